@@ -1,0 +1,216 @@
+"""The bundle: a folder with a sidecar, bundle.json. The only place where the sidecar's schema is read or written.
+
+models/README.md specifies the format for consumers in any language.
+"""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Self
+
+from runtime.codec import decode, encode, parse
+from runtime.errors import BundleError, BundleFormatError, DigestError, listing
+from runtime.signature import Signature
+
+# Bump it when a reader of the old version would misread the new one, or could not read it at all; describe the
+# change in models/README.md, and keep reading every older version that a released whyport has written.
+FORMAT_VERSION = 1
+
+SIDECAR = "bundle.json"
+ONNX_MODEL = "model.onnx"
+TORCHSCRIPT_MODEL = "model.pt"
+BACKGROUND = "background.parquet"
+CONFORMANCE = "conformance.parquet"
+
+METADATA_KEY = "whyport"
+"""The key of metadata_props in model.onnx that holds the embedded metadata."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature column, with the statistics of its finite training values, in the column's own unit."""
+
+    name: str
+    minimum: float
+    maximum: float
+    mean: float
+    standard_deviation: float
+    median: float
+    missing_fraction: float
+    bin_edges: tuple[float, ...]
+    """Interior deciles without repeats: bin i is edge[i-1] <= value < edge[i]."""
+    bin_fractions: tuple[float, ...]
+    """Share of the training values in each bin, one more than there are edges."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What the graphs do to raw values before the network sees them."""
+
+    imputation: tuple[float, ...] | None
+    """The value that replaces a NaN, by feature; null if the graphs do not impute."""
+    standardised: bool
+
+
+@dataclass(frozen=True)
+class Capability:
+    """Whether the bundle can serve a family of explanations, and if not, why not."""
+
+    available: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far two engines may differ: |a - b| / max(1, |b|)."""
+
+    outputs: float
+    gradients: float
+    """Of gradients in output units per training standard deviation."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The largest deviations measured at export, in the terms of `Tolerances`; null where there is no such graph."""
+
+    batch_sizes: tuple[int, ...]
+    onnx_outputs: float | None
+    torchscript_outputs: float | None
+    torchscript_gradients: float | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made the bundle."""
+
+    source: str
+    settings: dict[str, str | int | float | bool | None]
+    seed: int | None
+    data_digest: str | None
+    versions: dict[str, str]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """The contents of bundle.json."""
+
+    format_version: int
+    name: str
+    task: str
+    signature: Signature
+    classes: tuple[str, ...]
+    features: tuple[Feature, ...]
+    preprocessing: Preprocessing
+    capabilities: dict[str, Capability]
+    background: str | None
+    """The reference sample's file; null if the bundle has none."""
+    opset: int
+    ir_version: int
+    tolerances: Tolerances
+    provenance: Provenance
+    parity: Parity
+    files: dict[str, str]
+    """sha256 of every file but bundle.json, by path inside the bundle."""
+
+    def embedded(self) -> str:
+        """The metadata that model.onnx carries: the sidecar less parity and digests, which it cannot know yet."""
+        unmeasured = Parity(batch_sizes=(), onnx_outputs=None, torchscript_outputs=None, torchscript_gradients=None)
+        return encode(dataclasses.replace(self, parity=unmeasured, files={}))
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose every file has been checked against its digest."""
+
+    path: Path
+    sidecar: Sidecar
+    digest: str
+    """sha256 of bundle.json, which pins every other file."""
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read and check a bundle.
+
+        Raises BundleFormatError if bundle.json is missing, malformed, of another format version or contradicts
+        itself, and DigestError if a file is missing or changed.
+        """
+        path = Path(path)
+        sidecar_path = path / SIDECAR
+        try:
+            content = sidecar_path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise BundleFormatError(f"expected a bundle, a folder with {SIDECAR}, got {str(path)!r}") from None
+        try:
+            sidecar = _decode_sidecar(content)
+            _check_consistency(sidecar)
+        except BundleFormatError as error:
+            raise error.at(str(sidecar_path)) from None
+        bundle = cls(path=path, sidecar=sidecar, digest=hashlib.sha256(content).hexdigest())
+        for name in sidecar.files:
+            bundle.read_bytes(name)
+        return bundle
+
+    def read_bytes(self, name: str) -> bytes:
+        """The content of a file of the bundle, checked as it is read, so that what is used is what was checked."""
+        if name not in self.sidecar.files:
+            raise BundleError(f"bundle {str(self.path)!r} has no {name!r}; it has {listing(self.sidecar.files)}")
+        file = self.path / name
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            raise DigestError(f"file {name!r} of bundle {str(self.path)!r} is missing") from None
+        got, expected = hashlib.sha256(content).hexdigest(), self.sidecar.files[name]
+        if got != expected:
+            raise DigestError(f"file {str(file)!r} has changed: expected sha256 {expected}, got {got}")
+        return content
+
+
+def write_sidecar(folder: Path, sidecar: Sidecar) -> None:
+    """Write bundle.json with the digests of all the files that lie in `folder`."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / SIDECAR)
+    digests = {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    sidecar = dataclasses.replace(sidecar, files=digests)
+    _check_consistency(sidecar)
+    (folder / SIDECAR).write_text(encode(sidecar), encoding="utf-8")
+
+
+def _decode_sidecar(content: bytes) -> Sidecar:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BundleFormatError(f"expected UTF-8, got {error}") from None
+    # Before the rest: another version may have other keys.
+    version = parse(text, "format_version")
+    if version != FORMAT_VERSION:
+        raise BundleFormatError(f"expected format version {FORMAT_VERSION}, got {version}: another whyport wrote it")
+    return decode(Sidecar, text)
+
+
+def _check_consistency(sidecar: Sidecar) -> None:
+    """What the types alone do not say."""
+    width = len(sidecar.features)
+    names = tuple(feature.name for feature in sidecar.features)
+    inputs = sidecar.signature.inputs
+    if len(inputs) != 1 or inputs[0].columns != names or inputs[0].shape[-1] != width:
+        raise BundleFormatError(f"expected one input fed by the {width} features, got {inputs}")
+    if len(set(names)) != width:
+        raise BundleFormatError(f"expected feature names to differ, got {listing(names)}")
+    if len(set(sidecar.classes)) != len(sidecar.classes):
+        raise BundleFormatError(f"expected class names to differ, got {listing(sidecar.classes)}")
+    outputs = {spec.name: spec.row_shape() for spec in sidecar.signature.outputs}
+    for name in ("logits", "probabilities"):
+        if name not in outputs or outputs[name] != (len(sidecar.classes),):
+            raise BundleFormatError(f"expected an output {name!r} of shape [N, {len(sidecar.classes)}]")
+    imputation = sidecar.preprocessing.imputation
+    if imputation is not None and len(imputation) != width:
+        raise BundleFormatError(f"expected {width} imputation values, got {len(imputation)}")
+    for name in sidecar.files:
+        parts = PurePosixPath(name)
+        if parts.is_absolute() or ".." in parts.parts or "\\" in name or parts.as_posix() != name:
+            raise BundleFormatError(f"expected file names inside the bundle, got {name!r}")
+    required = [ONNX_MODEL, CONFORMANCE, *([sidecar.background] if sidecar.background else [])]
+    for name in required:
+        if name not in sidecar.files:
+            raise BundleFormatError(f"expected a digest of {name!r}, got digests of {listing(sidecar.files)}")

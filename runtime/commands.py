@@ -1,0 +1,136 @@
+"""The commands that need no more than a bundle and ONNX Runtime: inspect, verify, predict."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runtime.bundle import Bundle
+from runtime.errors import ColumnError, UsageError, WhyportError
+from runtime.providers import DEVICES
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the sidecar as JSON.")
+def inspect(bundle: Path, as_json: bool) -> None:
+    """Show what BUNDLE holds: classes, features, files, parity.
+
+    \b
+    Example: whyport inspect models/breast_cancer
+    """
+    read = Bundle.read(bundle)
+    if as_json:
+        click.echo((read.path / "bundle.json").read_text(encoding="utf-8"), nl=False)
+        return
+    sidecar = read.sidecar
+    click.echo(f"{sidecar.name}  {sidecar.task}, format version {sidecar.format_version}")
+    click.echo(f"digest      {read.digest}")
+    click.echo(f"made by     {sidecar.provenance.source}, {_pairs(sidecar.provenance.versions)}")
+    click.echo(f"metrics     {_pairs(sidecar.provenance.metrics)}")
+    click.echo(f"classes     {', '.join(sidecar.classes)}")
+    click.echo(f"graphs      opset {sidecar.opset}, IR {sidecar.ir_version}")
+    for kind, specs in (("input", sidecar.signature.inputs), ("output", sidecar.signature.outputs)):
+        for spec in specs:
+            click.echo(f"{kind:11} {spec.name} {spec.dtype} [{', '.join(map(str, spec.shape))}]")
+    parity = sidecar.parity
+    click.echo(
+        f"parity      ONNX {_measure(parity.onnx_outputs)}, TorchScript {_measure(parity.torchscript_outputs)}, "
+        f"gradients {_measure(parity.torchscript_gradients)}"
+    )
+    imputes = "imputed" if sidecar.preprocessing.imputation is not None else "not accepted"
+    click.echo(f"missing     {imputes}; standardised in the graph: {sidecar.preprocessing.standardised}")
+    for name, capability in sidecar.capabilities.items():
+        click.echo(f"{name:11} {'available' if capability.available else 'unavailable: ' + capability.reason}")
+    click.echo("files       " + ", ".join(sidecar.files))
+    click.echo(f"features    {'name':32} {'mean':>12} {'std':>12} {'median':>12} {'missing':>8}")
+    for feature in sidecar.features:
+        click.echo(
+            f"            {feature.name:32} {feature.mean:12.5g} {feature.standard_deviation:12.5g} "
+            f"{feature.median:12.5g} {feature.missing_fraction:8.1%}"
+        )
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+def verify(bundle: Path, device: str) -> None:
+    """Check every file of BUNDLE against its digest and replay its test vectors.
+
+    \b
+    Example: whyport verify models/breast_cancer
+    """
+    from runtime.conformance import replay
+    from runtime.session import Session
+
+    session = Session(Bundle.read(bundle), device)
+    deviations = replay(session)
+    click.echo(f"{len(session.bundle.sidecar.files)} files match their digests")
+    for name, value in deviations.items():
+        click.echo(f"{name}: within {value:.2g} of the test vectors on {session.provider.name}")
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="A CSV or Parquet file; by default CSV on stdout.")
+@click.option("--keep", default="", metavar="COLUMNS", help="Columns of DATA to copy, comma-separated.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace the file named by --out.")
+def predict(bundle: Path, data: Path, out: Path | None, keep: str, device: str, overwrite: bool) -> None:
+    """Predict the rows of DATA, a CSV or Parquet file that fits in memory.
+
+    For large files, and for explanations, see whyport run.
+
+    \b
+    Example: whyport predict models/breast_cancer patients.csv --keep id --out predictions.csv
+    """
+    from runtime.session import Session
+    from runtime.tables import read_table, table_format, write_table
+
+    file_format = table_format(out) if out else "csv"
+    if out and out.exists() and not overwrite:
+        raise UsageError(f"{str(out)!r} exists; --overwrite replaces it")
+    session = Session(Bundle.read(bundle), device)
+    table = read_table(data)
+    try:
+        predictions = prediction_table(session, table, [name for name in keep.split(",") if name])
+    except WhyportError as error:
+        raise error.at(str(data)) from None
+    if out is None:
+        write_table(predictions, sys.stdout.buffer, file_format)
+        return
+    unfinished = out.with_name(out.name + ".tmp")
+    with unfinished.open("wb") as file:
+        write_table(predictions, file, file_format)
+    unfinished.replace(out)
+    click.echo(f"{predictions.num_rows} rows on {session.provider.name} -> {out}", err=True)
+
+
+def prediction_table(session: Any, table: Any, keep: list[str]) -> Any:
+    """The kept columns, the prediction, the probabilities and how many values were imputed, as a pyarrow.Table."""
+    import numpy as np
+    import pyarrow as pa
+
+    classes = session.bundle.sidecar.classes
+    added = ["prediction", *(f"probability.{name}" for name in classes), "imputed_count"]
+    for name in keep:
+        if name not in table.column_names:
+            raise ColumnError(f"missing kept column {name!r}; the data has {json.dumps(table.column_names)}")
+        if name in added or keep.count(name) > 1:
+            raise ColumnError(f"kept column {name!r} collides with another column of the output")
+    matrix = session.matrix(table)
+    probabilities = session.run(matrix, ["probabilities"])["probabilities"]
+    prediction = pa.array(classes, pa.string()).take(pa.array(probabilities.argmax(axis=1)))
+    columns = [prediction, *(pa.array(column) for column in probabilities.T), pa.array(np.isnan(matrix).sum(axis=1))]
+    return pa.table([*(table.column(name) for name in keep), *columns], names=[*keep, *added])
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {v:.4g}" if isinstance(v, float) else f"{key} {v}" for key, v in values.items())
+
+
+def _measure(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.2g}"

@@ -1,0 +1,103 @@
+"""Every error that whyport raises on purpose.
+
+    WhyportError
+    ├── UsageError             an option or a name that cannot be what was meant   (exit code 2)
+    ├── BundleError            a bundle that cannot be trusted
+    │   ├── BundleFormatError      bundle.json is missing, malformed, or of another format version
+    │   └── DigestError            a file is missing or is not the one that was exported
+    ├── ProviderError          the execution provider that was asked for cannot be had
+    ├── DataError              input data that cannot be used
+    │   ├── ColumnError            a column is missing, of the wrong type, or its name is taken
+    │   ├── ValueRangeError        a value that float32 cannot hold faithfully
+    │   └── MissingValueError      a null, NaN or infinity where none is allowed
+    ├── TrainingError          a table or settings that no model can be trained with
+    ├── ExportError            a model that cannot be turned into a bundle
+    ├── ParityError            two engines disagree about the same rows
+    └── JobError               a run that cannot start or did not conserve its rows
+
+A message says what, expected, got, where. The place is added once, where it is known, with `at`.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Self
+
+
+class WhyportError(Exception):
+    """The root of the tree: catching it catches every error that is whyport's own."""
+
+    exit_code = 1
+
+    def at(self, place: str) -> Self:
+        """The same error with the place where it happened appended to its message."""
+        return type(self)(f"{self}, in {place}")
+
+
+class UsageError(WhyportError):
+    """An option or a name that cannot be what was meant."""
+
+    exit_code = 2
+
+
+class BundleError(WhyportError):
+    """A bundle that cannot be trusted."""
+
+
+class BundleFormatError(BundleError):
+    """bundle.json is missing, malformed, or of another format version."""
+
+
+class DigestError(BundleError):
+    """A file of the bundle is missing or is not the one that was exported."""
+
+
+class ProviderError(WhyportError):
+    """The execution provider that was asked for cannot be had."""
+
+
+class DataError(WhyportError):
+    """Input data that cannot be used."""
+
+
+class ColumnError(DataError):
+    """A column is missing, of the wrong type, or its name is taken."""
+
+
+class ValueRangeError(DataError):
+    """A value that float32 cannot hold faithfully."""
+
+
+class MissingValueError(DataError):
+    """A null, NaN or infinity where none is allowed."""
+
+
+class TrainingError(WhyportError):
+    """A table or settings that no model can be trained with."""
+
+
+class ExportError(WhyportError):
+    """A model that cannot be turned into a bundle."""
+
+
+class ParityError(WhyportError):
+    """Two engines disagree about the same rows."""
+
+
+class JobError(WhyportError):
+    """A run that cannot start, or that did not conserve its rows."""
+
+
+def listing(names: Iterable[str], limit: int = 12) -> str:
+    """The names in quotes, comma-separated; past `limit` only their count."""
+    quoted = [repr(name) for name in names]
+    if len(quoted) > limit:
+        return ", ".join(quoted[:limit]) + f" and {len(quoted) - limit} more"
+    return ", ".join(quoted) or "none"
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The message for an unknown name: it suggests the nearest and lists the known ones."""
+    known = list(known)
+    near = get_close_matches(name, known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"unknown {kind} {name!r}{hint}; known: {listing(known)}"

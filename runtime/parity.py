@@ -1,0 +1,25 @@
+"""How far two engines' answers to the same rows lie apart."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def deviation(got: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
+    """The largest |got - expected| / max(1, |expected|); infinite where one is NaN or infinite and the other is not.
+
+    Both arrays have the same shape; without elements the deviation is 0.
+    """
+    return float(row_deviations(got, expected).max(initial=0.0))
+
+
+def row_deviations(got: NDArray[np.floating], expected: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The largest deviation in each row (first axis), [N] float64."""
+    if got.shape != expected.shape:
+        raise ValueError(f"expected equal shapes, got {got.shape} and {expected.shape}")
+    got, expected = got.astype(np.float64), expected.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        relative = np.abs(got - expected) / np.maximum(1.0, np.abs(expected))
+    same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+    relative = np.where(same, 0.0, np.where(np.isfinite(relative), relative, np.inf))
+    rows: NDArray[np.float64] = relative.max(axis=tuple(range(1, relative.ndim)), initial=0.0)
+    return rows

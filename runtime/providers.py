@@ -1,0 +1,103 @@
+"""Which ONNX Runtime is installed, and which of its execution providers runs a model."""
+
+import importlib.metadata
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from runtime.errors import ProviderError, UsageError, unknown
+
+DEVICES = ("auto", "cpu", "cuda")
+DISTRIBUTIONS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
+
+
+@dataclass(frozen=True)
+class Provider:
+    """An execution provider with the options whyport gives it."""
+
+    device: str
+    name: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+CPU = Provider("cpu", "CPUExecutionProvider")
+# TF32 keeps 10 bits of mantissa: parity with the CPU needs it off.
+CUDA = Provider("cuda", "CUDAExecutionProvider", {"use_tf32": "0"})
+
+
+def available_cores() -> int:
+    """How many cores this process may use, which in a container is fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_distributions(installed: Iterable[str]) -> str:
+    """The one ONNX Runtime distribution among the installed ones; ProviderError where there are none or both."""
+    found = [name for name in DISTRIBUTIONS if name in set(installed)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ProviderError(
+            "ONNX Runtime is not installed: choose pip install 'whyport[cpu]', or 'whyport[gpu]' for a CUDA card"
+        )
+    raise ProviderError(
+        "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: choose one: pip uninstall "
+        "onnxruntime onnxruntime-gpu, then pip install 'whyport[cpu]', or 'whyport[gpu]' for a CUDA card"
+    )
+
+
+def load_onnxruntime() -> ModuleType:
+    """The module onnxruntime, once it is sure that exactly one distribution provides it."""
+    check_distributions(filter(_is_installed, DISTRIBUTIONS))
+    import onnxruntime
+
+    module: ModuleType = onnxruntime
+    return module
+
+
+def candidates(device: str, offered: Sequence[str]) -> tuple[Provider, ...]:
+    """The providers to try in order for a device, among those that this ONNX Runtime offers.
+
+    Raises UsageError for an unknown device, ProviderError for CUDA where it is not offered.
+    """
+    if device not in DEVICES:
+        raise UsageError(unknown("device", device, DEVICES))
+    if device == "cpu":
+        return (CPU,)
+    if CUDA.name in offered:
+        return (CUDA,) if device == "cuda" else (CUDA, CPU)
+    if device == "cuda":
+        raise ProviderError(
+            f"device 'cuda': this ONNX Runtime offers {', '.join(offered)}, not {CUDA.name}: pip uninstall "
+            f"onnxruntime, then pip install 'whyport[gpu]'"
+        )
+    return (CPU,)
+
+
+def open_session(model: bytes, device: str, options: Any, onnxruntime: Any) -> tuple[Any, Provider]:
+    """An InferenceSession and the provider that it really got, which for `auto` is the first that works.
+
+    ONNX Runtime falls back to the CPU without an error: what the session got is compared with what was asked for.
+    """
+    tried = candidates(device, onnxruntime.get_available_providers())
+    for provider in tried:
+        if provider is CUDA and hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()  # finds the CUDA libraries of the extra `gpu`
+        session = onnxruntime.InferenceSession(model, options, providers=[(provider.name, provider.options)])
+        got = session.get_providers()
+        if got and got[0] == provider.name:
+            return session, provider
+    raise ProviderError(
+        f"device {device!r}: asked for {tried[-1].name}, got {', '.join(got) or 'none'}: the card, its driver (see "
+        f"nvidia-smi) or the CUDA and cuDNN libraries of 'whyport[gpu]' cannot be used; ONNX Runtime's own message "
+        f"stands above"
+    )
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,161 @@
+"""Small bundles made by hand, from nothing but ONNX operators: their every output has a closed form."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from runtime.bundle import (
+    BACKGROUND,
+    CONFORMANCE,
+    METADATA_KEY,
+    ONNX_MODEL,
+    SIDECAR,
+    TORCHSCRIPT_MODEL,
+    Capability,
+    Feature,
+    Parity,
+    Preprocessing,
+    Provenance,
+    Sidecar,
+    Tolerances,
+    write_sidecar,
+)
+from runtime.signature import Signature, TensorSpec
+
+WEIGHTS = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]], dtype=np.float32)
+BIAS = np.array([0.5, -0.25], dtype=np.float32)
+IMPUTATION = np.array([10.0, 20.0, 30.0], dtype=np.float32)
+
+
+def logits_of(rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The oracle of every bundle of this file, in float64."""
+    return rows.astype(np.float64) @ WEIGHTS.T.astype(np.float64) + BIAS
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def linear_bundle(
+    path: Path,
+    *,
+    imputes: bool = True,
+    names: tuple[str, str, str] = ("a", "b", "c"),
+    classes: tuple[str, str] = ("no", "yes"),
+    torchscript_bias: float = 0.0,
+) -> Path:
+    """A bundle of the linear model f(x) = WEIGHTS x + BIAS on three features with training spread 1.
+
+    `torchscript_bias` is added by model.pt alone: where it is not 0, the engines disagree.
+    """
+    path.mkdir(parents=True)
+    sidecar = linear_sidecar(imputes, names, classes)
+    (path / ONNX_MODEL).write_bytes(_onnx_model(sidecar, imputes))
+    _write_torchscript(path / TORCHSCRIPT_MODEL, torchscript_bias)
+    background = np.array([[0, 0, 0], [1, 2, 3], [2, 0, -1], [-1, 1, 1]], dtype=np.float32)
+    _write_vectors(path / BACKGROUND, {"features": background}, weight=np.array([0.4, 0.3, 0.2, 0.1]))
+    rows = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
+    logits = logits_of(rows)
+    _write_vectors(path / CONFORMANCE, {"features": rows, "logits": logits, "probabilities": softmax(logits)})
+    write_sidecar(path, sidecar)
+    return path
+
+
+def linear_sidecar(imputes: bool, names: tuple[str, ...], classes: tuple[str, ...]) -> Sidecar:
+    spread = {"minimum": -2.0, "maximum": 2.0, "mean": 0.0, "standard_deviation": 1.0, "median": 0.0}
+    bins = {"bin_edges": (0.0,), "bin_fractions": (0.5, 0.5)}
+    outputs = (
+        TensorSpec("logits", "float32", ("N", 2)),
+        TensorSpec("probabilities", "float32", ("N", 2)),
+    )
+    return Sidecar(
+        format_version=1,
+        name="linear",
+        task="classification",
+        signature=Signature((TensorSpec("features", "float32", ("N", 3), names),), outputs),
+        classes=classes,
+        features=tuple(Feature(name, missing_fraction=0.0, **spread, **bins) for name in names),
+        preprocessing=Preprocessing(tuple(map(float, IMPUTATION)) if imputes else None, standardised=False),
+        capabilities={
+            "gradients": Capability(True, ""),
+            "grad-cam": Capability(False, "no convolution"),
+            "attention": Capability(False, "no attention"),
+        },
+        background=BACKGROUND,
+        opset=18,
+        ir_version=10,
+        tolerances=Tolerances(outputs=1e-4, gradients=1e-4),
+        provenance=Provenance("by hand", {}, None, None, {}, {}),
+        parity=Parity((1, 2), 1e-7, 1e-7, 1e-7),
+        files={},
+    )
+
+
+def edit_sidecar(path: Path, **changes: object) -> None:
+    """Overwrite top-level keys of bundle.json."""
+    document = json.loads((path / SIDECAR).read_text())
+    (path / SIDECAR).write_text(json.dumps(document | changes))
+
+
+def refresh_digests(path: Path, sidecar: Sidecar) -> None:
+    """Write bundle.json anew for the files as they are now."""
+    write_sidecar(path, dataclasses.replace(sidecar, files={}))
+
+
+def _onnx_model(sidecar: Sidecar, imputes: bool) -> bytes:
+    constants = {"weights": WEIGHTS, "bias": BIAS, "imputation": IMPUTATION}
+    nodes = [
+        helper.make_node("Gemm", ["clean" if imputes else "features", "weights", "bias"], ["logits"], transB=1),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    if imputes:
+        nodes.insert(0, helper.make_node("Where", ["missing", "imputation", "features"], ["clean"]))
+        nodes.insert(0, helper.make_node("IsNaN", ["features"], ["missing"]))
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in ("logits", "probabilities")],
+        [numpy_helper.from_array(value, name) for name, value in constants.items() if imputes or name != "imputation"],
+    )
+    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)])
+    helper.set_model_props(model, {METADATA_KEY: sidecar.embedded()})
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _write_torchscript(path: Path, extra_bias: float) -> None:
+    import warnings
+
+    import torch
+
+    class Linear(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(3, 2)
+            self.linear.weight.data = torch.tensor(WEIGHTS)
+            self.linear.bias.data = torch.tensor(BIAS + extra_bias)
+
+        def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            logits = self.linear(rows)
+            return logits, torch.softmax(logits, 1)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        torch.jit.trace(Linear().eval(), torch.zeros(2, 3)).save(str(path))
+
+
+def _write_vectors(path: Path, tensors: dict[str, NDArray[np.floating]], **columns: NDArray[np.floating]) -> None:
+    lists = {
+        name: pa.FixedSizeListArray.from_arrays(pa.array(values.astype(np.float32).reshape(-1)), values[0].size)
+        for name, values in tensors.items()
+    }
+    pq.write_table(pa.table(lists | columns), path)

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from bundles import IMPUTATION, linear_bundle, logits_of, softmax
+from conftest import Whyport
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return linear_bundle(tmp_path_factory.mktemp("commands") / "bundle")
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    rows = np.random.default_rng(2).normal(size=(5, 3))
+    return pd.DataFrame({"id": [f"r{i}" for i in range(5)], "c": rows[:, 2], "a": rows[:, 0], "b": rows[:, 1]})
+
+
+def test_inspect_names_what_the_bundle_holds(whyport: Whyport, bundle: Path) -> None:
+    output = whyport("inspect", bundle).output
+    for expected in ("classes     no, yes", "input       features float32 [N, 3]", "unavailable: no convolution"):
+        assert expected in output
+    assert whyport("inspect", bundle, "--json").output == (bundle / "bundle.json").read_text()
+
+
+def test_verify_replays_the_test_vectors(whyport: Whyport, bundle: Path) -> None:
+    output = whyport("verify", bundle).output
+    assert "4 files match their digests" in output
+    assert "on CPUExecutionProvider" in output
+
+
+def test_verify_fails_on_a_changed_file(whyport: Whyport, tmp_path: Path) -> None:
+    path = linear_bundle(tmp_path / "bundle")
+    (path / "model.onnx").write_bytes(b"")
+    assert "has changed" in whyport("verify", path, exit_code=1).output
+
+
+@pytest.mark.parametrize("source", ["csv", "parquet"])
+@pytest.mark.parametrize("target", ["csv", "parquet", "stdout"])
+def test_predict_reads_and_writes_small_tables(
+    whyport: Whyport, bundle: Path, frame: pd.DataFrame, tmp_path: Path, source: str, target: str
+) -> None:
+    frame.loc[3, "b"] = np.nan
+    data, out = tmp_path / f"data.{source}", tmp_path / f"out.{target}"
+    frame.to_csv(data, index=False) if source == "csv" else frame.to_parquet(data)
+    if target == "stdout":
+        out = tmp_path / "out.csv"
+        out.write_text(whyport("predict", bundle, data, "--keep", "id").stdout)
+    else:
+        whyport("predict", bundle, data, "--keep", "id", "--out", out)
+    got = pd.read_parquet(out) if target == "parquet" else pd.read_csv(out)
+    rows = frame[["a", "b", "c"]].fillna({"b": IMPUTATION[1]}).to_numpy()
+    expected = softmax(logits_of(rows))
+    assert list(got) == ["id", "prediction", "probability.no", "probability.yes", "imputed_count"]
+    assert list(got["id"]) == list(frame["id"])
+    np.testing.assert_allclose(got[["probability.no", "probability.yes"]], expected, atol=1e-6)
+    assert list(got["prediction"]) == [("no", "yes")[i] for i in expected.argmax(axis=1)]
+    assert list(got["imputed_count"]) == [0, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        (["data.csv", "--keep", "nowhere"], 1, "missing kept column 'nowhere'"),
+        (["data.csv", "--keep", "prediction"], 1, "kept column 'prediction' collides"),
+        (["data.csv", "--out", "out.txt"], 2, "expected a file named *.csv or *.parquet, got 'out.txt'"),
+        (["data.txt"], 2, "expected a file named *.csv or *.parquet"),
+        (["data.csv", "--out", "data.csv"], 2, "'data.csv' exists; --overwrite replaces it"),
+        (["nowhere.csv"], 1, "No such file or directory"),
+        (["broken.parquet"], 1, "cannot read 'broken.parquet'"),
+        (["strings.csv"], 1, "column 'b': expected numbers, got string, in strings.csv"),
+    ],
+)
+def test_predict_says_what_is_wrong(
+    whyport: Whyport,
+    bundle: Path,
+    frame: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    exit_code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame.assign(prediction=1).to_csv("data.csv", index=False)
+    frame.assign(b="x").to_csv("strings.csv", index=False)
+    Path("broken.parquet").write_bytes(b"PAR1")
+    assert message in whyport("predict", bundle, *arguments, exit_code=exit_code).output

@@ -1,0 +1,102 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+from bundles import IMPUTATION, linear_bundle, logits_of, softmax
+
+from runtime.bundle import Bundle
+from runtime.errors import MissingValueError, UsageError, ValueRangeError
+from runtime.session import Session, run_bound
+
+ROWS = np.random.default_rng(1).normal(size=(257, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return Bundle.read(linear_bundle(tmp_path_factory.mktemp("session") / "bundle"))
+
+
+@pytest.mark.parametrize("batch_rows", [1, 2, 7, 256, 257, 4096])
+def test_predictions_are_the_closed_form_at_every_batch_size(bundle: Bundle, batch_rows: int) -> None:
+    outputs = Session(bundle, "cpu", batch_rows=batch_rows).predict(ROWS)
+    np.testing.assert_allclose(outputs["logits"], logits_of(ROWS), atol=1e-5)
+    np.testing.assert_allclose(outputs["probabilities"], softmax(logits_of(ROWS)), atol=1e-6)
+
+
+def test_frames_are_matched_by_column_name(bundle: Bundle) -> None:
+    frame = pd.DataFrame(ROWS, columns=["a", "b", "c"])[["c", "a", "b"]]
+    outputs = Session(bundle, "cpu").predict(frame, ["logits"])
+    assert list(outputs) == ["logits"]
+    np.testing.assert_allclose(outputs["logits"], logits_of(ROWS), atol=1e-5)
+
+
+def test_no_rows_give_empty_arrays(bundle: Bundle) -> None:
+    outputs = Session(bundle, "cpu").predict(np.empty((0, 3)))
+    assert {name: (values.shape, values.dtype) for name, values in outputs.items()} == {
+        "logits": ((0, 2), np.float32),
+        "probabilities": ((0, 2), np.float32),
+    }
+
+
+def test_no_rows_do_not_abort_a_recurrent_model(reference_bundle: Path) -> None:
+    program = (
+        "import sys, numpy; from runtime import Bundle, Session; b = Bundle.read(sys.argv[1]); "
+        "print(Session(b, 'cpu').predict(numpy.empty((0, len(b.sidecar.features))))['logits'].shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, reference_bundle], capture_output=True, text=True, check=True)
+    assert done.stdout == "(0, 2)\n"
+
+
+def test_nan_is_imputed_inside_the_graph(bundle: Bundle) -> None:
+    rows = ROWS.copy()
+    rows[::3, 1] = np.nan
+    expected = logits_of(np.where(np.isnan(rows), IMPUTATION, rows))
+    np.testing.assert_allclose(Session(bundle, "cpu").predict(rows)["logits"], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_nan_is_refused_where_the_graph_does_not_impute(tmp_path: Path) -> None:
+    session = Session(Bundle.read(linear_bundle(tmp_path / "bundle", imputes=False)), "cpu")
+    rows = ROWS.copy()
+    rows[5, 2] = np.nan
+    with pytest.raises(MissingValueError, match="column 'c', row 5: got NaN, and this bundle does not impute"):
+        session.predict(rows)
+
+
+def test_an_infinity_is_refused(bundle: Bundle) -> None:
+    rows = ROWS.copy()
+    rows[3, 0], rows[7, 1] = np.nan, -np.inf
+    with pytest.raises(ValueRangeError, match="column 'b', row 7: expected a finite value, got -inf"):
+        Session(bundle, "cpu").predict(rows)
+
+
+def test_an_unknown_output_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(UsageError, match="unknown output 'logit' .*did you mean 'logits'"):
+        Session(bundle, "cpu").predict(ROWS, ["logit"])
+
+
+@pytest.mark.parametrize("options", [{"batch_rows": 0}, {"threads": 0}])
+def test_batches_and_threads_are_at_least_one(bundle: Bundle, options: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="expected at least 1"):
+        Session(bundle, "cpu", **options)
+
+
+def test_io_binding_gives_the_same_values(bundle: Bundle) -> None:
+    session = onnxruntime.InferenceSession(bundle.read_bytes("model.onnx"), providers=["CPUExecutionProvider"])
+    batch = onnxruntime.OrtValue.ortvalue_from_numpy(ROWS, "cpu", 0)
+    (logits,) = run_bound(session, "features", batch, ["logits"])
+    np.testing.assert_array_equal(logits, Session(bundle, "cpu").predict(ROWS)["logits"])
+
+
+def test_runtime_never_imports_torch(bundle: Bundle) -> None:
+    program = (
+        "import sys, numpy; from runtime import Bundle, Session; import runtime.commands, runtime.conformance; "
+        "session = Session(Bundle.read(sys.argv[1])); session.predict(numpy.zeros((2, 3))); "
+        "runtime.conformance.replay(session); {extra}; print('torch' in sys.modules)"
+    )
+    for extra, imported in (("0", "False"), ("import torch", "True")):  # the second proves that the first can fail
+        command = [sys.executable, "-c", program.format(extra=extra), bundle.path]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{imported}\n"
