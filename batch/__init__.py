@@ -1,0 +1,1 @@
+"""Streams Parquet files through predictions and explanations to Parquet."""

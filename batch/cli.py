@@ -1,0 +1,79 @@
+"""The commands run and methods."""
+
+from pathlib import Path
+
+import click
+
+from batch.explainers import EXPLAINERS
+from runtime.bundle import Bundle
+from runtime.providers import DEVICES
+from runtime.session import DEFAULT_BATCH_ROWS
+
+NO_METHOD = "none"
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder for the output.")
+@click.option(
+    "--explain",
+    "methods",
+    multiple=True,
+    default=(NO_METHOD,),
+    show_default=True,
+    metavar="METHOD",
+    help="An explanation method, see whyport methods; may be repeated.",
+)
+@click.option(
+    "--explain-class",
+    default="predicted",
+    show_default=True,
+    metavar="CLASS",
+    help="predicted, all, a class's name (class:NAME where the name is one of these words), or label:COLUMN.",
+)
+@click.option("--keep", default="", metavar="COLUMNS", help="Input columns to copy to the output, comma-separated.")
+@click.option(
+    "--on-bad-row",
+    type=click.Choice(("reject", "impute", "fail")),
+    default="reject",
+    show_default=True,
+    help="What becomes of a row with a null, NaN or infinity.",
+)
+@click.option("--steps", default=50, show_default=True, help="Gradients a row for integrated-gradients.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+@click.option("--batch-rows", default=DEFAULT_BATCH_ROWS, show_default=True, help="Rows scored at once.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier run in the folder.")
+def run(bundle: Path, inputs: tuple[str, ...], methods: tuple[str, ...], keep: str, **options: object) -> None:
+    """Stream Parquet files through BUNDLE's predictions and explanations.
+
+    INPUT is a Parquet file, a folder of them, or a glob pattern. The output holds one row per input row, in input
+    order; rows that cannot be scored go to OUT/_rejected with the reason.
+
+    \b
+    Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain integrated-gradients --keep id
+    """
+    from batch.job import Job, JobSettings
+
+    settings = JobSettings(
+        inputs=inputs,
+        methods=tuple(method for method in methods if method != NO_METHOD),
+        keep=tuple(name for name in keep.split(",") if name),
+        **options,  # type: ignore[arg-type]  # click has checked and converted them
+    )
+    job = Job(Bundle.read(bundle), settings)
+    report = job.run()
+    for line in report.lines():
+        click.echo(line)
+    click.echo(f"output    {settings.out}")
+
+
+@click.command()
+def methods() -> None:
+    """List the explanation methods with cost, guarantee and source.
+
+    \b
+    Example: whyport methods
+    """
+    for name, method in EXPLAINERS.items():
+        click.echo(f"{name}\n  cost       {method.cost}\n  guarantee  {method.guarantee}\n  source     {method.source}")

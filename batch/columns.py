@@ -1,0 +1,156 @@
+"""From the Arrow columns of a file to rows that can be scored, and the reasons why others cannot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from batch.source import SourceFile
+from runtime.bundle import Sidecar
+from runtime.columns import Columns
+from runtime.errors import ColumnError, MissingValueError, UsageError, listing, unknown
+
+ON_BAD_ROW = ("reject", "impute", "fail")
+
+
+@dataclass(frozen=True)
+class CleanRows:
+    """The rows of one batch that can be scored, and those that cannot."""
+
+    matrix: NDArray[np.float32]
+    """[N, F]: finite raw values, imputed where that was asked for."""
+    kept: NDArray[np.int64]
+    """[N]: which rows of the batch they are."""
+    imputed_count: NDArray[np.int32]
+    """[N]: how many of a row's values were imputed."""
+    labels: NDArray[np.int64] | None
+    """[N]: the class that the label column names, where there is one."""
+    rejected: NDArray[np.int64]
+    """[R]: the other rows of the batch."""
+    reasons: list[str]
+    """[R]: why."""
+
+
+class RowCleaner:
+    """Turns record batches into rows that can be scored.
+
+    Args:
+        sidecar: names the feature columns, in order, and the values that replace missing ones.
+        on_bad_row: what becomes of a row with a null, NaN or infinity: "reject", "impute", or "fail".
+        label: a column that names a class on every row; a row whose label names none cannot be imputed.
+    """
+
+    def __init__(self, sidecar: Sidecar, on_bad_row: str, label: str | None = None) -> None:
+        if on_bad_row not in ON_BAD_ROW:
+            raise UsageError(unknown("policy for bad rows", on_bad_row, ON_BAD_ROW))
+        imputation = sidecar.preprocessing.imputation
+        if on_bad_row == "impute" and imputation is None:
+            raise UsageError(f"bundle {sidecar.name!r} does not impute: it was exported without imputation values")
+        self._columns = Columns.of(sidecar.features)
+        self._imputation = np.array(imputation, dtype=np.float32)
+        self._on_bad_row = on_bad_row
+        self._label = label
+        self._classes = sidecar.classes
+
+    def clean(self, batch: pa.RecordBatch, first_row: int) -> CleanRows:
+        """Split a batch into rows to score and rows to reject.
+
+        Raises ValueRangeError and, where bad rows fail the run, MissingValueError; both name column and row.
+        """
+        arrays = [batch.column(name) for name in self._columns.names]
+        matrix = self._columns.matrix([_to_numpy(array) for array in arrays], first_row)
+        labels = None if self._label is None else _class_indices(batch.column(self._label), self._classes)
+        missing = ~np.isfinite(matrix)
+        imputed_count = np.zeros(len(matrix), dtype=np.int32)
+        reasons: dict[int, str] = {}
+        if missing.any():
+            if self._on_bad_row == "impute":
+                matrix = np.where(missing, self._imputation, matrix)
+                imputed_count = missing.sum(axis=1, dtype=np.int32)
+            else:
+                bad = np.flatnonzero(missing.any(axis=1))
+                first = missing[bad].argmax(axis=1)
+                reasons = {
+                    int(row): self._missing(arrays[j], int(row), int(j)) for row, j in zip(bad, first, strict=True)
+                }
+        if labels is not None and (labels < 0).any():
+            unlabelled = np.flatnonzero(labels < 0)
+            reasons = {int(row): self._unlabelled(batch, int(row)) for row in unlabelled} | reasons
+        if not reasons:
+            every = np.arange(len(matrix))
+            return CleanRows(matrix, every, imputed_count, labels, every[:0], [])
+        rejected = np.array(sorted(reasons), dtype=np.int64)
+        if self._on_bad_row == "fail":
+            raise MissingValueError(f"{reasons[rejected[0]]}, row {first_row + rejected[0]}")
+        kept = np.setdiff1d(np.arange(len(matrix)), rejected)
+        kept_labels = None if labels is None else labels[kept]
+        return CleanRows(
+            matrix[kept], kept, imputed_count[kept], kept_labels, rejected, [reasons[row] for row in rejected]
+        )
+
+    def _missing(self, array: pa.Array, row: int, j: int) -> str:
+        value = array[row].as_py()
+        got = "null" if value is None else "NaN" if value != value else "infinity"
+        return f"column {self._columns.names[j]!r}: expected a finite number, got {got}"
+
+    def _unlabelled(self, batch: pa.RecordBatch, row: int) -> str:
+        got = batch.column(self._label)[row].as_py()
+        return f"column {self._label!r}: expected one of the classes {listing(self._classes)}, got {got!r}"
+
+
+def _class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]:
+    """The index of the class that each label names, [N]; -1 where it names none."""
+    encoded = labels if pa.types.is_dictionary(labels.type) else labels.dictionary_encode()
+    index = {name: i for i, name in enumerate(classes)}
+    # One look-up a distinct value; the last entry answers for null.
+    of_value = np.array([*(index.get(str(value), -1) for value in encoded.dictionary.to_pylist()), -1])
+    codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), len(of_value) - 1).to_numpy(zero_copy_only=False)
+    indices: NDArray[np.int64] = of_value[codes]
+    return indices
+
+
+def check_features(source: SourceFile, features: Sequence[str]) -> None:
+    """Check that a file has every feature column once and with a numeric type; ColumnError otherwise."""
+    check_present(source, features, "feature")
+    for name in features:
+        kind = source.schema.field(name).type
+        if not _is_numeric(kind):
+            raise ColumnError(f"column {name!r}: expected a numeric or boolean type, got {kind}, in {source.name}")
+
+
+def check_present(source: SourceFile, names: Sequence[str], role: str) -> None:
+    """Check that a file has every one of these columns exactly once; ColumnError otherwise."""
+    present = source.schema.names
+    missing = [name for name in names if name not in present]
+    if missing:
+        raise ColumnError(f"missing {role} columns {listing(missing)}; got {listing(present)}, in {source.name}")
+    for name in names:
+        if present.count(name) > 1:
+            raise ColumnError(
+                f"{role} column {name!r}: expected once, got {present.count(name)} times, in {source.name}"
+            )
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_numeric(kind.value_type)
+    # A column without any value may have been written with the type null.
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
+    return any(test(kind) for test in tests)
+
+
+def _to_numpy(array: pa.Array) -> NDArray[Any]:
+    """A numeric array with NaN for null."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _to_numpy(array.dictionary_decode())
+    if pa.types.is_boolean(kind):
+        array = pc.cast(array, pa.uint8())
+    elif pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        array = pc.cast(array, pa.float64())
+    values: NDArray[Any] = array.to_numpy(zero_copy_only=False)
+    return values

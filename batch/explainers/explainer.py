@@ -1,0 +1,85 @@
+"""What every explanation method is: (rows, targets) -> Attribution."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch.explainers.background import Background
+from batch.explainers.torchscript import TorchScriptModel
+from runtime.attribution import Attribution
+
+RELATIVE_TOLERANCE = 0.01
+"""A row converged if its completeness error is at most this share of |score - base value| ..."""
+ABSOLUTE_TOLERANCE = 0.001
+"""... or at most this many logits."""
+
+
+@dataclass(frozen=True)
+class ExplainSettings:
+    """The options of the explanation methods."""
+
+    steps: int = 50
+    """Nodes of integrated gradients' quadrature."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What a method computes for N rows of F features, before anything is measured."""
+
+    values: NDArray[np.float32]
+    """[N, F]"""
+    output: NDArray[np.float64]
+    """[N]: the target's logit, as the method's own engine gives it."""
+    evaluations: NDArray[np.int32]
+    """[N]: gradient evaluations a row."""
+
+
+class Explainer(ABC):
+    """Gives the reasons for one output of each row.
+
+    Args:
+        model: the differentiable graph.
+        background: the bundle's reference sample.
+        settings: the methods' options.
+    """
+
+    def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
+        self.model = model
+        self.settings = settings
+        self.references = self.choose_references(background)
+        self._base_values = None if self.references is None else self.references.mean_of(model.logits)
+
+    @abstractmethod
+    def choose_references(self, background: Background) -> Background | None:
+        """The rows whose mean score is the base value; None where the method measures against nothing."""
+
+    @abstractmethod
+    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
+        """The shares of finite raw values `rows` [N, F] in the logit of class `targets` [N]."""
+
+    def explain(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Attribution:
+        """Explain the logit of class `targets` [N] for finite raw values `rows` [N, F]."""
+        shares = self.attribute(rows, targets)
+        base_value = None if self._base_values is None else self._base_values[targets]
+        return measure(shares, targets, shares.output, base_value)
+
+
+def measure(
+    shares: Shares | Attribution,
+    target: NDArray[np.int64],
+    output: NDArray[np.float64],
+    base_value: NDArray[np.float64] | None,
+) -> Attribution:
+    """Measure how far shares are from adding up to `output` [N] - `base_value` [N], any engine's, in logits.
+
+    Without base values the method makes no claim, and there is nothing to measure.
+    """
+    if base_value is None:
+        nothing = np.full(len(output), np.nan)
+        return Attribution(shares.values, output, nothing, target, nothing, shares.evaluations, None)
+    difference = output - base_value
+    error = np.abs(shares.values.sum(axis=1, dtype=np.float64) - difference)
+    converged = error <= np.maximum(RELATIVE_TOLERANCE * np.abs(difference), ABSOLUTE_TOLERANCE)
+    return Attribution(shares.values, output, base_value, target, error, shares.evaluations, converged)

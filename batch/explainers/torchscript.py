@@ -1,0 +1,101 @@
+"""The bundle's TorchScript graph: scores and gradients of one output per row."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runtime.batching import batch_slices
+from runtime.bundle import TORCHSCRIPT_MODEL, Bundle
+from runtime.errors import BundleError, ProviderError
+from runtime.providers import available_cores
+
+# Points of one forward and backward pass. Measured with benchmarks/throughput.py on the demo model, 2 cores: the
+# intermediate tensors of larger passes leave the cache.
+PASS_ROWS = 512
+
+RECURRENT = {"RNN", "LSTM", "GRU"}
+
+
+class TorchScriptModel:
+    """A bundle's model.pt on a device.
+
+    Args:
+        bundle: its model.pt is executed from the very bytes whose digest matched.
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(self, bundle: Bundle, device: str) -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ProviderError("device 'cuda': this PyTorch cannot use a CUDA card, which explanations need")
+        self.device = torch.device(device)
+        if self.device.type == "cpu":
+            torch.set_num_threads(available_cores())
+        try:
+            with _without_deprecation():
+                module = torch.jit.load(  # type: ignore[no-untyped-call]
+                    io.BytesIO(bundle.read_bytes(TORCHSCRIPT_MODEL)), map_location=self.device
+                )
+        except RuntimeError as error:
+            place = str(bundle.path / TORCHSCRIPT_MODEL)
+            raise BundleError(f"cannot load TorchScript: {str(error).splitlines()[0]}, in {place}") from None
+        self._module = module.eval()
+        self._classes = len(bundle.sidecar.classes)
+        self._logits_index = [spec.name for spec in bundle.sidecar.signature.outputs].index("logits")
+        if self.device.type == "cuda":
+            allow_recurrent_backward(self._module)
+
+    def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The logits [N, C] of rows [N, F]."""
+        logits = np.empty((len(rows), self._classes), dtype=np.float32)
+        with torch.no_grad():
+            for part in batch_slices(len(rows), PASS_ROWS):
+                logits[part] = self._logits(self._tensor(rows[part])).cpu().numpy()
+        return logits
+
+    def scores(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The target's logit of each row, [N], from rows [N, F] and targets [N]."""
+        return np.take_along_axis(self.logits(rows), targets[:, None], axis=1)[:, 0].astype(np.float64)
+
+    def gradients(
+        self, rows: NDArray[np.float32], targets: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """The gradient [N, F] of the target's logit with respect to the raw values, and the logit itself [N]."""
+        gradients = np.empty_like(rows)
+        scores = np.empty(len(rows), dtype=np.float64)
+        for part in batch_slices(len(rows), PASS_ROWS):
+            leaf = self._tensor(rows[part]).requires_grad_()
+            score = self._logits(leaf).gather(1, self._tensor(targets[part])[:, None])[:, 0]
+            (gradient,) = torch.autograd.grad(score.sum(), leaf)
+            gradients[part] = gradient.cpu().numpy()
+            scores[part] = score.detach().cpu().numpy()
+        return gradients, scores
+
+    def _logits(self, rows: Tensor) -> Tensor:
+        logits: Tensor = self._module(rows)[self._logits_index]
+        return logits
+
+    def _tensor(self, values: NDArray[np.generic]) -> Tensor:
+        return torch.tensor(values, device=self.device)
+
+
+def allow_recurrent_backward(module: torch.jit.ScriptModule) -> None:
+    """Let cuDNN run the backward pass of recurrent layers, which it refuses in evaluation mode.
+
+    Only these layers go into training mode; the exporter has set their dropout to 0, so they compute the same.
+    """
+    for layer in module.modules():
+        if getattr(layer, "original_name", None) in RECURRENT:
+            layer.train()
+
+
+@contextmanager
+def _without_deprecation() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated", DeprecationWarning)
+        yield

@@ -1,0 +1,104 @@
+"""Predicts and explains one batch of clean rows, and checks the two engines against each other."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch.columns import CleanRows
+from batch.explainers import EXPLAINERS, explainer_class
+from batch.output import ScoredRows
+from batch.targets import ClassChoice
+from runtime.attribution import Attribution
+from runtime.errors import BundleError, ParityError, listing
+from runtime.parity import row_deviations
+from runtime.session import Session
+
+
+class Scorer:
+    """ONNX Runtime predicts and picks the class; the explainers are told which.
+
+    Args:
+        session: the engine of the predictions, and the measure of every completeness error.
+        methods: names from EXPLAINERS; without any, nothing but the session is loaded.
+        choice: which class of each row is explained.
+        steps: nodes of integrated gradients.
+    """
+
+    def __init__(self, session: Session, methods: tuple[str, ...], choice: ClassChoice, steps: int) -> None:
+        self._session = session
+        self._choice = choice
+        self._tolerance = session.bundle.sidecar.tolerances.outputs
+        self._explainers = {}
+        self._base_values: dict[str, NDArray[np.float64] | None] = {}
+        if not methods:
+            return
+        self._check_capabilities(methods)
+        # These need torch, which predicting does without.
+        from batch.explainers.background import Background
+        from batch.explainers.explainer import ExplainSettings
+        from batch.explainers.torchscript import TorchScriptModel
+
+        model = TorchScriptModel(session.bundle, session.provider.device)
+        background = Background.read(session.bundle)
+        for name in methods:
+            explainer = explainer_class(name)(model, background, ExplainSettings(steps=steps))
+            self._explainers[name] = explainer
+            references = explainer.references
+            self._base_values[name] = None if references is None else references.mean_of(self._logits)
+
+    def predict(self, rows: CleanRows) -> dict[str, NDArray[np.float32]]:
+        """Logits and probabilities, [N, C] each."""
+        return self._session.run(rows.matrix, ["logits", "probabilities"])
+
+    def explain(self, rows: CleanRows, predicted: dict[str, NDArray[np.float32]], first_row: int) -> ScoredRows:
+        """Every method's attributions, measured against ONNX Runtime's scores.
+
+        Raises ParityError naming the rows where an explainer's own score is not ONNX Runtime's.
+        """
+        logits, probabilities = predicted["logits"], predicted["probabilities"]
+        matrix, source_rows = rows.matrix, first_row + rows.kept
+        targets = self._choice.targets(probabilities.argmax(axis=1), rows.labels)
+        scores = np.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
+        if self._choice.is_all:
+            classes = logits.shape[1]
+            matrix, source_rows = matrix.repeat(classes, axis=0), source_rows.repeat(classes)
+            targets, scores = np.tile(np.arange(classes), len(logits)), logits.reshape(-1)
+        attributions = {}
+        for name in self._explainers:
+            attributions[name] = self._explain(name, matrix, targets, scores, source_rows)
+        return ScoredRows(rows, probabilities, targets, attributions)
+
+    def _explain(
+        self,
+        name: str,
+        matrix: NDArray[np.float32],
+        targets: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        source_rows: NDArray[np.int64],
+    ) -> Attribution:
+        from batch.explainers.explainer import measure
+
+        attribution = self._explainers[name].explain(matrix, targets)
+        off = row_deviations(attribution.output, scores)
+        if (off > self._tolerance).any():
+            bad = np.unique(source_rows[off > self._tolerance])
+            raise ParityError(
+                f"method {name!r}: TorchScript's scores differ from ONNX Runtime's: expected a deviation of at most "
+                f"{self._tolerance:g}, got {off.max():.3g}, rows {listing(map(str, bad))}"
+            )
+        base_values = self._base_values[name]
+        return measure(
+            attribution, targets, scores.astype(np.float64), None if base_values is None else base_values[targets]
+        )
+
+    def _check_capabilities(self, methods: tuple[str, ...]) -> None:
+        sidecar = self._session.bundle.sidecar
+        for name in methods:
+            explainer_class(name)
+            capability = sidecar.capabilities.get(EXPLAINERS[name].capability)
+            if capability is None or not capability.available:
+                reason = capability.reason if capability else f"it has no {EXPLAINERS[name].capability!r}"
+                raise BundleError(f"bundle {sidecar.name!r} cannot serve {name!r}: {reason}")
+
+    def _logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = self._session.run(rows, ["logits"])["logits"]
+        return logits

@@ -1,0 +1,149 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from bundles import IMPUTATION, linear_sidecar
+
+from batch.columns import RowCleaner, check_features, check_present
+from batch.source import SourceFile
+from runtime.errors import ColumnError, MissingValueError, UsageError, ValueRangeError
+
+SIDECAR = linear_sidecar(True, ("a", "b", "c"), ("no", "yes"))
+GOOD = {"a": [1.0, 2.0, 3.0, 4.0], "b": [1.0, 2.0, 3.0, 4.0], "c": [1.0, 2.0, 3.0, 4.0]}
+BAD = GOOD | {"b": [1.0, None, 3.0, float("inf")], "c": [1.0, float("nan"), float("nan"), 4.0]}
+
+
+def clean(columns: dict[str, object], on_bad_row: str = "reject", label: str | None = None):
+    return RowCleaner(SIDECAR, on_bad_row, label).clean(pa.record_batch(columns), first_row=100)
+
+
+NUMERIC = [
+    pa.int8(),
+    pa.uint16(),
+    pa.int64(),
+    pa.uint64(),
+    pa.float16(),
+    pa.float32(),
+    pa.float64(),
+    pa.decimal128(9, 2),
+]
+IN_DICTIONARIES = [kind for kind in NUMERIC if kind not in (pa.float16(), pa.decimal128(9, 2))]
+
+
+@pytest.mark.parametrize("kind", [*NUMERIC, *(pa.dictionary(pa.int32(), kind) for kind in IN_DICTIONARIES)], ids=str)
+def test_every_numeric_type_is_read(kind: pa.DataType) -> None:
+    rows = clean(GOOD | {"b": pa.array([0.0, 1.0, 2.0, 3.0]).cast(getattr(kind, "value_type", kind)).cast(kind)})
+    np.testing.assert_array_equal(rows.matrix[:, 1], [0, 1, 2, 3])
+    assert len(rows.rejected) == 0
+
+
+def test_booleans_are_read() -> None:
+    rows = clean(GOOD | {"b": [True, False, None, True]})
+    np.testing.assert_array_equal(rows.matrix[:, 1], [1, 0, 1])
+
+
+def test_a_column_without_any_value_is_missing_on_every_row() -> None:
+    assert clean(GOOD | {"b": pa.nulls(4)}).rejected.tolist() == [0, 1, 2, 3]
+
+
+def test_integers_with_nulls_keep_their_values() -> None:
+    rows = clean(GOOD | {"b": pa.array([7, None, 9, 8], pa.int32())})
+    np.testing.assert_array_equal(rows.matrix[:, 1], [7, 9, 8])
+
+
+def test_bad_rows_are_rejected_with_the_reason() -> None:
+    rows = clean(BAD)
+    np.testing.assert_array_equal(rows.matrix, [[1, 1, 1]])
+    assert rows.kept.tolist() == [0]
+    assert rows.rejected.tolist() == [1, 2, 3]
+    assert rows.reasons == [
+        "column 'b': expected a finite number, got null",
+        "column 'c': expected a finite number, got NaN",
+        "column 'b': expected a finite number, got infinity",
+    ]
+
+
+def test_bad_rows_are_imputed_and_counted() -> None:
+    rows = clean(BAD, "impute")
+    expected = np.array([[1, 1, 1], [2, IMPUTATION[1], IMPUTATION[2]], [3, 3, IMPUTATION[2]], [4, IMPUTATION[1], 4]])
+    np.testing.assert_array_equal(rows.matrix, expected.astype(np.float32))
+    assert rows.imputed_count.tolist() == [0, 2, 1, 1]
+    assert rows.kept.tolist() == [0, 1, 2, 3]
+
+
+def test_a_bad_row_fails_with_column_and_row() -> None:
+    with pytest.raises(MissingValueError, match="column 'b': expected a finite number, got null, row 101"):
+        clean(BAD, "fail")
+
+
+def test_imputing_is_an_error_where_the_bundle_does_not() -> None:
+    with pytest.raises(UsageError, match="bundle 'linear' does not impute"):
+        RowCleaner(linear_sidecar(False, ("a", "b", "c"), ("no", "yes")), "impute")
+
+
+def test_an_unknown_policy_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown policy for bad rows 'ignore'"):
+        RowCleaner(SIDECAR, "ignore")
+
+
+@pytest.mark.parametrize("policy", ["reject", "impute", "fail"])
+def test_an_overflow_is_refused_whatever_the_policy(policy: str) -> None:
+    with pytest.raises(ValueRangeError, match="column 'a', row 102"):
+        clean(GOOD | {"a": [1.0, 2.0, 1e39, 4.0]}, policy)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pa.array(["yes", "no", None, "maybe"]),
+        pa.array(["yes", "no", None, "maybe"]).dictionary_encode(),
+        pa.array(["yes", "no", None, "maybe"], pa.large_string()),
+    ],
+    ids=["string", "dictionary", "large_string"],
+)
+@pytest.mark.parametrize("policy", ["reject", "impute"])
+def test_labels_name_classes_and_others_are_rejected(labels: pa.Array, policy: str) -> None:
+    rows = clean(GOOD | {"label": labels}, policy, "label")
+    assert rows.labels is not None
+    assert rows.labels.tolist() == [1, 0]
+    assert rows.reasons == [
+        "column 'label': expected one of the classes 'no', 'yes', got None",
+        "column 'label': expected one of the classes 'no', 'yes', got 'maybe'",
+    ]
+
+
+def test_integer_labels_are_matched_by_their_digits() -> None:
+    sidecar = linear_sidecar(True, ("a", "b", "c"), ("0", "1"))
+    batch = pa.record_batch(GOOD | {"label": [1, 0, 1, 1]})
+    labels = RowCleaner(sidecar, "reject", "label").clean(batch, 0).labels
+    assert labels is not None
+    assert labels.tolist() == [1, 0, 1, 1]
+
+
+def source(schema: pa.Schema) -> SourceFile:
+    from pathlib import Path
+
+    return SourceFile(Path("part-0003.parquet"), 0, schema, ())
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ([("a", pa.float32()), ("b", pa.float32())], "missing feature columns 'c'; got 'a', 'b', in part-0003.parquet"),
+        (
+            [("a", pa.float32()), ("b", pa.string()), ("c", pa.int8())],
+            "column 'b': expected a numeric or boolean type, got string, in part-0003.parquet",
+        ),
+        ([("a", pa.float32()), ("b", pa.timestamp("ms")), ("c", pa.int8())], r"column 'b': .* got timestamp\[ms\]"),
+        ([("a", pa.int8()), ("b", pa.dictionary(pa.int8(), pa.string())), ("c", pa.int8())], "column 'b': .* got dict"),
+        ([("a", pa.int8()), ("b", pa.int8()), ("c", pa.int8()), ("b", pa.int8())], "'b': expected once, got 2 times"),
+    ],
+)
+def test_features_that_cannot_be_used_are_named(fields: list[tuple[str, pa.DataType]], message: str) -> None:
+    with pytest.raises(ColumnError, match=message):
+        check_features(source(pa.schema(fields)), ["a", "b", "c"])
+
+
+def test_other_columns_are_free() -> None:
+    check_present(source(pa.schema([("x", pa.string()), ("y", pa.int8()), ("y", pa.int8())])), ["x"], "kept")
+    with pytest.raises(ColumnError, match="kept column 'y': expected once"):
+        check_present(source(pa.schema([("x", pa.string()), ("y", pa.int8()), ("y", pa.int8())])), ["y"], "kept")

@@ -1,0 +1,229 @@
+"""One contract that every method passes, and each method against its oracle."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bundles import BIAS, WEIGHTS, linear_bundle, logits_of
+from numpy.typing import NDArray
+from reference import path_integral
+
+from batch.explainers import EXPLAINERS, explainer_class
+from batch.explainers.background import Background
+from batch.explainers.explainer import Explainer, ExplainSettings, Shares, measure
+from batch.explainers.torchscript import RECURRENT, TorchScriptModel, allow_recurrent_backward
+from runtime.bundle import TORCHSCRIPT_MODEL, Bundle
+from runtime.errors import BundleError, DigestError, ProviderError, UsageError
+
+ROWS = np.random.default_rng(4).normal(size=(700, 3)).astype(np.float32)
+TARGETS = np.arange(700) % 2
+MEAN_REFERENCE = 0.4 * np.zeros(3) + 0.3 * np.array([1, 2, 3]) + 0.2 * np.array([2, 0, -1]) + 0.1 * np.array([-1, 1, 1])
+
+# method -> its closed form on the linear model: attributions, and the base value of class t.
+LINEAR = {
+    "gradient": (WEIGHTS[TARGETS], None),
+    "input-x-gradient": (WEIGHTS[TARGETS] * ROWS, BIAS),
+    "integrated-gradients": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), logits_of(MEAN_REFERENCE[None])[0]),
+}
+
+
+def create(name: str, path: Path, steps: int = 50) -> Explainer:
+    bundle = Bundle.read(path)
+    return explainer_class(name)(TorchScriptModel(bundle, "cpu"), Background.read(bundle), ExplainSettings(steps))
+
+
+@pytest.fixture(scope="module")
+def real_rows(reference_bundle: Path) -> NDArray[np.float32]:
+    background = Background.read(Bundle.read(reference_bundle)).rows
+    return np.tile(background, (7, 1))[:600] * np.linspace(0.8, 1.2, 600, dtype=np.float32)[:, None]
+
+
+def test_every_method_has_a_closed_form() -> None:
+    assert set(LINEAR) == set(EXPLAINERS)
+
+
+@pytest.mark.parametrize("name", EXPLAINERS)
+def test_the_closed_form_on_a_linear_model(name: str, bundle: Path) -> None:
+    attribution = create(name, bundle).explain(ROWS, TARGETS)
+    values, base_value = LINEAR[name]
+    np.testing.assert_allclose(attribution.values, values, atol=2e-6)
+    np.testing.assert_allclose(attribution.output, logits_of(ROWS)[np.arange(700), TARGETS], atol=2e-6)
+    if base_value is None:
+        assert np.isnan(attribution.base_value).all()
+        assert np.isnan(attribution.error).all()
+        assert attribution.converged is None
+    else:
+        np.testing.assert_allclose(attribution.base_value, base_value[TARGETS], atol=1e-6)
+        assert attribution.error.max() < 1e-5
+        assert attribution.converged is not None
+        assert attribution.converged.all()
+
+
+@pytest.mark.parametrize("name", EXPLAINERS)
+def test_rows_are_explained_alike_alone_and_together(
+    name: str, reference_bundle: Path, real_rows: NDArray[np.float32]
+) -> None:
+    explainer = create(name, reference_bundle, steps=7)
+    targets = np.arange(len(real_rows)) % 2
+    together = explainer.explain(real_rows, targets)
+    spread = real_rows.std(axis=0)
+    for row in (0, 1, 511, 512, 599):
+        alone = explainer.explain(real_rows[row : row + 1], targets[row : row + 1])
+        scale = spread if name == "gradient" else 1.0
+        np.testing.assert_allclose(alone.values[0] * scale, together.values[row] * scale, rtol=1e-4, atol=1e-5)
+    assert (together.values.std(axis=0) > 0).all()  # constant heatmaps are the known failure
+
+
+@pytest.mark.parametrize("name", EXPLAINERS)
+def test_no_rows_give_empty_arrays(name: str, bundle: Path) -> None:
+    attribution = create(name, bundle).explain(ROWS[:0], TARGETS[:0])
+    assert attribution.values.shape == (0, 3)
+    assert attribution.error.shape == (0,)
+
+
+def float64_gradient(path: Path, target: int):
+    """The reference model's gradient as a function of rows in float64, by PyTorch in double precision."""
+    import io
+
+    module = torch.jit.load(io.BytesIO((path / TORCHSCRIPT_MODEL).read_bytes())).double()
+
+    def gradient(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        leaf = torch.tensor(rows, requires_grad=True)
+        (got,) = torch.autograd.grad(module(leaf)[0][:, target].sum(), leaf)
+        return got.numpy()
+
+    return gradient
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
+def test_integrated_gradients_are_the_path_integral_feature_by_feature(
+    reference_bundle: Path, real_rows: NDArray[np.float32]
+) -> None:
+    explainer = create("integrated-gradients", reference_bundle, steps=300)
+    gradient = float64_gradient(reference_bundle, target=1)
+    assert explainer.references is not None
+    reference = explainer.references.rows[0].astype(np.float64)
+    rows = real_rows[::120]
+    got = explainer.explain(rows, np.ones(len(rows), dtype=np.int64))
+    for row, values in zip(rows, got.values, strict=True):
+        expected = path_integral(gradient, row.astype(np.float64), reference)
+        np.testing.assert_allclose(values, expected, atol=0.005 * np.abs(expected).sum())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
+def test_the_gradient_is_that_in_float64(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
+    got = create("gradient", reference_bundle).explain(real_rows, np.zeros(len(real_rows), dtype=np.int64))
+    expected = float64_gradient(reference_bundle, target=0)(real_rows.astype(np.float64))
+    spread = real_rows.std(axis=0)
+    np.testing.assert_allclose(got.values * spread, expected * spread, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
+def test_integrated_gradients_agree_with_captum(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
+    import io
+
+    from captum.attr import IntegratedGradients
+
+    module = torch.jit.load(io.BytesIO((reference_bundle / TORCHSCRIPT_MODEL).read_bytes()))
+    explainer = create("integrated-gradients", reference_bundle, steps=64)
+    assert explainer.references is not None
+    rows = real_rows[:20]
+    expected = IntegratedGradients(lambda x: module(x)[0]).attribute(
+        torch.tensor(rows),
+        torch.tensor(explainer.references.rows),
+        target=1,
+        n_steps=64,
+        method="gausslegendre",
+    )
+    got = explainer.explain(rows, np.ones(20, dtype=np.int64))
+    np.testing.assert_allclose(got.values, expected.numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_more_steps_come_closer(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
+    targets = np.ones(len(real_rows), dtype=np.int64)
+    errors = [
+        create("integrated-gradients", reference_bundle, steps).explain(real_rows, targets).error.mean()
+        for steps in (2, 20, 200)
+    ]
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+
+
+def test_the_error_is_measured_against_the_scores_that_are_given() -> None:
+    shares = Shares(np.array([[1.0, 2.0]], dtype=np.float32), np.array([99.0]), np.array([1], dtype=np.int32))
+    measured = measure(shares, np.array([0]), output=np.array([5.0]), base_value=np.array([1.5]))
+    np.testing.assert_allclose(measured.error, [0.5])
+    assert measured.converged is not None
+    assert measured.converged.tolist() == [False]
+    np.testing.assert_array_equal(measured.values, shares.values)  # the residual is never spread over them
+
+
+@pytest.mark.parametrize(("error", "converged"), [(0.0099, True), (0.0101, False)])
+def test_convergence_is_one_percent_of_the_difference(error: float, converged: bool) -> None:
+    shares = Shares(np.array([[1.0 + error]], dtype=np.float32), np.zeros(1), np.ones(1, dtype=np.int32))
+    measured = measure(shares, np.array([0]), output=np.array([1.0]), base_value=np.array([0.0]))
+    assert measured.converged is not None
+    assert measured.converged.tolist() == [converged]
+
+
+def test_the_background_is_weighted(bundle: Path) -> None:
+    background = Background.read(Bundle.read(bundle))
+    np.testing.assert_allclose(background.mean().rows[0], MEAN_REFERENCE, rtol=1e-6)
+    expected = background.weights @ logits_of(background.rows)
+    np.testing.assert_allclose(background.mean_of(lambda rows: logits_of(rows)), expected)
+
+
+def test_training_mode_of_recurrent_layers_alone_changes_nothing(
+    reference_bundle: Path, real_rows: NDArray[np.float32]
+) -> None:
+    """What lets cuDNN run the backward pass, shown to be the same computation where there is no card."""
+    model = TorchScriptModel(Bundle.read(reference_bundle), "cpu")
+    targets = np.ones(len(real_rows), dtype=np.int64)
+    before = model.gradients(real_rows, targets)
+    allow_recurrent_backward(model._module)
+    training = [layer.original_name for layer in model._module.modules() if layer.training]
+    assert set(training) == {"LSTM"} <= RECURRENT
+    for got, expected in zip(model.gradients(real_rows, targets), before, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+def test_cudnn_runs_the_backward_pass_in_evaluation_mode(
+    reference_bundle: Path, real_rows: NDArray[np.float32]
+) -> None:
+    bundle = Bundle.read(reference_bundle)
+    targets = np.ones(len(real_rows), dtype=np.int64)
+    got, _ = TorchScriptModel(bundle, "cuda").gradients(real_rows, targets)
+    expected, _ = TorchScriptModel(bundle, "cpu").gradients(real_rows, targets)
+    spread = real_rows.std(axis=0)
+    np.testing.assert_allclose(got * spread, expected * spread, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA card")
+def test_explaining_on_cuda_without_a_card_is_refused(bundle: Path) -> None:
+    with pytest.raises(ProviderError, match="this PyTorch cannot use a CUDA card"):
+        TorchScriptModel(Bundle.read(bundle), "cuda")
+
+
+def test_torchscript_is_not_executed_before_its_digest_matched(tmp_path: Path) -> None:
+    path = linear_bundle(tmp_path / "bundle")
+    bundle = Bundle.read(path)
+    content = (path / TORCHSCRIPT_MODEL).read_bytes()
+    (path / TORCHSCRIPT_MODEL).write_bytes(content + b" ")
+    with pytest.raises(DigestError, match="has changed"):
+        TorchScriptModel(bundle, "cpu")
+
+
+def test_a_file_that_is_no_torchscript_is_named(tmp_path: Path) -> None:
+    from bundles import linear_sidecar, refresh_digests
+
+    path = linear_bundle(tmp_path / "bundle")
+    (path / TORCHSCRIPT_MODEL).write_bytes(b"nothing of the kind")
+    refresh_digests(path, linear_sidecar(True, ("a", "b", "c"), ("no", "yes")))
+    with pytest.raises(BundleError, match=r"cannot load TorchScript: .*, in .*model\.pt"):
+        TorchScriptModel(Bundle.read(path), "cpu")
+
+
+def test_an_unknown_method_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"unknown explanation method 'integrated-gradient' \(did you mean"):
+        explainer_class("integrated-gradient")
