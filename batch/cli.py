@@ -7,7 +7,6 @@ import click
 from batch.explainers import EXPLAINERS
 from runtime.bundle import Bundle
 from runtime.providers import DEVICES
-from runtime.session import DEFAULT_BATCH_ROWS
 
 NO_METHOD = "none"
 
@@ -42,7 +41,8 @@ NO_METHOD = "none"
 )
 @click.option("--steps", default=50, show_default=True, help="Gradients a row for integrated-gradients.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
-@click.option("--batch-rows", default=DEFAULT_BATCH_ROWS, show_default=True, help="Rows scored at once.")
+@click.option("--batch-rows", default=4096, show_default=True, help="Rows read, scored and explained together.")
+@click.option("--threads", type=int, help="Threads on the CPU; by default the cores that this process may use.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in the folder.")
 def run(bundle: Path, inputs: tuple[str, ...], methods: tuple[str, ...], keep: str, **options: object) -> None:
     """Stream Parquet files through BUNDLE's predictions and explanations.

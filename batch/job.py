@@ -25,9 +25,13 @@ from batch.source import SourceFile, discover, open_source
 from batch.targets import ClassChoice
 from runtime.bundle import Bundle
 from runtime.errors import JobError, UsageError, WhyportError, listing
-from runtime.session import DEFAULT_BATCH_ROWS, Session
+from runtime.session import Session
+
+BATCH_ROWS = 4096
+"""Rows that are read, scored and explained together; the engines split them further."""
 
 PART_ROWS = 1 << 20
+"""Rows of one part of the output, rounded up to whole batches."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +47,8 @@ class JobSettings:
     keep: tuple[str, ...] = ()
     on_bad_row: str = "reject"
     device: str = "auto"
-    batch_rows: int = DEFAULT_BATCH_ROWS
+    threads: int | None = None
+    batch_rows: int = BATCH_ROWS
     steps: int = 50
     overwrite: bool = False
 
@@ -61,8 +66,9 @@ class Job:
 
     def __init__(self, bundle: Bundle, settings: JobSettings) -> None:
         sidecar = bundle.sidecar
-        if settings.batch_rows < 1 or settings.steps < 1:
-            raise UsageError(f"expected at least 1 batch row and step, got {settings.batch_rows} and {settings.steps}")
+        for name in ("batch_rows", "steps"):
+            if getattr(settings, name) < 1:
+                raise UsageError(f"{name}: expected at least 1, got {getattr(settings, name)}")
         if len(set(settings.methods)) != len(settings.methods):
             raise UsageError(f"methods named twice: {listing(settings.methods)}")
         for method in settings.methods:
@@ -79,7 +85,7 @@ class Job:
             raise UsageError(f"inputs lie in the output folder: {listing(inside)}")
         self._features = [feature.name for feature in sidecar.features]
         self._sources = [self._checked(open_source(path)) for path in paths]
-        session = Session(bundle, settings.device, batch_rows=settings.batch_rows)
+        session = Session(bundle, settings.device, threads=settings.threads)
         self._scorer = Scorer(session, settings.methods, self._choice, settings.steps)
         self._report = JobReport(provider=session.provider.name)
 

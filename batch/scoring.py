@@ -37,7 +37,7 @@ class Scorer:
         from batch.explainers.explainer import ExplainSettings
         from batch.explainers.torchscript import TorchScriptModel
 
-        model = TorchScriptModel(session.bundle, session.provider.device)
+        model = TorchScriptModel(session.bundle, session.provider.device, session.threads)
         background = Background.read(session.bundle)
         for name in methods:
             explainer = explainer_class(name)(model, background, ExplainSettings(steps=steps))

@@ -28,14 +28,15 @@ class TorchScriptModel:
     Args:
         bundle: its model.pt is executed from the very bytes whose digest matched.
         device: "cpu" or "cuda".
+        threads: threads of one operator on the CPU, for the whole process; by default the cores it may use.
     """
 
-    def __init__(self, bundle: Bundle, device: str) -> None:
+    def __init__(self, bundle: Bundle, device: str, threads: int | None = None) -> None:
         if device == "cuda" and not torch.cuda.is_available():
             raise ProviderError("device 'cuda': this PyTorch cannot use a CUDA card, which explanations need")
         self.device = torch.device(device)
         if self.device.type == "cpu":
-            torch.set_num_threads(available_cores())
+            torch.set_num_threads(threads or available_cores())
         try:
             with _without_deprecation():
                 module = torch.jit.load(  # type: ignore[no-untyped-call]

@@ -227,3 +227,12 @@ def test_a_file_that_is_no_torchscript_is_named(tmp_path: Path) -> None:
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(UsageError, match=r"unknown explanation method 'integrated-gradient' \(did you mean"):
         explainer_class("integrated-gradient")
+
+
+def test_threads_can_be_chosen(bundle: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        TorchScriptModel(Bundle.read(bundle), "cpu", threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -1,5 +1,6 @@
 """The output of a run, as a user sees it: columns, order, values, metadata, and what becomes of bad input."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -359,8 +360,9 @@ def test_schemas_may_drift_between_files(bundle: Path, write: Write, tmp_path: P
         ({"explain_class": "maybe"}, UsageError, "unknown class 'maybe'"),
         ({"methods": ("lime",)}, UsageError, "unknown explanation method 'lime'"),
         ({"methods": ("gradient", "gradient")}, UsageError, "methods named twice"),
-        ({"batch_rows": 0}, UsageError, "expected at least 1 batch row"),
-        ({"steps": 0}, UsageError, "expected at least 1 batch row and step"),
+        ({"batch_rows": 0}, UsageError, "batch_rows: expected at least 1, got 0"),
+        ({"steps": 0}, UsageError, "steps: expected at least 1, got 0"),
+        ({"threads": 0}, UsageError, "threads: expected at least 1, got 0"),
         ({"device": "tpu"}, UsageError, "unknown device 'tpu'"),
     ],
 )
@@ -486,3 +488,15 @@ def test_the_methods_are_listed(whyport: Whyport) -> None:
     for name in METHODS:
         assert name in output
     assert "arXiv:1703.01365" in output
+
+
+def test_the_command_and_the_library_have_the_same_defaults(tmp_path: Path) -> None:
+    from batch.cli import run as command
+
+    settings = dataclasses.asdict(JobSettings(inputs=(), out=tmp_path))
+    shared = [option for option in command.params if option.name in settings and not option.required]
+    assert {option.name for option in shared} >= {"batch_rows", "steps", "on_bad_row", "device", "threads"}
+    defaults = command.make_context("run", ["bundle", "input", "--out", str(tmp_path)]).params
+    for option in shared:
+        if option.name not in ("methods", "keep"):  # these are parsed: "none" and "" stand for nothing
+            assert defaults[option.name] == settings[option.name], option.name

@@ -80,7 +80,7 @@ def test_an_unknown_output_is_refused(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("options", [{"batch_rows": 0}, {"threads": 0}])
 def test_batches_and_threads_are_at_least_one(bundle: Bundle, options: dict[str, int]) -> None:
-    with pytest.raises(UsageError, match="expected at least 1"):
+    with pytest.raises(UsageError, match=r"(batch_rows|threads): expected at least 1, got 0"):
         Session(bundle, "cpu", **options)
 
 

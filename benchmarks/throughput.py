@@ -1,0 +1,182 @@
+"""End-to-end rate of `whyport run`, beside ONNX Runtime on arrays in memory and the loop people write today.
+
+    python benchmarks/throughput.py [--rows N] [--repeats N] [--out JSON]
+
+Trains the demo model, resamples its table to a large Parquet file, then in each repeat times everything once, in turn,
+so that a drift of the machine's speed falls on all alike. Medians of the repeats; ratios are of the medians.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import torch
+from click.testing import CliRunner
+from sklearn.datasets import load_breast_cancer
+
+from batch.explainers import EXPLAINERS
+from batch.job import Job, JobSettings
+from exporter.architectures import create
+from exporter.checkpoint import Checkpoint
+from exporter.preprocess import build_preprocessing
+from runtime.bundle import ONNX_MODEL, Bundle
+from runtime.cli import main as whyport
+from runtime.providers import available_cores
+from runtime.session import BATCH_ROWS, Session
+
+RAW_ROWS = (256, 1024, 2048, 4096, 8192, 16384)
+LOOP_ROWS = (32, 1024)
+EXPLAINED_SHARE = 10  # explaining is slower: a tenth of the rows
+INTEGRATED_SHARE = 100
+
+
+def make_inputs(folder: Path, rows: int) -> pd.DataFrame:
+    """The demo's training table, and a resampled one in Parquet files of different sizes; returns the largest."""
+    data = load_breast_cancer(as_frame=True)
+    data.data.assign(diagnosis=data.target_names[data.target]).to_parquet(folder / "train.parquet")
+    generator = np.random.default_rng(0)
+    table = data.data.sample(rows, replace=True, random_state=0).reset_index(drop=True)
+    table *= generator.normal(1, 0.02, size=table.shape)
+    for share in (1, EXPLAINED_SHARE, INTEGRATED_SHARE):
+        table[: rows // share].to_parquet(folder / f"rows-{share}.parquet", index=False)
+    return table
+
+
+def train(folder: Path) -> Bundle:
+    """The demo model, as a bundle."""
+    arguments = ["train", folder / "train.parquet", "--target", "diagnosis", "--out", folder / "bundle"]
+    CliRunner().invoke(whyport, [str(a) for a in arguments], catch_exceptions=False)
+    return Bundle.read(folder / "bundle")
+
+
+def eager_model(bundle: Bundle) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The trained network in eager PyTorch, from raw rows to probabilities."""
+    checkpoint = Checkpoint.load(bundle.path / "training" / "checkpoint.pt")
+    sidecar = bundle.sidecar
+    settings = {k: v for k, v in checkpoint.run.settings.items() if k in sidecar.provenance.settings}
+    known = ("channels", "lstm_hidden", "lstm_layers", "heads", "dropout")
+    network = create(
+        "hybrid", len(sidecar.features), len(sidecar.classes), {k: settings[k] for k in known if k in settings}
+    )
+    model = torch.nn.Sequential()
+    model.add_module("preprocess", build_preprocessing(sidecar.features, sidecar.preprocessing))
+    model.add_module("network", network)
+    model.load_state_dict(checkpoint.model)
+    model.eval()
+    return lambda rows: torch.softmax(model(rows)[0], dim=1)
+
+
+def pandas_loop(source: Path, target: Path, bundle: Bundle, model: Callable[..., torch.Tensor], batch: int) -> None:
+    """What people write today: the whole table in pandas, PyTorch batch by batch."""
+    frame = pd.read_parquet(source)
+    names = [feature.name for feature in bundle.sidecar.features]
+    probabilities = []
+    with torch.no_grad():
+        for start in range(0, len(frame), batch):
+            rows = torch.tensor(frame[names].iloc[start : start + batch].to_numpy(), dtype=torch.float32)
+            probabilities.append(model(rows).numpy())
+    scored = np.concatenate(probabilities)
+    for k, name in enumerate(bundle.sidecar.classes):
+        frame[f"probability.{name}"] = scored[:, k]
+    frame["prediction"] = np.array(bundle.sidecar.classes)[scored.argmax(axis=1)]
+    frame.drop(columns=names).to_parquet(target)
+
+
+def timings(folder: Path, bundle: Bundle, table: pd.DataFrame) -> dict[str, tuple[int, Callable[[], Any]]]:
+    """What is timed: name -> (rows, action)."""
+    torch.set_num_threads(available_cores())
+    matrix = table.to_numpy(dtype=np.float32)
+    raw = onnxruntime.InferenceSession(bundle.read_bytes(ONNX_MODEL), providers=["CPUExecutionProvider"])
+    session = Session(bundle, "cpu")
+    model = eager_model(bundle)
+
+    def run_raw(batch: int) -> None:
+        for start in range(0, len(matrix), batch):
+            raw.run(["logits", "probabilities"], {"features": matrix[start : start + batch]})
+
+    def job(share: int, *methods: str) -> Callable[[], Any]:
+        inputs = (str(folder / f"rows-{share}.parquet"),)
+        settings = JobSettings(inputs=inputs, out=folder / "out", methods=methods, device="cpu", overwrite=True)
+        return lambda: Job(bundle, settings).run()
+
+    actions: dict[str, tuple[int, Callable[[], Any]]] = {}
+    for rows in RAW_ROWS:
+        actions[f"onnxruntime batch {rows}"] = (len(table), lambda rows=rows: run_raw(rows))
+    actions["whyport Session"] = (len(table), lambda: session.run(matrix, ["logits", "probabilities"]))
+    actions["whyport run"] = (len(table), job(1))
+    for name in EXPLAINERS:
+        share = INTEGRATED_SHARE if name == "integrated-gradients" else EXPLAINED_SHARE
+        actions[f"whyport run --explain {name}"] = (len(table) // share, job(share, name))
+    for rows in LOOP_ROWS:
+        share = 1 if rows > 100 else EXPLAINED_SHARE
+        source = folder / f"rows-{share}.parquet"
+        actions[f"pandas loop batch {rows}"] = (
+            len(table) // share,
+            lambda rows=rows, source=source: pandas_loop(source, folder / "loop.parquet", bundle, model, rows),
+        )
+    return actions
+
+
+def measure(actions: dict[str, tuple[int, Callable[[], Any]]], repeats: int) -> tuple[dict[str, float], Any]:
+    """Median rows/s by name, and the stages of the last `whyport run`."""
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    stages = None
+    for _ in range(repeats):
+        for name, (_, action) in actions.items():
+            started = time.perf_counter()
+            result = action()
+            seconds[name].append(time.perf_counter() - started)
+            if name == "whyport run":
+                stages = result.seconds
+    return {name: round(actions[name][0] / statistics.median(times)) for name, times in seconds.items()}, stages
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "throughput.json")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        table = make_inputs(folder, arguments.rows)
+        bundle = train(folder)
+        rates, stages = measure(timings(folder, bundle, table), arguments.repeats)
+    raw = max(rate for name, rate in rates.items() if name.startswith("onnxruntime"))
+    ratios = {
+        "whyport run / ONNX Runtime at its best batch size": rates["whyport run"] / raw,
+        "whyport run / whyport Session": rates["whyport run"] / rates["whyport Session"],
+        **{
+            f"whyport run / pandas loop batch {n}": rates["whyport run"] / rates[f"pandas loop batch {n}"]
+            for n in LOOP_ROWS
+        },
+    }
+    result = {
+        "settings": {
+            "rows": arguments.rows,
+            "repeats": arguments.repeats,
+            "cores": available_cores(),
+            "session_batch_rows": BATCH_ROWS["cpu"],
+            "features": len(bundle.sidecar.features),
+        },
+        "rows_per_second": rates,
+        "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()},
+        "seconds_by_stage": {name: round(value, 3) for name, value in stages.items()},
+    }
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    for section in ("rows_per_second", "ratios", "seconds_by_stage"):
+        print(f"\n{section.replace('_', ' ')}")
+        for name, value in result[section].items():
+            print(f"  {name:52} {value:>12}")
+
+
+if __name__ == "__main__":
+    main()
