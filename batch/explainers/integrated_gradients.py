@@ -8,6 +8,10 @@ from batch.explainers.explainer import Explainer, Shares
 from batch.explainers.torchscript import PASS_ROWS
 from runtime.batching import batch_slices
 
+# Points of the paths that are held at once: enough to keep many cores busy, few enough that memory does not grow with
+# rows x steps.
+PATH_POINTS = 64 * PASS_ROWS
+
 
 class IntegratedGradients(Explainer):
     """(x_i - r_i) * integral over a in [0, 1] of df/dx_i (r + a (x - r)); Sundararajan et al. 2017, equation 1."""
@@ -22,8 +26,7 @@ class IntegratedGradients(Explainer):
         positions = ((nodes + 1) / 2).astype(np.float32)  # from [-1, 1] to [0, 1]
         weights = (weights / 2).astype(np.float32)
         mean_gradients = np.empty_like(rows)
-        # As many rows at once as fill one pass with their nodes: memory does not grow with rows x steps.
-        for part in batch_slices(len(rows), max(1, PASS_ROWS // steps)):
+        for part in batch_slices(len(rows), max(1, PATH_POINTS // steps)):
             path = reference + positions[:, None] * (rows[part, None, :] - reference)
             gradients, _ = self.model.gradients(path.reshape(-1, rows.shape[1]), np.repeat(targets[part], steps))
             mean_gradients[part] = np.einsum("nsf,s->nf", gradients.reshape(path.shape), weights)

@@ -229,10 +229,11 @@ def test_an_unknown_method_is_refused() -> None:
         explainer_class("integrated-gradient")
 
 
-def test_threads_can_be_chosen(bundle: Path) -> None:
-    before = torch.get_num_threads()
-    try:
-        TorchScriptModel(Bundle.read(bundle), "cpu", threads=1)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
+def test_the_number_of_threads_does_not_show(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
+    targets = np.ones(len(real_rows), dtype=np.int64)
+    bundle = Bundle.read(reference_bundle)
+    expected = TorchScriptModel(bundle, "cpu", threads=1).gradients(real_rows, targets)
+    for got, values in zip(
+        TorchScriptModel(bundle, "cpu", threads=5).gradients(real_rows, targets), expected, strict=True
+    ):
+        np.testing.assert_array_equal(got, values)
