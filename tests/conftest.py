@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from runtime.cli import main
+
+# The threads of one small operator wait for each other longer than they work.
+torch.set_num_threads(1)
 
 
 class Whyport:

@@ -1,0 +1,1 @@
+"""Trains or takes a model, compiles its graphs, verifies them, and writes the bundle."""

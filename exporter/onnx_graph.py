@@ -1,0 +1,124 @@
+"""Compiles a graph to ONNX with the exporter that builds on torch.export, and carries the metadata inside."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import onnx
+import torch
+from google.protobuf.message import Message  # type: ignore[import-untyped]
+from torch import Tensor
+
+from exporter.graph import INPUT, Graph, first_line
+from runtime.bundle import METADATA_KEY
+from runtime.errors import ExportError, UsageError
+
+# onnxruntime 1.32.0 and onnxruntime-gpu 1.31.1 read both; the latter goes no further than the greatest ones.
+DEFAULT_OPSET, GREATEST_OPSET = 18, 26
+DEFAULT_IR, GREATEST_IR = 10, 13
+
+
+def compile_onnx(graph: Graph, rows: Tensor, opset: int = DEFAULT_OPSET) -> onnx.ModelProto:
+    """The graph with the input "features" [N, F], any N, and the outputs of its signature.
+
+    Args:
+        graph: the graph in eager mode.
+        rows: raw rows [N, F] float32 to trace with.
+        opset: version of the default operator set.
+
+    Raises:
+        UsageError: an opset that the runtime does not read, or the exporter does not write.
+        ExportError: the graph cannot be exported.
+    """
+    if not DEFAULT_OPSET <= opset <= GREATEST_OPSET:
+        raise UsageError(f"expected an opset from {DEFAULT_OPSET} to {GREATEST_OPSET}, got {opset}")
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                graph.module,
+                (rows,),
+                dynamo=True,
+                opset_version=opset,
+                input_names=[INPUT],
+                output_names=[spec.name for spec in graph.outputs],
+                dynamic_shapes=({0: torch.export.Dim("N")},),
+                verbose=False,
+            )
+        except Exception as error:
+            raise ExportError(f"the network cannot be exported to ONNX: {_innermost_line(error)}") from error
+    assert program is not None
+    model = program.model_proto
+    strip_notes(model)
+    del model.graph.value_info[:]  # whoever needs the inner shapes infers them again
+    model.ir_version = max(DEFAULT_IR, onnx.helper.find_min_ir_version_for(model.opset_import))
+    if default_opset(model) != opset:
+        raise UsageError(f"opset {opset}: the exporter gave {default_opset(model)}; the default is {DEFAULT_OPSET}")
+    return model
+
+
+def default_opset(model: onnx.ModelProto) -> int:
+    """The version of the operator set without a domain."""
+    version: int = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return version
+
+
+def finish(model: onnx.ModelProto, metadata: str) -> bytes:
+    """model.onnx: checked, with the metadata as the only entry of metadata_props.
+
+    Raises ExportError where the model is not valid ONNX.
+    """
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {METADATA_KEY: metadata})
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"the model is not valid ONNX: {first_line(error)}") from error
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def walk(message: Message) -> Iterator[Message]:
+    """A protobuf message and every message inside it."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if isinstance(value, Message) else value:
+                yield from walk(part)
+
+
+def strip_notes(model: onnx.ModelProto) -> None:
+    """Remove doc strings and metadata at every level: they hold stack traces with paths of some machine."""
+    for message in walk(model):
+        for name in ("metadata_props", "doc_string"):
+            if name in message.DESCRIPTOR.fields_by_name:
+                message.ClearField(name)
+
+
+def _innermost_line(error: BaseException) -> str:
+    """The exporter wraps the cause in pages of advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return first_line(error)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the noise of the exporter, whose every failure is an exception."""
+    noisy = [
+        logging.getLogger("torch.onnx._internal.exporter._registration"),  # torchvision is not installed
+        logging.getLogger("onnxscript"),
+        logging.getLogger("onnx_ir"),
+    ]
+    levels = [logger.level for logger in noisy]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "_check_is_size will be removed", FutureWarning)
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", r"The tensor attributes? self\.", UserWarning)  # weights of an LSTM
+        for logger in noisy:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(noisy, levels, strict=True):
+                logger.setLevel(level)

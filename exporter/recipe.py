@@ -1,0 +1,121 @@
+"""From a table to a bundle: train, compile, verify, write."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter import checkpoint as checkpoints
+from exporter.checkpoint import Checkpoint
+from exporter.data import Dataset, TableChoice, load_dataset
+from exporter.engines import torch_outputs
+from exporter.figures import training_files
+from exporter.graph import Graph, build_graph
+from exporter.onnx_graph import DEFAULT_OPSET, compile_onnx
+from exporter.package import Draft, package_graph, trace_rows, versions
+from exporter.preprocess import describe_preprocessing
+from exporter.settings import TrainSettings
+from exporter.train import train
+from exporter.write import Target, check_target, write_bundle
+from runtime.bundle import Bundle, Preprocessing, Provenance
+from runtime.errors import UsageError
+
+
+@dataclass(frozen=True)
+class CheckpointFolder:
+    """Where the state of a run is kept while it trains."""
+
+    path: Path | None = None
+    resume: bool = False
+
+    def start(self) -> Checkpoint | None:
+        """The checkpoint to go on from, if the run is to; UsageError where one would be lost."""
+        if self.path is None:
+            if self.resume:
+                raise UsageError("--resume needs --checkpoint, the folder to resume from")
+            return None
+        if self.resume:
+            return Checkpoint.load(self.path / checkpoints.FILE)
+        if (self.path / checkpoints.FILE).exists():
+            raise UsageError(f"{str(self.path)!r} holds a checkpoint: go on from it with --resume, or remove it")
+        return None
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Save it, if there is a folder."""
+        if self.path is not None:
+            checkpoint.save(self.path)
+
+
+def train_bundle(
+    choice: TableChoice,
+    settings: TrainSettings,
+    target: Target,
+    *,
+    device: str = "auto",
+    folder: CheckpointFolder | None = None,
+    opset: int | None = None,
+) -> Bundle:
+    """Train a classifier on a table and write it as a verified bundle.
+
+    Args:
+        choice: the tables and their columns.
+        settings: the network and how to train it.
+        target: the bundle to write.
+        device: what to train on: "auto", "cpu" or "cuda".
+        folder: where checkpoints are kept.
+        opset: ONNX operator set; by default one that every runtime reads.
+
+    Raises:
+        WhyportError: anything is wrong with the tables, the settings or the graphs; nothing is written then.
+    """
+    check_target(target.path, overwrite=target.overwrite)
+    folder = folder or CheckpointFolder()
+    start = folder.start()
+    dataset = load_dataset(choice, settings.seed)
+    preprocessing = describe_preprocessing(dataset.features, impute=True, standardise=True)
+    model, last = train(dataset, settings, preprocessing, device=device, start=start, after_epoch=folder.keep)
+    draft = _draft(choice, settings, dataset, preprocessing, target.bundle_name(), last)
+    graph = build_graph(model.get_submodule("network"), model.get_submodule("preprocess"), trace_rows(draft))
+    onnx_model = compile_onnx(graph, trace_rows(draft), opset or DEFAULT_OPSET)
+    package = package_graph(draft, graph, onnx_model, _training_folder(graph, dataset, last))
+    return write_bundle(target.path, package, overwrite=target.overwrite)
+
+
+def _draft(
+    choice: TableChoice,
+    settings: TrainSettings,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    name: str,
+    last: Checkpoint,
+) -> Draft:
+    result = last.results[-1]
+    # With a table of its own for the test, no share of the data is kept back.
+    fraction = choice.test_fraction if choice.test is None else None
+    provenance = Provenance(
+        source=f"train {settings.architecture}",
+        settings={**settings.flat(), "target": choice.target, "test_fraction": fraction},
+        seed=settings.seed,
+        data_digest=dataset.digest,
+        versions=versions(),
+        metrics={
+            "test_accuracy": result.test_accuracy,
+            "test_loss": result.test_loss,
+            "train_accuracy": result.train_accuracy,
+        },
+    )
+    return Draft(
+        name=name,
+        classes=dataset.classes,
+        features=dataset.features,
+        preprocessing=preprocessing,
+        provenance=provenance,
+        rows=dataset.train.rows,
+        seed=settings.seed,
+    )
+
+
+def _training_folder(graph: Graph, dataset: Dataset, last: Checkpoint) -> dict[str, bytes]:
+    names = [spec.name for spec in graph.outputs]
+    predicted = torch_outputs(graph.module, names)(dataset.test.rows)["logits"].argmax(axis=1)
+    files = training_files(last.results, predicted, dataset.test.labels, dataset.classes)
+    files[checkpoints.FILE] = last.to_bytes()
+    return {f"training/{name}": content for name, content in files.items()}

@@ -1,0 +1,64 @@
+"""Rows drawn from the training rows: to compare engines on, to measure attributions against, to replay elsewhere."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+BACKGROUND_ROWS = 100
+CONFORMANCE_ROWS = 64
+
+# Streams of random numbers that do not depend on each other.
+TRACE, PROBE, BACKGROUND, CONFORMANCE = range(4)
+
+
+def draw_probes(rows: NDArray[np.float32], count: int, seed: tuple[int, int], *, missing: bool) -> NDArray[np.float32]:
+    """Rows that are like the training rows and are none of them.
+
+    Every second one is a training row; the others lie between two of them, each feature at its own point, so that
+    nothing leaves the range the model knows.
+
+    Args:
+        rows: training rows [N, F].
+        count: how many to draw.
+        seed: the bundle's seed and the stream.
+        missing: whether some values of every fourth row are replaced by NaN.
+
+    Returns:
+        [count, F] float32.
+    """
+    rng = np.random.default_rng(seed)
+    first, second = (rows[rng.integers(len(rows), size=count)].astype(np.float64) for _ in range(2))
+    share = rng.random(first.shape)
+    share[::2] = 0
+    drawn = (first + share * (second - first)).astype(np.float32)
+    if missing:
+        holes = rng.random(drawn.shape) < 0.2
+        holes[np.arange(count) % 4 != 3] = False
+        drawn[holes] = np.nan
+    return drawn
+
+
+def draw_background(rows: NDArray[np.float32], seed: tuple[int, int]) -> NDArray[np.float32]:
+    """Up to `BACKGROUND_ROWS` different rows of [N, F], in their order."""
+    rng = np.random.default_rng(seed)
+    return rows[np.sort(rng.permutation(len(rows))[:BACKGROUND_ROWS])]
+
+
+def to_parquet(tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """A column a tensor: a number where there is one a row, otherwise a list of fixed length, row-major."""
+    columns = [_column(tensor) for tensor in tensors.values()]
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns, names=list(tensors)), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _column(tensor: NDArray[Any]) -> pa.Array:
+    if tensor.ndim == 1:
+        return pa.array(tensor)
+    flat = np.ascontiguousarray(tensor).reshape(-1)
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), flat.size // len(tensor))
