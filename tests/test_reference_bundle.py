@@ -1,0 +1,53 @@
+"""The committed bundle is the golden file of the format: later versions keep reading it and repeat its outputs."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from conftest import Whyport
+
+from batch.explainers import explainer_class
+from batch.explainers.background import Background
+from batch.explainers.explainer import ExplainSettings
+from batch.explainers.torchscript import TorchScriptModel
+from runtime.bundle import CONFORMANCE, Bundle
+from runtime.conformance import read_vectors, replay
+from runtime.session import Session
+from runtime.signature import TensorSpec
+
+
+def test_it_is_read_and_says_what_it_is(reference_bundle: Path) -> None:
+    sidecar = Bundle.read(reference_bundle).sidecar
+    assert sidecar.format_version == 1
+    assert sidecar.classes == ("benign", "malignant")
+    assert len(sidecar.features) == 30
+    assert sidecar.features[0].name == "mean radius"
+    assert {name: capability.available for name, capability in sidecar.capabilities.items()} == {
+        "gradients": True,
+        "grad-cam": True,
+        "attention": True,
+    }
+
+
+def test_it_gives_its_conformance_outputs(reference_bundle: Path) -> None:
+    deviations = replay(Session(Bundle.read(reference_bundle), "cpu"))
+    assert set(deviations) == {"logits", "probabilities", "attention"}
+    assert max(deviations.values()) < 1e-5
+
+
+def test_its_gradients_are_repeated(reference_bundle: Path) -> None:
+    bundle = Bundle.read(reference_bundle)
+    features = bundle.sidecar.signature.features
+    gradient = TensorSpec("gradient", "float32", features.shape)
+    vectors = read_vectors(bundle.read_bytes(CONFORMANCE), (features, gradient))
+    table = pq.read_table(io.BytesIO(bundle.read_bytes(CONFORMANCE)))
+    explainer = explainer_class("gradient")(TorchScriptModel(bundle, "cpu"), Background.read(bundle), ExplainSettings())
+    got = explainer.explain(vectors["features"], table["explained_class"].to_numpy())
+    spread = np.array([feature.standard_deviation for feature in bundle.sidecar.features])
+    np.testing.assert_allclose(got.values * spread, vectors["gradient"] * spread, rtol=1e-4, atol=1e-4)
+
+
+def test_the_commands_accept_it(whyport: Whyport, reference_bundle: Path) -> None:
+    assert "files match their digests" in whyport("verify", reference_bundle).output
+    assert "mean radius" in whyport("inspect", reference_bundle).output
