@@ -1,0 +1,74 @@
+"""The README's tour: a table, a bundle, a run, and the first rows with their main reasons."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import train_test_split
+
+FOLDER = Path("demo")
+SCORED_ROWS = 5_000
+SHOWN_ROWS = 5
+SHOWN_REASONS = 3
+
+
+def write_tables() -> None:
+    """The table as CSV to train on, and unseen patients resampled to a larger Parquet file to score."""
+    data = load_breast_cancer(as_frame=True)
+    table = data.data.assign(diagnosis=data.target_names[data.target])
+    train, unseen = train_test_split(table, test_size=0.2, stratify=table["diagnosis"], random_state=0)
+    train.to_csv(FOLDER / "train.csv", index=False)
+    unseen.to_csv(FOLDER / "test.csv", index=False)
+    generator = np.random.default_rng(0)
+    scored = unseen.sample(SCORED_ROWS, replace=True, random_state=0).reset_index(drop=True)
+    scored[data.feature_names] *= generator.normal(1, 0.02, size=(SCORED_ROWS, len(data.feature_names)))
+    scored.insert(0, "patient", [f"P{i:05d}" for i in range(SCORED_ROWS)])
+    scored.loc[7, "mean radius"] = np.nan  # one row that cannot be scored
+    scored.to_parquet(FOLDER / "patients.parquet", index=False)
+
+
+def whyport(*arguments: str) -> None:
+    """Run the command as a user would, and show it."""
+    print(f"\n$ whyport {' '.join(arguments)}", flush=True)
+    subprocess.run([str(Path(sys.executable).with_name("whyport")), *arguments], check=True)
+
+
+def show_first_rows() -> None:
+    """The first scored rows with their strongest reasons."""
+    scored = pd.read_parquet(sorted((FOLDER / "scored").glob("part-*.parquet"))[0])
+    attributions = scored.filter(regex="^attribution[.]").rename(columns=lambda name: name.removeprefix("attribution."))
+    print(f"\nThe first {SHOWN_ROWS} rows, with the {SHOWN_REASONS} features that count most for the predicted class:")
+    for i in range(SHOWN_ROWS):
+        row, reasons = scored.iloc[i], attributions.iloc[i]
+        strongest = reasons.reindex(reasons.abs().sort_values(ascending=False).index)[:SHOWN_REASONS]
+        named = ", ".join(f"{name} {value:+.2f}" for name, value in strongest.items())
+        print(
+            f"  {row['patient']}  {row['prediction']:9}  score {row['score']:+.2f} = base {row['base_value']:+.2f} "
+            f"+ attributions {reasons.sum():+.2f} (off by {row['completeness_error']:.1e}): {named}, ..."
+        )
+
+
+def main() -> None:
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    write_tables()
+    bundle, scored = str(FOLDER / "bundle"), str(FOLDER / "scored")
+    tables = [str(FOLDER / "train.csv"), "--test", str(FOLDER / "test.csv")]
+    whyport("train", *tables, "--target", "diagnosis", "--out", bundle)
+    whyport("verify", bundle)
+    source = str(FOLDER / "patients.parquet")
+    whyport("run", bundle, source, "--out", scored, "--explain", "integrated-gradients", "--keep", "patient,diagnosis")
+    show_first_rows()
+    print(
+        f"\ntables    {FOLDER}/train.csv, {FOLDER}/test.csv, {FOLDER}/patients.parquet"
+        f"\nbundle    {bundle}/  (training curves and report in {bundle}/training/)"
+        f"\noutput    {scored}/part-*.parquet, rejected rows in {scored}/_rejected/"
+    )
+
+
+if __name__ == "__main__":
+    main()

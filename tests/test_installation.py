@@ -1,0 +1,54 @@
+"""Slow: what a user installs and runs, in environments of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from runtime.bundle import Bundle
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_scoring_runs_where_only_cpu_and_batch_are_installed(tmp_path: Path, reference_bundle: Path) -> None:
+    environment = tmp_path / "environment"
+    variables = os.environ | {"ENVIRONMENT": str(environment), "PYTHON": sys.executable}
+    subprocess.run([ROOT / "scripts" / "environment", "cpu,batch"], check=True, env=variables)
+    listing = subprocess.run(
+        [environment / "bin" / "python", "-m", "pip", "list", "--format=json"], check=True, capture_output=True
+    )
+    installed = {package["name"] for package in json.loads(listing.stdout)}
+    assert {"onnxruntime", "pyarrow"} <= installed
+    assert not {"torch", "onnx", "pandas", "scikit-learn", "matplotlib"} & installed
+    features = Bundle.read(reference_bundle).sidecar.features
+    generator = np.random.default_rng(0)
+    rows = pa.table({f.name: generator.uniform(f.minimum, f.maximum, size=5000) for f in features})
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    command = [environment / "bin" / "whyport", "run", reference_bundle, tmp_path / "rows.parquet"]
+    subprocess.run([*command, "--out", tmp_path / "out"], check=True)
+    assert pq.read_table(tmp_path / "out").num_rows == 5000
+    assert (tmp_path / "out" / "_SUCCESS").exists()
+    explained = subprocess.run(
+        [*command, "--out", tmp_path / "explained", "--explain", "gradient"], capture_output=True, text=True
+    )
+    assert explained.stderr == "error: this needs the package 'torch': pip install 'whyport[explain]'\n"
+    assert explained.returncode == 1
+
+
+@pytest.mark.slow
+def test_the_demo_runs_from_end_to_end(tmp_path: Path) -> None:
+    program = ROOT / "scripts" / "demo.py"
+    done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "5000 in = 4999 out + 1 rejected" in done.stdout
+    scored = pq.read_table(tmp_path / "demo" / "scored")
+    assert scored.num_rows == 4999
+    right = np.mean(np.array(scored["prediction"].to_pylist()) == np.array(scored["diagnosis"].to_pylist()))
+    assert right > 0.85
+    assert np.mean(scored["converged"].to_numpy()) > 0.5
