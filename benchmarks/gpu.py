@@ -1,0 +1,108 @@
+"""Checks a bundle on a CUDA card: parity with the CPU, prediction rate by batch size, gradients through cuDNN.
+
+    python benchmarks/gpu.py [BUNDLE] [--out JSON]
+
+Needs whyport[gpu,batch,explain]. Without a card it says so, writes nothing and exits with 1.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from batch.explainers.background import Background
+from batch.explainers.torchscript import TorchScriptModel
+from runtime.bundle import Bundle
+from runtime.errors import ProviderError
+from runtime.parity import deviation
+from runtime.session import Session
+
+BATCH_ROWS = (1, 64, 1024, 4096, 16384, 65536)
+REPEATS = 5
+PARITY_ROWS = 4099
+
+
+def sample(bundle: Bundle, rows: int) -> NDArray[np.float32]:
+    """Rows like the background's, none of them twice."""
+    generator = np.random.default_rng(0)
+    background = Background.read(bundle).rows
+    drawn = background[generator.integers(len(background), size=rows)]
+    return (drawn * generator.normal(1, 0.05, size=drawn.shape)).astype(np.float32)
+
+
+def prediction_rates(bundle: Bundle, device: str) -> dict[int, float]:
+    """Median rows/s by batch size."""
+    rates = {}
+    for batch_rows in BATCH_ROWS:
+        session = Session(bundle, device, batch_rows=batch_rows)
+        rows = sample(bundle, min(max(batch_rows * 8, 4096), 1 << 18))
+        session.predict(rows[: 2 * batch_rows])
+        seconds = []
+        for _ in range(REPEATS):
+            started = time.perf_counter()
+            session.predict(rows)
+            seconds.append(time.perf_counter() - started)
+        rates[batch_rows] = round(len(rows) / statistics.median(seconds), 1)
+    return rates
+
+
+def gradient_check(bundle: Bundle, rows: NDArray[np.float32]) -> dict[str, float]:
+    """Gradients in evaluation mode on the card against the CPU's, in logits per training standard deviation."""
+    targets = np.arange(len(rows)) % len(bundle.sidecar.classes)
+    spread = np.array([feature.standard_deviation for feature in bundle.sidecar.features])
+    on_card = TorchScriptModel(bundle, "cuda")
+    expected, _ = TorchScriptModel(bundle, "cpu").gradients(rows, targets)
+    on_card.gradients(rows, targets)
+    started = time.perf_counter()
+    got, _ = on_card.gradients(rows, targets)
+    seconds = time.perf_counter() - started
+    return {"deviation": deviation(got * spread, expected * spread), "rows_per_second": round(len(rows) / seconds, 1)}
+
+
+def check(bundle: Bundle) -> dict[str, Any]:
+    """Everything that is measured, for one card."""
+    rows = sample(bundle, PARITY_ROWS)
+    expected = Session(bundle, "cpu").predict(rows)
+    got = Session(bundle, "cuda").predict(rows)
+    parity = {name: deviation(got[name], values) for name, values in expected.items()}
+    gradients = gradient_check(bundle, rows)
+    tolerances = bundle.sidecar.tolerances
+    return {
+        "card": torch.cuda.get_device_name(0),
+        "bundle": bundle.sidecar.name,
+        "parity": parity,
+        "gradients": gradients,
+        "passed": max(parity.values()) <= tolerances.outputs and gradients["deviation"] <= tolerances.gradients,
+        "rows_per_second": {device: prediction_rates(bundle, device) for device in ("cuda", "cpu")},
+    }
+
+
+def main() -> None:
+    here = Path(__file__).parent
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", nargs="?", type=Path, default=here.parent / "models" / "breast_cancer")
+    parser.add_argument("--out", type=Path, default=here / "results" / "gpu.json")
+    arguments = parser.parse_args()
+    bundle = Bundle.read(arguments.bundle)
+    if not torch.cuda.is_available():
+        raise SystemExit("no CUDA card that PyTorch can use: nothing was checked")
+    try:
+        Session(bundle, "cuda")
+    except ProviderError as error:
+        raise SystemExit(f"no CUDA card that ONNX Runtime can use: nothing was checked\n{error}") from None
+    result = check(bundle)
+    text = json.dumps(result, indent=2)
+    arguments.out.write_text(text + "\n")
+    print(text)
+    if not result["passed"]:
+        raise SystemExit("the card's results differ from the CPU's by more than the bundle's tolerances")
+
+
+if __name__ == "__main__":
+    main()
