@@ -149,6 +149,24 @@ def test_models_that_are_no_classifier(model, message, tmp_path, complete_path):
     assert not (tmp_path / "bundle").exists()
 
 
+def of_another_domain(*domains):
+    node = helper.make_node("Classify", ["x"], ["scores"], domain="somebody.else")
+    graph = helper.make_graph([node], "g", [tensor("x", ["batch", FEATURES])], SCORES)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid(name, 15) for name in domains], ir_version=8)
+
+
+@pytest.mark.parametrize(
+    ("domains", "message"),
+    [
+        (("somebody.else",), r"imports no default operator set, only \['somebody.else'\]"),
+        (("", "somebody.else"), "ONNX Runtime cannot load the model: .*somebody.else"),
+    ],
+)
+def test_operators_that_the_runtime_does_not_have(domains, message, tmp_path, complete_path):
+    with pytest.raises(ExportError, match=message):
+        export(of_another_domain(*domains), complete_path, tmp_path)
+
+
 def test_the_number_of_class_names(tmp_path, complete_path):
     with pytest.raises(ExportError, match="a logit for each of the 2 classes, got 3 a row"):
         export(make([matmul()], SCORES), complete_path, tmp_path, classes=("a", "b"))
