@@ -1,10 +1,13 @@
 """The commands run and methods."""
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 
 from batch.explainers import EXPLAINERS
+from batch.explainers.settings import ExplainSettings
 from runtime.bundle import Bundle
 from runtime.providers import DEVICES
 
@@ -39,12 +42,20 @@ NO_METHOD = "none"
     show_default=True,
     help="What becomes of a row with a null, NaN or infinity.",
 )
-@click.option("--steps", default=50, show_default=True, help="Gradients a row for integrated-gradients.")
+@click.option(
+    "--tolerance",
+    default=0.01,
+    show_default=True,
+    help="A row has converged if its completeness error is at most this share of |score - base value|,",
+)
+@click.option("--absolute-tolerance", default=0.001, show_default=True, help="or at most this many logits.")
+@click.option("--max-evaluations", default=2000, show_default=True, help="Gradients after which a row is given up.")
+@click.option("--steps", type=int, help="For integrated-gradients a fixed number of gradients a row.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option("--batch-rows", default=4096, show_default=True, help="Rows read, scored and explained together.")
 @click.option("--threads", type=int, help="Threads on the CPU; by default the cores that this process may use.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in the folder.")
-def run(bundle: Path, inputs: tuple[str, ...], methods: tuple[str, ...], keep: str, **options: object) -> None:
+def run(bundle: Path, inputs: tuple[str, ...], methods: tuple[str, ...], keep: str, **options: Any) -> None:
     """Stream Parquet files through BUNDLE's predictions and explanations.
 
     INPUT is a Parquet file, a folder of them, or a glob pattern. The output holds one row per input row, in input
@@ -55,11 +66,13 @@ def run(bundle: Path, inputs: tuple[str, ...], methods: tuple[str, ...], keep: s
     """
     from batch.job import Job, JobSettings
 
+    explain = {field.name: options.pop(field.name) for field in fields(ExplainSettings)}
     settings = JobSettings(
         inputs=inputs,
         methods=tuple(method for method in methods if method != NO_METHOD),
         keep=tuple(name for name in keep.split(",") if name),
-        **options,  # type: ignore[arg-type]  # click has checked and converted them
+        explain=ExplainSettings(**explain),
+        **options,
     )
     job = Job(Bundle.read(bundle), settings)
     report = job.run()

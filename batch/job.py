@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from batch.columns import RowCleaner, check_features, check_present
 from batch.explainers import explainer_class
+from batch.explainers.settings import ExplainSettings
 from batch.folder import JOB_FILE, REJECTED_FOLDER, SUCCESS_FILE, check_folder, clear_folder, write_json
 from batch.output import IDENTITY, REASON, OutputColumns, ScoredRows
 from batch.progress import Progress
@@ -49,7 +50,7 @@ class JobSettings:
     device: str = "auto"
     threads: int | None = None
     batch_rows: int = BATCH_ROWS
-    steps: int = 50
+    explain: ExplainSettings = field(default_factory=ExplainSettings)
     overwrite: bool = False
 
 
@@ -66,9 +67,8 @@ class Job:
 
     def __init__(self, bundle: Bundle, settings: JobSettings) -> None:
         sidecar = bundle.sidecar
-        for name in ("batch_rows", "steps"):
-            if getattr(settings, name) < 1:
-                raise UsageError(f"{name}: expected at least 1, got {getattr(settings, name)}")
+        if settings.batch_rows < 1:
+            raise UsageError(f"batch_rows: expected at least 1, got {settings.batch_rows}")
         if len(set(settings.methods)) != len(settings.methods):
             raise UsageError(f"methods named twice: {listing(settings.methods)}")
         for method in settings.methods:
@@ -86,7 +86,7 @@ class Job:
         self._features = [feature.name for feature in sidecar.features]
         self._sources = [self._checked(open_source(path)) for path in paths]
         session = Session(bundle, settings.device, threads=settings.threads)
-        self._scorer = Scorer(session, settings.methods, self._choice, settings.steps)
+        self._scorer = Scorer(session, settings.methods, self._choice, settings.explain)
         self._report = JobReport(provider=session.provider.name)
 
     def run(self) -> JobReport:

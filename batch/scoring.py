@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from batch.columns import CleanRows
 from batch.explainers import EXPLAINERS, explainer_class
+from batch.explainers.settings import ExplainSettings
 from batch.output import ScoredRows
 from batch.targets import ClassChoice
 from runtime.attribution import Attribution
@@ -20,10 +21,12 @@ class Scorer:
         session: the engine of the predictions, and the measure of every completeness error.
         methods: names from EXPLAINERS; without any, nothing but the session is loaded.
         choice: which class of each row is explained.
-        steps: nodes of integrated gradients.
+        settings: the methods' options.
     """
 
-    def __init__(self, session: Session, methods: tuple[str, ...], choice: ClassChoice, steps: int) -> None:
+    def __init__(
+        self, session: Session, methods: tuple[str, ...], choice: ClassChoice, settings: ExplainSettings
+    ) -> None:
         self._session = session
         self._choice = choice
         self._tolerance = session.bundle.sidecar.tolerances.outputs
@@ -34,13 +37,12 @@ class Scorer:
         self._check_capabilities(methods)
         # These need torch, which predicting does without.
         from batch.explainers.background import Background
-        from batch.explainers.explainer import ExplainSettings
         from batch.explainers.torchscript import TorchScriptModel
 
         model = TorchScriptModel(session.bundle, session.provider.device, session.threads)
         background = Background.read(session.bundle)
         for name in methods:
-            explainer = explainer_class(name)(model, background, ExplainSettings(steps=steps))
+            explainer = explainer_class(name)(model, background, settings)
             self._explainers[name] = explainer
             references = explainer.references
             self._base_values[name] = None if references is None else references.mean_of(self._logits)
@@ -75,9 +77,8 @@ class Scorer:
         scores: NDArray[np.float32],
         source_rows: NDArray[np.int64],
     ) -> Attribution:
-        from batch.explainers.explainer import measure
-
-        attribution = self._explainers[name].explain(matrix, targets)
+        explainer = self._explainers[name]
+        attribution = explainer.explain(matrix, targets)
         off = row_deviations(attribution.output, scores)
         if (off > self._tolerance).any():
             bad = np.unique(source_rows[off > self._tolerance])
@@ -86,7 +87,7 @@ class Scorer:
                 f"{self._tolerance:g}, got {off.max():.3g}, rows {listing(map(str, bad))}"
             )
         base_values = self._base_values[name]
-        return measure(
+        return explainer.measure(
             attribution, targets, scores.astype(np.float64), None if base_values is None else base_values[targets]
         )
 

@@ -7,21 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.explainers.background import Background
+from batch.explainers.settings import ExplainSettings
 from batch.explainers.torchscript import TorchScriptModel
 from runtime.attribution import Attribution
-
-RELATIVE_TOLERANCE = 0.01
-"""A row converged if its completeness error is at most this share of |score - base value| ..."""
-ABSOLUTE_TOLERANCE = 0.001
-"""... or at most this many logits."""
-
-
-@dataclass(frozen=True)
-class ExplainSettings:
-    """The options of the explanation methods."""
-
-    steps: int = 50
-    """Nodes of integrated gradients' quadrature."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +51,27 @@ class Explainer(ABC):
         """Explain the logit of class `targets` [N] for finite raw values `rows` [N, F]."""
         shares = self.attribute(rows, targets)
         base_value = None if self._base_values is None else self._base_values[targets]
-        return measure(shares, targets, shares.output, base_value)
+        return self.measure(shares, targets, shares.output, base_value)
 
+    def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The completeness error up to which a row has converged, [N], by its score - base value [N]."""
+        return np.maximum(self.settings.tolerance * np.abs(difference), self.settings.absolute_tolerance)
 
-def measure(
-    shares: Shares | Attribution,
-    target: NDArray[np.int64],
-    output: NDArray[np.float64],
-    base_value: NDArray[np.float64] | None,
-) -> Attribution:
-    """Measure how far shares are from adding up to `output` [N] - `base_value` [N], any engine's, in logits.
+    def measure(
+        self,
+        shares: Shares | Attribution,
+        target: NDArray[np.int64],
+        output: NDArray[np.float64],
+        base_value: NDArray[np.float64] | None,
+    ) -> Attribution:
+        """Measure how far shares are from adding up to `output` [N] - `base_value` [N], any engine's, in logits.
 
-    Without base values the method makes no claim, and there is nothing to measure.
-    """
-    if base_value is None:
-        nothing = np.full(len(output), np.nan)
-        return Attribution(shares.values, output, nothing, target, nothing, shares.evaluations, None)
-    difference = output - base_value
-    error = np.abs(shares.values.sum(axis=1, dtype=np.float64) - difference)
-    converged = error <= np.maximum(RELATIVE_TOLERANCE * np.abs(difference), ABSOLUTE_TOLERANCE)
-    return Attribution(shares.values, output, base_value, target, error, shares.evaluations, converged)
+        Without base values the method makes no claim, and there is nothing to measure.
+        """
+        if base_value is None:
+            nothing = np.full(len(output), np.nan)
+            return Attribution(shares.values, output, nothing, target, nothing, shares.evaluations, None)
+        difference = output - base_value
+        error = np.abs(shares.values.sum(axis=1, dtype=np.float64) - difference)
+        converged = error <= self.allowed_error(difference)
+        return Attribution(shares.values, output, base_value, target, error, shares.evaluations, converged)

@@ -1,6 +1,7 @@
 """One contract that every method passes, and each method against its oracle."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from reference import path_integral
 
 from batch.explainers import EXPLAINERS, explainer_class
 from batch.explainers.background import Background
-from batch.explainers.explainer import Explainer, ExplainSettings, Shares, measure
+from batch.explainers.explainer import Explainer, Shares
+from batch.explainers.settings import ExplainSettings
 from batch.explainers.torchscript import RECURRENT, TorchScriptModel, allow_recurrent_backward
 from runtime.bundle import TORCHSCRIPT_MODEL, Bundle
 from runtime.errors import BundleError, DigestError, ProviderError, UsageError
@@ -28,9 +30,9 @@ LINEAR = {
 }
 
 
-def create(name: str, path: Path, steps: int = 50) -> Explainer:
+def create(name: str, path: Path, **settings: Any) -> Explainer:
     bundle = Bundle.read(path)
-    return explainer_class(name)(TorchScriptModel(bundle, "cpu"), Background.read(bundle), ExplainSettings(steps))
+    return explainer_class(name)(TorchScriptModel(bundle, "cpu"), Background.read(bundle), ExplainSettings(**settings))
 
 
 @pytest.fixture(scope="module")
@@ -97,18 +99,21 @@ def float64_gradient(path: Path, target: int):
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(("settings", "factor"), [({"steps": 500}, 2.0), ({}, 3.0), ({"tolerance": 0.001}, 3.0)])
 def test_integrated_gradients_are_the_path_integral_feature_by_feature(
-    reference_bundle: Path, real_rows: NDArray[np.float32]
+    reference_bundle: Path, real_rows: NDArray[np.float32], settings: dict[str, Any], factor: float
 ) -> None:
-    explainer = create("integrated-gradients", reference_bundle, steps=300)
+    """Completeness alone could hide errors that cancel between features."""
+    explainer = create("integrated-gradients", reference_bundle, **settings)
     gradient = float64_gradient(reference_bundle, target=1)
     assert explainer.references is not None
     reference = explainer.references.rows[0].astype(np.float64)
-    rows = real_rows[::120]
+    rows = real_rows[::40]
     got = explainer.explain(rows, np.ones(len(rows), dtype=np.int64))
-    for row, values in zip(rows, got.values, strict=True):
+    for row, values, score, base in zip(rows, got.values, got.output, got.base_value, strict=True):
         expected = path_integral(gradient, row.astype(np.float64), reference)
-        np.testing.assert_allclose(values, expected, atol=0.005 * np.abs(expected).sum())
+        allowed = max(settings.get("tolerance", 0.01) * abs(score - base), 0.001)
+        np.testing.assert_allclose(values, expected, atol=factor * allowed)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
@@ -140,18 +145,60 @@ def test_integrated_gradients_agree_with_captum(reference_bundle: Path, real_row
     np.testing.assert_allclose(got.values, expected.numpy(), rtol=1e-3, atol=1e-4)
 
 
+def test_every_row_is_within_the_tolerance(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
+    targets = np.arange(len(real_rows)) % 2
+    adaptive = create("integrated-gradients", reference_bundle).explain(real_rows, targets)
+    assert adaptive.converged is not None
+    assert adaptive.converged.all()
+    difference = np.abs(adaptive.output - adaptive.base_value)
+    assert (adaptive.error <= np.maximum(0.01 * difference, 0.001)).all()
+    fixed = create("integrated-gradients", reference_bundle, steps=int(adaptive.evaluations.mean()))
+    assert not fixed.explain(real_rows, targets).converged.all()  # the same work, spread evenly, is not enough
+
+
+def test_a_smaller_tolerance_takes_more_evaluations(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
+    targets = np.ones(len(real_rows), dtype=np.int64)
+    loose = create("integrated-gradients", reference_bundle, tolerance=0.1).explain(real_rows, targets)
+    tight = create("integrated-gradients", reference_bundle, tolerance=0.003).explain(real_rows, targets)
+    assert loose.evaluations.min() >= 17
+    assert tight.evaluations.mean() > 1.5 * loose.evaluations.mean()
+    assert tight.error.mean() < 0.3 * loose.error.mean()
+
+
+def test_a_row_that_is_given_up_says_so(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
+    targets = np.ones(len(real_rows), dtype=np.int64)
+    settings = {"tolerance": 1e-5, "absolute_tolerance": 1e-5}
+    given_up = create("integrated-gradients", reference_bundle, max_evaluations=20, **settings)
+    attribution = given_up.explain(real_rows, targets)
+    assert attribution.converged is not None
+    assert not attribution.converged.all()
+    assert (attribution.evaluations[~attribution.converged] >= 20).all()
+    assert attribution.evaluations.max() <= 3 * 20
+
+
+def test_a_row_that_is_the_reference_has_no_reasons(reference_bundle: Path) -> None:
+    explainer = create("integrated-gradients", reference_bundle)
+    assert explainer.references is not None
+    attribution = explainer.explain(explainer.references.rows, np.array([0]))
+    np.testing.assert_array_equal(attribution.values, 0)
+    assert attribution.converged is not None
+    assert attribution.converged.all()
+
+
 def test_more_steps_come_closer(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
     targets = np.ones(len(real_rows), dtype=np.int64)
     errors = [
-        create("integrated-gradients", reference_bundle, steps).explain(real_rows, targets).error.mean()
+        create("integrated-gradients", reference_bundle, steps=steps).explain(real_rows, targets).error.mean()
         for steps in (2, 20, 200)
     ]
     assert errors[0] > 2 * errors[1] > 4 * errors[2]
 
 
-def test_the_error_is_measured_against_the_scores_that_are_given() -> None:
+def test_the_error_is_measured_against_the_scores_that_are_given(bundle: Path) -> None:
     shares = Shares(np.array([[1.0, 2.0]], dtype=np.float32), np.array([99.0]), np.array([1], dtype=np.int32))
-    measured = measure(shares, np.array([0]), output=np.array([5.0]), base_value=np.array([1.5]))
+    measured = create("input-x-gradient", bundle).measure(
+        shares, np.array([0]), output=np.array([5.0]), base_value=np.array([1.5])
+    )
     np.testing.assert_allclose(measured.error, [0.5])
     assert measured.converged is not None
     assert measured.converged.tolist() == [False]
@@ -159,9 +206,11 @@ def test_the_error_is_measured_against_the_scores_that_are_given() -> None:
 
 
 @pytest.mark.parametrize(("error", "converged"), [(0.0099, True), (0.0101, False)])
-def test_convergence_is_one_percent_of_the_difference(error: float, converged: bool) -> None:
+def test_convergence_is_one_percent_of_the_difference(bundle: Path, error: float, converged: bool) -> None:
     shares = Shares(np.array([[1.0 + error]], dtype=np.float32), np.zeros(1), np.ones(1, dtype=np.int32))
-    measured = measure(shares, np.array([0]), output=np.array([1.0]), base_value=np.array([0.0]))
+    measured = create("input-x-gradient", bundle).measure(
+        shares, np.array([0]), output=np.array([1.0]), base_value=np.array([0.0])
+    )
     assert measured.converged is not None
     assert measured.converged.tolist() == [converged]
 
@@ -237,3 +286,17 @@ def test_the_number_of_threads_does_not_show(reference_bundle: Path, real_rows: 
         TorchScriptModel(bundle, "cpu", threads=5).gradients(real_rows, targets), expected, strict=True
     ):
         np.testing.assert_array_equal(got, values)
+
+
+@pytest.mark.parametrize("name", ["steps", "max_evaluations"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_counts_are_at_least_one(name: str, value: int) -> None:
+    with pytest.raises(UsageError, match=f"{name}: expected at least 1, got {value}"):
+        ExplainSettings(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["tolerance", "absolute_tolerance"])
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_tolerances_are_above_zero(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"{name}: expected a number above 0"):
+        ExplainSettings(**{name: value})

@@ -16,6 +16,7 @@ from bundles import IMPUTATION, WEIGHTS, linear_bundle, logits_of, softmax
 from conftest import Whyport
 from numpy.typing import NDArray
 
+from batch.explainers.settings import ExplainSettings
 from batch.job import Job, JobSettings
 from runtime.bundle import Bundle, Capability
 from runtime.errors import (
@@ -98,7 +99,7 @@ def test_the_completeness_error_can_be_recomputed_from_the_output(
     reference_bundle: Path, write: Write, tmp_path: Path, method: str
 ) -> None:
     source = write(reference_table(reference_bundle, 300))
-    out = run(reference_bundle, source, tmp_path / "out", methods=(method,), steps=20)
+    out = run(reference_bundle, source, tmp_path / "out", methods=(method,), explain=ExplainSettings(steps=20))
     names = [name for name in out.column_names if name.startswith("attribution.")]
     total = values(out, *names).astype(np.float64).sum(axis=1)
     difference = out["score"].to_numpy().astype(np.float64) - out["base_value"].to_numpy()
@@ -174,8 +175,17 @@ def test_batches_and_row_groups_do_not_show(
     bundle: Path, table: pa.Table, write: Write, tmp_path: Path, batch_rows: int, row_group_rows: int
 ) -> None:
     source = write(table.slice(0, 200), row_group_size=row_group_rows)
-    out = run(bundle, source, tmp_path / "out", methods=("integrated-gradients",), batch_rows=batch_rows, steps=5)
-    expected = run(bundle, source, tmp_path / "expected", methods=("integrated-gradients",), steps=5)
+    out = run(
+        bundle,
+        source,
+        tmp_path / "out",
+        methods=("integrated-gradients",),
+        batch_rows=batch_rows,
+        explain=ExplainSettings(steps=5),
+    )
+    expected = run(
+        bundle, source, tmp_path / "expected", methods=("integrated-gradients",), explain=ExplainSettings(steps=5)
+    )
     assert out.drop_columns(["source_file"]).num_rows == 200
     for name in expected.column_names:
         if pa.types.is_floating(expected[name].type):
@@ -361,7 +371,6 @@ def test_schemas_may_drift_between_files(bundle: Path, write: Write, tmp_path: P
         ({"methods": ("lime",)}, UsageError, "unknown explanation method 'lime'"),
         ({"methods": ("gradient", "gradient")}, UsageError, "methods named twice"),
         ({"batch_rows": 0}, UsageError, "batch_rows: expected at least 1, got 0"),
-        ({"steps": 0}, UsageError, "steps: expected at least 1, got 0"),
         ({"threads": 0}, UsageError, "threads: expected at least 1, got 0"),
         ({"device": "tpu"}, UsageError, "unknown device 'tpu'"),
     ],
@@ -494,8 +503,9 @@ def test_the_command_and_the_library_have_the_same_defaults(tmp_path: Path) -> N
     from batch.cli import run as command
 
     settings = dataclasses.asdict(JobSettings(inputs=(), out=tmp_path))
+    settings |= settings.pop("explain")
     shared = [option for option in command.params if option.name in settings and not option.required]
-    assert {option.name for option in shared} >= {"batch_rows", "steps", "on_bad_row", "device", "threads"}
+    assert {option.name for option in shared} >= {"batch_rows", "steps", "tolerance", "on_bad_row", "device", "threads"}
     defaults = command.make_context("run", ["bundle", "input", "--out", str(tmp_path)]).params
     for option in shared:
         if option.name not in ("methods", "keep"):  # these are parsed: "none" and "" stand for nothing
