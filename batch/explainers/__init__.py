@@ -45,6 +45,13 @@ EXPLAINERS = {
         guarantee="sums to f(x) - f(mean of the background) within --tolerance on every row, or converged is false",
         source="Sundararajan et al. 2017, arXiv:1703.01365; each path is refined where it misses its tolerance",
     ),
+    "expected-gradients": Method(
+        home="batch.explainers.integrated_gradients:ExpectedGradients",
+        capability="gradients",
+        cost="1 gradient a row and reference at the least; --steps fixes them",
+        guarantee="sums to f(x) - mean f(reference) within --tolerance on every row, or converged is false",
+        source="Erion et al. 2021, arXiv:1906.10670, over every reference instead of samples",
+    ),
 }
 
 
