@@ -37,7 +37,7 @@ def compile_torchscript(graph: Graph, rows: Tensor) -> bytes:
         if isinstance(part, nn.RNNBase):
             # So that a consumer can put the recurrent layers alone into training mode, which cuDNN's backward needs.
             part.dropout = 0.0
-    with _quiet():
+    with quiet():
         try:
             compiled = torch.jit.script(module)
         except Exception as error:
@@ -45,12 +45,12 @@ def compile_torchscript(graph: Graph, rows: Tensor) -> bytes:
             compiled = _trace(module, graph.split, rows)
         buffer = io.BytesIO()
         torch.jit.save(compiled, buffer)
-    return _without_debug_records(buffer.getvalue())
+    return without_debug_records(buffer.getvalue())
 
 
 def load_torchscript(content: bytes) -> Any:
     """The compiled module of `compile_torchscript`."""
-    with _quiet():
+    with quiet():
         return torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
 
 
@@ -65,7 +65,7 @@ def _trace(module: nn.Module, split: bool, rows: Tensor) -> Any:
         raise ExportError(f"the network can be neither scripted nor traced: {first_line(error)}") from error
 
 
-def _without_debug_records(content: bytes) -> bytes:
+def without_debug_records(content: bytes) -> bytes:
     """The archive without its source locations: they hold paths of this machine, and a third of the size."""
     source = zipfile.ZipFile(io.BytesIO(content))
     buffer = io.BytesIO()
@@ -77,7 +77,8 @@ def _without_debug_records(content: bytes) -> bytes:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Without TorchScript's deprecation warnings, and the tracer's."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
         # What a trace bakes in shows when the engines are compared.

@@ -12,6 +12,7 @@
     │   └── MissingValueError      a null, NaN or infinity where none is allowed
     ├── TrainingError          a table or settings that no model can be trained with
     ├── ExportError            a model that cannot be turned into a bundle
+    │   └── UnsupportedOperatorError   an operator that no rule of DeepSHAP can explain
     ├── ParityError            two engines disagree about the same rows
     └── JobError               a run that cannot start or did not conserve its rows
 
@@ -77,6 +78,10 @@ class TrainingError(WhyportError):
 
 class ExportError(WhyportError):
     """A model that cannot be turned into a bundle."""
+
+
+class UnsupportedOperatorError(ExportError):
+    """The path from the input to the logits holds an operator that no rule of DeepSHAP can explain."""
 
 
 class ParityError(WhyportError):

@@ -1,0 +1,69 @@
+"""From the operators of a network to the steps of a program, each with its rule."""
+
+import operator
+from typing import Any
+
+import torch
+from torch import fx
+from torch.utils import _pytree as pytree
+
+import exporter.deepshap.rules  # noqa: F401 - registers every rule
+from exporter.deepshap.graph import RowGraph
+from exporter.deepshap.program import Program, Step, Value
+from exporter.deepshap.rules.registry import RULES, Active, Call
+from exporter.deepshap.splitting import merge_picks
+from runtime.errors import UnsupportedOperatorError
+
+aten = torch.ops.aten
+
+# Tests of the row that are false on the finite rows that are explained, whose answer is therefore a constant.
+_FALSE_ON_FINITE = (aten.isnan.default, aten.isinf.default)
+
+
+def lower(graph: RowGraph) -> Program:
+    """The program of a network.
+
+    Raises:
+        UnsupportedOperatorError: an operator that depends on the row has no rule; the message says which, and where.
+    """
+    known: dict[fx.Node, Any] = {graph.row: Value(0, 0), **graph.constants}
+    steps: list[Step] = []
+    shapes: dict[Value, tuple[int, ...]] = {Value(0, 0): tuple(graph.row.meta["val"].shape)}
+    for node in graph.nodes:
+        args, kwargs = pytree.tree_map_only(fx.Node, known.__getitem__, (node.args, dict(node.kwargs)))
+        inputs = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Value)]
+        if not inputs:
+            known[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+        elif node.target is operator.getitem:
+            known[node] = Value(inputs[0].step, args[1])
+        elif node.target in _FALSE_ON_FINITE:
+            known[node] = torch.zeros(node.meta["val"].shape, dtype=torch.bool)
+        else:
+            steps.append(_step(node, args, kwargs, inputs, shapes))
+            known[node] = Value(len(steps), 0)
+        for index, output in enumerate(pytree.tree_leaves(node.meta["val"])):
+            if isinstance(known[node], Value) and node.target is not operator.getitem:
+                shapes[Value(len(steps), index)] = tuple(output.shape)
+    logits = known[graph.logits]
+    if not isinstance(logits, Value):
+        raise UnsupportedOperatorError("the logits do not depend on the row")
+    return Program(*merge_picks(steps, logits), graph.logits.meta["val"].shape[-1])
+
+
+def _step(node: fx.Node, args: Any, kwargs: Any, inputs: list[Value], shapes: dict[Value, tuple[int, ...]]) -> Step:
+    output = pytree.tree_leaves(node.meta["val"])[0]
+    call = Call(node.target, tuple(output.shape), _place(node))
+    if node.target not in RULES:
+        call.refuse()
+    args, kwargs = pytree.tree_map_only(Value, lambda value: Active(shapes[value]), (args, kwargs))
+    return Step(RULES[node.target](call, *args, **kwargs), tuple(inputs))
+
+
+def _place(node: fx.Node) -> str:
+    """The module and the line of the model's code; never a path, which belongs to this machine."""
+    modules = list(node.meta.get("nn_module_stack", {}).values())
+    name, kind = modules[-1] if modules else ("", "")
+    kind = kind if isinstance(kind, str) else kind.__name__
+    lines = (node.meta.get("stack_trace") or "").strip().splitlines()
+    line = f", line {lines[-1].strip()!r}" if lines and not lines[-1].strip().startswith("File ") else ""
+    return f"in {repr(name) if name else 'the network'} ({kind.rpartition('.')[2]}){line}"

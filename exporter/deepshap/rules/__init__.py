@@ -1,0 +1,12 @@
+"""One rule for each operator; importing this package registers them all."""
+
+from exporter.deepshap.rules import (  # noqa: F401
+    choice,
+    elementwise,
+    linear,
+    maximum,
+    product,
+    recurrent,
+    shape,
+    softmax,
+)

@@ -1,0 +1,229 @@
+"""Maxima: the Shapley value of the maximum of k values, each of which is in its row's or its reference's state.
+
+Write the maximum as the integral over t of [some value > t]. At a threshold t a value is of one of four kinds: up
+(reference <= t < row), down (row <= t < reference), always above, or always below. If one is always above, nobody
+contributes. Otherwise [some value > t] is a game of u up and d down players, whose Shapley values are
+
+    (u - 1)! d! / (u + d)!  for each up player: all down players and no up player came before it,
+   -u! (d - 1)! / (u + d)!  for each down player,
+
+and the integral is a sum, since u and d change only at the 2k values. Symmetric in its arguments, ties included, and
+conserving, as Shapley values are; with k = 2 it is the mean over both orders of a + relu(b - a). A multiplier is a mean
+over t of these weights, hence within [0, 1].
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from math import ceil, floor
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from exporter.deepshap.rules.quotients import piecewise_linear, ratio
+from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
+from exporter.deepshap.rules.rule import GRID, Pair, Rule, Shape, aligned, only, unbroadcast
+from exporter.deepshap.rules.shape import HOLE, ElementMap
+
+aten = torch.ops.aten
+
+
+def two_players(x: Tensor, r: Tensor, other: Tensor, of_other: Tensor) -> Tensor:
+    """The multiplier of one of two values: the mean of rescale rules with the other in either state."""
+    with_other = torch.maximum(x, other) - torch.maximum(r, other)
+    without = torch.maximum(x, of_other) - torch.maximum(r, of_other)
+    # In the limit x = r, so that each half is a matter of the row or of the reference alone.
+    limit = 0.25 * (_wins(x, other) + _wins(r, of_other))
+    return ratio(0.5 * (with_other + without), x - r, limit)
+
+
+def _wins(x: Tensor, other: Tensor) -> Tensor:
+    """2 where x is larger, 1 where both are the same, else 0."""
+    return (x > other).to(x.dtype) + (x >= other).to(x.dtype)
+
+
+def _above(x: Tensor, r: Tensor, bound: Tensor) -> Tensor:
+    """The quotient of max(., bound); a tie is shared."""
+    limit = 0.5 * _wins(x, bound)
+    return piecewise_linear(x, r, torch.maximum(x, bound), torch.maximum(r, bound), limit)
+
+
+def players(x: Tensor, r: Tensor) -> Tensor:
+    """The multipliers [..., k] of the maximum over the last axis, from values [..., k] in row and reference."""
+    low, high, rises, falls = torch.minimum(x, r), torch.maximum(x, r), x > r, x < r
+    ends = torch.cat([low, high], -1).sort(-1).values
+    start, end = ends[..., :-1], ends[..., 1:]
+    # Only thresholds that no value is always above count.
+    length = (end - torch.maximum(start, low.amax(-1, keepdim=True))).clamp(min=0)
+    across = (low.unsqueeze(-1) <= start.unsqueeze(-2)) & (high.unsqueeze(-1) >= end.unsqueeze(-2))
+    up, down = across & rises.unsqueeze(-1), across & falls.unsqueeze(-1)
+    u, d = up.sum(-2).to(x.dtype), down.sum(-2).to(x.dtype)
+    orders = torch.lgamma(u + d + 1)
+    of_up = torch.exp(torch.lgamma(u.clamp(min=1)) + torch.lgamma(d + 1) - orders) * length
+    of_down = torch.exp(torch.lgamma(u + 1) + torch.lgamma(d.clamp(min=1)) - orders) * length
+    weight = torch.where(rises.unsqueeze(-1), of_up.unsqueeze(-2), of_down.unsqueeze(-2))
+    share = torch.where(up | down, weight, torch.zeros_like(weight)).sum(-1)
+    # A value that is the same in both takes part in the derivative: it shares with those that tie with it.
+    top = high.amax(-1, keepdim=True)
+    ties = (high == top).to(x.dtype)
+    return torch.where(high == low, ties / ties.sum(-1, keepdim=True), share / (high - low))
+
+
+class WindowMaximum(Rule):
+    """The maximum over windows of elements.
+
+    Args:
+        given: the input's shape.
+        windows: for every output element the flattened indices of its window, [*shape, k]; a hole is no element.
+        sign: -1 for the minimum.
+    """
+
+    reads_inputs = True
+    holes: Tensor
+
+    def __init__(self, given: Shape, windows: Tensor, sign: int = 1) -> None:
+        super().__init__()
+        self.sign = sign
+        self.map = ElementMap(given, windows, fill=-torch.inf)
+        self.padded = bool((windows == HOLE).any())
+        self.pairwise = windows.shape[-1] == 2 and not self.padded
+        self.register_buffer("holes", windows == HOLE)
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        return [self.map.transform(inputs[0] * self.sign).amax(-1) * self.sign]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        x, r = self._windows(inputs[0].row, 1), self._windows(inputs[0].reference, 0)
+        m = only(multipliers).unsqueeze(-1) * (self._pairwise(x, r) if self.pairwise else players(x, r))
+        flat = self.map.transpose(m.flatten(0, GRID - 1))
+        return [flat.reshape(*m.shape[:GRID], *flat.shape[1:])]
+
+    def _windows(self, value: Tensor, front: int) -> Tensor:
+        windows = self.map.transform(value.flatten(0, 1) * self.sign)
+        if self.padded:
+            # Finite, the same in row and reference, and below every value: such a player gets nothing.
+            windows = torch.where(self.holes, torch.finfo(torch.float32).min, windows)
+        return windows.unsqueeze(front)
+
+    @staticmethod
+    def _pairwise(x: Tensor, r: Tensor) -> Tensor:
+        return two_players(x, r, x.flip(-1), r.flip(-1))
+
+
+class Maximum(Rule):
+    """The larger (or, by sign, the smaller) of two active values, broadcast."""
+
+    reads_inputs = True
+
+    def __init__(self, left: Shape, right: Shape, shape: Shape, sign: int) -> None:
+        super().__init__()
+        self.left, self.right, self.rank, self.sign = left, right, len(shape), sign
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        left, right = self._aligned(inputs[0], inputs[1], 1)
+        return [torch.maximum(left, right) * self.sign]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        m = only(multipliers)
+        x, y = self._aligned(inputs[0].row, inputs[1].row, 2)
+        r, s = self._aligned(inputs[0].reference, inputs[1].reference, 2)
+        of_left, of_right = m * two_players(x, r, y, s), m * two_players(y, s, x, r)
+        return [unbroadcast(of_left, self.left), unbroadcast(of_right, self.right)]
+
+    def _aligned(self, left: Tensor, right: Tensor, front: int) -> tuple[Tensor, Tensor]:
+        left, right = left * self.sign, right * self.sign
+        return aligned(left, front, len(self.left), self.rank), aligned(right, front, len(self.right), self.rank)
+
+
+class ConstantMaximum(Rule):
+    """The larger (or, by sign, the smaller) of an active value and a constant, broadcast."""
+
+    reads_inputs = True
+    bound: Tensor
+
+    def __init__(self, given: Shape, bound: Tensor, shape: Shape, sign: int) -> None:
+        super().__init__()
+        self.given, self.rank, self.sign = given, len(shape), sign
+        self.register_buffer("bound", bound * sign)
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        x = aligned(inputs[0], 1, len(self.given), self.rank)
+        return [torch.maximum(x * self.sign, self.bound) * self.sign]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        x, r = (aligned(value, 2, len(self.given), self.rank) * self.sign for value in inputs[0])
+        return [unbroadcast(only(multipliers) * _above(x, r, self.bound), self.given)]
+
+
+@rule_for(aten.maximum.default, aten.minimum.default)
+def _maximum(call: Call, left: Operand, right: Operand) -> Rule:
+    sign = 1 if call.operator is aten.maximum.default else -1
+    if isinstance(left, Active) and isinstance(right, Active):
+        return Maximum(left.shape, right.shape, call.shape, sign)
+    active, bound = (left, right) if isinstance(left, Active) else (right, left)
+    return ConstantMaximum(tuple(active.shape), constant(call, bound), call.shape, sign)
+
+
+@rule_for(aten.amax.default, aten.max.dim, aten.amin.default, aten.min.dim)
+def _reduce(call: Call, x: Active, axes: int | list[int] | None = None, keep: bool = False) -> Rule:
+    reduced = [axes] if isinstance(axes, int) else axes or list(range(x.ndim))
+    reduced = [axis % x.ndim for axis in reduced]
+    kept = [axis for axis in range(x.ndim) if axis not in reduced]
+    elements = torch.arange(int(torch.tensor(x.shape).prod())).reshape(x.shape)
+    sign = -1 if call.operator in (aten.amin.default, aten.min.dim) else 1
+    return WindowMaximum(x.shape, elements.permute(*kept, *reduced).reshape(*call.shape, -1), sign)
+
+
+@rule_for(aten.max_pool2d_with_indices.default, aten.max_pool3d_with_indices.default)
+def _max_pooling(
+    call: Call,
+    x: Active,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    ceil_mode: bool = False,
+) -> Rule:
+    rank = len(kernel)
+    steps, padding, dilation = (_per_axis(option, rank) for option in (stride or kernel, padding, dilation))
+
+    def along(axis: int, position: int) -> list[int]:
+        start = position * steps[axis] - padding[axis]
+        return [start + i * dilation[axis] for i in range(kernel[axis])]
+
+    return _windows(call, x, rank, along)
+
+
+@rule_for(aten.adaptive_max_pool2d.default, aten.adaptive_max_pool3d.default)
+def _adaptive_max_pooling(call: Call, x: Active, sizes: Sequence[int]) -> Rule:
+    rank = len(sizes)
+
+    def along(axis: int, position: int) -> list[int]:
+        size = x.shape[axis - rank]
+        return list(range(floor(position * size / sizes[axis]), ceil((position + 1) * size / sizes[axis])))
+
+    return _windows(call, x, rank, along)
+
+
+def _windows(call: Call, x: Active, rank: int, along: Any) -> Rule:
+    """The pooling whose window at a position covers `along(axis, position)` on every axis."""
+    positions, front = x.shape[-rank:], x.shape[:-rank]
+    plane = torch.arange(int(torch.tensor(positions).prod())).reshape(positions)
+    rows = []
+    for position in product(*(range(size) for size in call.shape[-rank:])):
+        ranges = [[i for i in along(axis, position[axis]) if 0 <= i < positions[axis]] for axis in range(rank)]
+        rows.append(torch.stack([plane[index] for index in product(*ranges)]))
+    windows = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=HOLE)
+    planes = int(torch.tensor(front).prod())
+    offset = torch.arange(planes).reshape(-1, 1, 1) * plane.numel()
+    return WindowMaximum(x.shape, torch.where(windows == HOLE, HOLE, windows + offset).reshape(*call.shape, -1))
+
+
+def _per_axis(option: Sequence[int], rank: int) -> list[int]:
+    return list(option) * rank if len(option) == 1 else list(option)

@@ -1,0 +1,130 @@
+"""Products of two activations: the Shapley value of a game of two players.
+
+With a and a' the values in row and reference, the differences ab - a'b' split into (a - a')(b + b')/2 and
+(b - b')(a + a')/2: each player's mean contribution over the two orders of arrival (Shapley 1953).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from exporter.deepshap.rules.linear import MatrixProduct, Scale
+from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
+from exporter.deepshap.rules.rule import Pair, Rule, Shape, aligned, only, unbroadcast
+
+aten = torch.ops.aten
+
+
+class Product(Rule):
+    """a * b, broadcast."""
+
+    reads_inputs = True
+
+    def __init__(self, left: Shape, right: Shape, shape: Shape) -> None:
+        super().__init__()
+        self.left, self.right, self.rank = left, right, len(shape)
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        left, right = inputs
+        return [aligned(left, 1, len(self.left), self.rank) * aligned(right, 1, len(self.right), self.rank)]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        m = only(multipliers)
+        left, right = inputs
+        of_left = m * aligned(right.mean(), 2, len(self.right), self.rank)
+        of_right = m * aligned(left.mean(), 2, len(self.left), self.rank)
+        return [unbroadcast(of_left, self.left), unbroadcast(of_right, self.right)]
+
+
+class Quotient(Rule):
+    """a / b, as the product of a and 1 / b; the rescale rule of 1 / b is -1 / (b b')."""
+
+    reads_inputs = True
+
+    def __init__(self, left: Shape, right: Shape, shape: Shape) -> None:
+        super().__init__()
+        self.left, self.right, self.rank = left, right, len(shape)
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        left, right = inputs
+        return [aligned(left, 1, len(self.left), self.rank) / aligned(right, 1, len(self.right), self.rank)]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        m = only(multipliers)
+        left, right = inputs
+        inverse = Pair(right.row.reciprocal(), right.reference.reciprocal())
+        of_left = m * aligned(inverse.mean(), 2, len(self.right), self.rank)
+        of_inverse = m * aligned(left.mean(), 2, len(self.left), self.rank)
+        of_right = unbroadcast(of_inverse, self.right) * (inverse.row * -inverse.reference)
+        return [unbroadcast(of_left, self.left), of_right]
+
+
+class BatchedProduct(Rule):
+    """a @ b: every scalar product in it is one of two players."""
+
+    reads_inputs = True
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        left, right = inputs
+        return [left @ right]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        m = only(multipliers)
+        left, right = inputs
+        return [m @ right.mean().transpose(-1, -2), left.mean().transpose(-1, -2) @ m]
+
+
+@rule_for(aten.mul.Tensor)
+def _multiply(call: Call, left: Operand, right: Any) -> Rule:
+    if isinstance(left, Active) and isinstance(right, Active):
+        return Product(left.shape, right.shape, call.shape)
+    active, factor = (left, right) if isinstance(left, Active) else (right, left)
+    return Scale(active.shape, constant(call, factor), call.shape)
+
+
+@rule_for(aten.div.Tensor)
+def _divide(call: Call, left: Operand, right: Any) -> Rule:
+    if not isinstance(right, Active):
+        return Scale(left.shape, constant(call, right).reciprocal(), call.shape)
+    if not isinstance(left, Active):
+        return ConstantQuotient(constant(call, left), right.shape, call.shape)
+    return Quotient(left.shape, right.shape, call.shape)
+
+
+class ConstantQuotient(Rule):
+    """a / b with a constant a."""
+
+    reads_inputs = True
+    numerator: Tensor
+
+    def __init__(self, numerator: Tensor, right: Shape, shape: Shape) -> None:
+        super().__init__()
+        self.right, self.rank = right, len(shape)
+        self.register_buffer("numerator", numerator.clone())
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        return [self.numerator / aligned(inputs[0], 1, len(self.right), self.rank)]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        (right,) = inputs
+        of_inverse = unbroadcast(only(multipliers) * self.numerator, self.right)
+        return [of_inverse * (right.row.reciprocal() * -right.reference.reciprocal())]
+
+
+@rule_for(aten.mm.default, aten.bmm.default)
+def _matrix_product(call: Call, left: Operand, right: Operand) -> Rule:
+    if isinstance(left, Active) and isinstance(right, Active):
+        return BatchedProduct()
+    if isinstance(left, Active):
+        return MatrixProduct(constant(call, right), left=False)
+    return MatrixProduct(constant(call, left), left=True)

@@ -1,0 +1,261 @@
+"""Whole recurrent layers: the rules of their operators (products, sums, sigmoid, tanh), all gates of a step at once.
+
+What the rules multiply by does not depend on the class. A step of the walk back through time computes it for all gates
+and pairs; then come a few products and one matrix product for all classes and pairs.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from exporter.deepshap.rules import quotients
+from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
+from exporter.deepshap.rules.rule import Pair, Rule
+
+whyport = torch.ops.whyport
+
+
+class Recurrent(Rule):
+    """One direction of one layer: x [B, 1, T, I] and states [B, 1, H] to the sequence [B, 1, T, H] and last states.
+
+    States that are constant are no players. Subclasses walk over time; the step that comes last is walked back first.
+    """
+
+    def __init__(self, length: int, reverse: bool, states: Sequence[Operand]) -> None:
+        super().__init__()
+        self.order = list(reversed(range(length))) if reverse else list(range(length))
+        self.active = [isinstance(state, Active) for state in states]
+        for i, state in enumerate(states):
+            self.register_buffer(f"state_{i}", state.clone() if isinstance(state, Tensor) else None)
+
+    def states(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The first states [B, 1, H], active or constant."""
+        waiting, rows = iter(inputs[1:]), inputs[0].shape[0]
+        constants = [self._buffers[f"state_{i}"] for i in range(len(self.active))]
+        return [next(waiting) if state is None else state.expand(rows, *state.shape) for state in constants]
+
+    def in_order(self, steps: dict[int, Tensor]) -> Tensor:
+        """What each step made, stacked along the axis of time."""
+        return torch.stack([steps[t] for t in range(len(self.order))], -2)
+
+    def players(self, of_input: Tensor, of_states: Sequence[Tensor]) -> list[Tensor]:
+        """The multipliers of the active inputs."""
+        return [of_input, *(m for m, active in zip(of_states, self.active, strict=True) if active)]
+
+
+class LSTM(Recurrent):
+    """Hochreiter & Schmidhuber 1997: c' = f c + i g, h' = o tanh c'.
+
+    With tanh z = 2 sigmoid(2 z) - 1 every nonlinearity is a sigmoid: the candidate's weights are doubled, and the five
+    blocks input, forget, candidate, output and cell are computed as one. Of each block there are kept the half of the
+    sigmoid's argument, that half's tanh, and the partner: what the block's output is multiplied by in the cell.
+    """
+
+    outputs = 3
+    reads_outputs = (3, 4, 5, 6)
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(
+        self, length: int, reverse: bool, states: Sequence[Operand], weights: tuple[Tensor, Tensor, Tensor]
+    ) -> None:
+        super().__init__(length, reverse, states)
+        of_input, of_hidden, bias = weights
+        self.hidden, self.width = of_hidden.shape[1], of_input.shape[1]
+        halves = torch.full((4, self.hidden), 0.5)
+        halves[2] = 1.0
+        scale = halves.flatten().to(bias.dtype)
+        self.register_buffer("weight", torch.cat([of_hidden, of_input], 1) * scale[:, None])
+        self.register_buffer("bias", bias * scale)
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        h, c = self.states(inputs)
+        of_input = inputs[0] @ self.weight[:, self.hidden :].T + self.bias
+        of_hidden = self.weight[:, : self.hidden].T
+        sequence, halves, tanhs, partners, forgets = {}, {}, {}, {}, {}
+        for t in self.order:
+            half = of_input[:, :, t] + h @ of_hidden
+            tanh = torch.tanh(half)
+            i, f, g, o = torch.split(tanh, self.hidden, -1)
+            i, f, o = (0.5 * gate + 0.5 for gate in (i, f, o))
+            before, c = c, f * c + i * g
+            squashed = torch.tanh(c)
+            h = o * squashed
+            sequence[t], forgets[t] = h, f
+            halves[t], tanhs[t] = torch.cat([half, c], -1), torch.cat([tanh, squashed], -1)
+            # Of tanh, not of the gate: a gate is half a tanh.
+            partners[t] = torch.cat([0.5 * g, 0.5 * before, i, 0.5 * squashed, o], -1)
+        kept = [self.in_order(steps) for steps in (halves, tanhs, partners, forgets)]
+        return [self.in_order(sequence), h, c, *kept]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        of_sequence, of_hidden, of_cell = multipliers
+        half, tanh, partner, forget = outputs
+        # The sigmoids' arguments are halved in the weights already: per half argument, the quotient is that of tanh.
+        steps = {}
+        h, c = of_hidden, of_cell
+        for t in reversed(self.order):
+            factor = at(partner, t).mean() * tanh_quotient(at(half, t), at(tanh, t))
+            of_gates, of_squashed = torch.split(factor, [4 * self.hidden, self.hidden], -1)
+            h = _plus(None if of_sequence is None else of_sequence[..., t, :], h)
+            c = _plus(None if h is None else h * of_squashed, c)
+            assert c is not None
+            h = torch.zeros_like(c) if h is None else h.expand_as(c)
+            gates = torch.cat([c, c, c, h], -1) * of_gates
+            both = gates @ self.weight
+            h, steps[t] = torch.split(both, [self.hidden, self.width], -1)
+            c = c * at(forget, t).mean()
+        assert h is not None
+        assert c is not None
+        return self.players(self.in_order(steps), [h, c])
+
+
+class GRU(Recurrent):
+    """Cho et al. 2014, as in cuDNN: n = tanh(x_n + r u), u = U h + b, h' = n + z (h - n)."""
+
+    outputs = 2
+    reads_outputs = (2, 3, 4, 5, 6)
+    of_input: Tensor
+    of_hidden: Tensor
+    bias: Tensor
+    hidden_bias: Tensor
+
+    def __init__(
+        self, length: int, reverse: bool, states: Sequence[Operand], weights: tuple[Tensor, Tensor, Tensor, Tensor]
+    ) -> None:
+        super().__init__(length, reverse, states)
+        self.hidden = weights[1].shape[1]
+        for name, tensor in zip(("of_input", "of_hidden", "bias", "hidden_bias"), weights, strict=True):
+            # As in the LSTM, a sigmoid is taken as tanh of the half argument.
+            halves = torch.ones(3, self.hidden, dtype=tensor.dtype)
+            halves[:2] = 0.5
+            self.register_buffer(name, tensor * (halves.reshape(-1, *[1] * (tensor.ndim - 1))))
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        (h,) = self.states(inputs)
+        of_input = inputs[0] @ self.of_input.T + self.bias
+        sequence, halves, tanhs, resets, updates, partners = {}, {}, {}, {}, {}, {}
+        for t in self.order:
+            of_hidden = h @ self.of_hidden.T + self.hidden_bias
+            x, u = of_input[:, :, t], of_hidden[..., 2 * self.hidden :]
+            half = x[..., : 2 * self.hidden] + of_hidden[..., : 2 * self.hidden]
+            gates = torch.tanh(half)
+            r, z = torch.split(0.5 * gates + 0.5, self.hidden, -1)
+            inner = x[..., 2 * self.hidden :] + r * u
+            n = torch.tanh(inner)
+            halves[t], tanhs[t] = torch.cat([half, inner], -1), torch.cat([gates, n], -1)
+            resets[t], updates[t], partners[t] = r, z, torch.cat([0.5 * u, 0.5 * (h - n)], -1)
+            h = n + z * (h - n)
+            sequence[t] = h
+        kept = [self.in_order(steps) for steps in (halves, tanhs, resets, updates, partners)]
+        return [self.in_order(sequence), h, *kept]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        of_sequence, h = multipliers
+        half, tanh, reset, update, partner = outputs
+        steps = {}
+        for t in reversed(self.order):
+            h = _plus(None if of_sequence is None else of_sequence[..., t, :], h)
+            assert h is not None
+            of_reset, of_update, of_inner = torch.split(tanh_quotient(at(half, t), at(tanh, t)), self.hidden, -1)
+            of_u, of_difference = torch.split(at(partner, t).mean(), self.hidden, -1)
+            z = at(update, t).mean()
+            n = h * (1 - z) * of_inner
+            gates = torch.cat([n * of_u * of_reset, h * of_difference * of_update], -1)
+            steps[t] = torch.cat([gates, n], -1) @ self.of_input
+            h = h * z + torch.cat([gates, n * at(reset, t).mean()], -1) @ self.of_hidden
+        assert h is not None
+        return self.players(self.in_order(steps), [h])
+
+
+class RNN(Recurrent):
+    """Elman 1990: h' = tanh(W x + U h + b), or with ReLU."""
+
+    outputs = 2
+    reads_outputs = (2, 3)
+    of_input: Tensor
+    of_hidden: Tensor
+    bias: Tensor
+
+    def __init__(
+        self,
+        length: int,
+        reverse: bool,
+        states: Sequence[Operand],
+        weights: tuple[Tensor, Tensor, Tensor],
+        relu: bool,
+    ) -> None:
+        super().__init__(length, reverse, states)
+        self.relu = relu
+        for name, tensor in zip(("of_input", "of_hidden", "bias"), weights, strict=True):
+            self.register_buffer(name, tensor.clone())
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        (h,) = self.states(inputs)
+        of_input = inputs[0] @ self.of_input.T + self.bias
+        arguments, values = {}, {}
+        for t in self.order:
+            arguments[t] = of_input[:, :, t] + h @ self.of_hidden.T
+            h = torch.relu(arguments[t]) if self.relu else torch.tanh(arguments[t])
+            values[t] = h
+        sequence = self.in_order(values)
+        return [sequence, h, self.in_order(arguments), sequence]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        of_sequence, h = multipliers
+        argument, value = outputs
+        factors = quotients.relu(*argument) if self.relu else tanh_quotient(argument, value)
+        steps = {}
+        for t in reversed(self.order):
+            h = _plus(None if of_sequence is None else of_sequence[..., t, :], h)
+            assert h is not None
+            inner = h * factors[..., t, :]
+            steps[t], h = inner @ self.of_input, inner @ self.of_hidden
+        assert h is not None
+        return self.players(self.in_order(steps), [h])
+
+
+def tanh_quotient(argument: Pair, value: Pair) -> Tensor:
+    """`quotients.tanh` where the tanh of both arguments is known."""
+    return quotients.slope_of_tanh(argument.difference()) * (1 - value.row * value.reference)
+
+
+def at(pair: Pair, step: int) -> Pair:
+    """A pair of sequences at one step: its values on the grid fit the cache, which those of all steps do not."""
+    return Pair(pair.row[..., step, :], pair.reference[..., step, :])
+
+
+def _plus(left: Tensor | None, right: Tensor | None) -> Tensor | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return left + right
+
+
+def _weights(call: Call, *tensors: Any) -> Any:
+    return tuple(constant(call, tensor) for tensor in tensors)
+
+
+@rule_for(whyport.lstm_layer.default)
+def _lstm(call: Call, x: Active, hidden: Operand, cell: Operand, *rest: Any) -> Rule:
+    *weights, reverse = rest
+    return LSTM(x.shape[1], reverse, [hidden, cell], _weights(call, *weights))
+
+
+@rule_for(whyport.gru_layer.default)
+def _gru(call: Call, x: Active, hidden: Operand, *rest: Any) -> Rule:
+    *weights, reverse = rest
+    return GRU(x.shape[1], reverse, [hidden], _weights(call, *weights))
+
+
+@rule_for(whyport.rnn_layer.default)
+def _rnn(call: Call, x: Active, hidden: Operand, *rest: Any) -> Rule:
+    *weights, reverse, relu = rest
+    return RNN(x.shape[1], reverse, [hidden], _weights(call, *weights), relu)

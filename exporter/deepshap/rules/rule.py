@@ -1,0 +1,110 @@
+"""What a rule is: how one operator passes multipliers back from its output to its inputs.
+
+A multiplier m of a value v says that v's difference between row and reference, times m, is v's share of the logit's
+difference (Shrikumar et al. 2017, arXiv:1704.02685, section 3.2). A rule conserves: over its inputs, the sum of
+multiplier x difference is that of its output.
+
+Axes: a value v has the batch in front, [B, *shape]; a multiplier has [C, N, R, *shape], where N and R may be 1 as long
+as it is the same for every row or reference.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+Shape = tuple[int, ...]
+
+GRID = 3
+"""Axes in front of a multiplier's own: classes, rows, references."""
+
+
+class Pair(NamedTuple):
+    """A value in rows and references, shaped to meet on the grid of pairs."""
+
+    row: Tensor
+    """[N, 1, *shape]"""
+    reference: Tensor
+    """[1, R, *shape]"""
+
+    def difference(self) -> Tensor:
+        """[N, R, *shape]"""
+        return self.row - self.reference
+
+    def mean(self) -> Tensor:
+        """[N, R, *shape]"""
+        return (self.row + self.reference) * 0.5
+
+
+class Rule(nn.Module, ABC):
+    """One operator of the graph with its rule; its buffers are its constants."""
+
+    outputs = 1
+    """How many outputs can have multipliers."""
+    reads_inputs = False
+    """Whether the multipliers depend on the inputs' values."""
+    reads_outputs: tuple[int, ...] = ()
+    """The outputs on whose values the multipliers depend."""
+
+    @abstractmethod
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The operator's outputs [B, *shape] from its inputs, and anything else that `propagate` reads."""
+
+    @abstractmethod
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        """The multipliers of the inputs.
+
+        Args:
+            multipliers: of the outputs; None where nothing depends on an output.
+            inputs: the inputs' values, if the rule reads them.
+            outputs: the values of the outputs that the rule reads.
+        """
+
+
+class LinearRule(Rule):
+    """A linear or affine operator of one input: multipliers pass through its transpose."""
+
+    @abstractmethod
+    def transform(self, x: Tensor) -> Tensor:
+        """[B, *in] -> [B, *out]"""
+
+    @abstractmethod
+    def transpose(self, m: Tensor) -> Tensor:
+        """[P, *out] -> [P, *in], without the constant part of an affine operator."""
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        (x,) = inputs
+        return [self.transform(x)]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        m = only(multipliers)
+        flat = self.transpose(m.flatten(0, GRID - 1))
+        return [flat.reshape(*m.shape[:GRID], *flat.shape[1:])]
+
+
+def only(multipliers: Sequence[Tensor | None]) -> Tensor:
+    """The multiplier of an operator with one output."""
+    (m,) = multipliers
+    assert m is not None
+    return m
+
+
+def aligned(value: Tensor, front: int, own: int, rank: int) -> Tensor:
+    """A value with `front` axes and `own` axes of its own, given axes of size 1 between them up to `rank` own axes."""
+    for _ in range(rank - own):
+        value = value.unsqueeze(front)
+    return value
+
+
+def unbroadcast(m: Tensor, shape: Shape) -> Tensor:
+    """The transpose of broadcasting from `shape`: the sum over the axes along which the value was repeated."""
+    extra = m.ndim - GRID - len(shape)
+    if extra:
+        m = m.flatten(GRID, GRID + extra - 1).sum(GRID)
+    repeated = [axis - len(shape) for axis, size in enumerate(shape) if size == 1 and m.shape[axis - len(shape)] != 1]
+    return m.sum(repeated, keepdim=True) if repeated else m

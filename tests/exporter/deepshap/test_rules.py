@@ -1,0 +1,215 @@
+"""Every rule on its own small graph: it conserves, in both precisions, and breaking it breaks completeness."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import operator_graphs
+import pytest
+import torch
+from oracles import attribute, exact_shapley, incompleteness, sample, shapley_of_maximum, uneven_weights
+from torch import Tensor, nn
+
+from exporter.deepshap import build_program
+from exporter.deepshap.lowering import lower
+from exporter.deepshap.rules import quotients
+from exporter.deepshap.rules.maximum import players, two_players
+from exporter.deepshap.rules.registry import RULES
+from exporter.deepshap.rules.rule import Rule
+from exporter.deepshap.rules.shape import Split
+from runtime.errors import UnsupportedOperatorError
+
+ROWS = 1.5 * sample(6, operator_graphs.FEATURES, seed=1)
+REFERENCES = 1.5 * sample(5, operator_graphs.FEATURES, seed=2)
+WEIGHTS = uneven_weights(5)
+
+
+@pytest.mark.parametrize("name", operator_graphs.NAMES)
+def test_the_rules_conserve(name: str) -> None:
+    program = lower(operator_graphs.graph(name))
+    expected = operator_graphs.network(name)(ROWS)
+    np.testing.assert_allclose(program.activations(ROWS)[0], expected, rtol=1e-5, atol=1e-5)
+    rows = torch.cat([ROWS, REFERENCES[:1]])  # a row that is a reference
+    assert incompleteness(program, rows, REFERENCES, WEIGHTS) < 1e-5
+    precise = rows.double(), REFERENCES.double(), uneven_weights(5, torch.float64)
+    assert incompleteness(program.double(), *precise) < 1e-12
+
+
+def _operators() -> list[Any]:
+    return sorted(RULES, key=str)
+
+
+def _case_of(operator: Any) -> str:
+    for name in operator_graphs.NAMES:
+        if operator in operator_graphs.active_operators(name):
+            return name
+    raise AssertionError(f"no network uses {operator}, whose rule is therefore untested")
+
+
+@pytest.mark.parametrize("operator", _operators(), ids=str)
+def test_breaking_a_rule_breaks_completeness(operator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, build = _case_of(operator), RULES[operator]
+
+    def broken(*arguments: Any, **options: Any) -> Rule:
+        rule = build(*arguments, **options)
+        propagate = rule.propagate
+        monkeypatch.setattr(rule, "propagate", lambda *given: [1.01 * m for m in propagate(*given)])
+        return rule
+
+    monkeypatch.setitem(RULES, operator, broken)
+    program = lower(operator_graphs.graph(name)).double()
+    precise = ROWS.double(), REFERENCES.double(), uneven_weights(5, torch.float64)
+    assert incompleteness(program, *precise) > 1e-4
+
+
+def test_breaking_the_split_that_picks_are_merged_into_breaks_completeness(monkeypatch: pytest.MonkeyPatch) -> None:
+    propagate = Split.propagate
+    monkeypatch.setattr(Split, "propagate", lambda *given: [1.01 * m for m in propagate(*given)])
+    program = lower(operator_graphs.graph("glu")).double()
+    assert any(isinstance(step.rule, Split) for step in program.steps)
+    assert incompleteness(program, ROWS.double(), REFERENCES.double(), uneven_weights(5, torch.float64)) > 1e-4
+
+
+POINTS = torch.tensor(
+    [-30.0, -8.0, -2.5, -1.0, -0.3, -1e-3, -1e-6, 0.0, 1e-6, 2e-6, 1e-3, 0.5, 0.7, 1.0, 4.0, 9.0, 30.0]
+)
+POSITIVE = torch.tensor([1e-3, 1.001e-3, 0.1, 0.5, 0.500001, 1.0, 3.0, 1e3])
+
+QUOTIENTS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Any], Any], Tensor]] = {
+    "tanh": (quotients.tanh, np.tanh, POINTS),
+    "sigmoid": (quotients.sigmoid, lambda x: 1 / (1 + np.exp(-x)), POINTS),
+    "exponential": (quotients.exponential, np.exp, POINTS),
+    "softplus": (quotients.softplus, lambda x: np.logaddexp(0, x), POINTS),
+    "sine": (quotients.sine, np.sin, POINTS),
+    "normal": (quotients.normal_distribution, np.vectorize(lambda x: math.erfc(-x / math.sqrt(2)) / 2), POINTS),
+    "cube": (lambda x, r: quotients.integer_power(x, r, 3), lambda x: x**3, POINTS),
+    "logarithm": (quotients.logarithm, np.log, POSITIVE),
+    "square root": (quotients.square_root, np.sqrt, POSITIVE),
+    "inverse square root": (quotients.inverse_square_root, lambda x: x**-0.5, POSITIVE),
+    "reciprocal": (quotients.reciprocal, lambda x: 1 / x, POSITIVE),
+    "relu": (quotients.relu, lambda x: np.maximum(x, 0), POINTS),
+    "absolute": (quotients.absolute, np.abs, POINTS),
+}
+
+
+@pytest.mark.parametrize("name", QUOTIENTS)
+def test_quotients_keep_their_digits_where_the_points_are_near(name: str) -> None:
+    quotient, function, points = QUOTIENTS[name]
+    x, r = torch.meshgrid(points, points, indexing="ij")
+    a, b = x.to(torch.float64).numpy().astype(np.longdouble), r.to(torch.float64).numpy().astype(np.longdouble)
+    apart = a != b
+    expected = (function(a[apart].astype(np.float64)) - function(b[apart].astype(np.float64))) / (a - b)[apart]
+    got = quotient(x, r)
+    assert torch.isfinite(got).all()
+    np.testing.assert_allclose(got[torch.from_numpy(apart)], expected, rtol=2e-6, atol=2e-7)
+    # On the diagonal, the derivative.
+    inner = points[(points != 0)].double()
+    step = 1e-6 * inner.abs()
+    slope = (function((inner + step).numpy()) - function((inner - step).numpy())) / (2 * step.numpy())
+    np.testing.assert_allclose(quotient(inner.float(), inner.float()), slope, rtol=1e-4, atol=1e-4)
+
+
+def test_the_product_rule_is_the_shapley_value_of_two_players() -> None:
+    program = lower(operator_graphs.graph("product")).double()
+    head = operator_graphs.network("product").head
+    row, reference = ROWS[0].double().numpy(), REFERENCES[0].double().numpy()
+
+    def model(rows: Any) -> Any:  # only a feature and its mirror image meet
+        return (rows * rows[:, ::-1]) @ head.weight.double().numpy().T
+
+    got = attribute(program, ROWS[:1].double(), REFERENCES[:1].double(), torch.ones(1, dtype=torch.float64))
+    chosen = [0, 3, 8, 11]
+    for start in (0, 1):
+        pair = chosen[start], chosen[-1 - start]
+        expected = exact_shapley(
+            lambda rows, pair=pair: model(_embedded(rows, reference, pair)),
+            row[list(pair)],
+            reference[None, list(pair)],
+            np.ones(1),
+        )
+        np.testing.assert_allclose(got[0][:, list(pair)].T, expected, rtol=1e-5)
+
+
+def _embedded(rows: Any, reference: Any, positions: tuple[int, ...]) -> Any:
+    full = np.tile(reference, (len(rows), 1))
+    full[:, list(positions)] = rows
+    return full
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_maximum_rule_is_the_shapley_value(size: int, ties: bool) -> None:
+    generator = np.random.default_rng(size)
+    for _ in range(20):
+        x, r = generator.normal(size=(2, size))
+        if ties:
+            x, r = x.round(), r.round()
+        got = players(torch.from_numpy(x), torch.from_numpy(r)).numpy()
+        assert ((got >= 0) & (got <= 1 + 1e-12)).all()
+        np.testing.assert_allclose(got * (x - r), shapley_of_maximum(x, r), atol=1e-12)
+        order = generator.permutation(size)
+        np.testing.assert_allclose(players(torch.from_numpy(x[order]), torch.from_numpy(r[order])), got[order])
+
+
+def test_two_players_are_the_case_of_two() -> None:
+    x, r = sample(50, 2, 3), sample(50, 2, 4)
+    np.testing.assert_allclose(two_players(x, r, x.flip(-1), r.flip(-1)), players(x, r), atol=1e-5)
+
+
+def test_a_shift_common_to_all_logits_has_no_share_in_softmax() -> None:
+    class Shifted(nn.Module):
+        def forward(self, rows: Tensor) -> Tensor:
+            return torch.softmax(rows[:, :3] + rows[:, 3:], 1)
+
+    program = build_program(Shifted(), sample(5, 4, 1))
+    values = attribute(program, 5 * sample(9, 4, 2), sample(7, 4, 3), uneven_weights(7))
+    np.testing.assert_allclose(values[..., 3], 0, atol=1e-6)
+    assert (values[..., :3].abs().amax((0, 1)) > 0.01).all()
+
+
+class Block(nn.Module):
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows.sort(1).values
+
+
+class Refused(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = Block()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.block(rows)
+
+
+class Branching(nn.Module):
+    def forward(self, rows: Tensor) -> Tensor:
+        return torch.where(rows > 0, rows, 0.5 * rows)
+
+
+def test_an_operator_without_a_rule_is_named_with_its_place_and_no_path() -> None:
+    with pytest.raises(UnsupportedOperatorError) as caught:
+        build_program(Refused(), sample(3, 4, 1))
+    assert str(caught.value) == (
+        "no DeepSHAP rule for the operator aten.sort.default, in 'block' (Block), line 'return rows.sort(1).values'"
+    )
+
+
+def test_a_condition_that_depends_on_the_row_is_refused() -> None:
+    with pytest.raises(UnsupportedOperatorError, match=r"operator aten\.gt\.Scalar, in the network \(Branching\)"):
+        build_program(Branching(), sample(3, 4, 1))
+
+
+def test_a_recurrent_layer_with_a_projection_is_refused() -> None:
+    network = operator_graphs.Everything(nn.LSTM(4, 5, proj_size=2))
+    with pytest.raises(UnsupportedOperatorError, match=r"operator aten\.lstm\.input, in 'layer' \(LSTM\)"):
+        build_program(network, ROWS)
+
+
+def test_an_operator_off_the_path_to_the_logits_needs_no_rule() -> None:
+    class Pruned(nn.Module):
+        def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+            return 2 * rows, rows.sort(1).values
+
+    program = build_program(Pruned(), sample(3, 4, 1))
+    assert len(program.steps) == 1
