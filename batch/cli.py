@@ -62,7 +62,7 @@ def run(bundle: Path, inputs: tuple[str, ...], methods: tuple[str, ...], keep: s
     order; rows that cannot be scored go to OUT/_rejected with the reason.
 
     \b
-    Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain integrated-gradients --keep id
+    Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
     """
     from batch.job import Job, JobSettings
 

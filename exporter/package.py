@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from exporter import samples
 from exporter.engines import onnx_outputs, torch_gradients, torch_outputs
+from exporter.explanation import compile_explanation
 from exporter.graph import INPUT, Graph, capability
 from exporter.onnx_graph import default_opset, finish
 from exporter.statistics import impute
@@ -22,6 +23,7 @@ from exporter.verify import BATCH_SIZES, PROBE_ROWS, verify_graph, verify_onnx
 from runtime.bundle import (
     BACKGROUND,
     CONFORMANCE,
+    DEEPSHAP_MODEL,
     FORMAT_VERSION,
     ONNX_MODEL,
     TORCHSCRIPT_MODEL,
@@ -38,6 +40,7 @@ from runtime.signature import Signature, TensorSpec
 
 TOLERANCES = Tolerances(outputs=1e-4, gradients=1e-4)
 TASK = "classification"
+EXPLAINED_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,10 @@ class Draft:
         if not len(complete):
             raise MissingValueError("every row of the sample has a missing value; --impute replaces them by medians")
         return complete
+
+    def impute(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The rows without missing values, as explanations take them."""
+        return impute(rows, self.features) if self.imputes else rows
 
     def probes(self, count: int, stream: int) -> NDArray[np.float32]:
         """Rows like the training rows, see `samples.draw_probes`."""
@@ -98,7 +105,9 @@ def package_graph(draft: Draft, graph: Graph, model: onnx.ModelProto, extras: Ma
     Raises:
         ExportError: the graph cannot be compiled; ParityError: the engines do not agree about its outputs.
     """
-    sidecar = describe(draft, graph.outputs, graph.capabilities, model)
+    finite = draft.impute(trace_rows(draft).numpy()), draft.impute(draft.probes(EXPLAINED_ROWS, samples.PROBE))
+    explanation, deepshap = compile_explanation(graph, *finite)
+    sidecar = describe(draft, graph.outputs, graph.capabilities | {"deepshap": deepshap}, model)
     onnx_file = finish(model, sidecar.embedded())
     torchscript = compile_torchscript(graph, trace_rows(draft)) if graph.differentiable else None
     probes = draft.probes(PROBE_ROWS, samples.PROBE)
@@ -112,7 +121,8 @@ def package_graph(draft: Draft, graph: Graph, model: onnx.ModelProto, extras: Ma
         of_class = torch_gradients(graph.module, draft.classes, per_unit)(rows)
         stacked = np.stack(list(of_class.values()), axis=1)
         vectors["gradient"] = stacked[np.arange(len(rows)), vectors["explained_class"]]
-    models = {ONNX_MODEL: onnx_file} | ({TORCHSCRIPT_MODEL: torchscript} if torchscript is not None else {})
+    compiled = {ONNX_MODEL: onnx_file, TORCHSCRIPT_MODEL: torchscript, DEEPSHAP_MODEL: explanation}
+    models = {name: content for name, content in compiled.items() if content is not None}
     return _collect(draft, sidecar, parity, vectors, {**models, **extras})
 
 
@@ -122,6 +132,7 @@ def package_onnx(draft: Draft, outputs: tuple[TensorSpec, ...], model: onnx.Mode
     capabilities = {
         "gradients": capability(reason),
         "grad-cam": capability(reason),
+        "deepshap": capability("it is compiled from PyTorch modules"),
         "attention": capability("only logits and probabilities are taken from an ONNX file"),
     }
     sidecar = describe(draft, outputs, capabilities, model)
@@ -173,6 +184,6 @@ def _collect(
 ) -> Package:
     background = samples.draw_background(draft.usable_rows(), (draft.seed, samples.BACKGROUND))
     weight = np.full(len(background), 1 / len(background))
-    reference = {INPUT: impute(background, draft.features) if draft.imputes else background, "weight": weight}
+    reference = {INPUT: draft.impute(background), "weight": weight}
     made = {BACKGROUND: samples.to_parquet(reference), CONFORMANCE: samples.to_parquet(vectors)}
     return Package(sidecar=dataclasses.replace(sidecar, parity=parity), files={**files, **made})

@@ -20,6 +20,7 @@ FORMAT_VERSION = 1
 SIDECAR = "bundle.json"
 ONNX_MODEL = "model.onnx"
 TORCHSCRIPT_MODEL = "model.pt"
+DEEPSHAP_MODEL = "deepshap.pt"
 BACKGROUND = "background.parquet"
 CONFORMANCE = "conformance.parquet"
 

@@ -1,19 +1,24 @@
 """Small bundles made by hand, from nothing but ONNX operators: their every output has a closed form."""
 
 import dataclasses
+import functools
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from exporter.deepshap import compile_deepshap
 from runtime.bundle import (
     BACKGROUND,
     CONFORMANCE,
+    DEEPSHAP_MODEL,
     METADATA_KEY,
     ONNX_MODEL,
     SIDECAR,
@@ -60,6 +65,7 @@ def linear_bundle(
     sidecar = linear_sidecar(imputes, names, classes)
     (path / ONNX_MODEL).write_bytes(_onnx_model(sidecar, imputes))
     _write_torchscript(path / TORCHSCRIPT_MODEL, torchscript_bias)
+    (path / DEEPSHAP_MODEL).write_bytes(_deepshap(torchscript_bias))
     background = np.array([[0, 0, 0], [1, 2, 3], [2, 0, -1], [-1, 1, 1]], dtype=np.float32)
     _write_vectors(path / BACKGROUND, {"features": background}, weight=np.array([0.4, 0.3, 0.2, 0.1]))
     rows = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
@@ -86,6 +92,7 @@ def linear_sidecar(imputes: bool, names: tuple[str, ...], classes: tuple[str, ..
         preprocessing=Preprocessing(tuple(map(float, IMPUTATION)) if imputes else None, standardised=False),
         capabilities={
             "gradients": Capability(True, ""),
+            "deepshap": Capability(True, ""),
             "grad-cam": Capability(False, "no convolution"),
             "attention": Capability(False, "no attention"),
         },
@@ -132,25 +139,29 @@ def _onnx_model(sidecar: Sidecar, imputes: bool) -> bytes:
     return model.SerializeToString()
 
 
+class LinearModel(torch.nn.Module):
+    """The model of every bundle of this file, in PyTorch, with something added to the bias."""
+
+    def __init__(self, extra_bias: float) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+        self.linear.weight.data = torch.tensor(WEIGHTS)
+        self.linear.bias.data = torch.tensor(BIAS + np.float32(extra_bias))
+
+    def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = self.linear(rows)
+        return logits, torch.softmax(logits, 1)
+
+
 def _write_torchscript(path: Path, extra_bias: float) -> None:
-    import warnings
-
-    import torch
-
-    class Linear(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.linear = torch.nn.Linear(3, 2)
-            self.linear.weight.data = torch.tensor(WEIGHTS)
-            self.linear.bias.data = torch.tensor(BIAS + extra_bias)
-
-        def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            logits = self.linear(rows)
-            return logits, torch.softmax(logits, 1)
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-        torch.jit.trace(Linear().eval(), torch.zeros(2, 3)).save(str(path))
+        torch.jit.trace(LinearModel(extra_bias).eval(), torch.zeros(2, 3)).save(str(path))
+
+
+@functools.cache
+def _deepshap(extra_bias: float) -> bytes:
+    return compile_deepshap(LinearModel(extra_bias).eval(), torch.arange(15.0).reshape(5, 3))
 
 
 def _write_vectors(path: Path, tensors: dict[str, NDArray[np.floating]], **columns: NDArray[np.floating]) -> None:

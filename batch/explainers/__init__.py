@@ -45,6 +45,13 @@ EXPLAINERS = {
         guarantee="sums to f(x) - f(mean of the background) within --tolerance on every row, or converged is false",
         source="Sundararajan et al. 2017, arXiv:1703.01365; each path is refined where it misses its tolerance",
     ),
+    "deepshap": Method(
+        home="batch.explainers.deepshap:DeepShap",
+        capability="deepshap",
+        cost="1 pass of multipliers a row and reference, which explains every class",
+        guarantee="sums to f(x) - mean f(reference) within 1e-4 of the larger of 1 and itself, or converged is false",
+        source="Lundberg & Lee 2017, arXiv:1705.07874, with a conserving rule for every operator",
+    ),
     "expected-gradients": Method(
         home="batch.explainers.integrated_gradients:ExpectedGradients",
         capability="gradients",

@@ -2,9 +2,9 @@
 
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,15 +46,8 @@ class TorchScriptModel:
             initializer=torch.set_num_threads,
             initargs=(1,),
         )
-        try:
-            with _without_deprecation():
-                module = torch.jit.load(  # type: ignore[no-untyped-call]
-                    io.BytesIO(bundle.read_bytes(TORCHSCRIPT_MODEL)), map_location=self.device
-                )
-        except RuntimeError as error:
-            place = str(bundle.path / TORCHSCRIPT_MODEL)
-            raise BundleError(f"cannot load TorchScript: {str(error).splitlines()[0]}, in {place}") from None
-        self._module = module.eval()
+        self.bundle = bundle
+        self._module = self.load(TORCHSCRIPT_MODEL)
         self._classes = len(bundle.sidecar.classes)
         self._logits_index = [spec.name for spec in bundle.sidecar.signature.outputs].index("logits")
         if not on_cpu:
@@ -68,7 +61,7 @@ class TorchScriptModel:
         def run(part: slice) -> None:
             logits[part] = self._logits(self._tensor(rows[part])).cpu().numpy()
 
-        self._side_by_side(run, len(rows))
+        self.side_by_side(run, len(rows), PASS_ROWS)
         return logits
 
     def scores(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -89,11 +82,26 @@ class TorchScriptModel:
             gradients[part] = gradient.cpu().numpy()
             scores[part] = score.detach().cpu().numpy()
 
-        self._side_by_side(run, len(rows))
+        self.side_by_side(run, len(rows), PASS_ROWS)
         return gradients, scores
 
-    def _side_by_side(self, run: Callable[[slice], None], rows: int) -> None:
-        for _ in self._pool.map(run, batch_slices(rows, PASS_ROWS)):
+    def load(self, name: str) -> Any:
+        """A TorchScript file of the bundle on the device, in evaluation mode; BundleError where it is none."""
+        content = self.bundle.read_bytes(name)
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated", DeprecationWarning)
+                module = torch.jit.load(  # type: ignore[no-untyped-call]
+                    io.BytesIO(content), map_location=self.device
+                )
+        except RuntimeError as error:
+            place = str(self.bundle.path / name)
+            raise BundleError(f"cannot load TorchScript: {str(error).splitlines()[0]}, in {place}") from None
+        return module.eval()
+
+    def side_by_side(self, run: Callable[[slice], None], rows: int, pass_rows: int) -> None:
+        """Call `run` for slices of at most `pass_rows` of the rows, on as many threads as the model has."""
+        for _ in self._pool.map(run, batch_slices(rows, pass_rows)):
             pass
 
     def _logits(self, rows: Tensor) -> Tensor:
@@ -112,10 +120,3 @@ def allow_recurrent_backward(module: torch.jit.ScriptModule) -> None:
     for layer in module.modules():
         if getattr(layer, "original_name", None) in RECURRENT:
             layer.train()
-
-
-@contextmanager
-def _without_deprecation() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated", DeprecationWarning)
-        yield

@@ -27,6 +27,7 @@ MEAN_SCORES = np.array([0.4, 0.3, 0.2, 0.1]) @ logits_of(np.array([[0, 0, 0], [1
 LINEAR = {
     "gradient": (WEIGHTS[TARGETS], None),
     "input-x-gradient": (WEIGHTS[TARGETS] * ROWS, BIAS),
+    "deepshap": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), MEAN_SCORES),
     "expected-gradients": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), MEAN_SCORES),
     "integrated-gradients": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), logits_of(MEAN_REFERENCE[None])[0]),
 }

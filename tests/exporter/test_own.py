@@ -88,7 +88,7 @@ def test_sidecar(linear, sample):
     assert sidecar.preprocessing.standardised
     assert sidecar.provenance.source == "export example_networks:linear"
     assert sidecar.provenance.versions.keys() == {"python", "whyport", "torch", "onnx"}
-    assert set(sidecar.capabilities) == {"gradients", "grad-cam", "attention"}
+    assert set(sidecar.capabilities) == {"gradients", "grad-cam", "attention", "deepshap"}
     assert sidecar.capabilities["gradients"].available
     assert "no method features" in sidecar.capabilities["grad-cam"].reason
     assert "training/checkpoint.pt" not in sidecar.files

@@ -1,0 +1,111 @@
+"""DeepSHAP by the bundle's compiled tensor program, against the whole background."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from batch.explainers.background import Background
+from batch.explainers.explainer import Explainer, Shares
+from batch.explainers.settings import ExplainSettings
+from batch.explainers.torchscript import TorchScriptModel
+from runtime.bundle import DEEPSHAP_MODEL
+
+TOLERANCE = 1e-4
+"""A row has converged if its completeness error is at most this, times the larger of 1 and |score - base value|."""
+
+# Pairs of a row and a reference in a pass, which explains every class. The multipliers of more pairs leave the cache.
+PASS_PAIRS = 400
+
+Explained = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+
+class DeepShap(Explainer):
+    """The mean over references of multiplier x (x_i - r_i); Lundberg & Lee 2017, section 4.2.
+
+    Every rule conserves, so that shares add up to rounding; rows that still miss the tolerance are redone in float64.
+    """
+
+    def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
+        super().__init__(model, background, settings)
+        assert self.references is not None
+        self._module = model.load(DEEPSHAP_MODEL)
+        self._single = _Program(self._module, model, self.references, torch.float32)
+        self._double: _Program | None = None
+
+    def choose_references(self, background: Background) -> Background:
+        return background
+
+    def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Rounding is all that separates these shares from their sum: the options' tolerances do not apply."""
+        allowed: NDArray[np.float64] = TOLERANCE * np.maximum(1, np.abs(difference))
+        return allowed
+
+    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
+        first, run = _runs(rows)
+        distinct = rows[first]
+        values, scores, differences = self._single.explain(distinct)
+        error = np.abs(values.sum(axis=2) - differences)
+        # Half of what is allowed: the other half is for what separates this engine's scores from ONNX Runtime's.
+        missed = np.flatnonzero(~(error <= 0.5 * self.allowed_error(differences)).all(axis=1))
+        if len(missed):
+            values[missed], scores[missed], _ = self._in_float64().explain(distinct[missed])
+        evaluations = np.ones(len(rows), dtype=np.int32)
+        return Shares(values[run, targets].astype(np.float32), scores[run, targets], evaluations)
+
+    def _in_float64(self) -> "_Program":
+        """Made when the first row needs it."""
+        if self._double is None:
+            assert self.references is not None
+            module = copy.deepcopy(self._module).double()
+            self._double = _Program(module, self.model, self.references, torch.float64)
+        return self._double
+
+
+class _Program:
+    """The compiled program in one precision, with the references' half of the work done.
+
+    Args:
+        module: TorchScript with the methods `activations` and `attribute`.
+        model: runs passes side by side, on its device.
+        references: R rows and their weights.
+        dtype: the precision.
+    """
+
+    def __init__(self, module: Any, model: TorchScriptModel, references: Background, dtype: torch.dtype) -> None:
+        self._module, self._model, self._dtype = module, model, dtype
+        self._weights = self._tensor(references.weights)
+        with torch.no_grad():
+            self._of_references = module.activations(self._tensor(references.rows))
+            self._base_values = (self._weights @ self._of_references[0]).cpu().numpy()
+
+    def explain(self, rows: NDArray[np.float32]) -> Explained:
+        """The attributions [N, C, F] of every logit, the logits [N, C], and their distance from the base values."""
+        values = np.empty((len(rows), len(self._base_values), rows.shape[1]))
+        logits = np.empty(values.shape[:2])
+
+        @torch.no_grad()
+        def run(part: slice) -> None:
+            of_rows = self._module.activations(self._tensor(rows[part]))
+            shares = self._module.attribute(of_rows, self._of_references, self._weights)
+            values[part], logits[part] = shares.cpu().numpy(), of_rows[0].cpu().numpy()
+
+        # As many rows at once as fill a pass with their pairs: memory does not grow with rows x references.
+        self._model.side_by_side(run, len(rows), max(1, PASS_PAIRS // len(self._weights)))
+        return values, logits, logits - self._base_values
+
+    def _tensor(self, values: NDArray[np.floating[Any]]) -> Tensor:
+        return torch.tensor(values, device=self._model.device, dtype=self._dtype)
+
+
+def _runs(rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first index of every run of equal consecutive rows, and the run of every row.
+
+    Where every class is explained, each row comes once for every class: one pass explains them all.
+    """
+    starts = np.ones(len(rows), dtype=np.bool_)
+    starts[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    return np.flatnonzero(starts), np.cumsum(starts) - 1
