@@ -25,6 +25,7 @@ def test_it_is_read_and_says_what_it_is(reference_bundle: Path) -> None:
     assert sidecar.features[0].name == "mean radius"
     assert {name: capability.available for name, capability in sidecar.capabilities.items()} == {
         "gradients": True,
+        "deepshap": True,
         "grad-cam": True,
         "attention": True,
     }
