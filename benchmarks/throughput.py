@@ -34,8 +34,16 @@ from runtime.session import BATCH_ROWS, Session
 
 RAW_ROWS = (256, 1024, 2048, 4096, 8192, 16384)
 LOOP_ROWS = (32, 1024)
-EXPLAINED_SHARE = 10  # explaining is slower: a tenth of the rows
-INTEGRATED_SHARE = 100
+# What is slower gets a share of the rows: one in so many.
+SHARES = {
+    "gradient": 10,
+    "input-x-gradient": 10,
+    "integrated-gradients": 100,
+    "deepshap": 100,
+    "expected-gradients": 2000,
+    "pandas loop batch 32": 10,
+    "pandas loop batch 1024": 1,
+}
 
 
 def make_inputs(folder: Path, rows: int) -> pd.DataFrame:
@@ -45,7 +53,7 @@ def make_inputs(folder: Path, rows: int) -> pd.DataFrame:
     generator = np.random.default_rng(0)
     table = data.data.sample(rows, replace=True, random_state=0).reset_index(drop=True)
     table *= generator.normal(1, 0.02, size=table.shape)
-    for share in (1, EXPLAINED_SHARE, INTEGRATED_SHARE):
+    for share in {1, *SHARES.values()}:
         table[: rows // share].to_parquet(folder / f"rows-{share}.parquet", index=False)
     return table
 
@@ -113,13 +121,12 @@ def timings(folder: Path, bundle: Bundle, table: pd.DataFrame) -> dict[str, tupl
     actions["whyport Session"] = (len(table), lambda: session.run(matrix, ["logits", "probabilities"]))
     actions["whyport run"] = (len(table), job(1))
     for name in EXPLAINERS:
-        share = INTEGRATED_SHARE if name == "integrated-gradients" else EXPLAINED_SHARE
-        actions[f"whyport run --explain {name}"] = (len(table) // share, job(share, name))
+        actions[f"whyport run --explain {name}"] = (len(table) // SHARES[name], job(SHARES[name], name))
     for rows in LOOP_ROWS:
-        share = 1 if rows > 100 else EXPLAINED_SHARE
-        source = folder / f"rows-{share}.parquet"
-        actions[f"pandas loop batch {rows}"] = (
-            len(table) // share,
+        name = f"pandas loop batch {rows}"
+        source = folder / f"rows-{SHARES[name]}.parquet"
+        actions[name] = (
+            len(table) // SHARES[name],
             lambda rows=rows, source=source: pandas_loop(source, folder / "loop.parquet", bundle, model, rows),
         )
     return actions

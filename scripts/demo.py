@@ -11,7 +11,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
 
 FOLDER = Path("demo")
-SCORED_ROWS = 5_000
+SCORED_ROWS = 2_000
 SHOWN_ROWS = 5
 SHOWN_REASONS = 3
 
@@ -61,7 +61,7 @@ def main() -> None:
     whyport("train", *tables, "--target", "diagnosis", "--out", bundle)
     whyport("verify", bundle)
     source = str(FOLDER / "patients.parquet")
-    whyport("run", bundle, source, "--out", scored, "--explain", "integrated-gradients", "--keep", "patient,diagnosis")
+    whyport("run", bundle, source, "--out", scored, "--explain", "deepshap", "--keep", "patient,diagnosis")
     show_first_rows()
     print(
         f"\ntables    {FOLDER}/train.csv, {FOLDER}/test.csv, {FOLDER}/patients.parquet"

@@ -46,9 +46,9 @@ def test_scoring_runs_where_only_cpu_and_batch_are_installed(tmp_path: Path, ref
 def test_the_demo_runs_from_end_to_end(tmp_path: Path) -> None:
     program = ROOT / "scripts" / "demo.py"
     done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "5000 in = 4999 out + 1 rejected" in done.stdout
+    assert "2000 in = 1999 out + 1 rejected" in done.stdout
     scored = pq.read_table(tmp_path / "demo" / "scored")
-    assert scored.num_rows == 4999
+    assert scored.num_rows == 1999
     right = np.mean(np.array(scored["prediction"].to_pylist()) == np.array(scored["diagnosis"].to_pylist()))
     assert right > 0.85
-    assert np.mean(scored["converged"].to_numpy()) > 0.5
+    assert all(scored["converged"].to_pylist())
