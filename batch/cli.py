@@ -52,7 +52,9 @@ NO_METHOD = "none"
 @click.option("--max-evaluations", default=2000, show_default=True, help="Gradients after which a row is given up.")
 @click.option("--steps", type=int, help="For integrated-gradients a fixed number of gradients a row.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
-@click.option("--batch-rows", default=4096, show_default=True, help="Rows read, scored and explained together.")
+@click.option(
+    "--batch-rows", type=int, help="Rows read, scored and explained together.  [default: 16384; 4096 to explain]"
+)
 @click.option("--threads", type=int, help="Threads on the CPU; by default the cores that this process may use.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in the folder.")
 def run(bundle: Path, inputs: tuple[str, ...], methods: tuple[str, ...], keep: str, **options: Any) -> None:

@@ -98,6 +98,7 @@ def main() -> None:
         raise SystemExit(f"no CUDA card that ONNX Runtime can use: nothing was checked\n{error}") from None
     result = check(bundle)
     text = json.dumps(result, indent=2)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(text + "\n")
     print(text)
     if not result["passed"]:

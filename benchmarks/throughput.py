@@ -178,6 +178,7 @@ def main() -> None:
         "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()},
         "seconds_by_stage": {name: round(value, 3) for name, value in stages.items()},
     }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
     for section in ("rows_per_second", "ratios", "seconds_by_stage"):
         print(f"\n{section.replace('_', ' ')}")
