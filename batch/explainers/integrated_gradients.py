@@ -20,7 +20,7 @@ class IntegratedGradients(Explainer):
 
     initial_intervals = 8
     """Of the adaptive rule: few find a network's kinks too late, many cost gradients that smooth rows do not need."""
-    expected_gradients = 256
+    held_gradients = 256
     """Held for a path while it is refined; a generous guess, to bound memory."""
 
     def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
@@ -35,7 +35,7 @@ class IntegratedGradients(Explainer):
         values = np.empty_like(rows)
         output = np.empty(len(rows))
         evaluations = np.empty(len(rows), dtype=np.int32)
-        held = len(self._starts) * (self.settings.steps or self.expected_gradients)
+        held = len(self._starts) * (self.settings.steps or self.held_gradients)
         chunk = max(1, HELD_BYTES // (held * rows.itemsize * rows.shape[1]))
         for part in batch_slices(len(rows), chunk):
             paths = Paths(self.model, self._starts, rows[part], targets[part])
@@ -61,7 +61,7 @@ class ExpectedGradients(IntegratedGradients):
     """
 
     initial_intervals = 1
-    expected_gradients = 6
+    held_gradients = 6
 
     def choose_references(self, background: Background) -> Background:
         return background

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from batch.explainers.settings import ExplainSettings
 from batch.job import Job, JobSettings
+from batch.sink import PartWriter
 from runtime.bundle import Bundle, Capability
 from runtime.errors import (
     BundleError,
     ColumnError,
     DataError,
+    JobError,
     MissingValueError,
     ParityError,
     UsageError,
@@ -463,6 +465,18 @@ def test_a_file_that_breaks_in_the_middle_leaves_no_half_part(
     with pytest.raises(DataError, match=r"cannot read: .*, in .*bad\.parquet, row group \d"):
         run(bundle, [good, bad], tmp_path / "out", batch_rows=100)
     assert [p.name[:10] for p in (tmp_path / "out").iterdir() if "part" in p.name] == ["part-00000"]
+    assert not (tmp_path / "out" / "_SUCCESS").exists()
+
+
+@pytest.mark.parametrize("lost", [1, -1])
+def test_rows_that_do_not_add_up_fail_the_run(
+    bundle: Path, table: pa.Table, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    commit = PartWriter.commit
+    monkeypatch.setattr(PartWriter, "commit", lambda part: commit(part) - lost)
+    message = rf"expected 1000 rows out or rejected, got {1000 - lost} \+ 0, in .*input\.parquet"
+    with pytest.raises(JobError, match=message):
+        run(bundle, write(table), tmp_path / "out")
     assert not (tmp_path / "out" / "_SUCCESS").exists()
 
 
