@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -238,8 +239,11 @@ class Job:
 
 
 def _versions(explained: bool) -> dict[str, str]:
-    names = ["whyport", "numpy", "pyarrow", *(["torch"] if explained else [])]
-    return {name: version(name) for name in names}
+    versions = {name: version(name) for name in ("whyport", "numpy", "pyarrow", *(["torch"] if explained else []))}
+    # The fused kernels' last bits are not the portable program's.
+    if explained and find_spec("numba"):
+        versions["numba"] = version("numba")
+    return versions
 
 
 def _sha256(path: Path) -> str:

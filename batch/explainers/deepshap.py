@@ -1,6 +1,8 @@
 """DeepSHAP by the bundle's compiled tensor program, against the whole background."""
 
 import copy
+import json
+import logging
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from batch.explainers.background import Background
 from batch.explainers.explainer import Explainer, Shares
 from batch.explainers.settings import ExplainSettings
 from batch.explainers.torchscript import TorchScriptModel
+from runtime.batching import batch_slices
 from runtime.bundle import DEEPSHAP_MODEL
 
 TOLERANCE = 1e-4
@@ -19,6 +22,14 @@ TOLERANCE = 1e-4
 
 # Pairs of a row and a reference in a pass, which explains every class. The multipliers of more pairs leave the cache.
 PASS_PAIRS = 400
+
+# Rows whose activations are computed together: many small operators, which few rows do not keep busy.
+ACTIVATED_ROWS = 32
+
+PARTS_RECORD = "parts.json"
+"""Inside deepshap.pt: the parts of the program that a fused kernel can take the place of."""
+
+logger = logging.getLogger(__name__)
 
 Explained = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
@@ -32,8 +43,11 @@ class DeepShap(Explainer):
     def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
-        self._module = model.load(DEEPSHAP_MODEL)
+        records = {PARTS_RECORD: ""}
+        self._module = model.load(DEEPSHAP_MODEL, records)
         self._single = _Program(self._module, model, self.references, torch.float32)
+        if model.device.type == "cpu" and records[PARTS_RECORD]:
+            self._single.fuse(json.loads(records[PARTS_RECORD]))
         self._double: _Program | None = None
 
     def choose_references(self, background: Background) -> Background:
@@ -77,24 +91,37 @@ class _Program:
 
     def __init__(self, module: Any, model: TorchScriptModel, references: Background, dtype: torch.dtype) -> None:
         self._module, self._model, self._dtype = module, model, dtype
+        self._attribute = module.attribute
         self._weights = self._tensor(references.weights)
         with torch.no_grad():
             self._of_references = module.activations(self._tensor(references.rows))
             self._base_values = (self._weights @ self._of_references[0]).cpu().numpy()
 
+    def fuse(self, parts: list[dict[str, Any] | None]) -> None:
+        """Let fused kernels compute the parts that have one; in float32 on the CPU."""
+        try:
+            from batch.explainers.fused import FusedProgram
+        except ImportError as error:
+            logger.info("deepshap runs without its fused kernels: %s", error)
+        else:
+            self._attribute = FusedProgram(self._module, parts).attribute
+
     def explain(self, rows: NDArray[np.float32]) -> Explained:
         """The attributions [N, C, F] of every logit, the logits [N, C], and their distance from the base values."""
         values = np.empty((len(rows), len(self._base_values), rows.shape[1]))
         logits = np.empty(values.shape[:2])
+        # As many rows at once as fill a pass with their pairs: memory does not grow with rows x references.
+        pass_rows = max(1, PASS_PAIRS // len(self._weights))
 
         @torch.no_grad()
         def run(part: slice) -> None:
             of_rows = self._module.activations(self._tensor(rows[part]))
-            shares = self._module.attribute(of_rows, self._of_references, self._weights)
-            values[part], logits[part] = shares.cpu().numpy(), of_rows[0].cpu().numpy()
+            logits[part] = of_rows[0].cpu().numpy()
+            for some in batch_slices(len(of_rows[0]), pass_rows):
+                of_some = [value[some] for value in of_rows]
+                values[part][some] = self._attribute(of_some, self._of_references, self._weights).cpu().numpy()
 
-        # As many rows at once as fill a pass with their pairs: memory does not grow with rows x references.
-        self._model.side_by_side(run, len(rows), max(1, PASS_PAIRS // len(self._weights)))
+        self._model.side_by_side(run, len(rows), ACTIVATED_ROWS)
         return values, logits, logits - self._base_values
 
     def _tensor(self, values: NDArray[np.floating[Any]]) -> Tensor:

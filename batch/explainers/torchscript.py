@@ -85,14 +85,19 @@ class TorchScriptModel:
         self.side_by_side(run, len(rows), PASS_ROWS)
         return gradients, scores
 
-    def load(self, name: str) -> Any:
-        """A TorchScript file of the bundle on the device, in evaluation mode; BundleError where it is none."""
+    def load(self, name: str, records: dict[str, str] | None = None) -> Any:
+        """A TorchScript file of the bundle on the device, in evaluation mode; BundleError where it is none.
+
+        Args:
+            name: of the file.
+            records: filled with the text of the records of these names inside the file, where they are there.
+        """
         content = self.bundle.read_bytes(name)
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated", DeprecationWarning)
                 module = torch.jit.load(  # type: ignore[no-untyped-call]
-                    io.BytesIO(content), map_location=self.device
+                    io.BytesIO(content), map_location=self.device, _extra_files=records
                 )
         except RuntimeError as error:
             place = str(self.bundle.path / name)

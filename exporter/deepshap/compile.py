@@ -1,6 +1,8 @@
 """Compiles a network into deepshap.pt."""
 
 import io
+import json
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,7 +10,7 @@ from torch import Tensor, nn
 
 from exporter.deepshap.graph import export_row
 from exporter.deepshap.lowering import lower
-from exporter.deepshap.program import Program
+from exporter.deepshap.program import Program, Value
 from exporter.torchscript import quiet, without_debug_records
 from runtime.errors import ExportError
 
@@ -41,6 +43,9 @@ def build_program(module: nn.Module, rows: Tensor, *, fused: bool = True) -> Pro
 def compile_deepshap(module: nn.Module, rows: Tensor) -> bytes:
     """deepshap.pt: TorchScript with the methods `activations` and `attribute` of `Program`, for any N and R.
 
+    `attribute` is also there in parts, for consumers with fused kernels: `part_0`, `part_1`, ..., each `propagate` of
+    one part, and `finish`. The record parts.json inside the file says which parts a kernel can take the place of.
+
     Args:
         module: raw rows [N, F] to logits [N, C], alone or first in a tuple; in evaluation mode.
         rows: five or more finite rows [N, F].
@@ -49,13 +54,55 @@ def compile_deepshap(module: nn.Module, rows: Tensor) -> bytes:
         As `build_program`.
     """
     program = build_program(module, rows)
-    # Different sizes, neither of them 1, so that the trace takes neither for the other, nor for a constant.
     with torch.no_grad(), quiet():
-        of_rows, of_references = program.activations(rows[:3]), program.activations(rows[3:5])
-        inputs = {"activations": (rows[:3],), "attribute": (of_rows, of_references, rows.new_full((2,), 0.5))}
         traced: Any = torch.jit.trace_module(  # type: ignore[no-untyped-call]
-            program, inputs, check_trace=False, strict=False
+            program, _example_inputs(program, rows), check_trace=False, strict=False
         )
         buffer = io.BytesIO()
-        torch.jit.save(traced, buffer)
+        torch.jit.save(traced, buffer, _extra_files={"parts.json": json.dumps(_describe(program))})
     return without_debug_records(buffer.getvalue())
+
+
+def _example_inputs(program: Program, rows: Tensor) -> dict[str, tuple[Any, ...]]:
+    """What each method is traced with; gives the program a method for each of its parts."""
+    # Different sizes, neither of them 1, so that the trace takes neither for the other, nor for a constant.
+    of_rows, of_references = program.activations(rows[:3]), program.activations(rows[3:5])
+    weights = rows.new_full((2,), 0.5)
+    inputs: dict[str, tuple[Any, ...]] = {
+        "activations": (rows[:3],),
+        "attribute": (of_rows, of_references, weights),
+    }
+    multipliers = program.begin()
+    for i, part in enumerate(program.parts):
+        method = partial(program.propagate, part)
+        setattr(program, f"part_{i}", method)
+        inputs[f"part_{i}"] = (multipliers, of_rows, of_references)
+        multipliers = method(multipliers, of_rows, of_references)
+    return inputs | {"finish": (multipliers, of_rows, of_references, weights)}
+
+
+def _describe(program: Program) -> list[dict[str, Any] | None]:
+    """For each part the kernel that can take its place, and None where there is none.
+
+    `given` says for every output of the rule which multipliers add up to its own; `passed` are the positions of those
+    that pass by, which stand before the rule's own in the part's result; `reads` are positions in `activations`.
+    """
+    described: list[dict[str, Any] | None] = []
+    for part in program.parts:
+        rule, kernel = program.steps[part.steps[0] - 1].rule, program.steps[part.steps[0] - 1].rule.kernel
+        if kernel is None:
+            described.append(None)
+            continue
+        (step,) = part.steps
+        outputs = [Value(step, i) for i in range(rule.outputs)]
+        described.append(
+            {
+                "kernel": kernel.name,
+                "options": dict(kernel.options),
+                "rule": step - 1,
+                "given": [[i for i, value in enumerate(part.given) if value == output] for output in outputs],
+                "passed": [i for i, value in enumerate(part.given) if value.step != step],
+                "reads": program.positions(step),
+            }
+        )
+    return described

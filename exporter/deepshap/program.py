@@ -29,6 +29,21 @@ class Step:
     inputs: tuple[Value, ...]
 
 
+@dataclass(frozen=True)
+class Part:
+    """Neighbouring steps on the way from the logits back to the input: one that has a kernel, or all between two such.
+
+    Multipliers go from part to part as a list; where a value stands twice in it, its multiplier is their sum.
+    """
+
+    steps: tuple[int, ...]
+    """Numbers of the steps, in the order in which they are walked."""
+    given: tuple[Value, ...]
+    """What the multipliers before the part belong to."""
+    left: tuple[Value, ...]
+    """What those after it belong to."""
+
+
 class Program(nn.Module):
     """Attributions in two parts: what is computed once for a row or a reference, and what is for every pair.
 
@@ -47,6 +62,7 @@ class Program(nn.Module):
         self.logits = logits
         self.register_buffer("identity", torch.eye(classes).reshape(classes, 1, 1, 1, classes))
         self.kept = self._read_values()
+        self.parts = self._cut()
 
     def activations(self, rows: Tensor) -> list[Tensor]:
         """The logits [N, C], the rows and every value that a rule reads, of rows [N, F]; all with N in front."""
@@ -64,27 +80,81 @@ class Program(nn.Module):
             of_references: `activations` of R references.
             weights: of the references, [R], with the sum 1.
         """
-        pairs = {
-            value: Pair(row.unsqueeze(1), reference.unsqueeze(0))
-            for value, row, reference in zip(self.kept, of_rows[2:], of_references[2:], strict=True)
-        }
-        multipliers: dict[Value, Tensor] = {self.logits: self.identity}
-        for index, step in reversed(list(enumerate(self.steps, start=1))):
-            given = [multipliers.pop(Value(index, i), None) for i in range(step.rule.outputs)]
-            if all(m is None for m in given):
-                continue
-            rule = step.rule
-            inputs = [pairs[value] for value in step.inputs] if rule.reads_inputs else []
-            outputs = [pairs[Value(index, i)] for i in rule.reads_outputs]
-            for value, m in zip(step.inputs, rule.propagate(given, inputs, outputs), strict=True):
-                multipliers[value] = multipliers[value] + m if value in multipliers else m
-        of_input = multipliers[Value(0, 0)].squeeze(3)
+        multipliers = self.begin()
+        for part in self.parts:
+            multipliers = self.propagate(part, multipliers, of_rows, of_references)
+        return self.finish(multipliers, of_rows, of_references, weights)
+
+    def begin(self) -> list[Tensor]:
+        """The multipliers before the first part: every logit is its own."""
+        return [self.identity]
+
+    def propagate(
+        self, part: Part, multipliers: list[Tensor], of_rows: list[Tensor], of_references: list[Tensor]
+    ) -> list[Tensor]:
+        """The multipliers of `part.left` from those of `part.given`."""
+        live = list(zip(part.given, multipliers, strict=True))
+        for index in part.steps:
+            step = self.steps[index - 1]
+            given = [_total(live, Value(index, i)) for i in range(step.rule.outputs)]
+            live = [(value, m) for value, m in live if value.step != index]
+            inputs, outputs = (
+                [self._pair(value, of_rows, of_references) for value in values] for values in self._reads(index)
+            )
+            live += zip(step.inputs, step.rule.propagate(given, inputs, outputs), strict=True)
+        return [m for _, m in live]
+
+    def finish(
+        self, multipliers: list[Tensor], of_rows: list[Tensor], of_references: list[Tensor], weights: Tensor
+    ) -> Tensor:
+        """The attributions from the multipliers after the last part."""
+        of_input = sum(multipliers[1:], multipliers[0]).squeeze(3)
         change = of_rows[1].unsqueeze(1) - of_references[1].unsqueeze(0)
         return (of_input * change * weights.reshape(-1, 1)).sum(2).transpose(0, 1)
 
+    def positions(self, index: int) -> list[int]:
+        """Where in `activations` the values stand that a step's rule reads: inputs, then outputs."""
+        return [2 + self.kept.index(value) for values in self._reads(index) for value in values]
+
+    def _reads(self, index: int) -> tuple[list[Value], list[Value]]:
+        step = self.steps[index - 1]
+        inputs = list(step.inputs) if step.rule.reads_inputs else []
+        return inputs, [Value(index, i) for i in step.rule.reads_outputs]
+
     def _read_values(self) -> list[Value]:
-        read: dict[Value, None] = {}
-        for index, step in enumerate(self.steps, start=1):
-            read.update(dict.fromkeys(step.inputs if step.rule.reads_inputs else ()))
-            read.update(dict.fromkeys(Value(index, i) for i in step.rule.reads_outputs))
-        return list(read)
+        numbers = range(1, len(self.steps) + 1)
+        return list(dict.fromkeys(value for index in numbers for values in self._reads(index) for value in values))
+
+    def _pair(self, value: Value, of_rows: list[Tensor], of_references: list[Tensor]) -> Pair:
+        position = 2 + self.kept.index(value)
+        return Pair(of_rows[position].unsqueeze(1), of_references[position].unsqueeze(0))
+
+    def _cut(self) -> list[Part]:
+        parts: list[Part] = []
+        live = [self.logits]
+        waiting: list[int] = []
+        given = live
+
+        def close() -> None:
+            nonlocal waiting, given
+            if waiting:
+                parts.append(Part(tuple(waiting), tuple(given), tuple(live)))
+            waiting, given = [], live
+
+        for index, step in reversed(list(enumerate(self.steps, start=1))):
+            if all(value.step != index for value in live):
+                continue
+            if step.rule.kernel is not None:
+                close()
+            waiting = [*waiting, index]
+            live = [value for value in live if value.step != index] + list(step.inputs)
+            if step.rule.kernel is not None:
+                close()
+        close()
+        return parts
+
+
+def _total(live: Sequence[tuple[Value, Tensor]], value: Value) -> Tensor | None:
+    """The multiplier of a value; None where nothing depends on it."""
+    multipliers = [m for other, m in live if other == value]
+    return sum(multipliers[1:], multipliers[0]) if multipliers else None

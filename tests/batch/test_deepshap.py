@@ -1,6 +1,7 @@
 """DeepSHAP as a method of a run, on a bundle whose program is compiled here."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,18 @@ class Linear(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         return self.linear(torch.where(torch.isnan(rows), torch.tensor(IMPUTATION), rows))
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer over the features, whose program has a fused kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LSTM(1, 4, batch_first=True)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.head(self.layer(rows.unsqueeze(2))[0][:, -1])
 
 
 class Offset(nn.Module):
@@ -99,6 +112,35 @@ def test_passes_of_any_size_agree(path: Path, rows: NDArray[np.float32], monkeyp
     expected = create(path).explain(rows, targets).values
     monkeypatch.setattr(deepshap, "PASS_PAIRS", 1)
     np.testing.assert_allclose(create(path).explain(rows, targets).values, expected, atol=1e-6)
+
+
+def attribution_of(path: Path, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return create(path).explain(rows, np.zeros(len(rows), dtype=np.int64)).values
+
+
+def test_without_numba_the_program_runs_as_it_is(
+    rows: NDArray[np.float32], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make_bundle(tmp_path / "bundle", Recurrent())
+    fused = attribution_of(path, rows)
+    for name in ("numba", "batch.explainers.kernels", "batch.explainers.fused"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with caplog.at_level("INFO", "batch"):
+        portable = attribution_of(path, rows)
+    assert "without its fused kernels" in caplog.text
+    np.testing.assert_allclose(portable, fused, atol=1e-5 * np.abs(fused).max())
+    assert (portable != fused).any()
+
+
+def test_a_program_without_a_record_of_its_parts_runs_as_it_is(
+    rows: NDArray[np.float32], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_bundle(tmp_path / "bundle", Recurrent())
+    fused = attribution_of(path, rows)
+    monkeypatch.setattr(deepshap, "PARTS_RECORD", "of an earlier version")
+    portable = attribution_of(path, rows)
+    np.testing.assert_allclose(portable, fused, atol=1e-5 * np.abs(fused).max())
+    assert (portable != fused).any()
 
 
 def test_no_rows_give_empty_arrays(path: Path, rows: NDArray[np.float32]) -> None:

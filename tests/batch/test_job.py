@@ -297,7 +297,7 @@ def test_every_part_says_what_made_it(bundle: Path, table: pa.Table, write: Writ
     assert metadata["settings"]["methods"] == ["gradient"]
     assert metadata["source_file"] == source.as_posix()
     assert (metadata["source_rows"], metadata["source_row_groups"]) == ([0, 1000], [0, 3])
-    assert set(metadata["versions"]) == {"whyport", "numpy", "pyarrow", "torch"}
+    assert set(metadata["versions"]) == {"whyport", "numpy", "pyarrow", "torch", "numba"}
 
 
 def test_floats_are_split_by_byte_and_compressed_with_zstd(

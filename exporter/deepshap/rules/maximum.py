@@ -22,7 +22,7 @@ from torch import Tensor
 
 from exporter.deepshap.rules.quotients import piecewise_linear, ratio
 from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from exporter.deepshap.rules.rule import GRID, Pair, Rule, Shape, aligned, only, unbroadcast
+from exporter.deepshap.rules.rule import GRID, Kernel, Pair, Rule, Shape, aligned, only, unbroadcast
 from exporter.deepshap.rules.shape import HOLE, ElementMap
 
 aten = torch.ops.aten
@@ -88,6 +88,9 @@ class WindowMaximum(Rule):
         self.padded = bool((windows == HOLE).any())
         self.pairwise = windows.shape[-1] == 2 and not self.padded
         self.register_buffer("holes", windows == HOLE)
+        self.register_buffer("pairs", windows.reshape(-1, 2) if self.pairwise else None)
+        if self.pairwise and self.map.injective:
+            self.kernel = Kernel("maximum_of_pairs", {"sign": sign})
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         return [self.map.transform(inputs[0] * self.sign).amax(-1) * self.sign]

@@ -78,8 +78,18 @@ class BatchedProduct(Rule):
         self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
     ) -> list[Tensor]:
         m = only(multipliers)
-        left, right = inputs
-        return [m @ right.mean().transpose(-1, -2), left.mean().transpose(-1, -2) @ m]
+        left, right = (Pair(*(value.transpose(-1, -2) for value in pair)) for pair in inputs)
+        if m.shape[1:3] == (1, 1):
+            # The same for every pair: products for each row and each reference make those of all pairs.
+            return [Pair(m @ right.row, m @ right.reference).mean(), Pair(left.row @ m, left.reference @ m).mean()]
+        # The classes become rows, or columns, of one matrix: they share the other factor.
+        classes, *_, rows, columns = m.shape
+        of_left = m.movedim(0, -3).flatten(-3, -2) @ right.mean()
+        of_right = left.mean() @ m.movedim(0, -2).flatten(-2)
+        return [
+            of_left.view(*of_left.shape[:-2], classes, rows, -1).movedim(-3, 0),
+            of_right.view(*of_right.shape[:-1], classes, columns).movedim(-2, 0),
+        ]
 
 
 @rule_for(aten.mul.Tensor)

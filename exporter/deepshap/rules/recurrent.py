@@ -12,7 +12,7 @@ from torch import Tensor
 
 from exporter.deepshap.rules import quotients
 from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from exporter.deepshap.rules.rule import Pair, Rule
+from exporter.deepshap.rules.rule import Kernel, Pair, Rule
 
 whyport = torch.ops.whyport
 
@@ -69,6 +69,8 @@ class LSTM(Recurrent):
         scale = halves.flatten().to(bias.dtype)
         self.register_buffer("weight", torch.cat([of_hidden, of_input], 1) * scale[:, None])
         self.register_buffer("bias", bias * scale)
+        if not any(self.active):
+            self.kernel = Kernel("lstm", {"order": self.order})
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         h, c = self.states(inputs)

@@ -9,7 +9,8 @@ as it is the same for every row or reference.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -37,6 +38,15 @@ class Pair(NamedTuple):
         return (self.row + self.reference) * 0.5
 
 
+@dataclass(frozen=True)
+class Kernel:
+    """A fused kernel that may take a rule's place, where a consumer has one of that name."""
+
+    name: str
+    options: Mapping[str, object]
+    """What it needs to know beside the rule's buffers."""
+
+
 class Rule(nn.Module, ABC):
     """One operator of the graph with its rule; its buffers are its constants."""
 
@@ -46,6 +56,7 @@ class Rule(nn.Module, ABC):
     """Whether the multipliers depend on the inputs' values."""
     reads_outputs: tuple[int, ...] = ()
     """The outputs on whose values the multipliers depend."""
+    kernel: Kernel | None = None
 
     @abstractmethod
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:

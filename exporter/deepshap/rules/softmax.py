@@ -7,7 +7,7 @@ from torch import Tensor
 
 from exporter.deepshap.rules.quotients import decay
 from exporter.deepshap.rules.registry import Active, Call, rule_for
-from exporter.deepshap.rules.rule import Pair, Rule, only
+from exporter.deepshap.rules.rule import Kernel, Pair, Rule, only
 
 aten = torch.ops.aten
 
@@ -31,6 +31,8 @@ class Softmax(Rule):
     def __init__(self, size: int, axis: int) -> None:
         super().__init__()
         self.size, self.axis = size, axis
+        if axis == -1:
+            self.kernel = Kernel("softmax", {})
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         return [torch.softmax(inputs[0], self.axis)]
