@@ -44,12 +44,22 @@ NO_METHOD = "none"
 )
 @click.option(
     "--tolerance",
-    default=0.01,
+    default=ExplainSettings.tolerance,
     show_default=True,
     help="A row has converged if its completeness error is at most this share of |score - base value|,",
 )
-@click.option("--absolute-tolerance", default=0.001, show_default=True, help="or at most this many logits.")
-@click.option("--max-evaluations", default=2000, show_default=True, help="Gradients after which a row is given up.")
+@click.option(
+    "--absolute-tolerance",
+    default=ExplainSettings.absolute_tolerance,
+    show_default=True,
+    help="or at most this many logits.",
+)
+@click.option(
+    "--max-evaluations",
+    default=ExplainSettings.max_evaluations,
+    show_default=True,
+    help="Gradients after which a row is given up.",
+)
 @click.option("--steps", type=int, help="For integrated-gradients a fixed number of gradients a row.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option(

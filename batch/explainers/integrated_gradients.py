@@ -18,7 +18,7 @@ HELD_BYTES = 128 << 20
 class IntegratedGradients(Explainer):
     """(x_i - r_i) * integral over a in [0, 1] of df/dx_i (r + a (x - r)); Sundararajan et al. 2017, equation 1."""
 
-    initial_intervals = 8
+    initial_nodes = 15
     """Of the adaptive rule: few find a network's kinks too late, many cost gradients that smooth rows do not need."""
     held_gradients = 256
     """Held for a path while it is refined; a generous guess, to bound memory."""
@@ -51,17 +51,17 @@ class IntegratedGradients(Explainer):
         base_values = self._starts.weights @ self._starts.logits.astype(np.float64)
         # A little is left for what separates this engine's scores from ONNX Runtime's.
         tolerance = 0.95 * self.allowed_error(output - base_values[targets])
-        return AdaptiveIntegral(paths, tolerance, self.initial_intervals, self.settings.max_evaluations).compute()
+        return AdaptiveIntegral(paths, tolerance, self.initial_nodes, self.settings.max_evaluations).compute()
 
 
 class ExpectedGradients(IntegratedGradients):
     """The mean of integrated gradients over the references; Erion et al. 2021, arXiv:1906.10670, without sampling.
 
-    The guarantee is on the mean: errors of different references cancel there, so most paths need a single inner node.
+    The guarantee is on the mean: errors of different references cancel there, so a path starts with two inner nodes.
     """
 
-    initial_intervals = 1
-    held_gradients = 6
+    initial_nodes = 2
+    held_gradients = 32
 
     def choose_references(self, background: Background) -> Background:
         return background

@@ -15,7 +15,7 @@ class ExplainSettings:
     """... or at most this many logits."""
     steps: int | None = None
     """Nodes of integrated gradients' fixed rule; None for the adaptive one."""
-    max_evaluations: int = 2000
+    max_evaluations: int = 5000
     """Gradients after which the adaptive rule gives up on a row."""
 
     def __post_init__(self) -> None:
