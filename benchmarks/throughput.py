@@ -19,16 +19,11 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import torch
-from click.testing import CliRunner
-from sklearn.datasets import load_breast_cancer
+from demo_model import EagerModel, resample, train
 
 from batch.explainers import EXPLAINERS
 from batch.job import Job, JobSettings
-from exporter.architectures import create
-from exporter.checkpoint import Checkpoint
-from exporter.preprocess import build_preprocessing
 from runtime.bundle import ONNX_MODEL, Bundle
-from runtime.cli import main as whyport
 from runtime.providers import available_cores
 from runtime.session import BATCH_ROWS, Session
 
@@ -46,40 +41,12 @@ SHARES = {
 }
 
 
-def make_inputs(folder: Path, rows: int) -> pd.DataFrame:
-    """The demo's training table, and a resampled one in Parquet files of different sizes; returns the largest."""
-    data = load_breast_cancer(as_frame=True)
-    data.data.assign(diagnosis=data.target_names[data.target]).to_parquet(folder / "train.parquet")
-    generator = np.random.default_rng(0)
-    table = data.data.sample(rows, replace=True, random_state=0).reset_index(drop=True)
-    table *= generator.normal(1, 0.02, size=table.shape)
+def write_inputs(folder: Path, rows: int) -> pd.DataFrame:
+    """Parquet files of different sizes; returns the largest."""
+    table = resample(rows)
     for share in {1, *SHARES.values()}:
         table[: rows // share].to_parquet(folder / f"rows-{share}.parquet", index=False)
     return table
-
-
-def train(folder: Path) -> Bundle:
-    """The demo model, as a bundle."""
-    arguments = ["train", folder / "train.parquet", "--target", "diagnosis", "--out", folder / "bundle"]
-    CliRunner().invoke(whyport, [str(a) for a in arguments], catch_exceptions=False)
-    return Bundle.read(folder / "bundle")
-
-
-def eager_model(bundle: Bundle) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The trained network in eager PyTorch, from raw rows to probabilities."""
-    checkpoint = Checkpoint.load(bundle.path / "training" / "checkpoint.pt")
-    sidecar = bundle.sidecar
-    settings = {k: v for k, v in checkpoint.run.settings.items() if k in sidecar.provenance.settings}
-    known = ("channels", "lstm_hidden", "lstm_layers", "heads", "dropout")
-    network = create(
-        "hybrid", len(sidecar.features), len(sidecar.classes), {k: settings[k] for k in known if k in settings}
-    )
-    model = torch.nn.Sequential()
-    model.add_module("preprocess", build_preprocessing(sidecar.features, sidecar.preprocessing))
-    model.add_module("network", network)
-    model.load_state_dict(checkpoint.model)
-    model.eval()
-    return lambda rows: torch.softmax(model(rows)[0], dim=1)
 
 
 def pandas_loop(source: Path, target: Path, bundle: Bundle, model: Callable[..., torch.Tensor], batch: int) -> None:
@@ -104,7 +71,10 @@ def timings(folder: Path, bundle: Bundle, table: pd.DataFrame) -> dict[str, tupl
     matrix = table.to_numpy(dtype=np.float32)
     raw = onnxruntime.InferenceSession(bundle.read_bytes(ONNX_MODEL), providers=["CPUExecutionProvider"])
     session = Session(bundle, "cpu")
-    model = eager_model(bundle)
+    logits = EagerModel(bundle)
+
+    def model(rows: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(logits(rows), dim=1)
 
     def run_raw(batch: int) -> None:
         for start in range(0, len(matrix), batch):
@@ -154,7 +124,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table = make_inputs(folder, arguments.rows)
+        table = write_inputs(folder, arguments.rows)
         bundle = train(folder)
         rates, stages = measure(timings(folder, bundle, table), arguments.repeats)
     raw = max(rate for name, rate in rates.items() if name.startswith("onnxruntime"))

@@ -41,7 +41,7 @@ EXPLAINERS = {
     "integrated-gradients": Method(
         home="batch.explainers.integrated_gradients:IntegratedGradients",
         capability="gradients",
-        cost="60 to 100 gradients a row at the default tolerance, more where the path has kinks; --steps fixes them",
+        cost="30 to 60 gradients a row at the default tolerance, more where the path has kinks; --steps fixes them",
         guarantee="sums to f(x) - f(mean of the background) within --tolerance on every row, or converged is false",
         source="Sundararajan et al. 2017, arXiv:1703.01365; each path is refined where it misses its tolerance",
     ),
@@ -55,7 +55,7 @@ EXPLAINERS = {
     "expected-gradients": Method(
         home="batch.explainers.integrated_gradients:ExpectedGradients",
         capability="gradients",
-        cost="1 gradient a row and reference at the least; --steps fixes them",
+        cost="2 gradients a row and reference at the least, 10 to 20 where the path has kinks; --steps fixes them",
         guarantee="sums to f(x) - mean f(reference) within --tolerance on every row, or converged is false",
         source="Erion et al. 2021, arXiv:1906.10670, over every reference instead of samples",
     ),

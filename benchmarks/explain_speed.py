@@ -1,0 +1,293 @@
+"""How fast whyport explains, beside shap and captum at their best.
+
+    python benchmarks/explain_speed.py [--repeats N] [--out JSON]
+
+Trains the demo model (hybrid, 30 features, 2 classes) and explains every class of resampled rows against 100
+references. First each competitor's settings are searched: rows of a call, internal batch, rule and number of steps,
+processes and threads. Then everything is timed once in each repeat, in turn, so that a drift of the machine's speed
+falls on all alike; medians of the repeats. A ratio is whyport's rows/s by the competitor's:
+
+- deepshap: by shap.DeepExplainer, which misses the sum on this model (its error is printed beside).
+- integrated-gradients: at the default tolerance, by captum's IntegratedGradients with the rule and the fewest steps
+  that bring 99.5 % of the explanations within the same tolerance.
+- expected-gradients: by shap.GradientExplainer with as many samples as give the same error of the mean, against a dense
+  path integral.
+
+Runs on a CUDA card where there is one; its result is kept beside the CPU's, with the card's name.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from contenders import Crews, Setting, crews
+from demo_model import resample, train
+from numpy.typing import NDArray
+
+from batch.explainers import explainer_class
+from batch.explainers.background import Background
+from batch.explainers.explainer import Explainer
+from batch.explainers.path import Paths, References
+from batch.explainers.settings import ExplainSettings
+from batch.explainers.torchscript import TorchScriptModel
+from runtime.bundle import Bundle
+from runtime.providers import available_cores
+
+SHARE = 0.995
+STEPS = (20, 30, 40, 50, 60, 75, 90, 110, 130, 150, 175, 200, 250, 300, 400, 500)
+RULES = ("gausslegendre", "riemann_trapezoid", "riemann_middle")
+INTERNAL_BATCHES = (256, 512, 1024, 2048, 4096)
+CALL_ROWS = (2, 8, 32, 64)
+SAMPLES = 1000  # from which the error of other numbers of samples is extrapolated, before it is measured
+DENSE_NODES = 256
+
+# Rows that a setting is tried on.
+SEARCH_ROWS = {"shap.DeepExplainer": 64, "captum.IntegratedGradients": 64, "shap.GradientExplainer": 2}
+
+# Rows that each is timed on: some seconds' worth.
+ROWS = {
+    "deepshap": 1024,
+    "integrated-gradients": 1024,
+    "expected-gradients": 16,
+    "shap.DeepExplainer": 256,
+    "captum.IntegratedGradients": 256,
+    "shap.GradientExplainer": 4,
+}
+RIVALS = {
+    "deepshap": "shap.DeepExplainer",
+    "integrated-gradients": "captum.IntegratedGradients",
+    "expected-gradients": "shap.GradientExplainer",
+}
+
+Rows = NDArray[np.float32]
+
+
+class Whyport:
+    """whyport's methods on the bundle."""
+
+    def __init__(self, bundle: Bundle, device: str) -> None:
+        self.model = TorchScriptModel(bundle, device)
+        self.background = Background.read(bundle)
+        self.classes = len(bundle.sidecar.classes)
+
+    def create(self, method: str) -> Explainer:
+        """A method with its default settings."""
+        return explainer_class(method)(self.model, self.background, ExplainSettings())
+
+    def targets(self, rows: Rows) -> tuple[Rows, NDArray[np.int64]]:
+        """Each row once for every class, and the class."""
+        return rows.repeat(self.classes, axis=0), np.tile(np.arange(self.classes), len(rows))
+
+    def differences(self, rows: Rows, references: Background) -> NDArray[np.float64]:
+        """score - base value of every class, [N, C]."""
+        return self.model.logits(rows).astype(np.float64) - references.mean_of(self.model.logits)
+
+    def dense(self, rows: Rows) -> NDArray[np.float64]:
+        """Expected gradients [N, C, F] by the midpoint rule on DENSE_NODES nodes a path."""
+        paths = Paths(self.model, References(self.model, self.background), *self.targets(rows))
+        total = np.zeros(paths.direction.shape)
+        every = np.arange(len(paths))
+        for position in (np.arange(DENSE_NODES) + 0.5) / DENSE_NODES:
+            total += paths.evaluate(every, np.full(len(paths), position))[0]
+        shares = total / DENSE_NODES * paths.direction * paths.weights[:, None]
+        return shares.reshape(len(rows), self.classes, paths.fan, -1).sum(axis=2)
+
+
+class Search:
+    """Finds the fastest setting of a competitor, and keeps what it has seen."""
+
+    def __init__(self, workers: Crews, rows: Rows) -> None:
+        self._workers = workers
+        self._rows = rows
+        self.seen: dict[str, dict[str, float]] = {}
+
+    def fastest(self, settings: Iterable[Setting]) -> Setting:
+        """The setting with the most rows/s."""
+        rates: dict[Setting, float] = {}
+        for setting in settings:
+            rows = SEARCH_ROWS[setting.contender]
+            self._workers.explain(setting, self._rows[: setting.call_rows])
+            started = time.perf_counter()
+            self._workers.explain(setting, self._rows[:rows])
+            spent = time.perf_counter() - started
+            rates[setting] = rows / spent
+            print(f"{setting.contender}: {rates[setting]:.2f} rows/s with {setting}", file=sys.stderr)
+        best = max(rates, key=lambda setting: rates[setting])
+        self.seen.setdefault(best.contender, {}).update({str(s): round(rate, 2) for s, rate in rates.items()})
+        return best
+
+
+def ways() -> list[tuple[int, int]]:
+    """Processes and threads of each: on a card one process, which has it to itself."""
+    cores = available_cores()
+    return [(1, 1)] if torch.cuda.is_available() else sorted({(1, 1), (1, cores), (cores, 1)})
+
+
+def best_deep_explainer(search: Search) -> Setting:
+    return search.fastest(Setting("shap.DeepExplainer", rows, crew=crew) for crew in ways() for rows in CALL_ROWS)
+
+
+def fewest_steps(setting: Setting, workers: Crews, rows: Rows, whyport: Whyport) -> dict[str, int]:
+    """By rule, the fewest steps at which SHARE of the explanations are within the default tolerance."""
+    differences = whyport.differences(rows, whyport.background.mean())
+    allowed = whyport.create("integrated-gradients").allowed_error(differences)
+
+    def enough(rule: str, steps: int) -> bool:
+        values = workers.explain(setting.but(rule=rule, steps=steps), rows)
+        share = float(np.mean(np.abs(values.sum(axis=2) - differences) <= allowed))
+        print(f"{setting.contender}: {share:.2%} within the tolerance by {rule} with {steps} steps", file=sys.stderr)
+        return share >= SHARE
+
+    found = {}
+    for rule in RULES:
+        low, high = 0, len(STEPS)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if enough(rule, STEPS[middle]) else (middle + 1, high)
+        if low < len(STEPS):
+            found[rule] = STEPS[low]
+    return found
+
+
+def best_integrated_gradients(search: Search, steps: dict[str, int]) -> Setting:
+    def settings(crew: tuple[int, int], rules: Iterable[str], batches: Iterable[int]) -> list[Setting]:
+        return [
+            Setting("captum.IntegratedGradients", rows, crew=crew).but(rule=rule, steps=steps[rule], batch=batch)
+            for rule in rules
+            for batch in batches
+            for rows in (16, 64)
+        ]
+
+    best = search.fastest(settings(ways()[-1], [min(steps, key=steps.__getitem__)], INTERNAL_BATCHES))
+    batch = dict(best.options)["batch"]
+    return search.fastest([s for crew in ways() for s in settings(crew, steps, [batch])])
+
+
+def best_gradient_explainer(search: Search, samples: int) -> Setting:
+    return search.fastest(
+        Setting("shap.GradientExplainer", 1, crew=crew).but(samples=samples, batch=batch)
+        for crew in ways()
+        for batch in (50, 200, 1000)
+    )
+
+
+def distance(values: NDArray[np.floating], exact: NDArray[np.float64]) -> float:
+    """The root of the mean squared error of an explanation, all features together, in logits."""
+    return float(np.sqrt(((values - exact) ** 2).sum(axis=2).mean()))
+
+
+def measure(rows: Rows, bundle: Bundle, device: str, repeats: int) -> dict[str, Any]:
+    """Search, then time."""
+    whyport = Whyport(bundle, device)
+    explainers = {method: whyport.create(method) for method in RIVALS}
+    few = rows[: ROWS["expected-gradients"]]
+    with crews(bundle.path) as workers:
+        search = Search(workers, rows)
+        rivals = {"deepshap": best_deep_explainer(search)}
+
+        first = Setting("captum.IntegratedGradients", 16, crew=ways()[-1]).but(batch=1024)
+        steps = fewest_steps(first, workers, rows[: ROWS["captum.IntegratedGradients"]], whyport)
+        rivals["integrated-gradients"] = best_integrated_gradients(search, steps)
+
+        exact = whyport.dense(few)
+        ours = explainers["expected-gradients"].explain(*whyport.targets(few)).values.reshape(exact.shape)
+        sampled = Setting("shap.GradientExplainer", 1, crew=ways()[-1]).but(samples=SAMPLES, batch=200)
+        ratio = distance(workers.explain(sampled, few), exact) / distance(ours, exact)
+        rivals["expected-gradients"] = best_gradient_explainer(search, round(SAMPLES * ratio**2))
+
+        contestants: dict[str, Callable[[], Any]] = {}
+        for method, setting in rivals.items():
+            given = rows[: ROWS[method]], rows[: ROWS[setting.contender]]
+            contestants[method] = lambda m=method, g=given[0]: explainers[m].explain(*whyport.targets(g))
+            contestants[setting.contender] = lambda s=setting, g=given[1]: workers.explain(s, g)
+        times: dict[str, list[float]] = {name: [] for name in contestants}
+        results = {}
+        for _ in range(repeats):
+            for name, action in contestants.items():
+                started = time.perf_counter()
+                results[name] = action()
+                times[name].append(time.perf_counter() - started)
+
+    rates = {name: round(ROWS[name] / statistics.median(spent), 2) for name, spent in times.items()}
+    differences = {m: whyport.differences(rows, e.references or whyport.background) for m, e in explainers.items()}
+    quality: dict[str, Any] = {}
+    for method, setting in rivals.items():
+        attribution, theirs = results[method], results[setting.contender]
+        error = np.abs(theirs.sum(axis=2) - differences[method][: len(theirs)])
+        allowed = explainers[method].allowed_error(differences[method][: len(theirs)])
+        quality[method] = {
+            "converged": round(float(attribution.converged.mean()), 5),
+            "worst_completeness_error": float(f"{attribution.error.max():.3g}"),
+            "evaluations": round(float(attribution.evaluations.mean()), 1),
+        }
+        quality[setting.contender] = {
+            "converged": round(float((error <= allowed).mean()), 5),
+            "worst_completeness_error": float(f"{error.max():.3g}"),
+        }
+    theirs = results["shap.GradientExplainer"]
+    quality["expected-gradients"]["error_of_the_mean"] = round(distance(ours, exact), 4)
+    quality["shap.GradientExplainer"]["error_of_the_mean"] = round(distance(theirs, exact[: len(theirs)]), 4)
+    return {
+        "best_settings": {setting.contender: str(setting) for setting in rivals.values()},
+        "fewest_steps": steps,
+        "rows_per_second": rates,
+        "seconds": {name: [round(spent, 3) for spent in values] for name, values in times.items()},
+        "ratios": {m: round(rates[m] / rates[s.contender], 2) for m, s in rivals.items()},
+        "quality": quality,
+        "search": search.seen,
+    }
+
+
+def settings(device: str, bundle: Bundle, repeats: int) -> dict[str, Any]:
+    """What the figures depend on."""
+    packages = ("torch", "numba", "shap", "captum", "numpy")
+    return {
+        "device": torch.cuda.get_device_name(0) if device == "cuda" else platform.processor() or platform.machine(),
+        "cores": available_cores(),
+        "repeats": repeats,
+        "features": len(bundle.sidecar.features),
+        "classes": len(bundle.sidecar.classes),
+        "explained": "all classes",
+        "references": len(Background.read(bundle).rows),
+        "rows": ROWS,
+        "tolerance": ExplainSettings.tolerance,
+        "absolute_tolerance": ExplainSettings.absolute_tolerance,
+        "share": SHARE,
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="by default explain_speed.json, on a card with its name")
+    arguments = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = train(Path(folder))
+        rows = resample(max(ROWS.values())).to_numpy(np.float32)
+        result = {"settings": settings(device, bundle, arguments.repeats)}
+        result |= measure(rows, bundle, device, arguments.repeats)
+    name = f"-{torch.cuda.get_device_name(0).replace(' ', '-')}" if device == "cuda" else ""
+    out = arguments.out or Path(__file__).parent / "results" / f"explain_speed{name}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=2) + "\n")
+    for section in ("settings", "best_settings", "fewest_steps", "quality", "rows_per_second", "ratios"):
+        print(f"\n{section.replace('_', ' ')}")
+        for key, value in result[section].items():
+            print(f"  {key:28} {value}")
+    print(f"\n{out}")
+
+
+if __name__ == "__main__":
+    main()
