@@ -6,13 +6,17 @@ from numpy.typing import NDArray
 from batch.explainers.adaptive import AdaptiveIntegral
 from batch.explainers.background import Background
 from batch.explainers.explainer import Explainer, Shares
+from batch.explainers.memory import rows_within
 from batch.explainers.path import Paths, References
 from batch.explainers.settings import ExplainSettings
 from batch.explainers.torchscript import TorchScriptModel
 from runtime.batching import batch_slices
 
-# Gradients that are held at once, in bytes: memory does not grow with rows x references x steps.
-HELD_BYTES = 128 << 20
+# Bytes held at the peak, measured: by feature, and besides.
+INTERVAL_BYTES = (72, 200)
+"""For an interval of the adaptive rule: three gradients, its integral and errors, and their like while it is halved."""
+NODE_BYTES = (16, 40)
+"""For a node of the fixed rule."""
 
 
 class IntegratedGradients(Explainer):
@@ -20,8 +24,6 @@ class IntegratedGradients(Explainer):
 
     initial_intervals = 8
     """Of the adaptive rule: few find a network's kinks too late, many cost gradients that smooth rows do not need."""
-    held_gradients = 256
-    """Held for a path while it is refined; a generous guess, to bound memory."""
 
     def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
@@ -35,13 +37,22 @@ class IntegratedGradients(Explainer):
         values = np.empty_like(rows)
         output = np.empty(len(rows))
         evaluations = np.empty(len(rows), dtype=np.int32)
-        held = len(self._starts) * (self.settings.steps or self.held_gradients)
-        chunk = max(1, HELD_BYTES // (held * rows.itemsize * rows.shape[1]))
-        for part in batch_slices(len(rows), chunk):
+        for part in batch_slices(len(rows), rows_within(self.settings.memory, self._path_bytes())):
             paths = Paths(self.model, self._starts, rows[part], targets[part])
             output[part] = self.model.scores(rows[part], targets[part])
             values[part], evaluations[part] = self._integrate(paths, output[part], targets[part])
         return Shares(values, output, evaluations)
+
+    def _path_bytes(self) -> int:
+        """What the paths to a row hold if the row takes all the gradients that it may."""
+        fan, features = len(self._starts), len(self.model.bundle.sidecar.features)
+        if self.settings.steps is not None:
+            by_feature, besides = NODE_BYTES
+            return fan * (self.settings.steps + 2) * (by_feature * features + besides)  # 2 for the path itself
+        # A row that is not given up has less than half of (limit + fan) intervals, and may halve them all once more.
+        intervals = max(self.settings.max_evaluations + fan, fan * self.initial_intervals)
+        by_feature, besides = INTERVAL_BYTES
+        return intervals * (by_feature * features + besides)
 
     def _integrate(
         self, paths: Paths, output: NDArray[np.float64], targets: NDArray[np.int64]
@@ -61,7 +72,6 @@ class ExpectedGradients(IntegratedGradients):
     """
 
     initial_intervals = 1
-    held_gradients = 6
 
     def choose_references(self, background: Background) -> Background:
         return background
