@@ -70,9 +70,10 @@ def test_rows_are_explained_alike_alone_and_together(
     name: str, reference_bundle: Path, real_rows: NDArray[np.float32]
 ) -> None:
     explainer = create(name, reference_bundle, steps=3)
-    targets = np.arange(len(real_rows)) % 2
-    if name == "expected-gradients":  # a hundred paths a row
-        real_rows, targets = real_rows[:50], targets[:50]
+    # Where each row meets a hundred references, fewer rows.
+    count = {"expected-gradients": 50, "deepshap": 600}.get(name, 3000)
+    real_rows = np.resize(real_rows, (count, 30)) * np.linspace(0.9, 1.1, count, dtype=np.float32)[:, None]
+    targets = np.arange(count) % 2
     together = explainer.explain(real_rows, targets)
     spread = real_rows.std(axis=0)
     for row in (0, 1, len(real_rows) // 2, len(real_rows) - 1):
@@ -80,6 +81,23 @@ def test_rows_are_explained_alike_alone_and_together(
         scale = spread if name == "gradient" else 1.0
         np.testing.assert_allclose(alone.values[0] * scale, together.values[row] * scale, rtol=1e-4, atol=1e-5)
     assert (together.values.std(axis=0) > 0).all()  # constant heatmaps are the known failure
+
+
+@pytest.mark.parametrize("name", EXPLAINERS)
+def test_rows_at_the_edge_are_finite_and_complete_or_flagged(name: str, reference_bundle: Path) -> None:
+    references = Background.read(Bundle.read(reference_bundle)).rows[:4]
+    edges = np.concatenate([references, 0 * references, 1e-6 * references, 1e4 * references, -1e4 * references])
+    explainer = create(name, reference_bundle, max_evaluations=300)
+    attribution = explainer.explain(edges, np.arange(20) % 2)
+    assert np.isfinite(attribution.values).all()
+    assert np.isfinite(attribution.output).all()
+    if attribution.converged is None:
+        return
+    difference = attribution.output - attribution.base_value
+    missing = np.abs(attribution.values.sum(axis=1, dtype=np.float64) - difference)
+    assert not (attribution.converged & (missing > np.maximum(0.01 * np.abs(difference), 0.001))).any()
+    if name == "deepshap":
+        assert attribution.converged.all()
 
 
 @pytest.mark.parametrize("name", EXPLAINERS)
@@ -136,14 +154,14 @@ def test_integrated_gradients_agree_with_captum(reference_bundle: Path, real_row
     from captum.attr import IntegratedGradients
 
     module = torch.jit.load(io.BytesIO((reference_bundle / TORCHSCRIPT_MODEL).read_bytes()))
-    explainer = create("integrated-gradients", reference_bundle, steps=64)
+    explainer = create("integrated-gradients", reference_bundle, steps=500)
     assert explainer.references is not None
     rows = real_rows[:20]
     expected = IntegratedGradients(lambda x: module(x)[0]).attribute(
         torch.tensor(rows),
         torch.tensor(explainer.references.rows),
         target=1,
-        n_steps=64,
+        n_steps=500,
         method="gausslegendre",
     )
     got = explainer.explain(rows, np.ones(20, dtype=np.int64))
