@@ -8,6 +8,7 @@ import click
 
 from batch.explainers import EXPLAINERS
 from batch.explainers.settings import ExplainSettings
+from batch.size import parse_size
 from runtime.bundle import Bundle
 from runtime.providers import DEVICES
 
@@ -61,6 +62,14 @@ NO_METHOD = "none"
     help="Gradients after which a row is given up.",
 )
 @click.option("--steps", type=int, help="For integrated-gradients a fixed number of gradients a row.")
+@click.option(
+    "--memory",
+    default="256MB",
+    show_default=True,
+    metavar="SIZE",
+    callback=lambda context, option, text: parse_size("--memory", text),
+    help="What a method may hold at once, beside the model: 64MB or 2GiB, say. One row is always explained.",
+)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option(
     "--batch-rows", type=int, help="Rows read, scored and explained together.  [default: 16384; 4096 to explain]"

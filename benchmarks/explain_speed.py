@@ -95,11 +95,11 @@ class Whyport:
     def dense(self, rows: Rows) -> NDArray[np.float64]:
         """Expected gradients [N, C, F] by the midpoint rule on DENSE_NODES nodes a path."""
         paths = Paths(self.model, References(self.model, self.background), *self.targets(rows))
-        total = np.zeros(paths.direction.shape)
-        every = np.arange(len(paths))
+        every = np.arange(paths.rows * paths.fan)
+        total = np.zeros((len(every), paths.features))
         for position in (np.arange(DENSE_NODES) + 0.5) / DENSE_NODES:
-            total += paths.evaluate(every, np.full(len(paths), position))[0]
-        shares = total / DENSE_NODES * paths.direction * paths.weights[:, None]
+            total += paths.evaluate(every, np.full(len(every), position))[0]
+        shares = total / DENSE_NODES * paths.direction(every) * paths.weights(every)[:, None]
         return shares.reshape(len(rows), self.classes, paths.fan, -1).sum(axis=2)
 
 

@@ -17,6 +17,12 @@ OPSET = click.option("--opset", type=int, help="ONNX operator set, 18 to 26; by 
 THREADS = click.option(
     "--threads", default=1, show_default=True, help="Threads of one operator: more for large networks."
 )
+BACKGROUND = click.option(
+    "--background",
+    metavar="N|FILE",
+    help="Reference rows of explanations: how many training or sample rows to draw, or a CSV or Parquet file with the "
+    "feature columns and, if some count more, a column weight.  [default: 100, or all where there are fewer]",
+)
 SEED = click.option("--seed", default=0, show_default=True, help="The same seed on the same machine gives the same.")
 
 
@@ -35,6 +41,7 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 @click.option("--epochs", default=50, show_default=True)
 @click.option("--batch-rows", default=32, show_default=True)
 @click.option("--learning-rate", default=0.005, show_default=True)
+@BACKGROUND
 @SEED
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @THREADS
@@ -53,8 +60,10 @@ def train(data: Path, target: str, out: Path, **options: Any) -> None:
     Example: whyport train patients.csv --target diagnosis --out bundle
              whyport train patients.parquet --target diagnosis --exclude id --out bundle \\
                  --set channels=8 --epochs 20 --checkpoint state
+             whyport train patients.csv --target diagnosis --background healthy.csv --out bundle
     """
     from exporter.architectures import parse_settings
+    from exporter.background import BackgroundChoice
     from exporter.data import TableChoice
     from exporter.recipe import CheckpointFolder, train_bundle
     from exporter.settings import TrainSettings
@@ -78,9 +87,16 @@ def train(data: Path, target: str, out: Path, **options: Any) -> None:
     )
     folder = CheckpointFolder(options["checkpoint"], options["resume"])
     target_folder = _target(out, options)
-    _show(
-        train_bundle(choice, settings, target_folder, device=options["device"], folder=folder, opset=options["opset"])
+    bundle = train_bundle(
+        choice,
+        settings,
+        target_folder,
+        device=options["device"],
+        folder=folder,
+        opset=options["opset"],
+        background=BackgroundChoice.parse(options["background"]),
     )
+    _show(bundle)
 
 
 @click.command()
@@ -95,6 +111,7 @@ def train(data: Path, target: str, out: Path, **options: Any) -> None:
 @click.option("--classes", default="", metavar="NAMES", help="Comma-separated, in the order of the logits.")
 @click.option("--impute", is_flag=True, help="Replace missing values by the sample's medians, inside the graphs.")
 @click.option("--standardise", is_flag=True, help="Standardise with the sample's statistics, inside the graphs.")
+@BACKGROUND
 @THREADS
 @SEED
 @NAME
@@ -109,8 +126,9 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
 
     \b
     Example: whyport export my_models:make --weights best.pt --sample rows.parquet --classes no,yes --out bundle
-             whyport export model.onnx --sample rows.csv --features age,income --out bundle
+             whyport export model.onnx --sample rows.csv --features age,income --out bundle --background 200
     """
+    from exporter.background import BackgroundChoice
     from exporter.own import Own, export_bundle
 
     _set_threads(options["threads"])
@@ -121,6 +139,7 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
         features=_names(options["features"]),
         excluded=_names(options["exclude"]),
         classes=_names(options["classes"]),
+        background=BackgroundChoice.parse(options["background"]),
         impute=options["impute"],
         standardise=options["standardise"],
     )

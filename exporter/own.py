@@ -1,10 +1,14 @@
 """From a user's own model to a bundle: load, compile, verify, write."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from exporter import samples
+from exporter.background import BackgroundChoice
 from exporter.engines import onnx_outputs
 from exporter.graph import build_graph
 from exporter.network import load_weights, make_network
@@ -16,7 +20,7 @@ from exporter.statistics import describe_features, float32_matrix
 from exporter.table import choose_features, digest, feature_arrays, read_frame
 from exporter.write import Target, check_target, write_bundle
 from runtime.bundle import Bundle, Provenance
-from runtime.errors import ExportError, UsageError, WhyportError, listing
+from runtime.errors import ExportError, MissingValueError, UsageError, WhyportError, listing
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Own:
     excluded: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     """In the order of the logits; empty for generic names."""
+    background: BackgroundChoice = field(default_factory=BackgroundChoice)
     impute: bool = False
     standardise: bool = False
 
@@ -99,7 +104,8 @@ def _draft(own: Own, name: str, seed: int) -> Draft:
         names = choose_features(frame, own.features, own.excluded)
         columns = feature_arrays(frame, names)
         features = describe_features(names, columns)
-        rows = float32_matrix(features, columns)
+        matrix = float32_matrix(features, columns)
+        rows = matrix if own.impute else _complete_rows(matrix)
     except WhyportError as error:
         raise error.at(str(own.sample)) from None
     model_file = Path(own.source) if own.is_onnx else own.weights
@@ -115,7 +121,15 @@ def _draft(own: Own, name: str, seed: int) -> Draft:
         metrics={},
     )
     preprocessing = describe_preprocessing(features, impute=own.impute, standardise=own.standardise)
-    return Draft(name, own.classes, features, preprocessing, provenance, rows, seed)
+    references = own.background.take(features, rows, seed)
+    return Draft(name, own.classes, features, preprocessing, provenance, rows, references, seed)
+
+
+def _complete_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    complete = rows[~np.isnan(rows).any(axis=1)]
+    if not len(complete):
+        raise MissingValueError("every row of the sample has a missing value; --impute replaces them by medians")
+    return complete
 
 
 def _name_classes(draft: Draft, count: int) -> Draft:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from exporter import samples
+from exporter.background import WEIGHT, References
 from exporter.engines import onnx_outputs, torch_gradients, torch_outputs
 from exporter.explanation import compile_explanation
 from exporter.graph import INPUT, Graph, capability
@@ -35,7 +36,7 @@ from runtime.bundle import (
     Sidecar,
     Tolerances,
 )
-from runtime.errors import ExportError, MissingValueError
+from runtime.errors import ExportError
 from runtime.signature import Signature, TensorSpec
 
 TOLERANCES = Tolerances(outputs=1e-4, gradients=1e-4)
@@ -53,7 +54,8 @@ class Draft:
     preprocessing: Preprocessing
     provenance: Provenance
     rows: NDArray[np.float32]
-    """Training or sample rows, [N, F], in the features' own units; NaN where a value is missing."""
+    """Training or sample rows that the graphs can take, [N, F], in the features' own units."""
+    references: References
     seed: int
 
     @property
@@ -61,22 +63,13 @@ class Draft:
         """Whether the graphs take NaN."""
         return self.preprocessing.imputation is not None
 
-    def usable_rows(self) -> NDArray[np.float32]:
-        """The rows that the graphs can take; MissingValueError where there are none."""
-        if self.imputes:
-            return self.rows
-        complete = self.rows[~np.isnan(self.rows).any(axis=1)]
-        if not len(complete):
-            raise MissingValueError("every row of the sample has a missing value; --impute replaces them by medians")
-        return complete
-
     def impute(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The rows without missing values, as explanations take them."""
         return impute(rows, self.features) if self.imputes else rows
 
     def probes(self, count: int, stream: int) -> NDArray[np.float32]:
         """Rows like the training rows, see `samples.draw_probes`."""
-        return samples.draw_probes(self.usable_rows(), count, (self.seed, stream), missing=self.imputes)
+        return samples.draw_probes(self.rows, count, (self.seed, stream), missing=self.imputes)
 
 
 @dataclass(frozen=True)
@@ -182,8 +175,6 @@ def versions() -> dict[str, str]:
 def _collect(
     draft: Draft, sidecar: Sidecar, parity: Parity, vectors: dict[str, NDArray[Any]], files: dict[str, bytes]
 ) -> Package:
-    background = samples.draw_background(draft.usable_rows(), (draft.seed, samples.BACKGROUND))
-    weight = np.full(len(background), 1 / len(background))
-    reference = {INPUT: draft.impute(background), "weight": weight}
+    reference: dict[str, NDArray[Any]] = {INPUT: draft.impute(draft.references.rows), WEIGHT: draft.references.weights}
     made = {BACKGROUND: samples.to_parquet(reference), CONFORMANCE: samples.to_parquet(vectors)}
     return Package(sidecar=dataclasses.replace(sidecar, parity=parity), files={**files, **made})

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter import checkpoint as checkpoints
+from exporter.background import BackgroundChoice, References
 from exporter.checkpoint import Checkpoint
 from exporter.data import Dataset, TableChoice, load_dataset
 from exporter.engines import torch_outputs
@@ -52,6 +53,7 @@ def train_bundle(
     device: str = "auto",
     folder: CheckpointFolder | None = None,
     opset: int | None = None,
+    background: BackgroundChoice | None = None,
 ) -> Bundle:
     """Train a classifier on a table and write it as a verified bundle.
 
@@ -62,6 +64,7 @@ def train_bundle(
         device: what to train on: "auto", "cpu" or "cuda".
         folder: where checkpoints are kept.
         opset: ONNX operator set; by default one that every runtime reads.
+        background: where the reference rows come from; by default the training rows.
 
     Raises:
         WhyportError: anything is wrong with the tables, the settings or the graphs; nothing is written then.
@@ -70,9 +73,10 @@ def train_bundle(
     folder = folder or CheckpointFolder()
     start = folder.start()
     dataset = load_dataset(choice, settings.seed)
+    references = (background or BackgroundChoice()).take(dataset.features, dataset.train.rows, settings.seed)
     preprocessing = describe_preprocessing(dataset.features, impute=True, standardise=True)
     model, last = train(dataset, settings, preprocessing, device=device, start=start, after_epoch=folder.keep)
-    draft = _draft(choice, settings, dataset, preprocessing, target.bundle_name(), last)
+    draft = _draft(choice, settings, dataset, references, preprocessing, target.bundle_name(), last)
     graph = build_graph(model.get_submodule("network"), model.get_submodule("preprocess"), trace_rows(draft))
     onnx_model = compile_onnx(graph, trace_rows(draft), opset or DEFAULT_OPSET)
     package = package_graph(draft, graph, onnx_model, _training_folder(graph, dataset, last))
@@ -83,6 +87,7 @@ def _draft(
     choice: TableChoice,
     settings: TrainSettings,
     dataset: Dataset,
+    references: References,
     preprocessing: Preprocessing,
     name: str,
     last: Checkpoint,
@@ -109,6 +114,7 @@ def _draft(
         preprocessing=preprocessing,
         provenance=provenance,
         rows=dataset.train.rows,
+        references=references,
         seed=settings.seed,
     )
 

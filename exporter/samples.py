@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-BACKGROUND_ROWS = 100
 CONFORMANCE_ROWS = 64
 
 # Streams of random numbers that do not depend on each other.
@@ -43,10 +42,10 @@ def draw_probes(rows: NDArray[np.float32], count: int, seed: tuple[int, int], *,
     return drawn
 
 
-def draw_background(rows: NDArray[np.float32], seed: tuple[int, int]) -> NDArray[np.float32]:
-    """Up to `BACKGROUND_ROWS` different rows of [N, F], in their order."""
+def draw_background(rows: NDArray[np.float32], count: int, seed: tuple[int, int]) -> NDArray[np.float32]:
+    """Up to `count` different rows of [N, F], in their order."""
     rng = np.random.default_rng(seed)
-    return rows[np.sort(rng.permutation(len(rows))[:BACKGROUND_ROWS])]
+    return rows[np.sort(rng.permutation(len(rows))[:count])]
 
 
 def to_parquet(tensors: Mapping[str, NDArray[Any]]) -> bytes:

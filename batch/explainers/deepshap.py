@@ -92,10 +92,17 @@ class _Program:
     def __init__(self, module: Any, model: TorchScriptModel, references: Background, dtype: torch.dtype) -> None:
         self._module, self._model, self._dtype = module, model, dtype
         self._attribute = module.attribute
-        self._weights = self._tensor(references.weights)
+        self._references: list[tuple[list[Tensor], Tensor]] = []
         with torch.no_grad():
-            self._of_references = module.activations(self._tensor(references.rows))
-            self._base_values = (self._weights @ self._of_references[0]).cpu().numpy()
+            # In slices, if there are many: memory does not grow with rows x references.
+            for part in batch_slices(len(references.rows), PASS_PAIRS):
+                weights = self._tensor(references.weights[part])
+                activations = module.activations(self._tensor(references.rows[part]))
+                self._references.append((activations, weights))
+        base_values = [(weights @ activations[0]).cpu().numpy() for activations, weights in self._references]
+        self._base_values = np.sum(base_values, axis=0)
+        # As many rows at once as fill a pass with their pairs.
+        self._pass_rows = max(1, PASS_PAIRS // len(references.rows))
 
     def fuse(self, parts: list[dict[str, Any] | None]) -> None:
         """Let fused kernels compute the parts that have one; in float32 on the CPU."""
@@ -110,16 +117,15 @@ class _Program:
         """The attributions [N, C, F] of every logit, the logits [N, C], and their distance from the base values."""
         values = np.empty((len(rows), len(self._base_values), rows.shape[1]))
         logits = np.empty(values.shape[:2])
-        # As many rows at once as fill a pass with their pairs: memory does not grow with rows x references.
-        pass_rows = max(1, PASS_PAIRS // len(self._weights))
 
         @torch.no_grad()
         def run(part: slice) -> None:
             of_rows = self._module.activations(self._tensor(rows[part]))
             logits[part] = of_rows[0].cpu().numpy()
-            for some in batch_slices(len(of_rows[0]), pass_rows):
+            for some in batch_slices(len(of_rows[0]), self._pass_rows):
                 of_some = [value[some] for value in of_rows]
-                values[part][some] = self._attribute(of_some, self._of_references, self._weights).cpu().numpy()
+                shares = [self._attribute(of_some, *references) for references in self._references]
+                values[part][some] = sum(shares[1:], shares[0]).cpu().numpy()
 
         self._model.side_by_side(run, len(rows), ACTIVATED_ROWS)
         return values, logits, logits - self._base_values

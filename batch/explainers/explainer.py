@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.explainers.background import Background
+from batch.explainers.memory import rows_within
 from batch.explainers.settings import ExplainSettings
 from batch.explainers.torchscript import TorchScriptModel
 from runtime.attribution import Attribution
+from runtime.batching import batch_slices
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,20 @@ class Explainer(ABC):
     def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
         """The shares of finite raw values `rows` [N, F] in the logit of class `targets` [N]."""
 
+    def row_bytes(self) -> int:
+        """What `attribute` holds for a row at the most: the shares in every class and a few rows more, in float64."""
+        sidecar = self.model.bundle.sidecar
+        return 8 * (len(sidecar.classes) + 3) * len(sidecar.features)
+
     def explain(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Attribution:
         """Explain the logit of class `targets` [N] for finite raw values `rows` [N, F]."""
-        shares = self.attribute(rows, targets)
+        values = np.empty(rows.shape, dtype=np.float32)
+        output = np.empty(len(rows))
+        evaluations = np.empty(len(rows), dtype=np.int32)
+        for part in batch_slices(len(rows), rows_within(self.settings.memory, self.row_bytes())):
+            made = self.attribute(rows[part], targets[part])
+            values[part], output[part], evaluations[part] = made.values, made.output, made.evaluations
+        shares = Shares(values, output, evaluations)
         base_value = None if self._base_values is None else self._base_values[targets]
         return self.measure(shares, targets, shares.output, base_value)
 

@@ -14,7 +14,7 @@ class Gradient(Explainer):
         return None
 
     def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        gradients, scores = self.model.gradients(rows, targets)
+        gradients, scores = self.model.gradients_of_rows(rows, targets)
         return Shares(gradients, scores, np.ones(len(rows), dtype=np.int32))
 
 
@@ -25,5 +25,5 @@ class InputXGradient(Explainer):
         return Background(rows=np.zeros_like(background.rows[:1]), weights=np.ones(1))
 
     def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        gradients, scores = self.model.gradients(rows, targets)
+        gradients, scores = self.model.gradients_of_rows(rows, targets)
         return Shares(rows * gradients, scores, np.ones(len(rows), dtype=np.int32))

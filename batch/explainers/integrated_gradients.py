@@ -6,13 +6,17 @@ from numpy.typing import NDArray
 from batch.explainers.adaptive import AdaptiveIntegral
 from batch.explainers.background import Background
 from batch.explainers.explainer import Explainer, Shares
+from batch.explainers.memory import rows_within
 from batch.explainers.path import Paths, References
 from batch.explainers.settings import ExplainSettings
 from batch.explainers.torchscript import TorchScriptModel
 from runtime.batching import batch_slices
 
-# Gradients that are held at once, in bytes: memory does not grow with rows x references x steps.
-HELD_BYTES = 128 << 20
+# Bytes held at the peak, measured: by feature, and besides.
+ADAPTIVE_NODE_BYTES = (44, 150)
+"""For a node of the adaptive rule: its shares, those of its interval and their change, and what replaces them."""
+FIXED_NODE_BYTES = (24, 40)
+"""For a node of the fixed rule."""
 
 
 class IntegratedGradients(Explainer):
@@ -20,8 +24,6 @@ class IntegratedGradients(Explainer):
 
     initial_nodes = 15
     """Of the adaptive rule: few find a network's kinks too late, many cost gradients that smooth rows do not need."""
-    held_gradients = 256
-    """Held for a path while it is refined; a generous guess, to bound memory."""
 
     def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
@@ -32,26 +34,30 @@ class IntegratedGradients(Explainer):
         return background.mean()
 
     def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        values = np.empty_like(rows)
-        output = np.empty(len(rows))
-        evaluations = np.empty(len(rows), dtype=np.int32)
-        held = len(self._starts) * (self.settings.steps or self.held_gradients)
-        chunk = max(1, HELD_BYTES // (held * rows.itemsize * rows.shape[1]))
-        for part in batch_slices(len(rows), chunk):
-            paths = Paths(self.model, self._starts, rows[part], targets[part])
-            output[part] = self.model.scores(rows[part], targets[part])
-            values[part], evaluations[part] = self._integrate(paths, output[part], targets[part])
-        return Shares(values, output, evaluations)
-
-    def _integrate(
-        self, paths: Paths, output: NDArray[np.float64], targets: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        _, output = self.model.gradients_of_rows(rows, targets)
         if self.settings.steps is not None:
-            return gauss_legendre(paths, self.settings.steps)
-        base_values = self._starts.weights @ self._starts.logits.astype(np.float64)
+            evaluations = np.full(len(rows), len(self._starts) * self.settings.steps, dtype=np.int32)
+            return Shares(self._fixed(rows, targets, self.settings.steps), output, evaluations)
         # A little is left for what separates this engine's scores from ONNX Runtime's.
-        tolerance = 0.95 * self.allowed_error(output - base_values[targets])
-        return AdaptiveIntegral(paths, tolerance, self.initial_nodes, self.settings.max_evaluations).compute()
+        tolerance = 0.95 * self.allowed_error(output - self._starts.base_values()[targets])
+        paths = Paths(self.model, self._starts, rows, targets)
+        nodes = self._within_memory(ADAPTIVE_NODE_BYTES, 1)
+        rule = AdaptiveIntegral(paths, tolerance, self.initial_nodes, self.settings.max_evaluations, nodes)
+        values, evaluations = rule.compute()
+        return Shares(values.astype(np.float32), output, evaluations)
+
+    def _fixed(self, rows: NDArray[np.float32], targets: NDArray[np.int64], steps: int) -> NDArray[np.float32]:
+        values = np.empty_like(rows)
+        for part in batch_slices(len(rows), self._within_memory(FIXED_NODE_BYTES, len(self._starts) * (steps + 2))):
+            values[part] = gauss_legendre(Paths(self.model, self._starts, rows[part], targets[part]), steps)
+        return values
+
+    def _within_memory(self, node_bytes: tuple[int, int], nodes: int) -> int:
+        """How often so many nodes fit into the budget; at least once."""
+        by_feature, besides = node_bytes
+        return rows_within(
+            self.settings.memory, nodes * (by_feature * len(self.model.bundle.sidecar.features) + besides)
+        )
 
 
 class ExpectedGradients(IntegratedGradients):
@@ -61,17 +67,18 @@ class ExpectedGradients(IntegratedGradients):
     """
 
     initial_nodes = 2
-    held_gradients = 32
 
     def choose_references(self, background: Background) -> Background:
         return background
 
 
-def gauss_legendre(paths: Paths, steps: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """The integrals [N, F] with the same nodes on every path, and the gradients each row took [N]."""
+def gauss_legendre(paths: Paths, steps: int) -> NDArray[np.float64]:
+    """The integrals [N, F] with the same nodes on every path."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     positions = (nodes + 1) / 2  # from [-1, 1] to [0, 1]
-    gradients, _ = paths.evaluate(np.arange(len(paths)).repeat(steps), np.tile(positions, len(paths)))
-    by_path = np.einsum("psf,s->pf", gradients.reshape(len(paths), steps, -1), weights / 2) * paths.direction
-    weighted = (paths.weights[:, None] * by_path).reshape(paths.rows, paths.fan, -1)
-    return weighted.sum(axis=1), np.full(paths.rows, paths.fan * steps, dtype=np.int32)
+    path = np.arange(paths.rows * paths.fan)
+    gradients, _ = paths.evaluate(path.repeat(steps), np.tile(positions, len(path)))
+    by_path = np.einsum("psf,s->pf", gradients.reshape(len(path), steps, -1), weights / 2) * paths.direction(path)
+    weighted = paths.weights(path)[:, None] * by_path
+    integrals: NDArray[np.float64] = weighted.reshape(paths.rows, paths.fan, -1).sum(axis=1)
+    return integrals

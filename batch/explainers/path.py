@@ -28,9 +28,16 @@ class References:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def base_values(self) -> NDArray[np.float64]:
+        """The weighted mean score of every class, [C]."""
+        means: NDArray[np.float64] = self.weights @ self.logits.astype(np.float64)
+        return means
+
 
 class Paths:
     """One path from each of R references to each of N rows; path n * R + k leads from reference k to row n.
+
+    Nothing is held by path, of which there may be many. Arguments `paths` are the numbers of K of them.
 
     Args:
         model: gives scores and gradients.
@@ -52,36 +59,43 @@ class Paths:
         self._targets = targets
         self.fan = len(references)
         """R"""
-        self.weights = np.tile(references.weights, len(rows))
-        """[N * R]: those of the references."""
-        self.row = np.arange(len(rows)).repeat(self.fan)
-        """[N * R]: the row that each path leads to."""
-        self.direction = (rows[:, None] - references.rows).reshape(-1, rows.shape[1])
-        """[N * R, F]: row - reference."""
-
-    def __len__(self) -> int:
-        return len(self.row)
 
     @property
     def rows(self) -> int:
         """N"""
         return len(self._rows)
 
-    def starts(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Gradients [N * R, F] and scores [N * R] where the paths start, computed once for all rows."""
-        gradients = self._references.gradients[:, self._targets].swapaxes(0, 1)
-        scores = self._references.logits[:, self._targets].T
-        return gradients.reshape(len(self), -1), scores.reshape(-1).astype(np.float64)
+    @property
+    def features(self) -> int:
+        """F"""
+        return int(self._rows.shape[1])
 
-    def ends(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Gradients [N * R, F] and scores [N * R] where the paths end, computed once for all references."""
-        gradients, scores = self._model.gradients(self._rows, self._targets)
-        return gradients[self.row], scores[self.row]
+    def row(self, paths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows that paths lead to, [K]."""
+        return paths // self.fan
+
+    def weights(self, paths: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Those of the references, [K]."""
+        return self._references.weights[paths % self.fan]
+
+    def direction(self, paths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """row - reference, [K, F]."""
+        return self._rows[paths // self.fan] - self._references.rows[paths % self.fan]
+
+    def starts(self, paths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Gradients [K, F] and scores [K] where paths start, computed once for all rows."""
+        chosen = paths % self.fan, self._targets[paths // self.fan]
+        return self._references.gradients[chosen], self._references.logits[chosen].astype(np.float64)
+
+    def ends(self, paths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Gradients [K, F] and scores [K] where paths end, computed once for all references."""
+        gradients, scores = self._model.gradients_of_rows(self._rows, self._targets)
+        row = paths // self.fan
+        return gradients[row], scores[row]
 
     def evaluate(
         self, paths: NDArray[np.int64], positions: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Gradients [K, F] and scores [K] at positions in [0, 1] of the paths with these numbers, [K] each."""
-        starts = self._references.rows[paths % self.fan]
-        points = starts + positions[:, None].astype(np.float32) * self.direction[paths]
-        return self._model.gradients(points, self._targets[self.row[paths]])
+        """Gradients [K, F] and scores [K] at positions in [0, 1], [K]."""
+        points = self._references.rows[paths % self.fan] + positions[:, None].astype(np.float32) * self.direction(paths)
+        return self._model.gradients(points, self._targets[paths // self.fan])

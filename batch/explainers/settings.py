@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from runtime.errors import UsageError
 
+MEMORY = 256_000_000
+"""The default budget."""
+
 
 @dataclass(frozen=True)
 class ExplainSettings:
@@ -17,9 +20,12 @@ class ExplainSettings:
     """Nodes of integrated gradients' fixed rule; None for the adaptive one."""
     max_evaluations: int = 5000
     """Gradients after which the adaptive rule gives up on a row."""
+    memory: int = MEMORY
+    """Bytes that a method may hold at once, beside the model and the passes through it, which do not grow. A row that
+    needs more by itself gets more."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "max_evaluations"):
+        for name in ("steps", "max_evaluations", "memory"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name}: expected at least 1, got {value}")

@@ -23,6 +23,11 @@ class Additive:
     def parts(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
         return self.scale * np.maximum(rows.astype(np.float64) - self.threshold, 0) ** self.power
 
+    def gradients_of_rows(
+        self, rows: NDArray[np.float32], targets: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        return self.gradients(rows, targets)
+
     def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.parts(rows).sum(axis=1, keepdims=True).astype(np.float32)
 
@@ -54,7 +59,7 @@ def test_every_feature_is_within_the_tolerance(power: int, references: int) -> N
     model = Additive(power)
     paths = make_paths(model, 200, references)
     tolerance = np.full(200, 0.01)
-    integrals, evaluations = AdaptiveIntegral(paths, tolerance, 5, 10_000).compute()
+    integrals, evaluations = AdaptiveIntegral(paths, tolerance, 5, 10_000, 10**6).compute()
     expected = closed_form(model, paths)
     assert np.abs(integrals.sum(axis=1) - expected.sum(axis=1)).max() <= 0.0101
     np.testing.assert_allclose(integrals, expected, atol=0.03)
@@ -64,16 +69,16 @@ def test_every_feature_is_within_the_tolerance(power: int, references: int) -> N
 
 def test_a_linear_function_needs_no_refinement() -> None:
     paths = make_paths(Additive(1, threshold=-100.0), 20, 3)
-    _, evaluations = AdaptiveIntegral(paths, np.full(20, 1e-3), 4, 10_000).compute()
+    _, evaluations = AdaptiveIntegral(paths, np.full(20, 1e-3), 4, 10_000, 10**6).compute()
     assert evaluations.tolist() == [1 + 3 * 4] * 20
 
 
 def test_intervals_are_halved_where_the_kinks_are() -> None:
     model = Additive(1)
     paths = make_paths(model, 200, 1)
-    _, adaptive = AdaptiveIntegral(paths, np.full(200, 1e-3), 5, 10_000).compute()
+    _, adaptive = AdaptiveIntegral(paths, np.full(200, 1e-3), 5, 10_000, 10**6).compute()
     # An even rule's error is up to length / 8 for each kink: this many nodes would be needed.
-    needed = np.abs(paths.direction * model.scale).sum(axis=1) / (8 * 1e-3)
+    needed = np.abs(paths.direction(np.arange(200)) * model.scale).sum(axis=1) / (8 * 1e-3)
     assert adaptive.mean() < 0.2 * needed.mean()
 
 
@@ -81,14 +86,14 @@ def test_the_mean_over_references_needs_less_than_each_of_them() -> None:
     model = Additive(1)
     alone, together = make_paths(model, 50, 1), make_paths(model, 50, 60)
     tolerance = np.full(50, 0.003)
-    _, of_one = AdaptiveIntegral(alone, tolerance, 2, 100_000).compute()
-    integrals, of_all = AdaptiveIntegral(together, tolerance, 2, 100_000).compute()
+    _, of_one = AdaptiveIntegral(alone, tolerance, 2, 100_000, 10**6).compute()
+    integrals, of_all = AdaptiveIntegral(together, tolerance, 2, 100_000, 10**6).compute()
     np.testing.assert_allclose(integrals, closed_form(model, together), atol=0.01)
     assert of_all.mean() < 0.5 * 60 * of_one.mean()
 
 
 def test_rows_are_left_at_the_limit() -> None:
     paths = make_paths(Additive(1), 50, 2)
-    _, evaluations = AdaptiveIntegral(paths, np.full(50, 1e-9), 3, 40).compute()
+    _, evaluations = AdaptiveIntegral(paths, np.full(50, 1e-9), 3, 40, 10**6).compute()
     assert (evaluations >= 40).all()
     assert evaluations.max() <= 1.25 * 40 + 4  # what the last halving adds

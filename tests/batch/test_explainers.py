@@ -70,9 +70,10 @@ def test_rows_are_explained_alike_alone_and_together(
     name: str, reference_bundle: Path, real_rows: NDArray[np.float32]
 ) -> None:
     explainer = create(name, reference_bundle, steps=3)
-    targets = np.arange(len(real_rows)) % 2
-    if name == "expected-gradients":  # a hundred paths a row
-        real_rows, targets = real_rows[:50], targets[:50]
+    # Where each row meets a hundred references, fewer rows.
+    count = {"expected-gradients": 50, "deepshap": 600}.get(name, 3000)
+    real_rows = np.resize(real_rows, (count, 30)) * np.linspace(0.9, 1.1, count, dtype=np.float32)[:, None]
+    targets = np.arange(count) % 2
     together = explainer.explain(real_rows, targets)
     spread = real_rows.std(axis=0)
     for row in (0, 1, len(real_rows) // 2, len(real_rows) - 1):
@@ -80,6 +81,23 @@ def test_rows_are_explained_alike_alone_and_together(
         scale = spread if name == "gradient" else 1.0
         np.testing.assert_allclose(alone.values[0] * scale, together.values[row] * scale, rtol=1e-4, atol=1e-5)
     assert (together.values.std(axis=0) > 0).all()  # constant heatmaps are the known failure
+
+
+@pytest.mark.parametrize("name", EXPLAINERS)
+def test_rows_at_the_edge_are_finite_and_complete_or_flagged(name: str, reference_bundle: Path) -> None:
+    references = Background.read(Bundle.read(reference_bundle)).rows[:4]
+    edges = np.concatenate([references, 0 * references, 1e-6 * references, 1e4 * references, -1e4 * references])
+    explainer = create(name, reference_bundle, max_evaluations=300)
+    attribution = explainer.explain(edges, np.arange(20) % 2)
+    assert np.isfinite(attribution.values).all()
+    assert np.isfinite(attribution.output).all()
+    if attribution.converged is None:
+        return
+    difference = attribution.output - attribution.base_value
+    missing = np.abs(attribution.values.sum(axis=1, dtype=np.float64) - difference)
+    assert not (attribution.converged & (missing > np.maximum(0.01 * np.abs(difference), 0.001))).any()
+    if name == "deepshap":
+        assert attribution.converged.all()
 
 
 @pytest.mark.parametrize("name", EXPLAINERS)
@@ -136,14 +154,14 @@ def test_integrated_gradients_agree_with_captum(reference_bundle: Path, real_row
     from captum.attr import IntegratedGradients
 
     module = torch.jit.load(io.BytesIO((reference_bundle / TORCHSCRIPT_MODEL).read_bytes()))
-    explainer = create("integrated-gradients", reference_bundle, steps=64)
+    explainer = create("integrated-gradients", reference_bundle, steps=500)
     assert explainer.references is not None
     rows = real_rows[:20]
     expected = IntegratedGradients(lambda x: module(x)[0]).attribute(
         torch.tensor(rows),
         torch.tensor(explainer.references.rows),
         target=1,
-        n_steps=64,
+        n_steps=500,
         method="gausslegendre",
     )
     got = explainer.explain(rows, np.ones(20, dtype=np.int64))
@@ -297,6 +315,25 @@ def test_a_file_that_is_no_torchscript_is_named(tmp_path: Path) -> None:
     refresh_digests(path, linear_sidecar(True, ("a", "b", "c"), ("no", "yes")))
     with pytest.raises(BundleError, match=r"cannot load TorchScript: .*, in .*model\.pt"):
         TorchScriptModel(Bundle.read(path), "cpu")
+
+
+def test_the_gradient_at_the_rows_is_computed_once_for_all_methods(
+    reference_bundle: Path, real_rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Bundle.read(reference_bundle)
+    model, background = TorchScriptModel(bundle, "cpu"), Background.read(bundle)
+    methods = [explainer_class(name)(model, background, ExplainSettings()) for name in EXPLAINERS]
+    rows, targets = real_rows[:3], np.array([0, 1, 0])
+    expected = [method.explain(rows, targets).values for method in methods]
+    seen = []
+    gradients = model.gradients
+    monkeypatch.setattr(model, "gradients", lambda rows, targets: (seen.append(rows), gradients(rows, targets))[1])
+    rows[0] *= 1.5  # in place: what was remembered is not what these rows are
+    again = [method.explain(rows, targets).values for method in methods]
+    assert sum(np.array_equal(given, rows) for given in seen) == 1
+    for before, after in zip(expected, again, strict=True):
+        assert (before[0] != after[0]).any()
+        np.testing.assert_allclose(before[1:], after[1:], rtol=1e-4, atol=1e-5)
 
 
 def test_an_unknown_method_is_refused() -> None:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from exporter.background import BackgroundChoice
 from exporter.own import Own, export_bundle
 from exporter.torchscript import load_torchscript
 from exporter.write import Target
@@ -79,6 +80,30 @@ def test_background_is_imputed(linear, sample):
     np.testing.assert_allclose(background["weight"], np.full(100, 0.01))
     known = np.where(np.isnan(sample), np.nanmedian(sample, axis=0), sample).astype(np.float32)
     assert (background["features"][:, None].astype(np.float32) == known).all(axis=2).any(axis=1).all()
+
+
+@pytest.mark.parametrize("source", ["example_networks:linear", "model.onnx"])
+def test_a_background_of_ones_own(source, linear, complete_path, tmp_path, whyport):
+    if source.endswith(".onnx"):
+        source = linear.path / source
+    frame = pd.read_csv(complete_path)[:3].assign(weight=[2, 1, 1])
+    frame[frame.columns[::-1]].to_parquet(tmp_path / "background.parquet")
+    whyport(
+        "export", source, "--sample", complete_path, "--background", tmp_path / "background.parquet",
+        "--out", tmp_path / "bundle",
+    )  # fmt: skip
+    background = vectors(Bundle.read(tmp_path / "bundle"), "background.parquet")
+    np.testing.assert_allclose(background["features"], frame[["f0", "f1", "f2", "f3"]], rtol=1e-6)
+    np.testing.assert_array_equal(background["weight"], [0.5, 0.25, 0.25])
+
+
+def test_references_are_drawn_among_the_rows_that_the_model_takes(sample, sample_path, complete_path, tmp_path):
+    complete = len(pd.read_csv(complete_path))
+    assert complete < len(sample)
+    with pytest.raises(UsageError, match=f"expected at most {complete}, the training rows that can be references"):
+        export("linear", sample_path, tmp_path, background=BackgroundChoice(complete + 1))
+    bundle = export("linear", sample_path, tmp_path, background=BackgroundChoice(complete))
+    assert vectors(bundle, "background.parquet")["features"].shape == (complete, 4)
 
 
 def test_sidecar(linear, sample):

@@ -30,10 +30,10 @@ def test_probes_with_gaps():
 
 
 def test_background_rows_differ():
-    drawn = draw_background(ROWS, (0, 2))
+    drawn = draw_background(ROWS, 100, (0, 2))
     assert len(np.unique(drawn, axis=0)) == 100
     assert (drawn[:, None] == ROWS).all(axis=2).any(axis=1).all()
-    np.testing.assert_array_equal(draw_background(ROWS[:7], (0, 2)), ROWS[:7])
+    np.testing.assert_array_equal(draw_background(ROWS[:7], 100, (0, 2)), ROWS[:7])
 
 
 def test_parquet_has_a_list_of_fixed_length_a_row():

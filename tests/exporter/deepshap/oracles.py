@@ -1,41 +1,10 @@
-"""Slow, obvious oracles in float64, and what every test measures."""
-
-from collections.abc import Callable
-from itertools import combinations
-from math import factorial
+"""What every test of DeepSHAP measures."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from reference import exact_shapley
 from torch import Tensor, nn
-
-Model = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-
-
-def exact_shapley(
-    model: Model, row: NDArray[np.float64], references: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The Shapley values [F, C] of one row by enumeration; absent features take a reference's values.
-
-    `model` maps [N, F] to [N, C].
-    """
-    features = len(row)
-
-    def worth(coalition: tuple[int, ...]) -> NDArray[np.float64]:
-        rows = references.copy()
-        rows[:, coalition] = row[list(coalition)]
-        return weights @ model(rows)
-
-    values = []
-    for player in range(features):
-        others = [i for i in range(features) if i != player]
-        total = np.zeros_like(worth(()))
-        for size in range(features):
-            weight = factorial(size) * factorial(features - size - 1) / factorial(features)
-            for coalition in combinations(others, size):
-                total += weight * (worth((*coalition, player)) - worth(coalition))
-        values.append(total)
-    return np.array(values)
 
 
 def shapley_of_maximum(x: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]:

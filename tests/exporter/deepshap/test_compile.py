@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from oracles import attribute, exact_shapley, incompleteness, sample, uneven_weights
+from oracles import attribute, incompleteness, sample, uneven_weights
+from reference import exact_shapley
 from torch import Tensor, nn
 
 from exporter.architectures.hybrid import Hybrid

@@ -8,7 +8,8 @@ import numpy as np
 import operator_graphs
 import pytest
 import torch
-from oracles import attribute, exact_shapley, incompleteness, sample, shapley_of_maximum, uneven_weights
+from oracles import attribute, incompleteness, sample, shapley_of_maximum, uneven_weights
+from reference import exact_shapley
 from torch import Tensor, nn
 
 from exporter.deepshap import build_program
@@ -34,6 +35,15 @@ def test_the_rules_conserve(name: str) -> None:
     assert incompleteness(program, rows, REFERENCES, WEIGHTS) < 1e-5
     precise = rows.double(), REFERENCES.double(), uneven_weights(5, torch.float64)
     assert incompleteness(program.double(), *precise) < 1e-12
+
+
+@pytest.mark.parametrize("name", operator_graphs.NAMES)
+def test_the_rules_in_float32_are_those_in_float64_feature_by_feature(name: str) -> None:
+    """Errors that cancel in the sum would pass for conservation."""
+    program = lower(operator_graphs.graph(name))
+    got = attribute(program, ROWS, REFERENCES, WEIGHTS)
+    expected = attribute(program.double(), ROWS.double(), REFERENCES.double(), uneven_weights(5, torch.float64))
+    np.testing.assert_allclose(got / expected.abs().max(), expected / expected.abs().max(), rtol=0, atol=1e-5)
 
 
 def _operators() -> list[Any]:

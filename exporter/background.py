@@ -1,0 +1,116 @@
+"""The reference rows that a bundle's attributions are measured against: drawn from the training rows, or a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter import samples
+from exporter.statistics import float32_matrix
+from exporter.table import read_frame
+from runtime.bundle import Feature
+from runtime.columns import column_arrays
+from runtime.errors import DataError, MissingValueError, UsageError, WhyportError
+from runtime.tables import SUFFIXES
+
+DEFAULT_ROWS = 100
+WEIGHT = "weight"
+
+
+@dataclass(frozen=True)
+class References:
+    """R rows with weights that sum to 1."""
+
+    rows: NDArray[np.float32]
+    """[R, F] in the features' own units; NaN only where the graphs impute."""
+    weights: NDArray[np.float64]
+    """[R]"""
+
+
+@dataclass(frozen=True)
+class BackgroundChoice:
+    """Where the references come from: a number of training rows, or a table of their own."""
+
+    rows: int | None = None
+    """How many training rows; None for `DEFAULT_ROWS`, or all where there are fewer."""
+    table: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self:
+        """The choice behind `--background`: None, a whole number, or the name of a table; UsageError for another."""
+        if text is None:
+            return cls()
+        if Path(text).suffix.lower() in SUFFIXES:
+            return cls(table=Path(text))
+        try:
+            rows = int(text)
+        except ValueError:
+            message = f"--background: expected a number of rows or a file named *.csv or *.parquet, got {text!r}"
+            raise UsageError(message) from None
+        if rows < 1:
+            raise UsageError(f"--background: expected at least 1 row, got {rows}")
+        return cls(rows=rows)
+
+    def take(self, features: Sequence[Feature], rows: NDArray[np.float32], seed: int) -> References:
+        """The references.
+
+        Args:
+            features: the model's inputs, in order.
+            rows: the training rows [N, F] that the graphs can take.
+            seed: of the draw.
+
+        Raises:
+            UsageError: more rows are asked for than there are, or there is no such file.
+            DataError: the table cannot be read, or it cannot serve; the message names column, row and file.
+        """
+        if self.table is not None:
+            return read_references(self.table, features)
+        if self.rows is not None and self.rows > len(rows):
+            raise UsageError(
+                f"--background: expected at most {len(rows)}, the training rows that can be references, got {self.rows}"
+            )
+        drawn = samples.draw_background(rows, self.rows or DEFAULT_ROWS, (seed, samples.BACKGROUND))
+        return References(drawn, np.full(len(drawn), 1 / len(drawn)))
+
+
+def read_references(path: Path, features: Sequence[Feature]) -> References:
+    """The references in a CSV or Parquet file: a column a feature, by name, and `weight` where they count differently.
+
+    Other columns are passed over. A feature of the name `weight` is a feature; the rows then count alike. Raises as
+    `BackgroundChoice.take`.
+    """
+    if not path.is_file():
+        raise UsageError(f"--background: there is no file {str(path)!r}")
+    frame = read_frame(path)
+    try:
+        names = [feature.name for feature in features]
+        columns = column_arrays(frame, names)
+        for name, column in zip(names, columns, strict=True):
+            _check_finite(name, column)
+        weights = np.ones(len(frame))
+        if WEIGHT in frame.columns and WEIGHT not in names:
+            (weights,) = column_arrays(frame, [WEIGHT])
+        return References(float32_matrix(features, columns), _normalise(weights))
+    except WhyportError as error:
+        raise error.at(str(path)) from None
+
+
+def _normalise(weights: NDArray[Any]) -> NDArray[np.float64]:
+    _check_finite(WEIGHT, weights)
+    for row in np.flatnonzero(weights < 0):
+        raise DataError(f"column {WEIGHT!r}, row {row}: expected a number of at least 0, got {weights[row]}")
+    if not weights.any():
+        raise DataError(f"column {WEIGHT!r}: expected a number above 0 in some row, got only zeros")
+    # By the largest first: the sum of the largest floats would overflow.
+    shares = weights.astype(np.float64) / weights.max()
+    normalised: NDArray[np.float64] = shares / shares.sum()
+    return normalised
+
+
+def _check_finite(name: str, column: NDArray[Any]) -> None:
+    for row in np.flatnonzero(~np.isfinite(column)):
+        got = "a missing value" if np.isnan(column[row]) else column[row]
+        raise MissingValueError(f"column {name!r}, row {row}: expected a finite value, got {got}")
