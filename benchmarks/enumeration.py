@@ -13,7 +13,7 @@ from runtime.providers import available_cores
 Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 # Of the model in one call: more leave the cache.
-CALL_ROWS = 4096
+CALL_ROWS = 512
 
 
 def exact_shapley(

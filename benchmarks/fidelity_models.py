@@ -1,4 +1,4 @@
-"""The models whose explanations are compared: trained on tables that come with scikit-learn, by `whyport train`'s path."""
+"""The models whose explanations are compared: trained on scikit-learn's tables, as `whyport train` does it."""
 
 import copy
 from collections.abc import Callable
@@ -102,19 +102,16 @@ class Trained:
     preprocess: nn.Module
     network: nn.Module
     """Standardised rows [N, F] to logits [N, C]."""
+    double: nn.Module
+    """Both of them in float64."""
     test_rows: NDArray[np.float32]
     """Raw rows that the model was not trained with, [M, F]."""
 
-    def score(self, target: int) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-        """The eager model in float64: raw rows [N, F] to the logits [N] of one class."""
-        model = copy.deepcopy(nn.Sequential(self.preprocess, self.network)).double()
-
-        @torch.no_grad()
-        def score(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-            logits: NDArray[np.float64] = model(torch.from_numpy(rows))[:, target].numpy()
-            return logits
-
-        return score
+    def logits(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The eager model in float64: raw rows [N, F] to logits [N, C]."""
+        with torch.no_grad():
+            logits: NDArray[np.float64] = self.double(torch.from_numpy(rows)).numpy()
+        return logits
 
 
 class Logits(nn.Module):
@@ -147,4 +144,6 @@ def train(case: Case, seed: int, folder: Path) -> Trained:
     model.add_module("network", network)
     model.load_state_dict(Checkpoint.load(bundle.path / "training" / FILE).model)
     model.eval().requires_grad_(False)
-    return Trained(bundle, model.get_submodule("preprocess"), Logits(network), load_dataset(choice, seed).test.rows)
+    preprocess, logits = model.get_submodule("preprocess"), Logits(network)
+    double = copy.deepcopy(nn.Sequential(preprocess, logits)).double()
+    return Trained(bundle, preprocess, logits, double, load_dataset(choice, seed).test.rows)
