@@ -1,7 +1,7 @@
 """The explanation methods that are compared: whyport's from a bundle, shap's and captum's on the eager network.
 
-shap and captum get the network behind the preprocessing, on standardised rows, so that preprocessing costs them nothing:
-standardising changes no feature's share.
+shap and captum get the network behind the preprocessing, on standardised rows, which changes no feature's share: what
+they lose, they do not lose to the preprocessing.
 """
 
 import copy
