@@ -42,7 +42,7 @@ class Question:
 
     def standardised(self) -> tuple[nn.Module, Tensor, Tensor]:
         """A copy of the network, to put hooks on; the rows [N, F] and the references [R, F] as it takes them."""
-        rows, references = (self.trained.preprocess(torch.from_numpy(r)) for r in (self.rows, self.references.rows))
+        rows, references = (self.trained.preprocess(torch.tensor(raw)) for raw in (self.rows, self.references.rows))
         return copy.deepcopy(self.trained.network), rows, references
 
 
@@ -71,7 +71,7 @@ def whyport(name: str) -> Explain:
 
 def composed_deepshap(question: Question) -> NDArray[Any]:
     """whyport's DeepSHAP with softmax as the operators it is computed with."""
-    rows, references = torch.from_numpy(question.rows), torch.from_numpy(question.references.rows)
+    rows, references = torch.tensor(question.rows), torch.tensor(question.references.rows)
     with composed_softmax():
         program = build_program(nn.Sequential(question.trained.preprocess, question.trained.network), rows)
     weights = torch.from_numpy(question.references.weights).float()
