@@ -1,0 +1,152 @@
+"""The explanation methods that are compared: whyport's from a bundle, shap's and captum's on the eager network.
+
+shap and captum get the network behind the preprocessing, on standardised rows, which changes no feature's share: what
+they lose, they do not lose to the preprocessing.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import captum.attr
+import numpy as np
+import shap
+import torch
+from fidelity_models import Trained
+from fidelity_softmax import composed_softmax
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from batch.explainers import explainer_class
+from batch.explainers.background import Background
+from batch.explainers.settings import ExplainSettings
+from batch.explainers.torchscript import TorchScriptModel
+from exporter.deepshap import build_program
+
+SAMPLES = 200
+COALITIONS = 128
+STEPS = 50
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every method is asked: the shares of N rows' features in the logits of their classes."""
+
+    trained: Trained
+    references: Background
+    rows: NDArray[np.float32]
+    """Raw, [N, F]."""
+    targets: NDArray[np.int64]
+    """[N]"""
+
+    def standardised(self) -> tuple[nn.Module, Tensor, Tensor]:
+        """A copy of the network, to put hooks on; the rows [N, F] and the references [R, F] as it takes them."""
+        rows, references = (self.trained.preprocess(torch.tensor(raw)) for raw in (self.rows, self.references.rows))
+        return copy.deepcopy(self.trained.network), rows, references
+
+
+Explain = Callable[[Question], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the shares [N, F] are computed, and against what they are meant to add up."""
+
+    explain: Explain
+    against: Callable[[Background], Background] = lambda references: references
+    """The rows whose mean score is the base value, from the references."""
+
+
+def whyport(name: str) -> Explain:
+    """A method of `whyport run --explain`, with its default settings."""
+
+    def explain(question: Question) -> NDArray[Any]:
+        model = TorchScriptModel(question.trained.bundle, "cpu")
+        explainer = explainer_class(name)(model, question.references, ExplainSettings())
+        return explainer.explain(question.rows, question.targets).values
+
+    return explain
+
+
+def composed_deepshap(question: Question) -> NDArray[Any]:
+    """whyport's DeepSHAP with softmax as the operators it is computed with."""
+    rows, references = torch.tensor(question.rows), torch.tensor(question.references.rows)
+    with composed_softmax():
+        program = build_program(nn.Sequential(question.trained.preprocess, question.trained.network), rows)
+    weights = torch.from_numpy(question.references.weights).float()
+    with torch.no_grad():
+        values = program.attribute(program.activations(rows), program.activations(references), weights)
+    return _of_targets(values.transpose(1, 2).numpy(), question)
+
+
+def shap_deep(question: Question) -> NDArray[Any]:
+    """Its check that the shares add up is off: where it fails it would leave nothing to compare."""
+    network, rows, references = question.standardised()
+    return _of_targets(shap.DeepExplainer(network, references).shap_values(rows, check_additivity=False), question)
+
+
+def shap_gradient(question: Question) -> NDArray[Any]:
+    """Expected gradients from samples."""
+    network, rows, references = question.standardised()
+    explainer = shap.GradientExplainer(network, references)
+    return _of_targets(explainer.shap_values(rows, nsamples=SAMPLES, rseed=0), question)
+
+
+def shap_kernel(question: Question) -> NDArray[Any]:
+    """Shapley values by regression on sampled coalitions; every sample takes a forward pass for every reference."""
+    network, rows, references = question.standardised()
+
+    @torch.no_grad()
+    def logits(inputs: NDArray[Any]) -> NDArray[Any]:
+        return network(torch.from_numpy(inputs).float()).numpy()
+
+    explainer = shap.KernelExplainer(logits, references.numpy())
+    return _of_targets(explainer.shap_values(rows.numpy(), nsamples=COALITIONS, silent=True), question)
+
+
+def captum_deep(question: Question) -> NDArray[Any]:
+    """DeepLIFT's rescale rule, averaged over the references."""
+    network, rows, references = question.standardised()
+    return _by_captum(captum.attr.DeepLiftShap(network), question, rows, baselines=references)
+
+
+def captum_gradient(question: Question) -> NDArray[Any]:
+    """Expected gradients from samples, without noise."""
+    network, rows, references = question.standardised()
+    return _by_captum(captum.attr.GradientShap(network), question, rows, baselines=references, n_samples=SAMPLES)
+
+
+def captum_integrated(question: Question) -> NDArray[Any]:
+    """Integrated gradients from the mean reference."""
+    network, rows, references = question.standardised()
+    explainer, mean = captum.attr.IntegratedGradients(network), references.mean(0, keepdim=True)
+    return _by_captum(explainer, question, rows, baselines=mean, n_steps=STEPS)
+
+
+def _by_captum(explainer: Any, question: Question, rows: Tensor, **options: Any) -> NDArray[Any]:
+    targets = torch.from_numpy(question.targets)
+    return explainer.attribute(rows, target=targets, **options).detach().numpy()
+
+
+def _of_targets(values: NDArray[Any], question: Question) -> NDArray[Any]:
+    """[N, F] of [N, F, C]."""
+    return np.asarray(values)[np.arange(len(question.rows)), :, question.targets]
+
+
+def _zeros(references: Background) -> Background:
+    return Background(rows=np.zeros_like(references.rows[:1]), weights=np.ones(1))
+
+
+METHODS = {
+    "whyport deepshap": Method(whyport("deepshap")),
+    "whyport expected-gradients": Method(whyport("expected-gradients")),
+    "whyport integrated-gradients": Method(whyport("integrated-gradients"), Background.mean),
+    "whyport input-x-gradient": Method(whyport("input-x-gradient"), _zeros),
+    "shap DeepExplainer": Method(shap_deep),
+    f"shap GradientExplainer, {SAMPLES} samples": Method(shap_gradient),
+    f"shap KernelExplainer, {COALITIONS} coalitions": Method(shap_kernel),
+    "captum DeepLiftShap": Method(captum_deep),
+    f"captum GradientShap, {SAMPLES} samples": Method(captum_gradient),
+    f"captum IntegratedGradients, {STEPS} steps": Method(captum_integrated, Background.mean),
+}
