@@ -44,15 +44,16 @@ from runtime.bundle import Bundle
 from runtime.providers import available_cores
 
 SHARE = 0.995
-STEPS = (20, 30, 40, 50, 60, 75, 90, 110, 130, 150, 175, 200, 250, 300, 400, 500)
+STEPS = (50, 75, 100, 125, 150, 200, 250, 300, 400, 500, 650, 850, 1100, 1500, 2000, 3000)
 RULES = ("gausslegendre", "riemann_trapezoid", "riemann_middle")
-INTERNAL_BATCHES = (256, 512, 1024, 2048, 4096)
+INTERNAL_BATCHES = (256, 1024, 2048, 4096)
+TUNED_ROWS = 200  # explanations of every class, on which the number of steps is chosen
 CALL_ROWS = (2, 8, 32, 64)
 SAMPLES = 1000  # from which the error of other numbers of samples is extrapolated, before it is measured
 DENSE_NODES = 256
 
 # Rows that a setting is tried on.
-SEARCH_ROWS = {"shap.DeepExplainer": 64, "captum.IntegratedGradients": 64, "shap.GradientExplainer": 2}
+SEARCH_ROWS = {"shap.DeepExplainer": 64, "captum.IntegratedGradients": 16, "shap.GradientExplainer": 2}
 
 # Rows that each is timed on: some seconds' worth.
 ROWS = {
@@ -60,7 +61,7 @@ ROWS = {
     "integrated-gradients": 1024,
     "expected-gradients": 16,
     "shap.DeepExplainer": 256,
-    "captum.IntegratedGradients": 256,
+    "captum.IntegratedGradients": 64,
     "shap.GradientExplainer": 4,
 }
 RIVALS = {
@@ -165,7 +166,7 @@ def best_integrated_gradients(search: Search, steps: dict[str, int]) -> Setting:
             Setting("captum.IntegratedGradients", rows, crew=crew).but(rule=rule, steps=steps[rule], batch=batch)
             for rule in rules
             for batch in batches
-            for rows in (16, 64)
+            for rows in (4, 16)
         ]
 
     best = search.fastest(settings(ways()[-1], [min(steps, key=steps.__getitem__)], INTERNAL_BATCHES))
@@ -196,7 +197,7 @@ def measure(rows: Rows, bundle: Bundle, device: str, repeats: int) -> dict[str, 
         rivals = {"deepshap": best_deep_explainer(search)}
 
         first = Setting("captum.IntegratedGradients", 16, crew=ways()[-1]).but(batch=1024)
-        steps = fewest_steps(first, workers, rows[: ROWS["captum.IntegratedGradients"]], whyport)
+        steps = fewest_steps(first, workers, rows[:TUNED_ROWS], whyport)
         rivals["integrated-gradients"] = best_integrated_gradients(search, steps)
 
         exact = whyport.dense(few)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from exporter.deepshap.rules.registry import Active, Call, rule_for
-from exporter.deepshap.rules.rule import GRID, LinearRule, Pair, Rule, Shape
+from exporter.deepshap.rules.rule import GRID, LinearRule, Pair, Rule, Shape, only
 
 aten = torch.ops.aten
 
@@ -28,6 +28,13 @@ class Reshape(LinearRule):
     def transpose(self, m: Tensor) -> Tensor:
         return m.reshape(m.shape[0], *self.given)
 
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        # In one step: with the grid as one axis, what is not contiguous would be copied twice.
+        m = only(multipliers)
+        return [m.reshape(*m.shape[:GRID], *self.given)]
+
 
 class Permute(LinearRule):
     """The same elements with the axes in another order."""
@@ -43,6 +50,12 @@ class Permute(LinearRule):
 
     def transpose(self, m: Tensor) -> Tensor:
         return m.permute(self.inverse)
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        # With the grid as one axis, this could be more than another view.
+        return [only(multipliers).permute(*range(GRID), *(GRID - 1 + axis for axis in self.inverse[1:]))]
 
 
 class Expand(LinearRule):
