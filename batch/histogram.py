@@ -1,4 +1,4 @@
-"""Quantiles of errors in bounded memory: counts by size, on a logarithmic scale, that add up over parts and machines."""
+"""Quantiles of errors in bounded memory: counts on a logarithmic scale, which add up over parts and machines."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self

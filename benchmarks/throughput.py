@@ -23,7 +23,8 @@ from click.testing import CliRunner
 from sklearn.datasets import load_breast_cancer
 
 from batch.explainers import EXPLAINERS
-from batch.job import Job, JobSettings
+from batch.job import Job
+from batch.settings import JobSettings
 from exporter.architectures import create
 from exporter.checkpoint import Checkpoint
 from exporter.preprocess import build_preprocessing

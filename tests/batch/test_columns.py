@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from bundles import IMPUTATION, linear_sidecar
 
 from batch.columns import RowCleaner, check_features, check_present
-from batch.source import SourceFile
+from batch.source import Fingerprint, SourceFile
 from runtime.errors import ColumnError, MissingValueError, UsageError, ValueRangeError
 
 SIDECAR = linear_sidecar(True, ("a", "b", "c"), ("no", "yes"))
@@ -124,9 +126,7 @@ def test_integer_labels_are_matched_by_their_digits() -> None:
 
 
 def source(schema: pa.Schema) -> SourceFile:
-    from pathlib import Path
-
-    return SourceFile(Path("part-0003.parquet"), 0, schema, ())
+    return SourceFile(Path("part-0003.parquet"), 0, schema, (), Fingerprint(0, 0, None))
 
 
 @pytest.mark.parametrize(
