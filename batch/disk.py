@@ -53,14 +53,13 @@ class Disk:
 
 
 class _Descriptor(io.RawIOBase):
-    """A file descriptor as the lowest layer of a Python file."""
+    """A file descriptor as the lowest layer of a Python file; `path` is the name that errors give it."""
 
-    def __init__(self, disk: Disk, path: Path) -> None:
+    def __init__(self, disk: Disk, path: Path, descriptor: int) -> None:
         super().__init__()
         self._disk = disk
         self._path = path
-        self._descriptor: int | None = None
-        self._descriptor = disk.create(path)
+        self._descriptor: int | None = descriptor
         self.discarding = False
 
     def writable(self) -> bool:
@@ -97,7 +96,7 @@ class WholeFile:
         self.unfinished = path.with_name(f".{path.name}.tmp")
         self._disk = disk
         with writing(path):
-            self._raw = _Descriptor(disk, self.unfinished)
+            self._raw = _Descriptor(disk, path, disk.create(self.unfinished))
         self.stream = io.BufferedWriter(self._raw, BUFFER_BYTES)
         self._is_published = False
 
