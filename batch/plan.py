@@ -7,7 +7,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from batch.columns import check_features, check_present
+from batch.columns import check_features, check_kept, check_present
 from batch.explainers import explainer_class
 from batch.output import IDENTITY, REASON, OutputColumns
 from batch.partitions import hive_partitions
@@ -118,10 +118,8 @@ class Plan:
         return list(dict.fromkeys([*self.features, *self.settings.keep, *label]))
 
     def spans(self, index: int) -> list[PartSpan]:
-        """The parts of one input, which cover its rows; one empty part for an input without rows."""
-        source, part_rows = self.sources[index], self.settings.rows_a_part
-        starts = range(0, max(source.rows, 1), part_rows)
-        return [PartSpan(index, start, min(start + part_rows, source.rows)) for start in starts]
+        """The parts of one input, which cover its rows."""
+        return split(index, self.sources[index].rows, self.settings.rows_a_part)
 
     def kept_fields(self, source: SourceFile) -> list[pa.Field]:
         """The columns of this input that are copied to the output."""
@@ -154,11 +152,16 @@ class Plan:
 
     def _checked(self, source: SourceFile) -> SourceFile:
         check_features(source, self.features)
-        check_present(source, self.settings.keep, "kept")
+        check_kept(source, self.settings.keep)
         if self.choice.label is not None:
             check_present(source, [self.choice.label], "label")
         self.part_schema(source)
         return source
+
+
+def split(index: int, rows: int, part_rows: int) -> list[PartSpan]:
+    """The parts of an input with so many rows; one empty part for an input without any."""
+    return [PartSpan(index, start, min(start + part_rows, rows)) for start in range(0, max(rows, 1), part_rows)]
 
 
 def _fingerprint(path: Path) -> Fingerprint | None:

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -88,7 +89,10 @@ class SourceFile:
         try:
             with pq.ParquetFile(self.path, **READ_OPTIONS) as file:
                 pending = _Rebatched(batch_rows)
-                for batch in file.iter_batches(batch_rows, row_groups=groups, columns=own):
+                # One row group at a time: then what a dictionary holds does not depend on where reading began.
+                for batch in chain.from_iterable(
+                    file.iter_batches(batch_rows, row_groups=[group], columns=own) for group in groups
+                ):
                     first, decoded = decoded, decoded + batch.num_rows
                     low, high = max(start - first, 0), min(stop - first, batch.num_rows)
                     pending.add(batch.slice(low, max(high - low, 0)))

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from bundles import IMPUTATION, linear_sidecar
 
-from batch.columns import RowCleaner, check_features, check_present
+from batch.columns import RowCleaner, check_features, check_kept, check_present
 from batch.source import Fingerprint, SourceFile
 from runtime.errors import ColumnError, MissingValueError, UsageError, ValueRangeError
 
@@ -151,3 +151,14 @@ def test_other_columns_are_free() -> None:
     check_present(source(pa.schema([("x", pa.string()), ("y", pa.int8()), ("y", pa.int8())])), ["x"], "kept")
     with pytest.raises(ColumnError, match="kept column 'y': expected once"):
         check_present(source(pa.schema([("x", pa.string()), ("y", pa.int8()), ("y", pa.int8())])), ["y"], "kept")
+
+
+def test_a_dictionary_inside_a_list_cannot_be_kept() -> None:
+    schema = pa.schema(
+        [("x", pa.dictionary(pa.int8(), pa.string())), ("y", pa.list_(pa.dictionary(pa.int8(), pa.string())))]
+    )
+    check_kept(source(schema), ["x"])
+    with pytest.raises(
+        ColumnError, match=r"kept column 'y': dictionaries inside list<.*> cannot be copied, in part-0003"
+    ):
+        check_kept(source(schema), ["y"])
