@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -101,7 +102,7 @@ class Plan:
             raise errors[0]
         return dataclasses.replace(plan, inputs=tuple(inputs))
 
-    @property
+    @cached_property
     def sources(self) -> dict[int, SourceFile]:
         """The inputs that can be scored, by their place among all."""
         return {i: source for i, source in enumerate(self.inputs) if isinstance(source, SourceFile)}
@@ -111,7 +112,7 @@ class Plan:
         """The rows of all inputs that can be scored."""
         return sum(source.rows for source in self.sources.values())
 
-    @property
+    @cached_property
     def columns(self) -> list[str]:
         """The columns that are read."""
         label = [self.choice.label] if self.choice.label is not None else []

@@ -552,3 +552,14 @@ def test_the_command_and_the_library_have_the_same_defaults(tmp_path: Path) -> N
     for option in shared:
         if option.name not in ("methods", "keep"):  # these are parsed: "none" and "" stand for nothing
             assert defaults[option.name] == settings[option.name], option.name
+
+
+def test_columns_of_a_hive_path_can_be_kept(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
+    for month in ("01", "02"):
+        write(table.slice(0, 3).set_column(1, "a", pa.array([1.0, None, 2.0])), f"in/year=2026/month={month}/x.parquet")
+    out = run(bundle, tmp_path / "in", tmp_path / "out", keep=("month", "id"))
+    assert out.schema.field("month").type == pa.int32()
+    assert out["month"].to_pylist() == [1, 1, 2, 2]
+    assert out["id"].to_pylist() == ["r0", "r2", "r0", "r2"]
+    rejected = pa.concat_tables(pq.read_table(path) for path in sorted((tmp_path / "out" / "_rejected").iterdir()))
+    assert rejected.select(["month", "id"]).to_pylist() == [{"month": m, "id": "r1"} for m in (1, 2)]
