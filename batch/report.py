@@ -73,7 +73,7 @@ class Performance:
     @classmethod
     def of(cls, seconds: dict[str, float], rows: int, resumed_parts: int) -> Self:
         """The figures of an attempt that took this long for so many rows of its own."""
-        rates = {name: rows / value for name, value in seconds.items() if value > 0}
+        rates = {name: rows / max(value, 1e-9) for name, value in seconds.items()}
         return cls(resumed_parts, dict(seconds), rates, peak_memory())
 
 
@@ -154,9 +154,11 @@ class JobReport:
                 f"{name}: worst completeness error {worst} logits, 99 % within {tail}, "
                 f"{method.not_converged} not converged"
             )
-        stages = ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items() if name != "total")
-        rate = performance.rows_per_second.get("total", 0.0)
-        lines.append(f"time      {seconds.get('total', 0.0):.1f} s, {rate:.0f} rows/s on {self.provider} ({stages})")
+        rates = performance.rows_per_second
+        lines.append(f"time      {seconds['total']:.1f} s, {rates['total']:.0f} rows/s on {self.provider}")
+        for name, value in seconds.items():
+            if name != "total":
+                lines.append(f"          {name:8} {value:10.1f} s {rates[name]:12.0f} rows/s")
         return [*lines, f"memory    {performance.peak_memory_bytes / 2**20:.0f} MiB at the most"]
 
 
