@@ -17,6 +17,7 @@ from conftest import Whyport
 from batch.audit import Audit
 from batch.job import Job
 from batch.settings import JobSettings
+from batch.source import SourceFile
 from runtime.bundle import Bundle
 from runtime.errors import AuditError, UsageError
 
@@ -197,3 +198,18 @@ def test_the_command_prints_what_was_found(whyport: Whyport, out: Path) -> None:
     next(out.glob("part-*")).unlink()
     output = whyport("audit", out, exit_code=1).output
     assert output.startswith("error: files that are missing: 'part-00000-")
+
+
+def test_the_sample_is_read_in_one_pass_a_part_and_in_the_runs_batches(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = []
+    batches = SourceFile.batches
+
+    def recorded(self: SourceFile, columns: list[str], batch_rows: int, start: int, stop: int) -> Any:
+        passes.append((batch_rows, start // 300, (stop - 1) // 300))
+        return batches(self, columns, batch_rows, start, stop)
+
+    monkeypatch.setattr(SourceFile, "batches", recorded)
+    audit(out, sample=200)
+    assert passes == [(100, part, part) for part in range(4)]
