@@ -258,3 +258,22 @@ def test_the_report_on_disk_is_the_one_returned(job: Callable[..., Job], setting
     report = job(settings).run()
     stored = json.loads((settings.out / "_report.json").read_text())
     assert stored == json.loads(json.dumps(dataclasses.asdict(report)))
+
+
+def test_dictionaries_of_the_rows_before_leave_no_trace(
+    job: Callable[..., Job], settings: JobSettings, table: pa.Table, tmp_path: Path
+) -> None:
+    path = tmp_path / "encoded.parquet"
+    groups = [table.slice(start, 7) for start in range(0, 70, 7)]
+    encoded = [group.set_column(0, "id", group["id"].combine_chunks().dictionary_encode()) for group in groups]
+    with pq.ParquetWriter(path, encoded[0].schema) as writer:
+        for group in encoded:
+            writer.write_table(group)
+    changes = {"inputs": (str(path),), "batch_rows": 5, "part_rows": 10}
+    job(settings, **changes).run()
+    whole = parts(settings.out)
+    for stop_after in range(1, 7):
+        resumed = settings.out.with_name(f"resumed-{stop_after}")
+        interrupt(job(settings, **changes, out=resumed), stop_after)
+        job(settings, **changes, out=resumed).run()
+        assert parts(resumed) == whole
