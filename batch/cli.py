@@ -1,6 +1,11 @@
 """The commands run and methods."""
 
-from dataclasses import fields
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +13,17 @@ import click
 
 from batch.explainers import EXPLAINERS
 from batch.explainers.settings import ExplainSettings
+from batch.interruption import Interruption
+from batch.logs import LOG_FORMATS, log_as_json
+from batch.settings import ON_BAD_FILE, JobSettings
 from batch.size import parse_size
 from runtime.bundle import Bundle
+from runtime.errors import WhyportError
 from runtime.providers import DEVICES
 
 NO_METHOD = "none"
+
+logger = logging.getLogger(__name__)
 
 
 @click.command()
@@ -42,6 +53,18 @@ NO_METHOD = "none"
     default="reject",
     show_default=True,
     help="What becomes of a row with a null, NaN or infinity.",
+)
+@click.option(
+    "--on-bad-file",
+    type=click.Choice(ON_BAD_FILE),
+    default="fail",
+    show_default=True,
+    help="What becomes of a file that cannot be read or lacks a column; skip leaves all of its rows out (exit code 4).",
+)
+@click.option(
+    "--max-rejected",
+    metavar="N|N%",
+    help="More rejected rows than this, a count or a share, give exit code 3.",
 )
 @click.option(
     "--tolerance",
@@ -74,32 +97,80 @@ NO_METHOD = "none"
 @click.option(
     "--batch-rows", type=int, help="Rows read, scored and explained together.  [default: 16384; 4096 to explain]"
 )
+@click.option(
+    "--part-rows",
+    type=int,
+    help="Rows of one part, which a signal lets finish.  [default: 1048576; 16384 to explain]",
+)
 @click.option("--threads", type=int, help="Threads on the CPU; by default the cores that this process may use.")
-@click.option("--overwrite", is_flag=True, help="Replace an earlier run in the folder.")
-def run(bundle: Path, inputs: tuple[str, ...], methods: tuple[str, ...], keep: str, **options: Any) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace another job, or a finished run, in the folder.")
+@click.option("--dry-run", is_flag=True, help="Check everything that can be checked and print the plan; write nothing.")
+@click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    default="text",
+    show_default=True,
+    help="json gives one object a line: the log on stderr, the report on stdout.",
+)
+def run(
+    bundle: Path,
+    inputs: tuple[str, ...],
+    methods: tuple[str, ...],
+    keep: str,
+    dry_run: bool,
+    log_format: str,
+    **options: Any,
+) -> None:
     """Stream Parquet files through BUNDLE's predictions and explanations.
 
     INPUT is a Parquet file, a folder of them, or a glob pattern. The output holds one row per input row, in input
-    order; rows that cannot be scored go to OUT/_rejected with the reason.
+    order; rows that cannot be scored go to OUT/_rejected with the reason. A run that was stopped or killed is resumed
+    by the same command.
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 done with more rows rejected than --max-rejected, 4 done with files
+    skipped, 130 and 143 interrupted by Ctrl-C and SIGTERM.
 
     \b
     Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
     """
-    from batch.job import Job, JobSettings
-
     explain = {field.name: options.pop(field.name) for field in fields(ExplainSettings)}
-    settings = JobSettings(
-        inputs=inputs,
-        methods=tuple(method for method in methods if method != NO_METHOD),
-        keep=tuple(name for name in keep.split(",") if name),
-        explain=ExplainSettings(**explain),
-        **options,
-    )
-    job = Job(Bundle.read(bundle), settings)
-    report = job.run()
-    for line in report.lines():
-        click.echo(line)
-    click.echo(f"output    {settings.out}")
+    with errors_logged(log_format), Interruption() as interruption:
+        settings = JobSettings(
+            inputs=inputs,
+            methods=tuple(method for method in methods if method != NO_METHOD),
+            keep=tuple(name for name in keep.split(",") if name),
+            explain=ExplainSettings(**explain),
+            **options,
+        )
+        from batch.job import Job
+
+        job = Job(Bundle.read(bundle), settings)
+        if dry_run:
+            for line in job.lines():
+                click.echo(line)
+            return
+        report = job.run(interruption)
+    if log_format == "json":
+        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+    else:
+        for line in report.lines():
+            click.echo(line)
+        click.echo(f"output    {settings.out}")
+    sys.exit(report.exit_code(settings.max_rejected))
+
+
+@contextmanager
+def errors_logged(log_format: str) -> Iterator[None]:
+    """Where the log is JSON, an error is one of its lines."""
+    if log_format == "json":
+        log_as_json()
+    try:
+        yield
+    except WhyportError as error:
+        if log_format != "json":
+            raise
+        logger.error("%s", error, extra={"fields": {"exit_code": error.exit_code}})
+        sys.exit(error.exit_code)
 
 
 @click.command()

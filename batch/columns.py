@@ -122,6 +122,16 @@ def check_features(source: SourceFile, features: Sequence[str]) -> None:
             raise ColumnError(f"column {name!r}: expected a numeric or boolean type, got {kind}, in {source.name}")
 
 
+def check_kept(source: SourceFile, names: Sequence[str]) -> None:
+    """Check that a file has every column to keep once and that it can be copied; ColumnError otherwise."""
+    check_present(source, names, "kept")
+    for name in names:
+        kind = source.schema.field(name).type
+        if any(_holds_dictionary(kind.field(i).type) for i in range(kind.num_fields)):
+            # pyarrow cannot join those of several row groups.
+            raise ColumnError(f"kept column {name!r}: dictionaries inside {kind} cannot be copied, in {source.name}")
+
+
 def check_present(source: SourceFile, names: Sequence[str], role: str) -> None:
     """Check that a file has every one of these columns exactly once; ColumnError otherwise."""
     present = source.schema.names
@@ -141,6 +151,11 @@ def _is_numeric(kind: pa.DataType) -> bool:
     # A column without any value may have been written with the type null.
     tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
     return any(test(kind) for test in tests)
+
+
+def _holds_dictionary(kind: pa.DataType) -> bool:
+    inner = (kind.field(i).type for i in range(kind.num_fields))
+    return pa.types.is_dictionary(kind) or any(_holds_dictionary(child) for child in inner)
 
 
 def _to_numpy(array: pa.Array) -> NDArray[Any]:

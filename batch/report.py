@@ -1,75 +1,181 @@
 """What came out of a run, counted."""
 
-import time
+import resource
+import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Self
 
-import numpy as np
+from batch.folder import REPORT_FILE, OutputFolder
+from batch.settings import RejectedLimit
+from batch.totals import MethodTotals, Totals
+from runtime.codec import decode
+from runtime.errors import BundleFormatError, JobError
 
-from batch.output import ScoredRows
+TAIL_SHARE = 0.99
+
+# A run that is done, but not as it should be.
+TOO_MANY_REJECTED = 3
+FILES_SKIPPED = 4
 
 
-@dataclass
+@dataclass(frozen=True)
+class MethodReport:
+    """How far one method's attributions are from adding up, in logits."""
+
+    worst_completeness_error: float | None
+    """None where an error is not finite."""
+    p99_completeness_error: float | None
+    """99 % of the errors are at most this large; up to 5 % too large itself."""
+    not_converged: int
+
+    @classmethod
+    def of(cls, totals: MethodTotals) -> Self:
+        """The figures that a user reads."""
+        tail = totals.errors.quantile(TAIL_SHARE)
+        return cls(
+            worst_completeness_error=None if totals.errors.not_finite else totals.errors.worst,
+            p99_completeness_error=tail if tail < float("inf") else None,
+            not_converged=totals.not_converged,
+        )
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """One input that was scored."""
+
+    source_file: str
+    rows_in: int
+    rows_out: int
+    rows_rejected: int
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """One input that was passed over, and none of whose rows are in the output."""
+
+    source_file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How one attempt went: all that may differ between two runs of the same job."""
+
+    resumed_parts: int
+    """Parts that were there before this attempt."""
+    seconds: dict[str, float]
+    """By stage, of this attempt; `total` is the wall clock."""
+    rows_per_second: dict[str, float]
+    """By stage, of the rows of this attempt."""
+    peak_memory_bytes: int
+
+    @classmethod
+    def of(cls, seconds: dict[str, float], rows: int, resumed_parts: int) -> Self:
+        """The figures of an attempt that took this long for so many rows of its own."""
+        rates = {name: rows / max(value, 1e-9) for name, value in seconds.items()}
+        return cls(resumed_parts, dict(seconds), rates, peak_memory())
+
+
+@dataclass(frozen=True)
 class JobReport:
-    """The totals of a run; grows with every batch."""
+    """The contents of _report.json."""
 
-    rows_in: int = 0
-    rows_out: int = 0
-    rejected: dict[str, int] = field(default_factory=dict)
-    """Rejected rows by reason."""
-    parts: int = 0
-    predictions: dict[str, int] = field(default_factory=dict)
+    rows_in: int
+    """Of the inputs that were scored."""
+    rows_out: int
+    rejected: dict[str, int]
+    """Rows by reason."""
+    predictions: dict[str, int]
     """Rows by predicted class."""
-    worst_completeness_error: dict[str, float] = field(default_factory=dict)
-    """In logits, by method."""
-    not_converged: dict[str, int] = field(default_factory=dict)
-    """Explanations that missed the tolerance, by method."""
-    provider: str = ""
-    seconds: dict[str, float] = field(default_factory=dict)
-    """By stage."""
+    methods: dict[str, MethodReport]
+    """The methods that claim to add up."""
+    parts: dict[str, str]
+    """sha256 by file, of the parts and the rejected parts."""
+    files: tuple[FileReport, ...]
+    skipped: tuple[SkippedFile, ...]
+    provider: str
+    performance: Performance
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Count the time inside as a stage's."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+    @classmethod
+    def of(
+        cls,
+        files: list[tuple[FileReport, Totals]],
+        skipped: list[SkippedFile],
+        parts: dict[str, str],
+        provider: str,
+        performance: Performance,
+    ) -> Self:
+        """Sum up the inputs."""
+        totals = sum((totals for _, totals in files), Totals())
+        return cls(
+            rows_in=sum(file.rows_in for file, _ in files),
+            rows_out=totals.rows_out,
+            rejected=totals.rejected,
+            predictions=totals.predictions,
+            methods={name: MethodReport.of(method) for name, method in totals.methods.items() if method.errors.total},
+            parts=parts,
+            files=tuple(file for file, _ in files),
+            skipped=tuple(skipped),
+            provider=provider,
+            performance=performance,
+        )
 
-    def count(self, scored: ScoredRows, classes: tuple[str, ...]) -> None:
-        """Add one batch."""
-        counts = np.bincount(scored.probabilities.argmax(axis=1), minlength=len(classes))
-        for name, rows in zip(classes, counts, strict=True):
-            self.predictions[name] = self.predictions.get(name, 0) + int(rows)
-        for reason, rows in Counter(scored.rows.reasons).items():
-            self.rejected[reason] = self.rejected.get(reason, 0) + rows
-        for method, attribution in scored.attributions.items():
-            if attribution.converged is None:
-                continue
-            worst = float(attribution.error.max(initial=0.0))
-            self.worst_completeness_error[method] = max(self.worst_completeness_error.get(method, 0.0), worst)
-            missed = int(np.count_nonzero(~attribution.converged))
-            self.not_converged[method] = self.not_converged.get(method, 0) + missed
+    @property
+    def rows_rejected(self) -> int:
+        """Rows rejected for whatever reason."""
+        return sum(self.rejected.values())
+
+    def exit_code(self, max_rejected: str | None) -> int:
+        """What the process says of a run that came to its end: 0, TOO_MANY_REJECTED or FILES_SKIPPED."""
+        if self.skipped:
+            return FILES_SKIPPED
+        if max_rejected is not None and RejectedLimit.parse(max_rejected).is_exceeded(self.rows_rejected, self.rows_in):
+            return TOO_MANY_REJECTED
+        return 0
 
     def lines(self) -> list[str]:
         """The report for a terminal."""
-        rejected = sum(self.rejected.values())
-        total = self.seconds.get("total", 0.0)
+        performance = self.performance
+        seconds = performance.seconds
+        resumed = f", {performance.resumed_parts} of them from an attempt before" if performance.resumed_parts else ""
+        rejected_parts = sum(name.startswith("_") for name in self.parts)
         lines = [
-            f"rows      {self.rows_in} in = {self.rows_out} out + {rejected} rejected",
+            f"rows      {self.rows_in} in = {self.rows_out} out + {self.rows_rejected} rejected",
             *(f"          {count} x {reason}" for reason, count in Counter(self.rejected).most_common(10)),
-            f"parts     {self.parts}",
+            f"files     {len(self.files)}, {len(self.skipped)} skipped",
+            *(f"          skipped: {skipped.reason}" for skipped in self.skipped),
+            f"parts     {len(self.parts) - rejected_parts}{resumed}",
             "classes   " + ", ".join(f"{name} {count}" for name, count in self.predictions.items()),
         ]
-        for method, worst in self.worst_completeness_error.items():
+        for name, method in self.methods.items():
+            worst, tail = _shown(method.worst_completeness_error), _shown(method.p99_completeness_error)
             lines.append(
-                f"{method}: worst completeness error {worst:.2g} logits, {self.not_converged[method]} not converged"
+                f"{name}: worst completeness error {worst} logits, 99 % within {tail}, "
+                f"{method.not_converged} not converged"
             )
-        stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items() if name != "total")
-        lines.append(
-            f"time      {total:.1f} s, {self.rows_in / max(total, 1e-9):.0f} rows/s on {self.provider} ({stages})"
-        )
-        return lines
+        rates = performance.rows_per_second
+        lines.append(f"time      {seconds['total']:.1f} s, {rates['total']:.0f} rows/s on {self.provider}")
+        for name, value in seconds.items():
+            if name != "total":
+                lines.append(f"          {name:8} {value:10.1f} s {rates[name]:12.0f} rows/s")
+        return [*lines, f"memory    {performance.peak_memory_bytes / 2**20:.0f} MiB at the most"]
+
+
+def read_report(folder: OutputFolder) -> JobReport:
+    """The report of a finished run; JobError where it cannot be read."""
+    path = folder.path / REPORT_FILE
+    try:
+        return decode(JobReport, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, BundleFormatError) as error:
+        raise JobError(f"expected the report of a run, got {error}, in {path}") from None
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _shown(error: float | None) -> str:
+    return "infinite" if error is None else f"{error:.2g}"

@@ -1,6 +1,5 @@
 """Parquet parts that are visible only when they are whole."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -8,61 +7,76 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch.disk import Disk, WholeFile
+from runtime.errors import OutputError
+
 # A row group is closed by whichever comes first; many small ones read slowly, few large ones cost memory.
 ROW_GROUP_ROWS = 1 << 16
 ROW_GROUP_BYTES = 64 << 20
 
 
 class PartWriter:
-    """One Parquet file, under a temporary name until `commit`.
+    """One Parquet file, under a temporary name until `publish`; leaving the context before leaves nothing behind.
 
     Args:
+        disk: what it is written to.
         path: the final name.
         schema: the columns.
         metadata: the file's own metadata.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, metadata: Mapping[str, str]) -> None:
-        self.path = path
-        self._unfinished = path.with_name(f".{path.name}.tmp")
+    def __init__(self, disk: Disk, path: Path, schema: pa.Schema, metadata: Mapping[str, str]) -> None:
+        self.rows = 0
         self._schema = schema.with_metadata(dict(metadata))
         self._pending: list[pa.RecordBatch] = []
-        self._writer = pq.ParquetWriter(
-            self._unfinished,
-            self._schema,
-            compression="zstd",
-            use_byte_stream_split=[field.name for field in schema if pa.types.is_floating(field.type)],
-            use_dictionary=[field.name for field in schema if not pa.types.is_floating(field.type)],
-        )
+        self._file = WholeFile(disk, path)
+        try:
+            self._writer = pq.ParquetWriter(
+                self._file.stream,
+                self._schema,
+                compression="zstd",
+                use_byte_stream_split=[field.name for field in schema if pa.types.is_floating(field.type)],
+                use_dictionary=[field.name for field in schema if not pa.types.is_floating(field.type)],
+                write_page_checksum=True,
+            )
+        except BaseException:
+            self._file.__exit__()
+            raise
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows."""
         self._pending.append(batch)
+        self.rows += batch.num_rows
         rows = sum(batch.num_rows for batch in self._pending)
         if rows >= ROW_GROUP_ROWS or sum(batch.nbytes for batch in self._pending) >= ROW_GROUP_BYTES:
             self._flush()
 
-    def commit(self) -> int:
-        """Make the part visible under its name; returns its rows as its own footer counts them."""
+    def finish(self, metadata: Mapping[str, str]) -> None:
+        """Bring the whole part to the disk, with more metadata, and count its rows in its own footer."""
         self._flush()
+        self._writer.add_key_value_metadata(dict(metadata))
         self._writer.close()
-        with self._unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        rows: int = pq.read_metadata(self._unfinished).num_rows
-        self._unfinished.replace(self.path)
-        return rows
+        self._file.finish()
+        counted = pq.read_metadata(self._file.unfinished).num_rows
+        if counted != self.rows:
+            raise OutputError(f"expected {self.rows} rows in the footer, got {counted}, in {self._file.path}")
 
-    def abort(self) -> None:
-        """Leave nothing behind."""
-        if self._writer.is_open:
-            self._writer.close()
-        self._unfinished.unlink(missing_ok=True)
+    def publish(self) -> None:
+        """Make the finished part visible under its name."""
+        self._file.publish()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.abort()
+    def __exit__(self, *error: object) -> None:
+        if self._writer.is_open:
+            self._file.discard()
+            # Its state after an error is unknown; all that it still writes goes nowhere.
+            try:
+                self._writer.close()
+            except (pa.ArrowException, OSError):
+                self._writer.is_open = False
+        self._file.__exit__(*error)
 
     def _flush(self) -> None:
         if self._pending:

@@ -1,20 +1,52 @@
 """Parquet files as a stream of record batches, whatever their size and however their row groups are cut."""
 
 import glob
+import hashlib
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runtime.errors import DataError, UsageError, listing
+from runtime.errors import DataError, JobError, UsageError, listing
 
-# pyarrow's defaults read a whole row group ahead; these stream inside one.
-READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 20}
+# pyarrow's defaults read a whole row group ahead; these stream inside one. Checksums are verified where a file has any.
+READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 20, "page_checksum_verification": True}
+
+FOOTER_END_BYTES = 8
+"""A Parquet file ends with its footer, the footer's length in 4 bytes, and the 4 bytes PAR1."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What tells a file from a later one of the same name, without reading it all."""
+
+    size: int
+    """Bytes."""
+    modified_ns: int
+    """Nanoseconds since 1970."""
+    footer_sha256: str | None
+    """None for a file that has no footer."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Look at a file; raises OSError."""
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            file.seek(-min(FOOTER_END_BYTES, status.st_size), os.SEEK_END)
+            end = file.read(FOOTER_END_BYTES)
+            length = int.from_bytes(end[:4], "little") + FOOTER_END_BYTES
+            if len(end) < FOOTER_END_BYTES or length > status.st_size:
+                return cls(status.st_size, status.st_mtime_ns, None)
+            file.seek(-length, os.SEEK_END)
+            digest = hashlib.sha256(file.read(length)).hexdigest()
+            return cls(status.st_size, status.st_mtime_ns, digest)
 
 
 @dataclass(frozen=True)
@@ -24,8 +56,12 @@ class SourceFile:
     path: Path
     rows: int
     schema: pa.Schema
+    """The file's own columns, then those that only its path gives."""
     row_group_ends: tuple[int, ...]
     """The row after the last one of each row group."""
+    fingerprint: Fingerprint
+    partition: Mapping[str, pa.Scalar] = field(default_factory=dict)
+    """The columns that the path gives, `year=2026`, with the one value that each has in this file."""
 
     @property
     def name(self) -> str:
@@ -36,23 +72,56 @@ class SourceFile:
         """The index of the row group that holds a row."""
         return int(np.searchsorted(self.row_group_ends, row, side="right"))
 
-    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """The rows in order, `batch_rows` at a time across row groups, each batch with the number of its first row.
+    def batches(
+        self, columns: Sequence[str], batch_rows: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The rows from `start` up to `stop` in order, `batch_rows` at a time, each batch with its first row's number.
 
+        Row groups before `start` are not read; of the one that holds it, the rows before are decoded and dropped.
         Raises DataError naming the row group where the file cannot be read, or holds fewer rows than its footer says.
         """
-        row = 0
+        stop = self.rows if stop is None else stop
+        if start >= stop:
+            return
+        groups = range(self.row_group(start), self.row_group(stop - 1) + 1)
+        row, decoded = start, self.row_group_ends[groups.start - 1] if groups.start else 0
+        own = [name for name in columns if name not in self.partition]
         try:
             with pq.ParquetFile(self.path, **READ_OPTIONS) as file:
-                for batch in _rebatched(file.iter_batches(batch_rows, columns=list(columns)), batch_rows):
-                    # A selection by name may bring more: "a" also selects a column called "a.b".
-                    yield row, batch.select(list(columns))
-                    row += batch.num_rows
+                pending = _Rebatched(batch_rows)
+                # One row group at a time: then what a dictionary holds does not depend on where reading began.
+                for batch in chain.from_iterable(
+                    file.iter_batches(batch_rows, row_groups=[group], columns=own) for group in groups
+                ):
+                    first, decoded = decoded, decoded + batch.num_rows
+                    low, high = max(start - first, 0), min(stop - first, batch.num_rows)
+                    pending.add(batch.slice(low, max(high - low, 0)))
+                    for whole in pending.whole(at_end=decoded >= stop):
+                        yield row, self._completed(whole, columns)
+                        row += whole.num_rows
+                    if decoded >= stop:
+                        return
         except (pa.ArrowException, OSError) as error:
-            place = f"{self.name}, row group {self.row_group(row)}"
+            place = f"{self.name}, row group {self.row_group(decoded)}"
             raise DataError(f"cannot read: {_first_line(error)}, in {place}") from None
-        if row != self.rows:
-            raise DataError(f"expected {self.rows} rows, got {row}, in {self.name}")
+        raise DataError(f"expected {self.rows} rows, got {decoded}, in {self.name}")
+
+    def check_unchanged(self) -> None:
+        """Raises JobError if the file has been replaced or written to since it was opened first."""
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise DataError(f"cannot read: {error.strerror}, in {self.name}") from None
+        if (status.st_size, status.st_mtime_ns) != (self.fingerprint.size, self.fingerprint.modified_ns):
+            raise JobError(f"the file changed while the run read it, in {self.name}; --overwrite starts anew")
+
+    def _completed(self, batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+        """These columns and no others: a selection by name may bring more ("a" also selects a column called "a.b")."""
+        arrays = [
+            pa.repeat(self.partition[name], batch.num_rows) if name in self.partition else batch.column(name)
+            for name in columns
+        ]
+        return pa.record_batch(arrays, schema=pa.schema([self.schema.field(name) for name in columns]))
 
 
 def discover(inputs: Sequence[str]) -> list[Path]:
@@ -81,34 +150,56 @@ def discover(inputs: Sequence[str]) -> list[Path]:
     return paths
 
 
-def open_source(path: Path) -> SourceFile:
-    """Read a file's footer; DataError where there is none that can be read."""
+def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) -> SourceFile:
+    """Read a file's footer; DataError where there is none that can be read.
+
+    Args:
+        path: the file.
+        partition: the columns that its path gives; where the file has a column of that name, the file's own counts.
+    """
     try:
+        fingerprint = Fingerprint.read(path)
         with pq.ParquetFile(path, **READ_OPTIONS) as file:
             metadata = file.metadata
             counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
-            ends = tuple(int(end) for end in np.cumsum(counts))
-            return SourceFile(path=path, rows=metadata.num_rows, schema=file.schema_arrow, row_group_ends=ends)
+            schema = file.schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"expected a Parquet file, got one that cannot be read ({_first_line(error)}), in {path}"
         ) from None
+    added = {name: value for name, value in (partition or {}).items() if name not in schema.names}
+    fields = [*schema, *(pa.field(name, value.type) for name, value in added.items())]
+    return SourceFile(
+        path=path,
+        rows=metadata.num_rows,
+        schema=pa.schema(fields),
+        row_group_ends=tuple(int(end) for end in np.cumsum(counts)),
+        fingerprint=fingerprint,
+        partition=added,
+    )
 
 
-def _rebatched(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+class _Rebatched:
     """The same rows in batches of exactly `rows`, the last one shorter: Arrow may cut long strings smaller."""
-    pending: list[pa.RecordBatch] = []
-    for batch in batches:
-        pending.append(batch)
-        if sum(part.num_rows for part in pending) < rows:
-            continue
-        joined = pending[0] if len(pending) == 1 else pa.concat_batches(pending)
-        whole = joined.num_rows - joined.num_rows % rows
-        for start in range(0, whole, rows):
-            yield joined.slice(start, rows)
-        pending = [joined.slice(whole)] if whole < joined.num_rows else []
-    if pending:
-        yield pa.concat_batches(pending)
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._pending: list[pa.RecordBatch] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        if batch.num_rows:
+            self._pending.append(batch)
+
+    def whole(self, at_end: bool) -> Iterator[pa.RecordBatch]:
+        """The batches that are complete; at the end also what is left."""
+        count = sum(batch.num_rows for batch in self._pending)
+        if count < self._rows and not (at_end and count):
+            return
+        joined = self._pending[0] if len(self._pending) == 1 else pa.concat_batches(self._pending)
+        end = count if at_end else count - count % self._rows
+        self._pending = [joined.slice(end)] if end < count else []
+        for start in range(0, end, self._rows):
+            yield joined.slice(start, min(self._rows, end - start))
 
 
 def _is_visible(path: Path) -> bool:

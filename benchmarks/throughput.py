@@ -22,7 +22,8 @@ import torch
 from demo_model import EagerModel, resample, train
 
 from batch.explainers import EXPLAINERS
-from batch.job import Job, JobSettings
+from batch.job import Job
+from batch.settings import JobSettings
 from runtime.bundle import ONNX_MODEL, Bundle
 from runtime.providers import available_cores
 from runtime.session import BATCH_ROWS, Session

@@ -16,6 +16,8 @@ COMMANDS = {
     "verify": ("runtime.commands:verify", "Check a bundle's files and replay its test vectors."),
     "predict": ("runtime.commands:predict", "Predict a small table in memory: CSV or Parquet in, the same out."),
     "run": ("batch.cli:run", "Stream Parquet files of any size through predictions and explanations."),
+    "audit": ("batch.commands:audit", "Prove a finished run: digests, every row once, a sample computed again."),
+    "show": ("batch.commands:show", "Print one row of a run: the prediction and the reasons, strongest first."),
     "methods": ("batch.cli:methods", "List the explanation methods with cost, guarantee and source."),
 }
 

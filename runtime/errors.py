@@ -14,7 +14,10 @@
     ├── ExportError            a model that cannot be turned into a bundle
     │   └── UnsupportedOperatorError   an operator that no rule of DeepSHAP can explain
     ├── ParityError            two engines disagree about the same rows
+    ├── InterruptedJobError    a signal ended the run; the same command resumes it (exit code 128 + signal)
     └── JobError               a run that cannot start or did not conserve its rows
+        ├── OutputError            the output cannot be written: disk full, permission denied
+        └── AuditError             a finished run is not what it says
 
 A message says what, expected, got, where. The place is added once, where it is known, with `at`.
 """
@@ -88,8 +91,33 @@ class ParityError(WhyportError):
     """Two engines disagree about the same rows."""
 
 
+class InterruptedJobError(WhyportError):
+    """A signal ended the run; the same command resumes it.
+
+    Args:
+        message: what happened.
+        exit_code: 128 + the signal's number, as shells count.
+    """
+
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def at(self, place: str) -> Self:
+        """The same error: where the signal met the run is of no interest."""
+        return self
+
+
 class JobError(WhyportError):
     """A run that cannot start, or that did not conserve its rows."""
+
+
+class OutputError(JobError):
+    """The output cannot be written."""
+
+
+class AuditError(JobError):
+    """A finished run is not what it says."""
 
 
 def listing(names: Iterable[str], limit: int = 12) -> str:

@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from bundles import IMPUTATION, linear_sidecar
 
-from batch.columns import RowCleaner, check_features, check_present
-from batch.source import SourceFile
+from batch.columns import RowCleaner, check_features, check_kept, check_present
+from batch.source import Fingerprint, SourceFile
 from runtime.errors import ColumnError, MissingValueError, UsageError, ValueRangeError
 
 SIDECAR = linear_sidecar(True, ("a", "b", "c"), ("no", "yes"))
@@ -124,9 +126,7 @@ def test_integer_labels_are_matched_by_their_digits() -> None:
 
 
 def source(schema: pa.Schema) -> SourceFile:
-    from pathlib import Path
-
-    return SourceFile(Path("part-0003.parquet"), 0, schema, ())
+    return SourceFile(Path("part-0003.parquet"), 0, schema, (), Fingerprint(0, 0, None))
 
 
 @pytest.mark.parametrize(
@@ -151,3 +151,14 @@ def test_other_columns_are_free() -> None:
     check_present(source(pa.schema([("x", pa.string()), ("y", pa.int8()), ("y", pa.int8())])), ["x"], "kept")
     with pytest.raises(ColumnError, match="kept column 'y': expected once"):
         check_present(source(pa.schema([("x", pa.string()), ("y", pa.int8()), ("y", pa.int8())])), ["y"], "kept")
+
+
+def test_a_dictionary_inside_a_list_cannot_be_kept() -> None:
+    schema = pa.schema(
+        [("x", pa.dictionary(pa.int8(), pa.string())), ("y", pa.list_(pa.dictionary(pa.int8(), pa.string())))]
+    )
+    check_kept(source(schema), ["x"])
+    with pytest.raises(
+        ColumnError, match=r"kept column 'y': dictionaries inside list<.*> cannot be copied, in part-0003"
+    ):
+        check_kept(source(schema), ["y"])

@@ -1,6 +1,7 @@
 """The output of a run, as a user sees it: columns, order, values, metadata, and what becomes of bad input."""
 
 import dataclasses
+import hashlib
 import json
 import subprocess
 import sys
@@ -16,9 +17,10 @@ from bundles import IMPUTATION, WEIGHTS, linear_bundle, logits_of, softmax
 from conftest import Whyport
 from numpy.typing import NDArray
 
+from batch.columns import CleanRows, RowCleaner
 from batch.explainers.settings import ExplainSettings
-from batch.job import Job, JobSettings
-from batch.sink import PartWriter
+from batch.job import Job
+from batch.settings import JobSettings
 from runtime.bundle import Bundle, Capability
 from runtime.errors import (
     BundleError,
@@ -271,10 +273,9 @@ def test_several_files_keep_their_order_and_identity(
 
 
 def test_a_large_file_becomes_parts_of_a_fixed_row_range(
-    bundle: Path, table: pa.Table, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, table: pa.Table, write: Write, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("batch.job.PART_ROWS", 250)
-    out = run(bundle, write(table), tmp_path / "out", batch_rows=100)
+    out = run(bundle, write(table), tmp_path / "out", batch_rows=100, part_rows=250)
     assert out["source_row"].to_pylist() == list(range(1000))
     names = [path.name for path in sorted((tmp_path / "out").glob("part-*"))]
     assert names == [f"part-00000-{start:012d}-{min(start + 300, 1000):012d}.parquet" for start in range(0, 1000, 300)]
@@ -297,7 +298,7 @@ def test_every_part_says_what_made_it(bundle: Path, table: pa.Table, write: Writ
     assert metadata["settings"]["methods"] == ["gradient"]
     assert metadata["source_file"] == source.as_posix()
     assert (metadata["source_rows"], metadata["source_row_groups"]) == ([0, 1000], [0, 3])
-    assert set(metadata["versions"]) == {"whyport", "numpy", "pyarrow", "torch", "numba"}
+    assert set(metadata["versions"]) == {"whyport", "numpy", "pyarrow", "onnxruntime", "torch", "numba"}
 
 
 def test_floats_are_split_by_byte_and_compressed_with_zstd(
@@ -312,17 +313,36 @@ def test_floats_are_split_by_byte_and_compressed_with_zstd(
         assert "BYTE_STREAM_SPLIT" in columns[name].encodings
 
 
-def test_the_job_file_counts_and_success_is_last(bundle: Path, write: Write, tmp_path: Path) -> None:
+def test_the_report_counts_and_success_is_last(bundle: Path, write: Write, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run(bundle, write(pa.table(BAD)), out, methods=("input-x-gradient",))
-    job = json.loads((out / "_job.json").read_text())
-    assert job["inputs"] == [{"source_file": (tmp_path / "input.parquet").as_posix(), "rows": 4}]
-    totals = job["totals"]
-    assert (totals["rows_in"], totals["rows_out"], sum(totals["rejected"].values())) == (4, 2, 2)
-    assert sum(totals["predictions"].values()) == 2
-    assert totals["not_converged"] == {"input-x-gradient": 0}
-    assert set(job["parts"]) == {p.relative_to(out).as_posix() for p in out.rglob("part-*.parquet")}
-    assert (out / "_SUCCESS").stat().st_mtime_ns >= (out / "_job.json").stat().st_mtime_ns
+    source = write(pa.table(BAD))
+    run(bundle, source, out, methods=("input-x-gradient",))
+    report = json.loads((out / "_report.json").read_text())
+    assert (report["rows_in"], report["rows_out"], sum(report["rejected"].values())) == (4, 2, 2)
+    assert report["files"] == [{"source_file": source.as_posix(), "rows_in": 4, "rows_out": 2, "rows_rejected": 2}]
+    assert sum(report["predictions"].values()) == 2
+    assert report["methods"]["input-x-gradient"]["not_converged"] == 0
+    paths = [*out.glob("part-*.parquet"), *out.glob("_rejected/part-*.parquet")]
+    digests = {path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    assert report["parts"] == digests
+    assert (out / "_SUCCESS").stat().st_mtime_ns >= (out / "_report.json").stat().st_mtime_ns
+
+
+def test_the_job_file_says_what_the_run_was_of(bundle: Path, write: Write, tmp_path: Path) -> None:
+    source = write(pa.table(BAD))
+    run(bundle, source, tmp_path / "out")
+    job = json.loads((tmp_path / "out" / "_job.json").read_text())
+    assert job["bundle"] == {"name": "linear", "digest": Bundle.read(bundle).digest, "path": str(bundle.resolve())}
+    (file,) = job["inputs"]
+    footer = source.read_bytes()[-int.from_bytes(source.read_bytes()[-8:-4], "little") - 8 :]
+    assert file == {
+        "source_file": source.as_posix(),
+        "path": str(source.resolve()),
+        "rows": 4,
+        "size": source.stat().st_size,
+        "modified_ns": source.stat().st_mtime_ns,
+        "footer_sha256": hashlib.sha256(footer).hexdigest(),
+    }
 
 
 def test_the_same_run_gives_the_same_bytes(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
@@ -424,10 +444,11 @@ def test_a_bundle_that_cannot_serve_a_method_says_why(
 def test_a_folder_is_not_overwritten_unless_asked(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
     source, out = write(table), tmp_path / "out"
     run(bundle, source, out)
-    with pytest.raises(UsageError, match="holds an earlier run; --overwrite replaces it"):
-        run(bundle, source, out)
+    other = write(pa.table(BAD), "other.parquet")
+    with pytest.raises(UsageError, match=r"holds another job; --overwrite replaces it, .*\n  input .*input.parquet"):
+        run(bundle, other, out)
     (out / "mine.txt").write_text("not whyport's")
-    again = run(bundle, write(pa.table(BAD), "other.parquet"), out, overwrite=True)
+    again = run(bundle, other, out, overwrite=True)
     assert again.num_rows == 2
     assert (out / "mine.txt").exists()
 
@@ -468,16 +489,23 @@ def test_a_file_that_breaks_in_the_middle_leaves_no_half_part(
     assert not (tmp_path / "out" / "_SUCCESS").exists()
 
 
-@pytest.mark.parametrize("lost", [1, -1])
-def test_rows_that_do_not_add_up_fail_the_run(
-    bundle: Path, table: pa.Table, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int
+def test_a_row_that_is_lost_fails_the_run(
+    bundle: Path, table: pa.Table, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = PartWriter.commit
-    monkeypatch.setattr(PartWriter, "commit", lambda part: commit(part) - lost)
-    message = rf"expected 1000 rows out or rejected, got {1000 - lost} \+ 0, in .*input\.parquet"
+    clean = RowCleaner.clean
+
+    def lose_the_first(cleaner: RowCleaner, batch: pa.RecordBatch, first_row: int) -> CleanRows:
+        rows = clean(cleaner, batch, first_row)
+        return dataclasses.replace(
+            rows, matrix=rows.matrix[1:], kept=rows.kept[1:], imputed_count=rows.imputed_count[1:]
+        )
+
+    monkeypatch.setattr(RowCleaner, "clean", lose_the_first)
+    message = r"expected 1000 rows out or rejected, got 999 \+ 0, in .*input\.parquet"
     with pytest.raises(JobError, match=message):
         run(bundle, write(table), tmp_path / "out")
     assert not (tmp_path / "out" / "_SUCCESS").exists()
+    assert not list((tmp_path / "out").glob("*part-*"))
 
 
 def test_predicting_needs_no_torch(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
@@ -524,3 +552,14 @@ def test_the_command_and_the_library_have_the_same_defaults(tmp_path: Path) -> N
     for option in shared:
         if option.name not in ("methods", "keep"):  # these are parsed: "none" and "" stand for nothing
             assert defaults[option.name] == settings[option.name], option.name
+
+
+def test_columns_of_a_hive_path_can_be_kept(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
+    for month in ("01", "02"):
+        write(table.slice(0, 3).set_column(1, "a", pa.array([1.0, None, 2.0])), f"in/year=2026/month={month}/x.parquet")
+    out = run(bundle, tmp_path / "in", tmp_path / "out", keep=("month", "id"))
+    assert out.schema.field("month").type == pa.int32()
+    assert out["month"].to_pylist() == [1, 1, 2, 2]
+    assert out["id"].to_pylist() == ["r0", "r2", "r0", "r2"]
+    rejected = pa.concat_tables(pq.read_table(path) for path in sorted((tmp_path / "out" / "_rejected").iterdir()))
+    assert rejected.select(["month", "id"]).to_pylist() == [{"month": m, "id": "r1"} for m in (1, 2)]

@@ -14,7 +14,8 @@ from batch.explainers import EXPLAINERS, explainer_class
 from batch.explainers.background import Background
 from batch.explainers.settings import ExplainSettings
 from batch.explainers.torchscript import TorchScriptModel
-from batch.job import Job, JobSettings
+from batch.job import Job
+from batch.settings import JobSettings
 from runtime.attribution import Attribution
 from runtime.bundle import Bundle
 from runtime.session import Session

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch.source import SourceFile, discover, open_source
+from batch.source import Fingerprint, SourceFile, discover, open_source
 from runtime.errors import DataError, UsageError
 
 Write = Callable[..., Path]
@@ -91,3 +91,55 @@ def test_a_file_that_shrank_after_its_footer_was_read_is_an_error(write: Write) 
     write(numbers(9))
     with pytest.raises(DataError, match=r"expected 10 rows, got 9, in .*input\.parquet"):
         read(source, 4)
+
+
+@pytest.mark.parametrize("row_group_rows", [1, 3, 7, 100])
+@pytest.mark.parametrize("batch_rows", [1, 4, 64])
+def test_reading_from_the_middle_gives_the_rows_that_are_there(
+    write: Write, row_group_rows: int, batch_rows: int
+) -> None:
+    source = open_source(write(numbers(23), row_group_size=row_group_rows))
+    for start in range(24):
+        for stop in range(start, 24):
+            batches = list(source.batches(["n"], batch_rows, start, stop))
+            rows = [row for _, batch in batches for row in batch.column("n").to_pylist()]
+            assert rows == list(range(start, stop))
+            assert [row for row, _ in batches] == list(range(start, stop, batch_rows))
+
+
+def test_row_groups_before_the_start_are_not_read(write: Write) -> None:
+    path = write(numbers(4000), row_group_size=1000, compression="none")
+    content = bytearray(path.read_bytes())
+    content[4:4000] = bytes(3996)
+    path.write_bytes(content)
+    source = open_source(path)
+    with pytest.raises(DataError, match=r"input\.parquet, row group 0"):
+        list(source.batches(["n"], 100))
+    assert sum(batch.num_rows for _, batch in source.batches(["n"], 100, 1000, 4000)) == 3000
+
+
+def test_pages_with_a_checksum_are_checked(write: Write) -> None:
+    path = write(numbers(1000), compression="none", use_dictionary=False, write_page_checksum=True)
+    content = bytearray(path.read_bytes())
+    content[4000] ^= 1  # a number that would still be one
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"cannot read: .*[Cc][Rr][Cc].*, in .*input\.parquet, row group 0"):
+        read(open_source(path), 100)
+
+
+def test_columns_of_the_path_stand_beside_the_files_own(write: Write, tmp_path: Path) -> None:
+    path = write(numbers(5), "year=2026/n=7/x.parquet")
+    source = open_source(path, {"year": pa.scalar(2026, pa.int32()), "n": pa.scalar(7, pa.int32())})
+    assert source.schema.names == ["n", "a.b", "a", "year"]
+    ((_, batch),) = source.batches(["year", "n"], 10)
+    assert batch.to_pydict() == {"year": [2026] * 5, "n": [0, 1, 2, 3, 4]}
+    assert batch.schema.field("year").type == pa.int32()
+
+
+def test_a_fingerprint_tells_a_changed_file(write: Write, tmp_path: Path) -> None:
+    first = open_source(write(numbers(5))).fingerprint
+    assert open_source(write(numbers(5))).fingerprint.footer_sha256 == first.footer_sha256
+    assert open_source(write(numbers(6))).fingerprint.footer_sha256 != first.footer_sha256
+    for content in (b"", b"PAR1", b"\xff" * 100):
+        (tmp_path / "bad").write_bytes(content)
+        assert Fingerprint.read(tmp_path / "bad").footer_sha256 is None

@@ -1,0 +1,104 @@
+"""What decides every byte of a run's output: recorded in the folder, and compared before a run is resumed."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+from batch.plan import BadFile, PartSpan, Plan
+from batch.source import Fingerprint, SourceFile
+from runtime.bundle import Bundle
+from runtime.providers import load_onnxruntime
+
+FORMAT_VERSION = 1
+
+# These change when, where and how fast a run runs, not what it writes; the provider says what `device` came to.
+UNPINNED = ("inputs", "out", "overwrite", "threads", "device", "on_bad_file", "max_rejected")
+# Where things lay, for those who look at a finished run; the digests say what they were.
+INFORMATIVE = ("path",)
+
+
+def describe_job(bundle: Bundle, plan: Plan, provider: str) -> dict[str, Any]:
+    """The contents of _job.json."""
+    settings = dataclasses.asdict(plan.settings)
+    for name in UNPINNED:
+        del settings[name]
+    settings |= {"batch_rows": plan.settings.rows_a_batch, "part_rows": plan.settings.rows_a_part}
+    sidecar = bundle.sidecar
+    document = {
+        "format_version": FORMAT_VERSION,
+        "bundle": {"name": sidecar.name, "digest": bundle.digest, "path": str(bundle.path.resolve())},
+        "settings": settings,
+        "provider": provider,
+        "versions": _versions(bool(plan.settings.methods)),
+        "inputs": [_describe_input(source) for source in plan.inputs],
+    }
+    # As it will be read back: tuples become lists.
+    read: dict[str, Any] = json.loads(json.dumps(document))
+    return read
+
+
+def describe_part(job: dict[str, Any], source: SourceFile, span: PartSpan) -> dict[str, Any]:
+    """The metadata of one part: what made it, and of which rows. A copy of the input elsewhere gives the same."""
+    last_row = max(span.start, span.stop - 1)
+    groups = [source.row_group(span.start), source.row_group(last_row)] if source.rows else []
+    return {
+        "bundle": {key: job["bundle"][key] for key in ("name", "digest")},
+        "settings": job["settings"],
+        "provider": job["provider"],
+        "versions": job["versions"],
+        "source_file": source.name,
+        "source_footer_sha256": source.fingerprint.footer_sha256,
+        "source_rows": [span.start, span.stop],
+        "source_row_groups": groups,
+    }
+
+
+def differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    """What tells two jobs apart, one line each; empty where the output is the same."""
+    old, new = dict(_flat(there)), dict(_flat(here))
+    return [
+        f"{key}: {_shown(old, key)} there, {_shown(new, key)} here"
+        for key in dict.fromkeys([*old, *new])
+        if key not in old or key not in new or old[key] != new[key]
+    ]
+
+
+def _describe_input(source: SourceFile | BadFile) -> dict[str, Any]:
+    mark = source.fingerprint or Fingerprint(0, 0, None)
+    return {
+        "source_file": source.name,
+        "path": str(source.path.resolve()),
+        "rows": source.rows if isinstance(source, SourceFile) else None,
+        **dataclasses.asdict(mark),
+    }
+
+
+def _flat(document: dict[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value with its path; inputs go by their names, and their order counts too."""
+    for key, value in document.items():
+        if key in INFORMATIVE:
+            continue
+        if key == "inputs" and isinstance(value, list):
+            for i, entry in enumerate(value):
+                name = entry.get("source_file")
+                yield f"input {name!r}, place", i
+                yield from ((f"input {name!r}, {inner}", v) for inner, v in _flat(entry))
+        elif isinstance(value, dict):
+            yield from _flat(value, f"{place}{key}.")
+        else:
+            yield f"{place}{key}", value
+
+
+def _shown(values: dict[str, Any], key: str) -> str:
+    return json.dumps(values[key], ensure_ascii=False) if key in values else "nothing"
+
+
+def _versions(explained: bool) -> dict[str, str]:
+    versions = {name: version(name) for name in ("whyport", "numpy", "pyarrow", *(["torch"] if explained else []))}
+    # The fused kernels' last bits are not the portable program's.
+    if explained and find_spec("numba"):
+        versions["numba"] = version("numba")
+    return versions | {"onnxruntime": load_onnxruntime().__version__}

@@ -1,0 +1,172 @@
+"""What a run will do, and every check that needs no row to be read."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import pyarrow as pa
+
+from batch.columns import check_features, check_kept, check_present
+from batch.explainers import explainer_class
+from batch.output import IDENTITY, REASON, OutputColumns
+from batch.partitions import hive_partitions
+from batch.settings import JobSettings
+from batch.source import Fingerprint, SourceFile, discover, open_source
+from batch.targets import ClassChoice
+from runtime.bundle import Bundle
+from runtime.errors import DataError, UsageError, listing
+
+
+@dataclass(frozen=True)
+class PartSpan:
+    """One part of the output: a range of rows of one input."""
+
+    index: int
+    """The input's place among all."""
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        """The part's file name, which sorts as the rows do."""
+        return f"part-{self.index:05d}-{self.start:012d}-{self.stop:012d}.parquet"
+
+    @property
+    def rows(self) -> int:
+        """How many rows of the input it covers."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """An input that cannot be scored, and is passed over."""
+
+    path: Path
+    reason: str
+    fingerprint: Fingerprint | None
+    """None for a file that cannot be opened."""
+
+    @property
+    def name(self) -> str:
+        """As `SourceFile.name`."""
+        return self.path.as_posix()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The inputs, the columns and the parts of a run."""
+
+    settings: JobSettings
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+    choice: ClassChoice
+    output: OutputColumns
+    inputs: tuple[SourceFile | BadFile, ...]
+
+    @classmethod
+    def make(cls, bundle: Bundle, settings: JobSettings) -> Self:
+        """Find the inputs, read their footers and check that every column is there.
+
+        Raises UsageError, ColumnError or DataError; files that cannot be used are passed over where the settings say so
+        and at least one can.
+        """
+        sidecar = bundle.sidecar
+        if len(set(settings.methods)) != len(settings.methods):
+            raise UsageError(f"methods named twice: {listing(settings.methods)}")
+        for method in settings.methods:
+            explainer_class(method)
+        choice = ClassChoice.parse(settings.explain_class, sidecar.classes)
+        paths = discover(settings.inputs)
+        inside = [str(path) for path in paths if path.resolve().is_relative_to(settings.out.resolve())]
+        if inside:
+            raise UsageError(f"inputs lie in the output folder: {listing(inside)}")
+        plan = cls(
+            settings=settings,
+            classes=sidecar.classes,
+            features=tuple(feature.name for feature in sidecar.features),
+            choice=choice,
+            output=OutputColumns(sidecar, settings.methods, choice.is_all),
+            inputs=(),
+        )
+        inputs: list[SourceFile | BadFile] = []
+        errors: list[DataError] = []
+        for path, partition in zip(paths, hive_partitions(paths), strict=True):
+            try:
+                inputs.append(plan._checked(open_source(path, partition)))
+            except DataError as error:
+                errors.append(error)
+                inputs.append(BadFile(path, str(error), _fingerprint(path)))
+        if errors and (settings.on_bad_file == "fail" or len(errors) == len(paths)):
+            raise errors[0]
+        return dataclasses.replace(plan, inputs=tuple(inputs))
+
+    @cached_property
+    def sources(self) -> dict[int, SourceFile]:
+        """The inputs that can be scored, by their place among all."""
+        return {i: source for i, source in enumerate(self.inputs) if isinstance(source, SourceFile)}
+
+    @property
+    def rows(self) -> int:
+        """The rows of all inputs that can be scored."""
+        return sum(source.rows for source in self.sources.values())
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The columns that are read."""
+        label = [self.choice.label] if self.choice.label is not None else []
+        return list(dict.fromkeys([*self.features, *self.settings.keep, *label]))
+
+    def spans(self, index: int) -> list[PartSpan]:
+        """The parts of one input, which cover its rows."""
+        return split(index, self.sources[index].rows, self.settings.rows_a_part)
+
+    def kept_fields(self, source: SourceFile) -> list[pa.Field]:
+        """The columns of this input that are copied to the output."""
+        return [source.schema.field(name) for name in self.settings.keep]
+
+    def part_schema(self, source: SourceFile) -> pa.Schema:
+        """The columns of this input's parts."""
+        return self.output.schema(self.kept_fields(source), source.name)
+
+    def rejected_schema(self, source: SourceFile) -> pa.Schema:
+        """The columns of this input's rejected parts."""
+        return pa.schema([*IDENTITY, REASON, *self.kept_fields(source)])
+
+    def lines(self) -> list[str]:
+        """The plan for a terminal."""
+        sources, settings = self.sources, self.settings
+        parts = sum(len(self.spans(index)) for index in sources)
+        lines = [
+            f"inputs    {len(sources)} files, {self.rows} rows",
+            *(f"          {source.rows:>12}  {source.name}" for source in list(sources.values())[:20]),
+            *([f"          ... and {len(sources) - 20} more"] if len(sources) > 20 else []),
+            *(f"skipped   {bad.reason}" for bad in self.inputs if isinstance(bad, BadFile)),
+            f"parts     {parts}, of up to {settings.rows_a_part} rows in batches of {settings.rows_a_batch}",
+        ]
+        first = next(iter(sources.values()))
+        schema = self.part_schema(first)
+        columns = [f"{field.name} ({field.type})" for field in schema]
+        shown = columns if len(columns) <= 40 else [*columns[:40], f"... and {len(columns) - 40} more"]
+        return [*lines, f"columns   {len(columns)}: {', '.join(shown)}"]
+
+    def _checked(self, source: SourceFile) -> SourceFile:
+        check_features(source, self.features)
+        check_kept(source, self.settings.keep)
+        if self.choice.label is not None:
+            check_present(source, [self.choice.label], "label")
+        self.part_schema(source)
+        return source
+
+
+def split(index: int, rows: int, part_rows: int) -> list[PartSpan]:
+    """The parts of an input with so many rows; one empty part for an input without any."""
+    return [PartSpan(index, start, min(start + part_rows, rows)) for start in range(0, max(rows, 1), part_rows)]
+
+
+def _fingerprint(path: Path) -> Fingerprint | None:
+    try:
+        return Fingerprint.read(path)
+    except OSError:
+        return None

@@ -1,0 +1,89 @@
+"""What to run: the options of `whyport run`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from batch.explainers.settings import ExplainSettings
+from runtime.errors import UsageError, unknown
+
+# Rows that are read, scored and explained together. The engines split them further and finish together, so few large
+# batches keep the cores busier; but progress shows after each, and explaining one takes minutes.
+PREDICTED_BATCH_ROWS = 16384
+EXPLAINED_BATCH_ROWS = 4096
+
+# Rows of one part of the output. A signal lets the part at hand finish, and a kill loses it: a part that is explained
+# takes about 3 minutes at 100 rows/s, one that is predicted half a minute.
+PREDICTED_PART_ROWS = 1 << 20
+EXPLAINED_PART_ROWS = 1 << 14
+
+ON_BAD_FILE = ("fail", "skip")
+
+
+@dataclass(frozen=True)
+class RejectedLimit:
+    """How many rejected rows are still well: a count, or a share of all rows."""
+
+    count: int | None = None
+    share: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Understand "1000" or "1%"; UsageError for anything else."""
+        try:
+            limit = cls(share=float(text[:-1]) / 100) if text.endswith("%") else cls(count=int(text))
+        except ValueError:
+            limit = cls(count=-1)
+        if (limit.count is not None and limit.count < 0) or (limit.share is not None and not 0 <= limit.share <= 1):
+            raise UsageError(f"max_rejected: expected a count such as 1000 or a share such as 1%, got {text!r}")
+        return limit
+
+    def is_exceeded(self, rejected: int, rows: int) -> bool:
+        """Whether this many rejected rows out of `rows` are too many."""
+        if self.count is not None:
+            return rejected > self.count
+        return self.share is not None and rejected > self.share * rows
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What to run: the options of `whyport run`."""
+
+    inputs: tuple[str, ...]
+    out: Path
+    methods: tuple[str, ...] = ()
+    explain_class: str = "predicted"
+    keep: tuple[str, ...] = ()
+    on_bad_row: str = "reject"
+    on_bad_file: str = "fail"
+    max_rejected: str | None = None
+    """A count, or a share such as "1%"; by default any number of rows may be rejected."""
+    device: str = "auto"
+    threads: int | None = None
+    batch_rows: int | None = None
+    """By default PREDICTED_BATCH_ROWS or, with methods, EXPLAINED_BATCH_ROWS."""
+    part_rows: int | None = None
+    """By default PREDICTED_PART_ROWS or, with methods, EXPLAINED_PART_ROWS; rounded up to whole batches."""
+    explain: ExplainSettings = field(default_factory=ExplainSettings)
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("batch_rows", "part_rows"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name}: expected at least 1, got {value}")
+        if self.on_bad_file not in ON_BAD_FILE:
+            raise UsageError(unknown("policy for bad files", self.on_bad_file, ON_BAD_FILE))
+        if self.max_rejected is not None:
+            RejectedLimit.parse(self.max_rejected)
+
+    @property
+    def rows_a_batch(self) -> int:
+        """Rows that are read, scored and explained together."""
+        return self.batch_rows or (EXPLAINED_BATCH_ROWS if self.methods else PREDICTED_BATCH_ROWS)
+
+    @property
+    def rows_a_part(self) -> int:
+        """Rows of one part of the output, whole batches: so no batch depends on where a run was resumed."""
+        rows = self.part_rows or (EXPLAINED_PART_ROWS if self.methods else PREDICTED_PART_ROWS)
+        return -(-rows // self.rows_a_batch) * self.rows_a_batch

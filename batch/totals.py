@@ -1,0 +1,93 @@
+"""What rows came to, counted: for a batch, a part, or a run. Sums do not depend on how the rows were cut."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from batch.histogram import ErrorHistogram
+from batch.output import ScoredRows
+from runtime.attribution import Attribution
+
+# Reasons may quote values of the input, and every part's footer lists them.
+MAX_REASONS = 100
+OTHER_REASONS = "other reasons"
+
+
+@dataclass(frozen=True)
+class MethodTotals:
+    """One explanation method's errors; empty for a method that makes no claim to add up."""
+
+    not_converged: int = 0
+    """Explanations that missed the method's tolerance."""
+    errors: ErrorHistogram = field(default_factory=ErrorHistogram)
+    """Completeness errors, in logits."""
+
+    @classmethod
+    def of(cls, attribution: Attribution) -> Self:
+        """Count one batch."""
+        if attribution.converged is None:
+            return cls()
+        return cls(int(np.count_nonzero(~attribution.converged)), ErrorHistogram.of(attribution.error))
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(self.not_converged + other.not_converged, self.errors + other.errors)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Rows out, rejected and explained."""
+
+    rows_out: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Rows by reason."""
+    predictions: dict[str, int] = field(default_factory=dict)
+    """Rows by predicted class."""
+    methods: dict[str, MethodTotals] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, classes: Sequence[str], methods: Sequence[str]) -> Self:
+        """No rows of a model with these classes, explained with these methods."""
+        return cls(predictions=dict.fromkeys(classes, 0), methods={name: MethodTotals() for name in methods})
+
+    @classmethod
+    def of(cls, scored: ScoredRows, classes: Sequence[str]) -> Self:
+        """Count one batch."""
+        counts = np.bincount(scored.probabilities.argmax(axis=1), minlength=len(classes))
+        return cls(
+            rows_out=len(scored.rows.kept),
+            rejected=dict(Counter(scored.rows.reasons)),
+            predictions={name: int(count) for name, count in zip(classes, counts, strict=True)},
+            methods={name: MethodTotals.of(attribution) for name, attribution in scored.attributions.items()},
+        )
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows rejected for whatever reason."""
+        return sum(self.rejected.values())
+
+    def __add__(self, other: Self) -> Self:
+        methods = {
+            name: self.methods.get(name, MethodTotals()) + other.methods.get(name, MethodTotals())
+            for name in dict.fromkeys([*self.methods, *other.methods])
+        }
+        return type(self)(
+            rows_out=self.rows_out + other.rows_out,
+            rejected=_most_common(_sums(self.rejected, other.rejected)),
+            predictions=_sums(self.predictions, other.predictions),
+            methods=methods,
+        )
+
+
+def _sums(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in dict.fromkeys([*one, *other])}
+
+
+def _most_common(reasons: dict[str, int]) -> dict[str, int]:
+    """The reasons by how many rows they have, then by text; past MAX_REASONS they are summed up."""
+    rest = reasons.pop(OTHER_REASONS, 0)
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    rest += sum(count for _, count in ordered[MAX_REASONS:])
+    return dict(ordered[:MAX_REASONS]) | ({OTHER_REASONS: rest} if rest else {})

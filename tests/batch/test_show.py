@@ -1,0 +1,109 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from conftest import Whyport
+
+from batch.job import Job
+from batch.layout import explanations
+from batch.settings import JobSettings
+from batch.show import describe_row
+from runtime.bundle import Bundle
+from runtime.errors import UsageError
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def score(bundle: Path, tmp_path: Path) -> Callable[..., Path]:
+    def score(*inputs: Path, **settings: Any) -> Path:
+        job = JobSettings(inputs=tuple(map(str, inputs)), out=tmp_path / "out", device="cpu", **settings)
+        Job(Bundle.read(bundle), job).run()
+        return job.out
+
+    return score
+
+
+@pytest.fixture
+def source(write: Write) -> Path:
+    # f(x) = (x0 - 2 x1 + x2 / 2 + 0.5, x0 / 4 + 3 x1 - x2 - 0.25)
+    return write(pa.table({"id": ["p", "q"], "a": [4.0, 1.0], "b": [1.0, None], "c": [-2.0, 1.0]}))
+
+
+def test_reasons_stand_strongest_first(score: Callable[..., Path], source: Path) -> None:
+    out = score(source, keep=("id",), methods=("input-x-gradient",))
+    assert describe_row(out, 0, None, 2) == [
+        f"{source.as_posix()}, row 0",
+        "kept        id = p",
+        f"prediction  yes (yes {describe_chances()})",
+        "input-x-gradient, class yes: score +5.75 = base -0.25 + attributions +6 (off by 0, converged)",
+        "            +3  b",
+        "            +2  c",
+        "            +1  1 others together",
+    ]
+
+
+def describe_chances() -> str:
+    logits = np.array([4 - 2 - 1 + 0.5, 1 + 3 + 2 - 0.25])
+    no, yes = np.exp(logits) / np.exp(logits).sum()
+    return f"{yes:.4g}, no {no:.4g}"
+
+
+def test_a_rejected_row_says_why(score: Callable[..., Path], source: Path) -> None:
+    lines = describe_row(score(source), 1, None, 10)
+    assert lines[1:] == ["rejected    column 'b': expected a finite number, got null"]
+
+
+def test_a_method_that_does_not_add_up_claims_no_sum(score: Callable[..., Path], source: Path) -> None:
+    lines = describe_row(score(source, methods=("gradient", "input-x-gradient"), explain_class="all"), 0, None, 10)
+    assert [line.split(":")[0] for line in lines if "class" in line] == [
+        "gradient, class no",
+        "gradient, class yes",
+        "input-x-gradient, class no",
+        "input-x-gradient, class yes",
+    ]
+    assert "gradient, class yes: score +5.75" in lines
+    assert lines[lines.index("gradient, class yes: score +5.75") + 1] == "            +3  b"
+
+
+def test_of_several_inputs_one_is_chosen(score: Callable[..., Path], write: Write, table: pa.Table) -> None:
+    one, two = write(table, "day/one.parquet"), write(table.slice(500), "two.parquet")
+    out = score(one, two, keep=("id",), part_rows=100, batch_rows=100)
+    with pytest.raises(UsageError, match="the run has 2 inputs: choose one with --file"):
+        describe_row(out, 0, None, 10)
+    assert describe_row(out, 399, "two.parquet", 10)[1] == "kept        id = r899"
+    assert describe_row(out, 399, one.as_posix(), 10)[1] == "kept        id = r399"
+    with pytest.raises(UsageError, match=r"unknown input 'wo.parquet'; known: "):
+        describe_row(out, 0, "wo.parquet", 10)
+    with pytest.raises(UsageError, match=r"row: expected less than 500, got 500, in .*two\.parquet"):
+        describe_row(out, 500, "two.parquet", 10)
+
+
+def test_a_row_is_found_in_its_row_group(
+    score: Callable[..., Path], write: Write, table: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.sink.ROW_GROUP_ROWS", 100)
+    out = score(write(table), keep=("id",), batch_rows=50)
+    assert {describe_row(out, row, None, 1)[1] for row in (0, 99, 100, 567, 999)} == {
+        f"kept        id = r{row}" for row in (0, 99, 100, 567, 999)
+    }
+
+
+def test_columns_are_found_by_their_place() -> None:
+    names = ["source_file", "source_row", "probability.z", "prediction", "probability.a", "probability.a.b"]
+    names += [f"attribution.{column}" for column in ("a.b.x", "a.y", "a.b.b.x", "a.b.y")]
+    first, second = explanations(names, ["deepshap"], True)
+    assert first.attributions == {"b.x": "attribution.a.b.x", "y": "attribution.a.y"}
+    assert second.attributions == {"b.x": "attribution.a.b.b.x", "y": "attribution.a.b.y"}
+    assert (second.explained_class, second.score) == ("a.b", "score.a.b")
+
+
+def test_the_command_prints_a_row(whyport: Whyport, score: Callable[..., Path], source: Path) -> None:
+    out = score(source, methods=("deepshap",))
+    output = whyport("show", out, "--row", 0, "--top", 1).output
+    assert "\nprediction  yes (yes 0.9" in output
+    assert "2 others together" in output
+    assert "error: row: expected less than 2" in whyport("show", out, "--row", 2, exit_code=2).output
