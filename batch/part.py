@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from batch.columns import RowCleaner
 from batch.folder import OutputFolder
 from batch.interruption import Interruption
+from batch.known import PredictedRows
 from batch.output import ScoredRows
 from batch.plan import PartSpan, Plan
 from batch.progress import Progress
@@ -64,7 +65,7 @@ class PartRunner:
         The rejected part is published first: where the part is there, both are; a rejected part alone is an attempt's
         that was killed in between, and is replaced by the same one.
         """
-        metadata = {DESCRIPTION_KEY: json.dumps(description, ensure_ascii=False)}
+        metadata = {DESCRIPTION_KEY: json.dumps(description, ensure_ascii=False), **self._plan.output.metadata}
         monitor = self._monitor
         totals = Totals.empty(self._plan.classes, self._plan.settings.methods)
         folder, disk = self._folder, self._folder.disk
@@ -110,7 +111,8 @@ class PartRunner:
             with stage("predict"):
                 predicted = self._scorer.predict(rows)
             with stage("explain"):
-                return self._scorer.explain(rows, predicted, row)
+                known = PredictedRows(source.name, row, batch, rows, **predicted)
+                return self._scorer.explain(rows, predicted, row, self._plan.explained(known))
         except WhyportError as error:
             raise error.at(f"{source.name}, row group {source.row_group(row)}") from None
 

@@ -1,6 +1,6 @@
 """A run as its own documents describe it, read back without the model or the inputs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -9,10 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch.attributions import AttributionLayout, attribution_layout
 from batch.disk import Disk
 from batch.folder import JOB_FILE, OutputFolder
 from batch.plan import PartSpan, split
+from batch.selection import Selection
 from runtime.errors import DataError, JobError, UsageError, unknown
+
+NEEDED = ("part_rows", "methods", "explain_class", "explain_where", "explain_fraction", "layout", "top_k")
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class RunRecord:
                 InputRecord(i, entry["source_file"], Path(entry["path"]), entry["rows"], entry["footer_sha256"])
                 for i, entry in enumerate(job["inputs"])
             )
-            _ = job["settings"]["part_rows"], job["settings"]["methods"], job["bundle"]["path"]
+            _ = job["bundle"]["path"], [job["settings"][name] for name in NEEDED]
         except (KeyError, TypeError) as error:
             raise JobError(f"expected a description of a run, got one without {error}, in {out / JOB_FILE}") from None
         return cls(folder, job, inputs)
@@ -62,6 +66,17 @@ class RunRecord:
     def explains_all_classes(self) -> bool:
         """Whether every class was explained."""
         return bool(self.job["settings"]["explain_class"] == "all")
+
+    @property
+    def selection(self) -> Selection:
+        """Which rows were explained."""
+        settings = self.job["settings"]
+        return Selection.parse(settings["explain_where"], settings["explain_fraction"])
+
+    def attributions(self, features: Sequence[str]) -> AttributionLayout:
+        """How the attributions of these features stand in the output."""
+        settings = self.job["settings"]
+        return attribution_layout(settings["layout"], settings["top_k"], features)
 
     def spans(self, source: InputRecord) -> list[PartSpan]:
         """The parts of an input; none of one that could not be read."""
