@@ -116,12 +116,12 @@ class Condition:
                     return reduce(combine, map(value, node.values))
                 case ast.UnaryOp(op=ast.Not()):
                     return pc.invert(value(node.operand))
+                case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
+                    return pa.scalar(-number)
                 case ast.UnaryOp(op=ast.USub()):
-                    return pc.negate(value(node.operand))
+                    return pc.negate(_number(value(node.operand)))
                 case ast.BinOp() if type(node.op) in ARITHMETIC:
-                    # In float64: integers would overflow, and divide to integers.
-                    sides = (pc.cast(value(side), pa.float64()) for side in (node.left, node.right))
-                    return ARITHMETIC[type(node.op)](*sides)
+                    return ARITHMETIC[type(node.op)](_number(value(node.left)), _number(value(node.right)))
                 case ast.Compare():
                     lefts = [node.left, *node.comparators]
                     pairs = zip(lefts, node.ops, node.comparators, strict=False)
@@ -175,6 +175,13 @@ def _plain(array: pa.Array) -> pa.Array:
         return _plain(array.dictionary_decode())
     views = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
     return pc.cast(array, views[array.type]) if array.type in views else array
+
+
+def _number(value: Any) -> Any:
+    """In float64: integers would overflow, and divide to integers."""
+    if _holds_text(value.type):
+        raise pa.ArrowTypeError(f"expected numbers, got {value.type}")  # a cast would read the text
+    return pc.cast(value, pa.float64())
 
 
 def _alike(left: Any, right: Any) -> tuple[Any, Any]:

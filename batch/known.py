@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from batch.columns import CleanRows
 from batch.layout import PREDICTION, PROBABILITY
 from batch.output import IDENTITY, IMPUTED_COUNT
+from batch.taking import take
 from batch.targets import ClassChoice
 
 SCORE = "score."
@@ -72,7 +73,7 @@ class KnownColumns:
                 return pa.array(np.take_along_axis(rows.logits, targets[:, None], axis=1)[:, 0])
             case "imputed_count":
                 return pa.array(rows.rows.imputed_count)
-        return rows.batch.column(name).take(pa.array(rows.rows.kept))
+        return take(rows.batch.column(name), rows.rows.kept)
 
     def _labels(self, indices: NDArray[np.int64]) -> pa.Array:
         return pa.array(self.classes, pa.string()).take(pa.array(indices))

@@ -21,6 +21,7 @@ from batch.scoring import Scorer
 from batch.sink import PartWriter
 from batch.source import SourceFile
 from batch.stages import Stages
+from batch.taking import take
 from batch.totals import Totals
 from runtime.codec import encode
 from runtime.errors import JobError, WhyportError
@@ -133,7 +134,7 @@ class PartRunner:
 
         A dictionary, or where a slice begins, may depend on the rows before; then a resumed run's bytes would differ.
         """
-        arrays = [batch.column(field.name).take(pa.array(rows)) for field in self._plan.kept_fields(source)]
+        arrays = [take(batch.column(field.name), rows) for field in self._plan.kept_fields(source)]
         return [_re_encoded(array) for array in arrays]
 
 

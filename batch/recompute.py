@@ -17,6 +17,7 @@ from batch.partitions import hive_partitions
 from batch.record import InputRecord, RunRecord
 from batch.scoring import Scorer
 from batch.source import SourceFile, open_source
+from batch.taking import take_rows
 from batch.targets import ClassChoice
 from runtime.bundle import Bundle
 from runtime.errors import AuditError, listing
@@ -85,14 +86,15 @@ class Recomputer:
             check_same(rows, pc.is_null(stored[name]).to_numpy() != pc.is_null(again[name]).to_numpy(), name, place)
         check_same(rows, self._expected(stored, known) != is_explained, "which rows are explained", place)
         deviations = Deviations(len(rows), float(off.max(initial=0.0)))
-        for i, columns in enumerate(self._explanations if is_explained.any() else []):
+        if not is_explained.any():
+            return deviations
+        stored = stored.select(["source_row", *self._columns.explanation_schema.names]).filter(pa.array(is_explained))
+        again = again.filter(pa.array(is_explained))
+        width = max(1, len(self._columns.per_class))
+        for i, columns in enumerate(self._explanations):
             values = scored.attributions[columns.method].values
-            width = max(1, len(self._columns.per_class))
             of_class = values.reshape(-1, width, values.shape[1])[:, i % width]
-            explained = pa.array(is_explained)
-            deviations += self._comparison.compare(
-                columns, stored.filter(explained), again.filter(explained), of_class, place
-            )
+            deviations += self._comparison.compare(columns, stored, again, of_class, place)
         return deviations
 
     def _is_explained(self, stored: pa.Table) -> NDArray[np.bool_]:
@@ -122,7 +124,7 @@ class Recomputer:
         for first, batch in batches:
             inside = rows[(rows >= first) & (rows < first + batch.num_rows)]
             if len(inside):
-                taken.append(batch.take(pa.array(inside - first)))
+                taken.append(take_rows(batch, inside - first))
         return pa.concat_batches(taken)
 
     def _open(self, source: InputRecord) -> SourceFile:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch.attributions import AttributionLayout, attribution_layout
@@ -14,6 +14,7 @@ from batch.disk import Disk
 from batch.folder import JOB_FILE, OutputFolder
 from batch.plan import PartSpan, split
 from batch.selection import Selection
+from batch.taking import take_rows
 from runtime.errors import DataError, JobError, UsageError, unknown
 
 NEEDED = ("part_rows", "methods", "explain_class", "explain_where", "explain_fraction", "layout", "top_k")
@@ -103,17 +104,17 @@ def read_rows(path: Path, column: str, wanted: Iterable[int]) -> pa.Table:
     Raises DataError where the file cannot be read.
     """
     rows = sorted(wanted)
-    tables = []
+    found = []
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             place = file.schema_arrow.names.index(column)
             for i in range(file.num_row_groups):
                 statistics = file.metadata.row_group(i).column(place).statistics
                 inside = [row for row in rows if statistics is not None and statistics.min <= row <= statistics.max]
-                if inside:
-                    group = file.read_row_group(i)
-                    mask = pc.is_in(group[column], pa.array(inside, pa.int64()))
-                    tables.append(group.filter(mask))
-            return pa.concat_tables(tables) if tables else file.schema_arrow.empty_table()
+                found += [
+                    take_rows(batch, np.flatnonzero(np.isin(batch[column].to_numpy(), inside)))
+                    for batch in (file.iter_batches(row_groups=[i]) if inside else ())
+                ]
+            return pa.Table.from_batches(found, file.schema_arrow)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"cannot read: {(str(error).splitlines() or [''])[0]}, in {path}") from None
