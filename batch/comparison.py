@@ -75,7 +75,7 @@ class ExplanationComparison:
         off = row_deviations(matrix(stored, model), matrix(again, model))
         check_same(rows, off > self._tolerances.outputs, listing(model), place)
         shares = self._attributions.read(stored, columns.prefix, columns.suffix)
-        check_same(rows, (shares.features < 0).any(axis=1), f"{columns.method}: features", place)
+        check_same(rows, shares.features.min(axis=1) < 0, f"{columns.method}: features", place)
         score, base = matrix(stored, model).T
         largest = np.abs(shares.values).max(axis=1, initial=0.0)
         allowed = self._tolerances.gradients * np.maximum(1.0, largest)

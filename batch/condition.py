@@ -28,7 +28,7 @@ OPTION = "explain_where"
 
 # A text stays; what is in backticks or double quotes is a column, and a name in its place is what Python can read.
 QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`([^`]+)`|\"([^\"]+)\"")
-STAND_IN = re.compile(r"__column_(\d+)__")
+STAND_IN = re.compile(r"\b__column_(\d+)__\b")
 
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: pc.equal,
@@ -198,4 +198,4 @@ def _is_text(value: Any) -> bool:
 
 
 def _holds_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return kind in (pa.string(), pa.large_string())

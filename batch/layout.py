@@ -59,7 +59,7 @@ def explanations(methods: Sequence[str], all_classes: Sequence[str]) -> list[Exp
         methods: the run's methods.
         all_classes: the model's classes, where all are explained; otherwise none.
     """
-    explained = [(name, f".{name}") for name in all_classes] or [(None, "")]
+    explained: list[tuple[str | None, str]] = [(name, f".{name}") for name in all_classes] or [(None, "")]
     return [
         ExplanationColumns(method, class_name, f"{method}." if len(methods) > 1 else "", suffix)
         for method in methods

@@ -71,7 +71,8 @@ class PartRunner:
         totals = Totals.empty(self._plan.classes, self._plan.settings.methods)
         folder, disk = self._folder, self._folder.disk
         with ExitStack() as stack:
-            part = PartWriter(disk, folder.path / span.name, self._plan.part_schema(source), metadata)
+            part_schema = self._plan.part_schema(source)
+            part = PartWriter(disk, folder.path / span.name, part_schema, metadata)
             stack.enter_context(part)
             rejects: PartWriter | None = None
             row = span.start
@@ -80,7 +81,7 @@ class PartRunner:
                     row, batch = next(batches)
                 scored = self._score(source, row, batch)
                 with monitor.stages.stage("write"):
-                    part.write(self._output_batch(source, row, batch, scored))
+                    part.write(self._output_batch(source, row, batch, scored, part_schema))
                     if scored.rows.reasons:
                         if rejects is None:
                             schema = self._plan.rejected_schema(source)
@@ -117,11 +118,13 @@ class PartRunner:
         except WhyportError as error:
             raise error.at(f"{source.name}, row group {source.row_group(row)}") from None
 
-    def _output_batch(self, source: SourceFile, row: int, batch: pa.RecordBatch, scored: ScoredRows) -> pa.RecordBatch:
+    def _output_batch(
+        self, source: SourceFile, row: int, batch: pa.RecordBatch, scored: ScoredRows, schema: pa.Schema
+    ) -> pa.RecordBatch:
         kept = scored.rows.kept
         identity = [pa.repeat(source.name, len(kept)), pa.array(row + kept)]
         columns = [*identity, *self._kept(source, batch, kept), *self._plan.output.arrays(scored)]
-        return pa.record_batch(columns, schema=self._plan.part_schema(source))
+        return pa.record_batch(columns, schema=schema)
 
     def _reject_batch(self, source: SourceFile, row: int, batch: pa.RecordBatch, scored: ScoredRows) -> pa.RecordBatch:
         rejected = scored.rows.rejected

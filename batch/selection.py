@@ -53,7 +53,7 @@ class Selection:
         if self.condition is not None:
             chosen = self.condition.holds(column)
         if self.fraction is not None:
-            chosen &= uniform(source_file, source_rows) < self.fraction
+            chosen = chosen & (uniform(source_file, source_rows) < self.fraction)
         return chosen
 
     def __str__(self) -> str:
@@ -71,4 +71,4 @@ def uniform(source_file: str, source_rows: NDArray[np.int64]) -> NDArray[np.floa
     bits = (bits ^ (bits >> np.uint64(30))) * FACTORS[0]
     bits = (bits ^ (bits >> np.uint64(27))) * FACTORS[1]
     bits ^= bits >> np.uint64(31)
-    return (bits >> np.uint64(11)) * 2.0**-53
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

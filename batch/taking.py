@@ -36,7 +36,8 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     for lists, make in LISTS.items():
         if isinstance(kind, lists):
             return make(_plain_field(kind.value_field))
-    return PLAIN.get(kind, kind)
+    # Extension types that are written in Python cannot be looked up.
+    return next((plain for view, plain in PLAIN.items() if kind == view), kind)
 
 
 LISTS = {

@@ -16,6 +16,7 @@ from batch.audit import Audit
 from batch.job import Job
 from batch.settings import JobSettings
 from runtime.bundle import Bundle
+from runtime.errors import ColumnError
 
 ROWS = 90
 TEXTS = ["", "a", None, "größe", "日付"]
@@ -90,7 +91,7 @@ COLUMNS = {
     "list[1] of views": cycled([["a"], None], pa.list_(pa.binary_view(), 1)),
     "struct of views": cycled([{"x": "a"}, None], pa.struct([("x", pa.string_view())])),
     "map of views": cycled([[("a", "b")], None], pa.map_(pa.string(), pa.string_view())),
-    "list view": cycled([["a", None], None, []], pa.list_view(pa.string_view())),
+    "list view": cycled([["a", None], None, []], pa.list_view(pa.string())),
     "large list view": cycled([[1, None], None, []], pa.large_list_view(pa.int8())),
     "json, view": pa.ExtensionArray.from_storage(pa.json_(pa.string_view()), cycled(["1", None], pa.string_view())),
     "float16": cycled([np.float16(1.5), None], pa.float16()),
@@ -134,7 +135,9 @@ def keep(bundle: Path, write: Callable[..., Path], tmp_path: Path) -> Callable[[
     def keep(table: pa.Table) -> pa.Table:
         (name,) = table.column_names
         fields = [*((feature, pa.float64()) for feature in "abc"), *table.schema]
-        source = write(pa.table([*features(), *table.columns], schema=pa.schema(fields)), row_group_size=35)
+        # pyarrow cannot write a slice of a struct of views.
+        rows = ROWS if name == "struct of views" else 35
+        source = write(pa.table([*features(), *table.columns], schema=pa.schema(fields)), row_group_size=rows)
         stored = pq.ParquetFile(source).read(columns=[name])
         options: dict[str, Any] = {"keep": (name,), "batch_rows": 10, "part_rows": 40, "device": "cpu"}
         job = JobSettings(inputs=(str(source),), out=tmp_path / "out", **options)
@@ -142,13 +145,13 @@ def keep(bundle: Path, write: Callable[..., Path], tmp_path: Path) -> Callable[[
         assert (report.rows_out, report.rows_rejected) == (72, 18)
         list(Audit(job.out).run(sample=ROWS, seed=0, device="cpu"))
         parts = [*job.out.glob("part-*"), *(job.out / "_rejected").glob("part-*")]
-        rows: dict[int, Any] = {}
+        found: dict[int, Any] = {}
         for path in parts:
             part = pq.ParquetFile(path).read()
             # What Parquet itself makes of a type is not the run's doing: the output equals the input as it is read.
             assert part.schema.field(name).equals(stored.schema.field(name), check_metadata=True)
-            rows |= zip(part["source_row"].to_pylist(), part[name].to_pylist(), strict=True)
-        assert [rows[row] for row in range(ROWS)] == stored[name].to_pylist()
+            found |= zip(part["source_row"].to_pylist(), part[name].to_pylist(), strict=True)
+        assert [found[row] for row in range(ROWS)] == stored[name].to_pylist()
         return stored
 
     return keep
@@ -181,3 +184,18 @@ def test_an_extension_that_nobody_knows_is_kept_by_its_storage_and_metadata(
     stored = keep(pa.table([cycled([20.5, None], pa.float32())], schema=pa.schema([field])))
     assert stored.schema.field("t").type == pa.float32()
     assert metadata.items() <= stored.schema.field("t").metadata.items()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (pa.list_view(pa.string_view()), "Arrow cannot take rows of list_view"),
+        (pa.list_(pa.dictionary(pa.int8(), pa.string())), "dictionaries inside list.* cannot be copied"),
+    ],
+)
+def test_what_cannot_be_copied_is_refused_before_a_row_is_read(
+    keep: Callable[[pa.Table], pa.Table], tmp_path: Path, kind: pa.DataType, message: str
+) -> None:
+    with pytest.raises(ColumnError, match=f"kept column 'x': {message}"):
+        keep(pa.table({"x": pa.nulls(ROWS, kind)}))
+    assert not (tmp_path / "out").exists()
