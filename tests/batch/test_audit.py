@@ -157,7 +157,7 @@ def elements(change: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Any]:
 
 
 def first_emptied(values: list[Any]) -> list[Any]:
-    first = next(i for i, v in enumerate(values) if v is not None)
+    first = next((i for i, v in enumerate(values) if v is not None), None)
     return [None if i == first else v for i, v in enumerate(values)]
 
 
