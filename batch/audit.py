@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch.comparison import Deviations
 from batch.finished import PartFooter, sha256_of
 from batch.folder import REJECTED_FOLDER
 from batch.layout import kept_columns
 from batch.output import IDENTITY, REASON, OutputColumns
 from batch.plan import PartSpan
-from batch.recompute import Deviations, Recomputer
+from batch.recompute import Recomputer
 from batch.record import InputRecord, RunRecord, read_rows
 from batch.report import JobReport, read_report
 from batch.targets import ClassChoice
@@ -60,7 +61,8 @@ class Audit:
             )
         sidecar = self._bundle.sidecar
         choice = ClassChoice.parse(self._record.job["settings"]["explain_class"], sidecar.classes)
-        self._columns = OutputColumns(sidecar, self._record.methods, choice.is_all)
+        attributions = self._record.attributions([feature.name for feature in sidecar.features])
+        self._columns = OutputColumns(sidecar, self._record.methods, choice.is_all, attributions)
 
     def run(self, sample: int, seed: int, device: str) -> Iterator[str]:
         """Make every check; a line of what was found after each.
@@ -123,8 +125,9 @@ class Audit:
                 )
         totals = sum((part.totals for part in parts), Totals())
         report = self._report
-        counted = (totals.rows_out, totals.rejected, totals.predictions)
-        if counted != (report.rows_out, report.rejected, report.predictions):
+        explained = {name: method.explained for name, method in totals.methods.items()}
+        counted = (totals.rows_out, totals.rejected, totals.predictions, explained)
+        if counted != (report.rows_out, report.rejected, report.predictions, report.explained):
             raise AuditError(
                 f"expected the counts of the report, {report.rows_out} rows out, got {counted}, in {self._out}"
             )

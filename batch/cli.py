@@ -15,7 +15,7 @@ from batch.explainers import EXPLAINERS
 from batch.explainers.settings import ExplainSettings
 from batch.interruption import Interruption
 from batch.logs import LOG_FORMATS, log_as_json
-from batch.settings import ON_BAD_FILE, JobSettings
+from batch.settings import LAYOUTS, ON_BAD_FILE, JobSettings
 from batch.size import parse_size
 from runtime.bundle import Bundle
 from runtime.errors import WhyportError
@@ -46,6 +46,26 @@ logger = logging.getLogger(__name__)
     metavar="CLASS",
     help="predicted, all, a class's name (class:NAME where the name is one of these words), or label:COLUMN.",
 )
+@click.option(
+    "--explain-where",
+    metavar="CONDITION",
+    help="Explain only rows that meet it: a condition on kept columns, prediction, probability.CLASS, score, ...; "
+    "names in backticks or double quotes, texts in single ones.",
+)
+@click.option(
+    "--explain-fraction",
+    type=float,
+    metavar="SHARE",
+    help="Explain only this share of the rows, 0.01 say, the same in every run.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    default="wide",
+    show_default=True,
+    help="Attributions as a column a feature, or as one column of lists.",
+)
+@click.option("--top-k", type=int, metavar="K", help="Instead of all attributions, a row's K strongest, as lists.")
 @click.option("--keep", default="", metavar="COLUMNS", help="Input columns to copy to the output, comma-separated.")
 @click.option(
     "--on-bad-row",
@@ -131,7 +151,10 @@ def run(
     skipped, 130 and 143 interrupted by Ctrl-C and SIGTERM.
 
     \b
-    Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
+    Examples:
+      whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
+      whyport run models/breast_cancer data --out scored --explain deepshap --top-k 5 \\
+          --explain-where "probability.malignant > 0.5"
     """
     explain = {field.name: options.pop(field.name) for field in fields(ExplainSettings)}
     with errors_logged(log_format), Interruption() as interruption:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batch.source import SourceFile
+from batch.taking import take
 from runtime.bundle import Sidecar
 from runtime.columns import Columns
 from runtime.errors import ColumnError, MissingValueError, UsageError, listing, unknown
@@ -130,6 +131,10 @@ def check_kept(source: SourceFile, names: Sequence[str]) -> None:
         if any(_holds_dictionary(kind.field(i).type) for i in range(kind.num_fields)):
             # pyarrow cannot join those of several row groups.
             raise ColumnError(f"kept column {name!r}: dictionaries inside {kind} cannot be copied, in {source.name}")
+        try:
+            take(pa.nulls(0, kind), np.zeros(0, dtype=np.int64))
+        except pa.ArrowNotImplementedError:
+            raise ColumnError(f"kept column {name!r}: Arrow cannot take rows of {kind}, in {source.name}") from None
 
 
 def check_present(source: SourceFile, names: Sequence[str], role: str) -> None:

@@ -15,12 +15,30 @@ class ExplanationColumns:
     method: str
     explained_class: str | None
     """None where the column `explained_class` says it row by row."""
-    base_value: str
-    score: str
-    attributions: dict[str, str]
-    """Column by feature."""
-    completeness_error: str
-    converged: str
+    prefix: str
+    """The method's name and a dot, where there are several."""
+    suffix: str
+    """A dot and the class's name, where all are explained."""
+
+    @property
+    def score(self) -> str:
+        """The column of the explained logit, which is every method's."""
+        return f"score{self.suffix}"
+
+    @property
+    def base_value(self) -> str:
+        """The column of what the score is measured against."""
+        return f"{self.prefix}base_value{self.suffix}"
+
+    @property
+    def completeness_error(self) -> str:
+        """The column of how far the attributions are from adding up."""
+        return f"{self.prefix}completeness_error{self.suffix}"
+
+    @property
+    def converged(self) -> str:
+        """The column of whether that is within the method's tolerance."""
+        return f"{self.prefix}converged{self.suffix}"
 
 
 def kept_columns(names: Sequence[str]) -> list[str]:
@@ -34,28 +52,16 @@ def classes(names: Sequence[str]) -> list[str]:
     return [name.removeprefix(PROBABILITY) for name in takewhile(lambda name: name.startswith(PROBABILITY), after)]
 
 
-def explanations(names: Sequence[str], methods: Sequence[str], all_classes: bool) -> list[ExplanationColumns]:
-    """The explanations of a run with these columns, methods and choice of classes, in the columns' order."""
-    own = names[names.index(PREDICTION) :]
-    explained: list[str | None] = [*classes(names)] if all_classes else [None]
-    found = []
-    for method in methods:
-        prefix = f"{method}." if len(methods) > 1 else ""
-        # By place, not by name: where classes are called "a" and "a.b", "attribution.a.b.x" could be either's.
-        columns = [name for name in own if name.startswith(f"{prefix}attribution.")]
-        width = len(columns) // len(explained)
-        for k, class_name in enumerate(explained):
-            suffix = "" if class_name is None else f".{class_name}"
-            start = f"{prefix}attribution{suffix}."
-            found.append(
-                ExplanationColumns(
-                    method=method,
-                    explained_class=class_name,
-                    base_value=f"{prefix}base_value{suffix}",
-                    score=f"score{suffix}",
-                    attributions={name.removeprefix(start): name for name in columns[k * width : (k + 1) * width]},
-                    completeness_error=f"{prefix}completeness_error{suffix}",
-                    converged=f"{prefix}converged{suffix}",
-                )
-            )
-    return found
+def explanations(methods: Sequence[str], all_classes: Sequence[str]) -> list[ExplanationColumns]:
+    """The explanations of a run in the columns' order.
+
+    Args:
+        methods: the run's methods.
+        all_classes: the model's classes, where all are explained; otherwise none.
+    """
+    explained: list[tuple[str | None, str]] = [(name, f".{name}") for name in all_classes] or [(None, "")]
+    return [
+        ExplanationColumns(method, class_name, f"{method}." if len(methods) > 1 else "", suffix)
+        for method in methods
+        for class_name, suffix in explained
+    ]

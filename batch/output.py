@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from batch.attributions import AttributionLayout
 from batch.columns import CleanRows
 from runtime.attribution import Attribution
 from runtime.bundle import Sidecar
@@ -16,6 +17,7 @@ from runtime.errors import ColumnError, listing
 
 IDENTITY = [pa.field("source_file", pa.string()), pa.field("source_row", pa.int64())]
 REASON = pa.field("reason", pa.string())
+IMPUTED_COUNT = pa.field("imputed_count", pa.int32())
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,16 @@ class ScoredRows:
     probabilities: NDArray[np.float32]
     """[N, C]"""
     targets: NDArray[np.int64]
-    """[N] or, where every class is explained, [N * C], row by row."""
+    """[M] for the M rows that are explained or, where every class is, [M * C], row by row."""
     attributions: dict[str, Attribution]
     """By method, for the targets."""
+    explained: NDArray[np.int64] | None = None
+    """[M]: which of the N rows are explained, ascending; None where all are."""
+
+    @property
+    def explained_count(self) -> int:
+        """How many rows are explained."""
+        return len(self.rows.kept) if self.explained is None else len(self.explained)
 
 
 class OutputColumns:
@@ -38,12 +47,26 @@ class OutputColumns:
     stands at the end of a column's name, and before the feature.
     """
 
-    def __init__(self, sidecar: Sidecar, methods: Sequence[str], all_classes: bool) -> None:
+    def __init__(
+        self, sidecar: Sidecar, methods: Sequence[str], all_classes: bool, attributions: AttributionLayout
+    ) -> None:
         self._classes = sidecar.classes
-        self._features = [feature.name for feature in sidecar.features]
+        self.attributions = attributions
+        """How they stand in their columns."""
         self._prefixes = {method: f"{method}." if len(methods) > 1 else "" for method in methods}
-        self._per_class = list(sidecar.classes) if all_classes else []
-        self.fields = self._fields()
+        self.per_class = sidecar.classes if all_classes else ()
+        """The classes, where every one is explained."""
+        explained = self._explanation_fields()
+        self.metadata = attributions.metadata if methods else {}
+        """What a part says of its own columns."""
+        self.fields = [
+            pa.field("prediction", pa.string()),
+            *(pa.field(f"probability.{name}", pa.float32()) for name in self._classes),
+            *explained,
+            IMPUTED_COUNT,
+        ]
+        self.explanation_schema = pa.schema(explained)
+        """The columns that are null in a row that is not explained."""
 
     def schema(self, kept: Sequence[pa.Field], origin: str) -> pa.Schema:
         """The output's schema with these kept columns; ColumnError where a name would stand twice."""
@@ -59,50 +82,57 @@ class OutputColumns:
     def arrays(self, scored: ScoredRows) -> list[pa.Array]:
         """The arrays of `fields`, in order."""
         names = pa.array(self._classes, pa.string())
-        arrays = [
+        return [
             names.take(pa.array(scored.probabilities.argmax(axis=1))),
             *_columns(scored.probabilities),
+            *self._explanations(scored, names),
+            pa.array(scored.rows.imputed_count),
         ]
-        if scored.attributions and not self._per_class:
-            arrays.append(names.take(pa.array(scored.targets)))
-        for i, attribution in enumerate(scored.attributions.values()):
-            arrays += self._explanation(attribution, with_score=i == 0)
-        return [*arrays, pa.array(scored.rows.imputed_count)]
 
-    def _fields(self) -> list[pa.Field]:
-        fields = [("prediction", pa.string()), *((f"probability.{name}", pa.float32()) for name in self._classes)]
-        if self._prefixes and not self._per_class:
-            fields.append(("explained_class", pa.string()))
-        suffixes = [f".{name}" for name in self._per_class] or [""]
+    def _explanation_fields(self) -> list[pa.Field]:
+        fields = [pa.field("explained_class", pa.string())] if self._prefixes and not self.per_class else []
+        suffixes = [f".{name}" for name in self.per_class] or [""]
         for i, prefix in enumerate(self._prefixes.values()):
-            fields += [(f"{prefix}base_value{suffix}", pa.float64()) for suffix in suffixes]
+            fields += [pa.field(f"{prefix}base_value{suffix}", pa.float64()) for suffix in suffixes]
             if i == 0:  # the score is every method's
-                fields += [(f"score{suffix}", pa.float32()) for suffix in suffixes]
-            fields += [
-                (f"{prefix}attribution{suffix}.{feature}", pa.float32())
-                for suffix in suffixes
-                for feature in self._features
-            ]
+                fields += [pa.field(f"score{suffix}", pa.float32()) for suffix in suffixes]
+            fields += [field for suffix in suffixes for field in self.attributions.fields(prefix, suffix)]
             for name, kind in (
                 ("completeness_error", pa.float64()),
                 ("evaluations", pa.int32()),
                 ("converged", pa.bool_()),
             ):
-                fields += [(f"{prefix}{name}{suffix}", kind) for suffix in suffixes]
-        return [pa.field(*field) for field in (*fields, ("imputed_count", pa.int32()))]
+                fields += [pa.field(f"{prefix}{name}{suffix}", kind) for suffix in suffixes]
+        return fields
+
+    def _explanations(self, scored: ScoredRows, names: pa.Array) -> list[pa.Array]:
+        """The arrays of the explanations' columns, null where a row is not explained."""
+        if not scored.attributions:
+            return []
+        arrays = [] if self.per_class else [names.take(pa.array(scored.targets))]
+        for i, attribution in enumerate(scored.attributions.values()):
+            arrays += self._explanation(attribution, with_score=i == 0)
+        if scored.explained is None:
+            return arrays
+        places = np.full(len(scored.rows.kept), -1)
+        places[scored.explained] = np.arange(len(scored.explained))
+        explained = pa.record_batch(arrays, schema=self.explanation_schema)
+        spread: list[pa.Array] = explained.take(pa.array(places, mask=places < 0)).columns
+        return spread
 
     def _explanation(self, attribution: Attribution, with_score: bool) -> list[pa.Array]:
-        width = len(self._per_class) or 1
+        width = len(self.per_class) or 1
 
         def by_class(values: NDArray[Any]) -> NDArray[Any]:
             return values.reshape(-1, width)
 
         converged = attribution.converged
         flags = np.zeros(len(attribution.target), dtype=bool) if converged is None else converged
+        shares = attribution.values.reshape(-1, width, attribution.values.shape[1])
         return [
             *_columns(by_class(attribution.base_value), null_nan=True),
             *(_columns(by_class(attribution.output.astype(np.float32))) if with_score else []),
-            *_columns(attribution.values.reshape(-1, width * len(self._features))),
+            *(array for k in range(width) for array in self.attributions.arrays(shares[:, k])),
             *_columns(by_class(attribution.error), null_nan=True),
             *_columns(by_class(attribution.evaluations)),
             *(pa.array(column, mask=np.full(len(column), converged is None)) for column in by_class(flags).T),

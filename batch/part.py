@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from batch.columns import RowCleaner
 from batch.folder import OutputFolder
 from batch.interruption import Interruption
+from batch.known import PredictedRows
 from batch.output import ScoredRows
 from batch.plan import PartSpan, Plan
 from batch.progress import Progress
@@ -20,6 +21,7 @@ from batch.scoring import Scorer
 from batch.sink import PartWriter
 from batch.source import SourceFile
 from batch.stages import Stages
+from batch.taking import take
 from batch.totals import Totals
 from runtime.codec import encode
 from runtime.errors import JobError, WhyportError
@@ -64,12 +66,13 @@ class PartRunner:
         The rejected part is published first: where the part is there, both are; a rejected part alone is an attempt's
         that was killed in between, and is replaced by the same one.
         """
-        metadata = {DESCRIPTION_KEY: json.dumps(description, ensure_ascii=False)}
+        metadata = {DESCRIPTION_KEY: json.dumps(description, ensure_ascii=False), **self._plan.output.metadata}
         monitor = self._monitor
         totals = Totals.empty(self._plan.classes, self._plan.settings.methods)
         folder, disk = self._folder, self._folder.disk
         with ExitStack() as stack:
-            part = PartWriter(disk, folder.path / span.name, self._plan.part_schema(source), metadata)
+            part_schema = self._plan.part_schema(source)
+            part = PartWriter(disk, folder.path / span.name, part_schema, metadata)
             stack.enter_context(part)
             rejects: PartWriter | None = None
             row = span.start
@@ -78,7 +81,7 @@ class PartRunner:
                     row, batch = next(batches)
                 scored = self._score(source, row, batch)
                 with monitor.stages.stage("write"):
-                    part.write(self._output_batch(source, row, batch, scored))
+                    part.write(self._output_batch(source, row, batch, scored, part_schema))
                     if scored.rows.reasons:
                         if rejects is None:
                             schema = self._plan.rejected_schema(source)
@@ -110,15 +113,18 @@ class PartRunner:
             with stage("predict"):
                 predicted = self._scorer.predict(rows)
             with stage("explain"):
-                return self._scorer.explain(rows, predicted, row)
+                known = PredictedRows(source.name, row, batch, rows, **predicted)
+                return self._scorer.explain(rows, predicted, row, self._plan.explained(known))
         except WhyportError as error:
             raise error.at(f"{source.name}, row group {source.row_group(row)}") from None
 
-    def _output_batch(self, source: SourceFile, row: int, batch: pa.RecordBatch, scored: ScoredRows) -> pa.RecordBatch:
+    def _output_batch(
+        self, source: SourceFile, row: int, batch: pa.RecordBatch, scored: ScoredRows, schema: pa.Schema
+    ) -> pa.RecordBatch:
         kept = scored.rows.kept
         identity = [pa.repeat(source.name, len(kept)), pa.array(row + kept)]
         columns = [*identity, *self._kept(source, batch, kept), *self._plan.output.arrays(scored)]
-        return pa.record_batch(columns, schema=self._plan.part_schema(source))
+        return pa.record_batch(columns, schema=schema)
 
     def _reject_batch(self, source: SourceFile, row: int, batch: pa.RecordBatch, scored: ScoredRows) -> pa.RecordBatch:
         rejected = scored.rows.rejected
@@ -131,7 +137,7 @@ class PartRunner:
 
         A dictionary, or where a slice begins, may depend on the rows before; then a resumed run's bytes would differ.
         """
-        arrays = [batch.column(field.name).take(pa.array(rows)) for field in self._plan.kept_fields(source)]
+        arrays = [take(batch.column(field.name), rows) for field in self._plan.kept_fields(source)]
         return [_re_encoded(array) for array in arrays]
 
 

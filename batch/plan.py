@@ -6,12 +6,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from batch.attributions import attribution_layout
 from batch.columns import check_features, check_kept, check_present
 from batch.explainers import explainer_class
+from batch.known import KnownColumns, PredictedRows
 from batch.output import IDENTITY, REASON, OutputColumns
 from batch.partitions import hive_partitions
+from batch.selection import Selection
 from batch.settings import JobSettings
 from batch.source import Fingerprint, SourceFile, discover, open_source
 from batch.targets import ClassChoice
@@ -62,6 +67,7 @@ class Plan:
     classes: tuple[str, ...]
     features: tuple[str, ...]
     choice: ClassChoice
+    selection: Selection
     output: OutputColumns
     inputs: tuple[SourceFile | BadFile, ...]
 
@@ -82,12 +88,15 @@ class Plan:
         inside = [str(path) for path in paths if path.resolve().is_relative_to(settings.out.resolve())]
         if inside:
             raise UsageError(f"inputs lie in the output folder: {listing(inside)}")
+        features = tuple(feature.name for feature in sidecar.features)
+        attributions = attribution_layout(settings.layout, settings.top_k, features)
         plan = cls(
             settings=settings,
             classes=sidecar.classes,
-            features=tuple(feature.name for feature in sidecar.features),
+            features=features,
             choice=choice,
-            output=OutputColumns(sidecar, settings.methods, choice.is_all),
+            selection=Selection.parse(settings.explain_where, settings.explain_fraction),
+            output=OutputColumns(sidecar, settings.methods, choice.is_all, attributions),
             inputs=(),
         )
         inputs: list[SourceFile | BadFile] = []
@@ -126,6 +135,14 @@ class Plan:
         """The columns of this input that are copied to the output."""
         return [source.schema.field(name) for name in self.settings.keep]
 
+    def explained(self, rows: PredictedRows) -> NDArray[np.int64] | None:
+        """Which of a batch's rows are explained, ascending; None where all are."""
+        if self.selection.is_all:
+            return None
+        known = KnownColumns(self.classes, self.choice)
+        mask = self.selection.mask(rows.source_file, rows.source_rows, lambda name: known.array(name, rows))
+        return np.flatnonzero(mask)
+
     def part_schema(self, source: SourceFile) -> pa.Schema:
         """The columns of this input's parts."""
         return self.output.schema(self.kept_fields(source), source.name)
@@ -145,6 +162,8 @@ class Plan:
             *(f"skipped   {bad.reason}" for bad in self.inputs if isinstance(bad, BadFile)),
             f"parts     {parts}, of up to {settings.rows_a_part} rows in batches of {settings.rows_a_batch}",
         ]
+        if not self.selection.is_all:
+            lines.append(f"explained {self.selection}")
         first = next(iter(sources.values()))
         schema = self.part_schema(first)
         columns = [f"{field.name} ({field.type})" for field in schema]
@@ -157,6 +176,8 @@ class Plan:
         if self.choice.label is not None:
             check_present(source, [self.choice.label], "label")
         self.part_schema(source)
+        known = KnownColumns(self.classes, self.choice).schema(self.kept_fields(source))
+        self.selection.check(known, source.name)
         return source
 
 

@@ -1,50 +1,28 @@
 """Rows of a finished run computed again from the input and the bundle, and compared with what the run wrote."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batch.columns import RowCleaner
+from batch.comparison import Deviations, ExplanationComparison, check_same, matrix
 from batch.explainers.settings import ExplainSettings
-from batch.layout import ExplanationColumns, classes, explanations, kept_columns
+from batch.known import KnownColumns, PredictedRows
+from batch.layout import classes, explanations, kept_columns
 from batch.output import OutputColumns
 from batch.partitions import hive_partitions
 from batch.record import InputRecord, RunRecord
 from batch.scoring import Scorer
 from batch.source import SourceFile, open_source
+from batch.taking import take_rows
 from batch.targets import ClassChoice
 from runtime.bundle import Bundle
 from runtime.errors import AuditError, listing
 from runtime.parity import row_deviations
 from runtime.session import Session
-
-# completeness_error is a difference of numbers that are all in the row: only rounding may separate it from theirs.
-SUM_TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True)
-class Deviations:
-    """How far rows are from what the run wrote, at the most."""
-
-    rows: int = 0
-    probability: float = 0.0
-    attribution: float = 0.0
-    """In logits."""
-
-    def __add__(self, other: Self) -> Self:
-        return type(self)(
-            self.rows + other.rows,
-            max(self.probability, other.probability),
-            max(self.attribution, other.attribution),
-        )
-
-    def __str__(self) -> str:
-        return f"probabilities within {self.probability:.2g}, attributions within {self.attribution:.2g} logits"
 
 
 class Recomputer:
@@ -61,12 +39,16 @@ class Recomputer:
         settings = record.job["settings"]
         self._record = record
         self._columns = columns
-        self._explain = ExplainSettings(**settings["explain"])
+        explain = ExplainSettings(**settings["explain"])
         self._tolerances = bundle.sidecar.tolerances
+        self._explanations = explanations(record.methods, columns.per_class)
+        self._comparison = ExplanationComparison(columns.attributions, self._tolerances, explain)
+        self._selection = record.selection
         self._choice = ClassChoice.parse(settings["explain_class"], bundle.sidecar.classes)
         self._cleaner = RowCleaner(bundle.sidecar, settings["on_bad_row"], self._choice.label)
         session = Session(bundle, device)
-        self._scorer = Scorer(session, tuple(record.methods), self._choice, self._explain)
+        self._scorer = Scorer(session, tuple(record.methods), self._choice, explain)
+        self._known = KnownColumns(bundle.sidecar.classes, self._choice)
         label = [self._choice.label] if self._choice.label is not None else []
         features = [feature.name for feature in bundle.sidecar.features]
         self._read = list(dict.fromkeys([*features, *settings["keep"], *label]))
@@ -84,7 +66,10 @@ class Recomputer:
         clean = self._cleaner.clean(batch, 0)
         if len(clean.kept) != len(rows):
             raise AuditError(f"expected rows that can be scored, got {listing(clean.reasons)}, in {place}")
-        scored = self._scorer.explain(clean, self._scorer.predict(clean), 0)
+        predicted = self._scorer.predict(clean)
+        known = PredictedRows(source.source_file, 0, batch, clean, **predicted)
+        is_explained = self._is_explained(stored)
+        scored = self._scorer.explain(clean, predicted, 0, np.flatnonzero(is_explained))
         again = pa.table(self._columns.arrays(scored), schema=pa.schema(self._columns.fields))
         names = stored.column_names
         for name in kept_columns(names):
@@ -93,13 +78,44 @@ class Recomputer:
                 raise AuditError(f"kept column {name!r}: expected the input's values, got others, in {place}")
         for name in ("prediction", "explained_class", "imputed_count"):
             if name in names:
-                _check(rows, np.array(stored[name].to_pylist()) != np.array(again[name].to_pylist()), name, place)
+                check_same(rows, np.array(stored[name].to_pylist()) != np.array(again[name].to_pylist()), name, place)
         chances = [f"probability.{name}" for name in classes(names)]
-        off = self._deviations(stored, again, chances, place)
+        off = row_deviations(matrix(stored, chances), matrix(again, chances))
+        check_same(rows, off > self._tolerances.outputs, listing(chances), place)
+        for name in self._columns.explanation_schema.names:
+            check_same(rows, pc.is_null(stored[name]).to_numpy() != pc.is_null(again[name]).to_numpy(), name, place)
+        check_same(rows, self._expected(stored, known) != is_explained, "which rows are explained", place)
         deviations = Deviations(len(rows), float(off.max(initial=0.0)))
-        for columns in explanations(names, self._record.methods, self._choice.is_all):
-            deviations += self._compare_explanation(columns, stored, again, place)
+        if not is_explained.any():
+            return deviations
+        stored = stored.select(["source_row", *self._columns.explanation_schema.names]).filter(pa.array(is_explained))
+        again = again.filter(pa.array(is_explained))
+        width = max(1, len(self._columns.per_class))
+        for i, columns in enumerate(self._explanations):
+            values = scored.attributions[columns.method].values
+            of_class = values.reshape(-1, width, values.shape[1])[:, i % width]
+            deviations += self._comparison.compare(columns, stored, again, of_class, place)
         return deviations
+
+    def _is_explained(self, stored: pa.Table) -> NDArray[np.bool_]:
+        """Which rows the run has explained, [N]."""
+        if not self._explanations:
+            return np.zeros(stored.num_rows, dtype=np.bool_)
+        explained: NDArray[np.bool_] = pc.is_valid(stored[self._explanations[0].score]).to_numpy()
+        return explained
+
+    def _expected(self, stored: pa.Table, known: PredictedRows) -> NDArray[np.bool_]:
+        """Which rows the run should have explained by what it says of them, [N]."""
+        if not self._explanations:
+            return np.zeros(stored.num_rows, dtype=np.bool_)
+
+        def column(name: str) -> pa.Array:
+            values = stored[name].combine_chunks()
+            # What decides is the run's own figure: another machine's may lie beyond a threshold.
+            missing = name in self._columns.explanation_schema.names
+            return pc.coalesce(values, self._known.array(name, known)) if missing else values
+
+        return self._selection.mask(known.source_file, stored["source_row"].to_numpy(), column)
 
     def _rows_of(self, file: SourceFile, rows: NDArray[np.int64]) -> pa.RecordBatch:
         """These rows, which ascend, in one pass over what lies between them, as much at once as the run read."""
@@ -108,35 +124,8 @@ class Recomputer:
         for first, batch in batches:
             inside = rows[(rows >= first) & (rows < first + batch.num_rows)]
             if len(inside):
-                taken.append(batch.take(pa.array(inside - first)))
+                taken.append(take_rows(batch, inside - first))
         return pa.concat_batches(taken)
-
-    def _compare_explanation(
-        self, columns: ExplanationColumns, stored: pa.Table, again: pa.Table, place: str
-    ) -> Deviations:
-        rows = stored["source_row"].to_pylist()
-        self._deviations(stored, again, [columns.score, columns.base_value], place)
-        names = list(columns.attributions.values())
-        shares = _matrix(stored, names)
-        score, base = _matrix(stored, [columns.score, columns.base_value]).T
-        differences = np.abs(shares - _matrix(again, names)).max(axis=1, initial=0.0)
-        allowed = self._tolerances.gradients * np.maximum(1.0, np.abs(shares).max(axis=1, initial=0.0))
-        if not np.isnan(base).all():
-            # A method that refines until a row is within tolerance may stop a step earlier or later.
-            own = np.maximum(self._explain.tolerance * np.abs(score - base), self._explain.absolute_tolerance)
-            allowed = allowed + own
-            error = _matrix(stored, [columns.completeness_error])[:, 0]
-            off = np.abs(np.abs(shares.sum(axis=1) - (score - base)) - error)
-            scale = 1.0 + np.abs(shares).sum(axis=1)
-            _check(rows, ~(off <= SUM_TOLERANCE * scale), columns.completeness_error, place)
-        _check(rows, ~(differences <= allowed), f"{columns.method}: attributions", place)
-        return Deviations(attribution=float(differences.max(initial=0.0)))
-
-    def _deviations(self, stored: pa.Table, again: pa.Table, names: list[str], place: str) -> NDArray[np.float64]:
-        """How far each row's outputs of the model are off, within the engines' tolerance."""
-        off = row_deviations(_matrix(stored, names), _matrix(again, names))
-        _check(stored["source_row"].to_pylist(), off > self._tolerances.outputs, listing(names), place)
-        return off
 
     def _open(self, source: InputRecord) -> SourceFile:
         file = open_source(source.path, self._partitions[source.index])
@@ -146,15 +135,3 @@ class Recomputer:
                 f"got {file.fingerprint.footer_sha256}, in {source.path}"
             )
         return file
-
-
-def _check(rows: Sequence[int], is_off: NDArray[Any], what: str, place: str) -> None:
-    if is_off.any():
-        bad = [str(row) for row, off in zip(rows, is_off, strict=True) if off]
-        raise AuditError(f"{what}: computed again it comes out different, rows {listing(bad)}, in {place}")
-
-
-def _matrix(table: pa.Table, names: list[str]) -> NDArray[np.float64]:
-    """[N, K] float64, NaN for null."""
-    columns = [table[name].to_numpy().astype(np.float64) for name in names]
-    return np.stack(columns, axis=1)

@@ -1,18 +1,23 @@
 """A run as its own documents describe it, read back without the model or the inputs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch.attributions import AttributionLayout, attribution_layout
 from batch.disk import Disk
 from batch.folder import JOB_FILE, OutputFolder
 from batch.plan import PartSpan, split
+from batch.selection import Selection
+from batch.taking import take_rows
 from runtime.errors import DataError, JobError, UsageError, unknown
+
+NEEDED = ("part_rows", "methods", "explain_class", "explain_where", "explain_fraction", "layout", "top_k")
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class RunRecord:
                 InputRecord(i, entry["source_file"], Path(entry["path"]), entry["rows"], entry["footer_sha256"])
                 for i, entry in enumerate(job["inputs"])
             )
-            _ = job["settings"]["part_rows"], job["settings"]["methods"], job["bundle"]["path"]
+            _ = job["bundle"]["path"], [job["settings"][name] for name in NEEDED]
         except (KeyError, TypeError) as error:
             raise JobError(f"expected a description of a run, got one without {error}, in {out / JOB_FILE}") from None
         return cls(folder, job, inputs)
@@ -62,6 +67,17 @@ class RunRecord:
     def explains_all_classes(self) -> bool:
         """Whether every class was explained."""
         return bool(self.job["settings"]["explain_class"] == "all")
+
+    @property
+    def selection(self) -> Selection:
+        """Which rows were explained."""
+        settings = self.job["settings"]
+        return Selection.parse(settings["explain_where"], settings["explain_fraction"])
+
+    def attributions(self, features: Sequence[str]) -> AttributionLayout:
+        """How the attributions of these features stand in the output."""
+        settings = self.job["settings"]
+        return attribution_layout(settings["layout"], settings["top_k"], features)
 
     def spans(self, source: InputRecord) -> list[PartSpan]:
         """The parts of an input; none of one that could not be read."""
@@ -88,17 +104,17 @@ def read_rows(path: Path, column: str, wanted: Iterable[int]) -> pa.Table:
     Raises DataError where the file cannot be read.
     """
     rows = sorted(wanted)
-    tables = []
+    found = []
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             place = file.schema_arrow.names.index(column)
             for i in range(file.num_row_groups):
                 statistics = file.metadata.row_group(i).column(place).statistics
                 inside = [row for row in rows if statistics is not None and statistics.min <= row <= statistics.max]
-                if inside:
-                    group = file.read_row_group(i)
-                    mask = pc.is_in(group[column], pa.array(inside, pa.int64()))
-                    tables.append(group.filter(mask))
-            return pa.concat_tables(tables) if tables else file.schema_arrow.empty_table()
+                found += [
+                    take_rows(batch, np.flatnonzero(np.isin(batch[column].to_numpy(), inside)))
+                    for batch in (file.iter_batches(row_groups=[i]) if inside else ())
+                ]
+            return pa.Table.from_batches(found, file.schema_arrow)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"cannot read: {(str(error).splitlines() or [''])[0]}, in {path}") from None

@@ -88,6 +88,8 @@ class JobReport:
     """Rows by reason."""
     predictions: dict[str, int]
     """Rows by predicted class."""
+    explained: dict[str, int]
+    """Rows by method."""
     methods: dict[str, MethodReport]
     """The methods that claim to add up."""
     parts: dict[str, str]
@@ -113,6 +115,7 @@ class JobReport:
             rows_out=totals.rows_out,
             rejected=totals.rejected,
             predictions=totals.predictions,
+            explained={name: method.explained for name, method in totals.methods.items()},
             methods={name: MethodReport.of(method) for name, method in totals.methods.items() if method.errors.total},
             parts=parts,
             files=tuple(file for file, _ in files),
@@ -148,6 +151,8 @@ class JobReport:
             f"parts     {len(self.parts) - rejected_parts}{resumed}",
             "classes   " + ", ".join(f"{name} {count}" for name, count in self.predictions.items()),
         ]
+        if self.explained:
+            lines.append("explained " + ", ".join(f"{count} by {name}" for name, count in self.explained.items()))
         for name, method in self.methods.items():
             worst, tail = _shown(method.worst_completeness_error), _shown(method.p99_completeness_error)
             lines.append(

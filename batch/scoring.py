@@ -51,14 +51,29 @@ class Scorer:
         """Logits and probabilities, [N, C] each."""
         return self._session.run(rows.matrix, ["logits", "probabilities"])
 
-    def explain(self, rows: CleanRows, predicted: dict[str, NDArray[np.float32]], first_row: int) -> ScoredRows:
+    def explain(
+        self,
+        rows: CleanRows,
+        predicted: dict[str, NDArray[np.float32]],
+        first_row: int,
+        explained: NDArray[np.int64] | None = None,
+    ) -> ScoredRows:
         """Every method's attributions, measured against ONNX Runtime's scores.
+
+        Args:
+            rows: N rows.
+            predicted: what `predict` gave for them.
+            first_row: the number of the batch's first row in its file.
+            explained: which of the rows to explain, ascending, [M]; None for all.
 
         Raises ParityError naming the rows where an explainer's own score is not ONNX Runtime's.
         """
         logits, probabilities = predicted["logits"], predicted["probabilities"]
         matrix, source_rows = rows.matrix, first_row + rows.kept
         targets = self._choice.targets(probabilities.argmax(axis=1), rows.labels)
+        if explained is not None:
+            matrix, source_rows = matrix[explained], source_rows[explained]
+            targets, logits = targets[explained], logits[explained]
         scores = np.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
         if self._choice.is_all:
             classes = logits.shape[1]
@@ -67,7 +82,7 @@ class Scorer:
         attributions = {}
         for name in self._explainers:
             attributions[name] = self._explain(name, matrix, targets, scores, source_rows)
-        return ScoredRows(rows, probabilities, targets, attributions)
+        return ScoredRows(rows, probabilities, targets, attributions, explained)
 
     def _explain(
         self,

@@ -18,6 +18,7 @@ PREDICTED_PART_ROWS = 1 << 20
 EXPLAINED_PART_ROWS = 1 << 14
 
 ON_BAD_FILE = ("fail", "skip")
+LAYOUTS = ("wide", "list")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,14 @@ class JobSettings:
     out: Path
     methods: tuple[str, ...] = ()
     explain_class: str = "predicted"
+    explain_where: str | None = None
+    """Explain only rows that meet this condition, as `Condition` reads it."""
+    explain_fraction: float | None = None
+    """Explain only this share of the rows, drawn by file and row number."""
+    layout: str = "wide"
+    """Attributions as a column a feature, or "list": as one column."""
+    top_k: int | None = None
+    """Keep only so many attributions a row, the largest by magnitude."""
     keep: tuple[str, ...] = ()
     on_bad_row: str = "reject"
     on_bad_file: str = "fail"
@@ -68,12 +77,19 @@ class JobSettings:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("batch_rows", "part_rows"):
+        for name in ("batch_rows", "part_rows", "top_k"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name}: expected at least 1, got {value}")
         if self.on_bad_file not in ON_BAD_FILE:
             raise UsageError(unknown("policy for bad files", self.on_bad_file, ON_BAD_FILE))
+        if self.layout not in LAYOUTS:
+            raise UsageError(unknown("layout", self.layout, LAYOUTS))
+        if self.explain_fraction is not None and not 0 < self.explain_fraction <= 1:
+            raise UsageError(f"explain_fraction: expected above 0 and at most 1, got {self.explain_fraction}")
+        for name in ("explain_where", "explain_fraction", "top_k"):
+            if getattr(self, name) is not None and not self.methods:
+                raise UsageError(f"{name}: expected an explanation method beside it, got none")
         if self.max_rejected is not None:
             RejectedLimit.parse(self.max_rejected)
 

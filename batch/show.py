@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from batch.attributions import features_of
 from batch.layout import ExplanationColumns, classes, explanations, kept_columns
 from batch.record import RunRecord, read_rows
 from runtime.errors import JobError, UsageError
@@ -30,38 +33,58 @@ def describe_row(out: Path, row: int, file: str | None, top: int) -> list[str]:
         raise JobError(f"{title}: not in the output: its file was skipped, or the run is not finished")
     table = read_rows(record.folder.path / span.name, "source_row", [row])
     if table.num_rows:
-        return [title, *_scored(table.to_pylist()[0], table.column_names, record, top)]
+        return [title, *_scored(table, record, top)]
     rejected = read_rows(record.folder.rejected / span.name, "source_row", [row]).to_pylist()
     if not rejected:
         raise JobError(f"{title}: neither in the output nor rejected")
     return [title, f"rejected    {rejected[0]['reason']}"]
 
 
-def _scored(values: dict[str, Any], names: list[str], record: RunRecord, top: int) -> Iterator[str]:
+def _scored(table: pa.Table, record: RunRecord, top: int) -> Iterator[str]:
+    values, names = table.to_pylist()[0], table.column_names
     for name in kept_columns(names):
         yield f"kept        {name} = {values[name]}"
     chances = sorted(((values[f"probability.{name}"], name) for name in classes(names)), reverse=True)
     yield f"prediction  {values['prediction']} (" + ", ".join(f"{name} {chance:.4g}" for chance, name in chances) + ")"
     if values["imputed_count"]:
         yield f"imputed     {values['imputed_count']} values"
-    for columns in explanations(names, record.methods, record.explains_all_classes):
-        yield from _explained(values, columns, top)
+    if not record.methods:
+        return
+    all_classes = classes(names) if record.explains_all_classes else []
+    attributions = record.attributions(features_of(table.schema))
+    for columns in explanations(record.methods, all_classes):
+        if values[columns.score] is None:
+            yield f"explained   not by {columns.method}: the run explained {record.selection} alone"
+            continue
+        stored = attributions.read(table, columns.prefix, columns.suffix)
+        shares = [
+            (attributions.features[i], share) for i, share in zip(stored.features[0], stored.values[0], strict=True)
+        ]
+        yield from _explained(values, columns, shares, len(attributions.features), top)
 
 
-def _explained(values: dict[str, Any], columns: ExplanationColumns, top: int) -> Iterator[str]:
+def _explained(
+    values: dict[str, Any], columns: ExplanationColumns, shares: list[tuple[str, float]], features: int, top: int
+) -> Iterator[str]:
+    """The shares that the run has kept, of so many features, strongest first."""
     explained = columns.explained_class or values["explained_class"]
-    shares = {feature: values[name] for feature, name in columns.attributions.items()}
-    line = f"{columns.method}, class {explained}: score {values[columns.score]:+.4g}"
-    if values[columns.base_value] is not None:
+    score, base_value = values[columns.score], values[columns.base_value]
+    is_complete = len(shares) == features
+    line = f"{columns.method}, class {explained}: score {score:+.4g}"
+    # What the run has not kept follows from the sum, as far as the method makes the sum right.
+    total = sum(share for _, share in shares) if is_complete or base_value is None else score - base_value
+    if base_value is not None:
         state = "converged" if values[columns.converged] else "not converged"
         line += (
-            f" = base {values[columns.base_value]:+.4g} + attributions {sum(shares.values()):+.4g} "
+            f" = base {base_value:+.4g} + attributions {total:+.4g} "
             f"(off by {values[columns.completeness_error]:.2g}, {state})"
         )
     yield line
-    ordered = sorted(shares.items(), key=lambda share: -abs(share[1]))
-    for feature, share in ordered[:top]:
+    ordered = sorted(shares, key=lambda share: -abs(share[1]))[:top]
+    for feature, share in ordered:
         yield f"  {share:+12.5g}  {feature}"
-    if len(ordered) > top:
-        rest = sum(share for _, share in ordered[top:])
-        yield f"  {rest:+12.5g}  {len(ordered) - top} others together"
+    others = features - len(ordered)
+    if others and (is_complete or base_value is not None):
+        yield f"  {total - sum(share for _, share in ordered):+12.5g}  {others} others together"
+    elif others:
+        yield f"                {others} others"

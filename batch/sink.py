@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch.disk import Disk, WholeFile
+from batch.encodings import float_leaves, other_leaves
 from runtime.errors import OutputError
 
 # A row group is closed by whichever comes first; many small ones read slowly, few large ones cost memory.
@@ -35,8 +36,8 @@ class PartWriter:
                 self._file.stream,
                 self._schema,
                 compression="zstd",
-                use_byte_stream_split=[field.name for field in schema if pa.types.is_floating(field.type)],
-                use_dictionary=[field.name for field in schema if not pa.types.is_floating(field.type)],
+                use_byte_stream_split=float_leaves(schema),
+                use_dictionary=other_leaves(schema),
                 write_page_checksum=True,
             )
         except BaseException:

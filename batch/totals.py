@@ -18,22 +18,26 @@ OTHER_REASONS = "other reasons"
 
 @dataclass(frozen=True)
 class MethodTotals:
-    """One explanation method's errors; empty for a method that makes no claim to add up."""
+    """What one explanation method came to; no errors for a method that makes no claim to add up."""
 
     not_converged: int = 0
     """Explanations that missed the method's tolerance."""
     errors: ErrorHistogram = field(default_factory=ErrorHistogram)
     """Completeness errors, in logits."""
+    explained: int = 0
+    """Rows, whether in one class or in all."""
 
     @classmethod
-    def of(cls, attribution: Attribution) -> Self:
-        """Count one batch."""
+    def of(cls, attribution: Attribution, rows: int) -> Self:
+        """Count one batch, in which so many rows were explained."""
         if attribution.converged is None:
-            return cls()
-        return cls(int(np.count_nonzero(~attribution.converged)), ErrorHistogram.of(attribution.error))
+            return cls(explained=rows)
+        return cls(int(np.count_nonzero(~attribution.converged)), ErrorHistogram.of(attribution.error), rows)
 
     def __add__(self, other: Self) -> Self:
-        return type(self)(self.not_converged + other.not_converged, self.errors + other.errors)
+        return type(self)(
+            self.not_converged + other.not_converged, self.errors + other.errors, self.explained + other.explained
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,10 @@ class Totals:
             rows_out=len(scored.rows.kept),
             rejected=dict(Counter(scored.rows.reasons)),
             predictions={name: int(count) for name, count in zip(classes, counts, strict=True)},
-            methods={name: MethodTotals.of(attribution) for name, attribution in scored.attributions.items()},
+            methods={
+                name: MethodTotals.of(attribution, scored.explained_count)
+                for name, attribution in scored.attributions.items()
+            },
         )
 
     @property

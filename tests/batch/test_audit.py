@@ -101,6 +101,14 @@ def test_forging_as_such_is_not_what_is_found(out: Path) -> None:
         {"methods": ("integrated-gradients", "gradient"), "explain_class": "all"},
         {"methods": ("expected-gradients",), "explain_class": "label:truth"},
         {"on_bad_row": "impute", "methods": ("input-x-gradient",)},
+        {"methods": ("integrated-gradients", "gradient"), "explain_class": "all", "layout": "list"},
+        {"methods": ("integrated-gradients", "gradient"), "explain_class": "all", "top_k": 2},
+        {
+            "methods": ("deepshap",),
+            "explain_fraction": 0.1,
+            "explain_where": "score > 1 and year == 2026",
+            "keep": ("year",),
+        },
     ],
 )
 def test_every_kind_of_run_passes(bundle: Path, source: Path, tmp_path: Path, options: dict[str, Any]) -> None:
@@ -141,6 +149,65 @@ def test_two_attributions_exchanged_are_found(out: Path) -> None:
     forge(out, exchanged)
     with pytest.raises(AuditError, match="deepshap: attributions: computed again"):
         audit(out)
+
+
+def elements(change: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Any]:
+    """A change of every list that is there."""
+    return lambda lists: [None if v is None else change(v) for v in lists]
+
+
+def first_emptied(values: list[Any]) -> list[Any]:
+    first = next((i for i, v in enumerate(values) if v is not None), None)
+    return [None if i == first else v for i, v in enumerate(values)]
+
+
+LISTS: dict[str, Any] = {"layout": "list"}
+TOP: dict[str, Any] = {"top_k": 2}
+SOME: dict[str, Any] = {"explain_fraction": 0.5, "explain_where": "probability.yes > 0.3"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "message"),
+    [
+        (LISTS, with_column("attribution", elements(lambda v: v[::-1])), "deepshap: attributions: computed again"),
+        (LISTS, with_column("attribution", elements(lambda v: [x + 0.1 for x in v])), "completeness_error: computed"),
+        (LISTS, with_column("attribution", elements(lambda v: [None, *v[1:]])), "completeness_error: computed again"),
+        (LISTS, with_column("attribution", first_emptied), "attribution: computed again"),
+        (TOP, with_column("top_attribution", elements(lambda v: [x * 1.1 for x in v])), "deepshap: attributions: comp"),
+        (TOP, with_column("top_attribution", elements(lambda v: v[::-1])), "deepshap: the strongest attributions"),
+        (TOP, with_column("top_feature", elements(lambda v: v[::-1])), "deepshap: attributions: computed again"),
+        (TOP, with_column("top_feature", elements(lambda v: [v[0]] * 2)), "deepshap: the strongest attributions"),
+        (TOP, with_column("top_feature", elements(lambda v: ["x", v[1]])), "deepshap: features: computed again"),
+        (TOP, with_column("top_feature", elements(lambda v: [None, v[1]])), "deepshap: features: computed again"),
+        (SOME, with_column("attribution.a", first_emptied), "attribution.a: computed again"),
+        (SOME, with_column("converged", lambda v: [True] * len(v)), "converged: computed again"),
+    ],
+)
+def test_a_forged_part_of_another_layout_is_found(
+    bundle: Path, source: Path, tmp_path: Path, settings: dict[str, Any], change: Forge, message: str
+) -> None:
+    options: dict[str, Any] = {"methods": ("deepshap",), "device": "cpu", "part_rows": 300, "batch_rows": 100}
+    job = JobSettings(inputs=(str(source),), out=tmp_path / "run", **options, **settings)
+    Job(Bundle.read(bundle), job).run()
+    audit(job.out, sample=1000)
+    forge(job.out, change)
+    with pytest.raises(AuditError, match=message):
+        audit(job.out, sample=1000)
+
+
+def test_a_row_that_should_have_been_explained_is_found(bundle: Path, source: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"methods": ("gradient",), "device": "cpu", "part_rows": 300, "batch_rows": 100}
+    job = JobSettings(inputs=(str(source),), out=tmp_path / "run", explain_where="probability.yes > 0.3", **options)
+    Job(Bundle.read(bundle), job).run()
+
+    def without_the_first(table: pa.Table) -> pa.Table:
+        for name in table.column_names[table.column_names.index("explained_class") : -1]:
+            table = with_column(name, first_emptied)(table)
+        return table
+
+    forge(job.out, without_the_first)
+    with pytest.raises(AuditError, match="which rows are explained: computed again it comes out different, rows '"):
+        audit(job.out, sample=1000)
 
 
 def test_a_changed_byte_is_found(out: Path) -> None:

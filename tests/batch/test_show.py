@@ -8,7 +8,6 @@ import pytest
 from conftest import Whyport
 
 from batch.job import Job
-from batch.layout import explanations
 from batch.settings import JobSettings
 from batch.show import describe_row
 from runtime.bundle import Bundle
@@ -92,13 +91,29 @@ def test_a_row_is_found_in_its_row_group(
     }
 
 
-def test_columns_are_found_by_their_place() -> None:
-    names = ["source_file", "source_row", "probability.z", "prediction", "probability.a", "probability.a.b"]
-    names += [f"attribution.{column}" for column in ("a.b.x", "a.y", "a.b.b.x", "a.b.y")]
-    first, second = explanations(names, ["deepshap"], True)
-    assert first.attributions == {"b.x": "attribution.a.b.x", "y": "attribution.a.y"}
-    assert second.attributions == {"b.x": "attribution.a.b.b.x", "y": "attribution.a.b.y"}
-    assert (second.explained_class, second.score) == ("a.b", "score.a.b")
+@pytest.mark.parametrize("settings", [{"layout": "list"}, {"top_k": 3}, {"top_k": 9}])
+def test_every_layout_reads_the_same(score: Callable[..., Path], source: Path, settings: dict[str, Any]) -> None:
+    wide = describe_row(score(source, methods=("input-x-gradient",)), 0, None, 2)
+    assert describe_row(score(source, methods=("input-x-gradient",), overwrite=True, **settings), 0, None, 2) == wide
+
+
+def test_what_was_not_kept_is_told_from_the_sum(score: Callable[..., Path], source: Path) -> None:
+    out = score(source, methods=("input-x-gradient", "gradient"), top_k=1)
+    assert describe_row(out, 0, None, 2)[2:] == [
+        "input-x-gradient, class yes: score +5.75 = base -0.25 + attributions +6 (off by 0, converged)",
+        "            +3  b",
+        "            +3  2 others together",
+        "gradient, class yes: score +5.75",
+        "            +3  b",
+        "                2 others",
+    ]
+
+
+def test_a_row_that_was_not_explained_says_so(score: Callable[..., Path], source: Path) -> None:
+    out = score(source, methods=("deepshap",), explain_where="probability.no > 0.5", explain_fraction=0.5)
+    assert describe_row(out, 0, None, 2)[2:] == [
+        "explained   not by deepshap: the run explained a share of 0.5 of the rows where probability.no > 0.5 alone"
+    ]
 
 
 def test_the_command_prints_a_row(whyport: Whyport, score: Callable[..., Path], source: Path) -> None:

@@ -1,0 +1,155 @@
+"""How attributions stand in a run's output: a column a feature, one list, or the strongest alone; and the way back."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from batch.strongest import strongest
+from runtime.errors import JobError
+
+FEATURES_KEY = "whyport.features"
+"""The key of a part's metadata with the features' names in order, as a JSON list."""
+
+
+@dataclass(frozen=True)
+class StoredAttributions:
+    """The attributions of N rows as a run has written them, K of F."""
+
+    features: NDArray[np.int64]
+    """[N, K]: each one's place among all features; -1 for a name that is none of theirs."""
+    values: NDArray[np.float64]
+    """[N, K], in logits."""
+
+
+class AttributionLayout(ABC):
+    """The columns of one method's attributions, of one class.
+
+    Args:
+        features: the names of the F features, in order.
+    """
+
+    def __init__(self, features: Sequence[str]) -> None:
+        self.features = tuple(features)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What a file says so that it can be read without the bundle."""
+        return {FEATURES_KEY: json.dumps(self.features, ensure_ascii=False)}
+
+    @abstractmethod
+    def fields(self, prefix: str, suffix: str) -> list[pa.Field]:
+        """The columns, where `prefix` names the method among several, and `suffix` the class."""
+
+    @abstractmethod
+    def arrays(self, values: NDArray[np.float32]) -> list[pa.Array]:
+        """The arrays of `fields` for attributions [N, F]."""
+
+    @abstractmethod
+    def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
+        """What `fields` hold of rows that all were explained."""
+
+
+class WideLayout(AttributionLayout):
+    """One column a feature, `attribution.<feature>`."""
+
+    def fields(self, prefix: str, suffix: str) -> list[pa.Field]:
+        return [pa.field(f"{prefix}attribution{suffix}.{feature}", pa.float32()) for feature in self.features]
+
+    def arrays(self, values: NDArray[np.float32]) -> list[pa.Array]:
+        return [pa.array(column) for column in np.ascontiguousarray(values.T)]
+
+    def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
+        columns = [table[field.name].to_numpy() for field in self.fields(prefix, suffix)]
+        values = np.stack(columns, axis=1).astype(np.float64)
+        return StoredAttributions(_every_feature(values), values)
+
+
+class ListLayout(AttributionLayout):
+    """One column `attribution`, a list of a share a feature: thousands of features cost no more than their bytes."""
+
+    def fields(self, prefix: str, suffix: str) -> list[pa.Field]:
+        return [pa.field(f"{prefix}attribution{suffix}", pa.list_(pa.float32(), len(self.features)))]
+
+    def arrays(self, values: NDArray[np.float32]) -> list[pa.Array]:
+        return [_lists(pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1])]
+
+    def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
+        values = _flat(table, f"{prefix}attribution{suffix}").to_numpy(zero_copy_only=False)
+        values = values.astype(np.float64).reshape(-1, len(self.features))
+        return StoredAttributions(_every_feature(values), values)
+
+
+class StrongestLayout(AttributionLayout):
+    """Two columns of lists, `top_feature` and `top_attribution`: the largest shares by magnitude, largest first.
+
+    Two lists rather than one of pairs: DuckDB, pandas and polars each unfold both side by side in one call, and pandas
+    would make a dictionary of every pair.
+
+    Args:
+        features: the names of the F features, in order.
+        count: how many to keep; all where there are not as many.
+    """
+
+    def __init__(self, features: Sequence[str], count: int) -> None:
+        super().__init__(features)
+        self._count = min(count, len(self.features))
+
+    def fields(self, prefix: str, suffix: str) -> list[pa.Field]:
+        kinds = {"top_feature": pa.string(), "top_attribution": pa.float32()}
+        return [pa.field(f"{prefix}{name}{suffix}", pa.list_(kind, self._count)) for name, kind in kinds.items()]
+
+    def arrays(self, values: NDArray[np.float32]) -> list[pa.Array]:
+        chosen = strongest(values, self._count)
+        names = pa.array(self.features, pa.string()).take(pa.array(chosen.reshape(-1)))
+        shares = np.take_along_axis(values, chosen, axis=1)
+        return [_lists(names, self._count), _lists(pa.array(shares.reshape(-1)), self._count)]
+
+    def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
+        names, shares = (_flat(table, field.name) for field in self.fields(prefix, suffix))
+        places = pc.fill_null(pc.index_in(names, pa.array(self.features, pa.string())), -1)
+        return StoredAttributions(
+            places.to_numpy().astype(np.int64).reshape(-1, self._count),
+            shares.to_numpy(zero_copy_only=False).astype(np.float64).reshape(-1, self._count),
+        )
+
+
+def attribution_layout(layout: str, top_k: int | None, features: Sequence[str]) -> AttributionLayout:
+    """The layout of a run.
+
+    Args:
+        layout: "wide" or "list".
+        top_k: how many of a row's attributions are kept, in lists whatever the layout; None for all of them.
+        features: the names of the features, in order.
+    """
+    if top_k is not None:
+        return StrongestLayout(features, top_k)
+    return {"wide": WideLayout, "list": ListLayout}[layout](features)
+
+
+def features_of(schema: pa.Schema) -> list[str]:
+    """The names of the features, in order, as an explained part's metadata has them; JobError where it has none."""
+    try:
+        names: list[str] = json.loads((schema.metadata or {})[FEATURES_KEY.encode()])
+    except (KeyError, ValueError):
+        raise JobError(f"expected the features' names under {FEATURES_KEY!r} in a part's metadata, got none") from None
+    return names
+
+
+def _every_feature(values: NDArray[Any]) -> NDArray[np.int64]:
+    return np.broadcast_to(np.arange(values.shape[1]), values.shape)
+
+
+def _lists(values: pa.Array, length: int) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(values, length)
+
+
+def _flat(table: pa.Table, name: str) -> pa.Array:
+    """The lists' elements one after another."""
+    return table[name].combine_chunks().flatten()
