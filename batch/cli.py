@@ -151,10 +151,11 @@ def run(
     skipped, 130 and 143 interrupted by Ctrl-C and SIGTERM.
 
     \b
-    Examples:
-      whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
-      whyport run models/breast_cancer data --out scored --explain deepshap --top-k 5 \\
-          --explain-where "probability.malignant > 0.5"
+    Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
+
+    \b
+    Example: whyport run models/breast_cancer data --out scored --explain deepshap --top-k 5 \\
+                 --explain-where "probability.malignant > 0.5"
     """
     explain = {field.name: options.pop(field.name) for field in fields(ExplainSettings)}
     with errors_logged(log_format), Interruption() as interruption:

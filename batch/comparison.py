@@ -24,6 +24,8 @@ class Deviations:
     """How far rows are from what the run wrote, at the most."""
 
     rows: int = 0
+    explained: int = 0
+    """Explanations of them, one a method and class."""
     probability: float = 0.0
     attribution: float = 0.0
     """In logits."""
@@ -31,12 +33,16 @@ class Deviations:
     def __add__(self, other: Self) -> Self:
         return type(self)(
             self.rows + other.rows,
+            self.explained + other.explained,
             max(self.probability, other.probability),
             max(self.attribution, other.attribution),
         )
 
     def __str__(self) -> str:
-        return f"probabilities within {self.probability:.2g}, attributions within {self.attribution:.2g} logits"
+        return (
+            f"probabilities within {self.probability:.2g}, attributions of {self.explained} explanations within "
+            f"{self.attribution:.2g} logits"
+        )
 
 
 class ExplanationComparison:
@@ -94,7 +100,7 @@ class ExplanationComparison:
             scale = 1.0 + np.abs(shares.values).sum(axis=1)
             check_same(rows, ~(off <= SUM_TOLERANCE * scale), columns.completeness_error, place)
         check_same(rows, ~(differences <= allowed), f"{columns.method}: attributions", place)
-        return Deviations(attribution=float(differences.max(initial=0.0)))
+        return Deviations(explained=len(rows), attribution=float(differences.max(initial=0.0)))
 
 
 def check_same(rows: Sequence[int], is_off: NDArray[Any], what: str, place: str) -> None:

@@ -85,7 +85,7 @@ class Recomputer:
         for name in self._columns.explanation_schema.names:
             check_same(rows, pc.is_null(stored[name]).to_numpy() != pc.is_null(again[name]).to_numpy(), name, place)
         check_same(rows, self._expected(stored, known) != is_explained, "which rows are explained", place)
-        deviations = Deviations(len(rows), float(off.max(initial=0.0)))
+        deviations = Deviations(len(rows), probability=float(off.max(initial=0.0)))
         if not is_explained.any():
             return deviations
         stored = stored.select(["source_row", *self._columns.explanation_schema.names]).filter(pa.array(is_explained))

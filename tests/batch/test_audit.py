@@ -195,6 +195,15 @@ def test_a_forged_part_of_another_layout_is_found(
         audit(job.out, sample=1000)
 
 
+def test_the_sample_says_how_many_explanations_it_found(bundle: Path, source: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"methods": ("gradient", "deepshap"), "explain_class": "all", "device": "cpu"}
+    job = JobSettings(inputs=(str(source),), out=tmp_path / "run", explain_where="source_row < 10", **settings)
+    Job(Bundle.read(bundle), job).run()
+    # Row 0 is rejected; two methods, two classes.
+    assert "980 rows computed again (seed 0): " in audit(job.out, sample=1000)[-1]
+    assert "attributions of 36 explanations within " in audit(job.out, sample=1000)[-1]
+
+
 def test_a_row_that_should_have_been_explained_is_found(bundle: Path, source: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"methods": ("gradient",), "device": "cpu", "part_rows": 300, "batch_rows": 100}
     job = JobSettings(inputs=(str(source),), out=tmp_path / "run", explain_where="probability.yes > 0.3", **options)
