@@ -1,9 +1,11 @@
-"""End-to-end rate of `whyport run`, beside ONNX Runtime on arrays in memory and the loop people write today.
+"""End-to-end rate of `whyport run`, beside ONNX Runtime on arrays in memory, pyarrow, and the loop people write today.
 
     python benchmarks/throughput.py [--rows N] [--repeats N] [--out JSON]
 
 Trains the demo model, resamples its table to a large Parquet file, then in each repeat times everything once, in turn,
-so that a drift of the machine's speed falls on all alike. Medians of the repeats; ratios are of the medians.
+so that a drift of the machine's speed falls on all alike. Medians of the repeats; ratios are of the medians. Then the
+same for a trivial model on tables of several widths, beside pyarrow alone: see pass_through.py. Stages overlap, so the
+seconds of all may be more than the total.
 """
 
 import argparse
@@ -19,17 +21,13 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import torch
-from click.testing import CliRunner
-from sklearn.datasets import load_breast_cancer
+from demo_model import EagerModel, resample, train
+from pass_through import WIDTHS, measure_pass_through
 
 from batch.explainers import EXPLAINERS
 from batch.job import Job
 from batch.settings import JobSettings
-from exporter.architectures import create
-from exporter.checkpoint import Checkpoint
-from exporter.preprocess import build_preprocessing
 from runtime.bundle import ONNX_MODEL, Bundle
-from runtime.cli import main as whyport
 from runtime.providers import available_cores
 from runtime.session import BATCH_ROWS, Session
 
@@ -47,40 +45,12 @@ SHARES = {
 }
 
 
-def make_inputs(folder: Path, rows: int) -> pd.DataFrame:
-    """The demo's training table, and a resampled one in Parquet files of different sizes; returns the largest."""
-    data = load_breast_cancer(as_frame=True)
-    data.data.assign(diagnosis=data.target_names[data.target]).to_parquet(folder / "train.parquet")
-    generator = np.random.default_rng(0)
-    table = data.data.sample(rows, replace=True, random_state=0).reset_index(drop=True)
-    table *= generator.normal(1, 0.02, size=table.shape)
+def write_inputs(folder: Path, rows: int) -> pd.DataFrame:
+    """Parquet files of different sizes; returns the largest."""
+    table = resample(rows)
     for share in {1, *SHARES.values()}:
         table[: rows // share].to_parquet(folder / f"rows-{share}.parquet", index=False)
     return table
-
-
-def train(folder: Path) -> Bundle:
-    """The demo model, as a bundle."""
-    arguments = ["train", folder / "train.parquet", "--target", "diagnosis", "--out", folder / "bundle"]
-    CliRunner().invoke(whyport, [str(a) for a in arguments], catch_exceptions=False)
-    return Bundle.read(folder / "bundle")
-
-
-def eager_model(bundle: Bundle) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The trained network in eager PyTorch, from raw rows to probabilities."""
-    checkpoint = Checkpoint.load(bundle.path / "training" / "checkpoint.pt")
-    sidecar = bundle.sidecar
-    settings = {k: v for k, v in checkpoint.run.settings.items() if k in sidecar.provenance.settings}
-    known = ("channels", "lstm_hidden", "lstm_layers", "heads", "dropout")
-    network = create(
-        "hybrid", len(sidecar.features), len(sidecar.classes), {k: settings[k] for k in known if k in settings}
-    )
-    model = torch.nn.Sequential()
-    model.add_module("preprocess", build_preprocessing(sidecar.features, sidecar.preprocessing))
-    model.add_module("network", network)
-    model.load_state_dict(checkpoint.model)
-    model.eval()
-    return lambda rows: torch.softmax(model(rows)[0], dim=1)
 
 
 def pandas_loop(source: Path, target: Path, bundle: Bundle, model: Callable[..., torch.Tensor], batch: int) -> None:
@@ -105,7 +75,10 @@ def timings(folder: Path, bundle: Bundle, table: pd.DataFrame) -> dict[str, tupl
     matrix = table.to_numpy(dtype=np.float32)
     raw = onnxruntime.InferenceSession(bundle.read_bytes(ONNX_MODEL), providers=["CPUExecutionProvider"])
     session = Session(bundle, "cpu")
-    model = eager_model(bundle)
+    logits = EagerModel(bundle)
+
+    def model(rows: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(logits(rows), dim=1)
 
     def run_raw(batch: int) -> None:
         for start in range(0, len(matrix), batch):
@@ -143,7 +116,7 @@ def measure(actions: dict[str, tuple[int, Callable[[], Any]]], repeats: int) -> 
             result = action()
             seconds[name].append(time.perf_counter() - started)
             if name == "whyport run":
-                stages = result.seconds
+                stages = result.performance.seconds
     return {name: round(actions[name][0] / statistics.median(times)) for name, times in seconds.items()}, stages
 
 
@@ -155,9 +128,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table = make_inputs(folder, arguments.rows)
+        table = write_inputs(folder, arguments.rows)
         bundle = train(folder)
         rates, stages = measure(timings(folder, bundle, table), arguments.repeats)
+        trivial = [measure_pass_through(folder / str(width), width, arguments.repeats) for width in WIDTHS]
     raw = max(rate for name, rate in rates.items() if name.startswith("onnxruntime"))
     ratios = {
         "whyport run / ONNX Runtime at its best batch size": rates["whyport run"] / raw,
@@ -178,6 +152,7 @@ def main() -> None:
         "rows_per_second": rates,
         "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()},
         "seconds_by_stage": {name: round(value, 3) for name, value in stages.items()},
+        "trivial_model": trivial,
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
@@ -185,6 +160,10 @@ def main() -> None:
         print(f"\n{section.replace('_', ' ')}")
         for name, value in result[section].items():
             print(f"  {name:52} {value:>12}")
+    for measured in trivial:
+        print(f"\ntrivial model, {measured['features']} features")
+        for name, value in measured.items():
+            print(f"  {name:52} {value!s:>12}")
 
 
 if __name__ == "__main__":
