@@ -64,10 +64,10 @@ class RowCleaner:
         arrays = [batch.column(name) for name in self._columns.names]
         matrix = self._columns.matrix([_to_numpy(array) for array in arrays], first_row)
         labels = None if self._label is None else _class_indices(batch.column(self._label), self._classes)
-        missing = ~np.isfinite(matrix)
         imputed_count = np.zeros(len(matrix), dtype=np.int32)
         reasons: dict[int, str] = {}
-        if missing.any():
+        if not _is_finite(matrix):
+            missing = ~np.isfinite(matrix)
             if self._on_bad_row == "impute":
                 matrix = np.where(missing, self._imputation, matrix)
                 imputed_count = missing.sum(axis=1, dtype=np.int32)
@@ -100,6 +100,12 @@ class RowCleaner:
     def _unlabelled(self, batch: pa.RecordBatch, row: int) -> str:
         got = batch.column(self._label)[row].as_py()
         return f"column {self._label!r}: expected one of the classes {listing(self._classes)}, got {got!r}"
+
+
+def _is_finite(matrix: NDArray[np.float32]) -> bool:
+    """Whether every value is; the sum alone tells, unless it overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(matrix.sum()) or np.isfinite(matrix).all())
 
 
 def _class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]:

@@ -28,8 +28,8 @@ class CleanBatch:
 
     @property
     def num_rows(self) -> int:
-        """Rows to score and rows to reject together."""
-        return len(self.rows.kept) + len(self.rows.rejected)
+        """Rows of the input."""
+        return int(self.copied.num_rows)
 
 
 class Intake:

@@ -12,7 +12,7 @@ from runtime.errors import UsageError, unknown
 PREDICTED_BATCH_ROWS = 16384
 EXPLAINED_BATCH_ROWS = 4096
 # At most so many values are read together: a row of a wide table takes more memory. A power of two, as are the others.
-BATCH_VALUES = 1 << 22
+BATCH_VALUES = 1 << 23
 
 # Rows of one part of the output. A signal lets the part at hand finish, and a kill loses it: a part that is explained
 # takes about 3 minutes at 100 rows/s, one that is predicted half a minute.

@@ -13,7 +13,9 @@ from sklearn.datasets import load_breast_cancer
 from runtime.bundle import Bundle
 from runtime.cli import main as whyport
 
+# A row group of the tables, by default: whichever is more.
 CHUNK_VALUES = 1 << 22
+CHUNK_ROWS = 1 << 13
 
 
 def names(features: int) -> list[str]:
@@ -22,13 +24,13 @@ def names(features: int) -> list[str]:
     return [f"{columns[j % len(columns)]} {j // len(columns)}" for j in range(features)]
 
 
-def train(folder: Path, features: int) -> Bundle:
-    """A small MLP on so many features, as a bundle in a folder."""
+def train(folder: Path, features: int, hidden: int = 64) -> Bundle:
+    """A small MLP on so many features, as a bundle in a folder; with 64 hidden units it is the default one."""
     data = load_breast_cancer()
     table = _table(names(features), data.data, np.random.default_rng(0))
     pq.write_table(table.append_column("diagnosis", pa.array(data.target)), folder / "train.parquet")
     arguments = ["train", folder / "train.parquet", "--target", "diagnosis", "--out", folder / "bundle"]
-    arguments += ["--architecture", "mlp", "--epochs", 3]
+    arguments += ["--architecture", "mlp", "--epochs", 3, "--set", f"hidden={hidden}"]
     CliRunner().invoke(whyport, [str(a) for a in arguments], catch_exceptions=False)
     return Bundle.read(folder / "bundle")
 
@@ -40,12 +42,11 @@ def write_rows(path: Path, features: int, rows: int, row_group_rows: int | None 
         path: the file.
         features: how many columns.
         rows: how many rows.
-        row_group_rows: rows of a row group, one that fits no multiple of which is written whole; by default those of
-            some 32 MB.
+        row_group_rows: rows of a row group, each of which is made in memory.
     """
     columns, data = names(features), load_breast_cancer().data
     generator = np.random.default_rng(1)
-    chunk = row_group_rows or max(CHUNK_VALUES // features, 1)
+    chunk = row_group_rows or max(CHUNK_VALUES // features, CHUNK_ROWS)
     schema = pa.schema([(name, pa.float64()) for name in columns])
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, rows, chunk):

@@ -13,6 +13,9 @@ from runtime.errors import ColumnError, ValueRangeError, listing
 RESOLUTION = 1e-3
 """float32 must tell apart values that lie this fraction of a feature's training standard deviation apart."""
 
+CHECKED_VALUES = 1 << 16
+"""Values that are checked at once."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -43,10 +46,13 @@ class Columns:
         with np.errstate(over="ignore"):
             for j, column in enumerate(columns):
                 matrix[:, j] = column
-        with np.errstate(invalid="ignore"):
-            suspects = ~(np.abs(matrix) < self.limits)
-        if suspects.any():
-            self._refuse(columns, suspects, first_row)
+        # A block of rows at a time stays in the cache.
+        block = max(CHECKED_VALUES // len(columns), 1)
+        for start in range(0, rows, block):
+            with np.errstate(invalid="ignore"):
+                is_fine = np.abs(matrix[start : start + block]) < self.limits
+            if not is_fine.all():
+                self._refuse([column[start : start + block] for column in columns], ~is_fine, first_row + start)
         return matrix
 
     @np.errstate(over="ignore")

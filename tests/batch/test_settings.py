@@ -48,7 +48,7 @@ def test_a_part_is_whole_batches(settings: dict[str, Any], rows: tuple[int, int]
 
 
 @pytest.mark.parametrize(
-    ("columns", "rows"), [(1, 16384), (256, 16384), (257, 8192), (1000, 4096), (5000, 512), (10_000_000, 1)]
+    ("columns", "rows"), [(1, 16384), (512, 16384), (513, 8192), (1000, 8192), (5000, 1024), (10_000_000, 1)]
 )
 def test_a_batch_of_a_wide_table_has_fewer_rows(columns: int, rows: int) -> None:
     job = JobSettings(inputs=(), out=Path())
