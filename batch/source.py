@@ -97,7 +97,7 @@ class SourceFile:
                 for batch in _decoded(file, groups, select.own, batch_rows):
                     first, decoded = decoded, decoded + batch.num_rows
                     low, high = max(start - first, 0), min(stop - first, batch.num_rows)
-                    pending.add(batch.slice(low, max(high - low, 0)))
+                    pending.add(batch if high - low == batch.num_rows else batch.slice(low, max(high - low, 0)))
                     for whole in pending.whole(at_end=decoded >= stop):
                         yield row, select(whole)
                         row += whole.num_rows
@@ -184,7 +184,8 @@ def read_options(columns: int) -> dict[str, Any]:
 
 def _decoded(file: pq.ParquetFile, groups: range, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
     """The rows of some row groups, about so many at a time."""
-    if any(pa.types.is_dictionary(field.type) for field in file.schema_arrow if field.name in set(columns)):
+    asked = set(columns)
+    if any(pa.types.is_dictionary(field.type) for field in file.schema_arrow if field.name in asked):
         # One row group at a time: then what a dictionary holds does not depend on where reading began.
         for group in groups:
             yield from file.iter_batches(rows, row_groups=[group], columns=columns)
@@ -233,6 +234,9 @@ class _Rebatched:
         joined = self._pending[0] if len(self._pending) == 1 else pa.concat_batches(self._pending)
         end = count if at_end else count - count % self._rows
         self._pending = [joined.slice(end)] if end < count else []
+        if end == joined.num_rows <= self._rows:
+            yield joined
+            return
         for start in range(0, end, self._rows):
             yield joined.slice(start, min(self._rows, end - start))
 
