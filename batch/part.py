@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
+
 from batch.folder import OutputFolder
 from batch.intake import CleanBatch
 from batch.interruption import Interruption
@@ -83,6 +85,8 @@ class PartRunner:
                 pair.finish(totals)
                 source.check_unchanged()
                 pair.publish()
+        # What this part's threads have freed would stay beside what the next part's take.
+        pa.default_memory_pool().release_unused()
 
     def _score(self, source: SourceFile, batch: CleanBatch) -> ScoredRows:
         stage = self._monitor.stages.stage

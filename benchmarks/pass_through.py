@@ -19,16 +19,17 @@ from batch.sink import write_options
 from batch.source import read_options
 
 VALUES = 60_000_000
-WIDTHS = (30, 1000, 5000)
+MODELS = ((30, 8), (30, 64), (1000, 64), (5000, 64))
+"""Features, and units of each of the MLP's two hidden layers."""
 
 Parts = list[list[pa.Table]]
 """The row groups of each part."""
 
 
-def measure_pass_through(folder: Path, features: int, repeats: int) -> dict[str, Any]:
+def measure_pass_through(folder: Path, features: int, hidden: int, repeats: int) -> dict[str, Any]:
     """Median rates over a table of so many features, and the stages of the last run; makes the folder."""
     folder.mkdir()
-    bundle, source, out = train(folder, features), folder / "rows.parquet", folder / "out"
+    bundle, source, out = train(folder, features, hidden), folder / "rows.parquet", folder / "out"
     rows = VALUES // features
     write_rows(source, features, rows)
     settings = JobSettings(inputs=(str(source),), out=out, device="cpu", overwrite=True)
@@ -45,6 +46,7 @@ def measure_pass_through(folder: Path, features: int, repeats: int) -> dict[str,
     run, pyarrow = (statistics.median(times) for times in seconds.values())
     return {
         "features": features,
+        "hidden": hidden,
         "rows": rows,
         "batch_rows": batch_rows,
         "rows_per_second": round(rows / run),

@@ -22,7 +22,7 @@ import onnxruntime
 import pandas as pd
 import torch
 from demo_model import EagerModel, resample, train
-from pass_through import WIDTHS, measure_pass_through
+from pass_through import MODELS, measure_pass_through
 
 from batch.explainers import EXPLAINERS
 from batch.job import Job
@@ -131,7 +131,7 @@ def main() -> None:
         table = write_inputs(folder, arguments.rows)
         bundle = train(folder)
         rates, stages = measure(timings(folder, bundle, table), arguments.repeats)
-        trivial = [measure_pass_through(folder / str(width), width, arguments.repeats) for width in WIDTHS]
+        trivial = [measure_pass_through(folder / f"{f}-{h}", f, h, arguments.repeats) for f, h in MODELS]
     raw = max(rate for name, rate in rates.items() if name.startswith("onnxruntime"))
     ratios = {
         "whyport run / ONNX Runtime at its best batch size": rates["whyport run"] / raw,
@@ -161,7 +161,7 @@ def main() -> None:
         for name, value in result[section].items():
             print(f"  {name:52} {value:>12}")
     for measured in trivial:
-        print(f"\ntrivial model, {measured['features']} features")
+        print("\ntrivial model")
         for name, value in measured.items():
             print(f"  {name:52} {value!s:>12}")
 
