@@ -25,7 +25,7 @@ def describe_job(bundle: Bundle, plan: Plan, provider: str) -> dict[str, Any]:
     settings = dataclasses.asdict(plan.settings)
     for name in UNPINNED:
         del settings[name]
-    settings |= {"batch_rows": plan.settings.rows_a_batch, "part_rows": plan.settings.rows_a_part}
+    settings |= {"batch_rows": plan.rows_a_batch, "part_rows": plan.rows_a_part}
     sidecar = bundle.sidecar
     document = {
         "format_version": FORMAT_VERSION,

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from batch.description import describe_part
 from batch.folder import OutputFolder
-from batch.part import DESCRIPTION_KEY, TOTALS_KEY
+from batch.pair import DESCRIPTION_KEY, TOTALS_KEY
 from batch.plan import PartSpan, Plan
 from batch.report import FileReport
 from batch.totals import Totals

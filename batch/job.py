@@ -9,6 +9,7 @@ from batch.description import describe_job, describe_part
 from batch.disk import Disk, writing
 from batch.finished import FinishedParts
 from batch.folder import SKIPPED_FILE, OutputFolder
+from batch.intake import Intake
 from batch.interruption import Interruption
 from batch.lock import folder_lock
 from batch.part import Monitor, PartRunner
@@ -113,11 +114,12 @@ class Job:
     def _run_files(self, finished: dict[int, set[PartSpan]], monitor: Monitor) -> dict[str, str]:
         """Every input's missing parts; returns the inputs that were skipped, with the reason."""
         folder, skipped = self._folder, self._folder.skipped()
-        runner = PartRunner(self.plan, folder, self._cleaner, self._scorer, monitor)
+        intake = Intake(self.plan, self._cleaner, monitor.stages)
+        runner = PartRunner(self.plan, folder, self._scorer, monitor)
         for index, source in self.plan.sources.items():
             if source.name not in skipped:
                 try:
-                    self._run_file(index, finished[index], runner, monitor.interruption)
+                    self._run_file(index, finished[index], intake, runner)
                     continue
                 except DataError as error:
                     if self._settings.on_bad_file == "fail":
@@ -129,14 +131,13 @@ class Job:
                 folder.remove_part(span)
         return skipped
 
-    def _run_file(self, index: int, finished: set[PartSpan], runner: PartRunner, interruption: Interruption) -> None:
+    def _run_file(self, index: int, finished: set[PartSpan], intake: Intake, runner: PartRunner) -> None:
         """The parts of one input that are not finished yet, with one reader for neighbours."""
-        source, plan = self.plan.sources[index], self.plan
-        for spans in _neighbours([span for span in plan.spans(index) if span not in finished]):
-            batches = source.batches(plan.columns, plan.settings.rows_a_batch, spans[0].start, spans[-1].stop)
-            for span in spans:
-                interruption.check()
-                runner.run(source, span, batches, describe_part(self._description, source, span))
+        source = self.plan.sources[index]
+        for spans in _neighbours([span for span in self.plan.spans(index) if span not in finished]):
+            with intake.batches(source, spans[0].start, spans[-1].stop) as batches:
+                for span in spans:
+                    runner.run(source, span, batches, describe_part(self._description, source, span))
 
     def _reasons(self, skipped: dict[str, str]) -> Iterator[tuple[str, str]]:
         for file in self.plan.inputs:

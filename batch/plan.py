@@ -127,9 +127,19 @@ class Plan:
         label = [self.choice.label] if self.choice.label is not None else []
         return list(dict.fromkeys([*self.features, *self.settings.keep, *label]))
 
+    @cached_property
+    def rows_a_batch(self) -> int:
+        """Rows that are read, scored and explained together."""
+        return self.settings.rows_a_batch(len(self.columns))
+
+    @cached_property
+    def rows_a_part(self) -> int:
+        """Rows of one part of the output, whole batches."""
+        return self.settings.rows_a_part(len(self.columns))
+
     def spans(self, index: int) -> list[PartSpan]:
         """The parts of one input, which cover its rows."""
-        return split(index, self.sources[index].rows, self.settings.rows_a_part)
+        return split(index, self.sources[index].rows, self.rows_a_part)
 
     def kept_fields(self, source: SourceFile) -> list[pa.Field]:
         """The columns of this input that are copied to the output."""
@@ -153,14 +163,14 @@ class Plan:
 
     def lines(self) -> list[str]:
         """The plan for a terminal."""
-        sources, settings = self.sources, self.settings
+        sources = self.sources
         parts = sum(len(self.spans(index)) for index in sources)
         lines = [
             f"inputs    {len(sources)} files, {self.rows} rows",
             *(f"          {source.rows:>12}  {source.name}" for source in list(sources.values())[:20]),
             *([f"          ... and {len(sources) - 20} more"] if len(sources) > 20 else []),
             *(f"skipped   {bad.reason}" for bad in self.inputs if isinstance(bad, BadFile)),
-            f"parts     {parts}, of up to {settings.rows_a_part} rows in batches of {settings.rows_a_batch}",
+            f"parts     {parts}, of up to {self.rows_a_part} rows in batches of {self.rows_a_batch}",
         ]
         if not self.selection.is_all:
             lines.append(f"explained {self.selection}")

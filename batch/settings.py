@@ -11,6 +11,8 @@ from runtime.errors import UsageError, unknown
 # batches keep the cores busier; but progress shows after each, and explaining one takes minutes.
 PREDICTED_BATCH_ROWS = 16384
 EXPLAINED_BATCH_ROWS = 4096
+# At most so many values are read together: a row of a wide table takes more memory. A power of two, as are the others.
+BATCH_VALUES = 1 << 23
 
 # Rows of one part of the output. A signal lets the part at hand finish, and a kill loses it: a part that is explained
 # takes about 3 minutes at 100 rows/s, one that is predicted half a minute.
@@ -70,7 +72,7 @@ class JobSettings:
     device: str = "auto"
     threads: int | None = None
     batch_rows: int | None = None
-    """By default PREDICTED_BATCH_ROWS or, with methods, EXPLAINED_BATCH_ROWS."""
+    """By default PREDICTED_BATCH_ROWS or, with methods, EXPLAINED_BATCH_ROWS; fewer where columns are many."""
     part_rows: int | None = None
     """By default PREDICTED_PART_ROWS or, with methods, EXPLAINED_PART_ROWS; rounded up to whole batches."""
     explain: ExplainSettings = field(default_factory=ExplainSettings)
@@ -93,13 +95,16 @@ class JobSettings:
         if self.max_rejected is not None:
             RejectedLimit.parse(self.max_rejected)
 
-    @property
-    def rows_a_batch(self) -> int:
-        """Rows that are read, scored and explained together."""
-        return self.batch_rows or (EXPLAINED_BATCH_ROWS if self.methods else PREDICTED_BATCH_ROWS)
+    def rows_a_batch(self, columns: int) -> int:
+        """Rows that are read, scored and explained together, where so many columns are read."""
+        if self.batch_rows is not None:
+            return self.batch_rows
+        most = EXPLAINED_BATCH_ROWS if self.methods else PREDICTED_BATCH_ROWS
+        fitting = max(BATCH_VALUES // columns, 1)
+        return min(most, 1 << (fitting.bit_length() - 1))
 
-    @property
-    def rows_a_part(self) -> int:
+    def rows_a_part(self, columns: int) -> int:
         """Rows of one part of the output, whole batches: so no batch depends on where a run was resumed."""
         rows = self.part_rows or (EXPLAINED_PART_ROWS if self.methods else PREDICTED_PART_ROWS)
-        return -(-rows // self.rows_a_batch) * self.rows_a_batch
+        batch = self.rows_a_batch(columns)
+        return -(-rows // batch) * batch

@@ -4,9 +4,8 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,8 +15,9 @@ import pyarrow.parquet as pq
 
 from runtime.errors import DataError, JobError, UsageError, listing
 
-# pyarrow's defaults read a whole row group ahead; these stream inside one. Checksums are verified where a file has any.
-READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 20, "page_checksum_verification": True}
+# Each column that is read has a buffer of its own.
+BUFFER_BYTES = 1 << 20
+ALL_BUFFERS_BYTES = 64 << 20
 
 FOOTER_END_BYTES = 8
 """A Parquet file ends with its footer, the footer's length in 4 bytes, and the 4 bytes PAR1."""
@@ -72,9 +72,14 @@ class SourceFile:
         """The index of the row group that holds a row."""
         return int(np.searchsorted(self.row_group_ends, row, side="right"))
 
+    def place(self, row: int, last: int | None = None) -> str:
+        """Where a row, or the rows up to `last`, are, for an error's message."""
+        groups = dict.fromkeys(self.row_group(min(i, self.rows - 1)) for i in (row, row if last is None else last))
+        return f"{self.name}, row group{'s' if len(groups) > 1 else ''} {' to '.join(map(str, groups))}"
+
     def batches(
         self, columns: Sequence[str], batch_rows: int, start: int = 0, stop: int | None = None
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+    ) -> Generator[tuple[int, pa.RecordBatch], None, None]:
         """The rows from `start` up to `stop` in order, `batch_rows` at a time, each batch with its first row's number.
 
         Row groups before `start` are not read; of the one that holds it, the rows before are decoded and dropped.
@@ -85,24 +90,21 @@ class SourceFile:
             return
         groups = range(self.row_group(start), self.row_group(stop - 1) + 1)
         row, decoded = start, self.row_group_ends[groups.start - 1] if groups.start else 0
-        own = [name for name in columns if name not in self.partition]
+        select = _Selection(self, columns)
         try:
-            with pq.ParquetFile(self.path, **READ_OPTIONS) as file:
+            with pq.ParquetFile(self.path, **read_options(len(columns))) as file:
                 pending = _Rebatched(batch_rows)
-                # One row group at a time: then what a dictionary holds does not depend on where reading began.
-                for batch in chain.from_iterable(
-                    file.iter_batches(batch_rows, row_groups=[group], columns=own) for group in groups
-                ):
+                for batch in _decoded(file, groups, select.own, batch_rows):
                     first, decoded = decoded, decoded + batch.num_rows
                     low, high = max(start - first, 0), min(stop - first, batch.num_rows)
-                    pending.add(batch.slice(low, max(high - low, 0)))
+                    pending.add(batch if high - low == batch.num_rows else batch.slice(low, max(high - low, 0)))
                     for whole in pending.whole(at_end=decoded >= stop):
-                        yield row, self._completed(whole, columns)
+                        yield row, select(whole)
                         row += whole.num_rows
                     if decoded >= stop:
                         return
         except (pa.ArrowException, OSError) as error:
-            place = f"{self.name}, row group {self.row_group(decoded)}"
+            place = self.place(decoded, decoded + batch_rows - 1)
             raise DataError(f"cannot read: {_first_line(error)}, in {place}") from None
         raise DataError(f"expected {self.rows} rows, got {decoded}, in {self.name}")
 
@@ -114,14 +116,6 @@ class SourceFile:
             raise DataError(f"cannot read: {error.strerror}, in {self.name}") from None
         if (status.st_size, status.st_mtime_ns) != (self.fingerprint.size, self.fingerprint.modified_ns):
             raise JobError(f"the file changed while the run read it, in {self.name}; --overwrite starts anew")
-
-    def _completed(self, batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
-        """These columns and no others: a selection by name may bring more ("a" also selects a column called "a.b")."""
-        arrays = [
-            pa.repeat(self.partition[name], batch.num_rows) if name in self.partition else batch.column(name)
-            for name in columns
-        ]
-        return pa.record_batch(arrays, schema=pa.schema([self.schema.field(name) for name in columns]))
 
 
 def discover(inputs: Sequence[str]) -> list[Path]:
@@ -159,7 +153,7 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
     """
     try:
         fingerprint = Fingerprint.read(path)
-        with pq.ParquetFile(path, **READ_OPTIONS) as file:
+        with pq.ParquetFile(path, **read_options(1)) as file:
             metadata = file.metadata
             counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
             schema = file.schema_arrow
@@ -177,6 +171,48 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
         fingerprint=fingerprint,
         partition=added,
     )
+
+
+def read_options(columns: int) -> dict[str, Any]:
+    """How files are opened of which so many columns are read.
+
+    pyarrow's defaults read a whole row group ahead; these stream inside one. A page's checksum, if any, is verified.
+    """
+    buffer = max(min(ALL_BUFFERS_BYTES // max(columns, 1), BUFFER_BYTES), 1 << 14)
+    return {"pre_buffer": False, "buffer_size": buffer, "page_checksum_verification": True}
+
+
+def _decoded(file: pq.ParquetFile, groups: range, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """The rows of some row groups, about so many at a time."""
+    asked = set(columns)
+    if any(pa.types.is_dictionary(field.type) for field in file.schema_arrow if field.name in asked):
+        # One row group at a time: then what a dictionary holds does not depend on where reading began.
+        for group in groups:
+            yield from file.iter_batches(rows, row_groups=[group], columns=columns)
+    else:
+        yield from file.iter_batches(rows, row_groups=list(groups), columns=columns)
+
+
+class _Selection:
+    """Some columns of a source and no others: what Arrow selects by name may be more ("a" also selects "a.b")."""
+
+    def __init__(self, source: SourceFile, columns: Sequence[str]) -> None:
+        self.own = [name for name in columns if name not in source.partition]
+        """The columns that the file itself has."""
+        self._added = [(i, name) for i, name in enumerate(columns) if name in source.partition]
+        self._source = source
+        self._places: list[int] | None = None
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """These columns of a batch of the file, with those that its path gives."""
+        if self._places is None:
+            place = {name: i for i, name in enumerate(batch.schema.names)}
+            self._places = [place[name] for name in self.own]
+        selected = batch.select(self._places)
+        for i, name in self._added:
+            values = pa.repeat(self._source.partition[name], batch.num_rows)
+            selected = selected.add_column(i, self._source.schema.field(name), values)
+        return selected
 
 
 class _Rebatched:
@@ -198,6 +234,9 @@ class _Rebatched:
         joined = self._pending[0] if len(self._pending) == 1 else pa.concat_batches(self._pending)
         end = count if at_end else count - count % self._rows
         self._pending = [joined.slice(end)] if end < count else []
+        if end == joined.num_rows <= self._rows:
+            yield joined
+            return
         for start in range(0, end, self._rows):
             yield joined.slice(start, min(self._rows, end - start))
 

@@ -1,9 +1,11 @@
-"""End-to-end rate of `whyport run`, beside ONNX Runtime on arrays in memory and the loop people write today.
+"""End-to-end rate of `whyport run`, beside ONNX Runtime on arrays in memory, pyarrow, and the loop people write today.
 
     python benchmarks/throughput.py [--rows N] [--repeats N] [--out JSON]
 
 Trains the demo model, resamples its table to a large Parquet file, then in each repeat times everything once, in turn,
-so that a drift of the machine's speed falls on all alike. Medians of the repeats; ratios are of the medians.
+so that a drift of the machine's speed falls on all alike. Medians of the repeats; ratios are of the medians. Then the
+same for a trivial model on tables of several widths, beside pyarrow alone: see pass_through.py. Stages overlap, so the
+seconds of all may be more than the total.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import onnxruntime
 import pandas as pd
 import torch
 from demo_model import EagerModel, resample, train
+from pass_through import MODELS, measure_pass_through
 
 from batch.explainers import EXPLAINERS
 from batch.job import Job
@@ -113,7 +116,7 @@ def measure(actions: dict[str, tuple[int, Callable[[], Any]]], repeats: int) -> 
             result = action()
             seconds[name].append(time.perf_counter() - started)
             if name == "whyport run":
-                stages = result.seconds
+                stages = result.performance.seconds
     return {name: round(actions[name][0] / statistics.median(times)) for name, times in seconds.items()}, stages
 
 
@@ -128,6 +131,7 @@ def main() -> None:
         table = write_inputs(folder, arguments.rows)
         bundle = train(folder)
         rates, stages = measure(timings(folder, bundle, table), arguments.repeats)
+        trivial = [measure_pass_through(folder / f"{f}-{h}", f, h, arguments.repeats) for f, h in MODELS]
     raw = max(rate for name, rate in rates.items() if name.startswith("onnxruntime"))
     ratios = {
         "whyport run / ONNX Runtime at its best batch size": rates["whyport run"] / raw,
@@ -148,6 +152,7 @@ def main() -> None:
         "rows_per_second": rates,
         "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()},
         "seconds_by_stage": {name: round(value, 3) for name, value in stages.items()},
+        "trivial_model": trivial,
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
@@ -155,6 +160,10 @@ def main() -> None:
         print(f"\n{section.replace('_', ' ')}")
         for name, value in result[section].items():
             print(f"  {name:52} {value:>12}")
+    for measured in trivial:
+        print("\ntrivial model")
+        for name, value in measured.items():
+            print(f"  {name:52} {value!s:>12}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from runtime.errors import ColumnError, ValueRangeError, listing
 RESOLUTION = 1e-3
 """float32 must tell apart values that lie this fraction of a feature's training standard deviation apart."""
 
+CHECKED_VALUES = 1 << 16
+"""Values that are checked at once."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -38,16 +41,30 @@ class Columns:
         NaN and infinities pass. Raises ValueRangeError naming column and row (counted from `first_row`) for a finite
         value that overflows float32, or whose float32 spacing is coarser than `RESOLUTION` allows.
         """
-        rows = len(columns[0])
-        matrix = np.empty((rows, len(columns)), dtype=np.float32)
+        matrix = np.empty((len(columns[0]), len(columns)), dtype=np.float32)
         with np.errstate(over="ignore"):
             for j, column in enumerate(columns):
                 matrix[:, j] = column
-        with np.errstate(invalid="ignore"):
-            suspects = ~(np.abs(matrix) < self.limits)
-        if suspects.any():
-            self._refuse(columns, suspects, first_row)
+        self._check(matrix, columns, first_row)
         return matrix
+
+    def rounded(self, rows: NDArray[np.floating[Any]], first_row: int = 0) -> NDArray[np.float32]:
+        """As `matrix`, for floating values that stand side by side already, [N, F]."""
+        with np.errstate(over="ignore"):
+            matrix = rows.astype(np.float32, copy=False)
+        self._check(matrix, rows.T, first_row)
+        return matrix
+
+    def _check(
+        self, matrix: NDArray[np.float32], columns: Sequence[NDArray[Any]] | NDArray[Any], first_row: int
+    ) -> None:
+        # A block of rows at a time stays in the cache.
+        block = max(CHECKED_VALUES // len(columns), 1)
+        for start in range(0, len(matrix), block):
+            with np.errstate(invalid="ignore"):
+                is_fine = np.abs(matrix[start : start + block]) < self.limits
+            if not is_fine.all():
+                self._refuse([column[start : start + block] for column in columns], ~is_fine, first_row + start)
 
     @np.errstate(over="ignore")
     def _refuse(self, columns: Sequence[NDArray[Any]], suspects: NDArray[np.bool_], first_row: int) -> None:

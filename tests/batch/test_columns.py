@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +163,37 @@ def test_a_dictionary_inside_a_list_cannot_be_kept() -> None:
         ColumnError, match=r"kept column 'y': dictionaries inside list<.*> cannot be copied, in part-0003"
     ):
         check_kept(source(schema), ["y"])
+
+
+@pytest.mark.parametrize("on_bad_row", ["reject", "impute"])
+@pytest.mark.parametrize("kinds", [[pa.float64()], [pa.float32()], [pa.float64(), pa.float32()]])
+def test_a_wide_table_is_read_as_a_narrow_one(
+    monkeypatch: pytest.MonkeyPatch, kinds: list[pa.DataType], on_bad_row: str
+) -> None:
+    columns = {name: pa.array(BAD[name], kinds[i % len(kinds)]) for i, name in enumerate("abc")}
+    narrow = clean({"z": [1, 2, 3, 4]} | columns, on_bad_row)
+    monkeypatch.setattr("batch.columns.WIDE_COLUMNS", 1)
+    wide = clean({"z": [1, 2, 3, 4]} | columns, on_bad_row)
+    np.testing.assert_array_equal(wide.matrix, narrow.matrix)
+    np.testing.assert_array_equal(wide.rejected, narrow.rejected)
+    assert wide.matrix.dtype == np.float32
+    assert wide.reasons == narrow.reasons
+
+
+def test_a_value_that_float32_cannot_hold_is_named_in_a_wide_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("batch.columns.WIDE_COLUMNS", 1)
+    monkeypatch.setattr("runtime.columns.CHECKED_VALUES", 6)  # two rows
+    with pytest.raises(
+        ValueRangeError, match=r"column 'b', row 103: expected a value within float32's range, got 1e\+39"
+    ):
+        clean(GOOD | {"b": [1.0, 2.0, 3.0, 1e39]})
+
+
+def test_finite_values_whose_sum_overflows_are_finite() -> None:
+    sidecar = dataclasses.replace(
+        SIDECAR, features=tuple(dataclasses.replace(f, standard_deviation=0.0) for f in SIDECAR.features)
+    )
+    large = pa.record_batch(GOOD | {"b": [3e38] * 4})
+    rows = RowCleaner(sidecar, "reject").clean(large, 0)
+    np.testing.assert_array_equal(rows.matrix[:, 1], np.float32(3e38))
+    assert rows.kept.tolist() == [0, 1, 2, 3]

@@ -44,7 +44,16 @@ def test_what_is_neither_is_refused(text: str) -> None:
 )
 def test_a_part_is_whole_batches(settings: dict[str, Any], rows: tuple[int, int]) -> None:
     job = JobSettings(inputs=(), out=Path(), **settings)
-    assert (job.rows_a_batch, job.rows_a_part) == rows
+    assert (job.rows_a_batch(30), job.rows_a_part(30)) == rows
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"), [(1, 16384), (512, 16384), (513, 8192), (1000, 8192), (5000, 1024), (10_000_000, 1)]
+)
+def test_a_batch_of_a_wide_table_has_fewer_rows(columns: int, rows: int) -> None:
+    job = JobSettings(inputs=(), out=Path())
+    assert (job.rows_a_batch(columns), job.rows_a_part(columns)) == (rows, 1 << 20)
+    assert JobSettings(inputs=(), out=Path(), batch_rows=100).rows_a_batch(columns) == 100
 
 
 def test_a_policy_that_nobody_knows_is_refused() -> None:

@@ -1,0 +1,78 @@
+"""`whyport run` with a trivial model, beside what pyarrow alone needs to read and write the same columns.
+
+The baseline is a loop of `iter_batches` over the features, and of writes of output that was computed before, with the
+same options and row groups; it syncs nothing and counts nothing.
+"""
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from wide_model import names, train, write_rows
+
+from batch.job import Job
+from batch.settings import JobSettings
+from batch.sink import write_options
+from batch.source import read_options
+
+VALUES = 60_000_000
+MODELS = ((30, 8), (30, 64), (1000, 64), (5000, 64))
+"""Features, and units of each of the MLP's two hidden layers."""
+
+Parts = list[list[pa.Table]]
+"""The row groups of each part."""
+
+
+def measure_pass_through(folder: Path, features: int, hidden: int, repeats: int) -> dict[str, Any]:
+    """Median rates over a table of so many features, and the stages of the last run; makes the folder."""
+    folder.mkdir()
+    bundle, source, out = train(folder, features, hidden), folder / "rows.parquet", folder / "out"
+    rows = VALUES // features
+    write_rows(source, features, rows)
+    settings = JobSettings(inputs=(str(source),), out=out, device="cpu", overwrite=True)
+    batch_rows = settings.rows_a_batch(features)
+    seconds: dict[str, list[float]] = {"run": [], "pyarrow": []}
+    for _ in range(repeats):
+        started = time.perf_counter()
+        report = Job(bundle, settings).run()
+        seconds["run"].append(time.perf_counter() - started)
+        parts = read_parts(out)
+        started = time.perf_counter()
+        copy(source, features, batch_rows, parts, folder)
+        seconds["pyarrow"].append(time.perf_counter() - started)
+    run, pyarrow = (statistics.median(times) for times in seconds.values())
+    return {
+        "features": features,
+        "hidden": hidden,
+        "rows": rows,
+        "batch_rows": batch_rows,
+        "rows_per_second": round(rows / run),
+        "values_per_second": round(rows * features / run),
+        "rows_per_second_pyarrow": round(rows / pyarrow),
+        "whyport run / pyarrow": round(pyarrow / run, 3),
+        "seconds_by_stage": {name: round(value, 3) for name, value in report.performance.seconds.items()},
+    }
+
+
+def read_parts(out: Path) -> Parts:
+    """A run's output."""
+    files = [pq.ParquetFile(path) for path in sorted(out.glob("part-*.parquet"))]
+    return [[file.read_row_group(i) for i in range(file.num_row_groups)] for file in files]
+
+
+def copy(source: Path, features: int, batch_rows: int, parts: Parts, folder: Path) -> None:
+    """Read the features, a batch at a time, and write the parts, a row group once its rows were read."""
+    with pq.ParquetFile(source, **read_options(features)) as file:
+        batches = file.iter_batches(batch_rows, columns=names(features))
+        read = written = 0
+        for i, groups in enumerate(parts):
+            schema = groups[0].schema
+            with pq.ParquetWriter(folder / f"copy-{i}.parquet", schema, **write_options(schema)) as writer:
+                for group in groups:
+                    written += group.num_rows
+                    while read < written:
+                        read += next(batches).num_rows
+                    writer.write_table(group, row_group_size=group.num_rows)
