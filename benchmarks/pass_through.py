@@ -53,9 +53,9 @@ def measure_pass_through(folder: Path, features: int, hidden: int, repeats: int)
         "rows_per_second": round(rows / run),
         "values_per_second": round(rows * features / run),
         "rows_per_second_pyarrow": round(rows / pyarrow),
-        "whyport run / pyarrow": round(pyarrow / run, 3),
-        "cpu_seconds": round(run_cpu, 3),
-        "cpu_seconds_pyarrow": round(pyarrow_cpu, 3),
+        "whyport run / pyarrow": round(float(pyarrow / run), 3),
+        "cpu_seconds": round(float(run_cpu), 3),
+        "cpu_seconds_pyarrow": round(float(pyarrow_cpu), 3),
         "seconds_by_stage": {name: round(value, 3) for name, value in report.performance.seconds.items()},
     }
 
