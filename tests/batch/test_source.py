@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch.source import Fingerprint, SourceFile, discover, open_source
+from batch.source import Fingerprint, SourceFile, discover, open_source, read_options
 from runtime.errors import DataError, UsageError
 
 Write = Callable[..., Path]
@@ -143,3 +143,19 @@ def test_a_fingerprint_tells_a_changed_file(write: Write, tmp_path: Path) -> Non
     for content in (b"", b"PAR1", b"\xff" * 100):
         (tmp_path / "bad").write_bytes(content)
         assert Fingerprint.read(tmp_path / "bad").footer_sha256 is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "place"),
+    [((3,), "row group 0"), ((4, 7), "row group 1"), ((3, 9), "row groups 0 to 2"), ((8, 99), "row group 2")],
+)
+def test_a_place_names_the_row_groups_of_its_rows(write: Write, rows: tuple[int, ...], place: str) -> None:
+    source = open_source(write(numbers(10), row_group_size=4))
+    assert source.place(*rows) == f"{source.name}, {place}"
+
+
+@pytest.mark.parametrize("columns", [1, 64, 5000, 1_000_000])
+def test_the_buffers_of_all_columns_are_bounded(columns: int) -> None:
+    buffer = read_options(columns)["buffer_size"]
+    assert buffer <= 1 << 20
+    assert buffer * columns <= 64 << 20 or buffer == 1 << 14
