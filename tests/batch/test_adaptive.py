@@ -92,6 +92,22 @@ def test_the_mean_over_references_needs_less_than_each_of_them() -> None:
     assert of_all.mean() < 0.5 * 60 * of_one.mean()
 
 
+def test_errors_of_different_references_cancel() -> None:
+    """Seen from one place many times over, the nodes are those of one long path and not the same again and again."""
+    model: Any = Additive(1)
+    place = np.full((1, FEATURES), -1.0, dtype=np.float32)
+    ends = np.random.default_rng(0).normal(size=(100, FEATURES)).astype(np.float32)
+
+    def error(references: int) -> float:
+        sample = Background(place.repeat(references, axis=0), np.full(references, 1 / references))
+        paths = Paths(model, References(model, sample), ends, np.zeros(100, dtype=np.int64))
+        integrals, evaluations = AdaptiveIntegral(paths, np.full(100, np.inf), 3, 10_000, 10**6).compute()
+        assert evaluations.tolist() == [1 + 3 * references] * 100
+        return float(np.abs(integrals - closed_form(model, paths)).mean())
+
+    assert error(50) < 0.2 * error(1)
+
+
 def test_rows_are_left_at_the_limit() -> None:
     paths = make_paths(Additive(1), 50, 2)
     _, evaluations = AdaptiveIntegral(paths, np.full(50, 1e-9), 3, 40, 10**6).compute()

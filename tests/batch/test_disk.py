@@ -106,6 +106,8 @@ def test_whatever_write_fails_nothing_wrong_is_visible_and_the_run_can_be_resume
         with pytest.raises(OutputError, match="^cannot write: No space left on device, in "):
             Job(read, settings, disk_class(fails_at=n, is_full=is_full)).run()
         assert parts(out).items() <= expected.items(), n
+        beside = {f"_rejected/{name}" for name in parts(out)} & expected.keys()
+        assert beside <= parts(out).keys(), n  # where a part is, its rejected part is
         assert not (out / "_SUCCESS").exists() or parts(out) == expected, n
         Job(read, settings).run()
         assert parts(out) == expected, n

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bundles import linear_bundle
+from interruptions import StopAfter
 
-from batch.interruption import Interruption
 from batch.job import Job
 from batch.lock import folder_lock
 from batch.part import PartRunner
@@ -21,19 +21,6 @@ from runtime.bundle import Bundle
 from runtime.errors import DataError, InterruptedJobError, JobError, UsageError
 
 Write = Callable[..., Path]
-
-
-class StopAfter(Interruption):
-    """Comes before the part of this number."""
-
-    def __init__(self, parts: int) -> None:
-        super().__init__()
-        self._parts = parts
-
-    def check(self) -> None:
-        if self._parts == 0:
-            raise InterruptedJobError("stopped")
-        self._parts -= 1
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 from bundles import linear_bundle, logits_of, softmax
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from interruptions import StopAfter
 
 from batch.disk import Disk
-from batch.interruption import Interruption
 from batch.job import Job
 from batch.settings import JobSettings
 from runtime.bundle import Bundle
@@ -75,19 +75,6 @@ class UnsyncedDisk(Disk):
 
     def sync_folder(self, path: Path) -> None:
         pass
-
-
-class StopAfter(Interruption):
-    """Comes before the part of this number."""
-
-    def __init__(self, parts: int) -> None:
-        super().__init__()
-        self._parts = parts
-
-    def check(self) -> None:
-        if self._parts == 0:
-            raise InterruptedJobError("stopped")
-        self._parts -= 1
 
 
 def column(draw: st.DrawFn, kind: pa.DataType, values: st.SearchStrategy[Any], rows: int) -> pa.Array:

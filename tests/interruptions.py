@@ -1,0 +1,17 @@
+"""Runs that are interrupted between two parts."""
+
+from batch.interruption import Interruption
+from runtime.errors import InterruptedJobError
+
+
+class StopAfter(Interruption):
+    """Comes before the part of this number."""
+
+    def __init__(self, parts: int) -> None:
+        super().__init__()
+        self._parts = parts
+
+    def check(self) -> None:
+        if self._parts == 0:
+            raise InterruptedJobError("stopped")
+        self._parts -= 1
