@@ -7,8 +7,9 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
+from batch.fingerprint import Fingerprint
 from batch.plan import BadFile, PartSpan, Plan
-from batch.source import Fingerprint, SourceFile
+from batch.source import SourceFile
 from runtime.bundle import Bundle
 from runtime.providers import load_onnxruntime
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from batch.attributions import attribution_layout
 from batch.columns import check_features, check_kept, check_present
 from batch.explainers import explainer_class
+from batch.fingerprint import Fingerprint
 from batch.known import KnownColumns, PredictedRows
 from batch.output import IDENTITY, REASON, OutputColumns
 from batch.partitions import hive_partitions
 from batch.selection import Selection
 from batch.settings import JobSettings
-from batch.source import Fingerprint, SourceFile, discover, open_source
+from batch.source import SourceFile, discover, open_source
 from batch.targets import ClassChoice
 from runtime.bundle import Bundle
 from runtime.errors import DataError, UsageError, listing

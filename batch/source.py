@@ -1,52 +1,23 @@
 """Parquet files as a stream of record batches, whatever their size and however their row groups are cut."""
 
 import glob
-import hashlib
-import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch.fingerprint import Fingerprint
+from batch.footer import Footer
 from runtime.errors import DataError, JobError, UsageError, listing
 
 # Each column that is read has a buffer of its own.
 BUFFER_BYTES = 1 << 20
 ALL_BUFFERS_BYTES = 64 << 20
-
-FOOTER_END_BYTES = 8
-"""A Parquet file ends with its footer, the footer's length in 4 bytes, and the 4 bytes PAR1."""
-
-
-@dataclass(frozen=True)
-class Fingerprint:
-    """What tells a file from a later one of the same name, without reading it all."""
-
-    size: int
-    """Bytes."""
-    modified_ns: int
-    """Nanoseconds since 1970."""
-    footer_sha256: str | None
-    """None for a file that has no footer."""
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Look at a file; raises OSError."""
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            file.seek(-min(FOOTER_END_BYTES, status.st_size), os.SEEK_END)
-            end = file.read(FOOTER_END_BYTES)
-            length = int.from_bytes(end[:4], "little") + FOOTER_END_BYTES
-            if len(end) < FOOTER_END_BYTES or length > status.st_size:
-                return cls(status.st_size, status.st_mtime_ns, None)
-            file.seek(-length, os.SEEK_END)
-            digest = hashlib.sha256(file.read(length)).hexdigest()
-            return cls(status.st_size, status.st_mtime_ns, digest)
 
 
 @dataclass(frozen=True)
@@ -60,6 +31,7 @@ class SourceFile:
     row_group_ends: tuple[int, ...]
     """The row after the last one of each row group."""
     fingerprint: Fingerprint
+    footer: Footer = field(repr=False)
     partition: Mapping[str, pa.Scalar] = field(default_factory=dict)
     """The columns that the path gives, `year=2026`, with the one value that each has in this file."""
 
@@ -92,9 +64,9 @@ class SourceFile:
         row, decoded = start, self.row_group_ends[groups.start - 1] if groups.start else 0
         select = _Selection(self, columns)
         try:
-            with pq.ParquetFile(self.path, **read_options(len(columns))) as file:
+            with pa.OSFile(str(self.path)) as file:
                 pending = _Rebatched(batch_rows)
-                for batch in _decoded(file, groups, select.own, batch_rows):
+                for batch in self._decoded(file, groups, select.own, batch_rows):
                     first, decoded = decoded, decoded + batch.num_rows
                     low, high = max(start - first, 0), min(stop - first, batch.num_rows)
                     pending.add(batch if high - low == batch.num_rows else batch.slice(low, max(high - low, 0)))
@@ -107,6 +79,18 @@ class SourceFile:
             place = self.place(decoded, decoded + batch_rows - 1)
             raise DataError(f"cannot read: {_first_line(error)}, in {place}") from None
         raise DataError(f"expected {self.rows} rows, got {decoded}, in {self.name}")
+
+    def _decoded(self, file: pa.NativeFile, groups: range, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of some row groups, about so many at a time."""
+        asked = set(columns)
+        is_dictionary = any(pa.types.is_dictionary(field.type) for field in self.schema if field.name in asked)
+        for window in self.footer.windows:
+            if among := window.among(groups):
+                metadata = self.footer.metadata(file, window)
+                with pq.ParquetFile(file, metadata=metadata, **read_options(len(columns))) as opened:
+                    # One row group at a time: then what a dictionary holds does not depend on where reading began.
+                    for together in [[i] for i in among] if is_dictionary else [among]:
+                        yield from opened.iter_batches(rows, row_groups=together, columns=columns)
 
     def check_unchanged(self) -> None:
         """Raises JobError if the file has been replaced or written to since it was opened first."""
@@ -153,10 +137,12 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
     """
     try:
         fingerprint = Fingerprint.read(path)
-        with pq.ParquetFile(path, **read_options(1)) as file:
-            metadata = file.metadata
-            counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
-            schema = file.schema_arrow
+        with pa.OSFile(str(path)) as file:
+            footer, counts = Footer.read(file), []
+            for window in footer.windows:
+                metadata = footer.metadata(file, window)
+                counts += [metadata.row_group(i).num_rows for i in range(window.count)]
+            schema = pq.ParquetFile(file, metadata=metadata, **read_options(1)).schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"expected a Parquet file, got one that cannot be read ({_first_line(error)}), in {path}"
@@ -169,6 +155,7 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
         schema=pa.schema(fields),
         row_group_ends=tuple(int(end) for end in np.cumsum(counts)),
         fingerprint=fingerprint,
+        footer=footer,
         partition=added,
     )
 
@@ -180,17 +167,6 @@ def read_options(columns: int) -> dict[str, Any]:
     """
     buffer = max(min(ALL_BUFFERS_BYTES // max(columns, 1), BUFFER_BYTES), 1 << 14)
     return {"pre_buffer": False, "buffer_size": buffer, "page_checksum_verification": True}
-
-
-def _decoded(file: pq.ParquetFile, groups: range, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """The rows of some row groups, about so many at a time."""
-    asked = set(columns)
-    if any(pa.types.is_dictionary(field.type) for field in file.schema_arrow if field.name in asked):
-        # One row group at a time: then what a dictionary holds does not depend on where reading began.
-        for group in groups:
-            yield from file.iter_batches(rows, row_groups=[group], columns=columns)
-    else:
-        yield from file.iter_batches(rows, row_groups=list(groups), columns=columns)
 
 
 class _Selection:

@@ -7,7 +7,9 @@ import pytest
 from bundles import IMPUTATION, linear_sidecar
 
 from batch.columns import RowCleaner, check_features, check_kept, check_present
-from batch.source import Fingerprint, SourceFile
+from batch.fingerprint import Fingerprint
+from batch.footer import Footer
+from batch.source import SourceFile
 from runtime.errors import ColumnError, MissingValueError, UsageError, ValueRangeError
 
 SIDECAR = linear_sidecar(True, ("a", "b", "c"), ("no", "yes"))
@@ -127,7 +129,7 @@ def test_integer_labels_are_matched_by_their_digits() -> None:
 
 
 def source(schema: pa.Schema) -> SourceFile:
-    return SourceFile(Path("part-0003.parquet"), 0, schema, (), Fingerprint(0, 0, None))
+    return SourceFile(Path("part-0003.parquet"), 0, schema, (), Fingerprint(0, 0, None), Footer(b"", b"", ()))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch.source import Fingerprint, SourceFile, discover, open_source, read_options
+from batch.fingerprint import Fingerprint
+from batch.source import SourceFile, discover, open_source, read_options
 from runtime.errors import DataError, UsageError
 
 Write = Callable[..., Path]
