@@ -19,6 +19,9 @@ from runtime.errors import DataError, JobError, UsageError, listing
 BUFFER_BYTES = 1 << 20
 ALL_BUFFERS_BYTES = 64 << 20
 
+LARGE_ROW_GROUP = 1 << 17
+"""Rows; where row groups have as many, they are opened one by one."""
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -84,12 +87,15 @@ class SourceFile:
         """The rows of some row groups, about so many at a time."""
         asked = set(columns)
         is_dictionary = any(pa.types.is_dictionary(field.type) for field in self.schema if field.name in asked)
+        is_large = self.rows >= LARGE_ROW_GROUP * len(self.row_group_ends)
         for window in self.footer.windows:
             if among := window.among(groups):
                 metadata = self.footer.metadata(file, window)
                 with pq.ParquetFile(file, metadata=metadata, **read_options(len(columns))) as opened:
                     # One row group at a time: then what a dictionary holds does not depend on where reading began.
-                    for together in [[i] for i in among] if is_dictionary else [among]:
+                    for together in [[i] for i in among] if is_dictionary or is_large else [among]:
+                        # What the threads have freed of the row groups before would stay beside what these take.
+                        pa.default_memory_pool().release_unused()
                         yield from opened.iter_batches(rows, row_groups=together, columns=columns)
 
     def check_unchanged(self) -> None:
