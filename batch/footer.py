@@ -21,8 +21,8 @@ MAGIC = b"PAR1"
 
 WINDOW_BYTES = 512 << 10
 """Of a footer, decoded at a time; smaller footers are not cut."""
-HEADS_A_WINDOW = 8
-"""Each window repeats the schema: then it is at least so many times as large."""
+HEADS_A_WINDOW = 128
+"""Each window costs the schema again, so one of a wide table is as large as so many schemas: some twenty row groups."""
 
 # Types of the compact protocol, and a field of FileMetaData.
 INTEGERS, LIST, STRUCT = (4, 5, 6), 9, 12

@@ -4,6 +4,7 @@ import resource
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from batch.folder import REPORT_FILE, OutputFolder
@@ -178,6 +179,11 @@ def read_report(folder: OutputFolder) -> JobReport:
 
 def peak_memory() -> int:
     """The most memory that this process has held so far, in bytes."""
+    # Linux counts in ru_maxrss also what the process held that has started this one.
+    status = Path("/proc/self/status")
+    for line in status.read_text().splitlines() if status.exists() else ():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -153,6 +153,10 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
         raise DataError(
             f"expected a Parquet file, got one that cannot be read ({_first_line(error)}), in {path}"
         ) from None
+    if sum(counts) != metadata.num_rows:
+        raise DataError(
+            f"expected {metadata.num_rows} rows as the footer says, got {sum(counts)} in row groups, in {path}"
+        )
     added = {name: value for name, value in (partition or {}).items() if name not in schema.names}
     fields = [*schema, *(pa.field(name, value.type) for name, value in added.items())]
     return SourceFile(
