@@ -102,7 +102,7 @@ def _cluster(references: References, spread: NDArray[np.float64], rows: int) -> 
     centre = references.weights @ references.rows.astype(np.float64)
     standardised = (references.rows - centre) / spread
     means = KMeans(rows, n_init=4, random_state=0).fit(standardised, sample_weight=references.weights)
-    mass: NDArray[np.float64] = np.bincount(means.labels_, references.weights, minlength=rows)
+    mass = np.bincount(means.labels_, references.weights, minlength=rows).astype(np.float64)
     distance = np.linalg.norm(standardised[:, None] - means.cluster_centers_, axis=2)
     nearest = distance.argmin(axis=0)
     centres = (means.cluster_centers_ * spread + centre).astype(np.float32)
@@ -145,6 +145,6 @@ def _fit(attributions: Attributions, references: References, rows: int) -> Refer
 
 def _weighted(rows: NDArray[np.float32], chosen: NDArray[np.int64], weights: NDArray[np.float64]) -> References:
     """The chosen rows that have weight, each once, in their order."""
-    total: NDArray[np.float64] = np.bincount(chosen, weights, minlength=len(rows))
+    total = np.bincount(chosen, weights, minlength=len(rows)).astype(np.float64)
     kept = np.flatnonzero(total)
     return References(np.ascontiguousarray(rows[kept]), total[kept] / total.sum())
