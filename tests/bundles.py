@@ -18,7 +18,9 @@ from exporter.deepshap import compile_deepshap
 from runtime.bundle import (
     BACKGROUND,
     CONFORMANCE,
+    CONFORMANCE_JSON,
     DEEPSHAP_MODEL,
+    FORMAT_VERSION,
     METADATA_KEY,
     ONNX_MODEL,
     SIDECAR,
@@ -71,6 +73,7 @@ def linear_bundle(
     rows = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
     logits = logits_of(rows)
     _write_vectors(path / CONFORMANCE, {"features": rows, "logits": logits, "probabilities": softmax(logits)})
+    (path / CONFORMANCE_JSON).write_text("{}")
     write_sidecar(path, sidecar)
     return path
 
@@ -83,7 +86,7 @@ def linear_sidecar(imputes: bool, names: tuple[str, ...], classes: tuple[str, ..
         TensorSpec("probabilities", "float32", ("N", 2)),
     )
     return Sidecar(
-        format_version=1,
+        format_version=FORMAT_VERSION,
         name="linear",
         task="classification",
         signature=Signature((TensorSpec("features", "float32", ("N", 3), names),), outputs),
@@ -93,13 +96,16 @@ def linear_sidecar(imputes: bool, names: tuple[str, ...], classes: tuple[str, ..
         capabilities={
             "gradients": Capability(True, ""),
             "deepshap": Capability(True, ""),
+            "explain-onnx": Capability(False, "made by hand"),
+            "gradient-onnx": Capability(False, "made by hand"),
             "grad-cam": Capability(False, "no convolution"),
             "attention": Capability(False, "no attention"),
         },
         background=BACKGROUND,
+        summary=None,
         opset=18,
         ir_version=10,
-        tolerances=Tolerances(outputs=1e-4, gradients=1e-4),
+        tolerances=Tolerances(outputs=1e-4, gradients=1e-4, attributions=1e-4, completeness=1e-4),
         provenance=Provenance("by hand", {}, None, None, {}, {}),
         parity=Parity((1, 2), 1e-7, 1e-7, 1e-7),
         files={},
