@@ -27,6 +27,8 @@ class ScoredRows:
     rows: CleanRows
     probabilities: NDArray[np.float32]
     """[N, C]"""
+    predicted: NDArray[np.int64]
+    """[N]: the class that is most probable."""
     targets: NDArray[np.int64]
     """[M] for the M rows that are explained or, where every class is, [M * C], row by row."""
     attributions: dict[str, Attribution]
@@ -83,7 +85,7 @@ class OutputColumns:
         """The arrays of `fields`, in order."""
         names = pa.array(self._classes, pa.string())
         return [
-            names.take(pa.array(scored.probabilities.argmax(axis=1))),
+            names.take(pa.array(scored.predicted)),
             *_columns(scored.probabilities),
             *self._explanations(scored, names),
             pa.array(scored.rows.imputed_count),

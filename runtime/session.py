@@ -1,5 +1,6 @@
 """Fast batched inference with ONNX Runtime."""
 
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.batching import batch_slices
+from runtime.batching import batch_slices, taken
 from runtime.bundle import ONNX_MODEL, Bundle
 from runtime.columns import Columns, column_arrays
 from runtime.errors import MissingValueError, UsageError, ValueRangeError, unknown
@@ -52,7 +53,9 @@ class Session:
         self._onnxruntime = onnxruntime
         self._session, self.provider = open_session(bundle.read_bytes(ONNX_MODEL), device, options, onnxruntime)
         self.batch_rows = batch_rows or BATCH_ROWS[self.provider.device]
-        self._pool = ThreadPoolExecutor(self.threads if self.provider.device == "cpu" else 1, "whyport-predict")
+        self._workers = self.threads if self.provider.device == "cpu" else 1
+        # The thread that asks works too.
+        self._pool = ThreadPoolExecutor(max(self._workers - 1, 1), "whyport-predict")
         self._columns = Columns.of(bundle.sidecar.features)
 
     def predict(self, rows: Any, outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -89,13 +92,23 @@ class Session:
         specs = [signature.output(name) for name in names]
         results = {spec.name: np.empty((len(matrix), *spec.row_shape()), dtype=np.dtype(spec.dtype)) for spec in specs}
 
-        def run(rows: slice) -> None:
-            for name, values in zip(names, self._run_batch(matrix[rows], names), strict=True):
-                results[name][rows] = values
-
         # Without rows there are no slices: ONNX Runtime would abort the process on an empty batch through an LSTM.
-        for _ in self._pool.map(run, batch_slices(len(matrix), self.batch_rows)):
-            pass
+        waiting = deque(batch_slices(len(matrix), self.batch_rows))
+
+        def run() -> None:
+            # Whoever is free takes the next call: a task for each would cost a small model more than the call itself.
+            try:
+                for rows in taken(waiting):
+                    for name, values in zip(names, self._run_batch(matrix[rows], names), strict=True):
+                        results[name][rows] = values
+            except BaseException:
+                waiting.clear()
+                raise
+
+        helpers = [self._pool.submit(run) for _ in range(min(self._workers, len(waiting)) - 1)]
+        run()
+        for helper in helpers:
+            helper.result()
         return results
 
     def embedded_metadata(self) -> dict[str, str]:
