@@ -82,10 +82,10 @@ class OutputColumns:
         return pa.schema(fields)
 
     def arrays(self, scored: ScoredRows) -> list[pa.Array]:
-        """The arrays of `fields`, in order."""
+        """The arrays of `fields`, in order; the prediction's is a dictionary array, as `encoded_schema` has it."""
         names = pa.array(self._classes, pa.string())
         return [
-            names.take(pa.array(scored.predicted)),
+            pa.DictionaryArray.from_arrays(pa.array(scored.predicted), names),
             *_columns(scored.probabilities),
             *self._explanations(scored, names),
             pa.array(scored.rows.imputed_count),
