@@ -1,5 +1,6 @@
 """From the Arrow columns of a file to rows that can be scored, and the reasons why others cannot."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from batch.source import SourceFile
 from batch.taking import take
+from runtime.batching import batch_slices
 from runtime.bundle import Sidecar
 from runtime.columns import Columns
 from runtime.errors import ColumnError, MissingValueError, UsageError, listing, unknown
@@ -19,6 +21,8 @@ ON_BAD_ROW = ("reject", "impute", "fail")
 
 # From so many on, columns take longer one by one than all together.
 WIDE_COLUMNS = 128
+# Rows of them that are turned together: memory that is used again costs less than new memory.
+WIDE_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,12 @@ class RowCleaner:
             self._schema, self._places = batch.schema, [place[name] for name in self._columns.names]
         features = batch.select(self._places)
         if len(self._places) >= WIDE_COLUMNS and set(features.schema.types) <= {pa.float32(), pa.float64()}:
-            values = features.to_tensor(null_to_nan=True, row_major=True).to_numpy()
-            return self._columns.rounded(values, first_row)
+            matrix = np.empty((len(features), len(self._places)), dtype=np.float32)
+            for rows in batch_slices(len(features), WIDE_ROWS):
+                block = features.slice(rows.start, rows.stop - rows.start)
+                values = block.to_tensor(null_to_nan=True, row_major=True).to_numpy()
+                self._columns.round_into(matrix[rows], values, first_row + rows.start)
+            return matrix
         return self._columns.matrix([_to_numpy(array) for array in features.columns], first_row)
 
     def _missing(self, batch: pa.RecordBatch, row: int, j: int) -> str:
@@ -158,15 +166,14 @@ def check_kept(source: SourceFile, names: Sequence[str]) -> None:
 
 def check_present(source: SourceFile, names: Sequence[str], role: str) -> None:
     """Check that a file has every one of these columns exactly once; ColumnError otherwise."""
-    present = source.schema.names
+    present = Counter(source.schema.names)
     missing = [name for name in names if name not in present]
     if missing:
-        raise ColumnError(f"missing {role} columns {listing(missing)}; got {listing(present)}, in {source.name}")
+        got = listing(source.schema.names)
+        raise ColumnError(f"missing {role} columns {listing(missing)}; got {got}, in {source.name}")
     for name in names:
-        if present.count(name) > 1:
-            raise ColumnError(
-                f"{role} column {name!r}: expected once, got {present.count(name)} times, in {source.name}"
-            )
+        if present[name] > 1:
+            raise ColumnError(f"{role} column {name!r}: expected once, got {present[name]} times, in {source.name}")
 
 
 def _is_numeric(kind: pa.DataType) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+DICTIONARIES = ("source_file", "prediction")
+
 
 def float_leaves(schema: pa.Schema) -> list[str]:
     """The paths of the leaves that hold floats."""
@@ -13,6 +15,15 @@ def float_leaves(schema: pa.Schema) -> list[str]:
 def other_leaves(schema: pa.Schema) -> list[str]:
     """The paths of all other leaves."""
     return [path for path, kind in _leaves_of(schema) if not pa.types.is_floating(kind)]
+
+
+def encoded_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema with the columns of few distinct texts as dictionaries, as a part's writer takes them.
+
+    Parquet makes a dictionary of such a column in any case, and takes ours without looking at every row's text.
+    """
+    kind = pa.dictionary(pa.int64(), pa.string())
+    return pa.schema([field.with_type(kind) if field.name in DICTIONARIES else field for field in schema])
 
 
 def _leaves_of(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType]]:

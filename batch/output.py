@@ -27,6 +27,8 @@ class ScoredRows:
     rows: CleanRows
     probabilities: NDArray[np.float32]
     """[N, C]"""
+    predicted: NDArray[np.int64]
+    """[N]: the class that is most probable."""
     targets: NDArray[np.int64]
     """[M] for the M rows that are explained or, where every class is, [M * C], row by row."""
     attributions: dict[str, Attribution]
@@ -80,10 +82,10 @@ class OutputColumns:
         return pa.schema(fields)
 
     def arrays(self, scored: ScoredRows) -> list[pa.Array]:
-        """The arrays of `fields`, in order."""
+        """The arrays of `fields`, in order; the prediction's is a dictionary array, as `encoded_schema` has it."""
         names = pa.array(self._classes, pa.string())
         return [
-            names.take(pa.array(scored.probabilities.argmax(axis=1))),
+            pa.DictionaryArray.from_arrays(pa.array(scored.predicted), names),
             *_columns(scored.probabilities),
             *self._explanations(scored, names),
             pa.array(scored.rows.imputed_count),

@@ -4,6 +4,7 @@ import json
 from contextlib import ExitStack
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ class PartPair:
         rows = batch.rows
         identity = self._identity(batch, rows.kept)
         columns = [*identity, *_copied(batch.copied, rows.kept), *self._plan.output.arrays(scored)]
-        self._part.write(pa.record_batch(columns, schema=self._schema))
+        self._part.write(columns)
         if not rows.reasons:
             return
         if self._rejects is None:
@@ -66,7 +67,7 @@ class PartPair:
             self._rejects = self._open(PartWriter(self._folder.disk, path, self._rejected_schema, self._metadata))
         reasons = pa.array(rows.reasons, pa.string())
         columns = [*self._identity(batch, rows.rejected), reasons, *_copied(batch.copied, rows.rejected)]
-        self._rejects.write(pa.record_batch(columns, schema=self._rejected_schema))
+        self._rejects.write(columns)
 
     def finish(self, totals: Totals) -> None:
         """Bring both files to the disk, with the totals in their footers."""
@@ -91,7 +92,8 @@ class PartPair:
         return [writer for writer in (self._rejects, self._part) if writer is not None]
 
     def _identity(self, batch: CleanBatch, rows: NDArray[Any]) -> list[pa.Array]:
-        return [pa.repeat(self._source.name, len(rows)), pa.array(batch.first_row + rows)]
+        names = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), dtype=np.int64)), [self._source.name])
+        return [names, pa.array(batch.first_row + rows)]
 
 
 def _copied(columns: pa.RecordBatch, rows: NDArray[Any]) -> list[pa.Array]:

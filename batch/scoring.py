@@ -70,19 +70,22 @@ class Scorer:
         """
         logits, probabilities = predicted["logits"], predicted["probabilities"]
         matrix, source_rows = rows.matrix, first_row + rows.kept
-        targets = self._choice.targets(probabilities.argmax(axis=1), rows.labels)
+        classes = probabilities.argmax(axis=1)
+        if not self._explainers:
+            return ScoredRows(rows, probabilities, classes, classes, {}, explained)
+        targets = self._choice.targets(classes, rows.labels)
         if explained is not None:
             matrix, source_rows = matrix[explained], source_rows[explained]
             targets, logits = targets[explained], logits[explained]
         scores = np.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
         if self._choice.is_all:
-            classes = logits.shape[1]
-            matrix, source_rows = matrix.repeat(classes, axis=0), source_rows.repeat(classes)
-            targets, scores = np.tile(np.arange(classes), len(logits)), logits.reshape(-1)
+            count = logits.shape[1]
+            matrix, source_rows = matrix.repeat(count, axis=0), source_rows.repeat(count)
+            targets, scores = np.tile(np.arange(count), len(logits)), logits.reshape(-1)
         attributions = {}
         for name in self._explainers:
             attributions[name] = self._explain(name, matrix, targets, scores, source_rows)
-        return ScoredRows(rows, probabilities, targets, attributions, explained)
+        return ScoredRows(rows, probabilities, classes, targets, attributions, explained)
 
     def _explain(
         self,

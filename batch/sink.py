@@ -1,6 +1,7 @@
 """Parquet parts that are visible only when they are whole."""
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch.disk import Disk, WholeFile
-from batch.encodings import float_leaves, other_leaves
+from batch.encodings import encoded_schema, float_leaves, other_leaves
 from runtime.errors import OutputError
 
 # A row group is closed by whichever comes first; many small ones read slowly, few large ones cost memory.
@@ -42,18 +43,22 @@ class PartWriter:
 
     def __init__(self, disk: Disk, path: Path, schema: pa.Schema, metadata: Mapping[str, str]) -> None:
         self.rows = 0
-        self._schema = schema.with_metadata(dict(metadata))
+        self._encoded = encoded_schema(schema)
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = self._pending_bytes = 0
         self._file = WholeFile(disk, path)
         try:
-            self._writer = pq.ParquetWriter(self._file.stream, self._schema, **write_options(schema))
+            self._writer = pq.ParquetWriter(self._file.stream, self._encoded, store_schema=False, **write_options(schema))
+            # The schema that readers restore has the columns' own types.
+            described = base64.b64encode(schema.with_metadata(dict(metadata)).serialize())
+            self._writer.add_key_value_metadata({**metadata, "ARROW:schema": described})
         except BaseException:
             self._file.__exit__()
             raise
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Append rows."""
+    def write(self, columns: Sequence[pa.Array]) -> None:
+        """Append rows: the columns of `encoded_schema`, in order."""
+        batch = pa.record_batch(columns, schema=self._encoded)
         self._pending.append(batch)
         self.rows += batch.num_rows
         self._pending_rows += batch.num_rows
@@ -90,7 +95,7 @@ class PartWriter:
 
     def _flush(self) -> None:
         if self._pending:
-            table = pa.Table.from_batches(self._pending, self._schema)
+            table = pa.Table.from_batches(self._pending, self._encoded)
             self._writer.write_table(table, row_group_size=max(1, table.num_rows))
             self._pending = []
             self._pending_rows = self._pending_bytes = 0

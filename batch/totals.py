@@ -59,7 +59,7 @@ class Totals:
     @classmethod
     def of(cls, scored: ScoredRows, classes: Sequence[str]) -> Self:
         """Count one batch."""
-        counts = np.bincount(scored.probabilities.argmax(axis=1), minlength=len(classes))
+        counts = np.bincount(scored.predicted, minlength=len(classes))
         return cls(
             rows_out=len(scored.rows.kept),
             rejected=dict(Counter(scored.rows.reasons)),

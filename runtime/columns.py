@@ -48,12 +48,11 @@ class Columns:
         self._check(matrix, columns, first_row)
         return matrix
 
-    def rounded(self, rows: NDArray[np.floating[Any]], first_row: int = 0) -> NDArray[np.float32]:
-        """As `matrix`, for floating values that stand side by side already, [N, F]."""
+    def round_into(self, matrix: NDArray[np.float32], rows: NDArray[np.floating[Any]], first_row: int = 0) -> None:
+        """As `matrix`, for floating values that stand side by side already, [N, F]; fills a matrix that is there."""
         with np.errstate(over="ignore"):
-            matrix = rows.astype(np.float32, copy=False)
+            np.copyto(matrix, rows, casting="same_kind")
         self._check(matrix, rows.T, first_row)
-        return matrix
 
     def _check(
         self, matrix: NDArray[np.float32], columns: Sequence[NDArray[Any]] | NDArray[Any], first_row: int

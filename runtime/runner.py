@@ -1,5 +1,6 @@
 """One ONNX graph of a bundle, called with slices of the rows, side by side on the CPU."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.batching import batch_slices
+from runtime.batching import batch_slices, taken
 from runtime.providers import CUDA, Provider, load_onnxruntime, open_session
 from runtime.signature import TensorSpec
 
@@ -31,21 +32,33 @@ class Runner:
         options.intra_op_num_threads = 1
         self._session, self.provider = open_session(model, device, options, self._onnxruntime)
         self.batch_rows = batch_rows[self.provider.device]
-        self._pool = ThreadPoolExecutor(threads if self.provider.device == "cpu" else 1, "whyport-predict")
+        self._workers = threads if self.provider.device == "cpu" else 1
+        # The thread that asks works too.
+        self._pool = ThreadPoolExecutor(max(self._workers - 1, 1), "whyport-predict")
 
     def run(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[TensorSpec]) -> dict[str, NDArray[Any]]:
         """The outputs, N long on the first axis, from inputs of N rows each, by name; empty arrays for N = 0."""
         rows = len(next(iter(feeds.values())))
         results = {spec.name: np.empty((rows, *spec.row_shape()), dtype=np.dtype(spec.dtype)) for spec in outputs}
 
-        def run(part: slice) -> None:
-            of_part = {name: np.ascontiguousarray(values[part]) for name, values in feeds.items()}
-            for (_, values), got in zip(results.items(), self._call(of_part, list(results)), strict=True):
-                values[part] = got
-
         # Without rows there are no slices: ONNX Runtime would abort the process on an empty batch through an LSTM.
-        for _ in self._pool.map(run, batch_slices(rows, self.batch_rows)):
-            pass
+        waiting = deque(batch_slices(rows, self.batch_rows))
+
+        def run() -> None:
+            # Whoever is free takes the next call: a task for each would cost a small model more than the call itself.
+            try:
+                for part in taken(waiting):
+                    of_part = {name: np.ascontiguousarray(values[part]) for name, values in feeds.items()}
+                    for (_, values), got in zip(results.items(), self._call(of_part, list(results)), strict=True):
+                        values[part] = got
+            except BaseException:
+                waiting.clear()
+                raise
+
+        helpers = [self._pool.submit(run) for _ in range(min(self._workers, len(waiting)) - 1)]
+        run()
+        for helper in helpers:
+            helper.result()
         return results
 
     def metadata(self) -> dict[str, str]:
