@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
+from batch.explainers import TORCHSCRIPT, engine_of
 from batch.plan import BadFile, PartSpan, Plan
 from batch.source import Fingerprint, SourceFile
 from runtime.bundle import Bundle
@@ -32,7 +33,7 @@ def describe_job(bundle: Bundle, plan: Plan, provider: str) -> dict[str, Any]:
         "bundle": {"name": sidecar.name, "digest": bundle.digest, "path": str(bundle.path.resolve())},
         "settings": settings,
         "provider": provider,
-        "versions": _versions(bool(plan.settings.methods)),
+        "versions": _versions(plan.settings.methods),
         "inputs": [_describe_input(source) for source in plan.inputs],
     }
     # As it will be read back: tuples become lists.
@@ -96,9 +97,10 @@ def _shown(values: dict[str, Any], key: str) -> str:
     return json.dumps(values[key], ensure_ascii=False) if key in values else "nothing"
 
 
-def _versions(explained: bool) -> dict[str, str]:
-    versions = {name: version(name) for name in ("whyport", "numpy", "pyarrow", *(["torch"] if explained else []))}
+def _versions(methods: Sequence[str]) -> dict[str, str]:
+    by_torch = any(engine_of(name, TORCHSCRIPT) == TORCHSCRIPT for name in methods)
+    versions = {name: version(name) for name in ("whyport", "numpy", "pyarrow", *(["torch"] if by_torch else []))}
     # The fused kernels' last bits are not the portable program's.
-    if explained and find_spec("numba"):
+    if by_torch and find_spec("numba"):
         versions["numba"] = version("numba")
     return versions | {"onnxruntime": load_onnxruntime().__version__}

@@ -1,5 +1,6 @@
 """The table of explanation methods."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -10,62 +11,115 @@ if TYPE_CHECKING:
     from batch.explainers.explainer import Explainer
 
 
+TORCHSCRIPT, ONNX = ENGINES = ("torchscript", "onnx")
+"""What runs the explanations: PyTorch, or ONNX Runtime alone."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a method is, on one engine."""
+
+    explainer: str
+    """module:class, imported on use."""
+    capability: str | None
+    """What the bundle must be capable of; None for what every bundle can."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Columns that a method writes beside its attributions."""
+
+    name: str
+    """Of the column or, for a value a feature, before the feature's name."""
+    per_feature: bool = False
+    """One value a feature, in the layout of the attributions; otherwise one array."""
+    per_class: bool = True
+    """Whether it differs between the explained classes."""
+    output: str | None = None
+    """The model's output whose shape the array has; None for a list, whose length is the model's own matter."""
+    option: str | None = None
+    """The setting that asks for it; None where it is always there."""
+
+
 @dataclass(frozen=True)
 class Method:
     """One row of `whyport methods`."""
 
-    home: str
-    """module:class, imported on use."""
-    capability: str
-    """What the bundle must be capable of."""
+    homes: Mapping[str, Home]
+    """By engine."""
     cost: str
     guarantee: str
     source: str
+    beside: tuple[Beside, ...] = ()
+
+
+def _by_gradients(explainer: str) -> dict[str, Home]:
+    return {TORCHSCRIPT: Home(explainer, "gradients")}
+
+
+def _by_forward_passes(explainer: str, capability: str | None = None) -> dict[str, Home]:
+    return {ONNX: Home(explainer, capability)}
 
 
 EXPLAINERS = {
     "gradient": Method(
-        home="batch.explainers.gradient:Gradient",
-        capability="gradients",
+        homes=_by_gradients("batch.explainers.gradient:Gradient"),
         cost="1 gradient a row",
         guarantee="none: a sensitivity in logits per unit of the feature, not a share of the score",
         source="Simonyan et al. 2014, arXiv:1312.6034",
     ),
     "input-x-gradient": Method(
-        home="batch.explainers.gradient:InputXGradient",
-        capability="gradients",
+        homes=_by_gradients("batch.explainers.gradient:InputXGradient"),
         cost="1 gradient a row",
         guarantee="sums to f(x) - f(0) for linear models; completeness_error says how far off it is elsewhere",
         source="Shrikumar et al. 2016, arXiv:1605.01713",
     ),
     "integrated-gradients": Method(
-        home="batch.explainers.integrated_gradients:IntegratedGradients",
-        capability="gradients",
+        homes=_by_gradients("batch.explainers.integrated_gradients:IntegratedGradients"),
         cost="30 to 60 gradients a row at the default tolerance, more where the path has kinks; --steps fixes them",
         guarantee="sums to f(x) - f(mean of the background) within --tolerance on every row, or converged is false",
         source="Sundararajan et al. 2017, arXiv:1703.01365; each path is refined where it misses its tolerance",
     ),
     "deepshap": Method(
-        home="batch.explainers.deepshap:DeepShap",
-        capability="deepshap",
+        homes={TORCHSCRIPT: Home("batch.explainers.deepshap:DeepShap", "deepshap")},
         cost="1 pass of multipliers a row and reference, which explains every class",
         guarantee="sums to f(x) - mean f(reference) within 1e-4 of the larger of 1 and itself, or converged is false",
         source="Lundberg & Lee 2017, arXiv:1705.07874, with a conserving rule for every operator",
     ),
     "expected-gradients": Method(
-        home="batch.explainers.integrated_gradients:ExpectedGradients",
-        capability="gradients",
+        homes=_by_gradients("batch.explainers.integrated_gradients:ExpectedGradients"),
         cost="2 gradients a row and reference at the least, 10 to 20 where the path has kinks; --steps fixes them",
         guarantee="sums to f(x) - mean f(reference) within --tolerance on every row, or converged is false",
         source="Erion et al. 2021, arXiv:1906.10670, over every reference instead of samples",
     ),
+    "shapley": Method(
+        homes=_by_forward_passes("batch.explainers.shapley:Shapley"),
+        cost="2 (features - 1) forward passes a pair of permutations, 32 pairs or more a row, for every class; up "
+        "to 12 features 2^features x references",
+        guarantee="unbiased, a standard error on every value, sums to f(x) - mean f(reference) up to rounding; exact "
+        "up to 12 features; converged is false where a standard error exceeds --tolerance",
+        source="Shapley 1953; Castro et al. 2009; antithetic pairs: Mitchell et al. 2022, arXiv:2104.12199",
+        beside=(Beside("standard_error", per_feature=True),),
+    ),
 }
 
 
-def explainer_class(name: str) -> "type[Explainer]":
-    """The class of a method; UsageError for an unknown name."""
+def engine_of(name: str, chosen: str) -> str:
+    """The engine that runs a method: the chosen one, or the only one that can; UsageError for an unknown method."""
     if name not in EXPLAINERS:
         raise UsageError(unknown("explanation method", name, EXPLAINERS))
-    module, attribute = EXPLAINERS[name].home.split(":")
+    homes = EXPLAINERS[name].homes
+    return chosen if chosen in homes else next(iter(homes))
+
+
+def beside_of(name: str, settings: object) -> tuple[Beside, ...]:
+    """What a method writes beside its attributions with these settings."""
+    return tuple(b for b in EXPLAINERS[name].beside if b.option is None or getattr(settings, b.option))
+
+
+def explainer_class(name: str, engine: str = TORCHSCRIPT) -> "type[Explainer]":
+    """The class of a method on that engine, or on the only one it has; raises as `engine_of`."""
+    engine = engine_of(name, engine)
+    module, attribute = EXPLAINERS[name].homes[engine].explainer.split(":")
     found: type[Explainer] = getattr(import_module(module), attribute)
     return found

@@ -7,10 +7,13 @@ from batch.explainers.adaptive import AdaptiveIntegral
 from batch.explainers.background import Background
 from batch.explainers.explainer import Explainer, Shares
 from batch.explainers.memory import rows_within
+from batch.explainers.model import Model
 from batch.explainers.path import Paths, References
 from batch.explainers.settings import ExplainSettings
-from batch.explainers.torchscript import TorchScriptModel
 from runtime.batching import batch_slices
+
+MAX_EVALUATIONS = 5000
+"""By default, gradients after which the adaptive rule gives up on a row."""
 
 # Bytes held at the peak, measured: by feature, and besides.
 ADAPTIVE_NODE_BYTES = (44, 150)
@@ -25,7 +28,7 @@ class IntegratedGradients(Explainer):
     initial_nodes = 15
     """Of the adaptive rule: few find a network's kinks too late, many cost gradients that smooth rows do not need."""
 
-    def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: Model, background: Background, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
         self._starts = References(model, self.references)
@@ -42,7 +45,8 @@ class IntegratedGradients(Explainer):
         tolerance = 0.95 * self.allowed_error(output - self._starts.base_values()[targets])
         paths = Paths(self.model, self._starts, rows, targets)
         nodes = self._within_memory(ADAPTIVE_NODE_BYTES, 1)
-        rule = AdaptiveIntegral(paths, tolerance, self.initial_nodes, self.settings.max_evaluations, nodes)
+        most = self.settings.max_evaluations or MAX_EVALUATIONS
+        rule = AdaptiveIntegral(paths, tolerance, self.initial_nodes, most, nodes)
         values, evaluations = rule.compute()
         return Shares(values.astype(np.float32), output, evaluations)
 

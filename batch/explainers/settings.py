@@ -18,8 +18,12 @@ class ExplainSettings:
     """... or at most this many logits."""
     steps: int | None = None
     """Nodes of integrated gradients' fixed rule; None for the adaptive one."""
-    max_evaluations: int = 5000
-    """Gradients after which the adaptive rule gives up on a row."""
+    max_evaluations: int | None = None
+    """Gradients, or forward passes, after which a row is given up; None for what suits the method."""
+    permutations: int | None = None
+    """Of Shapley values, so many for every row; None for as many as the tolerance takes, or for every coalition."""
+    seed: int = 0
+    """Of what a method draws at random."""
     memory: int = MEMORY
     """Bytes that a method may hold at once, beside the model and the passes through it, which do not grow. A row that
     needs more by itself gets more."""
@@ -29,6 +33,10 @@ class ExplainSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name}: expected at least 1, got {value}")
+        if self.permutations is not None and self.permutations < 4:
+            raise UsageError(f"permutations: expected at least 4, for a standard error, got {self.permutations}")
+        if self.seed < 0:
+            raise UsageError(f"seed: expected at least 0, got {self.seed}")
         for name in ("tolerance", "absolute_tolerance"):
             value = getattr(self, name)
             if not 0 < value < float("inf"):

@@ -15,6 +15,7 @@ from bundles import linear_bundle
 from conftest import Whyport
 
 from batch.audit import Audit
+from batch.explainers.settings import ExplainSettings
 from batch.job import Job
 from batch.settings import JobSettings
 from batch.source import SourceFile
@@ -289,3 +290,14 @@ def test_the_sample_is_read_in_one_pass_a_part_and_in_the_runs_batches(
     monkeypatch.setattr(SourceFile, "batches", recorded)
     audit(out, sample=200)
     assert passes == [(100, part, part) for part in range(4)]
+
+
+def test_a_forged_standard_error_is_found(bundle: Path, source: Path, tmp_path: Path) -> None:
+    explain = ExplainSettings(permutations=4, absolute_tolerance=0.01)
+    options: dict[str, Any] = {"methods": ("shapley",), "device": "cpu", "part_rows": 300, "batch_rows": 100}
+    job = JobSettings(inputs=(str(source),), out=tmp_path / "run", explain=explain, **options)
+    Job(Bundle.read(bundle), job).run()
+    audit(job.out, sample=1000)
+    forge(job.out, with_column("standard_error.b", lambda v: [x + 1.0 for x in v]))
+    with pytest.raises(AuditError, match=r"standard_error: computed again it comes out different, rows"):
+        audit(job.out, sample=1000)

@@ -1,0 +1,35 @@
+"""The bundle's model.onnx as explanations use it: forward passes alone, of any bundle, without PyTorch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch.explainers.model import Answer, Model
+from runtime.errors import BundleError
+from runtime.session import Session
+
+
+class OnnxModel(Model):
+    """A session as explainers see it.
+
+    Args:
+        session: runs the graph.
+    """
+
+    engine = "ONNX Runtime"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.bundle)
+        self.session = session
+
+    def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.run(rows, ["logits"])["logits"]
+
+    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
+        raise BundleError("model.onnx has no gradients")
+
+    def run(self, rows: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """These outputs of rows [N, F], by name."""
+        return self.session.run(rows, outputs)
