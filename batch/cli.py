@@ -111,6 +111,14 @@ logger = logging.getLogger(__name__)
     "--tolerance, or every coalition of up to 12 features.",
 )
 @click.option(
+    "--noise",
+    default=ExplainSettings.noise,
+    show_default=True,
+    help="Of smoothgrad, as a share of each feature's training standard deviation.",
+)
+@click.option("--samples", default=ExplainSettings.samples, show_default=True, help="Of smoothgrad, gradients a row.")
+@click.option("--grad-cam-map", is_flag=True, help="Write grad-cam's maps too, before they are scaled and upsampled.")
+@click.option(
     "--seed", default=ExplainSettings.seed, show_default=True, help="Of what a method draws at random, for every row."
 )
 @click.option("--steps", type=int, help="For integrated-gradients a fixed number of gradients a row.")

@@ -86,8 +86,8 @@ class OutputColumns:
 
     @property
     def values(self) -> int:
-        """How many values a row's arrays have."""
-        return sum(beside.values for beside in self.beside.values())
+        """How many values a row's arrays have, in all explanations."""
+        return max(1, len(self.per_class)) * sum(beside.values for beside in self.beside.values())
 
     def schema(self, kept: Sequence[pa.Field], origin: str) -> pa.Schema:
         """The output's schema with these kept columns; ColumnError where a name would stand twice."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from batch.attributions import attribution_layout
 from batch.columns import check_features, check_kept, check_present
 from batch.explainers import TORCHSCRIPT, engine_of
+from batch.explainers.capabilities import check_capabilities
 from batch.known import KnownColumns, PredictedRows
 from batch.output import IDENTITY, REASON, OutputColumns
 from batch.partitions import hive_partitions
@@ -73,16 +74,15 @@ class Plan:
 
     @classmethod
     def make(cls, bundle: Bundle, settings: JobSettings) -> Self:
-        """Find the inputs, read their footers and check that every column is there.
+        """Check the methods, find the inputs, read their footers and check that every column is there.
 
-        Raises UsageError, ColumnError or DataError; files that cannot be used are passed over where the settings say so
-        and at least one can.
+        Raises UsageError, BundleError, ColumnError or DataError; files that cannot be used are passed over where the
+        settings say so and at least one can.
         """
         sidecar = bundle.sidecar
         if len(set(settings.methods)) != len(settings.methods):
             raise UsageError(f"methods named twice: {listing(settings.methods)}")
-        for method in settings.methods:
-            engine_of(method, TORCHSCRIPT)
+        check_capabilities(sidecar, {method: engine_of(method, TORCHSCRIPT) for method in settings.methods})
         choice = ClassChoice.parse(settings.explain_class, sidecar.classes)
         paths = discover(settings.inputs)
         inside = [str(path) for path in paths if path.resolve().is_relative_to(settings.out.resolve())]

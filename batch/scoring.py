@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.columns import CleanRows
-from batch.explainers import EXPLAINERS, TORCHSCRIPT, engine_of, explainer_class
+from batch.explainers import TORCHSCRIPT, engine_of, explainer_class
 from batch.explainers.background import Background
 from batch.explainers.model import Model
 from batch.explainers.onnx_model import OnnxModel
@@ -12,7 +12,7 @@ from batch.explainers.settings import ExplainSettings
 from batch.output import ScoredRows
 from batch.targets import ClassChoice
 from runtime.attribution import Attribution
-from runtime.errors import BundleError, ParityError, listing
+from runtime.errors import ParityError, listing
 from runtime.parity import row_deviations
 from runtime.session import Session
 
@@ -39,7 +39,6 @@ class Scorer:
         if not methods:
             return
         engines = {name: engine_of(name, TORCHSCRIPT) for name in methods}
-        self._check_capabilities(engines)
         models = {engine: _open_model(session, engine) for engine in sorted(set(engines.values()))}
         self._models = list(models.values())
         background = Background.read(session.bundle)
@@ -109,18 +108,6 @@ class Scorer:
         return explainer.measure(
             attribution, targets, scores.astype(np.float64), None if base_values is None else base_values[targets]
         )
-
-    def _check_capabilities(self, engines: dict[str, str]) -> None:
-        """Raise BundleError where the bundle cannot serve a method on its engine."""
-        sidecar = self._session.bundle.sidecar
-        for name, engine in engines.items():
-            needed = EXPLAINERS[name].homes[engine].capability
-            if needed is None:
-                continue
-            capability = sidecar.capabilities.get(needed)
-            if capability is None or not capability.available:
-                reason = capability.reason if capability else f"it has no {needed!r}"
-                raise BundleError(f"bundle {sidecar.name!r} cannot serve {name!r}: {reason}")
 
     def _logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = self._session.run(rows, ["logits"])["logits"]

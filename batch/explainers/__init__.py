@@ -101,6 +101,33 @@ EXPLAINERS = {
         source="Shapley 1953; Castro et al. 2009; antithetic pairs: Mitchell et al. 2022, arXiv:2104.12199",
         beside=(Beside("standard_error", per_feature=True),),
     ),
+    "grad-cam": Method(
+        homes={TORCHSCRIPT: Home("batch.explainers.grad_cam:GradCam", "grad-cam")},
+        cost="1 forward pass a row, and 1 gradient of what follows the convolutions",
+        guarantee="none: a heatmap from 0 to 1, of where the last convolution block saw what speaks for the class",
+        source="Selvaraju et al. 2017, arXiv:1610.02391",
+        beside=(Beside("grad_cam_map", option="grad_cam_map"),),
+    ),
+    "attention": Method(
+        homes=_by_forward_passes("batch.explainers.attention:Attention", "attention"),
+        cost="1 forward pass a row, for every class",
+        guarantee="none: the model's own weights, the same for every class; what is attended to need not matter",
+        source="Bahdanau et al. 2015, arXiv:1409.0473",
+        beside=(Beside("attention", per_class=False, output="attention"),),
+    ),
+    "occlusion": Method(
+        homes=_by_forward_passes("batch.explainers.occlusion:Occlusion"),
+        cost="1 forward pass a row and feature, for every class",
+        guarantee="sums to f(x) - f(mean of the background) for additive models; completeness_error says how far off "
+        "it is elsewhere",
+        source="Zeiler & Fergus 2014, arXiv:1311.2901, for single features",
+    ),
+    "smoothgrad": Method(
+        homes=_by_gradients("batch.explainers.smoothgrad:SmoothGrad"),
+        cost="--samples gradients a row, 50 by default",
+        guarantee="none: a sensitivity in logits per unit of the feature, with noise averaged out",
+        source="Smilkov et al. 2017, arXiv:1706.03825",
+    ),
 }
 
 

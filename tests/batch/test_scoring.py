@@ -33,9 +33,9 @@ CHOICES = {
 
 
 @pytest.fixture(scope="module")
-def expected(bundle: Path) -> Callable[[str, NDArray[np.int64]], Attribution]:
+def expected(mapped_bundle: Path) -> Callable[[str, NDArray[np.int64]], Attribution]:
     """What a method gives for the class of each row."""
-    read = Bundle.read(bundle)
+    read = Bundle.read(mapped_bundle)
     background = Background.read(read)
 
     def explain(name: str, targets: NDArray[np.int64]) -> Attribution:
@@ -45,13 +45,13 @@ def expected(bundle: Path) -> Callable[[str, NDArray[np.int64]], Attribution]:
 
 
 @pytest.fixture
-def run(bundle: Path, write: Callable[..., Path], tmp_path: Path) -> Callable[..., pa.Table]:
+def run(mapped_bundle: Path, write: Callable[..., Path], tmp_path: Path) -> Callable[..., pa.Table]:
     truth = pa.array(CLASSES).take(pa.array(LABELS))
     source = write(pa.table(dict(zip("abc", ROWS.T, strict=True)) | {"truth": truth}))
 
     def run(methods: tuple[str, ...], choice: str) -> pa.Table:
         settings = JobSettings((str(source),), tmp_path / "out", methods, explain_class=choice, overwrite=True)
-        Job(Bundle.read(bundle), settings).run()
+        Job(Bundle.read(mapped_bundle), settings).run()
         (part,) = (tmp_path / "out").glob("part-*.parquet")
         return pq.read_table(part)
 
@@ -106,7 +106,7 @@ def test_the_rows_are_predicted_once_for_all_methods_and_classes(
     predict = Session.run
 
     def counted(session: Session, rows: NDArray[np.float32], names: list[str]) -> dict[str, NDArray[np.float32]]:
-        seen.append(np.array_equal(rows, ROWS))
+        seen.append(np.array_equal(rows, ROWS) and "attention" not in names)
         return predict(session, rows, names)
 
     monkeypatch.setattr(Session, "run", counted)
