@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from batch.strongest import strongest
 from runtime.errors import JobError
 
+ATTRIBUTION = "attribution"
+
 FEATURES_KEY = "whyport.features"
 """The key of a part's metadata with the features' names in order, as a JSON list."""
 
@@ -44,46 +46,63 @@ class AttributionLayout(ABC):
         return {FEATURES_KEY: json.dumps(self.features, ensure_ascii=False)}
 
     @abstractmethod
-    def fields(self, prefix: str, suffix: str) -> list[pa.Field]:
-        """The columns, where `prefix` names the method among several, and `suffix` the class."""
+    def fields(self, prefix: str, suffix: str, beside: Sequence[str] = ()) -> list[pa.Field]:
+        """The columns, where `prefix` names the method among several, and `suffix` the class.
+
+        After those of the attributions come those of every other value that each feature has, by the names `beside`.
+        """
 
     @abstractmethod
-    def arrays(self, values: NDArray[np.float32]) -> list[pa.Array]:
-        """The arrays of `fields` for attributions [N, F]."""
+    def arrays(self, values: NDArray[np.float32], beside: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+        """The arrays of `fields` for attributions, and what stands beside them, [N, F] each."""
 
     @abstractmethod
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
         """What `fields` hold of rows that all were explained."""
 
+    @abstractmethod
+    def read_beside(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
+        """The values [N, K] of that name, of the features that `read` gives."""
+
 
 class WideLayout(AttributionLayout):
     """One column a feature, `attribution.<feature>`."""
 
-    def fields(self, prefix: str, suffix: str) -> list[pa.Field]:
-        return [pa.field(f"{prefix}attribution{suffix}.{feature}", pa.float32()) for feature in self.features]
+    def fields(self, prefix: str, suffix: str, beside: Sequence[str] = ()) -> list[pa.Field]:
+        names = [self._names(prefix, suffix, name) for name in (ATTRIBUTION, *beside)]
+        return [pa.field(name, pa.float32()) for some in names for name in some]
 
-    def arrays(self, values: NDArray[np.float32]) -> list[pa.Array]:
-        return [pa.array(column) for column in np.ascontiguousarray(values.T)]
+    def arrays(self, values: NDArray[np.float32], beside: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+        return [pa.array(column) for matrix in (values, *beside) for column in np.ascontiguousarray(matrix.T)]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
-        columns = [table[field.name].to_numpy() for field in self.fields(prefix, suffix)]
-        values = np.stack(columns, axis=1).astype(np.float64)
+        values = self.read_beside(table, prefix, suffix, ATTRIBUTION)
         return StoredAttributions(_every_feature(values), values)
+
+    def read_beside(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
+        columns = [table[column].to_numpy() for column in self._names(prefix, suffix, name)]
+        return np.stack(columns, axis=1).astype(np.float64)
+
+    def _names(self, prefix: str, suffix: str, name: str) -> list[str]:
+        return [f"{prefix}{name}{suffix}.{feature}" for feature in self.features]
 
 
 class ListLayout(AttributionLayout):
     """One column `attribution`, a list of a share a feature: thousands of features cost no more than their bytes."""
 
-    def fields(self, prefix: str, suffix: str) -> list[pa.Field]:
-        return [pa.field(f"{prefix}attribution{suffix}", pa.list_(pa.float32(), len(self.features)))]
+    def fields(self, prefix: str, suffix: str, beside: Sequence[str] = ()) -> list[pa.Field]:
+        kind = pa.list_(pa.float32(), len(self.features))
+        return [pa.field(f"{prefix}{name}{suffix}", kind) for name in (ATTRIBUTION, *beside)]
 
-    def arrays(self, values: NDArray[np.float32]) -> list[pa.Array]:
-        return [_lists(pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1])]
+    def arrays(self, values: NDArray[np.float32], beside: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+        return [_lists(pa.array(np.ascontiguousarray(m).reshape(-1)), m.shape[1]) for m in (values, *beside)]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
-        values = _flat(table, f"{prefix}attribution{suffix}").to_numpy(zero_copy_only=False)
-        values = values.astype(np.float64).reshape(-1, len(self.features))
+        values = self.read_beside(table, prefix, suffix, ATTRIBUTION)
         return StoredAttributions(_every_feature(values), values)
+
+    def read_beside(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
+        return _matrix(table, f"{prefix}{name}{suffix}", len(self.features))
 
 
 class StrongestLayout(AttributionLayout):
@@ -101,23 +120,26 @@ class StrongestLayout(AttributionLayout):
         super().__init__(features)
         self._count = min(count, len(self.features))
 
-    def fields(self, prefix: str, suffix: str) -> list[pa.Field]:
-        kinds = {"top_feature": pa.string(), "top_attribution": pa.float32()}
+    def fields(self, prefix: str, suffix: str, beside: Sequence[str] = ()) -> list[pa.Field]:
+        kinds = {"top_feature": pa.string()} | {f"top_{name}": pa.float32() for name in (ATTRIBUTION, *beside)}
         return [pa.field(f"{prefix}{name}{suffix}", pa.list_(kind, self._count)) for name, kind in kinds.items()]
 
-    def arrays(self, values: NDArray[np.float32]) -> list[pa.Array]:
+    def arrays(self, values: NDArray[np.float32], beside: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
         chosen = strongest(values, self._count)
         names = pa.array(self.features, pa.string()).take(pa.array(chosen.reshape(-1)))
-        shares = np.take_along_axis(values, chosen, axis=1)
-        return [_lists(names, self._count), _lists(pa.array(shares.reshape(-1)), self._count)]
+        kept = [np.take_along_axis(matrix, chosen, axis=1).reshape(-1) for matrix in (values, *beside)]
+        return [_lists(array, self._count) for array in (names, *map(pa.array, kept))]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
-        names, shares = (_flat(table, field.name) for field in self.fields(prefix, suffix))
+        names = _flat(table, f"{prefix}top_feature{suffix}")
         places = pc.fill_null(pc.index_in(names, pa.array(self.features, pa.string())), -1)
         return StoredAttributions(
             places.to_numpy().astype(np.int64).reshape(-1, self._count),
-            shares.to_numpy(zero_copy_only=False).astype(np.float64).reshape(-1, self._count),
+            self.read_beside(table, prefix, suffix, ATTRIBUTION),
         )
+
+    def read_beside(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
+        return _matrix(table, f"{prefix}top_{name}{suffix}", self._count)
 
 
 def attribution_layout(layout: str, top_k: int | None, features: Sequence[str]) -> AttributionLayout:
@@ -148,6 +170,12 @@ def _every_feature(values: NDArray[Any]) -> NDArray[np.int64]:
 
 def _lists(values: pa.Array, length: int) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(values, length)
+
+
+def _matrix(table: pa.Table, name: str, width: int) -> NDArray[np.float64]:
+    """The lists of a column as [N, width]."""
+    values: NDArray[np.float64] = _flat(table, name).to_numpy(zero_copy_only=False).astype(np.float64)
+    return values.reshape(-1, width)
 
 
 def _flat(table: pa.Table, name: str) -> pa.Array:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch.comparison import Deviations
+from batch.explainers.settings import ExplainSettings
 from batch.finished import PartFooter, sha256_of
 from batch.folder import REJECTED_FOLDER
 from batch.layout import kept_columns
@@ -61,8 +62,9 @@ class Audit:
             )
         sidecar = self._bundle.sidecar
         choice = ClassChoice.parse(self._record.job["settings"]["explain_class"], sidecar.classes)
+        explain = ExplainSettings(**self._record.job["settings"]["explain"])
         attributions = self._record.attributions([feature.name for feature in sidecar.features])
-        self._columns = OutputColumns(sidecar, self._record.methods, choice.is_all, attributions)
+        self._columns = OutputColumns(sidecar, self._record.methods, explain, choice.is_all, attributions)
 
     def run(self, sample: int, seed: int, device: str) -> Iterator[str]:
         """Make every check; a line of what was found after each.

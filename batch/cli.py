@@ -97,7 +97,8 @@ logger = logging.getLogger(__name__)
     "--tolerance",
     default=ExplainSettings.tolerance,
     show_default=True,
-    help="A row has converged if its completeness error is at most this share of |score - base value|,",
+    help="A row has converged if its completeness error, and for shapley every standard error, is at most this "
+    "share of |score - base value|,",
 )
 @click.option(
     "--absolute-tolerance",
@@ -107,9 +108,25 @@ logger = logging.getLogger(__name__)
 )
 @click.option(
     "--max-evaluations",
-    default=ExplainSettings.max_evaluations,
+    type=int,
+    help="Gradients, or forward passes, after which a row is given up.  [default: 5000; 20000 of shapley]",
+)
+@click.option(
+    "--permutations",
+    type=int,
+    help="For shapley a fixed number of permutations a row; by default as many as take every standard error to "
+    "--tolerance, or every coalition of up to 12 features.",
+)
+@click.option(
+    "--noise",
+    default=ExplainSettings.noise,
     show_default=True,
-    help="Gradients after which a row is given up.",
+    help="Of smoothgrad, as a share of each feature's training standard deviation.",
+)
+@click.option("--samples", default=ExplainSettings.samples, show_default=True, help="Of smoothgrad, gradients a row.")
+@click.option("--grad-cam-map", is_flag=True, help="Write grad-cam's maps too, before they are scaled and upsampled.")
+@click.option(
+    "--seed", default=ExplainSettings.seed, show_default=True, help="Of what a method draws at random, for every row."
 )
 @click.option("--steps", type=int, help="For integrated-gradients a fixed number of gradients a row.")
 @click.option(
@@ -161,6 +178,9 @@ def run(
 
     \b
     Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
+
+    \b
+    Example: whyport run models/breast_cancer data --out scored --explain shapley --tolerance 0.05
 
     \b
     Example: whyport run models/breast_cancer data --out scored --explain deepshap --top-k 5 \\

@@ -1,6 +1,6 @@
 """What a run wrote beside the same rows computed again: within what the engines and the methods allow, or an error."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batch.attributions import AttributionLayout, StoredAttributions
+from batch.attributions import ATTRIBUTION, AttributionLayout, StoredAttributions
 from batch.explainers.settings import ExplainSettings
 from batch.layout import ExplanationColumns
 from runtime.bundle import Tolerances
@@ -64,7 +64,7 @@ class ExplanationComparison:
         columns: ExplanationColumns,
         stored: pa.Table,
         again: pa.Table,
-        values: NDArray[np.float32],
+        values: Mapping[str, NDArray[np.float32]],
         place: str,
     ) -> Deviations:
         """Compare explained rows; AuditError naming those that are further off than is allowed.
@@ -73,7 +73,7 @@ class ExplanationComparison:
             columns: the explanation's.
             stored: N rows as the run wrote them.
             again: the same rows computed again.
-            values: their attributions computed again, whole, [N, F].
+            values: their attributions computed again, whole, and what each feature has besides, [N, F] by name.
             place: names the rows' file.
         """
         rows = stored["source_row"].to_pylist()
@@ -90,9 +90,9 @@ class ExplanationComparison:
             # A method that refines until a row is within tolerance may stop a step earlier or later.
             own = np.maximum(self._explain.tolerance * np.abs(score - base), self._explain.absolute_tolerance)
             allowed = allowed + own
-        differences = np.abs(shares.values - np.take_along_axis(values, shares.features, axis=1)).max(axis=1)
-        if shares.values.shape[1] < values.shape[1]:
-            is_off = ~_are_strongest(shares, values, allowed)
+        differences = self._differences(shares.values, shares, values[ATTRIBUTION])
+        if shares.values.shape[1] < values[ATTRIBUTION].shape[1]:
+            is_off = ~_are_strongest(shares, values[ATTRIBUTION], allowed)
             check_same(rows, is_off, f"{columns.method}: the strongest attributions", place)
         elif makes_a_claim:
             error = matrix(stored, [columns.completeness_error])[:, 0]
@@ -100,7 +100,25 @@ class ExplanationComparison:
             scale = 1.0 + np.abs(shares.values).sum(axis=1)
             check_same(rows, ~(off <= SUM_TOLERANCE * scale), columns.completeness_error, place)
         check_same(rows, ~(differences <= allowed), f"{columns.method}: attributions", place)
+        for name in values.keys() - {ATTRIBUTION}:
+            got = self._attributions.read_beside(stored, columns.prefix, columns.suffix, name)
+            is_off = ~(self._differences(got, shares, values[name]) <= allowed)
+            check_same(rows, is_off, f"{columns.prefix}{name}{columns.suffix}", place)
         return Deviations(explained=len(rows), attribution=float(differences.max(initial=0.0)))
+
+    def compare_arrays(self, names: Sequence[str], stored: pa.Table, again: pa.Table, place: str) -> None:
+        """Compare columns of arrays of explained rows; AuditError naming those that are further off than is allowed."""
+        for name in names:
+            off = _deviations_of_lists(stored[name], again[name])
+            check_same(stored["source_row"].to_pylist(), ~(off <= self._tolerances.gradients), name, place)
+
+    @staticmethod
+    def _differences(
+        got: NDArray[np.float64], shares: StoredAttributions, values: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """The largest difference of a row between what is stored [N, K] and all [N, F] computed again, [N]."""
+        differences: NDArray[np.float64] = np.abs(got - np.take_along_axis(values, shares.features, axis=1)).max(axis=1)
+        return differences
 
 
 def check_same(rows: Sequence[int], is_off: NDArray[Any], what: str, place: str) -> None:
@@ -114,6 +132,16 @@ def matrix(table: pa.Table, names: list[str]) -> NDArray[np.float64]:
     """Columns of numbers as [N, K] float64, NaN for null."""
     columns = [table[name].to_numpy().astype(np.float64) for name in names]
     return np.stack(columns, axis=1)
+
+
+def _deviations_of_lists(stored: pa.ChunkedArray, again: pa.ChunkedArray) -> NDArray[np.float64]:
+    """The largest deviation in each row's array, [N]; infinite where the lengths differ."""
+    return np.array(
+        [
+            row_deviations(np.array(got)[None], np.array(expected)[None])[0] if len(got) == len(expected) else np.inf
+            for got, expected in zip(stored.to_pylist(), again.to_pylist(), strict=True)
+        ]
+    )
 
 
 def _are_strongest(

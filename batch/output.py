@@ -10,7 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from batch.attributions import AttributionLayout
+from batch.beside import BesideColumns
 from batch.columns import CleanRows
+from batch.explainers.settings import ExplainSettings
 from runtime.attribution import Attribution
 from runtime.bundle import Sidecar
 from runtime.errors import ColumnError, listing
@@ -47,15 +49,29 @@ class OutputColumns:
 
     With several methods, each one's own columns carry its name in front; with every class explained, the class
     stands at the end of a column's name, and before the feature.
+
+    Args:
+        sidecar: the bundle's.
+        methods: names of the explanation methods.
+        settings: their options.
+        all_classes: whether every class is explained.
+        attributions: how they stand in their columns.
     """
 
     def __init__(
-        self, sidecar: Sidecar, methods: Sequence[str], all_classes: bool, attributions: AttributionLayout
+        self,
+        sidecar: Sidecar,
+        methods: Sequence[str],
+        settings: ExplainSettings,
+        all_classes: bool,
+        attributions: AttributionLayout,
     ) -> None:
         self._classes = sidecar.classes
         self.attributions = attributions
         """How they stand in their columns."""
         self._prefixes = {method: f"{method}." if len(methods) > 1 else "" for method in methods}
+        self.beside = {method: BesideColumns(sidecar, method, settings) for method in methods}
+        """What each method writes beside its attributions."""
         self.per_class = sidecar.classes if all_classes else ()
         """The classes, where every one is explained."""
         explained = self._explanation_fields()
@@ -69,6 +85,11 @@ class OutputColumns:
         ]
         self.explanation_schema = pa.schema(explained)
         """The columns that are null in a row that is not explained."""
+
+    @property
+    def values(self) -> int:
+        """How many values a row's arrays have, in all explanations."""
+        return max(1, len(self.per_class)) * sum(beside.values for beside in self.beside.values())
 
     def schema(self, kept: Sequence[pa.Field], origin: str) -> pa.Schema:
         """The output's schema with these kept columns; ColumnError where a name would stand twice."""
@@ -94,17 +115,21 @@ class OutputColumns:
     def _explanation_fields(self) -> list[pa.Field]:
         fields = [pa.field("explained_class", pa.string())] if self._prefixes and not self.per_class else []
         suffixes = [f".{name}" for name in self.per_class] or [""]
-        for i, prefix in enumerate(self._prefixes.values()):
+        for i, (method, prefix) in enumerate(self._prefixes.items()):
+            beside = self.beside[method]
             fields += [pa.field(f"{prefix}base_value{suffix}", pa.float64()) for suffix in suffixes]
             if i == 0:  # the score is every method's
                 fields += [pa.field(f"score{suffix}", pa.float32()) for suffix in suffixes]
-            fields += [field for suffix in suffixes for field in self.attributions.fields(prefix, suffix)]
+            fields += [
+                field for suffix in suffixes for field in self.attributions.fields(prefix, suffix, beside.per_feature)
+            ]
             for name, kind in (
                 ("completeness_error", pa.float64()),
                 ("evaluations", pa.int32()),
                 ("converged", pa.bool_()),
             ):
                 fields += [pa.field(f"{prefix}{name}{suffix}", kind) for suffix in suffixes]
+            fields += beside.fields(prefix, suffixes)
         return fields
 
     def _explanations(self, scored: ScoredRows, names: pa.Array) -> list[pa.Array]:
@@ -112,8 +137,8 @@ class OutputColumns:
         if not scored.attributions:
             return []
         arrays = [] if self.per_class else [names.take(pa.array(scored.targets))]
-        for i, attribution in enumerate(scored.attributions.values()):
-            arrays += self._explanation(attribution, with_score=i == 0)
+        for i, (method, attribution) in enumerate(scored.attributions.items()):
+            arrays += self._explanation(attribution, self.beside[method], with_score=i == 0)
         if scored.explained is None:
             return arrays
         places = np.full(len(scored.rows.kept), -1)
@@ -122,7 +147,7 @@ class OutputColumns:
         spread: list[pa.Array] = explained.take(pa.array(places, mask=places < 0)).columns
         return spread
 
-    def _explanation(self, attribution: Attribution, with_score: bool) -> list[pa.Array]:
+    def _explanation(self, attribution: Attribution, beside: BesideColumns, with_score: bool) -> list[pa.Array]:
         width = len(self.per_class) or 1
 
         def by_class(values: NDArray[Any]) -> NDArray[Any]:
@@ -130,14 +155,21 @@ class OutputColumns:
 
         converged = attribution.converged
         flags = np.zeros(len(attribution.target), dtype=bool) if converged is None else converged
-        shares = attribution.values.reshape(-1, width, attribution.values.shape[1])
+        per_feature = [attribution.beside[name] for name in beside.per_feature]
         return [
             *_columns(by_class(attribution.base_value), null_nan=True),
             *(_columns(by_class(attribution.output.astype(np.float32))) if with_score else []),
-            *(array for k in range(width) for array in self.attributions.arrays(shares[:, k])),
+            *(
+                array
+                for k in range(width)
+                for array in self.attributions.arrays(
+                    attribution.values[k::width], [values[k::width] for values in per_feature]
+                )
+            ),
             *_columns(by_class(attribution.error), null_nan=True),
             *_columns(by_class(attribution.evaluations)),
             *(pa.array(column, mask=np.full(len(column), converged is None)) for column in by_class(flags).T),
+            *beside.arrays(attribution.beside, width),
         ]
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from batch.attributions import attribution_layout
 from batch.columns import check_features, check_kept, check_present
 from batch.explainers import engine_of
+from batch.explainers.capabilities import check_capabilities
 from batch.fingerprint import Fingerprint
 from batch.known import KnownColumns, PredictedRows
 from batch.output import IDENTITY, REASON, OutputColumns
@@ -74,16 +75,15 @@ class Plan:
 
     @classmethod
     def make(cls, bundle: Bundle, settings: JobSettings) -> Self:
-        """Find the inputs, read their footers and check that every column is there.
+        """Check the methods, find the inputs, read their footers and check that every column is there.
 
-        Raises UsageError, ColumnError or DataError; files that cannot be used are passed over where the settings say so
-        and at least one can.
+        Raises UsageError, BundleError, ColumnError or DataError; files that cannot be used are passed over where the
+        settings say so and at least one can.
         """
         sidecar = bundle.sidecar
         if len(set(settings.methods)) != len(settings.methods):
             raise UsageError(f"methods named twice: {listing(settings.methods)}")
-        for method in settings.methods:
-            engine_of(method, settings.explain.engine)
+        check_capabilities(sidecar, {method: engine_of(method, settings.explain.engine) for method in settings.methods})
         choice = ClassChoice.parse(settings.explain_class, sidecar.classes)
         paths = discover(settings.inputs)
         inside = [str(path) for path in paths if path.resolve().is_relative_to(settings.out.resolve())]
@@ -97,7 +97,7 @@ class Plan:
             features=features,
             choice=choice,
             selection=Selection.parse(settings.explain_where, settings.explain_fraction),
-            output=OutputColumns(sidecar, settings.methods, choice.is_all, attributions),
+            output=OutputColumns(sidecar, settings.methods, settings.explain, choice.is_all, attributions),
             inputs=(),
         )
         inputs: list[SourceFile | BadFile] = []
@@ -128,15 +128,20 @@ class Plan:
         label = [self.choice.label] if self.choice.label is not None else []
         return list(dict.fromkeys([*self.features, *self.settings.keep, *label]))
 
+    @property
+    def _values_a_row(self) -> int:
+        """Those that are read, and the arrays that explanations add."""
+        return len(self.columns) + self.output.values
+
     @cached_property
     def rows_a_batch(self) -> int:
         """Rows that are read, scored and explained together."""
-        return self.settings.rows_a_batch(len(self.columns))
+        return self.settings.rows_a_batch(self._values_a_row)
 
     @cached_property
     def rows_a_part(self) -> int:
         """Rows of one part of the output, whole batches."""
-        return self.settings.rows_a_part(len(self.columns))
+        return self.settings.rows_a_part(self._values_a_row)
 
     def spans(self, index: int) -> list[PartSpan]:
         """The parts of one input, which cover its rows."""

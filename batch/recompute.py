@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from batch.attributions import ATTRIBUTION
 from batch.columns import RowCleaner
 from batch.comparison import Deviations, ExplanationComparison, check_same, matrix
 from batch.explainers.settings import ExplainSettings
@@ -92,9 +93,13 @@ class Recomputer:
         again = again.filter(pa.array(is_explained))
         width = max(1, len(self._columns.per_class))
         for i, columns in enumerate(self._explanations):
-            values = scored.attributions[columns.method].values
-            of_class = values.reshape(-1, width, values.shape[1])[:, i % width]
+            attribution, beside = scored.attributions[columns.method], self._columns.beside[columns.method]
+            values = {ATTRIBUTION: attribution.values} | {name: attribution.beside[name] for name in beside.per_feature}
+            of_class = {name: matrix[i % width :: width] for name, matrix in values.items()}
             deviations += self._comparison.compare(columns, stored, again, of_class, place)
+            if i % width == 0:
+                suffixes = [other.suffix for other in self._explanations[i : i + width]]
+                self._comparison.compare_arrays(beside.names(columns.prefix, suffixes), stored, again, place)
         return deviations
 
     def _is_explained(self, stored: pa.Table) -> NDArray[np.bool_]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.columns import CleanRows
-from batch.explainers import EXPLAINERS, TORCHSCRIPT, engine_of, explainer_class
+from batch.explainers import TORCHSCRIPT, engine_of, explainer_class
 from batch.explainers.background import Background
 from batch.explainers.model import Model
 from batch.explainers.onnx_model import OnnxModel
@@ -12,7 +12,7 @@ from batch.explainers.settings import ExplainSettings
 from batch.output import ScoredRows
 from batch.targets import ClassChoice
 from runtime.attribution import Attribution
-from runtime.errors import BundleError, ParityError, listing
+from runtime.errors import ParityError, listing
 from runtime.parity import row_deviations
 from runtime.session import Session
 
@@ -35,11 +35,12 @@ class Scorer:
         self._tolerance = session.bundle.sidecar.tolerances.outputs
         self._explainers = {}
         self._base_values: dict[str, NDArray[np.float64] | None] = {}
+        self._models: list[Model] = []
         if not methods:
             return
         engines = {name: engine_of(name, settings.engine) for name in methods}
-        self._check_capabilities(engines)
         models = {engine: _open_model(session, engine) for engine in sorted(set(engines.values()))}
+        self._models = list(models.values())
         background = Background.read(session.bundle)
         for name, engine in engines.items():
             explainer = explainer_class(name, engine)(models[engine], background, settings)
@@ -77,6 +78,8 @@ class Scorer:
         if explained is not None:
             matrix, source_rows = matrix[explained], source_rows[explained]
             targets, logits = targets[explained], logits[explained]
+        for model in self._models:
+            model.remember(matrix, logits)
         scores = np.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
         if self._choice.is_all:
             count = logits.shape[1]
@@ -109,22 +112,13 @@ class Scorer:
             attribution, targets, scores.astype(np.float64), None if base_values is None else base_values[targets]
         )
 
-    def _check_capabilities(self, engines: dict[str, str]) -> None:
-        """Raise BundleError where the bundle cannot serve a method on its engine."""
-        sidecar = self._session.bundle.sidecar
-        for name, engine in engines.items():
-            needed = EXPLAINERS[name].homes[engine].capability
-            capability = sidecar.capabilities.get(needed)
-            if capability is None or not capability.available:
-                reason = capability.reason if capability else f"it has no {needed!r}"
-                raise BundleError(f"bundle {sidecar.name!r} cannot serve {name!r}: {reason}")
-
     def _logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = self._session.run(rows, ["logits"])["logits"]
         return logits
 
 
 def _open_model(session: Session, engine: str) -> Model:
+    """The bundle's model on that engine."""
     if engine != TORCHSCRIPT:
         return OnnxModel(session)
     # It needs torch, which everything else does without.

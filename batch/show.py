@@ -1,15 +1,34 @@
 """One row of a run's output, in words: the prediction, and the reasons for it, strongest first."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from batch.attributions import features_of
+from batch.explainers import EXPLAINERS
 from batch.layout import ExplanationColumns, classes, explanations, kept_columns
 from batch.record import RunRecord, read_rows
 from runtime.errors import JobError, UsageError
+
+STANDARD_ERROR = "standard_error"
+
+
+@dataclass(frozen=True)
+class Share:
+    """One feature's part in an explanation."""
+
+    feature: str
+    value: float
+    error: float | None = None
+    """Its standard error; None where the method gives none."""
+
+    @property
+    def error_bar(self) -> str:
+        """As it follows the value."""
+        return "" if self.error is None else f" ± {self.error:.2g}"
 
 
 def describe_row(out: Path, row: int, file: str | None, top: int) -> list[str]:
@@ -58,13 +77,17 @@ def _scored(table: pa.Table, record: RunRecord, top: int) -> Iterator[str]:
             continue
         stored = attributions.read(table, columns.prefix, columns.suffix)
         shares = [
-            (attributions.features[i], share) for i, share in zip(stored.features[0], stored.values[0], strict=True)
+            Share(attributions.features[i], share)
+            for i, share in zip(stored.features[0], stored.values[0], strict=True)
         ]
+        if any(beside.name == STANDARD_ERROR for beside in EXPLAINERS[columns.method].beside):
+            errors = attributions.read_beside(table, columns.prefix, columns.suffix, STANDARD_ERROR)[0]
+            shares = [replace(share, error=float(error)) for share, error in zip(shares, errors, strict=True)]
         yield from _explained(values, columns, shares, len(attributions.features), top)
 
 
 def _explained(
-    values: dict[str, Any], columns: ExplanationColumns, shares: list[tuple[str, float]], features: int, top: int
+    values: dict[str, Any], columns: ExplanationColumns, shares: list[Share], features: int, top: int
 ) -> Iterator[str]:
     """The shares that the run has kept, of so many features, strongest first."""
     explained = columns.explained_class or values["explained_class"]
@@ -72,7 +95,7 @@ def _explained(
     is_complete = len(shares) == features
     line = f"{columns.method}, class {explained}: score {score:+.4g}"
     # What the run has not kept follows from the sum, as far as the method makes the sum right.
-    total = sum(share for _, share in shares) if is_complete or base_value is None else score - base_value
+    total = sum(share.value for share in shares) if is_complete or base_value is None else score - base_value
     if base_value is not None:
         state = "converged" if values[columns.converged] else "not converged"
         line += (
@@ -80,11 +103,11 @@ def _explained(
             f"(off by {values[columns.completeness_error]:.2g}, {state})"
         )
     yield line
-    ordered = sorted(shares, key=lambda share: -abs(share[1]))[:top]
-    for feature, share in ordered:
-        yield f"  {share:+12.5g}  {feature}"
+    ordered = sorted(shares, key=lambda share: -abs(share.value))[:top]
+    for share in ordered:
+        yield f"  {share.value:+12.5g}{share.error_bar}  {share.feature}"
     others = features - len(ordered)
     if others and (is_complete or base_value is not None):
-        yield f"  {total - sum(share for _, share in ordered):+12.5g}  {others} others together"
+        yield f"  {total - sum(share.value for share in ordered):+12.5g}  {others} others together"
     elif others:
         yield f"                {others} others"

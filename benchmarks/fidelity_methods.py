@@ -20,9 +20,12 @@ from torch import Tensor, nn
 
 from batch.explainers import explainer_class
 from batch.explainers.background import Background
+from batch.explainers.onnx_model import OnnxModel
 from batch.explainers.settings import ExplainSettings
+from batch.explainers.shapley import Shapley
 from batch.explainers.torchscript import TorchScriptModel
 from exporter.deepshap import build_program
+from runtime.session import Session
 
 SAMPLES = 200
 COALITIONS = 128
@@ -69,6 +72,14 @@ def whyport(name: str) -> Explain:
     return explain
 
 
+def whyport_shapley(question: Question) -> NDArray[Any]:
+    """Sampled, although so few features could be enumerated, in as many forward passes as shap_kernel takes."""
+    passes, features = COALITIONS * len(question.references.rows), question.rows.shape[1]
+    settings = ExplainSettings(permutations=2 * (passes // (2 * (features - 1))))
+    model = OnnxModel(Session(question.trained.bundle, "cpu"))
+    return Shapley(model, question.references, settings).explain(question.rows, question.targets).values
+
+
 def composed_deepshap(question: Question) -> NDArray[Any]:
     """whyport's DeepSHAP with softmax as the operators it is computed with."""
     rows, references = torch.tensor(question.rows), torch.tensor(question.references.rows)
@@ -103,6 +114,20 @@ def shap_kernel(question: Question) -> NDArray[Any]:
 
     explainer = shap.KernelExplainer(logits, references.numpy())
     return _of_targets(explainer.shap_values(rows.numpy(), nsamples=COALITIONS, silent=True), question)
+
+
+def shap_permutation(question: Question) -> NDArray[Any]:
+    """Shapley values by permutations and their reverses; every step of one takes a forward pass for every reference."""
+    network, rows, references = question.standardised()
+
+    @torch.no_grad()
+    def logits(inputs: NDArray[Any]) -> NDArray[Any]:
+        return network(torch.from_numpy(inputs).float()).numpy()
+
+    masker = shap.maskers.Independent(references.numpy(), max_samples=len(references))
+    explainer = shap.PermutationExplainer(logits, masker, seed=0)
+    explained = explainer(rows.numpy(), max_evals=max(COALITIONS, 2 * rows.shape[1] + 1), silent=True)
+    return _of_targets(explained.values, question)
 
 
 def captum_deep(question: Question) -> NDArray[Any]:
@@ -143,9 +168,11 @@ METHODS = {
     "whyport expected-gradients": Method(whyport("expected-gradients")),
     "whyport integrated-gradients": Method(whyport("integrated-gradients"), Background.mean),
     "whyport input-x-gradient": Method(whyport("input-x-gradient"), _zeros),
+    f"whyport shapley, passes of {COALITIONS} coalitions": Method(whyport_shapley),
     "shap DeepExplainer": Method(shap_deep),
     f"shap GradientExplainer, {SAMPLES} samples": Method(shap_gradient),
     f"shap KernelExplainer, {COALITIONS} coalitions": Method(shap_kernel),
+    f"shap PermutationExplainer, {COALITIONS} coalitions": Method(shap_permutation),
     "captum DeepLiftShap": Method(captum_deep),
     f"captum GradientShap, {SAMPLES} samples": Method(captum_gradient),
     f"captum IntegratedGradients, {STEPS} steps": Method(captum_integrated, Background.mean),

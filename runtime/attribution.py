@@ -1,6 +1,7 @@
 """What an explainer gives for a batch of rows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ class Attribution:
     error: NDArray[np.float64]
     """|sum of values - (output - base_value)|, [N], in logits."""
     evaluations: NDArray[np.int32]
-    """Gradient evaluations that the row took, [N]."""
+    """Gradients, or forward passes, that the row took, [N]."""
     converged: NDArray[np.bool_] | None
     """Whether the error is within the method's tolerance, [N]."""
+    beside: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """What the method gives besides, [N, ...] by name: an error bar on every value, say."""

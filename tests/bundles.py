@@ -58,15 +58,19 @@ def linear_bundle(
     names: tuple[str, str, str] = ("a", "b", "c"),
     classes: tuple[str, str] = ("no", "yes"),
     torchscript_bias: float = 0.0,
+    maps: bool = False,
 ) -> Path:
     """A bundle of the linear model f(x) = WEIGHTS x + BIAS on three features with training spread 1.
 
+    With `maps` it has one channel of feature maps, the rows themselves, and attention softmax(x_q x_k) over k.
     `torchscript_bias` is added by model.pt alone: where it is not 0, the engines disagree.
     """
     path.mkdir(parents=True)
     sidecar = linear_sidecar(imputes, names, classes)
+    if maps:
+        sidecar = _with_maps(sidecar)
     (path / ONNX_MODEL).write_bytes(_onnx_model(sidecar, imputes))
-    _write_torchscript(path / TORCHSCRIPT_MODEL, torchscript_bias)
+    _write_torchscript(path / TORCHSCRIPT_MODEL, torchscript_bias, maps)
     (path / DEEPSHAP_MODEL).write_bytes(_deepshap(torchscript_bias))
     background = np.array([[0, 0, 0], [1, 2, 3], [2, 0, -1], [-1, 1, 1]], dtype=np.float32)
     _write_vectors(path / BACKGROUND, {"features": background}, weight=np.array([0.4, 0.3, 0.2, 0.1]))
@@ -112,6 +116,19 @@ def linear_sidecar(imputes: bool, names: tuple[str, ...], classes: tuple[str, ..
     )
 
 
+def _with_maps(sidecar: Sidecar) -> Sidecar:
+    there = {"grad-cam": Capability(True, ""), "attention": Capability(True, "")}
+    outputs = (*sidecar.signature.outputs, TensorSpec("attention", "float32", ("N", 3, 3)))
+    signature = dataclasses.replace(sidecar.signature, outputs=outputs)
+    return dataclasses.replace(sidecar, signature=signature, capabilities=sidecar.capabilities | there)
+
+
+def attention_of(rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The attention [N, 3, 3] of a bundle with maps."""
+    rows = rows.astype(np.float64)
+    return softmax((rows[:, :, None] * rows[:, None]).reshape(-1, 3)).reshape(-1, 3, 3)
+
+
 def edit_sidecar(path: Path, **changes: object) -> None:
     """Overwrite top-level keys of bundle.json."""
     document = json.loads((path / SIDECAR).read_text())
@@ -132,11 +149,21 @@ def _onnx_model(sidecar: Sidecar, imputes: bool) -> bytes:
     if imputes:
         nodes.insert(0, helper.make_node("Where", ["missing", "imputation", "features"], ["clean"]))
         nodes.insert(0, helper.make_node("IsNaN", ["features"], ["missing"]))
+    outputs = sidecar.signature.outputs
+    if len(outputs) > 2:
+        constants |= {"query axis": np.array([2]), "key axis": np.array([1])}
+        clean = "clean" if imputes else "features"
+        nodes += [
+            helper.make_node("Unsqueeze", [clean, "query axis"], ["queries"]),
+            helper.make_node("Unsqueeze", [clean, "key axis"], ["keys"]),
+            helper.make_node("Mul", ["queries", "keys"], ["products"]),
+            helper.make_node("Softmax", ["products"], ["attention"], axis=2),
+        ]
     graph = helper.make_graph(
         nodes,
         "linear",
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", 3])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in ("logits", "probabilities")],
+        [helper.make_tensor_value_info(spec.name, TensorProto.FLOAT, spec.shape) for spec in outputs],
         [numpy_helper.from_array(value, name) for name, value in constants.items() if imputes or name != "imputation"],
     )
     model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)])
@@ -159,9 +186,27 @@ class LinearModel(torch.nn.Module):
         return logits, torch.softmax(logits, 1)
 
 
-def _write_torchscript(path: Path, extra_bias: float) -> None:
+class MappedModel(LinearModel):
+    """The same by way of feature maps, with attention."""
+
+    def features(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows.unsqueeze(1)
+
+    def classify(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        rows = maps[:, 0]
+        logits = self.linear(rows)
+        return logits, torch.softmax(logits, 1), torch.softmax(rows.unsqueeze(2) * rows.unsqueeze(1), 2)
+
+    def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return self.classify(self.features(rows))
+
+
+def _write_torchscript(path: Path, extra_bias: float, maps: bool) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        if maps:
+            torch.jit.script(MappedModel(extra_bias).eval()).save(str(path))
+            return
         torch.jit.trace(LinearModel(extra_bias).eval(), torch.zeros(2, 3)).save(str(path))
 
 

@@ -21,8 +21,24 @@ class Home:
 
     explainer: str
     """module:class, imported on use."""
-    capability: str
-    """What the bundle must be capable of."""
+    capability: str | None
+    """What the bundle must be capable of; None for what every bundle can."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Columns that a method writes beside its attributions."""
+
+    name: str
+    """Of the column or, for a value a feature, before the feature's name."""
+    per_feature: bool = False
+    """One value a feature, in the layout of the attributions; otherwise one array."""
+    per_class: bool = True
+    """Whether it differs between the explained classes."""
+    output: str | None = None
+    """The model's output whose shape the array has; None for a list, whose length is the model's own matter."""
+    option: str | None = None
+    """The setting that asks for it; None where it is always there."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,11 @@ class Method:
     cost: str
     guarantee: str
     source: str
+    beside: tuple[Beside, ...] = ()
+
+
+def _by_forward_passes(explainer: str, capability: str | None = None) -> dict[str, Home]:
+    return {ONNX: Home(explainer, capability)}
 
 
 def _by_gradients(explainer: str) -> dict[str, Home]:
@@ -75,6 +96,42 @@ EXPLAINERS = {
         guarantee="sums to f(x) - mean f(reference) within --tolerance on every row, or converged is false",
         source="Erion et al. 2021, arXiv:1906.10670, over every reference instead of samples",
     ),
+    "shapley": Method(
+        homes=_by_forward_passes("batch.explainers.shapley:Shapley"),
+        cost="2 (features - 1) forward passes a pair of permutations, 32 pairs or more a row, for every class; up "
+        "to 12 features 2^features x references",
+        guarantee="unbiased, a standard error on every value, sums to f(x) - mean f(reference) up to rounding; exact "
+        "up to 12 features; converged is false where a standard error exceeds --tolerance",
+        source="Shapley 1953; Castro et al. 2009; antithetic pairs: Mitchell et al. 2022, arXiv:2104.12199",
+        beside=(Beside("standard_error", per_feature=True),),
+    ),
+    "grad-cam": Method(
+        homes={TORCHSCRIPT: Home("batch.explainers.grad_cam:GradCam", "grad-cam")},
+        cost="1 forward pass a row, and 1 gradient of what follows the convolutions",
+        guarantee="none: a heatmap from 0 to 1, of where the last convolution block saw what speaks for the class",
+        source="Selvaraju et al. 2017, arXiv:1610.02391",
+        beside=(Beside("grad_cam_map", option="grad_cam_map"),),
+    ),
+    "attention": Method(
+        homes=_by_forward_passes("batch.explainers.attention:Attention", "attention"),
+        cost="1 forward pass a row, for every class",
+        guarantee="none: the model's own weights, the same for every class; what is attended to need not matter",
+        source="Bahdanau et al. 2015, arXiv:1409.0473",
+        beside=(Beside("attention", per_class=False, output="attention"),),
+    ),
+    "occlusion": Method(
+        homes=_by_forward_passes("batch.explainers.occlusion:Occlusion"),
+        cost="1 forward pass a row and feature, for every class",
+        guarantee="sums to f(x) - f(mean of the background) for additive models; completeness_error says how far off "
+        "it is elsewhere",
+        source="Zeiler & Fergus 2014, arXiv:1311.2901, for single features",
+    ),
+    "smoothgrad": Method(
+        homes=_by_gradients("batch.explainers.smoothgrad:SmoothGrad"),
+        cost="--samples gradients a row, 50 by default",
+        guarantee="none: a sensitivity in logits per unit of the feature, with noise averaged out",
+        source="Smilkov et al. 2017, arXiv:1706.03825",
+    ),
 }
 
 
@@ -84,6 +141,11 @@ def engine_of(name: str, chosen: str) -> str:
         raise UsageError(unknown("explanation method", name, EXPLAINERS))
     homes = EXPLAINERS[name].homes
     return chosen if chosen in homes else next(iter(homes))
+
+
+def beside_of(name: str, settings: object) -> tuple[Beside, ...]:
+    """What a method writes beside its attributions with these settings."""
+    return tuple(b for b in EXPLAINERS[name].beside if b.option is None or getattr(settings, b.option))
 
 
 def explainer_class(name: str, engine: str = TORCHSCRIPT) -> "type[Explainer]":

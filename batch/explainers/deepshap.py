@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from batch.explainers.background import Background
+from batch.explainers.distinct import runs
 from batch.explainers.explainer import Explainer, Shares
 from batch.explainers.settings import ExplainSettings
 from batch.explainers.torchscript import TorchScriptModel
@@ -43,7 +44,7 @@ class DeepShap(Explainer):
     def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
-        self._on = model
+        self._torchscript = model
         records = {PARTS_RECORD: ""}
         self._module = model.load(DEEPSHAP_MODEL, records)
         self._single = _Program(self._module, model, self.references, torch.float32)
@@ -60,7 +61,7 @@ class DeepShap(Explainer):
         return allowed
 
     def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        first, run = _runs(rows)
+        first, run = runs(rows)
         distinct = rows[first]
         values, scores, differences = self._single.explain(distinct)
         error = np.abs(values.sum(axis=2) - differences)
@@ -76,7 +77,7 @@ class DeepShap(Explainer):
         if self._double is None:
             assert self.references is not None
             module = copy.deepcopy(self._module).double()
-            self._double = _Program(module, self._on, self.references, torch.float64)
+            self._double = _Program(module, self._torchscript, self.references, torch.float64)
         return self._double
 
 
@@ -133,13 +134,3 @@ class _Program:
 
     def _tensor(self, values: NDArray[np.floating[Any]]) -> Tensor:
         return torch.tensor(values, device=self._model.device, dtype=self._dtype)
-
-
-def _runs(rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first index of every run of equal consecutive rows, and the run of every row.
-
-    Where every class is explained, each row comes once for every class: one pass explains them all.
-    """
-    starts = np.ones(len(rows), dtype=np.bool_)
-    starts[1:] = (rows[1:] != rows[:-1]).any(axis=1)
-    return np.flatnonzero(starts), np.cumsum(starts) - 1

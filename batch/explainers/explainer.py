@@ -1,7 +1,8 @@
 """What every explanation method is: (rows, targets) -> Attribution."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,9 @@ class Shares:
     output: NDArray[np.float64]
     """[N]: the target's logit, as the method's own engine gives it."""
     evaluations: NDArray[np.int32]
-    """[N]: gradient evaluations a row."""
+    """[N]: gradients, or forward passes, a row."""
+    beside: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """[N, ...] by name: what the method gives besides."""
 
 
 class Explainer(ABC):
@@ -49,6 +52,10 @@ class Explainer(ABC):
     def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
         """The shares of finite raw values `rows` [N, F] in the logit of class `targets` [N]."""
 
+    def beside_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes, for a row, of what `attribute` gives besides, by name."""
+        return {}
+
     def row_bytes(self) -> int:
         """What `attribute` holds for a row at the most: the shares in every class and a few rows more, in float64."""
         sidecar = self.model.bundle.sidecar
@@ -59,10 +66,14 @@ class Explainer(ABC):
         values = np.empty(rows.shape, dtype=np.float32)
         output = np.empty(len(rows))
         evaluations = np.empty(len(rows), dtype=np.int32)
+        shapes = self.beside_shapes()
+        beside = {name: np.empty((len(rows), *shape), dtype=np.float32) for name, shape in shapes.items()}
         for part in batch_slices(len(rows), rows_within(self.settings.memory, self.row_bytes())):
             made = self.attribute(rows[part], targets[part])
             values[part], output[part], evaluations[part] = made.values, made.output, made.evaluations
-        shares = Shares(values, output, evaluations)
+            for name, array in beside.items():
+                array[part] = made.beside[name]
+        shares = Shares(values, output, evaluations, beside)
         base_value = None if self._base_values is None else self._base_values[targets]
         return self.measure(shares, targets, shares.output, base_value)
 
@@ -83,8 +94,17 @@ class Explainer(ABC):
         """
         if base_value is None:
             nothing = np.full(len(output), np.nan)
-            return Attribution(shares.values, output, nothing, target, nothing, shares.evaluations, None)
+            return Attribution(shares.values, output, nothing, target, nothing, shares.evaluations, None, shares.beside)
         difference = output - base_value
         error = np.abs(shares.values.sum(axis=1, dtype=np.float64) - difference)
-        converged = error <= self.allowed_error(difference)
-        return Attribution(shares.values, output, base_value, target, error, shares.evaluations, converged)
+        converged = self.has_converged(shares, error, difference)
+        return Attribution(
+            shares.values, output, base_value, target, error, shares.evaluations, converged, shares.beside
+        )
+
+    def has_converged(
+        self, shares: Shares | Attribution, error: NDArray[np.float64], difference: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Whether a row is within the method's tolerance, [N], by its completeness error and score - base value [N]."""
+        converged: NDArray[np.bool_] = error <= self.allowed_error(difference)
+        return converged

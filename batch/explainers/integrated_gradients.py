@@ -12,6 +12,9 @@ from batch.explainers.path import Paths, References
 from batch.explainers.settings import ExplainSettings
 from runtime.batching import batch_slices
 
+MAX_EVALUATIONS = 5000
+"""By default, gradients after which the adaptive rule gives up on a row."""
+
 # Bytes held at the peak, measured: by feature, and besides.
 ADAPTIVE_NODE_BYTES = (44, 150)
 """For a node of the adaptive rule: its shares, those of its interval and their change, and what replaces them."""
@@ -42,7 +45,8 @@ class IntegratedGradients(Explainer):
         tolerance = 0.95 * self.allowed_error(output - self._starts.base_values()[targets])
         paths = Paths(self.model, self._starts, rows, targets)
         nodes = self._within_memory(ADAPTIVE_NODE_BYTES, 1)
-        rule = AdaptiveIntegral(paths, tolerance, self.initial_nodes, self.settings.max_evaluations, nodes)
+        most = self.settings.max_evaluations or MAX_EVALUATIONS
+        rule = AdaptiveIntegral(paths, tolerance, self.initial_nodes, most, nodes)
         values, evaluations = rule.compute()
         return Shares(values.astype(np.float32), output, evaluations)
 

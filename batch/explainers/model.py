@@ -22,6 +22,7 @@ class Model(ABC):
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self._known: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
         self._last: tuple[NDArray[np.float32], NDArray[np.int64], Answer] | None = None
 
     @abstractmethod
@@ -31,6 +32,16 @@ class Model(ABC):
     @abstractmethod
     def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
         """The gradient [N, F] of the target's logit with respect to the raw values, and the logit itself [N]."""
+
+    def remember(self, rows: NDArray[np.float32], logits: NDArray[np.float32]) -> None:
+        """Take note of what model.onnx has said, [N, C], of the rows that are to be explained, [N, F]."""
+        self._known = rows.copy(), logits
+
+    def logits_of_rows(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `logits`, for the rows that are explained: what is remembered of them is not computed again."""
+        if self._known is None or not np.array_equal(self._known[0], rows):
+            self._known = rows.copy(), self.logits(rows)
+        return self._known[1]
 
     def scores(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float64]:
         """The target's logit of each row, [N], from rows [N, F] and targets [N]."""

@@ -1,5 +1,8 @@
 """The bundle's ONNX graphs: scores by model.onnx, gradients by gradient.onnx. Needs no PyTorch."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,9 +25,12 @@ class OnnxModel(Model):
         self.session = session
 
     def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = self.session.run(rows, ["logits"])["logits"]
-        return logits
+        return self.run(rows, ["logits"])["logits"]
 
     def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
         outputs = self.session.run_graph(GRADIENT_MODEL, rows, targets)
         return outputs["gradient"], outputs["score"].astype(np.float64)
+
+    def run(self, rows: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """These outputs of rows [N, F], by name."""
+        return self.session.run(rows, outputs)

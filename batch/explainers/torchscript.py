@@ -80,6 +80,28 @@ class TorchScriptModel(Model):
         self.side_by_side(run, len(rows), PASS_ROWS)
         return gradients, scores
 
+    def class_maps(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
+        """The feature maps weighted by the target's gradient, positive values alone [N, positions], and its logit [N].
+
+        Only what lies behind the maps is differentiated.
+        """
+        maps: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * -(-len(rows) // PASS_ROWS)
+        scores = np.empty(len(rows), dtype=np.float64)
+
+        def run(part: slice) -> None:
+            with torch.no_grad():
+                features = self._module.features(self._tensor(rows[part]))
+            leaf = features.detach().requires_grad_()
+            logits = self._module.classify(leaf)[self._logits_index]
+            score = logits.gather(1, self._tensor(targets[part])[:, None])[:, 0]
+            (gradient,) = torch.autograd.grad(score.sum(), leaf)
+            weighted = torch.matmul(gradient.mean(dim=2)[:, None], features)[:, 0]
+            maps[part.start // PASS_ROWS] = torch.relu(weighted).cpu().numpy()
+            scores[part] = score.detach().cpu().numpy()
+
+        self.side_by_side(run, len(rows), PASS_ROWS)
+        return np.concatenate(maps), scores
+
     def load(self, name: str, records: dict[str, str] | None = None) -> Any:
         """A TorchScript file of the bundle on the device, in evaluation mode; BundleError where it is none.
 

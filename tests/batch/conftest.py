@@ -15,6 +15,12 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return linear_bundle(tmp_path_factory.mktemp("batch") / "bundle")
 
 
+@pytest.fixture(scope="session")
+def mapped_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with feature maps and attention, so that every method can explain it."""
+    return linear_bundle(tmp_path_factory.mktemp("batch") / "mapped", maps=True)
+
+
 @pytest.fixture
 def rows() -> NDArray[np.float64]:
     return np.random.default_rng(3).normal(size=(1000, 3))

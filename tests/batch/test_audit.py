@@ -1,9 +1,8 @@
 """A finished run passes; a forger who also corrects the digests does not."""
 
-import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from bundles import linear_bundle
 from conftest import Whyport
+from forging import Forge, elements, forge, with_column
 
 from batch.audit import Audit
+from batch.explainers.settings import ExplainSettings
 from batch.job import Job
 from batch.settings import JobSettings
 from batch.source import SourceFile
 from runtime.bundle import Bundle
 from runtime.errors import AuditError, UsageError
-
-Forge = Callable[[pa.Table], pa.Table]
 
 
 @pytest.fixture(scope="module")
@@ -57,28 +56,6 @@ def out(finished: tuple[Path, Path], tmp_path: Path) -> Path:
 
 def audit(out: Path, bundle: Path | None = None, sample: int = 50) -> list[str]:
     return list(Audit(out, bundle).run(sample, seed=0, device="cpu"))
-
-
-def forge(out: Path, change: Forge, name: str = "part-00000-000000000300-000000000600.parquet") -> None:
-    """Rewrite a part, with its metadata, and put its new digest into the report."""
-    path = out / name
-    table = pq.read_table(path)
-    metadata = {k: v for k, v in pq.read_metadata(path).metadata.items() if k != b"ARROW:schema"}
-    pq.write_table(change(table).replace_schema_metadata(metadata), path)
-    report = json.loads((out / "_report.json").read_text())
-    report["parts"][name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    (out / "_report.json").write_text(json.dumps(report))
-
-
-def with_column(name: str, change: Callable[[Any], Any]) -> Forge:
-    """The table with a column changed by a function of its values."""
-
-    def changed(table: pa.Table) -> pa.Table:
-        i = table.column_names.index(name)
-        values = pa.array(change(table[name].to_pylist()), table.schema.field(name).type)
-        return table.set_column(i, table.schema.field(name), values)
-
-    return changed
 
 
 def test_a_run_that_nobody_touched_passes(out: Path) -> None:
@@ -149,11 +126,6 @@ def test_two_attributions_exchanged_are_found(out: Path) -> None:
     forge(out, exchanged)
     with pytest.raises(AuditError, match="deepshap: attributions: computed again"):
         audit(out)
-
-
-def elements(change: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Any]:
-    """A change of every list that is there."""
-    return lambda lists: [None if v is None else change(v) for v in lists]
 
 
 def first_emptied(values: list[Any]) -> list[Any]:
@@ -289,3 +261,14 @@ def test_the_sample_is_read_in_one_pass_a_part_and_in_the_runs_batches(
     monkeypatch.setattr(SourceFile, "batches", recorded)
     audit(out, sample=200)
     assert passes == [(100, part, part) for part in range(4)]
+
+
+def test_a_forged_standard_error_is_found(bundle: Path, source: Path, tmp_path: Path) -> None:
+    explain = ExplainSettings(permutations=4, absolute_tolerance=0.01)
+    options: dict[str, Any] = {"methods": ("shapley",), "device": "cpu", "part_rows": 300, "batch_rows": 100}
+    job = JobSettings(inputs=(str(source),), out=tmp_path / "run", explain=explain, **options)
+    Job(Bundle.read(bundle), job).run()
+    audit(job.out, sample=1000)
+    forge(job.out, with_column("standard_error.b", lambda v: [x + 1.0 for x in v]))
+    with pytest.raises(AuditError, match=r"standard_error: computed again it comes out different, rows"):
+        audit(job.out, sample=1000)

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bundles import BIAS, WEIGHTS, linear_bundle, logits_of
+from bundles import BIAS, WEIGHTS, attention_of, linear_bundle, logits_of
+from engines import model_for
 from numpy.typing import NDArray
 from reference import path_integral
 
-from batch.explainers import EXPLAINERS, explainer_class
+from batch.explainers import EXPLAINERS, TORCHSCRIPT, explainer_class
 from batch.explainers.background import Background
 from batch.explainers.explainer import Explainer, Shares
 from batch.explainers.settings import ExplainSettings
@@ -22,12 +23,19 @@ ROWS = np.random.default_rng(4).normal(size=(700, 3)).astype(np.float32)
 TARGETS = np.arange(700) % 2
 MEAN_REFERENCE = 0.4 * np.zeros(3) + 0.3 * np.array([1, 2, 3]) + 0.2 * np.array([2, 0, -1]) + 0.1 * np.array([-1, 1, 1])
 
+HEAT = np.maximum(WEIGHTS[TARGETS].mean(axis=1, keepdims=True) * ROWS, 0)
+
 # method -> its closed form on the linear model: attributions, and the base value of class t.
 MEAN_SCORES = np.array([0.4, 0.3, 0.2, 0.1]) @ logits_of(np.array([[0, 0, 0], [1, 2, 3], [2, 0, -1], [-1, 1, 1]]))
 LINEAR = {
     "gradient": (WEIGHTS[TARGETS], None),
+    "smoothgrad": (WEIGHTS[TARGETS], None),
+    "grad-cam": (HEAT / np.maximum(HEAT.max(axis=1, keepdims=True), 1e-30), None),
+    "attention": (attention_of(ROWS).mean(axis=1), None),
+    "occlusion": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), logits_of(MEAN_REFERENCE[None])[0]),
     "input-x-gradient": (WEIGHTS[TARGETS] * ROWS, BIAS),
     "deepshap": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), MEAN_SCORES),
+    "shapley": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), MEAN_SCORES),
     "expected-gradients": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), MEAN_SCORES),
     "integrated-gradients": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), logits_of(MEAN_REFERENCE[None])[0]),
 }
@@ -35,7 +43,7 @@ LINEAR = {
 
 def create(name: str, path: Path, **settings: Any) -> Explainer:
     bundle = Bundle.read(path)
-    return explainer_class(name)(TorchScriptModel(bundle, "cpu"), Background.read(bundle), ExplainSettings(**settings))
+    return explainer_class(name)(model_for(name, bundle), Background.read(bundle), ExplainSettings(**settings))
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +57,8 @@ def test_every_method_has_a_closed_form() -> None:
 
 
 @pytest.mark.parametrize("name", EXPLAINERS)
-def test_the_closed_form_on_a_linear_model(name: str, bundle: Path) -> None:
-    attribution = create(name, bundle).explain(ROWS, TARGETS)
+def test_the_closed_form_on_a_linear_model(name: str, mapped_bundle: Path) -> None:
+    attribution = create(name, mapped_bundle).explain(ROWS, TARGETS)
     values, base_value = LINEAR[name]
     np.testing.assert_allclose(attribution.values, values, atol=2e-6)
     np.testing.assert_allclose(attribution.output, logits_of(ROWS)[np.arange(700), TARGETS], atol=2e-6)
@@ -69,7 +77,7 @@ def test_the_closed_form_on_a_linear_model(name: str, bundle: Path) -> None:
 def test_rows_are_explained_alike_alone_and_together(
     name: str, reference_bundle: Path, real_rows: NDArray[np.float32]
 ) -> None:
-    explainer = create(name, reference_bundle, steps=3)
+    explainer = create(name, reference_bundle, steps=3, permutations=8, samples=5)
     # Where each row meets a hundred references, fewer rows.
     count = {"expected-gradients": 50, "deepshap": 600}.get(name, 3000)
     real_rows = np.resize(real_rows, (count, 30)) * np.linspace(0.9, 1.1, count, dtype=np.float32)[:, None]
@@ -78,7 +86,7 @@ def test_rows_are_explained_alike_alone_and_together(
     spread = real_rows.std(axis=0)
     for row in (0, 1, len(real_rows) // 2, len(real_rows) - 1):
         alone = explainer.explain(real_rows[row : row + 1], targets[row : row + 1])
-        scale = spread if name == "gradient" else 1.0
+        scale = spread if name in ("gradient", "smoothgrad") else 1.0
         np.testing.assert_allclose(alone.values[0] * scale, together.values[row] * scale, rtol=1e-4, atol=1e-5)
     assert (together.values.std(axis=0) > 0).all()  # constant heatmaps are the known failure
 
@@ -101,8 +109,8 @@ def test_rows_at_the_edge_are_finite_and_complete_or_flagged(name: str, referenc
 
 
 @pytest.mark.parametrize("name", EXPLAINERS)
-def test_no_rows_give_empty_arrays(name: str, bundle: Path) -> None:
-    attribution = create(name, bundle).explain(ROWS[:0], TARGETS[:0])
+def test_no_rows_give_empty_arrays(name: str, mapped_bundle: Path) -> None:
+    attribution = create(name, mapped_bundle).explain(ROWS[:0], TARGETS[:0])
     assert attribution.values.shape == (0, 3)
     assert attribution.error.shape == (0,)
 
@@ -322,7 +330,8 @@ def test_the_gradient_at_the_rows_is_computed_once_for_all_methods(
 ) -> None:
     bundle = Bundle.read(reference_bundle)
     model, background = TorchScriptModel(bundle, "cpu"), Background.read(bundle)
-    methods = [explainer_class(name)(model, background, ExplainSettings()) for name in EXPLAINERS]
+    names = [name for name, method in EXPLAINERS.items() if TORCHSCRIPT in method.homes]
+    methods = [explainer_class(name)(model, background, ExplainSettings()) for name in names]
     rows, targets = real_rows[:3], np.array([0, 1, 0])
     expected = [method.explain(rows, targets).values for method in methods]
     seen = []
@@ -351,14 +360,14 @@ def test_the_number_of_threads_does_not_show(reference_bundle: Path, real_rows: 
         np.testing.assert_array_equal(got, values)
 
 
-@pytest.mark.parametrize("name", ["steps", "max_evaluations"])
+@pytest.mark.parametrize("name", ["steps", "max_evaluations", "samples"])
 @pytest.mark.parametrize("value", [0, -1])
 def test_counts_are_at_least_one(name: str, value: int) -> None:
     with pytest.raises(UsageError, match=f"{name}: expected at least 1, got {value}"):
         ExplainSettings(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["tolerance", "absolute_tolerance"])
+@pytest.mark.parametrize("name", ["tolerance", "absolute_tolerance", "noise"])
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_tolerances_are_above_zero(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"{name}: expected a number above 0"):

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bundles import logits_of
+from engines import model_for
 from numpy.typing import NDArray
 
 from batch.explainers import EXPLAINERS, explainer_class
 from batch.explainers.background import Background
 from batch.explainers.settings import ExplainSettings
-from batch.explainers.torchscript import TorchScriptModel
 from batch.job import Job
 from batch.settings import JobSettings
 from runtime.attribution import Attribution
@@ -33,25 +33,25 @@ CHOICES = {
 
 
 @pytest.fixture(scope="module")
-def expected(bundle: Path) -> Callable[[str, NDArray[np.int64]], Attribution]:
+def expected(mapped_bundle: Path) -> Callable[[str, NDArray[np.int64]], Attribution]:
     """What a method gives for the class of each row."""
-    read = Bundle.read(bundle)
-    model, background = TorchScriptModel(read, "cpu"), Background.read(read)
+    read = Bundle.read(mapped_bundle)
+    background = Background.read(read)
 
     def explain(name: str, targets: NDArray[np.int64]) -> Attribution:
-        return explainer_class(name)(model, background, ExplainSettings()).explain(ROWS, targets)
+        return explainer_class(name)(model_for(name, read), background, ExplainSettings()).explain(ROWS, targets)
 
     return explain
 
 
 @pytest.fixture
-def run(bundle: Path, write: Callable[..., Path], tmp_path: Path) -> Callable[..., pa.Table]:
+def run(mapped_bundle: Path, write: Callable[..., Path], tmp_path: Path) -> Callable[..., pa.Table]:
     truth = pa.array(CLASSES).take(pa.array(LABELS))
     source = write(pa.table(dict(zip("abc", ROWS.T, strict=True)) | {"truth": truth}))
 
     def run(methods: tuple[str, ...], choice: str) -> pa.Table:
         settings = JobSettings((str(source),), tmp_path / "out", methods, explain_class=choice, overwrite=True)
-        Job(Bundle.read(bundle), settings).run()
+        Job(Bundle.read(mapped_bundle), settings).run()
         (part,) = (tmp_path / "out").glob("part-*.parquet")
         return pq.read_table(part)
 
@@ -106,9 +106,9 @@ def test_the_rows_are_predicted_once_for_all_methods_and_classes(
     predict = Session.run
 
     def counted(session: Session, rows: NDArray[np.float32], names: list[str]) -> dict[str, NDArray[np.float32]]:
-        seen.append(len(rows))
+        seen.append(np.array_equal(rows, ROWS) and "attention" not in names)
         return predict(session, rows, names)
 
     monkeypatch.setattr(Session, "run", counted)
     run(tuple(EXPLAINERS), choice)
-    assert [count for count in seen if count >= len(ROWS)] == [60]  # the others are references
+    assert sum(seen) == 1

@@ -122,3 +122,8 @@ def test_the_command_prints_a_row(whyport: Whyport, score: Callable[..., Path], 
     assert "\nprediction  yes (yes 0.9" in output
     assert "2 others together" in output
     assert "error: row: expected less than 2" in whyport("show", out, "--row", 2, exit_code=2).output
+
+
+def test_a_value_stands_with_its_standard_error(score: Callable[..., Path], source: Path) -> None:
+    lines = describe_row(score(source, methods=("shapley",)), 0, None, 1)
+    assert "          +2.8 ± 0  c" in lines
