@@ -98,7 +98,10 @@ def svg_of(figure: Figure, prefix: str, tooltips: Mapping[str, str]) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:xlink)?="[^"]*"| version="[^"]*"', "", text)
-    text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
+    used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text))
+    referenced = {name for pair in used for name in pair}
+    # matplotlib gives every element an id, some of them twice.
+    text = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in referenced else "", text)
     text = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{prefix}-\1"', text).replace("xlink:href=", "href=")
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
     for colour, token in TOKENS.items():

@@ -182,7 +182,7 @@ class CaseReader:
         lacking = [name for name in wanted if name not in found or NOT_KEPT in found[name].names]
         if lacking and matrix is not None:
             found |= self._anew(method, matrix, lacking, wanted)
-        order = {name: i for i, name in enumerate([*wanted, *found])}
+        order = {name: i for i, name in enumerate(dict.fromkeys([*wanted, *found]))}
         return sorted(found.values(), key=lambda each: order[each.class_name])
 
     def _of_columns(self, table: pa.Table, each: ExplanationColumns, name: str, role: str) -> RowExplanation:

@@ -1,7 +1,8 @@
 """A run's attributions as objects of the package shap, for its plots and for notebooks."""
 
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,10 @@ from batch.pictures.values import FeatureValues, read_values
 from runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    import shap
+    from shap import Explanation
 
 
-def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], shap.Explanation]":
+def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], Explanation]":
     """The attributions of a finished run as `shap.Explanation` objects, by method and class.
 
     `shap.plots.beeswarm(to_shap("scored")["deepshap", "malignant"])` draws them. An object holds `values` [N, F] and
@@ -44,7 +45,7 @@ def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], 
     return {(each.method, each.class_name): explanation_of(each, values, names) for each in found}
 
 
-def explanation_of(each: ClassAttributions, values: FeatureValues, names: list[str]) -> "shap.Explanation":
+def explanation_of(each: ClassAttributions, values: FeatureValues, names: list[str]) -> "Explanation":
     """The sampled rows of one method and class."""
     return make_explanation(
         each.sample["values"], each.sample["base_value"], values.of(each.sample), names, each.class_name
@@ -57,11 +58,21 @@ def make_explanation(
     data: NDArray[np.float64] | None,
     names: list[str],
     class_name: str,
-) -> "shap.Explanation":
+) -> "Explanation":
     """One object; without `data` where no value is known."""
-    import shap
-
+    shap = load_shap()
     known = data if data is not None and np.isfinite(data).any() else None
     # shap takes names of outputs for many rows alone.
     outputs = {"output_names": class_name} if values.ndim > 1 else {}
-    return shap.Explanation(values=values, base_values=base_values, data=known, feature_names=names, **outputs)
+    made: Explanation = shap.Explanation(
+        values=values, base_values=base_values, data=known, feature_names=names, **outputs
+    )
+    return made
+
+
+def load_shap() -> Any:
+    """The module shap, whose import warns of matplotlib functions that it uses."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The set_(bad|over|under) function", PendingDeprecationWarning)
+        import shap
+    return shap

@@ -11,10 +11,11 @@ from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
 from batch.pictures.canvas import INK, MUTED, RULE, SERIES, WIDTH
+from batch.pictures.explanations import load_shap
 from batch.pictures.names import number, plain, shorten
 
 if TYPE_CHECKING:
-    import shap
+    from shap import Explanation
 
 LABEL_SIZE = 12
 TOP, BOTTOM = 0.15, 0.65
@@ -23,8 +24,7 @@ TOP, BOTTOM = 0.15, 0.65
 
 def bar_figure(magnitudes: "dict[str, NDArray[np.float64]]", names: Sequence[str], unit: str) -> Figure:
     """shap.plots.bar of the mean magnitudes [K] of each class, for K features."""
-    import shap
-
+    shap = load_shap()
     shown = [plain(shorten(name)) for name in names]
     made = {name: shap.Explanation(values, feature_names=shown) for name, values in magnitudes.items()}
     height = len(shown) * (0.36 if len(made) == 1 else 0.2 + 0.2 * len(made)) + TOP + BOTTOM
@@ -63,10 +63,9 @@ def bar_figure(magnitudes: "dict[str, NDArray[np.float64]]", names: Sequence[str
     return _figure(axes)
 
 
-def beeswarm_figure(explanation: "shap.Explanation", unit: str) -> Figure:
+def beeswarm_figure(explanation: "Explanation", unit: str) -> Figure:
     """shap.plots.beeswarm of N rows and K features."""
-    import shap
-
+    shap = load_shap()
     shown = [plain(shorten(name)) for name in explanation.feature_names]
     height = len(shown) * 0.36 + TOP + BOTTOM
     axes = _axes(height, _label_width(shown))
@@ -79,11 +78,11 @@ def beeswarm_figure(explanation: "shap.Explanation", unit: str) -> Figure:
     return _figure(axes)
 
 
-def scatter_figure(explanation: "shap.Explanation", chosen: Sequence[int], unit: str) -> Figure:
+def scatter_figure(explanation: "Explanation", chosen: Sequence[int], unit: str) -> Figure:
     """shap.plots.scatter of some features, two beside each other, coloured by what shap finds to interact."""
-    import shap
     from matplotlib import pyplot
 
+    shap = load_shap()
     shown = [plain(shorten(name, 24)) for name in explanation.feature_names]
     short = shap.Explanation(explanation.values, data=explanation.data, feature_names=shown)
     rows = -(-len(chosen) // 2)
@@ -105,10 +104,9 @@ def scatter_figure(explanation: "shap.Explanation", chosen: Sequence[int], unit:
     return figure
 
 
-def waterfall_figure(explanation: "shap.Explanation", shown: int) -> Figure:
+def waterfall_figure(explanation: "Explanation", shown: int) -> Figure:
     """shap.plots.waterfall of one row, its strongest features and the others together."""
-    import shap
-
+    shap = load_shap()
     values, data = explanation.values, explanation.data
     count = min(shown, len(values))
     order = np.argsort(-np.abs(values))
@@ -175,11 +173,11 @@ def _point(axes: Axes, shares: NDArray[np.float64], score: float, rows: int) -> 
             arrow.set_xy([(ends[i + 1], y - 0.4), (ends[i + 1], y + 0.4), (ends[i], y)])
 
 
-def force_figure(explanation: "shap.Explanation") -> Figure:
+def force_figure(explanation: "Explanation") -> Figure:
     """shap.plots.force of one row, with as many labels as fit side by side."""
-    import shap
     from matplotlib import pyplot
 
+    shap = load_shap()
     names = [plain(shorten(name, 20)) for name in explanation.feature_names]
     data = explanation.data
     shown = np.array([""] * len(names) if data is None else [number(value) for value in data])
