@@ -165,3 +165,14 @@ def test_the_page_shows_in_a_browser(whyport: Whyport, reference_bundle: Path, t
         assert not json.loads(shot.result)
         if name == "phone":
             assert shot.width == 390
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_rows_have_a_page(
+    whyport: Whyport, score: Score, write: Write, table: pa.Table, tmp_path: Path, count: int
+) -> None:
+    out = score(write(table.slice(0, count)), methods=("deepshap", "gradient"), explain_class="all")
+    whyport("report", out, "--out", tmp_path / "page.html", "--device", "cpu")
+    text = check(tmp_path / "page.html").text
+    assert f"{count} in = {count} out + 0 rejected" in text
+    assert ("The run has no rows to show" in text) == (count == 0)
