@@ -73,7 +73,7 @@ class RowCleaner:
         Raises ValueRangeError and, where bad rows fail the run, MissingValueError; both name column and row.
         """
         matrix = self._matrix(batch, first_row)
-        labels = None if self._label is None else _class_indices(batch.column(self._label), self._classes)
+        labels = None if self._label is None else class_indices(batch.column(self._label), self._classes)
         imputed_count = np.zeros(len(matrix), dtype=np.int32)
         reasons: dict[int, str] = {}
         if not _is_finite(matrix):
@@ -112,7 +112,7 @@ class RowCleaner:
                 values = block.to_tensor(null_to_nan=True, row_major=True).to_numpy()
                 self._columns.round_into(matrix[rows], values, first_row + rows.start)
             return matrix
-        return self._columns.matrix([_to_numpy(array) for array in features.columns], first_row)
+        return self._columns.matrix([numeric_array(array) for array in features.columns], first_row)
 
     def _missing(self, batch: pa.RecordBatch, row: int, j: int) -> str:
         value = batch.column(self._columns.names[j])[row].as_py()
@@ -130,7 +130,7 @@ def _is_finite(matrix: NDArray[np.float32]) -> bool:
         return bool(np.isfinite(matrix.sum()) or np.isfinite(matrix).all())
 
 
-def _class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]:
+def class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]:
     """The index of the class that each label names, [N]; -1 where it names none."""
     encoded = labels if pa.types.is_dictionary(labels.type) else labels.dictionary_encode()
     index = {name: i for i, name in enumerate(classes)}
@@ -189,11 +189,11 @@ def _holds_dictionary(kind: pa.DataType) -> bool:
     return pa.types.is_dictionary(kind) or any(_holds_dictionary(child) for child in inner)
 
 
-def _to_numpy(array: pa.Array) -> NDArray[Any]:
+def numeric_array(array: pa.Array) -> NDArray[Any]:
     """A numeric array with NaN for null."""
     kind = array.type
     if pa.types.is_dictionary(kind):
-        return _to_numpy(array.dictionary_decode())
+        return numeric_array(array.dictionary_decode())
     if pa.types.is_boolean(kind):
         array = pc.cast(array, pa.uint8())
     elif pa.types.is_decimal(kind) or pa.types.is_null(kind):

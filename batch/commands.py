@@ -1,6 +1,7 @@
-"""The commands that look at a run: audit, show."""
+"""The commands that look at a run: audit, show, report."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -43,3 +44,52 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
 
     for line in describe_row(out, row, file, top):
         click.echo(line)
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path), metavar="DIR")
+@click.option(
+    "--out",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="report.html",
+    show_default=True,
+    help="The page; everything is in this one file.",
+)
+@click.option("--bundle", type=click.Path(path_type=Path), help="Where the bundle lies now, if it was moved.")
+@click.option(
+    "--label",
+    metavar="COLUMN",
+    help="The kept column with the true classes.  [default: the one the model was trained on, if it was kept]",
+)
+@click.option(
+    "--row",
+    "rows",
+    type=click.IntRange(min=0),
+    multiple=True,
+    help="A row to show, from 0, in place of those that stand out.",
+)
+@click.option("--file", help="The input of --row, where the run has several.")
+@click.option("--images", type=click.Path(path_type=Path, file_okay=False), help="A folder for the pictures as files.")
+@click.option("--format", "formats", default="png", show_default=True, metavar="png,svg,eps", help="Of these files.")
+@click.option("--max-features", type=click.IntRange(min=1), default=20, show_default=True, help="In one figure.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+def report(out: Path, page: Path, images: Path | None, formats: str, rows: tuple[int, ...], **options: Any) -> None:
+    """Write a page with pictures of the finished run in DIR: the model, the reasons, single rows, errors and drift.
+
+    The page needs no network. The bundle must be there; what lies in inputs that are gone is left out.
+
+    \b
+    Example: whyport report scored --out report.html --images pictures --format png,svg
+    """
+    import matplotlib
+
+    from batch.pictures.page import ReportTarget, write_report
+    from batch.pictures.view import ReportSettings
+
+    matplotlib.use("agg")  # no window, whatever this machine has
+    target = ReportTarget(page, images, tuple(dict.fromkeys(formats.split(","))))
+    files = write_report(ReportSettings(out, rows=rows, **options), target)
+    click.echo(f"report    {files[0]}")
+    if images is not None:
+        click.echo(f"pictures  {len(files) - 1} files in {images}")

@@ -1,7 +1,5 @@
 """Rows of a finished run computed again from the input and the bundle, and compared with what the run wrote."""
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,14 +9,12 @@ from batch.attributions import ATTRIBUTION
 from batch.columns import RowCleaner
 from batch.comparison import Deviations, ExplanationComparison, check_same, matrix
 from batch.explainers.settings import ExplainSettings
+from batch.inputs import RunInputs
 from batch.known import KnownColumns, PredictedRows
 from batch.layout import classes, explanations, kept_columns
 from batch.output import OutputColumns
-from batch.partitions import hive_partitions
 from batch.record import InputRecord, RunRecord
 from batch.scoring import Scorer
-from batch.source import SourceFile, open_source
-from batch.taking import take_rows
 from batch.targets import ClassChoice
 from runtime.bundle import Bundle
 from runtime.errors import AuditError, listing
@@ -52,8 +48,7 @@ class Recomputer:
         self._known = KnownColumns(bundle.sidecar.classes, self._choice)
         label = [self._choice.label] if self._choice.label is not None else []
         features = [feature.name for feature in bundle.sidecar.features]
-        self._read = list(dict.fromkeys([*features, *settings["keep"], *label]))
-        self._partitions = hive_partitions([Path(source.source_file) for source in record.inputs])
+        self._inputs = RunInputs(record, list(dict.fromkeys([*features, *settings["keep"], *label])))
 
     def compare(self, source: InputRecord, stored: pa.Table, place: str) -> Deviations:
         """Compute these rows of one input's output again.
@@ -61,9 +56,9 @@ class Recomputer:
         Raises AuditError where the input is another one, or a row is further off than the engines' tolerance and, for
         attributions, the methods' own allow.
         """
-        file = self._open(source)
+        file = self._inputs.open(source)
         rows: list[int] = stored["source_row"].to_pylist()
-        batch = self._rows_of(file, np.array(rows))
+        batch = self._inputs.rows(file, np.array(rows))
         clean = self._cleaner.clean(batch, 0)
         if len(clean.kept) != len(rows):
             raise AuditError(f"expected rows that can be scored, got {listing(clean.reasons)}, in {place}")
@@ -121,22 +116,3 @@ class Recomputer:
             return pc.coalesce(values, self._known.array(name, known)) if missing else values
 
         return self._selection.mask(known.source_file, stored["source_row"].to_numpy(), column)
-
-    def _rows_of(self, file: SourceFile, rows: NDArray[np.int64]) -> pa.RecordBatch:
-        """These rows, which ascend, in one pass over what lies between them, as much at once as the run read."""
-        batches = file.batches(self._read, self._record.job["settings"]["batch_rows"], rows[0], rows[-1] + 1)
-        taken = []
-        for first, batch in batches:
-            inside = rows[(rows >= first) & (rows < first + batch.num_rows)]
-            if len(inside):
-                taken.append(take_rows(batch, inside - first))
-        return pa.concat_batches(taken)
-
-    def _open(self, source: InputRecord) -> SourceFile:
-        file = open_source(source.path, self._partitions[source.index])
-        if file.fingerprint.footer_sha256 != source.footer_sha256:
-            raise AuditError(
-                f"expected the input that was scored, with footer {source.footer_sha256}, "
-                f"got {file.fingerprint.footer_sha256}, in {source.path}"
-            )
-        return file

@@ -18,6 +18,10 @@ COMMANDS = {
     "run": ("batch.cli:run", "Stream Parquet files of any size through predictions and explanations."),
     "audit": ("batch.commands:audit", "Prove a finished run: digests, every row once, a sample computed again."),
     "show": ("batch.commands:show", "Print one row of a run: the prediction and the reasons, strongest first."),
+    "report": (
+        "batch.commands:report",
+        "Write a page with pictures of a run: the model, the reasons, errors and drift.",
+    ),
     "methods": ("batch.cli:methods", "List the explanation methods with cost, guarantee and source."),
 }
 
@@ -31,7 +35,9 @@ EXTRAS = {
     "pandas": "export",
     "sklearn": "export",
     "scipy": "export",
-    "matplotlib": "export",
+    "matplotlib": "report",
+    "shap": "report",
+    "jinja2": "report",
 }
 
 INTERRUPTED = 130

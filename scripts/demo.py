@@ -63,10 +63,13 @@ def main() -> None:
     source = str(FOLDER / "patients.parquet")
     whyport("run", bundle, source, "--out", scored, "--explain", "deepshap", "--keep", "patient,diagnosis")
     show_first_rows()
+    report = str(FOLDER / "report.html")
+    whyport("report", scored, "--out", report)
     print(
         f"\ntables    {FOLDER}/train.csv, {FOLDER}/test.csv, {FOLDER}/patients.parquet"
         f"\nbundle    {bundle}/  (training curves and report in {bundle}/training/)"
         f"\noutput    {scored}/part-*.parquet, rejected rows in {scored}/_rejected/"
+        f"\nreport    {report}  (open it in a browser)"
     )
 
 

@@ -52,3 +52,5 @@ def test_the_demo_runs_from_end_to_end(tmp_path: Path) -> None:
     right = np.mean(np.array(scored["prediction"].to_pylist()) == np.array(scored["diagnosis"].to_pylist()))
     assert right > 0.85
     assert all(scored["converged"].to_pylist())
+    assert "report    demo/report.html" in done.stdout
+    assert "Attributions for malignant" in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
