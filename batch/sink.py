@@ -48,8 +48,8 @@ class PartWriter:
         self._pending_rows = self._pending_bytes = 0
         self._file = WholeFile(disk, path)
         try:
-            options = write_options(schema)
-            self._writer = pq.ParquetWriter(self._file.stream, self._encoded, store_schema=False, **options)
+            options = write_options(schema) | {"store_schema": False}
+            self._writer = pq.ParquetWriter(self._file.stream, self._encoded, **options)
             # The schema that readers restore has the columns' own types.
             described = base64.b64encode(schema.with_metadata(dict(metadata)).serialize())
             self._writer.add_key_value_metadata({**metadata, "ARROW:schema": described})

@@ -7,6 +7,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 from bundles import IMPUTATION, linear_bundle, logits_of, softmax
+from numpy.typing import NDArray
 
 from runtime.bundle import Bundle
 from runtime.errors import MissingValueError, UsageError, ValueRangeError
@@ -83,6 +84,33 @@ def test_an_unknown_output_is_refused(bundle: Bundle) -> None:
 def test_batches_and_threads_are_at_least_one(bundle: Bundle, options: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=r"(batch_rows|threads): expected at least 1, got 0"):
         Session(bundle, "cpu", **options)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 100])
+def test_results_are_those_of_the_calls_one_by_one_whatever_the_threads(reference_bundle: Path, threads: int) -> None:
+    bundle = Bundle.read(reference_bundle)
+    rows = np.random.default_rng(2).normal(15, 5, size=(7 * 64 + 5, 30)).astype(np.float32)
+    plain = onnxruntime.InferenceSession(bundle.read_bytes("model.onnx"), providers=["CPUExecutionProvider"])
+    calls = [plain.run(["probabilities"], {"features": rows[i : i + 64]})[0] for i in range(0, len(rows), 64)]
+    outputs = Session(bundle, "cpu", threads=threads, batch_rows=64).run(rows, ["probabilities"])
+    np.testing.assert_array_equal(outputs["probabilities"], np.concatenate(calls))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_in_any_call_is_raised_and_ends_the_others(
+    bundle: Bundle, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(bundle, "cpu", threads=threads, batch_rows=1)
+    done = []
+
+    def fail(batch: NDArray[np.float32], names: list[str]) -> list[NDArray[np.float32]]:
+        done.append(len(batch))
+        raise IndexError("of the call")
+
+    monkeypatch.setattr(session, "_run_batch", fail)
+    with pytest.raises(IndexError, match="of the call"):
+        session.run(ROWS)
+    assert len(done) <= threads
 
 
 def test_io_binding_gives_the_same_values(bundle: Bundle) -> None:
