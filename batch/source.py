@@ -112,8 +112,8 @@ class SourceFile:
 def discover(inputs: Sequence[str]) -> list[Path]:
     """The Parquet files that files, folders and glob patterns name: in the order given, each folder or glob sorted.
 
-    In folders, names that begin with "_" or "." are passed over, and links to folders are not followed. Raises UsageError
-    for an input that names no file, and for a file named twice; DataError for a folder that cannot be looked into.
+    In folders, names that begin with "_" or "." are passed over, and links to folders are not followed. Raises
+    UsageError for an input that names no file, and for a file named twice; DataError for a folder that cannot be read.
     """
     paths: list[Path] = []
     for text in inputs:
