@@ -1,6 +1,7 @@
 """Parquet files as a stream of record batches, whatever their size and however their row groups are cut."""
 
 import glob
+import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,14 +112,14 @@ class SourceFile:
 def discover(inputs: Sequence[str]) -> list[Path]:
     """The Parquet files that files, folders and glob patterns name: in the order given, each folder or glob sorted.
 
-    In folders, names that begin with "_" or "." are passed over. Raises UsageError for an input that names no file, and
-    for a file named twice.
+    In folders, names that begin with "_" or "." are passed over, and links to folders are not followed. Raises
+    UsageError for an input that names no file, and for a file named twice; DataError for a folder that cannot be read.
     """
     paths: list[Path] = []
     for text in inputs:
         path = Path(text)
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*.parquet") if _is_visible(p.relative_to(path)) and p.is_file())
+            found = sorted(_files_below(path))
         elif path.is_file():
             found = [path]
         else:
@@ -225,6 +226,17 @@ class _Rebatched:
             return
         for start in range(0, end, self._rows):
             yield joined.slice(start, min(self._rows, end - start))
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    def fail(error: OSError) -> None:
+        # What lies in there would be missing from the output, and nobody would know.
+        raise DataError(f"cannot read: {error.strerror}, in {error.filename}")
+
+    for root, _, names in os.walk(folder, onerror=fail):
+        for path in (Path(root, name) for name in names if name.endswith(".parquet")):
+            if _is_visible(path.relative_to(folder)) and path.is_file():
+                yield path
 
 
 def _is_visible(path: Path) -> bool:

@@ -1,5 +1,8 @@
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -60,6 +63,23 @@ def test_an_input_that_names_nothing_is_refused(tmp_path: Path) -> None:
     for name in ("nowhere.parquet", "*.parquet", "."):
         with pytest.raises(UsageError, match="expected Parquet files, .* which names none"):
             discover([str(tmp_path / name)])
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(numbers(1), "in/open/1.parquet")
+    (tmp_path / "in" / "shut").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:  # as the system would, but for the tests of a superuser
+        if Path(path).name == "shut":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match=r"^cannot read: Permission denied, in .*/in/shut$"):
+        discover([str(tmp_path / "in")])
 
 
 def test_a_file_named_twice_is_refused(write: Write, tmp_path: Path) -> None:
