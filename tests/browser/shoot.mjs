@@ -1,0 +1,81 @@
+// Open a page in Chromium and photograph it: node shoot.mjs URL OUT.png [--width W] [--height H] [--dark] [--no-page]
+//   [--wait SELECTOR] [--eval EXPRESSION] [--timeout SECONDS]
+//
+// --wait waits for an element, --eval evaluates an expression in the page (a promise is awaited); --no-page photographs the
+// window alone, not the whole page. Prints one JSON object: `errors`, the messages of level error or warning on the console,
+// uncaught exceptions and failed requests; `requests`, every URL that was asked for but the page's own; `result`, of the
+// expression; `width` and `height`, of the whole page, in CSS pixels. Exits 1 if there is any error.
+
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { chromium } from "playwright-core";
+
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--disable-dev-shm-usage",
+];
+const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    width: { type: "string", default: "1280" },
+    height: { type: "string", default: "900" },
+    dark: { type: "boolean", default: false },
+    "no-page": { type: "boolean", default: false },
+    wait: { type: "string" },
+    eval: { type: "string" },
+    timeout: { type: "string", default: "60" },
+  },
+});
+const [url, out] = positionals;
+if (!url || !out) {
+  console.error("usage: node shoot.mjs URL OUT.png [--width W] [--height H] [--dark] [--wait SELECTOR] [--eval EXPRESSION]");
+  process.exit(2);
+}
+
+const found = { errors: [], requests: [], result: null, width: 0, height: 0 };
+const profile = mkdtempSync(join(tmpdir(), "chromium-"));
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? PLACES.find(existsSync),
+  args: FLAGS,
+  viewport: { width: Number(values.width), height: Number(values.height) },
+  colorScheme: values.dark ? "dark" : "light",
+});
+try {
+  const page = context.pages()[0] ?? (await context.newPage());
+  page.setDefaultTimeout(1000 * Number(values.timeout));
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) found.errors.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => found.errors.push(`exception: ${error.message}`));
+  page.on("requestfailed", (request) => found.errors.push(`request: ${request.url()}: ${request.failure()?.errorText}`));
+  page.on("request", (request) => {
+    const asked = request.url();
+    if (asked !== url && !asked.startsWith("data:")) found.requests.push(asked);
+  });
+  await page.goto(url, { waitUntil: "load" });
+  if (values.wait) await page.waitForSelector(values.wait);
+  if (values.eval) found.result = await page.evaluate(values.eval);
+  [found.width, found.height] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    document.documentElement.scrollHeight,
+  ]);
+  await page.screenshot({ path: out, fullPage: !values["no-page"] });
+} catch (error) {
+  found.errors.push(`shoot: ${error.message}`);
+} finally {
+  await context.close();
+  rmSync(profile, { recursive: true, force: true });
+}
+console.log(JSON.stringify(found));
+process.exit(found.errors.length ? 1 : 0);
