@@ -1,0 +1,57 @@
+// The prediction, the classes' probabilities, and which class is explained.
+
+import { element, percent } from "./format.mjs";
+
+const SHOWN_CLASSES = 8;
+
+export class Outcome {
+  /** `chosen` is called when a person has chosen another class to explain. */
+  constructor(page, classes, chosen) {
+    this.page = page;
+    this.classes = classes;
+    this.rows = classes.map((name, k) => classRow(name, k));
+    page.classList.replaceChildren(...this.rows.map(({ label }) => label));
+    for (const { radio } of this.rows) {
+      radio.addEventListener("change", () => {
+        page.follow.checked = false;
+        chosen();
+      });
+    }
+    page.follow.addEventListener("change", chosen);
+  }
+
+  /** The class to explain; below 0, the predicted one. */
+  target() {
+    return this.page.follow.checked ? -1 : this.rows.findIndex(({ radio }) => radio.checked);
+  }
+
+  show(logits, probabilities, explained) {
+    const predicted = logits.indexOf(Math.max(...logits));
+    const { prediction, certainty, classList, glance } = this.page;
+    if (prediction.value !== this.classes[predicted]) prediction.value = this.classes[predicted];
+    certainty.textContent = percent(probabilities[predicted]);
+    [glance.firstElementChild.textContent, glance.lastElementChild.textContent] = [prediction.value, certainty.textContent];
+    this.rows.forEach(({ label, radio, bar, share }, k) => {
+      radio.checked = k === explained;
+      bar.style.setProperty("--share", probabilities[k]);
+      share.textContent = percent(probabilities[k]);
+      label.classList.toggle("predicted", k === predicted);
+    });
+    if (this.classes.length > SHOWN_CLASSES) {
+      // Few classes keep their places; of many, the likeliest are shown, and the explained one.
+      const order = Array.from(this.rows.keys()).sort((a, b) => probabilities[b] - probabilities[a]);
+      order.forEach((k, place) => {
+        this.rows[k].label.hidden = place >= SHOWN_CLASSES && k !== explained;
+        if (classList.children[place] !== this.rows[k].label) classList.insertBefore(this.rows[k].label, classList.children[place]);
+      });
+    }
+  }
+}
+
+function classRow(name, k) {
+  const radio = element("input", { type: "radio", name: "class", value: String(k) });
+  const bar = element("span", { className: "share-bar" });
+  const share = element("span", { className: "number" });
+  const label = element("label", { className: "class" }, radio, element("span", { className: "class-name" }, name), bar, share);
+  return { label, radio, bar, share };
+}
