@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from batch.explainers import EXPLAINERS
+from batch.explainers import ENGINES, EXPLAINERS, TORCHSCRIPT
 from batch.explainers.settings import ExplainSettings
 from batch.interruption import Interruption
 from batch.logs import LOG_FORMATS, log_as_json
@@ -85,6 +85,13 @@ logger = logging.getLogger(__name__)
     "--max-rejected",
     metavar="N|N%",
     help="More rejected rows than this, a count or a share, give exit code 3.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=TORCHSCRIPT,
+    show_default=True,
+    help="What runs the explanations; onnx needs no PyTorch: deepshap then takes the bundle's few summary references.",
 )
 @click.option(
     "--tolerance",

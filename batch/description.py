@@ -7,7 +7,9 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
+from batch.explainers import TORCHSCRIPT, engine_of
 from batch.plan import BadFile, PartSpan, Plan
+from batch.settings import JobSettings
 from batch.source import Fingerprint, SourceFile
 from runtime.bundle import Bundle
 from runtime.providers import load_onnxruntime
@@ -32,7 +34,7 @@ def describe_job(bundle: Bundle, plan: Plan, provider: str) -> dict[str, Any]:
         "bundle": {"name": sidecar.name, "digest": bundle.digest, "path": str(bundle.path.resolve())},
         "settings": settings,
         "provider": provider,
-        "versions": _versions(bool(plan.settings.methods)),
+        "versions": _versions(plan.settings),
         "inputs": [_describe_input(source) for source in plan.inputs],
     }
     # As it will be read back: tuples become lists.
@@ -96,9 +98,10 @@ def _shown(values: dict[str, Any], key: str) -> str:
     return json.dumps(values[key], ensure_ascii=False) if key in values else "nothing"
 
 
-def _versions(explained: bool) -> dict[str, str]:
-    versions = {name: version(name) for name in ("whyport", "numpy", "pyarrow", *(["torch"] if explained else []))}
+def _versions(settings: JobSettings) -> dict[str, str]:
+    by_torch = any(engine_of(method, settings.explain.engine) == TORCHSCRIPT for method in settings.methods)
+    versions = {name: version(name) for name in ("whyport", "numpy", "pyarrow", *(["torch"] if by_torch else []))}
     # The fused kernels' last bits are not the portable program's.
-    if explained and find_spec("numba"):
+    if by_torch and find_spec("numba"):
         versions["numba"] = version("numba")
     return versions | {"onnxruntime": load_onnxruntime().__version__}

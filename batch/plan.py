@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from batch.attributions import attribution_layout
 from batch.columns import check_features, check_kept, check_present
-from batch.explainers import explainer_class
+from batch.explainers import engine_of
 from batch.known import KnownColumns, PredictedRows
 from batch.output import IDENTITY, REASON, OutputColumns
 from batch.partitions import hive_partitions
@@ -82,7 +82,7 @@ class Plan:
         if len(set(settings.methods)) != len(settings.methods):
             raise UsageError(f"methods named twice: {listing(settings.methods)}")
         for method in settings.methods:
-            explainer_class(method)
+            engine_of(method, settings.explain.engine)
         choice = ClassChoice.parse(settings.explain_class, sidecar.classes)
         paths = discover(settings.inputs)
         inside = [str(path) for path in paths if path.resolve().is_relative_to(settings.out.resolve())]

@@ -4,7 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.columns import CleanRows
-from batch.explainers import EXPLAINERS, explainer_class
+from batch.explainers import EXPLAINERS, TORCHSCRIPT, engine_of, explainer_class
+from batch.explainers.background import Background
+from batch.explainers.model import Model
+from batch.explainers.onnx_model import OnnxModel
 from batch.explainers.settings import ExplainSettings
 from batch.output import ScoredRows
 from batch.targets import ClassChoice
@@ -34,15 +37,12 @@ class Scorer:
         self._base_values: dict[str, NDArray[np.float64] | None] = {}
         if not methods:
             return
-        self._check_capabilities(methods)
-        # These need torch, which predicting does without.
-        from batch.explainers.background import Background
-        from batch.explainers.torchscript import TorchScriptModel
-
-        model = TorchScriptModel(session.bundle, session.provider.device, session.threads)
+        engines = {name: engine_of(name, settings.engine) for name in methods}
+        self._check_capabilities(engines)
+        models = {engine: _open_model(session, engine) for engine in sorted(set(engines.values()))}
         background = Background.read(session.bundle)
-        for name in methods:
-            explainer = explainer_class(name)(model, background, settings)
+        for name, engine in engines.items():
+            explainer = explainer_class(name, engine)(models[engine], background, settings)
             self._explainers[name] = explainer
             references = explainer.references
             self._base_values[name] = None if references is None else references.mean_of(self._logits)
@@ -98,23 +98,33 @@ class Scorer:
         if (off > self._tolerance).any():
             bad = np.unique(source_rows[off > self._tolerance])
             raise ParityError(
-                f"method {name!r}: TorchScript's scores differ from ONNX Runtime's: expected a deviation of at most "
-                f"{self._tolerance:g}, got {off.max():.3g}, rows {listing(map(str, bad))}"
+                f"method {name!r}: {explainer.model.engine}'s scores differ from model.onnx's: expected a deviation of "
+                f"at most {self._tolerance:g}, got {off.max():.3g}, rows {listing(map(str, bad))}"
             )
         base_values = self._base_values[name]
         return explainer.measure(
             attribution, targets, scores.astype(np.float64), None if base_values is None else base_values[targets]
         )
 
-    def _check_capabilities(self, methods: tuple[str, ...]) -> None:
+    def _check_capabilities(self, engines: dict[str, str]) -> None:
+        """Raise BundleError where the bundle cannot serve a method on its engine."""
         sidecar = self._session.bundle.sidecar
-        for name in methods:
-            explainer_class(name)
-            capability = sidecar.capabilities.get(EXPLAINERS[name].capability)
+        for name, engine in engines.items():
+            needed = EXPLAINERS[name].homes[engine].capability
+            capability = sidecar.capabilities.get(needed)
             if capability is None or not capability.available:
-                reason = capability.reason if capability else f"it has no {EXPLAINERS[name].capability!r}"
+                reason = capability.reason if capability else f"it has no {needed!r}"
                 raise BundleError(f"bundle {sidecar.name!r} cannot serve {name!r}: {reason}")
 
     def _logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = self._session.run(rows, ["logits"])["logits"]
         return logits
+
+
+def _open_model(session: Session, engine: str) -> Model:
+    if engine != TORCHSCRIPT:
+        return OnnxModel(session)
+    # It needs torch, which everything else does without.
+    from batch.explainers.torchscript import TorchScriptModel
+
+    return TorchScriptModel(session.bundle, session.provider.device, session.threads)

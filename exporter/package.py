@@ -39,7 +39,7 @@ from runtime.bundle import (
 from runtime.errors import ExportError
 from runtime.signature import Signature, TensorSpec
 
-TOLERANCES = Tolerances(outputs=1e-4, gradients=1e-4)
+TOLERANCES = Tolerances(outputs=1e-4, gradients=1e-4, attributions=1e-4, completeness=1e-4)
 TASK = "classification"
 EXPLAINED_ROWS = 16
 
@@ -157,11 +157,12 @@ def describe(
         preprocessing=draft.preprocessing,
         capabilities=capabilities,
         background=BACKGROUND,
+        summary=None,
         opset=default_opset(model),
         ir_version=model.ir_version,
         tolerances=TOLERANCES,
         provenance=draft.provenance,
-        parity=Parity(BATCH_SIZES, None, None, None),
+        parity=Parity(BATCH_SIZES),
         files={},
     )
 

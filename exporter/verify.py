@@ -56,7 +56,7 @@ def verify_graph(
         measure(engine_name, engine, rows, outputs, tolerances.outputs)
     onnx_deviation = measure("ONNX Runtime", onnx_outputs(onnx, names), rows, outputs, tolerances.outputs)
     if torchscript is None:
-        return Parity(BATCH_SIZES, onnx_deviation, None, None)
+        return Parity(BATCH_SIZES, onnx_outputs=onnx_deviation)
     compiled = load_torchscript(torchscript)
     engines = {"TorchScript": torch_outputs(compiled, names)}
     if graph.split:
@@ -71,14 +71,19 @@ def verify_graph(
     gradient_deviation = measure(
         "TorchScript", torch_gradients(compiled, classes, spread), rows, gradients, tolerances.gradients
     )
-    return Parity(BATCH_SIZES, onnx_deviation, torchscript_deviation, gradient_deviation)
+    return Parity(
+        BATCH_SIZES,
+        onnx_outputs=onnx_deviation,
+        torchscript_outputs=torchscript_deviation,
+        torchscript_gradients=gradient_deviation,
+    )
 
 
 def verify_onnx(onnx: bytes, names: Sequence[str], rows: NDArray[np.float32], tolerance: float) -> Parity:
     """Compare every batch size with every other, for a model that there is nothing else to compare with."""
     engine = onnx_outputs(onnx, names)
     deviations = measure("ONNX Runtime", engine, rows, _reference(engine, rows), tolerance)
-    return Parity(BATCH_SIZES, deviations, None, None)
+    return Parity(BATCH_SIZES, onnx_outputs=deviations)
 
 
 def measure(

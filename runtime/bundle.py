@@ -9,23 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from runtime.codec import decode, encode, parse
+from runtime.codec import build, encode, load
 from runtime.errors import BundleError, BundleFormatError, DigestError, listing
 from runtime.signature import Signature
+from runtime.upgrade import upgrade
 
 # Bump it when a reader of the old version would misread the new one, or could not read it at all; describe the
 # change in models/README.md, and keep reading every older version that a released whyport has written.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 SIDECAR = "bundle.json"
 ONNX_MODEL = "model.onnx"
 TORCHSCRIPT_MODEL = "model.pt"
 DEEPSHAP_MODEL = "deepshap.pt"
+EXPLAIN_MODEL = "explain.onnx"
+GRADIENT_MODEL = "gradient.onnx"
 BACKGROUND = "background.parquet"
+SUMMARY = "summary.parquet"
 CONFORMANCE = "conformance.parquet"
+CONFORMANCE_JSON = "conformance.json"
 
 METADATA_KEY = "whyport"
-"""The key of metadata_props in model.onnx that holds the embedded metadata."""
+"""The key of metadata_props in every ONNX file that holds the embedded metadata."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,9 @@ class Tolerances:
     outputs: float
     gradients: float
     """Of gradients in output units per training standard deviation."""
+    attributions: float
+    completeness: float
+    """How far attributions may be from adding up to score - base value: error / max(1, |score - base value|)."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +84,28 @@ class Parity:
     """The largest deviations measured at export, in the terms of `Tolerances`; null where there is no such graph."""
 
     batch_sizes: tuple[int, ...]
-    onnx_outputs: float | None
-    torchscript_outputs: float | None
-    torchscript_gradients: float | None
+    onnx_outputs: float | None = None
+    torchscript_outputs: float | None = None
+    torchscript_gradients: float | None = None
+    explain_outputs: float | None = None
+    """Of the scores and base values of explain.onnx."""
+    explain_attributions: float | None = None
+    explain_completeness: float | None = None
+    gradient_outputs: float | None = None
+    gradient_gradients: float | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The few weighted references of explain.onnx, which stand for the whole background."""
+
+    file: str
+    rows: int
+    method: str
+    """How they were chosen, of those that were tried the one with the smallest distance."""
+    distances: dict[str, float]
+    """Of every way of choosing that was tried: how far attributions are from those against the whole background, the
+    sum of |difference| over the sum of magnitudes, on rows that the references were not chosen with."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +125,7 @@ class Sidecar:
     """The contents of bundle.json."""
 
     format_version: int
+    """That of the file; what older versions lack is filled in on reading."""
     name: str
     task: str
     signature: Signature
@@ -107,6 +135,8 @@ class Sidecar:
     capabilities: dict[str, Capability]
     background: str | None
     """The reference sample's file; null if the bundle has none."""
+    summary: Summary | None
+    """Null if the bundle has no explain.onnx."""
     opset: int
     ir_version: int
     tolerances: Tolerances
@@ -115,10 +145,13 @@ class Sidecar:
     files: dict[str, str]
     """sha256 of every file but bundle.json, by path inside the bundle."""
 
+    def described(self) -> Self:
+        """What the ONNX files carry: the sidecar less parity and digests, which they cannot know yet."""
+        return dataclasses.replace(self, parity=Parity(batch_sizes=()), files={})
+
     def embedded(self) -> str:
-        """The metadata that model.onnx carries: the sidecar less parity and digests, which it cannot know yet."""
-        unmeasured = Parity(batch_sizes=(), onnx_outputs=None, torchscript_outputs=None, torchscript_gradients=None)
-        return encode(dataclasses.replace(self, parity=unmeasured, files={}))
+        """The metadata that every ONNX file carries."""
+        return encode(self.described())
 
 
 @dataclass(frozen=True)
@@ -144,7 +177,7 @@ class Bundle:
         except (FileNotFoundError, NotADirectoryError):
             raise BundleFormatError(f"expected a bundle, a folder with {SIDECAR}, got {str(path)!r}") from None
         try:
-            sidecar = _decode_sidecar(content)
+            sidecar = decode_sidecar(_text(content))
             _check_consistency(sidecar)
         except BundleFormatError as error:
             raise error.at(str(sidecar_path)) from None
@@ -177,16 +210,16 @@ def write_sidecar(folder: Path, sidecar: Sidecar) -> None:
     (folder / SIDECAR).write_text(encode(sidecar), encoding="utf-8")
 
 
-def _decode_sidecar(content: bytes) -> Sidecar:
+def _text(content: bytes) -> str:
     try:
-        text = content.decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BundleFormatError(f"expected UTF-8, got {error}") from None
-    # Before the rest: another version may have other keys.
-    version = parse(text, "format_version")
-    if version != FORMAT_VERSION:
-        raise BundleFormatError(f"expected format version {FORMAT_VERSION}, got {version}: another whyport wrote it")
-    return decode(Sidecar, text)
+
+
+def decode_sidecar(text: str) -> Sidecar:
+    """A sidecar of this or an older format version; raises BundleFormatError for any other text."""
+    return build(Sidecar, upgrade(load(text), FORMAT_VERSION))
 
 
 def _check_consistency(sidecar: Sidecar) -> None:
@@ -212,6 +245,8 @@ def _check_consistency(sidecar: Sidecar) -> None:
         if parts.is_absolute() or ".." in parts.parts or "\\" in name or parts.as_posix() != name:
             raise BundleFormatError(f"expected file names inside the bundle, got {name!r}")
     required = [ONNX_MODEL, CONFORMANCE, *([sidecar.background] if sidecar.background else [])]
+    if sidecar.summary:
+        required += [EXPLAIN_MODEL, sidecar.summary.file]
     for name in required:
         if name not in sidecar.files:
             raise BundleFormatError(f"expected a digest of {name!r}, got digests of {listing(sidecar.files)}")

@@ -18,23 +18,23 @@ def encode(value: object) -> str:
     return json.dumps(dataclasses.asdict(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def decode(cls: type[T], text: str) -> T:
-    """A dataclass from JSON text; raises BundleFormatError naming the path of the first thing that does not fit."""
-    value: T = _decode(cls, _load(text), "$")
-    return value
-
-
-def parse(text: str, key: str) -> object:
-    """One top-level value of a JSON object, whatever else the object holds; None where there is no such key."""
-    document = _load(text)
-    return document.get(key) if isinstance(document, dict) else None
-
-
-def _load(text: str) -> object:
+def load(text: str) -> object:
+    """The value of JSON text; raises BundleFormatError for other text, a repeated key, a number that is not finite."""
     try:
         return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except (json.JSONDecodeError, RecursionError) as error:
         raise BundleFormatError(f"expected JSON, got text that is not ({error})") from None
+
+
+def decode(cls: type[T], text: str) -> T:
+    """A dataclass from JSON text; raises BundleFormatError naming the path of the first thing that does not fit."""
+    return build(cls, load(text))
+
+
+def build(cls: type[T], document: object) -> T:
+    """As `decode`, from what `load` gave."""
+    value: T = _decode(cls, document, "$")
+    return value
 
 
 def _decode(kind: Any, value: Any, path: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.bundle import CONFORMANCE, METADATA_KEY
+from runtime.bundle import CONFORMANCE, METADATA_KEY, decode_sidecar
 from runtime.errors import BundleFormatError, ParityError
 from runtime.parity import deviation
 from runtime.session import Session
@@ -22,7 +22,8 @@ def read_vectors(content: bytes, specs: tuple[TensorSpec, ...]) -> dict[str, NDA
     for spec in specs:
         if spec.name not in table.column_names:
             raise BundleFormatError(f"missing column {spec.name!r}; the file has {table.column_names}")
-        flat = table.column(spec.name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        column = table.column(spec.name).combine_chunks()
+        flat = (column.flatten() if spec.row_shape() else column).to_numpy(zero_copy_only=False)
         vectors[spec.name] = np.asarray(flat, dtype=spec.dtype).reshape(table.num_rows, *spec.row_shape())
     return vectors
 
@@ -35,7 +36,7 @@ def replay(session: Session) -> dict[str, float]:
     """
     bundle = session.bundle
     signature, tolerance = bundle.sidecar.signature, bundle.sidecar.tolerances.outputs
-    if session.embedded_metadata().get(METADATA_KEY) != bundle.sidecar.embedded():
+    if decode_sidecar(session.embedded_metadata().get(METADATA_KEY, "")) != bundle.sidecar.described():
         raise BundleFormatError(f"the metadata in model.onnx is not that of bundle.json, in {str(bundle.path)!r}")
     vectors = read_vectors(bundle.read_bytes(CONFORMANCE), (*signature.inputs, *signature.outputs))
     got = session.run(vectors[signature.features.name])

@@ -1,17 +1,18 @@
 """Fast batched inference with ONNX Runtime."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.batching import batch_slices
-from runtime.bundle import ONNX_MODEL, Bundle
+from runtime.attribution import Attribution
+from runtime.bundle import EXPLAIN_MODEL, ONNX_MODEL, Bundle
 from runtime.columns import Columns, column_arrays
-from runtime.errors import MissingValueError, UsageError, ValueRangeError, unknown
-from runtime.providers import CUDA, Provider, available_cores, load_onnxruntime, open_session
+from runtime.errors import BundleError, MissingValueError, UsageError, ValueRangeError, unknown
+from runtime.explaining import CLASS_INDEX, GRAPHS, NOT_THERE, attribution, class_index, rows_a_call
+from runtime.providers import Provider, available_cores
+from runtime.runner import Runner
 
 # Rows of one call of ONNX Runtime. On the CPU, calls of a few hundred rows run side by side, one thread each: on 2
 # cores the hybrid model reaches 61 000 rows/s so, against 42 000 when the threads share one call of any size; 256 rows
@@ -44,15 +45,13 @@ class Session:
         for name, number in (("threads", threads), ("batch_rows", batch_rows)):
             if number is not None and number < 1:
                 raise UsageError(f"{name}: expected at least 1, got {number}")
-        onnxruntime = load_onnxruntime()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
         self.bundle = bundle
         self.threads = threads or available_cores()
-        self._onnxruntime = onnxruntime
-        self._session, self.provider = open_session(bundle.read_bytes(ONNX_MODEL), device, options, onnxruntime)
-        self.batch_rows = batch_rows or BATCH_ROWS[self.provider.device]
-        self._pool = ThreadPoolExecutor(self.threads if self.provider.device == "cpu" else 1, "whyport-predict")
+        sizes = BATCH_ROWS if batch_rows is None else dict.fromkeys(BATCH_ROWS, batch_rows)
+        self._model = Runner(bundle.read_bytes(ONNX_MODEL), device, self.threads, sizes)
+        self.provider = self._model.provider
+        self.batch_rows = self._model.batch_rows
+        self._graphs: dict[str, Runner] = {}
         self._columns = Columns.of(bundle.sidecar.features)
 
     def predict(self, rows: Any, outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -86,29 +85,54 @@ class Session:
         for name in names:
             if name not in known:
                 raise UsageError(unknown("output", name, known))
-        specs = [signature.output(name) for name in names]
-        results = {spec.name: np.empty((len(matrix), *spec.row_shape()), dtype=np.dtype(spec.dtype)) for spec in specs}
+        return self._model.run({signature.features.name: matrix}, [signature.output(name) for name in names])
 
-        def run(rows: slice) -> None:
-            for name, values in zip(names, self._run_batch(matrix[rows], names), strict=True):
-                results[name][rows] = values
+    def explain(self, rows: Any, classes: Any = None) -> Attribution:
+        """Explain a class of each row by explain.onnx: DeepSHAP against the bundle's summary of its background.
 
-        # Without rows there are no slices: ONNX Runtime would abort the process on an empty batch through an LSTM.
-        for _ in self._pool.map(run, batch_slices(len(matrix), self.batch_rows)):
-            pass
-        return results
+        Args:
+            rows: as `predict` takes them. Where the bundle imputes, an imputed row is explained.
+            classes: a class's name or index for all rows, or an array [N] of either; by default the predicted ones.
 
-    def embedded_metadata(self) -> dict[str, str]:
-        """The metadata_props of model.onnx."""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
+        Returns:
+            The attributions, with `evaluations` 1: a pass through the graph for each row.
 
-    def _run_batch(self, batch: NDArray[np.float32], names: list[str]) -> list[NDArray[Any]]:
-        batch = np.ascontiguousarray(batch)
-        feed = self.bundle.sidecar.signature.features.name
-        if self.provider is not CUDA:
-            plain: list[NDArray[Any]] = self._session.run(names, {feed: batch})
-            return plain
-        return run_bound(self._session, feed, self._onnxruntime.OrtValue.ortvalue_from_numpy(batch, "cuda", 0), names)
+        Raises:
+            As `predict`; UsageError: no such class; BundleError: the bundle has no explain.onnx.
+        """
+        matrix = self.matrix(rows)
+        index = class_index(classes, self.bundle.sidecar.classes, len(matrix))
+        return attribution(self.run_graph(EXPLAIN_MODEL, matrix, index), self.bundle.sidecar.tolerances.completeness)
+
+    def run_graph(self, name: str, matrix: NDArray[np.float32], index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """The outputs of explain.onnx or gradient.onnx, by name.
+
+        Args:
+            name: the graph's file.
+            matrix: [N, F], as `matrix` makes it.
+            index: the class of each row, [N]; below 0, the predicted one.
+
+        Raises:
+            BundleError: the bundle has no such graph.
+        """
+        signature = self.bundle.sidecar.signature
+        feeds: dict[str, NDArray[Any]] = {signature.features.name: matrix, CLASS_INDEX.name: index}
+        return self._graph(name).run(feeds, GRAPHS[name].outputs(signature))
+
+    def embedded_metadata(self, name: str = ONNX_MODEL) -> dict[str, str]:
+        """The metadata_props of model.onnx, or of another graph of the bundle."""
+        return (self._model if name == ONNX_MODEL else self._graph(name)).metadata()
+
+    def _graph(self, name: str) -> Runner:
+        """Opened when it is first needed."""
+        sidecar = self.bundle.sidecar
+        if name not in self._graphs:
+            capability = sidecar.capabilities.get(GRAPHS[name].capability, NOT_THERE)
+            if not capability.available:
+                raise BundleError(f"bundle {sidecar.name!r} has no {name}: {capability.reason}")
+            sizes = rows_a_call(sidecar.signature)
+            self._graphs[name] = Runner(self.bundle.read_bytes(name), self.provider.device, self.threads, sizes)
+        return self._graphs[name]
 
     def _check_missing(self, matrix: NDArray[np.float32]) -> None:
         """Refuse infinities, and NaN where the bundle does not impute."""
@@ -120,14 +144,3 @@ class Session:
 
     def _place(self, row: int, j: int) -> str:
         return f"column {self._columns.names[j]!r}, row {row}"
-
-
-def run_bound(session: Any, feed: str, batch: Any, names: Sequence[str]) -> list[NDArray[Any]]:
-    """One call with IO binding: the input lies on the device already, each output crosses to the host once."""
-    binding = session.io_binding()
-    binding.bind_ortvalue_input(feed, batch)
-    for name in names:
-        binding.bind_output(name, batch.device_name())
-    session.run_with_iobinding(binding)
-    outputs: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
-    return outputs

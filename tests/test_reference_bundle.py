@@ -28,6 +28,8 @@ def test_it_is_read_and_says_what_it_is(reference_bundle: Path) -> None:
         "deepshap": True,
         "grad-cam": True,
         "attention": True,
+        "explain-onnx": False,
+        "gradient-onnx": False,
     }
 
 

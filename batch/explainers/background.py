@@ -29,6 +29,18 @@ class Background:
         name = bundle.sidecar.background
         if name is None:
             raise BundleError(f"bundle {bundle.sidecar.name!r} has no reference sample to explain against")
+        return cls._read(bundle, name)
+
+    @classmethod
+    def summary(cls, bundle: Bundle) -> Self:
+        """The few references of explain.onnx; BundleError where the bundle has none."""
+        summary = bundle.sidecar.summary
+        if summary is None:
+            raise BundleError(f"bundle {bundle.sidecar.name!r} has no summary of its reference sample")
+        return cls._read(bundle, summary.file)
+
+    @classmethod
+    def _read(cls, bundle: Bundle, name: str) -> Self:
         content = bundle.read_bytes(name)
         features = bundle.sidecar.signature.features
         rows = read_vectors(content, (features,))[features.name]

@@ -43,6 +43,7 @@ class DeepShap(Explainer):
     def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
+        self._on = model
         records = {PARTS_RECORD: ""}
         self._module = model.load(DEEPSHAP_MODEL, records)
         self._single = _Program(self._module, model, self.references, torch.float32)
@@ -75,7 +76,7 @@ class DeepShap(Explainer):
         if self._double is None:
             assert self.references is not None
             module = copy.deepcopy(self._module).double()
-            self._double = _Program(module, self.model, self.references, torch.float64)
+            self._double = _Program(module, self._on, self.references, torch.float64)
         return self._double
 
 

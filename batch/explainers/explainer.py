@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from batch.explainers.background import Background
 from batch.explainers.memory import rows_within
+from batch.explainers.model import Model
 from batch.explainers.settings import ExplainSettings
-from batch.explainers.torchscript import TorchScriptModel
 from runtime.attribution import Attribution
 from runtime.batching import batch_slices
 
@@ -30,12 +30,12 @@ class Explainer(ABC):
     """Gives the reasons for one output of each row.
 
     Args:
-        model: the differentiable graph.
+        model: the bundle's model on one engine.
         background: the bundle's reference sample.
         settings: the methods' options.
     """
 
-    def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: Model, background: Background, settings: ExplainSettings) -> None:
         self.model = model
         self.settings = settings
         self.references = self.choose_references(background)

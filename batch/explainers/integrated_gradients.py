@@ -7,9 +7,9 @@ from batch.explainers.adaptive import AdaptiveIntegral
 from batch.explainers.background import Background
 from batch.explainers.explainer import Explainer, Shares
 from batch.explainers.memory import rows_within
+from batch.explainers.model import Model
 from batch.explainers.path import Paths, References
 from batch.explainers.settings import ExplainSettings
-from batch.explainers.torchscript import TorchScriptModel
 from runtime.batching import batch_slices
 
 # Bytes held at the peak, measured: by feature, and besides.
@@ -25,7 +25,7 @@ class IntegratedGradients(Explainer):
     initial_nodes = 15
     """Of the adaptive rule: few find a network's kinks too late, many cost gradients that smooth rows do not need."""
 
-    def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: Model, background: Background, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
         self._starts = References(model, self.references)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.explainers.background import Background
-from batch.explainers.torchscript import TorchScriptModel
+from batch.explainers.model import Model
 
 
 class References:
@@ -15,7 +15,7 @@ class References:
         background: the rows and their weights.
     """
 
-    def __init__(self, model: TorchScriptModel, background: Background) -> None:
+    def __init__(self, model: Model, background: Background) -> None:
         self.rows = background.rows
         self.weights = background.weights
         self.logits = model.logits(background.rows)
@@ -48,7 +48,7 @@ class Paths:
 
     def __init__(
         self,
-        model: TorchScriptModel,
+        model: Model,
         references: References,
         rows: NDArray[np.float32],
         targets: NDArray[np.int64],

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from runtime.errors import UsageError
+from batch.explainers import ENGINES, TORCHSCRIPT
+from runtime.errors import UsageError, unknown
 
 MEMORY = 256_000_000
 """The default budget."""
@@ -20,11 +21,15 @@ class ExplainSettings:
     """Nodes of integrated gradients' fixed rule; None for the adaptive one."""
     max_evaluations: int = 5000
     """Gradients after which the adaptive rule gives up on a row."""
+    engine: str = TORCHSCRIPT
+    """What runs the explanations, of ENGINES."""
     memory: int = MEMORY
     """Bytes that a method may hold at once, beside the model and the passes through it, which do not grow. A row that
     needs more by itself gets more."""
 
     def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise UsageError(unknown("engine", self.engine, ENGINES))
         for name in ("steps", "max_evaluations", "memory"):
             value = getattr(self, name)
             if value is not None and value < 1:

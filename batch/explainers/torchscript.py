@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from batch.explainers.model import Answer, Model
 from runtime.batching import batch_slices
 from runtime.bundle import TORCHSCRIPT_MODEL, Bundle
 from runtime.errors import BundleError, ProviderError
@@ -22,12 +23,10 @@ from runtime.providers import available_cores
 # one pass wait for each other at every operator.
 PASS_ROWS = 256
 
-Answer = tuple[NDArray[np.float32], NDArray[np.float64]]
-
 RECURRENT = {"RNN", "LSTM", "GRU"}
 
 
-class TorchScriptModel:
+class TorchScriptModel(Model):
     """A bundle's model.pt on a device.
 
     Args:
@@ -37,7 +36,10 @@ class TorchScriptModel:
             do not depend on it.
     """
 
+    engine = "TorchScript"
+
     def __init__(self, bundle: Bundle, device: str, threads: int | None = None) -> None:
+        super().__init__(bundle)
         if device == "cuda" and not torch.cuda.is_available():
             raise ProviderError("device 'cuda': this PyTorch cannot use a CUDA card, which explanations need")
         self.device = torch.device(device)
@@ -48,16 +50,13 @@ class TorchScriptModel:
             initializer=torch.set_num_threads,
             initargs=(1,),
         )
-        self.bundle = bundle
         self._module = self.load(TORCHSCRIPT_MODEL)
         self._classes = len(bundle.sidecar.classes)
         self._logits_index = [spec.name for spec in bundle.sidecar.signature.outputs].index("logits")
-        self._last: tuple[NDArray[np.float32], NDArray[np.int64], Answer] | None = None
         if not on_cpu:
             allow_recurrent_backward(self._module)
 
     def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The logits [N, C] of rows [N, F]."""
         logits = np.empty((len(rows), self._classes), dtype=np.float32)
 
         @torch.no_grad()
@@ -67,14 +66,7 @@ class TorchScriptModel:
         self.side_by_side(run, len(rows), PASS_ROWS)
         return logits
 
-    def scores(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The target's logit of each row, [N], from rows [N, F] and targets [N]."""
-        return np.take_along_axis(self.logits(rows), targets[:, None], axis=1)[:, 0].astype(np.float64)
-
-    def gradients(
-        self, rows: NDArray[np.float32], targets: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """The gradient [N, F] of the target's logit with respect to the raw values, and the logit itself [N]."""
+    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
         gradients = np.empty_like(rows)
         scores = np.empty(len(rows), dtype=np.float64)
 
@@ -87,15 +79,6 @@ class TorchScriptModel:
 
         self.side_by_side(run, len(rows), PASS_ROWS)
         return gradients, scores
-
-    def gradients_of_rows(
-        self, rows: NDArray[np.float32], targets: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """As `gradients`, for the rows that are explained: the last answer is kept, as every method asks for it."""
-        known = self._last
-        if known is None or not (np.array_equal(known[0], rows) and np.array_equal(known[1], targets)):
-            known = self._last = rows.copy(), targets.copy(), self.gradients(rows, targets)
-        return known[2]
 
     def load(self, name: str, records: dict[str, str] | None = None) -> Any:
         """A TorchScript file of the bundle on the device, in evaluation mode; BundleError where it is none.

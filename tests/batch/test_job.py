@@ -257,7 +257,9 @@ def test_an_engine_that_disagrees_fails_the_run_and_names_the_rows(
 ) -> None:
     path = linear_bundle(tmp_path / "bundle", torchscript_bias=0.5)
     source = write(table.slice(0, 3))
-    with pytest.raises(ParityError, match=r"TorchScript's scores differ .* rows '0', '1', '2', in .*input\.parquet"):
+    with pytest.raises(
+        ParityError, match=r"TorchScript's scores differ from .* rows '0', '1', '2', in .*input\.parquet"
+    ):
         run(path, source, tmp_path / "out", methods=("gradient",))
     run(path, source, tmp_path / "unexplained")  # predictions need no TorchScript
 

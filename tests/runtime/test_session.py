@@ -10,7 +10,8 @@ from bundles import IMPUTATION, linear_bundle, logits_of, softmax
 
 from runtime.bundle import Bundle
 from runtime.errors import MissingValueError, UsageError, ValueRangeError
-from runtime.session import Session, run_bound
+from runtime.runner import run_bound
+from runtime.session import Session
 
 ROWS = np.random.default_rng(1).normal(size=(257, 3)).astype(np.float32)
 
@@ -87,7 +88,7 @@ def test_batches_and_threads_are_at_least_one(bundle: Bundle, options: dict[str,
 def test_io_binding_gives_the_same_values(bundle: Bundle) -> None:
     session = onnxruntime.InferenceSession(bundle.read_bytes("model.onnx"), providers=["CPUExecutionProvider"])
     batch = onnxruntime.OrtValue.ortvalue_from_numpy(ROWS, "cpu", 0)
-    (logits,) = run_bound(session, "features", batch, ["logits"])
+    (logits,) = run_bound(session, {"features": batch}, ["logits"])
     np.testing.assert_array_equal(logits, Session(bundle, "cpu").predict(ROWS)["logits"])
 
 

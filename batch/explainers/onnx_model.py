@@ -1,0 +1,30 @@
+"""The bundle's ONNX graphs: scores by model.onnx, gradients by gradient.onnx. Needs no PyTorch."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch.explainers.model import Answer, Model
+from runtime.bundle import GRADIENT_MODEL
+from runtime.session import Session
+
+
+class OnnxModel(Model):
+    """A session as explainers see it.
+
+    Args:
+        session: runs the graphs; gradient.onnx is opened when a gradient is first asked for.
+    """
+
+    engine = "ONNX Runtime"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.bundle)
+        self.session = session
+
+    def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = self.session.run(rows, ["logits"])["logits"]
+        return logits
+
+    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
+        outputs = self.session.run_graph(GRADIENT_MODEL, rows, targets)
+        return outputs["gradient"], outputs["score"].astype(np.float64)

@@ -1,0 +1,73 @@
+"""One ONNX graph of a bundle, called with slices of the rows, side by side on the CPU."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.batching import batch_slices
+from runtime.providers import CUDA, Provider, load_onnxruntime, open_session
+from runtime.signature import TensorSpec
+
+
+class Runner:
+    """A graph on an execution provider.
+
+    Args:
+        model: the ONNX file's content.
+        device: "cpu", "cuda" or "auto".
+        threads: calls that run side by side on the CPU, one thread each. The results do not depend on it.
+        batch_rows: rows of one call, by device.
+    """
+
+    provider: Provider
+    """The provider that the graph really got."""
+
+    def __init__(self, model: bytes, device: str, threads: int, batch_rows: Mapping[str, int]) -> None:
+        self._onnxruntime = load_onnxruntime()
+        options = self._onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session, self.provider = open_session(model, device, options, self._onnxruntime)
+        self.batch_rows = batch_rows[self.provider.device]
+        self._pool = ThreadPoolExecutor(threads if self.provider.device == "cpu" else 1, "whyport-predict")
+
+    def run(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[TensorSpec]) -> dict[str, NDArray[Any]]:
+        """The outputs, N long on the first axis, from inputs of N rows each, by name; empty arrays for N = 0."""
+        rows = len(next(iter(feeds.values())))
+        results = {spec.name: np.empty((rows, *spec.row_shape()), dtype=np.dtype(spec.dtype)) for spec in outputs}
+
+        def run(part: slice) -> None:
+            of_part = {name: np.ascontiguousarray(values[part]) for name, values in feeds.items()}
+            for (_, values), got in zip(results.items(), self._call(of_part, list(results)), strict=True):
+                values[part] = got
+
+        # Without rows there are no slices: ONNX Runtime would abort the process on an empty batch through an LSTM.
+        for _ in self._pool.map(run, batch_slices(rows, self.batch_rows)):
+            pass
+        return results
+
+    def metadata(self) -> dict[str, str]:
+        """The graph's metadata_props."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def _call(self, feeds: dict[str, NDArray[Any]], names: list[str]) -> list[NDArray[Any]]:
+        if self.provider is not CUDA:
+            plain: list[NDArray[Any]] = self._session.run(names, feeds)
+            return plain
+        on_card = self._onnxruntime.OrtValue.ortvalue_from_numpy
+        return run_bound(self._session, {name: on_card(values, "cuda", 0) for name, values in feeds.items()}, names)
+
+
+def run_bound(session: Any, feeds: Mapping[str, Any], names: Sequence[str]) -> list[NDArray[Any]]:
+    """One call with IO binding: the inputs lie on the device already, each output crosses to the host once."""
+    binding = session.io_binding()
+    for name, values in feeds.items():
+        binding.bind_ortvalue_input(name, values)
+        device = values.device_name()
+    for name in names:
+        binding.bind_output(name, device)
+    session.run_with_iobinding(binding)
+    outputs: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
+    return outputs
