@@ -49,7 +49,7 @@ class Field {
     this.imputation = imputation;
     const { name, minimum, maximum, median } = feature;
     const [id, hint] = [`value-${j}`, `hint-${j}`];
-    this.number = element("input", { type: "number", step: "any", id, "aria-describedby": hint });
+    this.number = element("input", { type: "number", step: stepOf(feature), id, "aria-describedby": hint });
     this.slider = element("input", { type: "range", min: minimum, max: maximum, step: "any", "aria-label": `${name}, slider` });
     this.hint = element("p", { className: "hint", id: hint });
     this.number.addEventListener("input", () => this.moved(this.number.valueAsNumber, changed));
@@ -103,6 +103,11 @@ class Field {
     this.hint.classList.toggle("unusual", value === null || this.outside());
     this.number.setAttribute("aria-invalid", value === null);
   }
+}
+
+/** What the arrow keys change: a power of ten, at most a fifth of the spread. */
+function stepOf({ standard_deviation: spread }) {
+  return spread > 0 ? `1e${Math.floor(Math.log10(spread / 5))}` : "any";
 }
 
 function tail(fraction) {

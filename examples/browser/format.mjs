@@ -3,7 +3,7 @@
 /** Few significant digits; very small and very large values with an exponent. */
 export function short(value, digits = 4) {
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e6)) return value.toExponential(2);
+  if (size !== 0 && (size < 1e-4 || size >= 1e6)) return value.toExponential(2).replace("e+", "e");
   return String(Number(value.toPrecision(digits)));
 }
 

@@ -9,6 +9,7 @@ export class Outcome {
   constructor(page, classes, chosen) {
     this.page = page;
     this.classes = classes;
+    this.all = false;
     this.rows = classes.map((name, k) => classRow(name, k));
     page.classList.replaceChildren(...this.rows.map(({ label }) => label));
     for (const { radio } of this.rows) {
@@ -18,6 +19,10 @@ export class Outcome {
       });
     }
     page.follow.addEventListener("change", chosen);
+    page.moreClasses.addEventListener("click", () => {
+      this.all = !this.all;
+      this.arrange();
+    });
   }
 
   /** The class to explain; below 0, the predicted one. */
@@ -37,14 +42,23 @@ export class Outcome {
       share.textContent = percent(probabilities[k]);
       label.classList.toggle("predicted", k === predicted);
     });
-    if (this.classes.length > SHOWN_CLASSES) {
-      // Few classes keep their places; of many, the likeliest are shown, and the explained one.
-      const order = Array.from(this.rows.keys()).sort((a, b) => probabilities[b] - probabilities[a]);
-      order.forEach((k, place) => {
-        this.rows[k].label.hidden = place >= SHOWN_CLASSES && k !== explained;
-        if (classList.children[place] !== this.rows[k].label) classList.insertBefore(this.rows[k].label, classList.children[place]);
-      });
-    }
+    this.shown = { probabilities, explained };
+    if (this.classes.length > SHOWN_CLASSES) this.arrange();
+  }
+
+  /** Few classes keep their places; of many, the likeliest come first, and they and the explained one are shown. */
+  arrange() {
+    const { probabilities, explained } = this.shown;
+    const { classList, moreClasses } = this.page;
+    const order = Array.from(this.rows.keys()).sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+    order.forEach((k, place) => {
+      const { label } = this.rows[k];
+      label.hidden = !this.all && place >= SHOWN_CLASSES && k !== explained;
+      if (classList.children[place] !== label) classList.insertBefore(label, classList.children[place]);
+    });
+    moreClasses.hidden = false;
+    moreClasses.textContent = this.all ? "Show the likeliest alone" : `Show all ${this.classes.length} classes`;
+    moreClasses.setAttribute("aria-expanded", this.all);
   }
 }
 

@@ -21,7 +21,8 @@ const byId = (id) => document.getElementById(id);
 const page = {
   ...{ prediction: byId("prediction"), certainty: byId("certainty"), classList: byId("class-list"), follow: byId("follow") },
   ...{ reasonsHeading: byId("reasons-heading"), base: byId("base"), total: byId("total"), score: byId("score") },
-  ...{ glance: byId("glance"), check: byId("check"), chart: byId("chart"), more: byId("more") },
+  ...{ moreClasses: byId("more-classes"), glance: byId("glance"), check: byId("check") },
+  ...{ chart: byId("chart"), more: byId("more") },
 };
 
 async function main() {
@@ -49,6 +50,7 @@ async function main() {
     scheduler.soon();
   };
   byId("start").addEventListener("change", start);
+  byId("reset").addEventListener("click", start);
   byId("find").addEventListener("input", ({ target }) => editor.find(target.value));
   editor.set(starts[0].row);
   await scheduler.run();
@@ -83,7 +85,7 @@ function introduce(bundle, starts) {
   byId("name").textContent = name.replaceAll("_", " ");
   byId("about").textContent = `${bundle.features.length} features, ${bundle.classes.length} classes; ${provenance.source}`;
   byId("start").replaceChildren(...starts.map(({ text }) => element("option", {}, text)));
-  byId("start").parentElement.hidden = false;
+  byId("starts").hidden = false;
 }
 
 /** Tell about values that the model cannot be trusted with, or cannot take. */
@@ -103,12 +105,15 @@ function far(names) {
 async function conform(bundle) {
   const compared = await replay(ort, bundle);
   const failed = compared.filter(({ deviation, tolerance }) => !(deviation <= tolerance));
-  const worst = (wanted) => Math.max(...compared.filter(wanted).map(({ deviation }) => deviation)).toExponential(1);
+  const worst = (...names) => {
+    const deviations = compared.filter(({ output }) => names.includes(output)).map(({ deviation }) => deviation);
+    return Math.max(...deviations).toExponential(1);
+  };
   const of = ({ graph, output }) => `${output} of ${graph}`;
   byId("conformance").textContent = failed.length
     ? `This browser does not reproduce the bundle's test vectors: ${failed.map(of).join(", ")}`
-    : `This browser reproduces the bundle's test vectors: outputs within ${worst(({ output }) => output !== "attribution")}, ` +
-      `attributions within ${worst(({ output }) => output === "attribution")}`;
+    : `This browser reproduces the bundle's test vectors: outputs within ${worst("logits", "probabilities")}, ` +
+      `attributions within ${worst("attribution")}`;
   byId("conformance").classList.toggle("failed", failed.length > 0);
   byId("conformance").dataset.failed = failed.length;
 }
@@ -127,7 +132,7 @@ class Scheduler {
   }
 
   async run() {
-    if (this.running) await this.running;
+    while (this.running) await this.running.catch(() => {});
     const began = performance.now();
     this.running = this.task();
     try {
@@ -135,6 +140,7 @@ class Scheduler {
     } finally {
       this.running = null;
     }
+    byId("error").hidden = true;
     byId("engine").textContent =
       `Computed in this page by ONNX Runtime ${ort.env.versions.web} in ${Math.ceil(performance.now() - began)} ms; ` +
       "no value leaves it";

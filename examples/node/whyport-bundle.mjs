@@ -23,7 +23,8 @@ const HELP = `Predictions and the reasons for them, from a whyport bundle.
       --top-k 0 predicts without reasons; --class explains this class in place of the predicted one
 
 Example: node whyport-bundle.mjs score ../../models/breast_cancer patients.csv --top-k 5
-Exit codes: 0 done; 1 a bundle, a file or a value that cannot be used, or test vectors that are not reproduced; 2 a wrong command line.
+Exit codes: 0 done; 1 a bundle, a file or a value that cannot be used, or test vectors that are not reproduced;
+2 a wrong command line.
 `;
 
 class UsageError extends Error {}
