@@ -50,7 +50,8 @@ class Field {
     const { name, minimum, maximum, median } = feature;
     const [id, hint] = [`value-${j}`, `hint-${j}`];
     this.number = element("input", { type: "number", step: stepOf(feature), id, "aria-describedby": hint });
-    this.slider = element("input", { type: "range", min: minimum, max: maximum, step: "any", "aria-label": `${name}, slider` });
+    const range = { type: "range", min: minimum, max: maximum, step: "any" };
+    this.slider = element("input", { ...range, "aria-label": `${name}, slider` });
     this.hint = element("p", { className: "hint", id: hint });
     this.number.addEventListener("input", () => this.moved(this.number.valueAsNumber, changed));
     this.slider.addEventListener("input", () => {
@@ -59,8 +60,9 @@ class Field {
       this.moved(this.number.valueAsNumber, changed);
     });
     const label = element("label", { htmlFor: id }, name);
-    const marks = [short(minimum, 3), `median ${short(median, 3)}`, short(maximum, 3)].map((text) => element("span", {}, text));
-    const scale = element("div", { className: "scale", "aria-hidden": "true" }, ...marks);
+    const marks = [short(minimum, 3), `median ${short(median, 3)}`, short(maximum, 3)];
+    const spans = marks.map((text) => element("span", {}, text));
+    const scale = element("div", { className: "scale", "aria-hidden": "true" }, ...spans);
     const track = element("div", { className: "track" }, curve(feature), this.slider, scale);
     track.style.setProperty("--median", maximum > minimum ? (median - minimum) / (maximum - minimum) : 0.5);
     this.item = element("li", {}, label, this.number, track, this.hint);

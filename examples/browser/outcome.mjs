@@ -35,7 +35,10 @@ export class Outcome {
     const { prediction, certainty, classList, glance } = this.page;
     if (prediction.value !== this.classes[predicted]) prediction.value = this.classes[predicted];
     certainty.textContent = percent(probabilities[predicted]);
-    [glance.firstElementChild.textContent, glance.lastElementChild.textContent] = [prediction.value, certainty.textContent];
+    [glance.firstElementChild.textContent, glance.lastElementChild.textContent] = [
+      prediction.value,
+      certainty.textContent,
+    ];
     this.rows.forEach(({ label, radio, bar, share }, k) => {
       radio.checked = k === explained;
       bar.style.setProperty("--share", probabilities[k]);
@@ -66,6 +69,7 @@ function classRow(name, k) {
   const radio = element("input", { type: "radio", name: "class", value: String(k) });
   const bar = element("span", { className: "share-bar" });
   const share = element("span", { className: "number" });
-  const label = element("label", { className: "class" }, radio, element("span", { className: "class-name" }, name), bar, share);
+  const text = element("span", { className: "class-name" }, name);
+  const label = element("label", { className: "class" }, radio, text, bar, share);
   return { label, radio, bar, share };
 }

@@ -4,7 +4,7 @@ import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
 
 import { Bundle, BundleError } from "../shared/bundle.mjs";
 import { readVectors, replay } from "../shared/conformance.mjs";
-import { Model } from "../shared/model.mjs";
+import { EXPLAINING, Model } from "../shared/model.mjs";
 import { Editor } from "./editor.mjs";
 import { element } from "./format.mjs";
 import { Outcome } from "./outcome.mjs";
@@ -19,17 +19,17 @@ ort.env.wasm.wasmPaths = new URL("./node_modules/onnxruntime-web/dist/", import.
 
 const byId = (id) => document.getElementById(id);
 const page = {
-  ...{ prediction: byId("prediction"), certainty: byId("certainty"), classList: byId("class-list"), follow: byId("follow") },
+  ...{ prediction: byId("prediction"), certainty: byId("certainty"), glance: byId("glance") },
+  ...{ classList: byId("class-list"), moreClasses: byId("more-classes"), follow: byId("follow") },
   ...{ reasonsHeading: byId("reasons-heading"), base: byId("base"), total: byId("total"), score: byId("score") },
-  ...{ moreClasses: byId("more-classes"), glance: byId("glance"), check: byId("check") },
-  ...{ chart: byId("chart"), more: byId("more") },
+  ...{ check: byId("check"), chart: byId("chart"), more: byId("more") },
 };
 
 async function main() {
   const asked = new URLSearchParams(location.search).get("bundle") ?? DEFAULT_BUNDLE;
   byId("open").elements.bundle.value = asked;
   const bundle = await readUrl(new URL(asked.endsWith("/") ? asked : `${asked}/`, location.href));
-  const model = await Model.open(ort, bundle, { explains: true });
+  const model = await Model.open(ort, bundle, EXPLAINING);
   const starts = await startingRows(bundle);
   introduce(bundle, starts);
 
@@ -41,7 +41,8 @@ async function main() {
     notice(editor, row);
     if (row === null) return;
     const outputs = await model.run(row, BigInt64Array.of(BigInt(outcome.target())));
-    const [explained, score, base] = ["explained_class", "score", "base_value"].map((name) => Number(outputs[name].data[0]));
+    const only = (name) => Number(outputs[name].data[0]);
+    const [explained, score, base] = [only("explained_class"), only("score"), only("base_value")];
     outcome.show(outputs.logits.data, outputs.probabilities.data, explained);
     reasons.show(bundle.classes[explained], row, { attribution: outputs.attribution.data, score, base });
   });
@@ -69,13 +70,14 @@ function readUrl(url) {
 
 /** The rows to start from: the training medians, then the test vectors. */
 async function startingRows(bundle) {
-  const { features, explained_class: classes } = await readVectors(bundle);
-  const [count, width] = features.shape;
+  const { features, logits } = (await readVectors(bundle)).tensors;
+  const [width, count] = [bundle.features.length, logits.length / bundle.classes.length];
   const medians = { text: "the training medians", row: Float32Array.from(bundle.features, ({ median }) => median) };
-  const vectors = Array.from({ length: count }, (_, i) => ({
-    text: `test vector ${i + 1}` + (classes ? `, ${bundle.classes[classes.values[i]]}` : ""),
-    row: features.values.subarray(i * width, (i + 1) * width),
-  }));
+  const vectors = Array.from({ length: count }, (_, i) => {
+    const scores = logits.subarray(i * bundle.classes.length, (i + 1) * bundle.classes.length);
+    const name = bundle.classes[scores.indexOf(Math.max(...scores))];
+    return { text: `test vector ${i + 1}, ${name}`, row: features.subarray(i * width, (i + 1) * width) };
+  });
   return [medians, ...vectors];
 }
 
@@ -83,7 +85,8 @@ function introduce(bundle, starts) {
   const { name, provenance } = bundle.sidecar;
   document.title = `${name}: predictions and reasons`;
   byId("name").textContent = name.replaceAll("_", " ");
-  byId("about").textContent = `${bundle.features.length} features, ${bundle.classes.length} classes; ${provenance.source}`;
+  byId("about").textContent =
+    `${bundle.features.length} features, ${bundle.classes.length} classes; ${provenance.source}`;
   byId("start").replaceChildren(...starts.map(({ text }) => element("option", {}, text)));
   byId("starts").hidden = false;
 }

@@ -68,7 +68,8 @@ export class Reasons {
 function barRow(name, picked) {
   const [bar, amount, detail] = ["bar", "number", "muted detail"].map((className) => element("span", { className }));
   const title = element("span", { className: "reason-name" }, name, " ", detail);
-  const button = element("button", { type: "button", className: "reason" }, title, element("span", { className: "lane" }, bar), amount);
+  const lane = element("span", { className: "lane" }, bar);
+  const button = element("button", { type: "button", className: "reason" }, title, lane, amount);
   button.addEventListener("click", picked);
   const item = element("li", {}, button);
   item.dataset.feature = name;

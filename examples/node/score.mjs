@@ -23,7 +23,15 @@ function rowOf(outputs, i, number, tolerance) {
   const [attribution, total, base] = [slice(outputs.attribution), outputs.score.data[i], outputs.base_value.data[i]];
   const error = completenessError(attribution, total, base);
   const converged = error <= tolerance * Math.max(1, Math.abs(total - base));
-  return { ...row, explained: Number(outputs.explained_class.data[i]), score: total, base, attribution, error, converged };
+  return {
+    ...row,
+    explained: Number(outputs.explained_class.data[i]),
+    score: total,
+    base,
+    attribution,
+    error,
+    converged,
+  };
 }
 
 /** A line for each row: the prediction, the sum and its check, and the strongest reasons. */
@@ -49,7 +57,15 @@ export function asCsv({ classes, features }) {
   return async function* (rows) {
     const head = ["source_row", "prediction", ...classes.map((name) => `probability.${name}`)];
     const attributions = features.map(({ name }) => `attribution.${name}`);
-    yield csvLine([...head, "explained_class", "base_value", "score", ...attributions, "completeness_error", "converged"]);
+    yield csvLine([
+      ...head,
+      "explained_class",
+      "base_value",
+      "score",
+      ...attributions,
+      "completeness_error",
+      "converged",
+    ]);
     for await (const { number, predicted, probabilities, explained, score: total, base, ...row } of rows) {
       const reasons = [classes[explained], base, total, ...row.attribution, row.error, row.converged];
       yield csvLine([number, classes[predicted], ...probabilities, ...reasons]);

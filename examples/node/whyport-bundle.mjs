@@ -10,7 +10,7 @@ import * as ort from "onnxruntime-node";
 
 import { Bundle, BundleError } from "../shared/bundle.mjs";
 import { replay } from "../shared/conformance.mjs";
-import { Model } from "../shared/model.mjs";
+import { EXPLAINING, Model, PREDICTING } from "../shared/model.mjs";
 import { TableError, readCsv } from "./csv.mjs";
 import { asCsv, asText, score } from "./score.mjs";
 
@@ -35,8 +35,9 @@ async function main(argv) {
   const [command, folder, table, ...rest] = positionals;
   if (command === "verify" && folder && !table) return await verify(await readFolder(folder));
   if (command === "score" && folder && table && rest.length === 0) {
-    const topK = Number(options["top-k"] ?? 3);
-    if (!Number.isInteger(topK) || topK < 0) throw new UsageError(`--top-k: expected a whole number, got '${options["top-k"]}'`);
+    const given = options["top-k"] ?? "3";
+    const topK = Number(given);
+    if (!/^\d+$/.test(given)) throw new UsageError(`--top-k: expected a whole number, got '${given}'`);
     return await scoreTable(await readFolder(folder), table, { topK, out: options.out, className: options.class });
   }
   throw new UsageError(`expected verify BUNDLE or score BUNDLE data.csv, got '${positionals.join(" ")}'`);
@@ -70,7 +71,7 @@ async function verify(bundle) {
   const compared = await replay(ort, bundle);
   for (const { graph, output, deviation, tolerance } of compared) {
     const verdict = deviation <= tolerance ? "ok" : "NOT REPRODUCED";
-    console.log(`${graph.padEnd(13)} ${output.padEnd(16)} ${deviation.toExponential(1)} of ${tolerance}  ${verdict}`);
+    console.log(`${graph.padEnd(13)} ${output.padEnd(18)} ${deviation.toExponential(1)} of ${tolerance}  ${verdict}`);
   }
   if (compared.some(({ deviation, tolerance }) => !(deviation <= tolerance))) {
     throw new BundleError(`the test vectors of ${bundle.place} are not reproduced here`);
@@ -82,7 +83,8 @@ async function scoreTable(bundle, table, { topK, out, className }) {
   if (className !== undefined && target < 0) {
     throw new UsageError(`--class: unknown class '${className}'; the bundle has ${bundle.classes.join(", ")}`);
   }
-  const model = await Model.open(ort, bundle, { explains: topK > 0 || target >= 0 || out !== undefined });
+  const explains = topK > 0 || target >= 0 || out !== undefined;
+  const model = await Model.open(ort, bundle, explains ? EXPLAINING : PREDICTING);
   const rows = () => [readCsv(table, bundle), score(model, target)];
   // What was read flows on batch by batch, no faster than it is written.
   if (out === undefined) return await pipeline(...rows(), asText(bundle, topK), process.stdout, { end: false });
@@ -99,7 +101,8 @@ try {
   await main(process.argv.slice(2));
 } catch (error) {
   if (error.code === "EPIPE") process.exit(0); // the reader, such as head, has seen enough
-  const known = [BundleError, TableError, UsageError].some((kind) => error instanceof kind) || error.syscall !== undefined;
+  const known =
+    [BundleError, TableError, UsageError].some((kind) => error instanceof kind) || error.syscall !== undefined;
   if (!known) throw error;
   console.error(`error: ${error.message}`);
   process.exitCode = error instanceof UsageError ? 2 : 1;

@@ -19,7 +19,9 @@ export class Bundle {
     try {
       sidecar = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(content));
     } catch (error) {
-      throw new BundleError(`expected UTF-8 JSON in bundle.json of ${place}, got content that is not (${error.message})`);
+      throw new BundleError(
+        `expected UTF-8 JSON in bundle.json of ${place}, got content that is not (${error.message})`,
+      );
     }
     const version = sidecar?.format_version;
     if (version !== FORMAT_VERSION) {
@@ -100,7 +102,8 @@ const SIDECAR = {
 
 /** Refuse an unknown key, a missing one and a value of another kind. */
 function check(value, kind, path) {
-  const wrong = (expected) => new BundleError(`bundle.json: ${path}: expected ${expected}, got ${JSON.stringify(value)}`);
+  const wrong = (expected) =>
+    new BundleError(`bundle.json: ${path}: expected ${expected}, got ${JSON.stringify(value)}`);
   if (kind === "any") return;
   if (typeof kind === "string") {
     if (typeof value !== kind) throw wrong(`a ${kind}`);
@@ -110,10 +113,12 @@ function check(value, kind, path) {
   } else {
     if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong("an object");
     for (const key of Object.keys(kind)) {
-      if (key !== "*" && !Object.hasOwn(value, key)) throw new BundleError(`bundle.json: ${path}: missing key '${key}'`);
+      if (key !== "*" && !Object.hasOwn(value, key))
+        throw new BundleError(`bundle.json: ${path}: missing key '${key}'`);
     }
     for (const key of Object.keys(value)) {
-      if (!("*" in kind) && !Object.hasOwn(kind, key)) throw new BundleError(`bundle.json: ${path}: unknown key '${key}'`);
+      if (!("*" in kind) && !Object.hasOwn(kind, key))
+        throw new BundleError(`bundle.json: ${path}: unknown key '${key}'`);
       check(value[key], kind["*"] ?? kind[key], `${path}.${key}`);
     }
   }

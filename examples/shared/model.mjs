@@ -2,31 +2,32 @@
 
 import { BundleError } from "./bundle.mjs";
 
-const EXPLAIN = { file: "explain.onnx", capability: "explain-onnx" };
+export const PREDICTING = "model.onnx";
+export const EXPLAINING = "explain.onnx"; // computes what model.onnx does, and the reasons
+
+const CAPABILITIES = { "explain.onnx": "explain-onnx", "gradient.onnx": "gradient-onnx" };
 const PREDICTED = -1n;
 
 export class Model {
   /**
-   * Open model.onnx, or explain.onnx, which computes the same outputs and the reasons.
+   * Open a graph of a bundle.
    * @param ort the module of ONNX Runtime
    * @param {Bundle} bundle
-   * @param {{explains: boolean}} options
+   * @param {string} graph the graph's file
    */
-  static async open(ort, bundle, { explains }) {
-    if (explains && !bundle.has(EXPLAIN.file)) {
-      const reason = bundle.sidecar.capabilities[EXPLAIN.capability]?.reason || "it was made without";
-      throw new BundleError(`${bundle.place} has no ${EXPLAIN.file}: ${reason}`);
+  static async open(ort, bundle, graph) {
+    if (!bundle.has(graph)) {
+      const reason = bundle.sidecar.capabilities[CAPABILITIES[graph]]?.reason || "it was made without";
+      throw new BundleError(`${bundle.place} has no ${graph}: ${reason}`);
     }
-    const content = await bundle.readBytes(explains ? EXPLAIN.file : "model.onnx");
-    const session = await ort.InferenceSession.create(content, { executionProviders: ["cpu"] });
-    return new Model(ort, bundle, session, explains);
+    const content = await bundle.readBytes(graph);
+    return new Model(ort, bundle, await ort.InferenceSession.create(content, { executionProviders: ["cpu"] }));
   }
 
-  constructor(ort, bundle, session, explains) {
+  constructor(ort, bundle, session) {
     this.ort = ort;
     this.bundle = bundle;
     this.session = session;
-    this.explains = explains;
   }
 
   /**
@@ -38,9 +39,12 @@ export class Model {
   async run(rows, classes) {
     const width = this.bundle.features.length;
     const count = rows.length / width;
-    if (!Number.isInteger(count) || count < 1) throw new RangeError(`expected rows of ${width} values, got ${rows.length}`);
-    const feeds = { [this.bundle.sidecar.signature.inputs[0].name]: new this.ort.Tensor("float32", rows, [count, width]) };
-    if (this.explains) {
+    if (!Number.isInteger(count) || count < 1)
+      throw new RangeError(`expected rows of ${width} values, got ${rows.length}`);
+    const feeds = {
+      [this.bundle.sidecar.signature.inputs[0].name]: new this.ort.Tensor("float32", rows, [count, width]),
+    };
+    if (this.session.inputNames.includes("class_index")) {
       const index = classes ?? new BigInt64Array(count).fill(PREDICTED);
       feeds.class_index = new this.ort.Tensor("int64", index, [count]);
     }
