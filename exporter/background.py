@@ -17,6 +17,7 @@ from runtime.errors import DataError, MissingValueError, UsageError, WhyportErro
 from runtime.tables import SUFFIXES
 
 DEFAULT_ROWS = 100
+DEFAULT_SUMMARY = 10
 WEIGHT = "weight"
 
 
@@ -37,14 +38,26 @@ class BackgroundChoice:
     rows: int | None = None
     """How many training rows; None for `DEFAULT_ROWS`, or all where there are fewer."""
     table: Path | None = None
+    summary: int = DEFAULT_SUMMARY
+    """How many references explain.onnx has; with 0, the bundle has neither that nor gradient.onnx."""
 
     @classmethod
-    def parse(cls, text: str | None) -> Self:
-        """The choice behind `--background`: None, a whole number, or the name of a table; UsageError for another."""
+    def parse(cls, text: str | None, summary: int = DEFAULT_SUMMARY) -> Self:
+        """The choice behind `--background` and `--explain-references`.
+
+        Args:
+            text: None, a whole number, or the name of a table.
+            summary: see there.
+
+        Raises:
+            UsageError: it is nothing of that.
+        """
+        if summary < 0:
+            raise UsageError(f"--explain-references: expected at least 0, got {summary}")
         if text is None:
-            return cls()
+            return cls(summary=summary)
         if Path(text).suffix.lower() in SUFFIXES:
-            return cls(table=Path(text))
+            return cls(table=Path(text), summary=summary)
         try:
             rows = int(text)
         except ValueError:
@@ -52,7 +65,7 @@ class BackgroundChoice:
             raise UsageError(message) from None
         if rows < 1:
             raise UsageError(f"--background: expected at least 1 row, got {rows}")
-        return cls(rows=rows)
+        return cls(rows=rows, summary=summary)
 
     def take(self, features: Sequence[Feature], rows: NDArray[np.float32], seed: int) -> References:
         """The references.

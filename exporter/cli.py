@@ -23,6 +23,13 @@ BACKGROUND = click.option(
     help="Reference rows of explanations: how many training or sample rows to draw, or a CSV or Parquet file with the "
     "feature columns and, if some count more, a column weight.  [default: 100, or all where there are fewer]",
 )
+EXPLAIN_REFERENCES = click.option(
+    "--explain-references",
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="References of explain.onnx, which stand for the background; 0 leaves it and gradient.onnx out.",
+)
 SEED = click.option("--seed", default=0, show_default=True, help="The same seed on the same machine gives the same.")
 
 
@@ -42,6 +49,7 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 @click.option("--batch-rows", default=32, show_default=True)
 @click.option("--learning-rate", default=0.005, show_default=True)
 @BACKGROUND
+@EXPLAIN_REFERENCES
 @SEED
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @THREADS
@@ -94,7 +102,7 @@ def train(data: Path, target: str, out: Path, **options: Any) -> None:
         device=options["device"],
         folder=folder,
         opset=options["opset"],
-        background=BackgroundChoice.parse(options["background"]),
+        background=BackgroundChoice.parse(options["background"], options["explain_references"]),
     )
     _show(bundle)
 
@@ -112,6 +120,7 @@ def train(data: Path, target: str, out: Path, **options: Any) -> None:
 @click.option("--impute", is_flag=True, help="Replace missing values by the sample's medians, inside the graphs.")
 @click.option("--standardise", is_flag=True, help="Standardise with the sample's statistics, inside the graphs.")
 @BACKGROUND
+@EXPLAIN_REFERENCES
 @THREADS
 @SEED
 @NAME
@@ -139,7 +148,7 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
         features=_names(options["features"]),
         excluded=_names(options["exclude"]),
         classes=_names(options["classes"]),
-        background=BackgroundChoice.parse(options["background"]),
+        background=BackgroundChoice.parse(options["background"], options["explain_references"]),
         impute=options["impute"],
         standardise=options["standardise"],
     )

@@ -62,19 +62,24 @@ def onnx_outputs(model: bytes, names: Sequence[str]) -> Engine:
 
     Raises ExportError where ONNX Runtime cannot load it.
     """
-    onnxruntime = load_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only; they come as exceptions as well
-    try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ExportError(f"ONNX Runtime cannot load the model: {first_line(error)}") from error
+    session = open_onnx(model)
     feed = session.get_inputs()[0].name
 
     def run(rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         return dict(zip(names, session.run(list(names), {feed: np.ascontiguousarray(rows)}), strict=True))
 
     return run
+
+
+def open_onnx(model: bytes) -> Any:
+    """ONNX Runtime's session of a model on the CPU; ExportError where it cannot be loaded."""
+    onnxruntime = load_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only; they come as exceptions as well
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ExportError(f"ONNX Runtime cannot load the model: {first_line(error)}") from error
 
 
 def _named(names: Sequence[str], outputs: Sequence[Tensor]) -> dict[str, NDArray[Any]]:

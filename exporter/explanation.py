@@ -1,12 +1,14 @@
 """Compiles the explanation that a bundle carries, and checks that it adds up on rows it was not traced with."""
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from exporter.deepshap import compile_deepshap
+from exporter.deepshap import build_program, trace_program
+from exporter.deepshap.program import Program
 from exporter.graph import Graph, capability
 from exporter.torchscript import load_torchscript
 from runtime.bundle import Capability
@@ -18,10 +20,19 @@ TOLERANCE = 1e-4
 """Of |sum of attributions - (f(x) - mean f(reference))|, relative to the larger of 1 and |f(x) - mean f(reference)|."""
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """DeepSHAP's program, in eager mode and compiled."""
+
+    program: Program
+    content: bytes
+    """deepshap.pt"""
+
+
 def compile_explanation(
     graph: Graph, traced: NDArray[np.float32], others: NDArray[np.float32]
-) -> tuple[bytes | None, Capability]:
-    """deepshap.pt, or why there is none.
+) -> tuple[Explanation | None, Capability]:
+    """The explanation, or why there is none.
 
     Args:
         graph: the graph in eager mode.
@@ -32,12 +43,13 @@ def compile_explanation(
         ParityError: the compiled program does not give the graph's logits, or its attributions do not add up.
     """
     try:
-        program = compile_deepshap(graph.module, torch.from_numpy(traced))
+        program = build_program(graph.module, torch.from_numpy(traced))
+        content = trace_program(program, torch.from_numpy(traced))
     except ExportError as error:
         logger.warning("the bundle will not serve deepshap: %s", error)
         return None, capability(str(error))
-    check_completeness(program, graph, others)
-    return program, capability("")
+    check_completeness(content, graph, others)
+    return Explanation(program, content), capability("")
 
 
 def check_completeness(program: bytes, graph: Graph, rows: NDArray[np.float32]) -> None:

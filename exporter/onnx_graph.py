@@ -1,22 +1,29 @@
 """Compiles a graph to ONNX with the exporter that builds on torch.export, and carries the metadata inside."""
 
 import logging
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import onnx
 import torch
 from google.protobuf.message import Message  # type: ignore[import-untyped]
-from torch import Tensor
+from onnxscript import optimizer
+from torch import Tensor, nn
 
 from exporter.graph import INPUT, Graph, first_line
 from runtime.bundle import METADATA_KEY
 from runtime.errors import ExportError, UsageError
+from runtime.providers import load_onnxruntime
 
 # onnxruntime 1.32.0 and onnxruntime-gpu 1.31.1 read both; the latter goes no further than the greatest ones.
 DEFAULT_OPSET, GREATEST_OPSET = 18, 26
 DEFAULT_IR, GREATEST_IR = 10, 13
+
+FOLDED = 1 << 26
+"""Elements up to which a constant is computed at export."""
 
 
 def compile_onnx(graph: Graph, rows: Tensor, opset: int = DEFAULT_OPSET) -> onnx.ModelProto:
@@ -31,30 +38,99 @@ def compile_onnx(graph: Graph, rows: Tensor, opset: int = DEFAULT_OPSET) -> onnx
         UsageError: an opset that the runtime does not read, or the exporter does not write.
         ExportError: the graph cannot be exported.
     """
+    return export_onnx(graph.module, {INPUT: rows}, [spec.name for spec in graph.outputs], opset)
+
+
+def export_onnx(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    opset: int,
+    optimise: Callable[[torch.onnx.ONNXProgram], None] = torch.onnx.ONNXProgram.optimize,
+) -> onnx.ModelProto:
+    """A module as ONNX, with the first axis of every input, N, of any length.
+
+    Args:
+        module: takes tensors and gives a tuple of them.
+        inputs: to trace with, by name.
+        outputs: the outputs' names.
+        opset: version of the default operator set.
+        optimise: what is done to the graph.
+
+    Raises:
+        As `compile_onnx`.
+    """
     if not DEFAULT_OPSET <= opset <= GREATEST_OPSET:
         raise UsageError(f"expected an opset from {DEFAULT_OPSET} to {GREATEST_OPSET}, got {opset}")
     with _quiet():
         try:
             program = torch.onnx.export(
-                graph.module,
-                (rows,),
+                module,
+                tuple(inputs.values()),
                 dynamo=True,
                 opset_version=opset,
-                input_names=[INPUT],
-                output_names=[spec.name for spec in graph.outputs],
-                dynamic_shapes=({0: torch.export.Dim("N")},),
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_shapes=({0: torch.export.Dim("N")},) * len(inputs),
                 verbose=False,
+                optimize=False,
             )
+            assert program is not None
+            optimise(program)
         except Exception as error:
             raise ExportError(f"the network cannot be exported to ONNX: {_innermost_line(error)}") from error
-    assert program is not None
     model = program.model_proto
-    strip_notes(model)
-    del model.graph.value_info[:]  # whoever needs the inner shapes infers them again
+    _tidy(model)
     model.ir_version = max(DEFAULT_IR, onnx.helper.find_min_ir_version_for(model.opset_import))
     if default_opset(model) != opset:
         raise UsageError(f"opset {opset}: the exporter gave {default_opset(model)}; the default is {DEFAULT_OPSET}")
     return model
+
+
+def export_lean(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], opset: int) -> onnx.ModelProto:
+    """As `export_onnx`, for a module of hundreds of operators: everything constant is computed, whatever its size.
+
+    The exporter's own optimiser matches hundreds of patterns, which takes longer than all the rest, and leaves large
+    constants alone: the folding is its own, and the rest is done by ONNX Runtime's basic optimisations, which keep to
+    plain operators.
+    """
+    model = export_onnx(module, inputs, outputs, opset, optimise=_fold)
+    lean = _simplify(model)
+    foreign = sorted({node.domain for node in lean.graph.node} - {"", "ai.onnx"})
+    if foreign:
+        raise ExportError(f"expected plain ONNX operators, got some of {', '.join(foreign)}")
+    for opset_import in [entry for entry in lean.opset_import if entry.domain not in ("", "ai.onnx")]:
+        lean.opset_import.remove(opset_import)
+    _tidy(lean)
+    return lean
+
+
+def _fold(program: torch.onnx.ONNXProgram) -> None:
+    optimizer.inline(program.model)
+    optimizer.fold_constants(
+        program.model, onnx_shape_inference=False, input_size_limit=FOLDED, output_size_limit=FOLDED
+    )
+    optimizer.remove_unused_nodes(program.model)
+
+
+def _simplify(model: onnx.ModelProto) -> onnx.ModelProto:
+    onnxruntime = load_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        options.optimized_model_filepath = str(path)
+        try:
+            onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ExportError(f"ONNX Runtime cannot load the model: {first_line(error)}") from error
+        return onnx.load(path)
+
+
+def _tidy(model: onnx.ModelProto) -> None:
+    strip_notes(model)
+    del model.graph.value_info[:]  # whoever needs the inner shapes infers them again
 
 
 def default_opset(model: onnx.ModelProto) -> int:
@@ -112,6 +188,7 @@ def _quiet() -> Iterator[None]:
     ]
     levels = [logger.level for logger in noisy]
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "# The axis name: N will not be used", UserWarning)  # every input has it
         warnings.filterwarnings("ignore", "_check_is_size will be removed", FutureWarning)
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
         warnings.filterwarnings("ignore", r"The tensor attributes? self\.", UserWarning)  # weights of an LSTM

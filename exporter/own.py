@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from exporter import samples
 from exporter.background import BackgroundChoice
+from exporter.draft import Draft
 from exporter.engines import onnx_outputs
 from exporter.graph import build_graph
 from exporter.network import load_weights, make_network
 from exporter.onnx_graph import DEFAULT_OPSET, compile_onnx
-from exporter.package import TOLERANCES, Draft, Package, package_graph, package_onnx, trace_rows, versions
+from exporter.package import TOLERANCES, Package, package_graph, package_onnx, versions
 from exporter.plain_onnx import LOGITS, PROBABILITIES, check_input, check_logits, conform, find_logits, read_onnx
 from exporter.preprocess import build_preprocessing, describe_preprocessing
 from exporter.statistics import describe_features, float32_matrix
@@ -79,7 +80,7 @@ def _package_module(own: Own, draft: Draft, opset: int) -> Package:
     network = make_network(own.source, draft.seed)
     if own.weights is not None:
         load_weights(network, own.weights)
-    rows = trace_rows(draft)
+    rows = draft.trace_rows()
     graph = build_graph(network, build_preprocessing(draft.features, draft.preprocessing), rows)
     draft = _name_classes(draft, graph.outputs[0].row_shape()[0])
     return package_graph(draft, graph, compile_onnx(graph, rows, opset), {})
@@ -122,7 +123,7 @@ def _draft(own: Own, name: str, seed: int) -> Draft:
     )
     preprocessing = describe_preprocessing(features, impute=own.impute, standardise=own.standardise)
     references = own.background.take(features, rows, seed)
-    return Draft(name, own.classes, features, preprocessing, provenance, rows, references, seed)
+    return Draft(name, own.classes, features, preprocessing, provenance, rows, references, seed, own.background.summary)
 
 
 def _complete_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,67 +9,44 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 
 from exporter import samples
 from exporter.background import WEIGHT, References
+from exporter.draft import Draft
 from exporter.engines import onnx_outputs, torch_gradients, torch_outputs
 from exporter.explanation import compile_explanation
 from exporter.graph import INPUT, Graph, capability
 from exporter.onnx_graph import default_opset, finish
-from exporter.statistics import impute
+from exporter.reasons import Reasons, compile_reasons, no_reasons
 from exporter.torchscript import compile_torchscript
+from exporter.vectors import to_json
 from exporter.verify import BATCH_SIZES, PROBE_ROWS, verify_graph, verify_onnx
+from exporter.verify_reasons import attributions_by_torchscript, explained_classes, verify_explain, verify_gradient
 from runtime.bundle import (
     BACKGROUND,
     CONFORMANCE,
+    CONFORMANCE_JSON,
     DEEPSHAP_MODEL,
+    EXPLAIN_MODEL,
     FORMAT_VERSION,
+    GRADIENT_MODEL,
     ONNX_MODEL,
+    SUMMARY,
     TORCHSCRIPT_MODEL,
     Capability,
-    Feature,
     Parity,
-    Preprocessing,
-    Provenance,
     Sidecar,
+    Summary,
     Tolerances,
 )
 from runtime.errors import ExportError
-from runtime.signature import Signature, TensorSpec
+from runtime.explaining import CLASS_INDEX, EXPLAINED_CLASS
+from runtime.signature import TensorSpec
 
 TOLERANCES = Tolerances(outputs=1e-4, gradients=1e-4, attributions=1e-4, completeness=1e-4)
 TASK = "classification"
 EXPLAINED_ROWS = 16
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What is known of a bundle before its graphs are compiled."""
-
-    name: str
-    classes: tuple[str, ...]
-    features: tuple[Feature, ...]
-    preprocessing: Preprocessing
-    provenance: Provenance
-    rows: NDArray[np.float32]
-    """Training or sample rows that the graphs can take, [N, F], in the features' own units."""
-    references: References
-    seed: int
-
-    @property
-    def imputes(self) -> bool:
-        """Whether the graphs take NaN."""
-        return self.preprocessing.imputation is not None
-
-    def impute(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The rows without missing values, as explanations take them."""
-        return impute(rows, self.features) if self.imputes else rows
-
-    def probes(self, count: int, stream: int) -> NDArray[np.float32]:
-        """Rows like the training rows, see `samples.draw_probes`."""
-        return samples.draw_probes(self.rows, count, (self.seed, stream), missing=self.imputes)
 
 
 @dataclass(frozen=True)
@@ -79,11 +56,6 @@ class Package:
     sidecar: Sidecar
     files: dict[str, bytes] = field(repr=False)
     """Content by path inside the bundle."""
-
-
-def trace_rows(draft: Draft) -> torch.Tensor:
-    """A few rows to compile with; the engines are compared on others."""
-    return torch.from_numpy(draft.probes(5, samples.TRACE))
 
 
 def package_graph(draft: Draft, graph: Graph, model: onnx.ModelProto, extras: Mapping[str, bytes]) -> Package:
@@ -98,52 +70,59 @@ def package_graph(draft: Draft, graph: Graph, model: onnx.ModelProto, extras: Ma
     Raises:
         ExportError: the graph cannot be compiled; ParityError: the engines do not agree about its outputs.
     """
-    finite = draft.impute(trace_rows(draft).numpy()), draft.impute(draft.probes(EXPLAINED_ROWS, samples.PROBE))
+    finite = draft.impute(draft.trace_rows().numpy()), draft.impute(draft.probes(EXPLAINED_ROWS, samples.PROBE))
     explanation, deepshap = compile_explanation(graph, *finite)
-    sidecar = describe(draft, graph.outputs, graph.capabilities | {"deepshap": deepshap}, model)
-    onnx_file = finish(model, sidecar.embedded())
-    torchscript = compile_torchscript(graph, trace_rows(draft)) if graph.differentiable else None
+    if explanation is None:
+        reasons = no_reasons(deepshap.reason)
+    else:
+        reasons = compile_reasons(draft, graph, explanation.program, default_opset(model))
+    capabilities = graph.capabilities | {"deepshap": deepshap} | reasons.capabilities
+    sidecar = describe(draft, graph.outputs, capabilities, model, reasons.summary)
+    onnx_files = {
+        name: finish(each, sidecar.embedded()) for name, each in {ONNX_MODEL: model, **reasons.models}.items()
+    }
+    torchscript = compile_torchscript(graph, draft.trace_rows()) if graph.differentiable else None
+    compiled = {TORCHSCRIPT_MODEL: torchscript, DEEPSHAP_MODEL: explanation.content if explanation else None}
+    files = onnx_files | {name: content for name, content in compiled.items() if content is not None}
     probes = draft.probes(PROBE_ROWS, samples.PROBE)
-    parity = verify_graph(graph, torchscript, onnx_file, probes, draft.features, draft.classes, TOLERANCES)
+    parity = verify_graph(graph, torchscript, onnx_files[ONNX_MODEL], probes, draft.features, draft.classes, TOLERANCES)
+    parity = _verify_reasons(draft, files, probes, reasons, parity)
     rows = draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE)
-    names = [spec.name for spec in graph.outputs]
-    vectors = {INPUT: rows, **torch_outputs(graph.module, names)(rows)}
-    vectors["explained_class"] = onnx_outputs(onnx_file, names)(rows)["logits"].argmax(axis=1)
-    if graph.differentiable:
-        per_unit = np.ones(len(draft.features), dtype=np.float32)
-        of_class = torch_gradients(graph.module, draft.classes, per_unit)(rows)
-        stacked = np.stack(list(of_class.values()), axis=1)
-        vectors["gradient"] = stacked[np.arange(len(rows)), vectors["explained_class"]]
-    compiled = {ONNX_MODEL: onnx_file, TORCHSCRIPT_MODEL: torchscript, DEEPSHAP_MODEL: explanation}
-    models = {name: content for name, content in compiled.items() if content is not None}
-    return _collect(draft, sidecar, parity, vectors, {**models, **extras})
+    vectors = _vectors(rows, torch_outputs(graph.module, [spec.name for spec in graph.outputs])(rows))
+    vectors |= _reasons_of(draft, graph, files, reasons, vectors)
+    return _collect(
+        draft, dataclasses.replace(sidecar, parity=parity), vectors, {**files, **extras}, reasons.references
+    )
 
 
 def package_onnx(draft: Draft, outputs: tuple[TensorSpec, ...], model: onnx.ModelProto) -> Package:
     """As `package_graph`, for an ONNX model that is all there is."""
     reason = "the bundle was made from an ONNX file, which has no gradients"
+    compiled = "it is compiled from PyTorch modules"
     capabilities = {
         "gradients": capability(reason),
         "grad-cam": capability(reason),
-        "deepshap": capability("it is compiled from PyTorch modules"),
+        "deepshap": capability(compiled),
         "attention": capability("only logits and probabilities are taken from an ONNX file"),
+        **no_reasons(compiled).capabilities,
     }
     sidecar = describe(draft, outputs, capabilities, model)
     onnx_file = finish(model, sidecar.embedded())
     names = [spec.name for spec in outputs]
     parity = verify_onnx(onnx_file, names, draft.probes(PROBE_ROWS, samples.PROBE), TOLERANCES.outputs)
     rows = draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE)
-    vectors = {INPUT: rows, **onnx_outputs(onnx_file, names)(rows)}
-    vectors["explained_class"] = vectors["logits"].argmax(axis=1)
-    return _collect(draft, sidecar, parity, vectors, {ONNX_MODEL: onnx_file})
+    vectors = _vectors(rows, onnx_outputs(onnx_file, names)(rows))
+    return _collect(draft, dataclasses.replace(sidecar, parity=parity), vectors, {ONNX_MODEL: onnx_file}, None)
 
 
 def describe(
-    draft: Draft, outputs: tuple[TensorSpec, ...], capabilities: dict[str, Capability], model: onnx.ModelProto
+    draft: Draft,
+    outputs: tuple[TensorSpec, ...],
+    capabilities: dict[str, Capability],
+    model: onnx.ModelProto,
+    summary: Summary | None = None,
 ) -> Sidecar:
     """The sidecar, with parity and digests still to come."""
-    names = tuple(feature.name for feature in draft.features)
-    rows = TensorSpec(name=INPUT, dtype="float32", shape=("N", len(names)), columns=names)
     logits = outputs[0].row_shape()
     if logits != (len(draft.classes),):
         raise ExportError(f"expected a logit for each of the {len(draft.classes)} classes, got {logits[0]} a row")
@@ -151,13 +130,13 @@ def describe(
         format_version=FORMAT_VERSION,
         name=draft.name,
         task=TASK,
-        signature=Signature(inputs=(rows,), outputs=outputs),
+        signature=draft.signature(outputs),
         classes=draft.classes,
         features=draft.features,
         preprocessing=draft.preprocessing,
         capabilities=capabilities,
         background=BACKGROUND,
-        summary=None,
+        summary=summary,
         opset=default_opset(model),
         ir_version=model.ir_version,
         tolerances=TOLERANCES,
@@ -173,9 +152,70 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
 
 
+def _verify_reasons(
+    draft: Draft, files: Mapping[str, bytes], probes: NDArray[np.float32], reasons: Reasons, parity: Parity
+) -> Parity:
+    """The parity with that of explain.onnx and gradient.onnx, where the bundle has them."""
+    spread = np.array([feature.standard_deviation for feature in draft.features])
+    if EXPLAIN_MODEL in files and reasons.references is not None:
+        exact = attributions_by_torchscript(files[DEEPSHAP_MODEL], draft.impute(probes), reasons.references)
+        measured = verify_explain(files[EXPLAIN_MODEL], probes, exact, TOLERANCES)
+        parity = dataclasses.replace(
+            parity,
+            explain_outputs=measured.outputs,
+            explain_attributions=measured.reasons,
+            explain_completeness=measured.completeness,
+        )
+    if GRADIENT_MODEL in files:
+        measured = verify_gradient(files[GRADIENT_MODEL], probes, files[TORCHSCRIPT_MODEL], spread, TOLERANCES)
+        parity = dataclasses.replace(parity, gradient_outputs=measured.outputs, gradient_gradients=measured.reasons)
+    return parity
+
+
+def _vectors(rows: NDArray[np.float32], outputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    logits = outputs["logits"]
+    index = explained_classes(len(rows), logits.shape[1])
+    explained = np.where(index < 0, logits.argmax(axis=1), index)
+    return {INPUT: rows, CLASS_INDEX.name: index, **outputs, EXPLAINED_CLASS.name: explained}
+
+
+def _reasons_of(
+    draft: Draft, graph: Graph, files: Mapping[str, bytes], reasons: Reasons, vectors: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """The test vectors of attributions and gradients, where the bundle has them."""
+    rows, explained = vectors[INPUT], vectors[EXPLAINED_CLASS.name]
+    each = np.arange(len(rows)), explained
+    made: dict[str, NDArray[Any]] = {}
+    if EXPLAIN_MODEL in files and reasons.references is not None:
+        exact = attributions_by_torchscript(files[DEEPSHAP_MODEL], draft.impute(rows), reasons.references)
+        difference = exact.logits[each] - exact.base_values[explained]
+        attribution = exact.attributions[each]
+        made = {
+            "score": exact.logits[each],
+            "base_value": exact.base_values[explained],
+            "attribution": attribution,
+            "completeness_error": np.abs(attribution.sum(axis=1) - difference),
+        }
+        made = {name: values.astype(np.float32) for name, values in made.items()}
+    if graph.differentiable:
+        per_unit = np.ones(len(draft.features), dtype=np.float32)
+        of_class = torch_gradients(graph.module, draft.classes, per_unit)(rows)
+        made["gradient"] = np.stack(list(of_class.values()), axis=1)[each]
+        made.setdefault("score", vectors["logits"][each])
+    return made
+
+
 def _collect(
-    draft: Draft, sidecar: Sidecar, parity: Parity, vectors: dict[str, NDArray[Any]], files: dict[str, bytes]
+    draft: Draft,
+    sidecar: Sidecar,
+    vectors: dict[str, NDArray[Any]],
+    files: Mapping[str, bytes],
+    summary: References | None,
 ) -> Package:
-    reference: dict[str, NDArray[Any]] = {INPUT: draft.impute(draft.references.rows), WEIGHT: draft.references.weights}
-    made = {BACKGROUND: samples.to_parquet(reference), CONFORMANCE: samples.to_parquet(vectors)}
-    return Package(sidecar=dataclasses.replace(sidecar, parity=parity), files={**files, **made})
+    samples_of = {BACKGROUND: draft.background()} | ({SUMMARY: summary} if summary is not None else {})
+    made = {
+        name: samples.to_parquet({INPUT: references.rows, WEIGHT: references.weights})
+        for name, references in samples_of.items()
+    }
+    made |= {CONFORMANCE: samples.to_parquet(vectors), CONFORMANCE_JSON: to_json(vectors, sidecar)}
+    return Package(sidecar=sidecar, files={**files, **made})

@@ -1,5 +1,6 @@
 """From a table to a bundle: train, compile, verify, write."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,11 +8,12 @@ from exporter import checkpoint as checkpoints
 from exporter.background import BackgroundChoice, References
 from exporter.checkpoint import Checkpoint
 from exporter.data import Dataset, TableChoice, load_dataset
+from exporter.draft import Draft
 from exporter.engines import torch_outputs
 from exporter.figures import training_files
 from exporter.graph import Graph, build_graph
 from exporter.onnx_graph import DEFAULT_OPSET, compile_onnx
-from exporter.package import Draft, package_graph, trace_rows, versions
+from exporter.package import package_graph, versions
 from exporter.preprocess import describe_preprocessing
 from exporter.settings import TrainSettings
 from exporter.train import train
@@ -73,12 +75,14 @@ def train_bundle(
     folder = folder or CheckpointFolder()
     start = folder.start()
     dataset = load_dataset(choice, settings.seed)
-    references = (background or BackgroundChoice()).take(dataset.features, dataset.train.rows, settings.seed)
+    background = background or BackgroundChoice()
+    references = background.take(dataset.features, dataset.train.rows, settings.seed)
     preprocessing = describe_preprocessing(dataset.features, impute=True, standardise=True)
     model, last = train(dataset, settings, preprocessing, device=device, start=start, after_epoch=folder.keep)
     draft = _draft(choice, settings, dataset, references, preprocessing, target.bundle_name(), last)
-    graph = build_graph(model.get_submodule("network"), model.get_submodule("preprocess"), trace_rows(draft))
-    onnx_model = compile_onnx(graph, trace_rows(draft), opset or DEFAULT_OPSET)
+    draft = dataclasses.replace(draft, summary=background.summary)
+    graph = build_graph(model.get_submodule("network"), model.get_submodule("preprocess"), draft.trace_rows())
+    onnx_model = compile_onnx(graph, draft.trace_rows(), opset or DEFAULT_OPSET)
     package = package_graph(draft, graph, onnx_model, _training_folder(graph, dataset, last))
     return write_bundle(target.path, package, overwrite=target.overwrite)
 

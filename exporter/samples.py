@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 CONFORMANCE_ROWS = 64
 
 # Streams of random numbers that do not depend on each other.
-TRACE, PROBE, BACKGROUND, CONFORMANCE = range(4)
+TRACE, PROBE, BACKGROUND, CONFORMANCE, FITTED, HELD_OUT = range(6)
 
 
 def draw_probes(rows: NDArray[np.float32], count: int, seed: tuple[int, int], *, missing: bool) -> NDArray[np.float32]:

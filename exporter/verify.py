@@ -95,11 +95,14 @@ def measure(
         for batch in list(batch_slices(len(rows), size))[:BATCHES_OF_A_SIZE]:
             got = _run(name, engine, rows[batch], size)
             for output, values in got.items():
-                worst = max(worst, _compare(f"{output}: {name}", values, expected[output][batch], size, tolerance))
+                worst = max(
+                    worst, check_deviation(f"{output}: {name}", values, expected[output][batch], size, tolerance)
+                )
     return worst
 
 
-def _compare(what: str, got: NDArray[Any], expected: NDArray[Any], size: int, tolerance: float) -> float:
+def check_deviation(what: str, got: NDArray[Any], expected: NDArray[Any], size: int, tolerance: float) -> float:
+    """The deviation of one array at a batch size; ParityError where it exceeds the tolerance or the shapes differ."""
     where = f"at batch size {size}, compared with one batch of {PROBE_ROWS}"
     if got.shape != expected.shape:
         raise ParityError(f"{what}: expected shape {list(expected.shape)}, got {list(got.shape)}, {where}")

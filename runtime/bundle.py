@@ -245,6 +245,8 @@ def _check_consistency(sidecar: Sidecar) -> None:
         if parts.is_absolute() or ".." in parts.parts or "\\" in name or parts.as_posix() != name:
             raise BundleFormatError(f"expected file names inside the bundle, got {name!r}")
     required = [ONNX_MODEL, CONFORMANCE, *([sidecar.background] if sidecar.background else [])]
+    if sidecar.format_version > 1:
+        required.append(CONFORMANCE_JSON)
     if sidecar.summary:
         required += [EXPLAIN_MODEL, sidecar.summary.file]
     for name in required:

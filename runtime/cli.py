@@ -30,6 +30,7 @@ EXTRAS = {
     "onnxscript": "export",
     "pandas": "export",
     "sklearn": "export",
+    "scipy": "export",
     "matplotlib": "export",
 }
 

@@ -40,6 +40,18 @@ def inspect(bundle: Path, as_json: bool) -> None:
         f"parity      ONNX {_measure(parity.onnx_outputs)}, TorchScript {_measure(parity.torchscript_outputs)}, "
         f"gradients {_measure(parity.torchscript_gradients)}"
     )
+    click.echo(
+        f"            explain.onnx: outputs {_measure(parity.explain_outputs)}, attributions "
+        f"{_measure(parity.explain_attributions)}, completeness {_measure(parity.explain_completeness)}"
+    )
+    click.echo(
+        f"            gradient.onnx: outputs {_measure(parity.gradient_outputs)}, gradients "
+        f"{_measure(parity.gradient_gradients)}"
+    )
+    summary = sidecar.summary
+    if summary is not None:
+        near = ", ".join(f"{name} {distance:.0%}" for name, distance in summary.distances.items())
+        click.echo(f"summary     {summary.rows} references of explain.onnx, {summary.method}; distance: {near}")
     imputes = "imputed" if sidecar.preprocessing.imputation is not None else "not accepted"
     click.echo(f"missing     {imputes}; standardised in the graph: {sidecar.preprocessing.standardised}")
     for name, capability in sidecar.capabilities.items():

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.bundle import CONFORMANCE, METADATA_KEY, decode_sidecar
+from runtime.bundle import CONFORMANCE, METADATA_KEY, ONNX_MODEL, decode_sidecar
 from runtime.errors import BundleFormatError, ParityError
+from runtime.explaining import BASE_VALUE, CLASS_INDEX, COMPLETENESS_ERROR, GRAPHS, NOT_THERE, SCORE, tolerance_of
 from runtime.parity import deviation
 from runtime.session import Session
 from runtime.signature import TensorSpec
@@ -31,20 +32,47 @@ def read_vectors(content: bytes, specs: tuple[TensorSpec, ...]) -> dict[str, NDA
 def replay(session: Session) -> dict[str, float]:
     """Run the test vectors and compare: the deviation by output.
 
-    Raises ParityError where an output is further off than the bundle's tolerance, BundleFormatError where the
-    metadata inside model.onnx is not the sidecar's.
+    explain.onnx and gradient.onnx are replayed too, where the bundle has them. Raises ParityError where an output is
+    further off than the bundle's tolerance, BundleFormatError where the metadata inside a graph is not the sidecar's.
     """
-    bundle = session.bundle
-    signature, tolerance = bundle.sidecar.signature, bundle.sidecar.tolerances.outputs
-    if decode_sidecar(session.embedded_metadata().get(METADATA_KEY, "")) != bundle.sidecar.described():
-        raise BundleFormatError(f"the metadata in model.onnx is not that of bundle.json, in {str(bundle.path)!r}")
-    vectors = read_vectors(bundle.read_bytes(CONFORMANCE), (*signature.inputs, *signature.outputs))
-    got = session.run(vectors[signature.features.name])
-    deviations = {name: deviation(values, vectors[name]) for name, values in got.items()}
-    for name, value in deviations.items():
-        if value > tolerance:
-            raise ParityError(
-                f"output {name!r} on {session.provider.name}: expected the conformance values within {tolerance:g}, "
-                f"got a deviation of {value:.3g}, in {str(bundle.path)!r}"
-            )
+    bundle, deviations = session.bundle, {}
+    sidecar = bundle.sidecar
+    signature = sidecar.signature
+    content = bundle.read_bytes(CONFORMANCE)
+    _check_metadata(session, ONNX_MODEL)
+    vectors = read_vectors(content, (*signature.inputs, *signature.outputs))
+    features = vectors[signature.features.name]
+    spread = np.array([feature.standard_deviation for feature in sidecar.features])
+    for name, got in session.run(features).items():
+        deviations[name] = _compare(session, name, got, vectors[name], sidecar.tolerances.outputs)
+    for file, graph in GRAPHS.items():
+        if not sidecar.capabilities.get(graph.capability, NOT_THERE).available:
+            continue
+        _check_metadata(session, file)
+        specs = graph.outputs(signature)
+        vectors = read_vectors(content, (CLASS_INDEX, *specs))
+        for name, got in session.run_graph(file, features, vectors[CLASS_INDEX.name]).items():
+            expected, tolerance = vectors[name], tolerance_of(name, sidecar.tolerances)
+            if name == COMPLETENESS_ERROR.name:
+                difference = np.abs(vectors[SCORE.name] - vectors[BASE_VALUE.name])
+                got, expected = got / np.maximum(1, difference), np.zeros_like(got)
+            if name == "gradient":
+                got, expected = got * spread, expected * spread
+            deviations[f"{file} {name}"] = _compare(session, f"{file} {name}", got, expected, tolerance)
     return deviations
+
+
+def _check_metadata(session: Session, file: str) -> None:
+    bundle = session.bundle
+    if decode_sidecar(session.embedded_metadata(file).get(METADATA_KEY, "")) != bundle.sidecar.described():
+        raise BundleFormatError(f"the metadata in {file} is not that of bundle.json, in {str(bundle.path)!r}")
+
+
+def _compare(session: Session, name: str, got: NDArray[Any], expected: NDArray[Any], tolerance: float) -> float:
+    value = deviation(got, expected)
+    if value > tolerance:
+        raise ParityError(
+            f"output {name!r} on {session.provider.name}: expected the conformance values within {tolerance:g}, "
+            f"got a deviation of {value:.3g}, in {str(session.bundle.path)!r}"
+        )
+    return value

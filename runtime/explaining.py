@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.attribution import Attribution
-from runtime.bundle import EXPLAIN_MODEL, GRADIENT_MODEL, Capability
+from runtime.bundle import EXPLAIN_MODEL, GRADIENT_MODEL, Capability, Tolerances
 from runtime.errors import UsageError, unknown
 from runtime.signature import Signature, TensorSpec
 
@@ -19,6 +19,22 @@ EXPLAINED_CLASS = TensorSpec("explained_class", "int64", ("N",))
 SCORE = TensorSpec("score", "float32", ("N",))
 BASE_VALUE = TensorSpec("base_value", "float32", ("N",))
 COMPLETENESS_ERROR = TensorSpec("completeness_error", "float32", ("N",))
+
+TOLERANCE_OF = {
+    "explained_class": "exact",
+    "attribution": "attributions",
+    "completeness_error": "completeness",
+    "gradient": "gradients",
+}
+"""How outputs are compared: by which of the sidecar's tolerances; any other by `outputs`."""
+
+
+def tolerance_of(output: str, tolerances: Tolerances) -> float:
+    """How far an output may be off, see `TOLERANCE_OF`."""
+    kind = TOLERANCE_OF.get(output, "outputs")
+    tolerance: float = 0.0 if kind == "exact" else getattr(tolerances, kind)
+    return tolerance
+
 
 NOT_THERE = Capability(available=False, reason="it was made without")
 """Of a capability that a bundle does not name."""

@@ -18,6 +18,7 @@ from exporter.deepshap import compile_deepshap
 from runtime.bundle import (
     BACKGROUND,
     CONFORMANCE,
+    CONFORMANCE_JSON,
     DEEPSHAP_MODEL,
     FORMAT_VERSION,
     METADATA_KEY,
@@ -72,6 +73,7 @@ def linear_bundle(
     rows = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
     logits = logits_of(rows)
     _write_vectors(path / CONFORMANCE, {"features": rows, "logits": logits, "probabilities": softmax(logits)})
+    (path / CONFORMANCE_JSON).write_text("{}")
     write_sidecar(path, sidecar)
     return path
 

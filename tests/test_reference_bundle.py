@@ -11,7 +11,7 @@ from batch.explainers import explainer_class
 from batch.explainers.background import Background
 from batch.explainers.explainer import ExplainSettings
 from batch.explainers.torchscript import TorchScriptModel
-from runtime.bundle import CONFORMANCE, Bundle
+from runtime.bundle import CONFORMANCE, FORMAT_VERSION, Bundle
 from runtime.conformance import read_vectors, replay
 from runtime.session import Session
 from runtime.signature import TensorSpec
@@ -19,7 +19,7 @@ from runtime.signature import TensorSpec
 
 def test_it_is_read_and_says_what_it_is(reference_bundle: Path) -> None:
     sidecar = Bundle.read(reference_bundle).sidecar
-    assert sidecar.format_version == 1
+    assert sidecar.format_version == FORMAT_VERSION
     assert sidecar.classes == ("benign", "malignant")
     assert len(sidecar.features) == 30
     assert sidecar.features[0].name == "mean radius"
@@ -28,14 +28,16 @@ def test_it_is_read_and_says_what_it_is(reference_bundle: Path) -> None:
         "deepshap": True,
         "grad-cam": True,
         "attention": True,
-        "explain-onnx": False,
-        "gradient-onnx": False,
+        "explain-onnx": True,
+        "gradient-onnx": True,
     }
 
 
 def test_it_gives_its_conformance_outputs(reference_bundle: Path) -> None:
     deviations = replay(Session(Bundle.read(reference_bundle), "cpu"))
-    assert set(deviations) == {"logits", "probabilities", "attention"}
+    assert {"logits", "probabilities", "attention", "explain.onnx attribution", "gradient.onnx gradient"} < set(
+        deviations
+    )
     assert max(deviations.values()) < 1e-5
 
 

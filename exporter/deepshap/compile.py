@@ -41,19 +41,20 @@ def build_program(module: nn.Module, rows: Tensor, *, fused: bool = True) -> Pro
 
 
 def compile_deepshap(module: nn.Module, rows: Tensor) -> bytes:
+    """deepshap.pt of a network; takes and raises what `build_program` does, with five or more rows."""
+    return trace_program(build_program(module, rows), rows)
+
+
+def trace_program(program: Program, rows: Tensor) -> bytes:
     """deepshap.pt: TorchScript with the methods `activations` and `attribute` of `Program`, for any N and R.
 
     `attribute` is also there in parts, for consumers with fused kernels: `part_0`, `part_1`, ..., each `propagate` of
     one part, and `finish`. The record parts.json inside the file says which parts a kernel can take the place of.
 
     Args:
-        module: raw rows [N, F] to logits [N, C], alone or first in a tuple; in evaluation mode.
+        program: of a network; it gains a method for each part.
         rows: five or more finite rows [N, F].
-
-    Raises:
-        As `build_program`.
     """
-    program = build_program(module, rows)
     with torch.no_grad(), quiet():
         traced: Any = torch.jit.trace_module(  # type: ignore[no-untyped-call]
             program, _example_inputs(program, rows), check_trace=False, strict=False

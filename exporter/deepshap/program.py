@@ -4,13 +4,26 @@ Lundberg & Lee 2017, arXiv:1705.07874, section 4.2: multipliers are propagated f
 pair of a row and a reference, and the attribution is the mean over references of multiplier x (row - reference).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from exporter.deepshap.rules.rule import Pair, Rule
+
+Activate = Callable[[Rule, Sequence[Tensor]], list[Tensor]]
+Propagate = Callable[[Rule, Sequence[Tensor | None], Sequence[Pair], Sequence[Pair]], list[Tensor]]
+
+
+def _activate(rule: Rule, inputs: Sequence[Tensor]) -> list[Tensor]:
+    return rule.activate(inputs)
+
+
+def _propagate(
+    rule: Rule, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+) -> list[Tensor]:
+    return rule.propagate(multipliers, inputs, outputs)
 
 
 @dataclass(frozen=True)
@@ -64,11 +77,11 @@ class Program(nn.Module):
         self.kept = self._read_values()
         self.parts = self._cut()
 
-    def activations(self, rows: Tensor) -> list[Tensor]:
+    def activations(self, rows: Tensor, activate: Activate = _activate) -> list[Tensor]:
         """The logits [N, C], the rows and every value that a rule reads, of rows [N, F]; all with N in front."""
         values = {Value(0, 0): rows.unsqueeze(1)}
         for index, step in enumerate(self.steps, start=1):
-            outputs = step.rule.activate([values[value] for value in step.inputs])
+            outputs = activate(step.rule, [values[value] for value in step.inputs])
             values.update({Value(index, i): output for i, output in enumerate(outputs)})
         return [values[self.logits].squeeze(1), rows, *(values[value] for value in self.kept)]
 
@@ -94,14 +107,42 @@ class Program(nn.Module):
     ) -> list[Tensor]:
         """The multipliers of `part.left` from those of `part.given`."""
         live = list(zip(part.given, multipliers, strict=True))
-        for index in part.steps:
+        return self.walk(part.steps, live, lambda value: self._pair(value, of_rows, of_references))
+
+    def multipliers(self, of_logits: Tensor, pair: Callable[[int], Pair], propagate: Propagate = _propagate) -> Tensor:
+        """The multipliers [M, N, R, F] of the input.
+
+        Args:
+            of_logits: M multipliers of the logits, [M, N or 1, R or 1, 1, C].
+            pair: what stands at a position of `activations`, in rows and references.
+            propagate: how a rule passes multipliers on.
+        """
+        steps = [index for part in self.parts for index in part.steps]
+        live = [(self.logits, of_logits)]
+        of_input = self.walk(steps, live, lambda value: pair(2 + self.kept.index(value)), propagate)
+        return sum(of_input[1:], of_input[0]).squeeze(3)
+
+    def shares(self, of_logits: Tensor, of_rows: list[Tensor], of_references: list[Tensor]) -> Tensor:
+        """What each pair adds to the attributions, [M, N, R, F], from multipliers of the logits as in `multipliers`."""
+        change = of_rows[1].unsqueeze(1) - of_references[1].unsqueeze(0)
+        return change * self.multipliers(
+            of_logits, lambda i: Pair(of_rows[i].unsqueeze(1), of_references[i].unsqueeze(0))
+        )
+
+    def walk(
+        self,
+        steps: Sequence[int],
+        live: list[tuple[Value, Tensor]],
+        pair: Callable[[Value], Pair],
+        propagate: Propagate = _propagate,
+    ) -> list[Tensor]:
+        """The multipliers after these steps, from those before them, `live`, each with its value."""
+        for index in steps:
             step = self.steps[index - 1]
             given = [_total(live, Value(index, i)) for i in range(step.rule.outputs)]
             live = [(value, m) for value, m in live if value.step != index]
-            inputs, outputs = (
-                [self._pair(value, of_rows, of_references) for value in values] for values in self._reads(index)
-            )
-            live += zip(step.inputs, step.rule.propagate(given, inputs, outputs), strict=True)
+            inputs, outputs = ([pair(value) for value in values] for values in self._reads(index))
+            live += zip(step.inputs, propagate(step.rule, given, inputs, outputs), strict=True)
         return [m for _, m in live]
 
     def finish(

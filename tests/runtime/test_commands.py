@@ -27,7 +27,7 @@ def test_inspect_names_what_the_bundle_holds(whyport: Whyport, bundle: Path) -> 
 
 def test_verify_replays_the_test_vectors(whyport: Whyport, bundle: Path) -> None:
     output = whyport("verify", bundle).output
-    assert "5 files match their digests" in output
+    assert "6 files match their digests" in output
     assert "on CPUExecutionProvider" in output
 
 

@@ -14,7 +14,7 @@ over t of these weights, hence within [0, 1].
 
 from collections.abc import Sequence
 from itertools import product
-from math import ceil, floor
+from math import ceil, floor, lgamma
 from typing import Any
 
 import torch
@@ -57,10 +57,12 @@ def players(x: Tensor, r: Tensor) -> Tensor:
     length = (end - torch.maximum(start, low.amax(-1, keepdim=True))).clamp(min=0)
     across = (low.unsqueeze(-1) <= start.unsqueeze(-2)) & (high.unsqueeze(-1) >= end.unsqueeze(-2))
     up, down = across & rises.unsqueeze(-1), across & falls.unsqueeze(-1)
-    u, d = up.sum(-2).to(x.dtype), down.sum(-2).to(x.dtype)
-    orders = torch.lgamma(u + d + 1)
-    of_up = torch.exp(torch.lgamma(u.clamp(min=1)) + torch.lgamma(d + 1) - orders) * length
-    of_down = torch.exp(torch.lgamma(u + 1) + torch.lgamma(d.clamp(min=1)) - orders) * length
+    u, d = up.sum(-2), down.sum(-2)
+    # Logarithms of 0!, 1!, ..., k!: a table, as portable graphs have no operator for them.
+    factorial = torch.tensor([lgamma(n + 1) for n in range(x.shape[-1] + 1)], dtype=x.dtype)
+    orders = factorial[u + d]
+    of_up = torch.exp(factorial[(u - 1).clamp(min=0)] + factorial[d] - orders) * length
+    of_down = torch.exp(factorial[u] + factorial[(d - 1).clamp(min=0)] - orders) * length
     weight = torch.where(rises.unsqueeze(-1), of_up.unsqueeze(-2), of_down.unsqueeze(-2))
     share = torch.where(up | down, weight, torch.zeros_like(weight)).sum(-1)
     # A value that is the same in both takes part in the derivative: it shares with those that tie with it.
@@ -98,17 +100,17 @@ class WindowMaximum(Rule):
     def propagate(
         self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
     ) -> list[Tensor]:
-        x, r = self._windows(inputs[0].row, 1), self._windows(inputs[0].reference, 0)
+        x, r = self._windows(inputs[0].row), self._windows(inputs[0].reference)
         m = only(multipliers).unsqueeze(-1) * (self._pairwise(x, r) if self.pairwise else players(x, r))
         flat = self.map.transpose(m.flatten(0, GRID - 1))
         return [flat.reshape(*m.shape[:GRID], *flat.shape[1:])]
 
-    def _windows(self, value: Tensor, front: int) -> Tensor:
+    def _windows(self, value: Tensor) -> Tensor:
         windows = self.map.transform(value.flatten(0, 1) * self.sign)
         if self.padded:
             # Finite, the same in row and reference, and below every value: such a player gets nothing.
             windows = torch.where(self.holes, torch.finfo(torch.float32).min, windows)
-        return windows.unsqueeze(front)
+        return windows.reshape(*value.shape[:2], *windows.shape[1:])
 
     @staticmethod
     def _pairwise(x: Tensor, r: Tensor) -> Tensor:

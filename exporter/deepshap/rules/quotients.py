@@ -32,9 +32,16 @@ def positive(distance: Tensor) -> Tensor:
 
 
 def decay(distance: Tensor) -> Tensor:
-    """(1 - exp(-|z|)) / |z|; 1 at 0."""
-    z = positive(distance)
-    return -torch.expm1(-z) / z
+    """(1 - exp(-|z|)) / |z|; 1 at 0. With t = tanh(|z| / 2), 1 - exp(-|z|) = 2 t / (1 + t)."""
+    half = positive(distance) * 0.5
+    t = torch.tanh(half)
+    return t / (half * (1 + t))
+
+
+def slope_of_log(distance: Tensor) -> Tensor:
+    """log(1 + z) / z; 1 at 0. What rounding 1 + z loses, it loses in both; Higham 2002, section 1.14.1."""
+    one_more = 1 + distance
+    return ratio(torch.log(one_more), one_more - 1, 1.0)
 
 
 def slope_of_tanh(distance: Tensor) -> Tensor:
@@ -51,8 +58,7 @@ def exponential(x: Tensor, r: Tensor) -> Tensor:
 def logarithm(x: Tensor, r: Tensor) -> Tensor:
     """One over the logarithmic mean of x and r."""
     low = torch.minimum(x, r)
-    distance = (x - r).abs() / low
-    return ratio(torch.log1p(distance), distance, 1.0) / low
+    return slope_of_log((x - r).abs() / low) / low
 
 
 def tanh(x: Tensor, r: Tensor) -> Tensor:
@@ -72,7 +78,8 @@ def softplus(x: Tensor, r: Tensor) -> Tensor:
     distance = x - r
     apart = distance.abs()
     upper = torch.sigmoid(torch.maximum(x, r))
-    near = ratio(-torch.log1p(upper * torch.expm1(-apart.clamp(max=1.0))), apart.clamp(max=1.0), upper)
+    share = upper * decay(apart.clamp(max=1.0))
+    near = share * slope_of_log(-share * apart.clamp(max=1.0))
     far = ratio(functional.softplus(x, threshold=100.0) - functional.softplus(r, threshold=100.0), distance, 0.0)
     return torch.where(apart < 1, near, far)
 
