@@ -70,22 +70,30 @@ def test_test_vectors_are_shown_with_their_attributions(
     reference_bundle: Path, session: Session, tmp_path: Path
 ) -> None:
     vectors = json.loads((reference_bundle / "conformance.json").read_text())["tensors"]
-    expected = np.array(vectors["attribution"])
+    expected, classes = np.array(vectors["attribution"]), session.bundle.sidecar.classes
+    explained = [[i, k] for i, k in enumerate(vectors["explained_class"])]
     script = """
-    await updated(() => change(field("mean radius"), 13)); byId("more").click();
+    byId("more").click();
+    await updated(() => byId("follow").click());
+    const radios = document.querySelectorAll("#classes input[type=radio]");
     const rows = [];
-    for (const i of [1, 2, 3, 10]) { await start(i); rows.push(shown()); }
+    for (const [i, explained] of VECTORS) {
+      await start(i + 1);
+      if (!radios[explained].checked) await updated(() => radios[explained].click());
+      rows.push(shown());
+    }
     return { rows, conformance: byId("conformance").textContent, failed: byId("conformance").dataset.failed };
     """
     with serving(reference_bundle) as address:
-        result = look(address, tmp_path, script, *LOADED).result
+        result = look(address, tmp_path, script.replace("VECTORS", str(explained)), *LOADED).result
     assert result["failed"] == "0"
     assert result["conformance"].startswith("This browser reproduces the bundle's test vectors: outputs within ")
-    for i, row in zip([0, 1, 2, 9], result["rows"], strict=True):
+    for (i, k), row in zip(explained, result["rows"], strict=True):
         assert_allclose(attributions(session, row), expected[i], rtol=1e-4, atol=1e-5)
         sizes = np.abs([value for _, value in row["reasons"]])
         assert (np.diff(sizes) <= 0).all()
-        assert row["prediction"] == session.bundle.sidecar.classes[int(np.argmax(vectors["logits"][i]))]
+        assert row["prediction"] == classes[int(np.argmax(vectors["logits"][i]))]
+        assert row["heading"] == f"Reasons for {classes[k]}"
         base, total, score = (float(text.replace("\u2212", "-")) for text in row["sum"])
         assert abs(base + total - score) < 0.02  # each is rounded to two decimals
         assert row["check"].startswith("Adds up: off by ")
