@@ -1,0 +1,160 @@
+// The page: a bundle is loaded and opened, and what a person changes flows to the model and back.
+
+import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
+
+import { Bundle, BundleError } from "../shared/bundle.mjs";
+import { readVectors, replay } from "../shared/conformance.mjs";
+import { EXPLAINING, Model } from "../shared/model.mjs";
+import { Editor } from "./editor.mjs";
+import { element } from "./format.mjs";
+import { Outcome } from "./outcome.mjs";
+import { Reasons } from "./reasons.mjs";
+
+const DEBOUNCE_MS = 20;
+const DEFAULT_BUNDLE = "../bundle/";
+
+// One thread: more would need SharedArrayBuffer, and so special headers of the server.
+ort.env.wasm.numThreads = 1;
+ort.env.wasm.wasmPaths = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url).href;
+
+const byId = (id) => document.getElementById(id);
+const page = {
+  ...{ prediction: byId("prediction"), certainty: byId("certainty"), glance: byId("glance") },
+  ...{ classList: byId("class-list"), moreClasses: byId("more-classes"), follow: byId("follow") },
+  ...{ reasonsHeading: byId("reasons-heading"), base: byId("base"), total: byId("total"), score: byId("score") },
+  ...{ check: byId("check"), chart: byId("chart"), more: byId("more") },
+};
+
+async function main() {
+  const asked = new URLSearchParams(location.search).get("bundle") ?? DEFAULT_BUNDLE;
+  byId("open").elements.bundle.value = asked;
+  const bundle = await readUrl(new URL(asked.endsWith("/") ? asked : `${asked}/`, location.href));
+  const model = await Model.open(ort, bundle, EXPLAINING);
+  const starts = await startingRows(bundle);
+  introduce(bundle, starts);
+
+  const editor = new Editor(byId("editor"), bundle, () => scheduler.soon());
+  const outcome = new Outcome(page, bundle.classes, () => scheduler.soon());
+  const reasons = new Reasons(page, bundle, (j) => editor.focus(j));
+  const scheduler = new Scheduler(async () => {
+    const row = editor.row();
+    notice(editor, row);
+    if (row === null) return;
+    const outputs = await model.run(row, BigInt64Array.of(BigInt(outcome.target())));
+    const only = (name) => Number(outputs[name].data[0]);
+    const [explained, score, base] = [only("explained_class"), only("score"), only("base_value")];
+    outcome.show(outputs.logits.data, outputs.probabilities.data, explained);
+    reasons.show(bundle.classes[explained], row, { attribution: outputs.attribution.data, score, base });
+  });
+  const start = () => {
+    editor.set(starts[byId("start").selectedIndex].row);
+    scheduler.soon();
+  };
+  byId("start").addEventListener("change", start);
+  byId("reset").addEventListener("click", start);
+  byId("find").addEventListener("input", ({ target }) => editor.find(target.value));
+  editor.set(starts[0].row);
+  await scheduler.run();
+  byId("main").hidden = false;
+  await conform(bundle);
+}
+
+function readUrl(url) {
+  return Bundle.read(url.pathname, async (name) => {
+    const response = await fetch(new URL(name, url));
+    if (response.status === 404) return null;
+    if (!response.ok) throw new BundleError(`${name} of ${url.pathname}: the server answers ${response.status}`);
+    return new Uint8Array(await response.arrayBuffer());
+  });
+}
+
+/** The rows to start from: the training medians, then the test vectors. */
+async function startingRows(bundle) {
+  const { features, logits } = (await readVectors(bundle)).tensors;
+  const [width, count] = [bundle.features.length, logits.length / bundle.classes.length];
+  const medians = { text: "the training medians", row: Float32Array.from(bundle.features, ({ median }) => median) };
+  const vectors = Array.from({ length: count }, (_, i) => {
+    const scores = logits.subarray(i * bundle.classes.length, (i + 1) * bundle.classes.length);
+    const name = bundle.classes[scores.indexOf(Math.max(...scores))];
+    return { text: `test vector ${i + 1}, ${name}`, row: features.subarray(i * width, (i + 1) * width) };
+  });
+  return [medians, ...vectors];
+}
+
+function introduce(bundle, starts) {
+  const { name, provenance } = bundle.sidecar;
+  document.title = `${name}: predictions and reasons`;
+  byId("name").textContent = name.replaceAll("_", " ");
+  byId("about").textContent =
+    `${bundle.features.length} features, ${bundle.classes.length} classes; ${provenance.source}`;
+  byId("start").replaceChildren(...starts.map(({ text }) => element("option", {}, text)));
+  byId("starts").hidden = false;
+}
+
+/** Tell about values that the model cannot be trusted with, or cannot take. */
+function notice(editor, row) {
+  const outside = editor.outside();
+  const text = row === null ? "Not up to date: a value needs a number" : outside.length === 0 ? "" : far(outside);
+  byId("notice").textContent = text;
+  byId("notice").hidden = text === "";
+}
+
+function far(names) {
+  const [more, verb] = [names.length > 3 ? ` and ${names.length - 3} more` : "", names.length === 1 ? "lies" : "lie"];
+  return `${names.slice(0, 3).join(", ")}${more} ${verb} outside of what the model was trained on`;
+}
+
+/** Replay the test vectors in this browser, and say how it went. */
+async function conform(bundle) {
+  const compared = await replay(ort, bundle);
+  const failed = compared.filter(({ deviation, tolerance }) => !(deviation <= tolerance));
+  const worst = (...names) => {
+    const deviations = compared.filter(({ output }) => names.includes(output)).map(({ deviation }) => deviation);
+    return Math.max(...deviations).toExponential(1);
+  };
+  const of = ({ graph, output }) => `${output} of ${graph}`;
+  byId("conformance").textContent = failed.length
+    ? `This browser does not reproduce the bundle's test vectors: ${failed.map(of).join(", ")}`
+    : `This browser reproduces the bundle's test vectors: outputs within ${worst("logits", "probabilities")}, ` +
+      `attributions within ${worst("attribution")}`;
+  byId("conformance").classList.toggle("failed", failed.length > 0);
+  byId("conformance").dataset.failed = failed.length;
+}
+
+/** Runs a task once things have been quiet for a moment, never twice at once; what came meanwhile leads to one more run. */
+class Scheduler {
+  constructor(task) {
+    this.task = task;
+    this.timer = null;
+    this.running = null;
+  }
+
+  soon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.run().catch(fail), DEBOUNCE_MS);
+  }
+
+  async run() {
+    while (this.running) await this.running.catch(() => {});
+    const began = performance.now();
+    this.running = this.task();
+    try {
+      await this.running;
+    } finally {
+      this.running = null;
+    }
+    byId("error").hidden = true;
+    byId("engine").textContent =
+      `Computed in this page by ONNX Runtime ${ort.env.versions.web} in ${Math.ceil(performance.now() - began)} ms; ` +
+      "no value leaves it";
+  }
+}
+
+function fail(error) {
+  byId("error").textContent = error.message;
+  byId("error").hidden = false;
+  if (byId("main").hidden) byId("name").textContent = "No bundle";
+  if (!(error instanceof BundleError)) throw error;
+}
+
+main().catch(fail);

@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+// A static server for the page and one bundle, on this machine alone: node serve.mjs BUNDLE [--port 8000]
+
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, resolve, sep } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { parseArgs } from "node:util";
+
+const EXAMPLES = resolve(import.meta.dirname, "..");
+const TYPES = {
+  ...{ ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" },
+  ...{ ".mjs": "text/javascript; charset=utf-8", ".wasm": "application/wasm", ".json": "application/json" },
+};
+
+function usage(message) {
+  console.error(`error: ${message}\nusage: node serve.mjs BUNDLE [--port 8000]`);
+  process.exit(2);
+}
+
+function parse() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { port: { type: "string", default: "8000" } },
+    });
+    if (positionals.length !== 1) usage(`expected one bundle, got ${positionals.length}`);
+    return { bundle: resolve(positionals[0]), port: Number(values.port) };
+  } catch (error) {
+    return usage(error.message);
+  }
+}
+
+/** The file that a request asks for: of the bundle under /bundle/, of the examples elsewhere, never outside of them. */
+function fileOf(url, bundle) {
+  const path = decodeURIComponent(new URL(url, "http://localhost").pathname);
+  const [root, rest] = path.startsWith("/bundle/") ? [bundle, path.slice("/bundle".length)] : [EXAMPLES, path];
+  const file = join(root, rest.endsWith("/") ? `${rest}index.html` : rest);
+  return file.startsWith(root + sep) ? file : null;
+}
+
+async function answer(request, response, bundle) {
+  if (request.url === "/") return void response.writeHead(302, { Location: "/browser/" }).end();
+  let file;
+  try {
+    file = fileOf(request.url, bundle);
+  } catch {
+    return void response.writeHead(400).end();
+  }
+  const found = file && (await stat(file).catch(() => null));
+  if (!found?.isFile()) return void response.writeHead(404).end();
+  const type = TYPES[extname(file)] ?? "application/octet-stream";
+  response.writeHead(200, { "Content-Type": type, "Content-Length": found.size, "Cache-Control": "no-cache" });
+  await pipeline(createReadStream(file), response).catch(() => response.destroy());
+}
+
+const { bundle, port } = parse();
+const server = createServer((request, response) => void answer(request, response, bundle));
+server.on("error", (error) => usage(error.message));
+server.listen(port, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}/browser/`));

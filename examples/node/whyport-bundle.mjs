@@ -1,0 +1,109 @@
+#!/usr/bin/env node
+// The command line: verify a bundle, or score a CSV file with it.
+
+import { createWriteStream } from "node:fs";
+import { readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { parseArgs } from "node:util";
+import * as ort from "onnxruntime-node";
+
+import { Bundle, BundleError } from "../shared/bundle.mjs";
+import { replay } from "../shared/conformance.mjs";
+import { EXPLAINING, Model, PREDICTING } from "../shared/model.mjs";
+import { TableError, readCsv } from "./csv.mjs";
+import { asCsv, asText, score } from "./score.mjs";
+
+const HELP = `Predictions and the reasons for them, from a whyport bundle.
+
+  node whyport-bundle.mjs verify BUNDLE
+      check the digests and replay the test vectors
+  node whyport-bundle.mjs score BUNDLE data.csv [--out scored.csv] [--top-k 3] [--class NAME]
+      print a line for each row: the prediction and its strongest reasons; --out writes every attribution as CSV instead;
+      --top-k 0 predicts without reasons; --class explains this class in place of the predicted one
+
+Example: node whyport-bundle.mjs score ../../models/breast_cancer patients.csv --top-k 5
+Exit codes: 0 done; 1 a bundle, a file or a value that cannot be used, or test vectors that are not reproduced;
+2 a wrong command line.
+`;
+
+class UsageError extends Error {}
+
+async function main(argv) {
+  const { values: options, positionals } = parse(argv);
+  if (options.help) return void process.stdout.write(HELP);
+  const [command, folder, table, ...rest] = positionals;
+  if (command === "verify" && folder && !table) return await verify(await readFolder(folder));
+  if (command === "score" && folder && table && rest.length === 0) {
+    const given = options["top-k"] ?? "3";
+    const topK = Number(given);
+    if (!/^\d+$/.test(given)) throw new UsageError(`--top-k: expected a whole number, got '${given}'`);
+    return await scoreTable(await readFolder(folder), table, { topK, out: options.out, className: options.class });
+  }
+  throw new UsageError(`expected verify BUNDLE or score BUNDLE data.csv, got '${positionals.join(" ")}'`);
+}
+
+function parse(args) {
+  const text = { type: "string" };
+  const options = { out: text, "top-k": text, class: text, help: { type: "boolean", short: "h" } };
+  try {
+    return parseArgs({ args, allowPositionals: true, options });
+  } catch (error) {
+    throw new UsageError(error.message);
+  }
+}
+
+function readFolder(folder) {
+  return Bundle.read(folder, async (name) => {
+    try {
+      return await readFile(join(folder, name));
+    } catch (error) {
+      if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
+      throw error;
+    }
+  });
+}
+
+async function verify(bundle) {
+  const files = Object.keys(bundle.sidecar.files);
+  for (const name of files) await bundle.readBytes(name);
+  console.log(`${bundle.place}: ${files.length} files as exported, bundle.json ${bundle.digest.slice(0, 12)}`);
+  const compared = await replay(ort, bundle);
+  for (const { graph, output, deviation, tolerance } of compared) {
+    const verdict = deviation <= tolerance ? "ok" : "NOT REPRODUCED";
+    console.log(`${graph.padEnd(13)} ${output.padEnd(18)} ${deviation.toExponential(1)} of ${tolerance}  ${verdict}`);
+  }
+  if (compared.some(({ deviation, tolerance }) => !(deviation <= tolerance))) {
+    throw new BundleError(`the test vectors of ${bundle.place} are not reproduced here`);
+  }
+}
+
+async function scoreTable(bundle, table, { topK, out, className }) {
+  const target = className === undefined ? -1 : bundle.classes.indexOf(className);
+  if (className !== undefined && target < 0) {
+    throw new UsageError(`--class: unknown class '${className}'; the bundle has ${bundle.classes.join(", ")}`);
+  }
+  const explains = topK > 0 || target >= 0 || out !== undefined;
+  const model = await Model.open(ort, bundle, explains ? EXPLAINING : PREDICTING);
+  const rows = () => [readCsv(table, bundle), score(model, target)];
+  // What was read flows on batch by batch, no faster than it is written.
+  if (out === undefined) return await pipeline(...rows(), asText(bundle, topK), process.stdout, { end: false });
+  const unfinished = `${out}.unfinished`;
+  try {
+    await pipeline(...rows(), asCsv(bundle), createWriteStream(unfinished));
+    await rename(unfinished, out);
+  } finally {
+    await rm(unfinished, { force: true });
+  }
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  if (error.code === "EPIPE") process.exit(0); // the reader, such as head, has seen enough
+  const known =
+    [BundleError, TableError, UsageError].some((kind) => error instanceof kind) || error.syscall !== undefined;
+  if (!known) throw error;
+  console.error(`error: ${error.message}`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

@@ -1,0 +1,58 @@
+// Replays a bundle's test vectors, conformance.json: does this engine, on this machine, compute what was exported?
+
+import { BundleError } from "./bundle.mjs";
+import { Model, completenessError } from "./model.mjs";
+
+/**
+ * Run the test vectors through every graph of the bundle.
+ * @returns {Promise<{graph: string, output: string, deviation: number, tolerance: number}[]>} how far each output is
+ *   off, in the terms of the tolerance that the test vectors name for it; an engine conforms if none is further off
+ */
+export async function replay(ort, bundle) {
+  const { graphs, tolerances, standard_deviations: spreads, tensors } = await readVectors(bundle);
+  const compared = [];
+  for (const [graph, { outputs }] of Object.entries(graphs)) {
+    const model = await Model.open(ort, bundle, graph);
+    const got = await model.run(tensors.features, BigInt64Array.from(tensors.class_index ?? [], BigInt));
+    for (const [output, kind] of Object.entries(outputs)) {
+      const spread = kind === "gradients" ? spreads : null;
+      const [deviation, tolerance] = [
+        kind === "completeness" ? worstSum(got) : furthest(got[output].data, tensors[output], spread, output),
+        kind === "exact" ? 0 : tolerances[kind],
+      ];
+      compared.push({ graph, output, deviation, tolerance });
+    }
+  }
+  return compared;
+}
+
+/** The document of conformance.json with each tensor flat, in row-major order, and NaN for null. */
+export async function readVectors(bundle) {
+  const document = JSON.parse(new TextDecoder().decode(await bundle.readBytes("conformance.json")));
+  const flat = ([name, nested]) => [name, Float32Array.from(nested.flat(Infinity), (value) => value ?? NaN)];
+  return { ...document, tensors: Object.fromEntries(Object.entries(document.tensors).map(flat)) };
+}
+
+/** The largest |a - b| / max(1, |b|); where there are spreads, of values per spread of their column. */
+function furthest(got, expected, spreads, output) {
+  if (got.length !== expected.length) {
+    throw new BundleError(`${output}: expected ${expected.length} values for the test vectors, got ${got.length}`);
+  }
+  let worst = 0;
+  for (let i = 0; i < got.length; i++) {
+    const scale = spreads ? spreads[i % spreads.length] : 1;
+    const deviation = (scale * Math.abs(Number(got[i]) - expected[i])) / Math.max(1, scale * Math.abs(expected[i]));
+    if (!(deviation <= worst)) worst = deviation; // a NaN stays the worst
+  }
+  return worst;
+}
+
+/** The largest error of a sum of attributions, as added up here and as the graph says, over max(1, |score - base value|). */
+function worstSum({ attribution, score, base_value: base, completeness_error: said }) {
+  const width = attribution.dims[1];
+  const shares = Array.from(score.data, (value, i) => {
+    const summed = completenessError(attribution.data.subarray(i * width, (i + 1) * width), value, base.data[i]);
+    return Math.max(summed, said.data[i]) / Math.max(1, Math.abs(value - base.data[i]));
+  });
+  return Math.max(...shares);
+}

@@ -1,0 +1,174 @@
+import http.client
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from programs import EXAMPLES, serving
+from screenshots import Shot, shoot
+
+from runtime import Bundle, Session
+
+LOADED = ["--wait", "#conformance[data-failed]"]
+CHANGED = "mean radius"
+
+# What a person does in the page; `updated` resolves when the page has followed.
+HELPERS = """
+const byId = (id) => document.getElementById(id);
+const updated = (act) => new Promise((done) => {
+  const observer = new MutationObserver(() => { observer.disconnect(); done(); });
+  observer.observe(byId("engine"), { childList: true });
+  act();
+});
+const change = (input, value) => { input.value = value; input.dispatchEvent(new Event("input", { bubbles: true })); };
+const start = (i) => updated(() => {
+  byId("start").selectedIndex = i;
+  byId("start").dispatchEvent(new Event("change"));
+});
+const labels = () => [...document.querySelectorAll("#editor label")];
+const field = (name) => labels().find((label) => label.textContent === name).control;
+const shown = () => ({
+  prediction: byId("prediction").value,
+  heading: byId("reasons-heading").textContent,
+  reasons: [...byId("chart").children].map((item) => [item.dataset.feature, Number(item.dataset.value)]),
+  sum: ["base", "total", "score"].map((id) => byId(id).textContent),
+  check: byId("check").textContent,
+  error: Number(byId("check").dataset.error),
+  notice: byId("notice").hidden ? "" : byId("notice").textContent,
+});
+"""
+
+
+@pytest.fixture(scope="module")
+def session(reference_bundle: Path) -> Session:
+    return Session(Bundle.read(reference_bundle))
+
+
+def look(address: str, tmp_path: Path, script: str, *options: str) -> Shot:
+    """Run a script in the loaded page, which must be quiet and ask this machine alone."""
+    options = ("--no-page", *options, "--eval", f"(async () => {{ {HELPERS} {script} }})()")
+    shot = shoot(address, tmp_path / "page.png", *options)
+    assert shot.errors == []
+    assert {url.split("/")[2].split(":")[0] for url in shot.requests} == {"127.0.0.1"}
+    return shot
+
+
+def attributions(session: Session, shown: dict[str, Any]) -> list[float]:
+    """What the chart shows, in the order of the features."""
+    values = dict(shown["reasons"])
+    return [values[feature.name] for feature in session.bundle.sidecar.features]
+
+
+def test_test_vectors_are_shown_with_their_attributions(
+    reference_bundle: Path, session: Session, tmp_path: Path
+) -> None:
+    vectors = json.loads((reference_bundle / "conformance.json").read_text())["tensors"]
+    expected, classes = np.array(vectors["attribution"]), session.bundle.sidecar.classes
+    explained = [[i, k] for i, k in enumerate(vectors["explained_class"])]
+    script = """
+    byId("more").click();
+    await updated(() => byId("follow").click());
+    const radios = document.querySelectorAll("#classes input[type=radio]");
+    const rows = [];
+    for (const [i, explained] of VECTORS) {
+      await start(i + 1);
+      if (!radios[explained].checked) await updated(() => radios[explained].click());
+      rows.push(shown());
+    }
+    return { rows, conformance: byId("conformance").textContent, failed: byId("conformance").dataset.failed };
+    """
+    with serving(reference_bundle) as address:
+        result = look(address, tmp_path, script.replace("VECTORS", str(explained)), *LOADED).result
+    assert result["failed"] == "0"
+    assert result["conformance"].startswith("This browser reproduces the bundle's test vectors: outputs within ")
+    for (i, k), row in zip(explained, result["rows"], strict=True):
+        assert_allclose(attributions(session, row), expected[i], rtol=1e-4, atol=1e-5)
+        sizes = np.abs([value for _, value in row["reasons"]])
+        assert (np.diff(sizes) <= 0).all()
+        assert row["prediction"] == classes[int(np.argmax(vectors["logits"][i]))]
+        assert row["heading"] == f"Reasons for {classes[k]}"
+        base, total, score = (float(text.replace("\u2212", "-")) for text in row["sum"])
+        assert abs(base + total - score) < 0.02  # each is rounded to two decimals
+        assert row["check"].startswith("Adds up: off by ")
+        assert row["error"] <= 1e-4 * max(1, abs(score - base))
+
+
+def test_a_changed_value_and_another_class_change_the_reasons(
+    reference_bundle: Path, session: Session, tmp_path: Path
+) -> None:
+    script = """
+    byId("more").click();
+    const before = shown();
+    await updated(() => change(field("mean radius"), 31));
+    const changed = shown();
+    await updated(() => document.querySelectorAll("#classes input[type=radio]")[1].click());
+    const second = shown();
+    await updated(() => document.querySelectorAll("#classes input[type=radio]")[0].click());
+    const first = shown();
+    await updated(() => change(field("mean radius"), ""));
+    const missing = shown();
+    return { before, changed, second, first, missing };
+    """
+    with serving(reference_bundle) as address:
+        shot = look(address, tmp_path, script, *LOADED, "--width", "390", "--dark")
+    assert shot.width == 390  # nothing stands out on a phone
+    result = shot.result
+    features, classes = session.bundle.sidecar.features, session.bundle.sidecar.classes
+    row = np.array([[31.0 if feature.name == CHANGED else feature.median for feature in features]], dtype=np.float32)
+    medians = np.array([[feature.median for feature in features]], dtype=np.float32)
+    missing = np.where(row == 31, np.float32(np.nan), row)
+    for name, rows, explained in [
+        ("before", medians, None),
+        ("changed", row, None),
+        ("second", row, 1),
+        ("first", row, 0),
+        ("missing", missing, 0),
+    ]:
+        expected = session.explain(rows, explained)
+        assert_allclose(attributions(session, result[name]), expected.values[0], rtol=1e-4, atol=1e-5)
+        assert result[name]["heading"] == f"Reasons for {classes[expected.target[0]]}"
+    assert result["changed"]["notice"] == "mean radius lies outside of what the model was trained on"
+    assert result["before"]["notice"] == result["missing"]["notice"] == ""
+    assert result["changed"]["reasons"] != result["before"]["reasons"]
+
+
+def test_a_changed_file_is_refused(reference_bundle: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(reference_bundle, tmp_path / "bundle"))
+    (bundle / "explain.onnx").write_bytes((bundle / "explain.onnx").read_bytes() + b"\0")
+    with serving(bundle) as address:
+        shot = look(address, tmp_path, 'return byId("error").textContent', "--wait", "#error:not([hidden])")
+    assert shot.result.startswith("explain.onnx of /bundle/ has changed: expected sha256 ")
+
+
+@contextmanager
+def serving_folder(folder: Path) -> Iterator[str]:
+    """The address of Python's own server, for a folder."""
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield server.stdout.readline().split("(")[1].split("/)")[0]
+        finally:
+            server.terminate()
+
+
+def test_any_static_server_will_do(reference_bundle: Path, tmp_path: Path) -> None:
+    with serving_folder(EXAMPLES.parent) as address:
+        page = f"{address}/examples/browser/?bundle=/models/{reference_bundle.name}"
+        assert look(page, tmp_path, 'return byId("conformance").dataset.failed', *LOADED).result == "0"
+
+
+def test_the_server_gives_nothing_else_away(reference_bundle: Path) -> None:
+    with serving(reference_bundle) as address:
+        for path in ("/bundle/../bundle.json", "/bundle/%2e%2e/README.md", "/%2e%2e/README.md", "/bundle/", "/%"):
+            connection = http.client.HTTPConnection(address.split("/")[2])
+            connection.request("GET", path)
+            assert connection.getresponse().status in (400, 404)
+            connection.close()
