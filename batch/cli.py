@@ -235,3 +235,4 @@ def methods() -> None:
     """
     for name, method in EXPLAINERS.items():
         click.echo(f"{name}\n  cost       {method.cost}\n  guarantee  {method.guarantee}\n  source     {method.source}")
+        click.echo(f"  engines    {', '.join(method.homes)}")

@@ -40,6 +40,11 @@ def test_scoring_runs_where_only_cpu_and_batch_are_installed(tmp_path: Path, ref
     )
     assert explained.stderr == "error: this needs the package 'torch': pip install 'whyport[explain]'\n"
     assert explained.returncode == 1
+    by_onnx = [*command, "--out", tmp_path / "reasons", "--engine", "onnx", "--explain", "deepshap"]
+    subprocess.run(by_onnx, check=True)
+    reasons = pq.read_table(tmp_path / "reasons")
+    assert reasons.num_rows == 5000
+    assert all(reasons["converged"].to_pylist())
 
 
 @pytest.mark.slow
