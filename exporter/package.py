@@ -70,6 +70,12 @@ def package_graph(draft: Draft, graph: Graph, model: onnx.ModelProto, extras: Ma
     Raises:
         ExportError: the graph cannot be compiled; ParityError: the engines do not agree about its outputs.
     """
+    torchscript = compile_torchscript(graph, draft.trace_rows()) if graph.differentiable else None
+    probes = draft.probes(PROBE_ROWS, samples.PROBE)
+    parity = verify_graph(
+        graph, torchscript, model.SerializeToString(), probes, draft.features, draft.classes, TOLERANCES
+    )
+    # Once it is sure that there will be a bundle: this takes longer than all the rest.
     finite = draft.impute(draft.trace_rows().numpy()), draft.impute(draft.probes(EXPLAINED_ROWS, samples.PROBE))
     explanation, deepshap = compile_explanation(graph, *finite)
     if explanation is None:
@@ -78,14 +84,10 @@ def package_graph(draft: Draft, graph: Graph, model: onnx.ModelProto, extras: Ma
         reasons = compile_reasons(draft, graph, explanation.program, default_opset(model))
     capabilities = graph.capabilities | {"deepshap": deepshap} | reasons.capabilities
     sidecar = describe(draft, graph.outputs, capabilities, model, reasons.summary)
-    onnx_files = {
-        name: finish(each, sidecar.embedded()) for name, each in {ONNX_MODEL: model, **reasons.models}.items()
-    }
-    torchscript = compile_torchscript(graph, draft.trace_rows()) if graph.differentiable else None
+    models = {ONNX_MODEL: model, **reasons.models}
+    onnx_files = {name: finish(each, sidecar.embedded()) for name, each in models.items()}
     compiled = {TORCHSCRIPT_MODEL: torchscript, DEEPSHAP_MODEL: explanation.content if explanation else None}
     files = onnx_files | {name: content for name, content in compiled.items() if content is not None}
-    probes = draft.probes(PROBE_ROWS, samples.PROBE)
-    parity = verify_graph(graph, torchscript, onnx_files[ONNX_MODEL], probes, draft.features, draft.classes, TOLERANCES)
     parity = _verify_reasons(draft, files, probes, reasons, parity)
     rows = draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE)
     vectors = _vectors(rows, torch_outputs(graph.module, [spec.name for spec in graph.outputs])(rows))

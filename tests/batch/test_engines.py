@@ -72,7 +72,7 @@ def test_a_run_needs_no_torch_numba_or_onnx(
     tmp_path: Path, reference_bundle: Path, source: Path, whyport: Whyport
 ) -> None:
     program = (
-        "import sys; sys.modules.update(dict.fromkeys(('torch', 'numba', 'onnx', 'onnxscript', 'pandas'))); "
+        "import sys; sys.modules.update(dict.fromkeys(('torch', 'numba', 'onnx', 'onnxscript'))); "
         "from runtime.cli import main; main(sys.argv[1:], standalone_mode=False)"
     )
     methods = [part for name in ON_EITHER for part in ("--explain", name)]

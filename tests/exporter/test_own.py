@@ -19,6 +19,7 @@ from runtime.session import Session
 
 WEIGHT = np.array([[1.0, -2, 0.5, 0.3], [0, 1, -1, 0.1], [2, 0, 0.25, -0.2]])
 BIAS = np.array([0.1, -0.2, 0.3])
+INTEGERS = ("explained_class", "class_index")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def sample(sample_path):
 def vectors(bundle, name):
     table = pq.read_table(io.BytesIO(bundle.read_bytes(name)))
     return {
-        column: np.array(table[column].to_pylist(), dtype=np.float64 if column != "explained_class" else np.int64)
+        column: np.array(table[column].to_pylist(), dtype=np.float64 if column not in INTEGERS else np.int64)
         for column in table.column_names
     }
 
@@ -69,7 +70,18 @@ def test_test_vectors(linear, sample):
     assert 4 <= missing.any(axis=1).sum() < 64
     logits = standardised(rows, sample) @ WEIGHT.T + BIAS
     np.testing.assert_allclose(vector["logits"], logits, atol=2e-5)
-    np.testing.assert_array_equal(vector["explained_class"], logits.argmax(axis=1))
+    np.testing.assert_array_equal(vector["class_index"], np.arange(64) % 4 - 1)
+    explained = np.where(vector["class_index"] < 0, logits.argmax(axis=1), vector["class_index"])
+    np.testing.assert_array_equal(vector["explained_class"], explained)
+    np.testing.assert_allclose(vector["score"], logits[np.arange(64), explained], atol=2e-5)
+    assert linear.sidecar.summary is not None
+    references = vectors(linear, linear.sidecar.summary.file)
+    centre = references["weight"] @ references["features"]
+    filled = np.where(missing, np.nanmedian(sample, axis=0), rows)
+    shares = WEIGHT[explained] / np.nanstd(sample, axis=0) * (filled - centre)
+    np.testing.assert_allclose(vector["attribution"], shares, rtol=1e-4, atol=2e-5)
+    np.testing.assert_allclose(vector["base_value"], vector["score"] - shares.sum(axis=1), atol=1e-4)
+    assert vector["completeness_error"].max() < 1e-5
     gradient = WEIGHT[vector["explained_class"]] / np.nanstd(sample, axis=0)
     np.testing.assert_allclose(vector["gradient"], np.where(missing, 0, gradient), rtol=1e-5)
 
@@ -102,7 +114,7 @@ def test_references_are_drawn_among_the_rows_that_the_model_takes(sample, sample
     assert complete < len(sample)
     with pytest.raises(UsageError, match=f"expected at most {complete}, the training rows that can be references"):
         export("linear", sample_path, tmp_path, background=BackgroundChoice(complete + 1))
-    bundle = export("linear", sample_path, tmp_path, background=BackgroundChoice(complete))
+    bundle = export("linear", sample_path, tmp_path, background=BackgroundChoice(complete, summary=0))
     assert vectors(bundle, "background.parquet")["features"].shape == (complete, 4)
 
 
@@ -113,14 +125,17 @@ def test_sidecar(linear, sample):
     assert sidecar.preprocessing.standardised
     assert sidecar.provenance.source == "export example_networks:linear"
     assert sidecar.provenance.versions.keys() == {"python", "whyport", "torch", "onnx"}
-    assert set(sidecar.capabilities) == {"gradients", "grad-cam", "attention", "deepshap"}
+    reasons = {"explain-onnx", "gradient-onnx"}
+    assert set(sidecar.capabilities) == {"gradients", "grad-cam", "attention", "deepshap"} | reasons
     assert sidecar.capabilities["gradients"].available
     assert "no method features" in sidecar.capabilities["grad-cam"].reason
     assert "training/checkpoint.pt" not in sidecar.files
 
 
 def export(source, sample_path, folder, **options):
-    return export_bundle(Own(f"example_networks:{source}", sample_path, **options), Target(folder / "bundle"))
+    """Without the portable explanations, which take long to compile, unless a background asks for them."""
+    own = Own(f"example_networks:{source}", sample_path, **{"background": BackgroundChoice(summary=0), **options})
+    return export_bundle(own, Target(folder / "bundle"))
 
 
 def test_excluded_columns_are_no_inputs(complete_path, tmp_path):

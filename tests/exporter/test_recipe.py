@@ -74,6 +74,8 @@ def test_sidecar(trained, dataset):
         "deepshap": True,
         "grad-cam": True,
         "attention": True,
+        "explain-onnx": True,
+        "gradient-onnx": True,
     }
     assert (sidecar.opset, sidecar.ir_version) == (18, 10)
     provenance = sidecar.provenance
@@ -86,6 +88,11 @@ def test_sidecar(trained, dataset):
         sidecar.parity.onnx_outputs,
         sidecar.parity.torchscript_outputs,
         sidecar.parity.torchscript_gradients,
+        sidecar.parity.explain_outputs,
+        sidecar.parity.explain_attributions,
+        sidecar.parity.explain_completeness,
+        sidecar.parity.gradient_outputs,
+        sidecar.parity.gradient_gradients,
     ):
         assert 0 <= value < 1e-4
     assert {name for name in sidecar.files if name.startswith("training/")} == {
@@ -179,7 +186,19 @@ def test_killed_and_resumed_from_the_command_line(table_path, tmp_path):
         program = "from runtime.cli import main; main()"
         arguments = [table_path, "--target", "label", "--exclude", "id", "--epochs", 6, "--out", tmp_path / out]
         settings = ["--set", "channels=2", "--set", "lstm_hidden=4", "--set", "lstm_layers=1", "--set", "heads=2"]
-        whole = [sys.executable, "-c", program, "train", *arguments, *settings, "--name", "same", *more]
+        whole = [
+            sys.executable,
+            "-c",
+            program,
+            "train",
+            *arguments,
+            *settings,
+            "--name",
+            "same",
+            "--explain-references",
+            "0",
+            *more,
+        ]
         return [str(part) for part in whole]
 
     root = Path(recipe.__file__).parents[1]

@@ -1,0 +1,111 @@
+"""DeepSHAP by TorchScript with fused kernels beside explain.onnx, against the same references.
+
+    python benchmarks/explain_engines.py [--references 10 100] [--out JSON]
+
+Trains the demo's model, compiles explain.onnx with so many rows of the background, and explains the predicted class of
+the same rows with both, in turn. Seconds are of all threads of the process together, which other work on the machine
+changes little, and of the clock.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from demo_model import EagerModel, resample, train
+
+from batch.explainers import explainer_class
+from batch.explainers.background import Background
+from batch.explainers.settings import ExplainSettings
+from batch.explainers.torchscript import TorchScriptModel
+from exporter.background import References
+from exporter.deepshap import build_program
+from exporter.explain_graph import ExplainGraph
+from exporter.onnx_graph import export_lean
+from runtime.bundle import Bundle
+from runtime.explaining import explain_outputs, rows_a_call
+from runtime.runner import Runner
+
+ROWS = 512
+REPEATS = 3
+
+
+def measure(bundle: Bundle, count: int) -> dict[str, Any]:
+    """Both engines against the first so many rows of the background."""
+    sidecar = bundle.sidecar
+    whole = Background.read(bundle)
+    references = Background(whole.rows[:count], np.full(count, 1 / count))
+    rows = resample(ROWS).to_numpy(np.float32)
+    eager = EagerModel(bundle)
+    program = build_program(eager, torch.from_numpy(rows[:5]))
+    graph = ExplainGraph(program, sidecar.preprocessing.imputation, References(references.rows, references.weights))
+    specs = explain_outputs(sidecar.signature)
+    inputs = {"features": torch.from_numpy(rows[:5]), "class_index": torch.tensor([-1, 0, 1, 0, -1])}
+    start = time.process_time()
+    model = export_lean(graph.eval(), inputs, [spec.name for spec in specs], 18)
+    seconds = time.process_time() - start
+    content = model.SerializeToString()
+    runner = Runner(content, "cpu", 2, rows_a_call(sidecar.signature))
+    torchscript = TorchScriptModel(bundle, "cpu", 2)
+    explainer = explainer_class("deepshap")(torchscript, references, ExplainSettings())
+    targets = torchscript.logits(rows).argmax(axis=1)
+    index = np.full(ROWS, -1)
+
+    def by_onnx() -> Any:
+        return runner.run({"features": rows, "class_index": index}, specs)["attribution"]
+
+    def by_torchscript() -> Any:
+        return explainer.explain(rows, targets).values
+
+    distance = float(np.abs(by_onnx() - by_torchscript()).max())
+    timed = {"explain.onnx": by_onnx, "deepshap.pt with fused kernels": by_torchscript}
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}
+    for _ in range(REPEATS):
+        for name, run in timed.items():
+            rates[name].append(_rates(run))
+    return {
+        "references": count,
+        "nodes": len(model.graph.node),
+        "bytes": len(content),
+        "export_cpu_seconds": round(seconds, 1),
+        "largest_difference": distance,
+        "rows_per_second": {name: round(statistics.median(of for of, _ in values)) for name, values in rates.items()},
+        "rows_per_cpu_second": {
+            name: round(statistics.median(of for _, of in values)) for name, values in rates.items()
+        },
+    }
+
+
+def _rates(run: Callable[[], Any]) -> tuple[float, float]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    return ROWS / (time.perf_counter() - wall), ROWS / (time.process_time() - cpu)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--references", type=int, nargs="+", default=[10, 100])
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = train(Path(folder))
+        results = {
+            "summary": bundle.sidecar.summary.distances if bundle.sidecar.summary else None,
+            "parity": {k: v for k, v in vars(bundle.sidecar.parity).items() if k.startswith(("explain", "gradient"))},
+            "engines": [measure(bundle, count) for count in options.references],
+        }
+    text = json.dumps(results, indent=2)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
