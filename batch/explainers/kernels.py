@@ -5,6 +5,7 @@ interpreter's lock and run on one thread, as the passes run side by side. An arr
 classes, rows, references; of values [N, ...] in rows and [R, ...] in references.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ inlined: Any = njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"
 # Except in a long sum of products, which takes vector instructions then.
 summing: Any = njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
 
-ONE, HALF = np.float32(1), np.float32(0.5)
+ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 
 # tanh(z) / z as P(z^2) / Q(z^2) for |z| < 9, fitted for the least relative error, 2e-8; beyond, tanh is 1.
 FAR = np.float32(9)
@@ -47,98 +48,106 @@ def decay(z: np.float32) -> np.float32:
     return slope / (ONE + tanh)
 
 
-@compiled
-def lstm_step(
-    step: int,
-    of_sequence: Array,
-    of_hidden: Array,
-    of_cell: Array,
-    rows: tuple[Array, ...],
-    refs: tuple[Array, ...],
-    gates: Array,
-) -> None:
-    """One step of an LSTM's walk back through time.
+@cache
+def lstm_step(size: int) -> Any:
+    """The kernel for LSTMs with H hidden units, known to the compiler, which then unrolls every loop over them."""
 
-    Args:
-        step: the position t.
-        of_sequence: multipliers of the sequence [C, N, R, T, H].
-        of_hidden: of the hidden state after the step, [C, N, R, >= H].
-        of_cell: of the cell after the step, [C, N, R, H]; becomes that of the cell before it.
-        rows: arguments, tanhs and partners [N, T, 5H] and forget gates [N, T, H].
-        refs: the same of the references.
-        gates: where the multipliers of the gates' arguments go, [C, N, R, 4H].
-    """
-    half_of_row, tanh_of_row, partner_of_row, forget_of_row = rows
-    half_of_ref, tanh_of_ref, partner_of_ref, forget_of_ref = refs
-    classes, size = of_cell.shape[0], of_cell.shape[3]
-    factor, kept = np.empty(5 * size, np.float32), np.empty(size, np.float32)
-    for n in range(len(half_of_row)):
-        x, tanh_x, partner_x, forget_x = (
-            half_of_row[n, step],
-            tanh_of_row[n, step],
-            partner_of_row[n, step],
-            forget_of_row[n, step],
-        )
-        for r in range(len(half_of_ref)):
-            y, tanh_y, partner_y, forget_y = (
-                half_of_ref[r, step],
-                tanh_of_ref[r, step],
-                partner_of_ref[r, step],
-                forget_of_ref[r, step],
+    @compiled
+    def kernel(
+        step: int,
+        of_sequence: Array,
+        of_hidden: Array,
+        of_cell: Array,
+        rows: tuple[Array, ...],
+        refs: tuple[Array, ...],
+        gates: Array,
+    ) -> None:
+        """One step of an LSTM's walk back through time.
+
+        Args:
+            step: the position t.
+            of_sequence: multipliers of the sequence [C, N, R, T, H].
+            of_hidden: of the hidden state after the step, [C, N, R, >= H].
+            of_cell: of the cell after the step, [C, N, R, H]; becomes that of the cell before it.
+            rows: arguments, tanhs and partners [T, N, 5H] and forget gates [T, N, H].
+            refs: the same of the references.
+            gates: where the multipliers of the gates' arguments go, [C, N, R, 4H].
+        """
+        half_of_row, tanh_of_row, partner_of_row, forget_of_row = rows
+        half_of_ref, tanh_of_ref, partner_of_ref, forget_of_ref = refs
+        classes = len(of_cell)
+        factor, kept = np.empty(5 * size, np.float32), np.empty(size, np.float32)
+        for n in range(half_of_row.shape[1]):
+            x, tanh_x, partner_x, forget_x = (
+                half_of_row[step, n],
+                tanh_of_row[step, n],
+                partner_of_row[step, n],
+                forget_of_row[step, n],
             )
-            for i in range(5 * size):
-                partner = HALF * (partner_x[i] + partner_y[i])
-                factor[i] = partner * slope_of_tanh(x[i] - y[i]) * (ONE - tanh_x[i] * tanh_y[i])
-            for i in range(size):
-                kept[i] = HALF * (forget_x[i] + forget_y[i])
-            for c in range(classes):
-                sequence, hidden = of_sequence[c, n, r, step], of_hidden[c, n, r]
-                cell, gate = of_cell[c, n, r], gates[c, n, r]
+            for r in range(half_of_ref.shape[1]):
+                y, tanh_y, partner_y, forget_y = (
+                    half_of_ref[step, r],
+                    tanh_of_ref[step, r],
+                    partner_of_ref[step, r],
+                    forget_of_ref[step, r],
+                )
+                for i in range(5 * size):
+                    partner = HALF * (partner_x[i] + partner_y[i])
+                    factor[i] = partner * slope_of_tanh(x[i] - y[i]) * (ONE - tanh_x[i] * tanh_y[i])
                 for i in range(size):
-                    h = sequence[i] + hidden[i]
-                    m = cell[i] + h * factor[4 * size + i]
-                    gate[i] = m * factor[i]
-                    gate[size + i] = m * factor[size + i]
-                    gate[2 * size + i] = m * factor[2 * size + i]
-                    gate[3 * size + i] = h * factor[3 * size + i]
-                    cell[i] = m * kept[i]
+                    kept[i] = HALF * (forget_x[i] + forget_y[i])
+                for c in range(classes):
+                    sequence, hidden = of_sequence[c, n, r, step], of_hidden[c, n, r]
+                    cell, gate = of_cell[c, n, r], gates[c, n, r]
+                    for i in range(size):
+                        h = sequence[i] + hidden[i]
+                        m = cell[i] + h * factor[4 * size + i]
+                        gate[i] = m * factor[i]
+                        gate[size + i] = m * factor[size + i]
+                        gate[2 * size + i] = m * factor[2 * size + i]
+                        gate[3 * size + i] = h * factor[3 * size + i]
+                        cell[i] = m * kept[i]
+
+    return kernel
 
 
-@summing
+@compiled
 def softmax(m: Array, x: Array, y: Array, p: Array, q: Array, out: Array) -> None:
-    """Softmax over the last axis.
+    """Softmax over the last axis, for all of a pair's L rows of S values at once.
 
     Args:
         m: multipliers of the result [C, N, R, L, S].
-        x: arguments in rows [N, L, S].
-        y: in references [R, L, S].
-        p: results in rows [N, L, S].
-        q: in references [R, L, S].
+        x: arguments in rows [N, S, L].
+        y: in references [R, S, L].
+        p: results in rows [N, S, L].
+        q: in references [R, S, L].
         out: where the multipliers of the arguments go, [C, N, R, L, S].
     """
-    classes, size = m.shape[0], m.shape[4]
-    mean, apart = np.empty((size, size), np.float32), np.empty((size, size), np.float32)
-    change = np.empty(size, np.float32)
+    classes, lines, size = m.shape[0], m.shape[3], m.shape[4]
+    change, mean = np.empty((size, lines), np.float32), np.empty(lines, np.float32)
+    given, taken = np.empty((classes, size, lines), np.float32), np.empty((classes, size, lines), np.float32)
     for n in range(len(x)):
         for r in range(len(y)):
-            for row in range(m.shape[3]):
-                for i in range(size):
-                    d = x[n, row, i] - y[r, row, i]
-                    change[i] = d if d == d else np.float32(0)  # a masked argument is -inf in both
-                for i in range(size):
-                    for j in range(size):
-                        apart[i, j] = abs(change[i] - change[j])
-                        mean[i, j] = max(p[n, row, i] * q[r, row, j], p[n, row, j] * q[r, row, i])
-                flat, flat_apart = mean.reshape(-1), apart.reshape(-1)
-                for k in range(size * size):
-                    flat[k] *= decay(flat_apart[k])
-                for c in range(classes):
-                    given, taken = m[c, n, r, row], out[c, n, r, row]
-                    for i in range(size):
-                        total = np.float32(0)
-                        for j in range(size):
-                            total += mean[i, j] * (given[i] - given[j])
-                        taken[i] = total
+            for i in range(size):
+                for k in range(lines):
+                    d = x[n, i, k] - y[r, i, k]
+                    change[i, k] = d if d == d else ZERO  # a masked argument is -inf in both
+            for c in range(classes):
+                given[c] = m[c, n, r].T
+            taken[:] = ZERO
+            for i in range(size):
+                for j in range(i):
+                    a, b, p_i, p_j, q_i, q_j = change[i], change[j], p[n, i], p[n, j], q[r, i], q[r, j]
+                    for k in range(lines):
+                        mean[k] = max(p_i[k] * q_j[k], p_j[k] * q_i[k]) * decay(abs(a[k] - b[k]))
+                    for c in range(classes):
+                        given_i, given_j, taken_i, taken_j = given[c, i], given[c, j], taken[c, i], taken[c, j]
+                        for k in range(lines):
+                            share = mean[k] * (given_i[k] - given_j[k])
+                            taken_i[k] += share
+                            taken_j[k] -= share
+            for c in range(classes):
+                out[c, n, r] = taken[c].T
 
 
 @compiled
@@ -147,29 +156,117 @@ def maximum_of_pairs(m: Array, x: Array, y: Array, pairs: NDArray[np.int64], out
 
     Args:
         m: multipliers of the maxima [C, N, R, O].
-        x: elements in rows [N, E].
-        y: in references [R, E].
-        pairs: the two elements of each maximum [O, 2].
+        x: the pairs' elements in rows [N, 2, O].
+        y: in references [R, 2, O].
+        pairs: where the two elements of each maximum are in `out`, [2, O].
         out: zeros; where the multipliers of the elements go, [C, N, R, E].
     """
+    size = m.shape[3]
+    of_first, of_second = np.empty(size, np.float32), np.empty(size, np.float32)
     for n in range(len(x)):
+        a, b = x[n, 0], x[n, 1]
         for r in range(len(y)):
-            for o in range(len(pairs)):
-                i, j = pairs[o]
-                a, b, s, t = x[n, i], x[n, j], y[r, i], y[r, j]
-                of_i = _share(a, s, b, t)
-                of_j = _share(b, t, a, s)
-                for c in range(len(m)):
-                    out[c, n, r, i] = m[c, n, r, o] * of_i
-                    out[c, n, r, j] = m[c, n, r, o] * of_j
+            s, t = y[r, 0], y[r, 1]
+            for o in range(size):
+                of_first[o] = _share(a[o], s[o], b[o], t[o])
+                of_second[o] = _share(b[o], t[o], a[o], s[o])
+            for c in range(len(m)):
+                given, taken = m[c, n, r], out[c, n, r]
+                for o in range(size):
+                    taken[pairs[0, o]] = given[o] * of_first[o]
+                    taken[pairs[1, o]] = given[o] * of_second[o]
 
 
 @inlined
 def _share(x: np.float32, y: np.float32, other: np.float32, of_other: np.float32) -> np.float32:
-    """The multiplier of one of two values in their maximum: see `two_players` of the portable rule."""
-    if x == y:
-        wins = (x > other) + (x >= other) + (y > of_other) + (y >= of_other)
-        return np.float32(0.25) * np.float32(wins)
+    """The multiplier of one of two values in their maximum: see `two_players` of the portable rule.
+
+    It chooses between results, not between ways, so that a loop of it takes vector instructions.
+    """
+    wins = np.float32(x > other) + np.float32(x >= other) + np.float32(y > of_other) + np.float32(y >= of_other)
     with_other = max(x, other) - max(y, other)
     without = max(x, of_other) - max(y, of_other)
-    return HALF * (with_other + without) / (x - y)
+    same = x == y
+    return HALF * (HALF * wins if same else with_other + without) / (ONE if same else x - y)
+
+
+@compiled
+def relu(m: Array, x: Array, y: Array, out: Array) -> None:
+    """The rescale rule of max(0, x).
+
+    Args:
+        m: multipliers of the result [C, N, R, E].
+        x: arguments in rows [N, E].
+        y: in references [R, E].
+        out: where the multipliers of the arguments go, [C, N, R, E].
+    """
+    factor = np.empty(x.shape[1], np.float32)
+    for n in range(len(x)):
+        row = x[n]
+        for r in range(len(y)):
+            reference = y[r]
+            for i in range(len(factor)):
+                a, b = row[i], reference[i]
+                same = a == b
+                rise = np.float32(a > ZERO) if same else max(a, ZERO) - max(b, ZERO)
+                factor[i] = rise / (ONE if same else a - b)
+            for c in range(len(m)):
+                given, taken = m[c, n, r], out[c, n, r]
+                for i in range(len(factor)):
+                    taken[i] = given[i] * factor[i]
+
+
+@cache
+def small_products(rows: int, columns: int, inner: int) -> Any:
+    """The kernel for products of small matrices [I, K] @ [K, J], each of the two a player.
+
+    It is compiled for one size, known to the compiler, which then keeps a row of a result in registers.
+    """
+
+    @summing
+    def kernel(
+        m: Array,
+        rights: tuple[Array, Array],
+        lefts: tuple[Array, Array],
+        starts: tuple[NDArray[np.int64], NDArray[np.int64]],
+        outs: tuple[Array, Array],
+    ) -> None:
+        """Multipliers of the left matrices, and of the right ones transposed.
+
+        Args:
+            m: multipliers of the products [C, N, R, B, I, J].
+            rights: transposed, in rows [N, B, J, K] and references [R, B, J, K].
+            lefts: in rows [N, B, I, K] and references [R, B, I, K].
+            starts: where each line of K multipliers starts, of the left matrices [B, I] and the right ones [B, J].
+            outs: where they go, [C, N, R, B * I * K] and [C, N, R, B * J * K].
+        """
+        classes, _, _, batches = m.shape[:4]
+        left, right = np.empty((rows, inner), np.float32), np.empty((columns, inner), np.float32)
+        for n in range(len(lefts[0])):
+            for r in range(len(lefts[1])):
+                for b in range(batches):
+                    for k in range(inner):
+                        for i in range(rows):
+                            left[i, k] = HALF * (lefts[0][n, b, i, k] + lefts[1][r, b, i, k])
+                        for j in range(columns):
+                            right[j, k] = HALF * (rights[0][n, b, j, k] + rights[1][r, b, j, k])
+                    for c in range(classes):
+                        given = m[c, n, r, b]
+                        for i in range(rows):
+                            start = starts[0][b, i]
+                            of_left = outs[0][c, n, r, start : start + inner]
+                            for k in range(inner):
+                                total = ZERO
+                                for j in range(columns):
+                                    total += given[i, j] * right[j, k]
+                                of_left[k] = total
+                        for j in range(columns):
+                            start = starts[1][b, j]
+                            of_right = outs[1][c, n, r, start : start + inner]
+                            for k in range(inner):
+                                total = ZERO
+                                for i in range(rows):
+                                    total += given[i, j] * left[i, k]
+                                of_right[k] = total
+
+    return kernel

@@ -1,14 +1,16 @@
 """Merges the picks that divide one value among them into one split.
 
 The query, key and value of an attention layer are picks of one product. Apart, each multiplier is padded to the whole
-with zeros and then added; together, they are laid behind each other.
+with zeros and then added; together, they are laid behind each other. The split moves ahead of the reshapes that lead to
+it: then they are laid as the product's columns are, and copied once.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 
 from exporter.deepshap.program import Step, Value
-from exporter.deepshap.rules.shape import Pick, Split
+from exporter.deepshap.rules.rule import LinearRule
+from exporter.deepshap.rules.shape import Permute, Pick, Reshape, Split
 
 
 def merge_picks(steps: Sequence[Step], logits: Value) -> tuple[list[Step], Value]:
@@ -26,13 +28,34 @@ def merge_picks(steps: Sequence[Step], logits: Value) -> tuple[list[Step], Value
             continue
         inputs = tuple(moved[value] for value in step.inputs)
         if index in splits:
-            made.append(Step(Split([_pick(steps, i) for i in splits[index]]), inputs))
-            moved.update({Value(i, 0): Value(len(made), output) for output, i in enumerate(splits[index])})
+            parts, value, behind = _ahead([_pick(steps, i) for i in splits[index]], inputs[0], made)
+            made.append(Step(Split(parts), (value,)))
+            split = len(made)
+            for output, i in enumerate(splits[index]):
+                moved[Value(i, 0)] = Value(split, output)
+                for rule in behind[output]:
+                    made.append(Step(rule, (moved[Value(i, 0)],)))
+                    moved[Value(i, 0)] = Value(len(made), 0)
         else:
             made.append(Step(step.rule, inputs))
             outputs = {value.output for other in steps for value in other.inputs if value.step == index} | {0}
             moved.update({Value(index, output): Value(len(made), output) for output in outputs})
     return made, moved[logits]
+
+
+def _ahead(
+    picks: list[Pick], value: Value, steps: Sequence[Step]
+) -> tuple[list[Pick], Value, list[tuple[LinearRule, ...]]]:
+    """The picks ahead of the reshapes that make `value`, what they pick from there, and the reshapes behind each."""
+    behind: list[tuple[LinearRule, ...]] = [()] * len(picks)
+    while value.step and isinstance(rule := steps[value.step - 1].rule, (Permute, Reshape)):
+        moved = [ahead for pick in picks if (ahead := pick.ahead_of(rule))]
+        if len(moved) < len(picks):
+            break
+        picks = [first for first, *_ in moved]
+        behind = [(*rest, *others) for (_, *rest), others in zip(moved, behind, strict=True)]
+        (value,) = steps[value.step - 1].inputs
+    return picks, value, behind
 
 
 def _covering(steps: Sequence[Step], indices: Sequence[int]) -> list[int]:

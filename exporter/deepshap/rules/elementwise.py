@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from exporter.deepshap.rules import quotients
 from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from exporter.deepshap.rules.rule import Pair, Rule, only
+from exporter.deepshap.rules.rule import Kernel, Pair, Rule, only
 
 aten = torch.ops.aten
 
@@ -61,7 +61,10 @@ _PLAIN: dict[Any, tuple[Function, Quotient]] = {
 
 @rule_for(*_PLAIN)
 def _plain(call: Call, x: Active) -> Rule:
-    return Elementwise(*_PLAIN[call.operator])
+    rule = Elementwise(*_PLAIN[call.operator])
+    if call.operator is aten.relu.default:
+        rule.kernel = Kernel("relu", {})
+    return rule
 
 
 @rule_for(aten.leaky_relu.default)

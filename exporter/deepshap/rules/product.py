@@ -12,9 +12,12 @@ from torch import Tensor
 
 from exporter.deepshap.rules.linear import MatrixProduct, Scale
 from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from exporter.deepshap.rules.rule import Pair, Rule, Shape, aligned, only, unbroadcast
+from exporter.deepshap.rules.rule import Kernel, Pair, Rule, Shape, aligned, only, unbroadcast
 
 aten = torch.ops.aten
+
+SMALL = 32
+"""Up to this many rows and columns a fused kernel multiplies matrices faster than a library's general product."""
 
 
 class Product(Rule):
@@ -69,6 +72,12 @@ class BatchedProduct(Rule):
     """a @ b: every scalar product in it is one of two players."""
 
     reads_inputs = True
+
+    def __init__(self, left: Shape, right: Shape) -> None:
+        super().__init__()
+        sizes = {"rows": left[-2], "columns": right[-1], "inner": left[-1]}
+        if max(sizes.values()) <= SMALL:
+            self.kernel = Kernel("small_products", sizes)
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         left, right = inputs
@@ -134,7 +143,7 @@ class ConstantQuotient(Rule):
 @rule_for(aten.mm.default, aten.bmm.default)
 def _matrix_product(call: Call, left: Operand, right: Operand) -> Rule:
     if isinstance(left, Active) and isinstance(right, Active):
-        return BatchedProduct()
+        return BatchedProduct(left.shape, right.shape)
     if isinstance(left, Active):
         return MatrixProduct(constant(call, right), left=False)
     return MatrixProduct(constant(call, left), left=True)

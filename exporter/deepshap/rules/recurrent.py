@@ -40,6 +40,10 @@ class Recurrent(Rule):
         """What each step made, stacked along the axis of time."""
         return torch.stack([steps[t] for t in range(len(self.order))], -2)
 
+    def by_step(self, steps: dict[int, Tensor]) -> Tensor:
+        """As `in_order`, but a step lies in memory in one piece, for what `propagate` reads step by step."""
+        return torch.stack([steps[t] for t in range(len(self.order))]).movedim(0, -2)
+
     def players(self, of_input: Tensor, of_states: Sequence[Tensor]) -> list[Tensor]:
         """The multipliers of the active inputs."""
         return [of_input, *(m for m, active in zip(of_states, self.active, strict=True) if active)]
@@ -89,7 +93,7 @@ class LSTM(Recurrent):
             halves[t], tanhs[t] = torch.cat([half, c], -1), torch.cat([tanh, squashed], -1)
             # Of tanh, not of the gate: a gate is half a tanh.
             partners[t] = torch.cat([0.5 * g, 0.5 * before, i, 0.5 * squashed, o], -1)
-        kept = [self.in_order(steps) for steps in (halves, tanhs, partners, forgets)]
+        kept = [self.by_step(steps) for steps in (halves, tanhs, partners, forgets)]
         return [self.in_order(sequence), h, c, *kept]
 
     def propagate(
@@ -153,7 +157,7 @@ class GRU(Recurrent):
             resets[t], updates[t], partners[t] = r, z, torch.cat([0.5 * u, 0.5 * (h - n)], -1)
             h = n + z * (h - n)
             sequence[t] = h
-        kept = [self.in_order(steps) for steps in (halves, tanhs, resets, updates, partners)]
+        kept = [self.by_step(steps) for steps in (halves, tanhs, resets, updates, partners)]
         return [self.in_order(sequence), h, *kept]
 
     def propagate(

@@ -1,6 +1,7 @@
 """Operators that only move elements: each output element is one input element, or a constant."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -129,6 +130,27 @@ class Pick(LinearRule):
     def transform(self, x: Tensor) -> Tensor:
         return x.narrow(self.axis + 1, self.start, self.length).reshape(x.shape[0], *self.shape)
 
+    def ahead_of(self, rule: Reshape | Permute) -> tuple["Pick", *tuple[LinearRule, ...]] | None:
+        """The rules that make the same of what is given to `rule`, the pick first; None where the pick comes last.
+
+        A pick of whole runs of neighbouring elements is one before a reshape, too.
+        """
+        picked = _with(self.given, self.axis, self.length)
+        if isinstance(rule, Permute):
+            axes = [axis - 1 for axis in rule.axes[1:]]
+            given = tuple(self.given[axes.index(axis)] for axis in range(len(axes)))
+            axis = axes[self.axis]
+            first = Pick(given, _with(given, axis, self.length), axis, self.start)
+            return first, Permute(axes), Reshape(picked, self.shape)
+        outer, inner = prod(self.given[: self.axis]), prod(self.given[self.axis + 1 :])
+        for axis in range(len(rule.given)):
+            run = prod(rule.given[axis + 1 :])
+            start, length = self.start * inner / run, self.length * inner / run
+            if prod(rule.given[:axis]) == outer and start.is_integer() and length.is_integer():
+                shape = _with(rule.given, axis, int(length))
+                return Pick(rule.given, shape, axis, int(start)), Reshape(shape, self.shape)
+        return None
+
     def unpicked(self, m: Tensor) -> Tensor:
         """A multiplier [C, N, R, *shape] with its range as an axis again."""
         return m.reshape(*m.shape[:GRID], *self.given[: self.axis], self.length, *self.given[self.axis + 1 :])
@@ -161,6 +183,10 @@ class Split(Rule):
         grid = [max(part.shape[axis] for part in parts) for axis in range(GRID)]
         parts = [part.expand(*grid, *part.shape[GRID:]) for part in parts]
         return [torch.cat(parts, GRID + self.picks[0].axis)]
+
+
+def _with(shape: Shape, axis: int, size: int) -> Shape:
+    return (*shape[:axis], size, *shape[axis + 1 :])
 
 
 @rule_for(

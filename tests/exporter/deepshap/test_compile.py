@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from exporter.architectures.hybrid import Hybrid
 from exporter.deepshap import build_program, compile_deepshap
+from exporter.deepshap.rules.shape import Permute, Reshape, Split
 from exporter.graph import build_graph
 from exporter.preprocess import Impute, Standardise
 from exporter.torchscript import load_torchscript
@@ -151,6 +152,25 @@ def test_parts_of_one_value_on_different_paths() -> None:
     got = attribute(program, rows, references, weights)
     np.testing.assert_allclose(got[:, 0, 2], 2 * (rows - weights @ references)[:, 2], atol=1e-6)
     assert incompleteness(program, rows, references, weights) < 1e-6
+
+
+def test_query_key_and_value_are_split_where_their_product_has_its_columns() -> None:
+    """Behind the reshapes that lead to them, their multipliers would be copied once more."""
+
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+        def forward(self, rows: Tensor) -> Tensor:
+            tokens = rows.reshape(-1, 3, 4)
+            return self.attention(tokens, tokens, tokens)[0].mean(1)
+
+    program = build_program(Attention().eval(), sample(5, 12, 1))
+    (split,) = (step for step in program.steps if isinstance(step.rule, Split))
+    assert not isinstance(program.steps[split.inputs[0].step - 1].rule, (Permute, Reshape))
+    assert [pick.start for pick in split.rule.picks] == [0, 4, 8]
+    assert incompleteness(program, sample(6, 12, 2), sample(4, 12, 3), uneven_weights(4)) < 1e-5
 
 
 def test_a_row_is_explained_alike_alone_and_among_3000(compiled: Any) -> None:
