@@ -5,6 +5,7 @@ interpreter's lock and run on one thread, as the passes run side by side. An arr
 classes, rows, references; of values [N, ...] in rows and [R, ...] in references.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -14,11 +15,25 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
+
+def _compiler(*fastmath: str, inline: str = "never") -> Callable[[Any], Any]:
+    """numba's decorator, with what it compiles kept on disk where there is a place for it."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath), "inline": inline}
+
+    def decorate(function: Any) -> Any:
+        try:
+            return njit(**options, cache=True)(function)
+        except RuntimeError:  # neither beside the module nor in the user's cache: every process compiles anew
+            return njit(**options)(function)
+
+    return decorate
+
+
 # No sums may be reordered: differences of neighbouring floats are exact as they are written, and only so.
-compiled: Any = njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
-inlined: Any = njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, inline="always")
+compiled = _compiler("contract", "nsz")
+inlined = _compiler("contract", "nsz", inline="always")
 # Except in a long sum of products, which takes vector instructions then.
-summing: Any = njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
+summing = _compiler("contract", "nsz", "reassoc")
 
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 

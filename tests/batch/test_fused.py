@@ -3,11 +3,12 @@
 import io
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numba import njit
 from torch import Tensor, nn
 
 from batch.explainers.fused import KERNELS, FusedProgram
@@ -159,8 +160,21 @@ def test_the_mean_of_exponentials() -> None:
     assert decay(np.float32(np.inf)) == 0
 
 
-def test_kernels_are_compiled_without_a_cache_on_disk() -> None:
-    """An installation may be read-only, and shared by machines with different processors."""
+def test_kernels_need_no_place_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     from batch.explainers import kernels
 
-    assert not list(Path(kernels.__file__).parent.rglob("*.nbi"))
+    asked = []
+
+    def nowhere(cache: bool = False, **options: Any) -> Any:
+        asked.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return njit(**options)
+
+    monkeypatch.setattr(kernels, "njit", nowhere)
+    assert kernels._compiler("nsz")(_doubled)(2.0) == 4.0
+    assert asked == [True, False]
+
+
+def _doubled(x: float) -> float:
+    return 2 * x

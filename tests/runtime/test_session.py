@@ -103,11 +103,11 @@ def test_an_error_in_any_call_is_raised_and_ends_the_others(
     session = Session(bundle, "cpu", threads=threads, batch_rows=1)
     done = []
 
-    def fail(batch: NDArray[np.float32], names: list[str]) -> list[NDArray[np.float32]]:
-        done.append(len(batch))
+    def fail(feeds: dict[str, NDArray[np.float32]], names: list[str]) -> list[NDArray[np.float32]]:
+        done.append(feeds)
         raise IndexError("of the call")
 
-    monkeypatch.setattr(session, "_run_batch", fail)
+    monkeypatch.setattr(session._model, "_call", fail)
     with pytest.raises(IndexError, match="of the call"):
         session.run(ROWS)
     assert len(done) <= threads
