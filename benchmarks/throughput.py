@@ -40,6 +40,11 @@ SHARES = {
     "integrated-gradients": 100,
     "deepshap": 100,
     "expected-gradients": 2000,
+    "shapley": 5000,
+    "grad-cam": 10,
+    "attention": 10,
+    "occlusion": 100,
+    "smoothgrad": 100,
     "pandas loop batch 32": 10,
     "pandas loop batch 1024": 1,
 }
