@@ -83,7 +83,7 @@ class TorchScriptModel(Model):
     def class_maps(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
         """The feature maps weighted by the target's gradient, positive values alone [N, positions], and its logit [N].
 
-        Only what lies behind the maps is differentiated.
+        Only what lies behind the maps is differentiated. Raises BundleError where they are no [N, channels, positions].
         """
         maps: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * -(-len(rows) // PASS_ROWS)
         scores = np.empty(len(rows), dtype=np.float64)
@@ -91,6 +91,9 @@ class TorchScriptModel(Model):
         def run(part: slice) -> None:
             with torch.no_grad():
                 features = self._module.features(self._tensor(rows[part]))
+            if features.ndim != 3:
+                shape = ["N", *features.shape[1:]]
+                raise BundleError(f"grad-cam: expected feature maps [N, channels, positions], got {shape}, of model.pt")
             leaf = features.detach().requires_grad_()
             logits = self._module.classify(leaf)[self._logits_index]
             score = logits.gather(1, self._tensor(targets[part])[:, None])[:, 0]

@@ -54,6 +54,22 @@ def create(name: str, path: Path, **settings: Any) -> Explainer:
     return explainer_class(name)(model_for(name, bundle), Background.read(bundle), ExplainSettings(**settings))
 
 
+class Image(torch.nn.Module):
+    """Feature maps over two axes."""
+
+    def features(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows.reshape(len(rows), 1, 5, 6)
+
+
+def test_maps_over_two_axes_are_refused(reference_bundle: Path) -> None:
+    bundle = Bundle.read(reference_bundle)
+    model = model_for("grad-cam", bundle)
+    model._module = Image()
+    expected = r"expected feature maps \[N, channels, positions\], got \['N', 1, 5, 6\]"
+    with pytest.raises(BundleError, match=expected):
+        model.class_maps(np.zeros((2, 30), dtype=np.float32), np.zeros(2, dtype=np.int64))
+
+
 @pytest.fixture(scope="module")
 def real_rows(reference_bundle: Path) -> NDArray[np.float32]:
     background = Background.read(Bundle.read(reference_bundle)).rows
