@@ -71,7 +71,7 @@ class RowCase:
     features: NDArray[np.float64]
     """[F], NaN where missing or unknown."""
     explanations: tuple[RowExplanation, ...]
-    grad_cam: NDArray[np.float64] | None
+    grad_cam: NDArray[np.float32] | None
     """[F] in 0..1."""
     attention: NDArray[np.float64] | None
     """[query, key]"""

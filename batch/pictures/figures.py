@@ -174,7 +174,7 @@ def row_bar_figure(values: NDArray[np.float64], names: Sequence[str], shown: int
     return figure
 
 
-def grad_cam_figure(cam: NDArray[np.float64], standardised: NDArray[np.float64], names: Sequence[str]) -> Figure:
+def grad_cam_figure(cam: NDArray[np.float32], standardised: NDArray[np.float64], names: Sequence[str]) -> Figure:
     """The input sequence over its Grad-CAM, place by place."""
     length = len(cam)
     figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
