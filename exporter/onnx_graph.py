@@ -14,7 +14,9 @@ from onnxscript import optimizer
 from torch import Tensor, nn
 
 from exporter.graph import INPUT, Graph, first_line
+from exporter.row_values import row_values
 from runtime.bundle import METADATA_KEY
+from runtime.call_rows import ROW_VALUES_KEY
 from runtime.errors import ExportError, UsageError
 from runtime.providers import load_onnxruntime
 
@@ -140,16 +142,19 @@ def default_opset(model: onnx.ModelProto) -> int:
 
 
 def finish(model: onnx.ModelProto, metadata: str) -> bytes:
-    """model.onnx: checked, with the metadata as the only entry of metadata_props.
+    """model.onnx: checked, with the metadata in metadata_props, and with how much it computes for a row.
 
     Raises ExportError where the model is not valid ONNX.
     """
     del model.metadata_props[:]
-    onnx.helper.set_model_props(model, {METADATA_KEY: metadata})
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"the model is not valid ONNX: {first_line(error)}") from error
+    values = row_values(model)
+    onnx.helper.set_model_props(
+        model, {METADATA_KEY: metadata} | ({} if values is None else {ROW_VALUES_KEY: str(values)})
+    )
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.batching import batch_slices, taken
+from runtime.call_rows import suitable_rows
 from runtime.providers import CUDA, Provider, load_onnxruntime, open_session
 from runtime.signature import TensorSpec
 
@@ -20,19 +21,20 @@ class Runner:
         model: the ONNX file's content.
         device: "cpu", "cuda" or "auto".
         threads: calls that run side by side on the CPU, one thread each. The results do not depend on it.
-        batch_rows: rows of one call, by device.
+        batch_rows: rows of one call, by device; by default what suits the device and the graph.
     """
 
     provider: Provider
     """The provider that the graph really got."""
 
-    def __init__(self, model: bytes, device: str, threads: int, batch_rows: Mapping[str, int]) -> None:
+    def __init__(self, model: bytes, device: str, threads: int, batch_rows: Mapping[str, int] | None = None) -> None:
         self._onnxruntime = load_onnxruntime()
         options = self._onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session, self.provider = open_session(model, device, options, self._onnxruntime)
-        self.batch_rows = batch_rows[self.provider.device]
-        self._workers = threads if self.provider.device == "cpu" else 1
+        device = self.provider.device
+        self.batch_rows = suitable_rows(device, self.metadata()) if batch_rows is None else batch_rows[device]
+        self._workers = threads if device == "cpu" else 1
         # The thread that asks works too.
         self._pool = ThreadPoolExecutor(max(self._workers - 1, 1), "whyport-predict")
 

@@ -11,13 +11,8 @@ from runtime.bundle import EXPLAIN_MODEL, ONNX_MODEL, Bundle
 from runtime.columns import Columns, column_arrays
 from runtime.errors import BundleError, MissingValueError, UsageError, ValueRangeError, unknown
 from runtime.explaining import CLASS_INDEX, GRAPHS, NOT_THERE, attribution, class_index, rows_a_call
-from runtime.providers import Provider, available_cores
+from runtime.providers import DEVICES, Provider, available_cores
 from runtime.runner import Runner
-
-# Rows of one call of ONNX Runtime. On the CPU, calls of a few hundred rows run side by side, one thread each: on 2
-# cores the hybrid model reaches 61 000 rows/s so, against 42 000 when the threads share one call of any size; 256 rows
-# suit it best (64 000), 2 048 an MLP (3.4 million against 2.4), and 512 neither badly. A card wants many at once.
-BATCH_ROWS = {"cpu": 512, "cuda": 16384}
 
 
 class Session:
@@ -28,7 +23,7 @@ class Session:
         device: "cpu", "cuda", or "auto" (CUDA where it works); what is asked for is what it gets, or ProviderError.
         threads: calls of ONNX Runtime that run side by side on the CPU; by default the cores that this process may
             use. The results do not depend on it.
-        batch_rows: rows of one call of ONNX Runtime; by default what suits the device.
+        batch_rows: rows of one call of ONNX Runtime; by default what suits the device and the model.
     """
 
     provider: Provider
@@ -47,7 +42,7 @@ class Session:
                 raise UsageError(f"{name}: expected at least 1, got {number}")
         self.bundle = bundle
         self.threads = threads or available_cores()
-        sizes = BATCH_ROWS if batch_rows is None else dict.fromkeys(BATCH_ROWS, batch_rows)
+        sizes = None if batch_rows is None else dict.fromkeys(DEVICES, batch_rows)
         self._model = Runner(bundle.read_bytes(ONNX_MODEL), device, self.threads, sizes)
         self.provider = self._model.provider
         self.batch_rows = self._model.batch_rows

@@ -8,6 +8,7 @@ from torch import nn
 
 from exporter.graph import build_graph
 from exporter.onnx_graph import compile_onnx, finish, walk
+from exporter.row_values import row_values
 from runtime.errors import ExportError, UsageError
 
 ROWS = torch.randn(5, networks.FEATURES, generator=torch.Generator().manual_seed(0))
@@ -52,7 +53,10 @@ def test_an_opset_that_is_not_read(opset):
 
 def test_carries_the_metadata_and_no_notes(model):
     read = onnx.load_model_from_string(finish(model, '{"a": 1}'))
-    assert [(prop.key, prop.value) for prop in read.metadata_props] == [("whyport", '{"a": 1}')]
+    assert {prop.key: prop.value for prop in read.metadata_props} == {
+        "whyport": '{"a": 1}',
+        "whyport.row_values": str(row_values(model)),
+    }
     del read.metadata_props[:]
     for message in walk(read):
         assert not getattr(message, "doc_string", "")

@@ -22,6 +22,7 @@ from exporter.data import TableChoice
 from exporter.graph import build_graph
 from exporter.preprocess import build_preprocessing
 from exporter.recipe import CheckpointFolder, train_bundle
+from exporter.row_values import row_values
 from exporter.settings import TrainSettings
 from exporter.torchscript import load_torchscript
 from exporter.write import Target
@@ -109,9 +110,10 @@ def test_sidecar(trained, dataset):
 
 
 def test_the_metadata_travels_inside_the_model(trained):
-    (entry,) = onnx.load(trained.path / "model.onnx").metadata_props
-    assert entry.value == trained.sidecar.embedded()
-    assert json.loads(entry.value)["features"][0]["name"] == "f0"
+    model = onnx.load(trained.path / "model.onnx")
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    assert properties == {"whyport": trained.sidecar.embedded(), "whyport.row_values": str(row_values(model))}
+    assert json.loads(properties["whyport"])["features"][0]["name"] == "f0"
 
 
 def test_the_bundle_knows_no_path_of_this_machine(trained, table_path):
