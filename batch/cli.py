@@ -141,7 +141,7 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--batch-rows",
     type=int,
-    help="Rows read, scored and explained together.  [default: 16384; 4096 to explain; fewer of wide tables]",
+    help="Rows read, scored and explained together.  [default: 32768; 4096 to explain; fewer of wide tables]",
 )
 @click.option(
     "--part-rows",

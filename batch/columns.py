@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch.source import SourceFile
+from batch.source import SourceFile, select
 from batch.taking import take
 from runtime.batching import batch_slices
 from runtime.bundle import Sidecar
@@ -19,10 +19,9 @@ from runtime.errors import ColumnError, MissingValueError, UsageError, listing, 
 
 ON_BAD_ROW = ("reject", "impute", "fail")
 
-# From so many on, columns take longer one by one than all together.
-WIDE_COLUMNS = 128
-# Rows of them that are turned together: memory that is used again costs less than new memory.
-WIDE_ROWS = 1024
+# Rows that are turned together have about so many values, or so many rows: memory that is used again costs less.
+TURNED_VALUES = 1 << 16
+TURNED_ROWS = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -66,17 +65,18 @@ class RowCleaner:
         self._schema: pa.Schema | None = None
         self._places: list[int] = []
         """Where the features stand in batches of that schema."""
+        self._is_floating = False
 
     def clean(self, batch: pa.RecordBatch, first_row: int) -> CleanRows:
         """Split a batch into rows to score and rows to reject.
 
         Raises ValueRangeError and, where bad rows fail the run, MissingValueError; both name column and row.
         """
-        matrix = self._matrix(batch, first_row)
+        matrix, is_finite = self._matrix(batch, first_row)
         labels = None if self._label is None else class_indices(batch.column(self._label), self._classes)
         imputed_count = np.zeros(len(matrix), dtype=np.int32)
         reasons: dict[int, str] = {}
-        if not _is_finite(matrix):
+        if not is_finite:
             missing = ~np.isfinite(matrix)
             if self._on_bad_row == "impute":
                 matrix = np.where(missing, self._imputation, matrix)
@@ -100,19 +100,24 @@ class RowCleaner:
             matrix[kept], kept, imputed_count[kept], kept_labels, rejected, [reasons[row] for row in rejected]
         )
 
-    def _matrix(self, batch: pa.RecordBatch, first_row: int) -> NDArray[np.float32]:
+    def _matrix(self, batch: pa.RecordBatch, first_row: int) -> tuple[NDArray[np.float32], bool]:
+        """The features, [N, F], and whether all of them are finite."""
         if self._schema is None or not batch.schema.equals(self._schema):
             place = {name: i for i, name in enumerate(batch.schema.names)}
             self._schema, self._places = batch.schema, [place[name] for name in self._columns.names]
-        features = batch.select(self._places)
-        if len(self._places) >= WIDE_COLUMNS and set(features.schema.types) <= {pa.float32(), pa.float64()}:
-            matrix = np.empty((len(features), len(self._places)), dtype=np.float32)
-            for rows in batch_slices(len(features), WIDE_ROWS):
-                block = features.slice(rows.start, rows.stop - rows.start)
-                values = block.to_tensor(null_to_nan=True, row_major=True).to_numpy()
-                self._columns.round_into(matrix[rows], values, first_row + rows.start)
-            return matrix
-        return self._columns.matrix([numeric_array(array) for array in features.columns], first_row)
+            kinds = {batch.schema.field(i).type for i in self._places}
+            self._is_floating = kinds <= {pa.float32(), pa.float64()}
+        features = select(batch, self._places)
+        matrix = _new_matrix(len(features), len(self._places))
+        if not self._is_floating:
+            arrays = [numeric_array(array) for array in features.columns]
+            return matrix, self._columns.fill(matrix, arrays, first_row)
+        is_finite = True
+        for rows in batch_slices(len(features), max(TURNED_VALUES // len(self._places), TURNED_ROWS)):
+            block = features.slice(rows.start, rows.stop - rows.start)
+            values = block.to_tensor(null_to_nan=True, row_major=True).to_numpy()
+            is_finite &= self._columns.round_into(matrix[rows], values, first_row + rows.start)
+        return matrix, is_finite
 
     def _missing(self, batch: pa.RecordBatch, row: int, j: int) -> str:
         value = batch.column(self._columns.names[j])[row].as_py()
@@ -124,10 +129,9 @@ class RowCleaner:
         return f"column {self._label!r}: expected one of the classes {listing(self._classes)}, got {got!r}"
 
 
-def _is_finite(matrix: NDArray[np.float32]) -> bool:
-    """Whether every value is; the sum alone tells, unless it overflows."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(matrix.sum()) or np.isfinite(matrix).all())
+def _new_matrix(rows: int, columns: int) -> NDArray[np.float32]:
+    """In Arrow's memory, which is used again: every page of the system's own costs a fault."""
+    return np.ndarray((rows, columns), np.float32, pa.allocate_buffer(rows * columns * 4))
 
 
 def class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]:

@@ -48,21 +48,25 @@ class Intake:
 
     def batches(self, source: SourceFile, start: int, stop: int) -> FetchAhead[CleanBatch]:
         """The rows from `start` up to `stop` in order; raises what `SourceFile.batches` and `RowCleaner.clean` do."""
-        return FetchAhead(self._read(source, start, stop), BATCHES_AHEAD, "whyport-read")
+        return FetchAhead(self._clean(source, start, stop), BATCHES_AHEAD, "whyport-clean")
 
-    def _read(self, source: SourceFile, start: int, stop: int) -> Generator[CleanBatch, None, None]:
-        plan, stage = self._plan, self._stages.stage
-        with closing(source.batches(plan.columns, plan.rows_a_batch, start, stop)) as batches:
-            while True:
-                with stage("read"):
-                    found = next(batches, None)
-                if found is None:
-                    return
-                row, batch = found
-                with stage("clean"):
+    def _clean(self, source: SourceFile, start: int, stop: int) -> Generator[CleanBatch, None, None]:
+        keep = list(self._plan.settings.keep)
+        with FetchAhead(self._read(source, start, stop), BATCHES_AHEAD, "whyport-read") as read:
+            for row, batch in read:
+                with self._stages.stage("clean"):
                     try:
                         rows = self._cleaner.clean(batch, row)
                     except WhyportError as error:
                         raise error.at(source.place(row)) from None
                 # The features' own columns, twice the size of the matrix, are not needed any more.
-                yield CleanBatch(row, batch.select(list(plan.settings.keep)), rows)
+                yield CleanBatch(row, batch.select(keep), rows)
+
+    def _read(self, source: SourceFile, start: int, stop: int) -> Generator[tuple[int, pa.RecordBatch], None, None]:
+        with closing(source.batches(self._plan.columns, self._plan.rows_a_batch, start, stop)) as batches:
+            while True:
+                with self._stages.stage("read"):
+                    found = next(batches, None)
+                if found is None:
+                    return
+                yield found

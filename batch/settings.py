@@ -9,7 +9,7 @@ from runtime.errors import UsageError, unknown
 
 # Rows that are read, scored and explained together. The engines split them further and finish together, so few large
 # batches keep the cores busier; but progress shows after each, and explaining one takes minutes.
-PREDICTED_BATCH_ROWS = 16384
+PREDICTED_BATCH_ROWS = 32768
 EXPLAINED_BATCH_ROWS = 4096
 # At most so many values are read together: a row of a wide table takes more memory. A power of two, as are the others.
 BATCH_VALUES = 1 << 23

@@ -15,13 +15,21 @@ import pyarrow.parquet as pq
 from batch.fingerprint import Fingerprint
 from batch.footer import Footer
 from runtime.errors import DataError, JobError, UsageError, listing
+from runtime.providers import available_cores
 
-# Each column that is read has a buffer of its own.
-BUFFER_BYTES = 1 << 20
-ALL_BUFFERS_BYTES = 64 << 20
+READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 14, "page_checksum_verification": True}
+"""pyarrow's defaults read a whole row group ahead; these stream inside one. Each column has a buffer of its own; most
+pages are larger, and go past it without being copied. A page's checksum, if it has one, is verified."""
 
-LARGE_ROW_GROUP = 1 << 17
-"""Rows; where row groups have as many, they are opened one by one."""
+# What is decoded at once: whole row groups, whose columns are read to their ends one after the other, or parts of a
+# larger one, between which a page of every column stays. Every column costs a call, however few rows it gives.
+DECODED_ROWS = 1 << 17
+DECODED_BYTES = 512 << 20
+
+# Few columns of a large row group are decoded by one thread, where the stages of a run have work for all cores: more
+# threads would only wait for each other, and keep memory each for itself.
+FEW_COLUMNS = 64
+STAGES = 4
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class SourceFile:
     row_group_ends: tuple[int, ...]
     """The row after the last one of each row group."""
     fingerprint: Fingerprint
+    uncompressed_bytes: int
+    """Of all row groups, in all columns."""
     footer: Footer = field(repr=False)
     partition: Mapping[str, pa.Scalar] = field(default_factory=dict)
     """The columns that the path gives, `year=2026`, with the one value that each has in this file."""
@@ -48,10 +58,9 @@ class SourceFile:
         """The index of the row group that holds a row."""
         return int(np.searchsorted(self.row_group_ends, row, side="right"))
 
-    def place(self, row: int, last: int | None = None) -> str:
-        """Where a row, or the rows up to `last`, are, for an error's message."""
-        groups = dict.fromkeys(self.row_group(min(i, self.rows - 1)) for i in (row, row if last is None else last))
-        return f"{self.name}, row group{'s' if len(groups) > 1 else ''} {' to '.join(map(str, groups))}"
+    def place(self, row: int) -> str:
+        """Where a row is, for an error's message."""
+        return f"{self.name}, row group {self.row_group(row)}"
 
     def batches(
         self, columns: Sequence[str], batch_rows: int, start: int = 0, stop: int | None = None
@@ -66,38 +75,42 @@ class SourceFile:
             return
         groups = range(self.row_group(start), self.row_group(stop - 1) + 1)
         row, decoded = start, self.row_group_ends[groups.start - 1] if groups.start else 0
-        select = _Selection(self, columns)
+        selection, rebatched = _Selection(self, columns), _Rebatched(batch_rows)
         try:
             with pa.OSFile(str(self.path)) as file:
-                pending = _Rebatched(batch_rows)
-                for batch in self._decoded(file, groups, select.own, batch_rows):
+                for batch in self._decoded(file, groups, selection.own, batch_rows):
                     first, decoded = decoded, decoded + batch.num_rows
                     low, high = max(start - first, 0), min(stop - first, batch.num_rows)
-                    pending.add(batch if high - low == batch.num_rows else batch.slice(low, max(high - low, 0)))
-                    for whole in pending.whole(at_end=decoded >= stop):
-                        yield row, select(whole)
+                    for whole in rebatched.add(batch.slice(low, max(high - low, 0)), is_last=decoded >= stop):
+                        yield row, selection(whole)
                         row += whole.num_rows
                     if decoded >= stop:
                         return
         except (pa.ArrowException, OSError) as error:
-            place = self.place(decoded, decoded + batch_rows - 1)
-            raise DataError(f"cannot read: {_first_line(error)}, in {place}") from None
+            raise DataError(f"cannot read: {_first_line(error)}, in {self.place(decoded)}") from None
         raise DataError(f"expected {self.rows} rows, got {decoded}, in {self.name}")
 
-    def _decoded(self, file: pa.NativeFile, groups: range, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """The rows of some row groups, about so many at a time."""
+    def _decoded(
+        self, file: pa.NativeFile, groups: range, columns: list[str], batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of some row groups, in batches of any size."""
+        row_bytes = max(self.uncompressed_bytes // max(self.rows, 1), 8 * len(columns))
+        most = max(min(DECODED_ROWS, DECODED_BYTES // row_bytes), batch_rows)
+        use_threads = len(columns) >= FEW_COLUMNS or available_cores() > STAGES
         asked = set(columns)
-        is_dictionary = any(pa.types.is_dictionary(field.type) for field in self.schema if field.name in asked)
-        is_large = self.rows >= LARGE_ROW_GROUP * len(self.row_group_ends)
+        # One row group at a time: then what a dictionary holds does not depend on where reading began.
+        is_apart = any(pa.types.is_dictionary(field.type) for field in self.schema if field.name in asked)
         for window in self.footer.windows:
             if among := window.among(groups):
                 metadata = self.footer.metadata(file, window)
-                with pq.ParquetFile(file, metadata=metadata, **read_options(len(columns))) as opened:
-                    # One row group at a time: then what a dictionary holds does not depend on where reading began.
-                    for together in [[i] for i in among] if is_dictionary or is_large else [among]:
-                        # What the threads have freed of the row groups before would stay beside what these take.
-                        pa.default_memory_pool().release_unused()
-                        yield from opened.iter_batches(rows, row_groups=together, columns=columns)
+                with pq.ParquetFile(file, metadata=metadata, **READ_OPTIONS) as opened:
+                    sizes = [metadata.row_group(i).num_rows for i in among]
+                    for together, rows in _together(among, sizes, 0 if is_apart else most):
+                        if rows <= most:
+                            yield from _whole(opened, together, columns)
+                        else:
+                            size = max(most // 2, batch_rows)
+                            yield from opened.iter_batches(size, together, columns, use_threads=use_threads)
 
     def check_unchanged(self) -> None:
         """Raises JobError if the file has been replaced or written to since it was opened first."""
@@ -145,11 +158,13 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
     try:
         fingerprint = Fingerprint.read(path)
         with pa.OSFile(str(path)) as file:
-            footer, counts = Footer.read(file), []
+            footer, counts, size = Footer.read(file), [], 0
             for window in footer.windows:
                 metadata = footer.metadata(file, window)
-                counts += [metadata.row_group(i).num_rows for i in range(window.count)]
-            schema = pq.ParquetFile(file, metadata=metadata, **read_options(1)).schema_arrow
+                groups = [metadata.row_group(i) for i in range(window.count)]
+                counts += [group.num_rows for group in groups]
+                size += sum(group.total_byte_size for group in groups)
+            schema = pq.ParquetFile(file, metadata=metadata, **READ_OPTIONS).schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"expected a Parquet file, got one that cannot be read ({_first_line(error)}), in {path}"
@@ -166,18 +181,10 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
         schema=pa.schema(fields),
         row_group_ends=tuple(int(end) for end in np.cumsum(counts)),
         fingerprint=fingerprint,
+        uncompressed_bytes=size,
         footer=footer,
         partition=added,
     )
-
-
-def read_options(columns: int) -> dict[str, Any]:
-    """How files are opened of which so many columns are read.
-
-    pyarrow's defaults read a whole row group ahead; these stream inside one. A page's checksum, if any, is verified.
-    """
-    buffer = max(min(ALL_BUFFERS_BYTES // max(columns, 1), BUFFER_BYTES), 1 << 14)
-    return {"pre_buffer": False, "buffer_size": buffer, "page_checksum_verification": True}
 
 
 class _Selection:
@@ -195,37 +202,63 @@ class _Selection:
         if self._places is None:
             place = {name: i for i, name in enumerate(batch.schema.names)}
             self._places = [place[name] for name in self.own]
-        selected = batch.select(self._places)
+        selected = select(batch, self._places)
         for i, name in self._added:
             values = pa.repeat(self._source.partition[name], batch.num_rows)
             selected = selected.add_column(i, self._source.schema.field(name), values)
         return selected
 
 
+def _together(groups: list[int], sizes: list[int], most: int) -> Iterator[tuple[list[int], int]]:
+    """Row groups that follow each other, as many as have no more than `most` rows, at least one; with their rows."""
+    together, rows = [groups[0]], sizes[0]
+    for group, size in zip(groups[1:], sizes[1:], strict=True):
+        if rows + size > most:
+            yield together, rows
+            together, rows = [], 0
+        together.append(group)
+        rows += size
+    yield together, rows
+
+
+def _whole(opened: pq.ParquetFile, groups: list[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of row groups, decoded at once; where that fails, up to the one that cannot be read."""
+    try:
+        yield from opened.read_row_groups(groups, columns).to_batches()
+    except (pa.ArrowException, OSError):
+        for group in groups:
+            yield from opened.read_row_group(group, columns).to_batches()
+
+
 class _Rebatched:
-    """The same rows in batches of exactly `rows`, the last one shorter: Arrow may cut long strings smaller."""
+    """The same rows in batches of exactly `rows`, the last one shorter."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
-        self._pending: list[pa.RecordBatch] = []
+        self._pieces: list[pa.RecordBatch] = []
+        self._missing = rows
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        if batch.num_rows:
-            self._pending.append(batch)
+    def add(self, batch: pa.RecordBatch, is_last: bool) -> Iterator[pa.RecordBatch]:
+        """The batches that are complete with these rows; at the end also what is left."""
+        start = 0
+        while start < batch.num_rows:
+            piece = batch.slice(start, self._missing)
+            start += piece.num_rows
+            self._pieces.append(piece)
+            self._missing -= piece.num_rows
+            if not self._missing:
+                yield self._joined()
+        if is_last and self._pieces:
+            yield self._joined()
 
-    def whole(self, at_end: bool) -> Iterator[pa.RecordBatch]:
-        """The batches that are complete; at the end also what is left."""
-        count = sum(batch.num_rows for batch in self._pending)
-        if count < self._rows and not (at_end and count):
-            return
-        joined = self._pending[0] if len(self._pending) == 1 else pa.concat_batches(self._pending)
-        end = count if at_end else count - count % self._rows
-        self._pending = [joined.slice(end)] if end < count else []
-        if end == joined.num_rows <= self._rows:
-            yield joined
-            return
-        for start in range(0, end, self._rows):
-            yield joined.slice(start, min(self._rows, end - start))
+    def _joined(self) -> pa.RecordBatch:
+        pieces, self._pieces, self._missing = self._pieces, [], self._rows
+        return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
+
+
+def select(batch: pa.RecordBatch, places: list[int]) -> pa.RecordBatch:
+    """The columns at these places; where that is all of them, the batch: a wide table's cost milliseconds."""
+    return batch if places == list(range(batch.num_columns)) else batch.select(places)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

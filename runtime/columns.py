@@ -13,8 +13,8 @@ from runtime.errors import ColumnError, ValueRangeError, listing
 RESOLUTION = 1e-3
 """float32 must tell apart values that lie this fraction of a feature's training standard deviation apart."""
 
-CHECKED_VALUES = 1 << 16
-"""Values that are checked at once."""
+COMPARED_VALUES = 1 << 11
+"""Values of neighbouring rows that are compared with those of the next ones at once: a call a row would cost more."""
 
 
 @dataclass(frozen=True)
@@ -42,28 +42,31 @@ class Columns:
         value that overflows float32, or whose float32 spacing is coarser than `RESOLUTION` allows.
         """
         matrix = np.empty((len(columns[0]), len(columns)), dtype=np.float32)
+        self.fill(matrix, columns, first_row)
+        return matrix
+
+    def fill(self, matrix: NDArray[np.float32], columns: Sequence[NDArray[Any]], first_row: int = 0) -> bool:
+        """As `matrix`, into a matrix that is there; returns whether every value is finite."""
         with np.errstate(over="ignore"):
             for j, column in enumerate(columns):
                 matrix[:, j] = column
-        self._check(matrix, columns, first_row)
-        return matrix
+        return self._check(matrix, columns, first_row)
 
-    def round_into(self, matrix: NDArray[np.float32], rows: NDArray[np.floating[Any]], first_row: int = 0) -> None:
-        """As `matrix`, for floating values that stand side by side already, [N, F]; fills a matrix that is there."""
+    def round_into(self, matrix: NDArray[np.float32], rows: NDArray[np.floating[Any]], first_row: int = 0) -> bool:
+        """As `fill`, for floating values that stand side by side already, [N, F]."""
         with np.errstate(over="ignore"):
             np.copyto(matrix, rows, casting="same_kind")
-        self._check(matrix, rows.T, first_row)
+        return self._check(matrix, rows.T, first_row)
 
+    @np.errstate(invalid="ignore")
     def _check(
         self, matrix: NDArray[np.float32], columns: Sequence[NDArray[Any]] | NDArray[Any], first_row: int
-    ) -> None:
-        # A block of rows at a time stays in the cache.
-        block = max(CHECKED_VALUES // len(columns), 1)
-        for start in range(0, len(matrix), block):
-            with np.errstate(invalid="ignore"):
-                is_fine = np.abs(matrix[start : start + block]) < self.limits
-            if not is_fine.all():
-                self._refuse([column[start : start + block] for column in columns], ~is_fine, first_row + start)
+    ) -> bool:
+        # Neither NaN nor infinity is below a limit, be it infinite.
+        if (_extremes(np.maximum, matrix) < self.limits).all() and (_extremes(np.minimum, matrix) > -self.limits).all():
+            return True
+        self._refuse(list(columns), np.abs(matrix) >= self.limits, first_row)
+        return bool(np.isfinite(matrix).all())
 
     @np.errstate(over="ignore")
     def _refuse(self, columns: Sequence[NDArray[Any]], suspects: NDArray[np.bool_], first_row: int) -> None:
@@ -81,6 +84,19 @@ class Columns:
                     f"{RESOLUTION:g} of the feature's training standard deviation; train on the difference from a "
                     f"fixed value instead"
                 )
+
+
+def _extremes(larger: np.ufunc, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The maximum or minimum of each column, [F]; NaN where there is one, 0 without rows."""
+    rows, width = matrix.shape
+    together = max(COMPARED_VALUES // width, 1)
+    even = rows - rows % together
+    rest = matrix[even:]
+    if even:
+        of_many = larger.reduce(matrix[:even].reshape(-1, together * width))
+        rest = np.concatenate([of_many.reshape(together, width), rest])
+    extremes: NDArray[np.float32] = larger.reduce(rest) if len(rest) else np.zeros(width, np.float32)
+    return extremes
 
 
 def column_arrays(rows: Any, names: Sequence[str]) -> list[NDArray[Any]]:

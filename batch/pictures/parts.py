@@ -15,7 +15,7 @@ from batch.layout import ExplanationColumns, classes, explanations, kept_columns
 from batch.plan import PartSpan
 from batch.record import InputRecord, RunRecord
 from batch.report import JobReport, read_report
-from batch.source import read_options
+from batch.source import READ_OPTIONS
 from batch.totals import Totals
 from runtime.errors import DataError, JobError
 
@@ -104,7 +104,7 @@ class FinishedRun:
         for source, span in self.parts:
             path = self._path(span)
             try:
-                with pq.ParquetFile(path, **read_options(len(wanted))) as file:
+                with pq.ParquetFile(path, **READ_OPTIONS) as file:
                     for batch in file.iter_batches(rows, columns=wanted):
                         # By name: pyarrow reads "a.b" too where "a" is asked for.
                         yield PartBatch(source, first, pa.Table.from_batches([batch]).select(wanted))

@@ -129,7 +129,7 @@ def test_integer_labels_are_matched_by_their_digits() -> None:
 
 
 def source(schema: pa.Schema) -> SourceFile:
-    return SourceFile(Path("part-0003.parquet"), 0, schema, (), Fingerprint(0, 0, None), Footer(b"", b"", ()))
+    return SourceFile(Path("part-0003.parquet"), 0, schema, (), Fingerprint(0, 0, None), 0, Footer(b"", b"", ()))
 
 
 @pytest.mark.parametrize(
@@ -169,22 +169,26 @@ def test_a_dictionary_inside_a_list_cannot_be_kept() -> None:
 
 @pytest.mark.parametrize("on_bad_row", ["reject", "impute"])
 @pytest.mark.parametrize("kinds", [[pa.float64()], [pa.float32()], [pa.float64(), pa.float32()]])
-def test_a_wide_table_is_read_as_a_narrow_one(
+def test_floating_columns_are_read_together_as_they_are_one_by_one(
     monkeypatch: pytest.MonkeyPatch, kinds: list[pa.DataType], on_bad_row: str
 ) -> None:
+    monkeypatch.setattr("batch.columns.TURNED_VALUES", 1)
+    monkeypatch.setattr("batch.columns.TURNED_ROWS", 3)
     columns = {name: pa.array(BAD[name], kinds[i % len(kinds)]) for i, name in enumerate("abc")}
-    narrow = clean({"z": [1, 2, 3, 4]} | columns, on_bad_row)
-    monkeypatch.setattr("batch.columns.WIDE_COLUMNS", 1)
-    wide = clean({"z": [1, 2, 3, 4]} | columns, on_bad_row)
-    np.testing.assert_array_equal(wide.matrix, narrow.matrix)
-    np.testing.assert_array_equal(wide.rejected, narrow.rejected)
-    assert wide.matrix.dtype == np.float32
-    assert wide.reasons == narrow.reasons
+    together = clean({"z": [1, 2, 3, 4]} | columns, on_bad_row)
+    one_by_one = clean({"z": [1, 2, 3, 4]} | columns | {"a": columns["a"].cast(pa.int8())}, on_bad_row)
+    np.testing.assert_array_equal(together.matrix, one_by_one.matrix)
+    np.testing.assert_array_equal(together.rejected, one_by_one.rejected)
+    assert together.matrix.dtype == np.float32
+    assert together.reasons == one_by_one.reasons
+    assert len(together.rejected) == (3 if on_bad_row == "reject" else 0)
 
 
-def test_a_value_that_float32_cannot_hold_is_named_in_a_wide_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batch.columns.WIDE_COLUMNS", 1)
-    monkeypatch.setattr("runtime.columns.CHECKED_VALUES", 6)  # two rows
+def test_a_value_that_float32_cannot_hold_is_named_among_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("batch.columns.TURNED_VALUES", 1)
+    monkeypatch.setattr("batch.columns.TURNED_ROWS", 2)
     with pytest.raises(
         ValueRangeError, match=r"column 'b', row 103: expected a value within float32's range, got 1e\+39"
     ):

@@ -35,7 +35,7 @@ def test_what_is_neither_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "rows"),
     [
-        ({}, (16384, 1 << 20)),
+        ({}, (32768, 1 << 20)),
         ({"methods": ("deepshap",)}, (4096, 1 << 14)),
         ({"batch_rows": 100, "part_rows": 250}, (100, 300)),
         ({"batch_rows": 100, "part_rows": 1}, (100, 100)),
@@ -48,7 +48,7 @@ def test_a_part_is_whole_batches(settings: dict[str, Any], rows: tuple[int, int]
 
 
 @pytest.mark.parametrize(
-    ("columns", "rows"), [(1, 16384), (512, 16384), (513, 8192), (1000, 8192), (5000, 1024), (10_000_000, 1)]
+    ("columns", "rows"), [(1, 32768), (256, 32768), (257, 16384), (1000, 8192), (5000, 1024), (10_000_000, 1)]
 )
 def test_a_batch_of_a_wide_table_has_fewer_rows(columns: int, rows: int) -> None:
     job = JobSettings(inputs=(), out=Path())
