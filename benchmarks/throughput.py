@@ -29,7 +29,7 @@ from batch.job import Job
 from batch.settings import JobSettings
 from runtime.bundle import ONNX_MODEL, Bundle
 from runtime.providers import available_cores
-from runtime.session import BATCH_ROWS, Session
+from runtime.session import Session
 
 RAW_ROWS = (256, 1024, 2048, 4096, 8192, 16384)
 LOOP_ROWS = (32, 1024)
@@ -151,7 +151,7 @@ def main() -> None:
             "rows": arguments.rows,
             "repeats": arguments.repeats,
             "cores": available_cores(),
-            "session_batch_rows": BATCH_ROWS["cpu"],
+            "session_batch_rows": Session(bundle, "cpu").batch_rows,
             "features": len(bundle.sidecar.features),
         },
         "rows_per_second": rates,
