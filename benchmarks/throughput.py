@@ -135,6 +135,7 @@ def main() -> None:
         folder = Path(name)
         table = write_inputs(folder, arguments.rows)
         bundle = train(folder)
+        session_rows = Session(bundle, "cpu").batch_rows
         rates, stages = measure(timings(folder, bundle, table), arguments.repeats)
         trivial = [measure_pass_through(folder / f"{f}-{h}", f, h, arguments.repeats) for f, h in MODELS]
     raw = max(rate for name, rate in rates.items() if name.startswith("onnxruntime"))
@@ -151,7 +152,7 @@ def main() -> None:
             "rows": arguments.rows,
             "repeats": arguments.repeats,
             "cores": available_cores(),
-            "session_batch_rows": Session(bundle, "cpu").batch_rows,
+            "session_batch_rows": session_rows,
             "features": len(bundle.sidecar.features),
         },
         "rows_per_second": rates,
