@@ -58,7 +58,7 @@ class Intake:
                     try:
                         rows = self._cleaner.clean(batch, row)
                     except WhyportError as error:
-                        raise error.at(source.place(row)) from None
+                        raise error.at(source.name) from None
                 # The features' own columns, twice the size of the matrix, are not needed any more.
                 yield CleanBatch(row, batch.select(keep), rows)
 

@@ -98,7 +98,7 @@ class PartRunner:
                 known = PredictedRows(source.name, batch.first_row, batch.copied, batch.rows, **predicted)
                 return self._scorer.explain(batch.rows, predicted, batch.first_row, self._plan.explained(known))
         except WhyportError as error:
-            raise error.at(source.place(batch.first_row)) from None
+            raise error.at(source.name) from None
 
     def _write(self, pair: PartPair, batch: CleanBatch, scored: ScoredRows) -> None:
         with self._monitor.stages.stage("write"):

@@ -12,24 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch.decoding import Decoder
 from batch.fingerprint import Fingerprint
 from batch.footer import Footer
 from runtime.errors import DataError, JobError, UsageError, listing
-from runtime.providers import available_cores
 
 READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 14, "page_checksum_verification": True}
 """pyarrow's defaults read a whole row group ahead; these stream inside one. Each column has a buffer of its own; most
 pages are larger, and go past it without being copied. A page's checksum, if it has one, is verified."""
-
-# What is decoded at once: whole row groups, whose columns are read to their ends one after the other, or parts of a
-# larger one, between which a page of every column stays. Every column costs a call, however few rows it gives.
-DECODED_ROWS = 1 << 17
-DECODED_BYTES = 512 << 20
-
-# Few columns of a large row group are decoded by one thread, where the stages of a run have work for all cores: more
-# threads would only wait for each other, and keep memory each for itself.
-FEW_COLUMNS = 64
-STAGES = 4
 
 
 @dataclass(frozen=True)
@@ -43,8 +33,6 @@ class SourceFile:
     row_group_ends: tuple[int, ...]
     """The row after the last one of each row group."""
     fingerprint: Fingerprint
-    uncompressed_bytes: int
-    """Of all row groups, in all columns."""
     footer: Footer = field(repr=False)
     partition: Mapping[str, pa.Scalar] = field(default_factory=dict)
     """The columns that the path gives, `year=2026`, with the one value that each has in this file."""
@@ -57,10 +45,6 @@ class SourceFile:
     def row_group(self, row: int) -> int:
         """The index of the row group that holds a row."""
         return int(np.searchsorted(self.row_group_ends, row, side="right"))
-
-    def place(self, row: int) -> str:
-        """Where a row is, for an error's message."""
-        return f"{self.name}, row group {self.row_group(row)}"
 
     def batches(
         self, columns: Sequence[str], batch_rows: int, start: int = 0, stop: int | None = None
@@ -79,38 +63,30 @@ class SourceFile:
         try:
             with pa.OSFile(str(self.path)) as file:
                 for batch in self._decoded(file, groups, selection.own, batch_rows):
-                    first, decoded = decoded, decoded + batch.num_rows
-                    low, high = max(start - first, 0), min(stop - first, batch.num_rows)
-                    for whole in rebatched.add(batch.slice(low, max(high - low, 0)), is_last=decoded >= stop):
+                    end = decoded + batch.num_rows
+                    low, high = max(start - decoded, 0), min(stop - decoded, batch.num_rows)
+                    for whole in rebatched.add(batch.slice(low, max(high - low, 0)), is_last=end >= stop):
                         yield row, selection(whole)
                         row += whole.num_rows
-                    if decoded >= stop:
+                    if end >= stop:
                         return
+                    decoded = end
         except (pa.ArrowException, OSError) as error:
-            raise DataError(f"cannot read: {_first_line(error)}, in {self.place(decoded)}") from None
+            group = self.row_group(decoded)
+            raise DataError(f"cannot read: {_first_line(error)}, in {self.name}, row group {group}") from None
         raise DataError(f"expected {self.rows} rows, got {decoded}, in {self.name}")
 
     def _decoded(
         self, file: pa.NativeFile, groups: range, columns: list[str], batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
         """The rows of some row groups, in batches of any size."""
-        row_bytes = max(self.uncompressed_bytes // max(self.rows, 1), 8 * len(columns))
-        most = max(min(DECODED_ROWS, DECODED_BYTES // row_bytes), batch_rows)
-        use_threads = len(columns) >= FEW_COLUMNS or available_cores() > STAGES
         asked = set(columns)
-        # One row group at a time: then what a dictionary holds does not depend on where reading began.
-        is_apart = any(pa.types.is_dictionary(field.type) for field in self.schema if field.name in asked)
+        decoder = Decoder(columns, [field.type for field in self.schema if field.name in asked], batch_rows)
         for window in self.footer.windows:
             if among := window.among(groups):
                 metadata = self.footer.metadata(file, window)
                 with pq.ParquetFile(file, metadata=metadata, **READ_OPTIONS) as opened:
-                    sizes = [metadata.row_group(i).num_rows for i in among]
-                    for together, rows in _together(among, sizes, 0 if is_apart else most):
-                        if rows <= most:
-                            yield from _whole(opened, together, columns)
-                        else:
-                            size = max(most // 2, batch_rows)
-                            yield from opened.iter_batches(size, together, columns, use_threads=use_threads)
+                    yield from decoder.batches(opened, among)
 
     def check_unchanged(self) -> None:
         """Raises JobError if the file has been replaced or written to since it was opened first."""
@@ -158,12 +134,10 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
     try:
         fingerprint = Fingerprint.read(path)
         with pa.OSFile(str(path)) as file:
-            footer, counts, size = Footer.read(file), [], 0
+            footer, counts = Footer.read(file), []
             for window in footer.windows:
                 metadata = footer.metadata(file, window)
-                groups = [metadata.row_group(i) for i in range(window.count)]
-                counts += [group.num_rows for group in groups]
-                size += sum(group.total_byte_size for group in groups)
+                counts += [metadata.row_group(i).num_rows for i in range(window.count)]
             schema = pq.ParquetFile(file, metadata=metadata, **READ_OPTIONS).schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise DataError(
@@ -181,7 +155,6 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
         schema=pa.schema(fields),
         row_group_ends=tuple(int(end) for end in np.cumsum(counts)),
         fingerprint=fingerprint,
-        uncompressed_bytes=size,
         footer=footer,
         partition=added,
     )
@@ -207,27 +180,6 @@ class _Selection:
             values = pa.repeat(self._source.partition[name], batch.num_rows)
             selected = selected.add_column(i, self._source.schema.field(name), values)
         return selected
-
-
-def _together(groups: list[int], sizes: list[int], most: int) -> Iterator[tuple[list[int], int]]:
-    """Row groups that follow each other, as many as have no more than `most` rows, at least one; with their rows."""
-    together, rows = [groups[0]], sizes[0]
-    for group, size in zip(groups[1:], sizes[1:], strict=True):
-        if rows + size > most:
-            yield together, rows
-            together, rows = [], 0
-        together.append(group)
-        rows += size
-    yield together, rows
-
-
-def _whole(opened: pq.ParquetFile, groups: list[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of row groups, decoded at once; where that fails, up to the one that cannot be read."""
-    try:
-        yield from opened.read_row_groups(groups, columns).to_batches()
-    except (pa.ArrowException, OSError):
-        for group in groups:
-            yield from opened.read_row_group(group, columns).to_batches()
 
 
 class _Rebatched:

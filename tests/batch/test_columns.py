@@ -129,7 +129,7 @@ def test_integer_labels_are_matched_by_their_digits() -> None:
 
 
 def source(schema: pa.Schema) -> SourceFile:
-    return SourceFile(Path("part-0003.parquet"), 0, schema, (), Fingerprint(0, 0, None), 0, Footer(b"", b"", ()))
+    return SourceFile(Path("part-0003.parquet"), 0, schema, (), Fingerprint(0, 0, None), Footer(b"", b"", ()))
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ def test_imputed_rows_are_explained_as_imputed(bundle: Path, write: Write, tmp_p
 
 def test_a_bad_row_can_fail_the_run(bundle: Path, write: Write, tmp_path: Path) -> None:
     source = write(pa.table(BAD), row_group_size=1)
-    with pytest.raises(MissingValueError, match=r"column 'a': .* got null, row 1, in .*input\.parquet, row group 0"):
+    with pytest.raises(MissingValueError, match=r"column 'a': .* got null, row 1, in .*input\.parquet$"):
         run(bundle, source, tmp_path / "out", on_bad_row="fail")
     assert not (tmp_path / "out" / "_SUCCESS").exists()
     assert not list((tmp_path / "out").glob("*part-*"))

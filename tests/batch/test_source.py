@@ -167,18 +167,12 @@ def test_a_fingerprint_tells_a_changed_file(write: Write, tmp_path: Path) -> Non
         assert Fingerprint.read(tmp_path / "bad").footer_sha256 is None
 
 
-@pytest.mark.parametrize(("row", "group"), [(0, 0), (3, 0), (4, 1), (9, 2)])
-def test_a_place_names_the_row_group_of_its_row(write: Write, row: int, group: int) -> None:
-    source = open_source(write(numbers(10), row_group_size=4))
-    assert source.place(row) == f"{source.name}, row group {group}"
-
-
 @pytest.mark.parametrize("decoded_rows", [1, 5, 8, 20])
 @pytest.mark.parametrize("row_group_rows", [1, 3, 8, 100])
 def test_what_is_decoded_at_once_changes_nothing(
     write: Write, monkeypatch: pytest.MonkeyPatch, decoded_rows: int, row_group_rows: int
 ) -> None:
-    monkeypatch.setattr("batch.source.DECODED_ROWS", decoded_rows)
+    monkeypatch.setattr("batch.decoding.DECODED_ROWS", decoded_rows)
     table = numbers(23).append_column("text", pa.array([f"{i % 3}" for i in range(23)]).dictionary_encode())
     source = open_source(write(table, row_group_size=row_group_rows))
     for start in (0, 7, 22):
@@ -203,20 +197,3 @@ def test_the_row_group_that_is_broken_is_named_and_those_before_are_read(write: 
     assert rows == list(range(0, 2500, 100))
     with pytest.raises(DataError, match=r"cannot read: .*, in .*input\.parquet, row group 5$"):
         next(batches)
-
-
-def test_rows_with_long_texts_are_decoded_few_at_a_time(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batch.source.DECODED_BYTES", 64_000)
-    asked = []
-    iter_batches = pq.ParquetFile.iter_batches
-
-    def recorded(self: pq.ParquetFile, batch_size: int, *arguments: Any, **options: Any) -> Any:
-        asked.append(batch_size)
-        return iter_batches(self, batch_size, *arguments, **options)
-
-    monkeypatch.setattr(pq.ParquetFile, "iter_batches", recorded)
-    texts = pa.table({"text": [f"{i:1000}" for i in range(1000)]})
-    source = open_source(write(texts, use_dictionary=False, compression="zstd"))
-    assert sum(batch.num_rows for _, batch in source.batches(["text"], 8)) == 1000
-    assert len(asked) == 1
-    assert 16 <= asked[0] <= 32
