@@ -197,3 +197,14 @@ def test_the_row_group_that_is_broken_is_named_and_those_before_are_read(write: 
     assert rows == list(range(0, 2500, 100))
     with pytest.raises(DataError, match=r"cannot read: .*, in .*input\.parquet, row group 5$"):
         next(batches)
+
+
+@pytest.mark.parametrize("use_dictionary", [True, False])
+def test_what_a_dictionary_holds_does_not_depend_on_where_reading_began(write: Write, use_dictionary: bool) -> None:
+    kind = pa.dictionary(pa.int32(), pa.string(), ordered=True)
+    texts = pa.table({"text": pa.array([f"{i // 4}" for i in range(24)]).dictionary_encode().cast(kind)})
+    source = open_source(write(texts, row_group_size=8, use_dictionary=use_dictionary))
+    whole = [batch.column("text") for _, batch in source.batches(["text"], 4)]
+    later = [batch.column("text") for _, batch in source.batches(["text"], 4, 8)]
+    assert [array.dictionary.to_pylist() for array in later] == [array.dictionary.to_pylist() for array in whole[2:]]
+    assert pa.chunked_array(whole).cast(pa.string()).to_pylist() == [f"{i // 4}" for i in range(24)]

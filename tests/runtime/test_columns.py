@@ -117,3 +117,26 @@ def test_a_null_is_nan(column: object) -> None:
 def test_columns_that_do_not_fit_are_refused_by_name(rows: object, message: str) -> None:
     with pytest.raises(ColumnError, match=message):
         column_arrays(rows, NAMES)
+
+
+@pytest.mark.parametrize("rows", [1, 681, 682, 683, 1364, 3000])
+@pytest.mark.parametrize("value", [1e39, -1e39, 1e30, np.nan, np.inf, -np.inf])
+def test_one_value_among_many_rows_is_found_wherever_it_stands(rows: int, value: float) -> None:
+    generator = np.random.default_rng(0)
+    good = generator.normal(size=(rows, 3))
+    matrix = np.empty((rows, 3), dtype=np.float32)
+    assert COLUMNS.round_into(matrix, good)
+    for row in {0, rows // 2, rows - 1}:
+        for j in range(3):
+            bad = good.copy()
+            bad[row, j] = value
+            if np.isfinite(value):
+                with pytest.raises(ValueRangeError, match=f"column '{NAMES[j]}', row {row + 7}: "):
+                    COLUMNS.round_into(matrix, bad, first_row=7)
+            else:
+                assert not COLUMNS.round_into(matrix, bad)
+                np.testing.assert_array_equal(matrix, bad.astype(np.float32))
+
+
+def test_no_rows_are_fine() -> None:
+    assert COLUMNS.matrix([np.zeros(0)] * 3).shape == (0, 3)
