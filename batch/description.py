@@ -14,6 +14,7 @@ from batch.settings import JobSettings
 from batch.source import SourceFile
 from runtime.bundle import Bundle
 from runtime.providers import load_onnxruntime
+from runtime.session import Session
 
 FORMAT_VERSION = 1
 
@@ -23,18 +24,18 @@ UNPINNED = ("inputs", "out", "overwrite", "threads", "device", "on_bad_file", "m
 INFORMATIVE = ("path",)
 
 
-def describe_job(bundle: Bundle, plan: Plan, provider: str) -> dict[str, Any]:
+def describe_job(bundle: Bundle, plan: Plan, session: Session) -> dict[str, Any]:
     """The contents of _job.json."""
     settings = dataclasses.asdict(plan.settings)
     for name in UNPINNED:
         del settings[name]
-    settings |= {"batch_rows": plan.rows_a_batch, "part_rows": plan.rows_a_part}
+    settings |= {"batch_rows": plan.rows_a_batch, "part_rows": plan.rows_a_part, "call_rows": session.batch_rows}
     sidecar = bundle.sidecar
     document = {
         "format_version": FORMAT_VERSION,
         "bundle": {"name": sidecar.name, "digest": bundle.digest, "path": str(bundle.path.resolve())},
         "settings": settings,
-        "provider": provider,
+        "provider": session.provider.name,
         "versions": _versions(plan.settings),
         "inputs": [_describe_input(source) for source in plan.inputs],
     }

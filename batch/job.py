@@ -46,7 +46,7 @@ class Job:
         self._cleaner = RowCleaner(bundle.sidecar, settings.on_bad_row, self.plan.choice.label)
         session = Session(bundle, settings.device, threads=settings.threads)
         self._scorer = Scorer(session, settings.methods, self.plan.choice, settings.explain)
-        self._description = describe_job(bundle, self.plan, session.provider.name)
+        self._description = describe_job(bundle, self.plan, session)
         self._finished = FinishedParts(self.plan, self._folder, self._description)
 
     def run(self, interruption: Interruption | None = None) -> JobReport:

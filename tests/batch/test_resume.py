@@ -112,6 +112,15 @@ def test_another_bundle_is_refused(job: Callable[..., Job], settings: JobSetting
         Job(other, settings).run()
 
 
+def test_another_number_of_rows_a_call_is_another_job(
+    job: Callable[..., Job], settings: JobSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt(job(settings))
+    monkeypatch.setattr("runtime.call_rows.CPU_ROWS", 256)
+    with pytest.raises(UsageError, match=r"settings.call_rows: 512 there, 256 here"):
+        job(settings).run()
+
+
 def test_threads_and_policies_may_change_between_attempts(job: Callable[..., Job], settings: JobSettings) -> None:
     interrupt(job(settings))
     report = job(settings, threads=1, on_bad_file="skip", max_rejected="1%").run()
