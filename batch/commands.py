@@ -1,11 +1,239 @@
 """The commands that look at a run: audit, show, report."""
 
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from runtime.providers import DEVICES
+from whyport.batch.methods.catalogue import EXPLAINERS
+from whyport.batch.methods.settings import ENGINES, TORCHSCRIPT, ExplainSettings
+from whyport.batch.run.watch import LOG_FORMATS, Interruption, log_as_json
+from whyport.batch.settings import LAYOUTS, ON_BAD_FILE, JobSettings, parse_size
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import WhyportError
+from whyport.runtime.providers import DEVICES
+
+NO_METHOD = "none"
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder for the output.")
+@click.option(
+    "--explain",
+    "methods",
+    multiple=True,
+    default=(NO_METHOD,),
+    show_default=True,
+    metavar="METHOD",
+    help="An explanation method, see whyport methods; may be repeated.",
+)
+@click.option(
+    "--explain-class",
+    default="predicted",
+    show_default=True,
+    metavar="CLASS",
+    help="predicted, all, a class's name (class:NAME where the name is one of these words), or label:COLUMN.",
+)
+@click.option(
+    "--explain-where",
+    metavar="CONDITION",
+    help="Explain only rows that meet it: a condition on kept columns, prediction, probability.CLASS, score, ...; "
+    "names in backticks or double quotes, texts in single ones.",
+)
+@click.option(
+    "--explain-fraction",
+    type=float,
+    metavar="SHARE",
+    help="Explain only this share of the rows, 0.01 say, the same in every run.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    default="wide",
+    show_default=True,
+    help="Attributions as a column a feature, or as one column of lists.",
+)
+@click.option("--top-k", type=int, metavar="K", help="Instead of all attributions, a row's K strongest, as lists.")
+@click.option("--keep", default="", metavar="COLUMNS", help="Input columns to copy to the output, comma-separated.")
+@click.option(
+    "--on-bad-row",
+    type=click.Choice(("reject", "impute", "fail")),
+    default="reject",
+    show_default=True,
+    help="What becomes of a row with a null, NaN or infinity.",
+)
+@click.option(
+    "--on-bad-file",
+    type=click.Choice(ON_BAD_FILE),
+    default="fail",
+    show_default=True,
+    help="What becomes of a file that cannot be read or lacks a column; skip leaves all of its rows out (exit code 4).",
+)
+@click.option(
+    "--max-rejected",
+    metavar="N|N%",
+    help="More rejected rows than this, a count or a share, give exit code 3.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=TORCHSCRIPT,
+    show_default=True,
+    help="What runs the explanations; onnx needs no PyTorch: deepshap then takes the bundle's few summary references.",
+)
+@click.option(
+    "--tolerance",
+    default=ExplainSettings.tolerance,
+    show_default=True,
+    help="A row has converged if its completeness error, and for shapley every standard error, is at most this "
+    "share of |score - base value|,",
+)
+@click.option(
+    "--absolute-tolerance",
+    default=ExplainSettings.absolute_tolerance,
+    show_default=True,
+    help="or at most this many logits.",
+)
+@click.option(
+    "--max-evaluations",
+    type=int,
+    help="Gradients, or forward passes, after which a row is given up.  [default: 5000; 20000 of shapley]",
+)
+@click.option(
+    "--permutations",
+    type=int,
+    help="For shapley a fixed number of permutations a row; by default as many as take every standard error to "
+    "--tolerance, or every coalition of up to 12 features.",
+)
+@click.option(
+    "--noise",
+    default=ExplainSettings.noise,
+    show_default=True,
+    help="Of smoothgrad, as a share of each feature's training standard deviation.",
+)
+@click.option("--samples", default=ExplainSettings.samples, show_default=True, help="Of smoothgrad, gradients a row.")
+@click.option("--grad-cam-map", is_flag=True, help="Write grad-cam's maps too, before they are scaled and upsampled.")
+@click.option(
+    "--seed", default=ExplainSettings.seed, show_default=True, help="Of what a method draws at random, for every row."
+)
+@click.option("--steps", type=int, help="For integrated-gradients a fixed number of gradients a row.")
+@click.option(
+    "--memory",
+    default="256MB",
+    show_default=True,
+    metavar="SIZE",
+    callback=lambda context, option, text: parse_size("--memory", text),
+    help="What a method may hold at once, beside the model: 64MB or 2GiB, say. One row is always explained.",
+)
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+@click.option(
+    "--batch-rows",
+    type=int,
+    help="Rows read, scored and explained together.  [default: 32768; 4096 to explain; fewer of wide tables]",
+)
+@click.option(
+    "--part-rows",
+    type=int,
+    help="Rows of one part, which a signal lets finish.  [default: 1048576; 16384 to explain]",
+)
+@click.option("--threads", type=int, help="Threads on the CPU; by default the cores that this process may use.")
+@click.option("--overwrite", is_flag=True, help="Replace another job, or a finished run, in the folder.")
+@click.option("--dry-run", is_flag=True, help="Check everything that can be checked and print the plan; write nothing.")
+@click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    default="text",
+    show_default=True,
+    help="json gives one object a line: the log on stderr, the report on stdout.",
+)
+def run(
+    bundle: Path,
+    inputs: tuple[str, ...],
+    methods: tuple[str, ...],
+    keep: str,
+    dry_run: bool,
+    log_format: str,
+    **options: Any,
+) -> None:
+    """Stream Parquet files through BUNDLE's predictions and explanations.
+
+    INPUT is a Parquet file, a folder of them, or a glob pattern. The output holds one row per input row, in input
+    order; rows that cannot be scored go to OUT/_rejected with the reason. A run that was stopped or killed is resumed
+    by the same command.
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 done with more rows rejected than --max-rejected, 4 done with files
+    skipped, 130 and 143 interrupted by Ctrl-C and SIGTERM.
+
+    \b
+    Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
+
+    \b
+    Example: whyport run models/breast_cancer data --out scored --explain shapley --tolerance 0.05
+
+    \b
+    Example: whyport run models/breast_cancer data --out scored --explain deepshap --top-k 5 \\
+                 --explain-where "probability.malignant > 0.5"
+    """
+    explain = {field.name: options.pop(field.name) for field in fields(ExplainSettings)}
+    with errors_logged(log_format), Interruption() as interruption:
+        settings = JobSettings(
+            inputs=inputs,
+            methods=tuple(method for method in methods if method != NO_METHOD),
+            keep=tuple(name for name in keep.split(",") if name),
+            explain=ExplainSettings(**explain),
+            **options,
+        )
+        from whyport.batch.run.job import Job
+
+        job = Job(Bundle.read(bundle), settings)
+        if dry_run:
+            for line in job.lines():
+                click.echo(line)
+            return
+        report = job.run(interruption)
+    if log_format == "json":
+        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+    else:
+        for line in report.lines():
+            click.echo(line)
+        click.echo(f"output    {settings.out}")
+    sys.exit(report.exit_code(settings.max_rejected))
+
+
+@contextmanager
+def errors_logged(log_format: str) -> Iterator[None]:
+    """Where the log is JSON, an error is one of its lines."""
+    if log_format == "json":
+        log_as_json()
+    try:
+        yield
+    except WhyportError as error:
+        if log_format != "json":
+            raise
+        logger.error("%s", error, extra={"fields": {"exit_code": error.exit_code}})
+        sys.exit(error.exit_code)
+
+
+@click.command()
+def methods() -> None:
+    """List the explanation methods with cost, guarantee and source.
+
+    \b
+    Example: whyport methods
+    """
+    for name, method in EXPLAINERS.items():
+        click.echo(f"{name}\n  cost       {method.cost}\n  guarantee  {method.guarantee}\n  source     {method.source}")
+        click.echo(f"  engines    {', '.join(method.homes)}")
 
 
 @click.command()
@@ -23,7 +251,7 @@ def audit(out: Path, sample: int, seed: int, bundle: Path | None, device: str) -
     \b
     Example: whyport audit scored --sample 1000
     """
-    from batch.audit import Audit
+    from whyport.batch.review.audit import Audit
 
     for line in Audit(out, bundle).run(sample, seed, device):
         click.echo(line)
@@ -40,7 +268,7 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
     \b
     Example: whyport show scored --row 7 --file 2026-01-31.parquet
     """
-    from batch.show import describe_row
+    from whyport.batch.review.show import describe_row
 
     for line in describe_row(out, row, file, top):
         click.echo(line)
@@ -84,8 +312,8 @@ def report(out: Path, page: Path, images: Path | None, formats: str, rows: tuple
     """
     import matplotlib
 
-    from batch.pictures.page import ReportTarget, write_report
-    from batch.pictures.view import ReportSettings
+    from whyport.batch.report.gather.view import ReportSettings
+    from whyport.batch.report.page import ReportTarget, write_report
 
     matplotlib.use("agg")  # no window, whatever this machine has
     target = ReportTarget(page, images, tuple(dict.fromkeys(formats.split(","))))

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from demo_model import EagerModel
 from numpy.typing import NDArray
 
-from batch.explainers.background import Background
-from runtime.batching import batch_slices
-from runtime.bundle import Bundle
+from demo_model import EagerModel
+from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.references import Background
 
 Rows = NDArray[np.float32]
 Explain = Callable[[Rows], NDArray[np.floating]]

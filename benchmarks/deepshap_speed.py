@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from contenders import crews
 from demo_model import resample, train
 from explain_speed import ONE_PROCESS, ROWS, Search, Whyport, best_deep_explainer, settings, ways
-
-from runtime.bundle import Bundle
+from whyport.runtime.bundle.folder import Bundle
 
 RIVAL = "shap.DeepExplainer"
 

@@ -9,11 +9,11 @@ from click.testing import CliRunner
 from sklearn.datasets import load_breast_cancer
 from torch import Tensor
 
-from exporter.architectures import create
-from exporter.checkpoint import Checkpoint
-from exporter.preprocess import build_preprocessing
-from runtime.bundle import Bundle
-from runtime.cli import main as whyport
+from whyport.cli import main as whyport
+from whyport.exporter.graphs.preprocess import build_preprocessing
+from whyport.exporter.train.architectures import create
+from whyport.exporter.train.checkpoint import Checkpoint
+from whyport.runtime.bundle.folder import Bundle
 
 
 def train(folder: Path) -> Bundle:

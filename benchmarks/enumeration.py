@@ -7,8 +7,8 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.batching import batch_slices
-from runtime.providers import available_cores
+from whyport.runtime.batching import batch_slices
+from whyport.runtime.providers import available_cores
 
 Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 

@@ -18,19 +18,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from demo_model import EagerModel, resample, train
 
-from batch.explainers import explainer_class
-from batch.explainers.background import Background
-from batch.explainers.settings import ExplainSettings
-from batch.explainers.torchscript import TorchScriptModel
-from exporter.background import References
-from exporter.deepshap import build_program
-from exporter.explain_graph import ExplainGraph
-from exporter.onnx_graph import export_lean
-from runtime.bundle import Bundle
-from runtime.explaining import explain_outputs, rows_a_call
-from runtime.runner import Runner
+from demo_model import EagerModel, resample, train
+from whyport.batch.methods.catalogue import explainer_class
+from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.exporter.deepshap import build_program
+from whyport.exporter.graphs.onnx import export_lean
+from whyport.exporter.reasons.graphs import ExplainGraph
+from whyport.runtime.batching import rows_a_call
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.graphs import explain_outputs
+from whyport.runtime.bundle.references import Background, References
+from whyport.runtime.runner import Runner
 
 ROWS = 512
 REPEATS = 3

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.explainers import explainer_class
-from batch.explainers.background import Background
-from batch.explainers.settings import ExplainSettings
-from batch.explainers.torchscript import TorchScriptModel
-from runtime.bundle import Bundle
+from whyport.batch.methods.catalogue import explainer_class
+from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.references import Background
 
 ROWS = {
     "gradient": 4096,

@@ -31,18 +31,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from contenders import Crews, Setting, crews
-from demo_model import resample, train
 from numpy.typing import NDArray
 
-from batch.explainers import explainer_class
-from batch.explainers.background import Background
-from batch.explainers.explainer import Explainer
-from batch.explainers.path import Paths, References
-from batch.explainers.settings import ExplainSettings
-from batch.explainers.torchscript import TorchScriptModel
-from runtime.bundle import Bundle
-from runtime.providers import available_cores
+from contenders import Crews, Setting, crews
+from demo_model import resample, train
+from whyport.batch.methods.catalogue import explainer_class
+from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.explainer import Explainer
+from whyport.batch.methods.integrals.path import Paths, References
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.references import Background
+from whyport.runtime.providers import available_cores
 
 SHARE = 0.995
 STEPS = (50, 75, 100, 125, 150, 200, 250, 300, 400, 500, 650, 850, 1100, 1500, 2000, 3000)

@@ -118,7 +118,7 @@ def main() -> None:
             folder = Path(text)
             bundle = train(folder)
             resample(rows).to_parquet(folder / "rows.parquet", index=False)
-            program = [sys.executable, "-c", "from runtime.cli import main; main()"]
+            program = [sys.executable, "-c", "from whyport.cli import main; main()"]
             command = [*program, "run", str(bundle.path), str(folder / "rows.parquet"), *options]
             results[name] = {"rows": rows, "options": " ".join(options)} | measure(command, folder, arguments.kills)
         print(name, json.dumps(results[name], indent=2))

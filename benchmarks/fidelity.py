@@ -25,15 +25,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from enumeration import exact_shapley
-from fidelity_methods import METHODS, Method, Question, composed_deepshap
-from fidelity_models import CASES, Case, Trained, train
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from batch.explainers.background import Background
-from exporter.graph import first_line
-from runtime.providers import available_cores
+from enumeration import exact_shapley
+from fidelity_methods import METHODS, Method, Question, composed_deepshap
+from fidelity_models import CASES, Case, Trained, train
+from whyport.runtime.bundle.references import Background
+from whyport.runtime.errors import first_line
+from whyport.runtime.providers import available_cores
 
 REFERENCES = 50
 # With attention, so with a softmax between row and logits.

@@ -13,19 +13,19 @@ import captum.attr
 import numpy as np
 import shap
 import torch
-from fidelity_models import Trained
-from fidelity_softmax import composed_softmax
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from batch.explainers import explainer_class
-from batch.explainers.background import Background
-from batch.explainers.onnx_model import OnnxModel
-from batch.explainers.settings import ExplainSettings
-from batch.explainers.shapley import Shapley
-from batch.explainers.torchscript import TorchScriptModel
-from exporter.deepshap import build_program
-from runtime.session import Session
+from fidelity_models import Trained
+from fidelity_softmax import composed_softmax
+from whyport.batch.methods.catalogue import explainer_class
+from whyport.batch.methods.engines.onnx import OnnxModel
+from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.shapley.shapley import Shapley
+from whyport.exporter.deepshap import build_program
+from whyport.runtime.bundle.references import Background
+from whyport.runtime.session import Session
 
 SAMPLES = 200
 COALITIONS = 128

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from torch import Tensor, nn
 
-from exporter.architectures import ARCHITECTURES, create, parse_settings
-from exporter.architectures.base import Architecture
-from exporter.checkpoint import FILE, Checkpoint
-from exporter.data import TableChoice, load_dataset
-from exporter.preprocess import build_preprocessing
-from exporter.recipe import train_bundle
-from exporter.settings import TrainSettings
-from exporter.write import Target
-from runtime.bundle import Bundle
+from whyport.exporter.bundle.write import Target
+from whyport.exporter.data.dataset import TableChoice, load_dataset
+from whyport.exporter.graphs.preprocess import build_preprocessing
+from whyport.exporter.train.architectures import ARCHITECTURES, create, parse_settings
+from whyport.exporter.train.architectures.base import Architecture
+from whyport.exporter.train.checkpoint import FILE, Checkpoint
+from whyport.exporter.train.recipe import train_bundle
+from whyport.exporter.train.settings import TrainSettings
+from whyport.runtime.bundle.folder import Bundle
 
 TARGET = "class"
 

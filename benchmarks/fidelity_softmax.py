@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from exporter.deepshap.rules import quotients
-from exporter.deepshap.rules.maximum import players
-from exporter.deepshap.rules.registry import RULES, Active, Call
-from exporter.deepshap.rules.rule import Pair, Rule, only
+from whyport.exporter.deepshap.rules import quotients
+from whyport.exporter.deepshap.rules.maximum import players
+from whyport.exporter.deepshap.rules.registry import RULES, Active, Call
+from whyport.exporter.deepshap.rules.rule import Pair, Rule, only
 
 SOFTMAX = torch.ops.aten._softmax.default
 

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from batch.explainers.background import Background
-from batch.explainers.torchscript import TorchScriptModel
-from runtime.bundle import Bundle
-from runtime.errors import ProviderError
-from runtime.parity import deviation
-from runtime.session import Session
+from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.references import Background
+from whyport.runtime.errors import ProviderError
+from whyport.runtime.parity import deviation
+from whyport.runtime.session import Session
 
 BATCH_ROWS = (1, 64, 1024, 4096, 16384, 65536)
 REPEATS = 5

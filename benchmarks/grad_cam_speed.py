@@ -25,13 +25,14 @@ from captum.attr import LayerAttribution, LayerGradCam
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from batch.explainers.background import Background
-from batch.explainers.grad_cam import GradCam
-from batch.explainers.settings import ExplainSettings
-from batch.explainers.torchscript import TorchScriptModel
-from runtime.batching import batch_slices
-from runtime.bundle import TORCHSCRIPT_MODEL, Bundle
-from runtime.providers import available_cores
+from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.maps.grad_cam import GradCam
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL
+from whyport.runtime.providers import available_cores
 
 BATCH_ROWS = (64, 128, 256, 512, 1024, 2048, 4096)
 

@@ -17,11 +17,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from whyport.batch.run.job import Job
+from whyport.batch.settings import JobSettings
+from whyport.runtime.bundle.folder import Bundle
 from wide_model import train, write_rows
-
-from batch.job import Job
-from batch.settings import JobSettings
-from runtime.bundle import Bundle
 
 FEATURES = 8
 ROWS = (1_000_000, 10_000_000)

@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from wide_model import names, train, write_rows
 
-from batch.job import Job
-from batch.settings import JobSettings
-from batch.sink import write_options
-from batch.source import READ_OPTIONS
+from whyport.batch.output.writer import write_options
+from whyport.batch.run.job import Job
+from whyport.batch.settings import JobSettings
+from whyport.batch.source.parquet import READ_OPTIONS
+from wide_model import names, train, write_rows
 
 VALUES = 120_000_000
 MODELS = ((30, 8), (30, 64), (1000, 64), (5000, 64))

@@ -21,15 +21,16 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import torch
+
 from demo_model import EagerModel, resample, train
 from pass_through import MODELS, measure_pass_through
-
-from batch.explainers import EXPLAINERS
-from batch.job import Job
-from batch.settings import JobSettings
-from runtime.bundle import ONNX_MODEL, Bundle
-from runtime.providers import available_cores
-from runtime.session import Session
+from whyport.batch.methods.catalogue import EXPLAINERS
+from whyport.batch.run.job import Job
+from whyport.batch.settings import JobSettings
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.sidecar import ONNX_MODEL
+from whyport.runtime.providers import available_cores
+from whyport.runtime.session import Session
 
 RAW_ROWS = (256, 1024, 2048, 4096, 8192, 16384)
 LOOP_ROWS = (32, 1024)

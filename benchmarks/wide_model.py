@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer
 
-from runtime.bundle import Bundle
-from runtime.cli import main as whyport
+from whyport.cli import main as whyport
+from whyport.runtime.bundle.folder import Bundle
 
 # A row group of the tables, by default: whichever is more.
 CHUNK_VALUES = 1 << 22

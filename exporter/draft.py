@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from exporter import samples
-from exporter.background import DEFAULT_SUMMARY, References
-from exporter.graph import INPUT
-from exporter.statistics import impute
-from runtime.bundle import Feature, Preprocessing, Provenance
-from runtime.signature import Signature, TensorSpec
+from whyport.exporter.data import samples
+from whyport.exporter.data.background import DEFAULT_SUMMARY
+from whyport.exporter.data.statistics import impute
+from whyport.exporter.graphs.graph import INPUT
+from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.sidecar import Feature, Preprocessing, Provenance
+from whyport.runtime.bundle.signature import Signature, TensorSpec
 
 
 @dataclass(frozen=True)

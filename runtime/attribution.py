@@ -1,10 +1,14 @@
-"""What an explainer gives for a batch of rows."""
+"""What the graphs explain.onnx and gradient.onnx take beside the features, and what they give."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from whyport.runtime.bundle.graphs import BASE_VALUE, EXPLAINED_CLASS, SCORE
+from whyport.runtime.errors import UsageError, unknown
 
 
 @dataclass(frozen=True)
@@ -31,3 +35,45 @@ class Attribution:
     """Whether the error is within the method's tolerance, [N]."""
     beside: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """What the method gives besides, [N, ...] by name: an error bar on every value, say."""
+
+
+def class_index(classes: Any, names: Sequence[str], rows: int) -> NDArray[np.int64]:
+    """The input `class_index` [N]: -1 for None, otherwise a class's name or index for all rows, or [N] of either.
+
+    Raises UsageError where there is no such class, or not one for each row.
+    """
+    if classes is None:
+        return np.full(rows, -1, dtype=np.int64)
+    given = np.asarray(classes)
+    if given.dtype.kind in "UO":
+        place = {name: i for i, name in enumerate(names)}
+        for name in given.flat:
+            if name not in place:
+                raise UsageError(unknown("class", str(name), names))
+        given = np.array([place[name] for name in given.flat], dtype=np.int64).reshape(given.shape)
+    if given.dtype.kind not in "iu":
+        raise UsageError(f"expected classes by name or index, got {given.dtype}")
+    if given.shape not in ((), (rows,)):
+        raise UsageError(f"expected one class, or one for each of {rows} rows, got shape {list(given.shape)}")
+    for index in given[(given < 0) | (given >= len(names))].flat:
+        raise UsageError(f"expected a class index from 0 to {len(names) - 1}, got {index}")
+    return np.broadcast_to(given, rows).astype(np.int64)
+
+
+def attribution(outputs: Mapping[str, NDArray[Any]], tolerance: float) -> Attribution:
+    """What explain.onnx gave for N rows; a row has converged if its error is within this share of the larger of 1 and
+    |score - base value|.
+    """
+    values = outputs["attribution"]
+    score, base_value = (outputs[spec.name].astype(np.float64) for spec in (SCORE, BASE_VALUE))
+    difference = score - base_value
+    error = np.abs(values.sum(axis=1, dtype=np.float64) - difference)
+    return Attribution(
+        values=values,
+        output=score,
+        base_value=base_value,
+        target=outputs[EXPLAINED_CLASS.name],
+        error=error,
+        evaluations=np.ones(len(values), dtype=np.int32),
+        converged=error <= tolerance * np.maximum(1, np.abs(difference)),
+    )

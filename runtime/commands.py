@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from runtime.bundle import Bundle
-from runtime.errors import ColumnError, UsageError, WhyportError
-from runtime.providers import DEVICES
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import ColumnError, UsageError, WhyportError
+from whyport.runtime.providers import DEVICES
 
 
 @click.command()
@@ -74,8 +74,8 @@ def verify(bundle: Path, device: str) -> None:
     \b
     Example: whyport verify models/breast_cancer
     """
-    from runtime.conformance import replay
-    from runtime.session import Session
+    from whyport.runtime.conformance import replay
+    from whyport.runtime.session import Session
 
     session = Session(Bundle.read(bundle), device)
     deviations = replay(session)
@@ -99,8 +99,8 @@ def predict(bundle: Path, data: Path, out: Path | None, keep: str, device: str, 
     \b
     Example: whyport predict models/breast_cancer patients.csv --keep id --out predictions.csv
     """
-    from runtime.session import Session
-    from runtime.tables import read_table, table_format, write_table
+    from whyport.runtime.session import Session
+    from whyport.runtime.tables import read_table, table_format, write_table
 
     file_format = table_format(out) if out else "csv"
     if out and out.exists() and not overwrite:

@@ -1,32 +1,24 @@
 """Replays the test vectors of a bundle: conformance.parquet holds a column for every tensor of the signature."""
 
-import io
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.bundle import CONFORMANCE, METADATA_KEY, ONNX_MODEL, decode_sidecar
-from runtime.errors import BundleFormatError, ParityError
-from runtime.explaining import BASE_VALUE, CLASS_INDEX, COMPLETENESS_ERROR, GRAPHS, NOT_THERE, SCORE, tolerance_of
-from runtime.parity import deviation
-from runtime.session import Session
-from runtime.signature import TensorSpec
-
-
-def read_vectors(content: bytes, specs: tuple[TensorSpec, ...]) -> dict[str, NDArray[Any]]:
-    """The tensors of a conformance or background file, each [N, ...] as its spec says."""
-    import pyarrow.parquet
-
-    table = pyarrow.parquet.read_table(io.BytesIO(content))
-    vectors = {}
-    for spec in specs:
-        if spec.name not in table.column_names:
-            raise BundleFormatError(f"missing column {spec.name!r}; the file has {table.column_names}")
-        column = table.column(spec.name).combine_chunks()
-        flat = (column.flatten() if spec.row_shape() else column).to_numpy(zero_copy_only=False)
-        vectors[spec.name] = np.asarray(flat, dtype=spec.dtype).reshape(table.num_rows, *spec.row_shape())
-    return vectors
+from whyport.runtime.bundle.graphs import (
+    BASE_VALUE,
+    CLASS_INDEX,
+    COMPLETENESS_ERROR,
+    GRAPHS,
+    NOT_THERE,
+    SCORE,
+    tolerance_of,
+)
+from whyport.runtime.bundle.sidecar import CONFORMANCE, METADATA_KEY, ONNX_MODEL, decode_sidecar
+from whyport.runtime.bundle.vectors import read_vectors
+from whyport.runtime.errors import BundleFormatError, ParityError
+from whyport.runtime.parity import deviation
+from whyport.runtime.session import Session
 
 
 def replay(session: Session) -> dict[str, float]:

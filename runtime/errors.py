@@ -27,6 +27,11 @@ from difflib import get_close_matches
 from typing import Self
 
 
+def first_line(error: BaseException) -> str:
+    """The type and the first line of the message: upstream's messages run over pages."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
 class WhyportError(Exception):
     """The root of the tree: catching it catches every error that is whyport's own."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from runtime.errors import ProviderError, UsageError, unknown
+from whyport.runtime.errors import ProviderError, UsageError, unknown
 
 DEVICES = ("auto", "cpu", "cuda")
 DISTRIBUTIONS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.batching import batch_slices, taken
-from runtime.call_rows import suitable_rows
-from runtime.providers import CUDA, Provider, load_onnxruntime, open_session
-from runtime.signature import TensorSpec
+from whyport.runtime.batching import batch_slices, suitable_rows, taken
+from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.providers import CUDA, Provider, load_onnxruntime, open_session
 
 
 class Runner:

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.attribution import Attribution
-from runtime.bundle import EXPLAIN_MODEL, ONNX_MODEL, Bundle
-from runtime.columns import Columns, column_arrays
-from runtime.errors import BundleError, MissingValueError, UsageError, ValueRangeError, unknown
-from runtime.explaining import CLASS_INDEX, GRAPHS, NOT_THERE, attribution, class_index, rows_a_call
-from runtime.providers import DEVICES, Provider, available_cores
-from runtime.runner import Runner
+from whyport.runtime.attribution import Attribution, attribution, class_index
+from whyport.runtime.batching import rows_a_call
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS, NOT_THERE
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL
+from whyport.runtime.errors import BundleError, MissingValueError, UsageError, ValueRangeError, unknown
+from whyport.runtime.inputs.table import Columns, column_arrays
+from whyport.runtime.providers import DEVICES, Provider, available_cores
+from whyport.runtime.runner import Runner
 
 
 class Session:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from runtime.errors import DataError, UsageError
+from whyport.runtime.errors import DataError, UsageError
 
 SUFFIXES = (".csv", ".parquet")
 

@@ -31,5 +31,5 @@ def test_no_import_runs_back(package: str) -> None:
 
 
 def test_imports_are_found_wherever_they_stand() -> None:
-    source = "import os.path\ndef f():\n    from torch.nn import functional\n    import batch.job as j"
+    source = "import os.path\ndef f():\n    from torch.nn import functional\n    import whyport.batch.run.job as j"
     assert imports(source) == {"os", "torch", "batch"}

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from runtime.bundle import Bundle
+from whyport.runtime.bundle.folder import Bundle
 
 ROOT = Path(__file__).parents[1]
 

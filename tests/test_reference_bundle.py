@@ -5,16 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from conftest import Whyport
 
-from batch.explainers import explainer_class
-from batch.explainers.background import Background
-from batch.explainers.explainer import ExplainSettings
-from batch.explainers.torchscript import TorchScriptModel
-from runtime.bundle import CONFORMANCE, FORMAT_VERSION, Bundle
-from runtime.conformance import read_vectors, replay
-from runtime.session import Session
-from runtime.signature import TensorSpec
+from support.command import Whyport
+from whyport.batch.methods.catalogue import explainer_class
+from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.explainer import ExplainSettings
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.sidecar import CONFORMANCE, FORMAT_VERSION
+from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.bundle.vectors import read_vectors
+from whyport.runtime.conformance import replay
+from whyport.runtime.session import Session
 
 
 def test_it_is_read_and_says_what_it_is(reference_bundle: Path) -> None:

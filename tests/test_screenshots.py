@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from screenshots import shoot
+from support.screenshots import shoot
 
 PAGE = "<!doctype html><html lang=en><title>t</title><style>body { margin: 0 }</style><p style='width: 700px'>text</p>"
 

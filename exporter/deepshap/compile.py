@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from exporter.deepshap.graph import export_row
-from exporter.deepshap.lowering import lower
-from exporter.deepshap.program import Program, Value
-from exporter.torchscript import quiet, without_debug_records
-from runtime.errors import ExportError
+from whyport.exporter.deepshap.lowering import lower
+from whyport.exporter.deepshap.program import Program, Value
+from whyport.exporter.deepshap.row_graph import export_row
+from whyport.exporter.graphs.torchscript import quiet, without_debug_records
+from whyport.runtime.errors import ExportError
 
 TOLERANCE = 1e-4
 """How far the program's logits may be from the network's: |a - b| / max(1, |b|)."""

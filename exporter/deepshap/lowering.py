@@ -7,12 +7,12 @@ import torch
 from torch import fx
 from torch.utils import _pytree as pytree
 
-import exporter.deepshap.rules  # noqa: F401 - registers every rule
-from exporter.deepshap.graph import RowGraph
-from exporter.deepshap.program import Program, Step, Value
-from exporter.deepshap.rules.registry import RULES, Active, Call
-from exporter.deepshap.splitting import merge_picks
-from runtime.errors import UnsupportedOperatorError
+import whyport.exporter.deepshap.rules  # noqa: F401 - registers every rule
+from whyport.exporter.deepshap.program import Program, Step, Value
+from whyport.exporter.deepshap.row_graph import RowGraph
+from whyport.exporter.deepshap.rules.registry import RULES, Active, Call
+from whyport.exporter.deepshap.splitting import merge_picks
+from whyport.runtime.errors import UnsupportedOperatorError
 
 aten = torch.ops.aten
 

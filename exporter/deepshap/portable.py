@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from exporter.deepshap.program import Program
-from exporter.deepshap.rules.quotients import decay
-from exporter.deepshap.rules.recurrent import LSTM, Recurrent, tanh_quotient
-from exporter.deepshap.rules.rule import Pair, Rule, only
-from exporter.deepshap.rules.softmax import Softmax
+from whyport.exporter.deepshap.program import Program
+from whyport.exporter.deepshap.rules.quotients import decay
+from whyport.exporter.deepshap.rules.recurrent import LSTM, Recurrent, tanh_quotient
+from whyport.exporter.deepshap.rules.rule import Pair, Rule, only
+from whyport.exporter.deepshap.rules.softmax import Softmax
 
 # Up to this size a softmax's pairs of values are one tensor.
 PAIRED_SIZE = 16

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from exporter.deepshap.rules.rule import Pair, Rule
+from whyport.exporter.deepshap.rules.rule import Pair, Rule
 
 Activate = Callable[[Rule, Sequence[Tensor]], list[Tensor]]
 Propagate = Callable[[Rule, Sequence[Tensor | None], Sequence[Pair], Sequence[Pair]], list[Tensor]]

@@ -8,9 +8,9 @@ it: then they are laid as the product's columns are, and copied once.
 from collections import defaultdict
 from collections.abc import Sequence
 
-from exporter.deepshap.program import Step, Value
-from exporter.deepshap.rules.rule import LinearRule
-from exporter.deepshap.rules.shape import Permute, Pick, Reshape, Split
+from whyport.exporter.deepshap.program import Step, Value
+from whyport.exporter.deepshap.rules.rule import LinearRule
+from whyport.exporter.deepshap.rules.shape import Permute, Pick, Reshape, Split
 
 
 def merge_picks(steps: Sequence[Step], logits: Value) -> tuple[list[Step], Value]:

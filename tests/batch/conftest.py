@@ -5,8 +5,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bundles import linear_bundle
 from numpy.typing import NDArray
+
+from support.bundles import linear_bundle
 
 
 @pytest.fixture(scope="session")

@@ -1,61 +1,56 @@
+"""Sizes as people write them, and the option that takes one."""
+
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from batch.settings import JobSettings, RejectedLimit
-from runtime.errors import UsageError
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.settings import parse_size
+from whyport.runtime.errors import UsageError
 
 
 @pytest.mark.parametrize(
-    ("text", "rejected", "rows", "is_exceeded"),
+    ("text", "size"),
     [
-        ("0", 0, 10, False),
-        ("0", 1, 10, True),
-        ("5", 5, 10, False),
-        ("5", 6, 10, True),
-        ("10%", 1, 10, False),
-        ("10%", 2, 10, True),
-        ("0%", 1, 10**9, True),
-        ("0.5%", 5, 1000, False),
-        ("100%", 10, 10, False),
-        ("1%", 0, 0, False),
+        ("1048576", 1048576),
+        ("12B", 12),
+        ("64kB", 64_000),
+        ("512MB", 512_000_000),
+        ("512mb", 512_000_000),
+        ("1.5 GB", 1_500_000_000),
+        (" 2TB ", 2_000_000_000_000),
+        ("1KiB", 1024),
+        ("256MiB", 256 << 20),
+        ("2GiB", 2 << 30),
     ],
 )
-def test_a_limit_is_a_count_or_a_share(text: str, rejected: int, rows: int, is_exceeded: bool) -> None:
-    assert RejectedLimit.parse(text).is_exceeded(rejected, rows) is is_exceeded
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size("--memory", text) == size
 
 
-@pytest.mark.parametrize("text", ["", "%", "many", "-1", "1.5", "101%", "-1%", "nan%", "inf%"])
-def test_what_is_neither_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="max_rejected: expected a count such as 1000 or a share such as 1%, got "):
-        JobSettings(inputs=(), out=Path(), max_rejected=text)
+@pytest.mark.parametrize("text", ["", "MB", "lots", "-1GB", "1e9", "1,5GB", "2 G B", "5M", "٣MB", "1GB2"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(UsageError, match="--memory: expected a size such as 512MB, .* got "):
+        parse_size("--memory", text)
 
 
-@pytest.mark.parametrize(
-    ("settings", "rows"),
-    [
-        ({}, (32768, 1 << 20)),
-        ({"methods": ("deepshap",)}, (4096, 1 << 14)),
-        ({"batch_rows": 100, "part_rows": 250}, (100, 300)),
-        ({"batch_rows": 100, "part_rows": 1}, (100, 100)),
-        ({"batch_rows": 3, "methods": ("deepshap",)}, (3, 16386)),
-    ],
-)
-def test_a_part_is_whole_batches(settings: dict[str, Any], rows: tuple[int, int]) -> None:
-    job = JobSettings(inputs=(), out=Path(), **settings)
-    assert (job.rows_a_batch(30), job.rows_a_part(30)) == rows
+@pytest.mark.parametrize(("options", "memory"), [([], ExplainSettings().memory), (["--memory", "3MiB"], 3 << 20)])
+def test_the_budget_of_a_run_is_in_its_description(
+    options: list[str], memory: int, bundle: Path, table: pa.Table, write: Callable[..., Path], whyport: Any
+) -> None:
+    out = write(table).parent / "out"
+    whyport("run", bundle, out.parent / "input.parquet", "--out", out, "--explain", "integrated-gradients", *options)
+    assert json.loads((out / "_job.json").read_text())["settings"]["explain"]["memory"] == memory
 
 
 @pytest.mark.parametrize(
-    ("columns", "rows"), [(1, 32768), (256, 32768), (257, 16384), (1000, 8192), (5000, 1024), (10_000_000, 1)]
+    ("size", "message"),
+    [("0", "memory: expected at least 1, got 0"), ("big", "--memory: expected a size such as 512MB")],
 )
-def test_a_batch_of_a_wide_table_has_fewer_rows(columns: int, rows: int) -> None:
-    job = JobSettings(inputs=(), out=Path())
-    assert (job.rows_a_batch(columns), job.rows_a_part(columns)) == (rows, 1 << 20)
-    assert JobSettings(inputs=(), out=Path(), batch_rows=100).rows_a_batch(columns) == 100
-
-
-def test_a_policy_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(UsageError, match="unknown policy for bad files 'ignore'"):
-        JobSettings(inputs=(), out=Path(), on_bad_file="ignore")
+def test_a_budget_that_cannot_be_meant(size: str, message: str, bundle: Path, tmp_path: Path, whyport: Any) -> None:
+    result = whyport("run", bundle, tmp_path, "--out", tmp_path / "out", "--memory", size, exit_code=2)
+    assert message in result.output

@@ -1,8 +1,9 @@
 """Exact Shapley values against closed forms."""
 
-import enumeration
 import numpy as np
 import pytest
+
+import enumeration
 from enumeration import exact_shapley
 
 ROW = np.array([2.0, -1.0, 0.5, 3.0])

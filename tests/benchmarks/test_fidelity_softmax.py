@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from fidelity_softmax import composed_softmax
 from torch import Tensor, nn
 
-from exporter.deepshap import build_program
+from fidelity_softmax import composed_softmax
+from whyport.exporter.deepshap import build_program
 
 
 class Direct(nn.Module):

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from programs import EXAMPLES, serving
-from screenshots import Shot, shoot
 
-from runtime import Bundle, Session
+from support.programs import EXAMPLES, serving
+from support.screenshots import Shot, shoot
+from whyport import Bundle, Session
 
 LOADED = ["--wait", "#conformance[data-failed]"]
 CHANGED = "mean radius"

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from programs import node
 
-from runtime import Bundle, Session
+from support.programs import node
+from whyport import Bundle, Session
 
 ROWS = 150
 """More than two of the program's batches, and not a whole number of them."""

@@ -6,16 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from exporter.data import Dataset, TableChoice, load_dataset
-from runtime.bundle import Bundle
+from whyport.exporter.data.dataset import Dataset, TableChoice, load_dataset
+from whyport.runtime.bundle.folder import Bundle
 
 # So that "example_networks:linear" can be imported as a user's module would be.
-sys.path.append(str(Path(__file__).parent))
-
-# For networks this small, threads that wait for each other cost more than they save, most of all on a busy machine.
-torch.set_num_threads(1)
+sys.path.append(str(Path(__file__).parents[1] / "support"))
 
 
 def make_frame(rows: int = 240, features: int = 9, seed: int = 0) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 import pytest
 
-from runtime.call_rows import ROW_VALUES_KEY, suitable_rows
+from whyport.runtime.batching import ROW_VALUES_KEY, suitable_rows
 
 
 @pytest.mark.parametrize(

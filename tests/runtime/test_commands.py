@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from bundles import IMPUTATION, linear_bundle, logits_of, softmax
-from conftest import Whyport
+
+from support.bundles import IMPUTATION, linear_bundle, logits_of, softmax
+from support.command import Whyport
 
 
 @pytest.fixture(scope="module")

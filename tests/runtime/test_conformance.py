@@ -3,12 +3,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bundles import edit_sidecar, linear_bundle, linear_sidecar, refresh_digests
 
-from runtime.bundle import CONFORMANCE, Bundle
-from runtime.conformance import replay
-from runtime.errors import BundleFormatError, ParityError
-from runtime.session import Session
+from support.bundles import edit_sidecar, linear_bundle, linear_sidecar, refresh_digests
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.sidecar import CONFORMANCE
+from whyport.runtime.conformance import replay
+from whyport.runtime.errors import BundleFormatError, ParityError
+from whyport.runtime.session import Session
 
 SIDECAR = linear_sidecar(True, ("a", "b", "c"), ("no", "yes"))
 

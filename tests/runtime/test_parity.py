@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from runtime.parity import deviation, row_deviations
+from whyport.runtime.parity import deviation, row_deviations
 
 
 def test_small_values_are_compared_absolutely_and_large_ones_relatively() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import ProviderError, UsageError
-from runtime.providers import CPU, CUDA, candidates, check_distributions, open_session
+from whyport.runtime.errors import ProviderError, UsageError
+from whyport.runtime.providers import CPU, CUDA, candidates, check_distributions, open_session
 
 OFFERS_BOTH = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
 OFFERS_CPU = ["AzureExecutionProvider", "CPUExecutionProvider"]

@@ -6,13 +6,13 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
-from bundles import IMPUTATION, linear_bundle, logits_of, softmax
 from numpy.typing import NDArray
 
-from runtime.bundle import Bundle
-from runtime.errors import MissingValueError, UsageError, ValueRangeError
-from runtime.runner import run_bound
-from runtime.session import Session
+from support.bundles import IMPUTATION, linear_bundle, logits_of, softmax
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import MissingValueError, UsageError, ValueRangeError
+from whyport.runtime.runner import run_bound
+from whyport.runtime.session import Session
 
 ROWS = np.random.default_rng(1).normal(size=(257, 3)).astype(np.float32)
 
@@ -46,7 +46,7 @@ def test_no_rows_give_empty_arrays(bundle: Bundle) -> None:
 
 def test_no_rows_do_not_abort_a_recurrent_model(reference_bundle: Path) -> None:
     program = (
-        "import sys, numpy; from runtime import Bundle, Session; b = Bundle.read(sys.argv[1]); "
+        "import sys, numpy; from whyport import Bundle, Session; b = Bundle.read(sys.argv[1]); "
         "print(Session(b, 'cpu').predict(numpy.empty((0, len(b.sidecar.features))))['logits'].shape)"
     )
     done = subprocess.run([sys.executable, "-c", program, reference_bundle], capture_output=True, text=True, check=True)
@@ -122,9 +122,10 @@ def test_io_binding_gives_the_same_values(bundle: Bundle) -> None:
 
 def test_runtime_never_imports_torch(bundle: Bundle) -> None:
     program = (
-        "import sys, numpy; from runtime import Bundle, Session; import runtime.commands, runtime.conformance; "
+        "import sys, numpy; import whyport.runtime.commands, whyport.runtime.conformance; "
+        "from whyport import Bundle, Session; "
         "session = Session(Bundle.read(sys.argv[1])); session.predict(numpy.zeros((2, 3))); "
-        "runtime.conformance.replay(session); {extra}; print('torch' in sys.modules)"
+        "whyport.runtime.conformance.replay(session); {extra}; print('torch' in sys.modules)"
     )
     for extra, imported in (("0", "False"), ("import torch", "True")):  # the second proves that the first can fail
         command = [sys.executable, "-c", program.format(extra=extra), bundle.path]

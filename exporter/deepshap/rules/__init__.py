@@ -1,6 +1,6 @@
 """One rule for each operator; importing this package registers them all."""
 
-from exporter.deepshap.rules import (  # noqa: F401
+from whyport.exporter.deepshap.rules import (  # noqa: F401
     choice,
     elementwise,
     linear,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from exporter.deepshap.rules.rule import Pair, Rule, Shape, aligned, only, unbroadcast
+from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
+from whyport.exporter.deepshap.rules.rule import Pair, Rule, Shape, aligned, only, unbroadcast
 
 aten = torch.ops.aten
 

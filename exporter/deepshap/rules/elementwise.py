@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from exporter.deepshap.rules import quotients
-from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from exporter.deepshap.rules.rule import Kernel, Pair, Rule, only
+from whyport.exporter.deepshap.rules import quotients
+from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
+from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule, only
 
 aten = torch.ops.aten
 

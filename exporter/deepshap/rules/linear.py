@@ -9,16 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from exporter.deepshap.rules.rule import (
-    LinearRule,
-    Pair,
-    Rule,
-    Shape,
-    aligned,
-    only,
-    unbroadcast,
-)
+from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
+from whyport.exporter.deepshap.rules.rule import LinearRule, Pair, Rule, Shape, aligned, only, unbroadcast
 
 aten = torch.ops.aten
 

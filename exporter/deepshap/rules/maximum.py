@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from exporter.deepshap.rules.quotients import piecewise_linear, ratio
-from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from exporter.deepshap.rules.rule import GRID, Kernel, Pair, Rule, Shape, aligned, only, unbroadcast
-from exporter.deepshap.rules.shape import HOLE, ElementMap
+from whyport.exporter.deepshap.rules.quotients import piecewise_linear, ratio
+from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
+from whyport.exporter.deepshap.rules.rule import GRID, Kernel, Pair, Rule, Shape, aligned, only, unbroadcast
+from whyport.exporter.deepshap.rules.shape import HOLE, ElementMap
 
 aten = torch.ops.aten
 

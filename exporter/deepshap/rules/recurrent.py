@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from exporter.deepshap.rules import quotients
-from exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from exporter.deepshap.rules.rule import Kernel, Pair, Rule
-
-whyport = torch.ops.whyport
+from whyport.exporter.deepshap.layers import OPERATORS
+from whyport.exporter.deepshap.rules import quotients
+from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
+from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule
 
 
 class Recurrent(Rule):
@@ -249,19 +248,19 @@ def _weights(call: Call, *tensors: Any) -> Any:
     return tuple(constant(call, tensor) for tensor in tensors)
 
 
-@rule_for(whyport.lstm_layer.default)
+@rule_for(OPERATORS.lstm_layer.default)
 def _lstm(call: Call, x: Active, hidden: Operand, cell: Operand, *rest: Any) -> Rule:
     *weights, reverse = rest
     return LSTM(x.shape[1], reverse, [hidden, cell], _weights(call, *weights))
 
 
-@rule_for(whyport.gru_layer.default)
+@rule_for(OPERATORS.gru_layer.default)
 def _gru(call: Call, x: Active, hidden: Operand, *rest: Any) -> Rule:
     *weights, reverse = rest
     return GRU(x.shape[1], reverse, [hidden], _weights(call, *weights))
 
 
-@rule_for(whyport.rnn_layer.default)
+@rule_for(OPERATORS.rnn_layer.default)
 def _rnn(call: Call, x: Active, hidden: Operand, *rest: Any) -> Rule:
     *weights, reverse, relu = rest
     return RNN(x.shape[1], reverse, [hidden], _weights(call, *weights), relu)

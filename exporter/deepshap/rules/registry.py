@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from exporter.deepshap.rules.rule import Rule, Shape
-from runtime.errors import UnsupportedOperatorError
+from whyport.exporter.deepshap.rules.rule import Rule, Shape
+from whyport.runtime.errors import UnsupportedOperatorError
 
 
 @dataclass(frozen=True, eq=False)

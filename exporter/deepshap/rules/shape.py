@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from exporter.deepshap.rules.registry import Active, Call, rule_for
-from exporter.deepshap.rules.rule import GRID, LinearRule, Pair, Rule, Shape, only
+from whyport.exporter.deepshap.rules.registry import Active, Call, rule_for
+from whyport.exporter.deepshap.rules.rule import GRID, LinearRule, Pair, Rule, Shape, only
 
 aten = torch.ops.aten
 

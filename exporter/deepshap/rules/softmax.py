@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from exporter.deepshap.rules.quotients import decay
-from exporter.deepshap.rules.registry import Active, Call, rule_for
-from exporter.deepshap.rules.rule import Kernel, Pair, Rule, only
+from whyport.exporter.deepshap.rules.quotients import decay
+from whyport.exporter.deepshap.rules.registry import Active, Call, rule_for
+from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule, only
 
 aten = torch.ops.aten
 

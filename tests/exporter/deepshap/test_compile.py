@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from oracles import attribute, incompleteness, sample, uneven_weights
-from reference import exact_shapley
 from torch import Tensor, nn
 
-from exporter.architectures.hybrid import Hybrid
-from exporter.deepshap import build_program, compile_deepshap
-from exporter.deepshap.rules.shape import Permute, Reshape, Split
-from exporter.graph import build_graph
-from exporter.preprocess import Impute, Standardise
-from exporter.torchscript import load_torchscript
-from runtime.errors import ExportError
+from support.oracles import attribute, incompleteness, sample, uneven_weights
+from support.reference import exact_shapley
+from whyport.exporter.deepshap import build_program, compile_deepshap
+from whyport.exporter.deepshap.rules.shape import Permute, Reshape, Split
+from whyport.exporter.graphs.graph import build_graph
+from whyport.exporter.graphs.preprocess import Impute, Standardise
+from whyport.exporter.graphs.torchscript import load_torchscript
+from whyport.exporter.train.architectures.hybrid import Hybrid
+from whyport.runtime.errors import ExportError
 
 
 @pytest.fixture(autouse=True)

@@ -1,17 +1,17 @@
 """The portable form of every rule is the rule, and its limit where row and reference meet is the derivative."""
 
 import numpy as np
-import operator_graphs
 import pytest
 import torch
-from oracles import sample, uneven_weights
 from torch import Tensor, nn
 
-from exporter.background import References
-from exporter.deepshap import build_program, portable
-from exporter.deepshap.lowering import lower
-from exporter.deepshap.rules.rule import Pair
-from exporter.explain_graph import ExplainGraph, GradientGraph
+from support import operator_graphs
+from support.oracles import sample, uneven_weights
+from whyport.exporter.deepshap import build_program, portable
+from whyport.exporter.deepshap.lowering import lower
+from whyport.exporter.deepshap.rules.rule import Pair
+from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
+from whyport.runtime.bundle.references import References
 
 ROWS = 1.5 * sample(6, operator_graphs.FEATURES, seed=1, dtype=torch.float64)
 REFERENCES = 1.5 * sample(5, operator_graphs.FEATURES, seed=2, dtype=torch.float64)

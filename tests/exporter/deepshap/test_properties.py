@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import attribute, incompleteness, sample, uneven_weights
 from torch import Tensor, nn
 
-from exporter.deepshap import build_program
+from support.oracles import attribute, incompleteness, sample, uneven_weights
+from whyport.exporter.deepshap import build_program
 
 FEATURES, TOKENS, WIDTH = 6, 3, 4
 

@@ -5,21 +5,21 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import operator_graphs
 import pytest
 import torch
-from oracles import attribute, incompleteness, sample, shapley_of_maximum, uneven_weights
-from reference import exact_shapley
 from torch import Tensor, nn
 
-from exporter.deepshap import build_program
-from exporter.deepshap.lowering import lower
-from exporter.deepshap.rules import quotients
-from exporter.deepshap.rules.maximum import players, two_players
-from exporter.deepshap.rules.registry import RULES
-from exporter.deepshap.rules.rule import Rule
-from exporter.deepshap.rules.shape import Split
-from runtime.errors import UnsupportedOperatorError
+from support import operator_graphs
+from support.oracles import attribute, incompleteness, sample, shapley_of_maximum, uneven_weights
+from support.reference import exact_shapley
+from whyport.exporter.deepshap import build_program
+from whyport.exporter.deepshap.lowering import lower
+from whyport.exporter.deepshap.rules import quotients
+from whyport.exporter.deepshap.rules.maximum import players, two_players
+from whyport.exporter.deepshap.rules.registry import RULES
+from whyport.exporter.deepshap.rules.rule import Rule
+from whyport.exporter.deepshap.rules.shape import Split
+from whyport.runtime.errors import UnsupportedOperatorError
 
 ROWS = 1.5 * sample(6, operator_graphs.FEATURES, seed=1)
 REFERENCES = 1.5 * sample(5, operator_graphs.FEATURES, seed=2)

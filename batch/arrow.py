@@ -1,0 +1,97 @@
+"""Rows taken out of columns of any Arrow type: some of them Arrow has no kernel for, as of version 26."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+
+def class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]:
+    """The index of the class that each label names, [N]; -1 where it names none."""
+    encoded = labels if pa.types.is_dictionary(labels.type) else labels.dictionary_encode()
+    index = {name: i for i, name in enumerate(classes)}
+    # One look-up a distinct value; the last entry answers for null.
+    of_value = np.array([*(index.get(str(value), -1) for value in encoded.dictionary.to_pylist()), -1])
+    codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), len(of_value) - 1).to_numpy(zero_copy_only=False)
+    indices: NDArray[np.int64] = of_value[codes]
+    return indices
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return is_numeric(kind.value_type)
+    # A column without any value may have been written with the type null.
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
+    return any(test(kind) for test in tests)
+
+
+def holds_dictionary(kind: pa.DataType) -> bool:
+    inner = (kind.field(i).type for i in range(kind.num_fields))
+    return pa.types.is_dictionary(kind) or any(holds_dictionary(child) for child in inner)
+
+
+def numeric_array(array: pa.Array) -> NDArray[Any]:
+    """A numeric array with NaN for null."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return numeric_array(array.dictionary_decode())
+    if pa.types.is_boolean(kind):
+        array = pc.cast(array, pa.uint8())
+    elif pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        array = pc.cast(array, pa.float64())
+    values: NDArray[Any] = array.to_numpy(zero_copy_only=False)
+    return values
+
+
+def select(batch: pa.RecordBatch, places: list[int]) -> pa.RecordBatch:
+    """The columns at these places; where that is all of them, the batch: a wide table's cost milliseconds."""
+    return batch if places == list(range(batch.num_columns)) else batch.select(places)
+
+
+PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+"""The types that cannot be taken, and others that hold the same values."""
+
+
+def take(array: pa.Array, rows: NDArray[Any]) -> pa.Array:
+    """The values at these places, of the same type."""
+    if isinstance(array, pa.ExtensionArray):
+        return pa.ExtensionArray.from_storage(array.type, take(array.storage, rows))
+    kind = _plain(array.type)
+    if kind == array.type:
+        return array.take(pa.array(rows))
+    return pc.cast(pc.cast(array, kind).take(pa.array(rows)), array.type)
+
+
+def take_rows(batch: pa.RecordBatch, rows: NDArray[Any]) -> pa.RecordBatch:
+    """The rows at these places."""
+    return pa.record_batch([take(column, rows) for column in batch.columns], schema=batch.schema)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type with what cannot be taken replaced, at any depth."""
+    if isinstance(kind, pa.StructType):
+        return pa.struct([_plain_field(field) for field in kind])
+    if isinstance(kind, pa.MapType):
+        return pa.map_(_plain_field(kind.key_field), _plain_field(kind.item_field), kind.keys_sorted)
+    if isinstance(kind, pa.FixedSizeListType):
+        return pa.list_(_plain_field(kind.value_field), kind.list_size)
+    for lists, make in LISTS.items():
+        if isinstance(kind, lists):
+            return make(_plain_field(kind.value_field))
+    # Extension types that are written in Python cannot be looked up.
+    return next((plain for view, plain in PLAIN.items() if kind == view), kind)
+
+
+LISTS = {
+    pa.ListType: pa.list_,
+    pa.LargeListType: pa.large_list,
+    pa.ListViewType: pa.list_view,
+    pa.LargeListViewType: pa.large_list_view,
+}
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(_plain(field.type))

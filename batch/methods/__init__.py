@@ -1,0 +1,1 @@
+"""The explanation methods: one file each, one entry each in the catalogue."""

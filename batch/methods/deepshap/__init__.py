@@ -1,0 +1,1 @@
+"""DeepSHAP, by the bundle's compiled tensor program or its explain.onnx."""

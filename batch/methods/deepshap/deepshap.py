@@ -1,0 +1,135 @@
+"""DeepSHAP by the bundle's compiled tensor program, against the whole background."""
+
+import copy
+import json
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.explainer import Explainer, Shares, runs
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
+
+TOLERANCE = 1e-4
+"""A row has converged if its completeness error is at most this, times the larger of 1 and |score - base value|."""
+
+# Pairs of a row and a reference in a pass, which explains every class. The multipliers of more pairs leave the cache.
+PASS_PAIRS = 400
+
+# Rows whose activations are computed together: many small operators, which few rows do not keep busy.
+ACTIVATED_ROWS = 32
+
+PARTS_RECORD = "parts.json"
+"""Inside deepshap.pt: the parts of the program that a fused kernel can take the place of."""
+
+logger = logging.getLogger(__name__)
+
+Explained = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+
+class DeepShap(Explainer):
+    """The mean over references of multiplier x (x_i - r_i); Lundberg & Lee 2017, section 4.2.
+
+    Every rule conserves, so that shares add up to rounding; rows that still miss the tolerance are redone in float64.
+    """
+
+    def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
+        super().__init__(model, background, settings)
+        assert self.references is not None
+        self._torchscript = model
+        records = {PARTS_RECORD: ""}
+        self._module = model.load(DEEPSHAP_MODEL, records)
+        self._single = _Program(self._module, model, self.references, torch.float32)
+        if model.device.type == "cpu" and records[PARTS_RECORD]:
+            self._single.fuse(json.loads(records[PARTS_RECORD]))
+        self._double: _Program | None = None
+
+    def choose_references(self, background: Background) -> Background:
+        return background
+
+    def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Rounding is all that separates these shares from their sum: the options' tolerances do not apply."""
+        allowed: NDArray[np.float64] = TOLERANCE * np.maximum(1, np.abs(difference))
+        return allowed
+
+    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
+        first, run = runs(rows)
+        distinct = rows[first]
+        values, scores, differences = self._single.explain(distinct)
+        error = np.abs(values.sum(axis=2) - differences)
+        # Half of what is allowed: the other half is for what separates this engine's scores from ONNX Runtime's.
+        missed = np.flatnonzero(~(error <= 0.5 * self.allowed_error(differences)).all(axis=1))
+        if len(missed):
+            values[missed], scores[missed], _ = self._in_float64().explain(distinct[missed])
+        evaluations = np.ones(len(rows), dtype=np.int32)
+        return Shares(values[run, targets].astype(np.float32), scores[run, targets], evaluations)
+
+    def _in_float64(self) -> "_Program":
+        """Made when the first row needs it."""
+        if self._double is None:
+            assert self.references is not None
+            module = copy.deepcopy(self._module).double()
+            self._double = _Program(module, self._torchscript, self.references, torch.float64)
+        return self._double
+
+
+class _Program:
+    """The compiled program in one precision, with the references' half of the work done.
+
+    Args:
+        module: TorchScript with the methods `activations` and `attribute`.
+        model: runs passes side by side, on its device.
+        references: R rows and their weights.
+        dtype: the precision.
+    """
+
+    def __init__(self, module: Any, model: TorchScriptModel, references: Background, dtype: torch.dtype) -> None:
+        self._module, self._model, self._dtype = module, model, dtype
+        self._attribute = module.attribute
+        self._references: list[tuple[list[Tensor], Tensor]] = []
+        with torch.no_grad():
+            # In slices, if there are many: memory does not grow with rows x references.
+            for part in batch_slices(len(references.rows), PASS_PAIRS):
+                weights = self._tensor(references.weights[part])
+                activations = module.activations(self._tensor(references.rows[part]))
+                self._references.append((activations, weights))
+        base_values = [(weights @ activations[0]).cpu().numpy() for activations, weights in self._references]
+        self._base_values = np.sum(base_values, axis=0)
+        # As many rows at once as fill a pass with their pairs.
+        self._pass_rows = max(1, PASS_PAIRS // len(references.rows))
+
+    def fuse(self, parts: list[dict[str, Any] | None]) -> None:
+        """Let fused kernels compute the parts that have one; in float32 on the CPU."""
+        try:
+            from whyport.batch.methods.deepshap.fused import FusedProgram
+        except ImportError as error:
+            logger.info("deepshap runs without its fused kernels: %s", error)
+        else:
+            self._attribute = FusedProgram(self._module, parts).attribute
+
+    def explain(self, rows: NDArray[np.float32]) -> Explained:
+        """The attributions [N, C, F] of every logit, the logits [N, C], and their distance from the base values."""
+        values = np.empty((len(rows), len(self._base_values), rows.shape[1]))
+        logits = np.empty(values.shape[:2])
+
+        @torch.no_grad()
+        def run(part: slice) -> None:
+            of_rows = self._module.activations(self._tensor(rows[part]))
+            logits[part] = of_rows[0].cpu().numpy()
+            for some in batch_slices(len(of_rows[0]), self._pass_rows):
+                of_some = [value[some] for value in of_rows]
+                shares = [self._attribute(of_some, *references) for references in self._references]
+                values[part][some] = sum(shares[1:], shares[0]).cpu().numpy()
+
+        self._model.side_by_side(run, len(rows), ACTIVATED_ROWS)
+        return values, logits, logits - self._base_values
+
+    def _tensor(self, values: NDArray[np.floating[Any]]) -> Tensor:
+        return torch.tensor(values, device=self._model.device, dtype=self._dtype)

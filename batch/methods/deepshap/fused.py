@@ -1,0 +1,210 @@
+"""Runs deepshap.pt part by part, with a fused kernel in the place of each part that has one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from whyport.batch.methods.deepshap import kernels
+
+Part = dict[str, Any]
+"""One entry of parts.json: `kernel`, `options`, `rule`, `given`, `passed`, `reads`."""
+
+
+class FusedProgram:
+    """deepshap.pt on the CPU in float32; equal to its own `attribute` to rounding.
+
+    Args:
+        module: TorchScript with the methods `part_0`, `part_1`, ... and `finish`.
+        parts: what parts.json says about each; None where no kernel can take its place.
+    """
+
+    def __init__(self, module: Any, parts: list[Part | None]) -> None:
+        self._module = module
+        self._parts = [
+            self._fused(part) if part and part["kernel"] in KERNELS else getattr(module, f"part_{i}")
+            for i, part in enumerate(parts)
+        ]
+
+    def attribute(self, of_rows: list[Tensor], of_references: list[Tensor], weights: Tensor) -> Tensor:
+        """The attributions [N, C, F] of every logit, from `activations` of N rows and R references, weighted [R]."""
+        multipliers = [self._module.identity]
+        for part in self._parts:
+            multipliers = part(multipliers, of_rows, of_references)
+        attributions: Tensor = self._module.finish(multipliers, of_rows, of_references, weights)
+        return attributions
+
+    def _fused(self, part: Part) -> Callable[[list[Tensor], list[Tensor], list[Tensor]], list[Tensor]]:
+        rule = getattr(self._module.rules, str(part["rule"]))
+        kernel = KERNELS[part["kernel"]](rule, **part["options"])
+
+        def run(multipliers: list[Tensor], of_rows: list[Tensor], of_references: list[Tensor]) -> list[Tensor]:
+            given = [_total([multipliers[i] for i in positions]) for positions in part["given"]]
+            rows, references = ([side[i] for i in part["reads"]] for side in (of_rows, of_references))
+            return [*(multipliers[i] for i in part["passed"]), *kernel(given, rows, references)]
+
+        return run
+
+
+class _LSTM:
+    """The walk back through time of one direction of one layer: the gates' multipliers, then one matrix product."""
+
+    def __init__(self, rule: Any, order: list[int]) -> None:
+        self._weight: Tensor = rule.weight  # [4H, H + I]
+        self._steps = order[::-1]
+        self._step = kernels.lstm_step(len(rule.weight) // 4)
+
+    def __call__(self, given: list[Tensor | None], rows: list[Tensor], references: list[Tensor]) -> list[Tensor]:
+        of_sequence, of_hidden, of_cell = (None if m is None else on_grid(m, rows, references) for m in given)
+        (steps, size), classes = rows[0].shape[2:], next(len(m) for m in given if m is not None)
+        size //= 5
+        grid = (classes, len(rows[0]), len(references[0]))
+        if of_sequence is None:
+            of_sequence = torch.zeros(*grid, 1, steps, size)
+        both = torch.zeros(*grid, self._weight.shape[1])
+        if of_hidden is not None:
+            both[..., :size] = of_hidden[..., 0, :]
+        cell = torch.zeros(*grid, size) if of_cell is None else of_cell[..., 0, :].clone()
+        gates = torch.empty(*grid, 4 * size)
+        of_input = torch.empty(*grid, 1, steps, self._weight.shape[1] - size)
+        values = [
+            tuple(value[:, 0].transpose(0, 1).contiguous().numpy() for value in side) for side in (rows, references)
+        ]
+        flat_gates, flat_both = gates.flatten(0, 2), both.flatten(0, 2)
+        arrays = of_sequence[:, :, :, 0].numpy(), both.numpy(), cell.numpy()
+        for t in self._steps:
+            self._step(t, *arrays, *values, gates.numpy())
+            torch.mm(flat_gates, self._weight, out=flat_both)
+            of_input[..., 0, t, :] = both[..., size:]
+        return [of_input]
+
+
+class _Softmax:
+    """Over the last axis."""
+
+    def __init__(self, rule: Any) -> None:
+        pass
+
+    def __call__(self, given: list[Tensor | None], rows: list[Tensor], references: list[Tensor]) -> list[Tensor]:
+        m = on_grid(given[0], rows, references)
+        of_input = torch.empty_like(m)
+        size = m.shape[-1]
+        (x, p), (y, q) = (
+            [value.reshape(len(value), -1, size).transpose(1, 2).contiguous().numpy() for value in side]
+            for side in (rows, references)
+        )
+        shape = (*m.shape[:3], -1, size)
+        kernels.softmax(m.view(shape).numpy(), x, y, p, q, of_input.view(shape).numpy())
+        return [of_input]
+
+
+class _MaximumOfPairs:
+    """Of elements that are neighbours in a window of two."""
+
+    def __init__(self, rule: Any, sign: int) -> None:
+        self._pairs: Tensor = rule.pairs
+        self._sign = sign
+
+    def __call__(self, given: list[Tensor | None], rows: list[Tensor], references: list[Tensor]) -> list[Tensor]:
+        (x,), (y,), (m,) = rows, references, given
+        assert m is not None
+        # The multipliers are taken in the order in which they lie in memory, and put where they belong.
+        order = axes_in_memory(m[0, 0, 0])
+        pairs = self._pairs.view(*m.shape[3:], 2).permute(-1, *order).flatten(1)
+        m = on_grid(m.permute(0, 1, 2, *(3 + axis for axis in order)), rows, references)
+        of_input = torch.zeros(*m.shape[:3], x[0].numel())
+        flat_x, flat_y = ((value * self._sign).flatten(1)[:, pairs].contiguous().numpy() for value in (x, y))
+        kernels.maximum_of_pairs(m.flatten(3).numpy(), flat_x, flat_y, pairs.contiguous().numpy(), of_input.numpy())
+        return [of_input.view(*m.shape[:3], *x.shape[1:])]
+
+
+class _ReLU:
+    """The rescale rule."""
+
+    def __init__(self, rule: Any) -> None:
+        pass
+
+    def __call__(self, given: list[Tensor | None], rows: list[Tensor], references: list[Tensor]) -> list[Tensor]:
+        m = on_grid(given[0], rows, references)
+        of_input = torch.empty_like(m)
+        x, y = (value.flatten(1).numpy() for value in (*rows, *references))
+        kernels.relu(m.flatten(3).numpy(), x, y, of_input.flatten(3).numpy())
+        return [of_input]
+
+
+class _SmallProducts:
+    """Of batches of small matrices; the multipliers are laid out as the values are.
+
+    What reshapes a value by another view of it then does the same to its multiplier.
+    """
+
+    def __init__(self, rule: Any, rows: int, columns: int, inner: int) -> None:
+        self._kernel = kernels.small_products(rows, columns, inner)
+
+    def __call__(self, given: list[Tensor | None], rows: list[Tensor], references: list[Tensor]) -> list[Tensor]:
+        (m,) = given
+        assert m is not None
+        lefts, rights = (rows[0], references[0]), (rows[1].mT, references[1].mT)
+        if m.shape[1:3] == (1, 1):
+            return [self._of_uniform(m, rights, lefts[0]), self._of_uniform(m.mT, lefts, rights[0]).mT]
+        m = on_grid(m, rows, references)
+        empty = [Lines(m, value) for value, _ in (lefts, rights)]
+        flat = m.reshape(*m.shape[:3], -1, *m.shape[-2:]).numpy()
+        outs = tuple(o.starts for o in empty), tuple(o.flat for o in empty)
+        self._kernel(flat, _batches(rights), _batches(lefts), *outs)
+        return [empty[0].tensor, empty[1].tensor.mT]
+
+    @staticmethod
+    def _of_uniform(m: Tensor, others: tuple[Tensor, Tensor], value: Tensor) -> Tensor:
+        """Where m is the same for every pair: products for each row and each reference make those of all pairs."""
+        order = axes_in_memory(value[0])
+        half = 0.5 * m
+        row, reference = (
+            (half @ other.unsqueeze(axis)).permute(0, 1, 2, *(3 + axis for axis in order)).contiguous()
+            for axis, other in zip((1, 0), others, strict=True)
+        )
+        return (row + reference).permute(0, 1, 2, *(3 + order.index(axis) for axis in range(len(order))))
+
+
+class Lines:
+    """Room for the multipliers [C, N, R, ..., K] of a value, laid out as the value is but for the last axis."""
+
+    def __init__(self, m: Tensor, value: Tensor) -> None:
+        own = value.shape[1:]
+        order = [axis for axis in axes_in_memory(value[0]) if axis != len(own) - 1] + [len(own) - 1]
+        back = [order.index(axis) for axis in range(len(own))]
+        made = torch.empty(*m.shape[:3], *(own[axis] for axis in order))
+        self.tensor = made.permute(0, 1, 2, *(3 + axis for axis in back))
+        self.flat = made.flatten(3).numpy()
+        places = torch.arange(made[0, 0, 0].numel()).view(made.shape[3:]).permute(back)[..., 0]
+        self.starts = places.reshape(-1, own[-2]).numpy()
+
+
+KERNELS = {
+    "lstm": _LSTM,
+    "softmax": _Softmax,
+    "maximum_of_pairs": _MaximumOfPairs,
+    "relu": _ReLU,
+    "small_products": _SmallProducts,
+}
+
+
+def axes_in_memory(value: Tensor) -> list[int]:
+    """The axes from the one with the longest steps to the one with the shortest."""
+    return sorted(range(value.ndim), key=value.stride, reverse=True)
+
+
+def on_grid(m: Tensor | None, rows: list[Tensor], references: list[Tensor]) -> Tensor:
+    """Multipliers [C, N, R, ...] for every pair of row and reference, laid out in this order."""
+    assert m is not None
+    return m.expand(len(m), len(rows[0]), len(references[0]), *m.shape[3:]).contiguous()
+
+
+def _batches(values: tuple[Tensor, Tensor]) -> tuple[Any, ...]:
+    return tuple(value.reshape(len(value), -1, *value.shape[-2:]).contiguous().numpy() for value in values)
+
+
+def _total(multipliers: list[Tensor]) -> Tensor | None:
+    """Their sum; None where there are none."""
+    return sum(multipliers[1:], multipliers[0]) if multipliers else None

@@ -1,0 +1,31 @@
+"""DeepSHAP by the bundle's explain.onnx, against the summary of the background that is inside it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.methods.engines.onnx import OnnxModel
+from whyport.batch.methods.explainer import Explainer, Shares
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL
+
+
+class OnnxDeepShap(Explainer):
+    """The mean over references of multiplier x (x_i - r_i), in float32 alone: rows that miss the tolerance say so."""
+
+    def __init__(self, model: OnnxModel, background: Background, settings: ExplainSettings) -> None:
+        super().__init__(model, background, settings)
+        self._session = model.session
+
+    def choose_references(self, background: Background) -> Background:
+        return Background.summary(self.model.bundle)
+
+    def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
+        tolerance = self.model.bundle.sidecar.tolerances.completeness
+        allowed: NDArray[np.float64] = tolerance * np.maximum(1, np.abs(difference))
+        return allowed
+
+    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
+        outputs = self._session.run_graph(EXPLAIN_MODEL, rows, targets)
+        evaluations = np.ones(len(rows), dtype=np.int32)
+        return Shares(outputs["attribution"], outputs["score"].astype(np.float64), evaluations)

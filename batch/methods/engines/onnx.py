@@ -1,0 +1,36 @@
+"""The bundle's ONNX graphs: scores by model.onnx, gradients by gradient.onnx. Needs no PyTorch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.methods.engines.model import Answer, Model
+from whyport.runtime.bundle.sidecar import GRADIENT_MODEL
+from whyport.runtime.session import Session
+
+
+class OnnxModel(Model):
+    """A session as explainers see it.
+
+    Args:
+        session: runs the graphs; gradient.onnx is opened when a gradient is first asked for.
+    """
+
+    engine = "ONNX Runtime"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.bundle)
+        self.session = session
+
+    def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.run(rows, ["logits"])["logits"]
+
+    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
+        outputs = self.session.run_graph(GRADIENT_MODEL, rows, targets)
+        return outputs["gradient"], outputs["score"].astype(np.float64)
+
+    def run(self, rows: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """These outputs of rows [N, F], by name."""
+        return self.session.run(rows, outputs)

@@ -1,0 +1,61 @@
+"""The gradient, averaged over noise around the row."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.methods.engines.model import Model
+from whyport.batch.methods.explainer import Explainer, Shares, rows_within
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.references import Background
+
+
+class Gradient(Explainer):
+    """df/dx_i: how the score answers to a small change of each feature, in logits per unit of the feature."""
+
+    def choose_references(self, background: Background) -> None:
+        return None
+
+    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
+        gradients, scores = self.model.gradients_of_rows(rows, targets)
+        return Shares(gradients, scores, np.ones(len(rows), dtype=np.int32))
+
+
+class InputXGradient(Explainer):
+    """x_i * df/dx_i: the first-order share of each feature against a row of zeros."""
+
+    def choose_references(self, background: Background) -> Background:
+        return Background(rows=np.zeros_like(background.rows[:1]), weights=np.ones(1))
+
+    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
+        gradients, scores = self.model.gradients_of_rows(rows, targets)
+        return Shares(rows * gradients, scores, np.ones(len(rows), dtype=np.int32))
+
+
+class SmoothGrad(Explainer):
+    """The mean of df/dx_i over x + noise; Smilkov et al. 2017, without taking magnitudes.
+
+    The noise is Gaussian, as wide as a share of each feature's training standard deviation, and the same for every row,
+    so that no row's values depend on another one.
+    """
+
+    def __init__(self, model: Model, background: Background, settings: ExplainSettings) -> None:
+        super().__init__(model, background, settings)
+        spread = np.array([feature.standard_deviation for feature in model.bundle.sidecar.features])
+        drawn = np.random.default_rng(settings.seed).standard_normal((settings.samples, len(spread)))
+        self.noise = (settings.noise * spread * drawn).astype(np.float32)
+        """[samples, F], in the features' units."""
+
+    def choose_references(self, background: Background) -> None:
+        return None
+
+    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
+        values = np.empty_like(rows)
+        samples = len(self.noise)
+        # A sample's row, its gradient, and what PyTorch makes of both.
+        for part in batch_slices(len(rows), rows_within(self.settings.memory, 16 * self.noise.size)):
+            noisy = rows[part, None] + self.noise
+            gradients, _ = self.model.gradients(noisy.reshape(-1, rows.shape[1]), targets[part].repeat(samples))
+            values[part] = gradients.reshape(noisy.shape).mean(axis=1, dtype=np.float64)
+        scores = self.model.scores(rows, targets)
+        return Shares(values, scores, np.full(len(rows), samples, dtype=np.int32))

@@ -1,0 +1,1 @@
+"""Gradients integrated along straight paths, with a guarantee on every row."""

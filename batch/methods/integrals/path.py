@@ -1,0 +1,101 @@
+"""Straight paths from references to rows, and the gradients along them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.methods.engines.model import Model
+from whyport.runtime.bundle.references import Background
+
+
+class References:
+    """The rows that paths start from, R of them, with what every path from them shares.
+
+    Args:
+        model: gives scores and gradients.
+        background: the rows and their weights.
+    """
+
+    def __init__(self, model: Model, background: Background) -> None:
+        self.rows = background.rows
+        self.weights = background.weights
+        self.logits = model.logits(background.rows)
+        """[R, C]"""
+        classes = np.arange(self.logits.shape[1])
+        gradients, _ = model.gradients(background.rows.repeat(len(classes), axis=0), np.tile(classes, len(self.rows)))
+        self.gradients = gradients.reshape(len(self.rows), len(classes), -1)
+        """[R, C, F]"""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def base_values(self) -> NDArray[np.float64]:
+        """The weighted mean score of every class, [C]."""
+        means: NDArray[np.float64] = self.weights @ self.logits.astype(np.float64)
+        return means
+
+
+class Paths:
+    """One path from each of R references to each of N rows; path n * R + k leads from reference k to row n.
+
+    Nothing is held by path, of which there may be many. Arguments `paths` are the numbers of K of them.
+
+    Args:
+        model: gives scores and gradients.
+        references: where the paths start.
+        rows: where they end, [N, F].
+        targets: the class whose logit is followed, [N].
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        references: References,
+        rows: NDArray[np.float32],
+        targets: NDArray[np.int64],
+    ) -> None:
+        self._model = model
+        self._references = references
+        self._rows = rows
+        self._targets = targets
+        self.fan = len(references)
+        """R"""
+
+    @property
+    def rows(self) -> int:
+        """N"""
+        return len(self._rows)
+
+    @property
+    def features(self) -> int:
+        """F"""
+        return int(self._rows.shape[1])
+
+    def row(self, paths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows that paths lead to, [K]."""
+        return paths // self.fan
+
+    def weights(self, paths: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Those of the references, [K]."""
+        return self._references.weights[paths % self.fan]
+
+    def direction(self, paths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """row - reference, [K, F]."""
+        return self._rows[paths // self.fan] - self._references.rows[paths % self.fan]
+
+    def starts(self, paths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Gradients [K, F] and scores [K] where paths start, computed once for all rows."""
+        chosen = paths % self.fan, self._targets[paths // self.fan]
+        return self._references.gradients[chosen], self._references.logits[chosen].astype(np.float64)
+
+    def ends(self, paths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Gradients [K, F] and scores [K] where paths end, computed once for all references."""
+        gradients, scores = self._model.gradients_of_rows(self._rows, self._targets)
+        row = paths // self.fan
+        return gradients[row], scores[row]
+
+    def evaluate(
+        self, paths: NDArray[np.int64], positions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Gradients [K, F] and scores [K] at positions in [0, 1], [K]."""
+        points = self._references.rows[paths % self.fan] + positions[:, None].astype(np.float32) * self.direction(paths)
+        return self._model.gradients(points, self._targets[paths // self.fan])

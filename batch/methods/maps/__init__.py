@@ -1,0 +1,1 @@
+"""What a network's own feature maps and attention weights say."""

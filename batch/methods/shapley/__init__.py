@@ -1,0 +1,1 @@
+"""Shapley values by forward passes alone."""

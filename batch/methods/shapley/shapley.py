@@ -1,0 +1,152 @@
+"""Shapley values by forward passes alone: exact for few features, sampled with a standard error for more."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.methods.engines.onnx import OnnxModel
+from whyport.batch.methods.explainer import Explainer, Shares, runs
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.shapley.coalitions import Coalitions
+from whyport.batch.methods.shapley.walks import Explained, Moments, WalkedModel, Walks
+from whyport.runtime.attribution import Attribution
+from whyport.runtime.bundle.references import Background
+
+ENUMERATED_FEATURES = 12
+"""Up to so many, every coalition is asked."""
+
+FIRST_PAIRS = 32
+"""Pairs of permutations before a row may have converged: a standard error of fewer is too uncertain to stop by."""
+
+# Pairs grow by so much from one look at the standard errors to the next.
+GROWTH = 1.4
+
+CONTROL_PAIRS = 16
+"""Pairs by which the references themselves are explained."""
+
+MAX_EVALUATIONS = 20_000
+"""By default, forward passes after which a row that is sampled is given up."""
+
+SUM_TOLERANCE = 1e-4
+"""Of a sum that is right but for rounding, by the larger of 1 and |score - base value|."""
+
+# Streams of random numbers.
+OF_ROWS, OF_REFERENCES = 0, 1
+
+
+class Shapley(Explainer):
+    """The mean over permutations and references of what a feature changes as it takes the row's value; Shapley 1953.
+
+    A walk from reference r to row x sums to f(x) - f(r). What explains r itself against the whole background, g(r), is
+    added: it sums to f(r) - mean f and its mean over the references is 0, so the shares remain unbiased, every one of
+    them sums to f(x) - mean f, and for an additive model they do not depend on r at all.
+
+    All rows share the walks, and no row's number of walks depends on another row.
+    """
+
+    def __init__(self, model: OnnxModel, background: Background, settings: ExplainSettings) -> None:
+        super().__init__(model, background, settings)
+        assert self.references is not None
+        assert self._base_values is not None
+        self._onnx = model
+        self._features = int(background.rows.shape[1])
+        self._coalitions: Coalitions | None = None
+        if self._is_enumerated(len(background.rows)):
+            self._coalitions = Coalitions(model, self.references, self._base_values)
+            return
+        logits = model.logits(background.rows)
+        self._walked = WalkedModel(model, self.references, logits, settings.memory // 2)
+        self._control = self._explain_references(logits)
+
+    def choose_references(self, background: Background) -> Background:
+        return background
+
+    def beside_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"standard_error": (self._features,)}
+
+    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
+        first, run = runs(rows)
+        distinct = rows[first]
+        logits = self._onnx.logits_of_rows(distinct)
+        output = logits[run, targets].astype(np.float64)
+        if self._coalitions is not None:
+            values = self._coalitions.explain(distinct, logits)[run, targets].astype(np.float32)
+            evaluations = np.full(len(rows), self._coalitions.evaluations, dtype=np.int32)
+            return Shares(values, output, evaluations, {"standard_error": np.zeros_like(values)})
+        assert self._base_values is not None
+        allowed = self.allowed_error(output - self._base_values[targets])
+        return self._sampled(Explained(distinct, logits, run, targets), output, allowed)
+
+    def has_converged(
+        self, shares: Shares | Attribution, error: NDArray[np.float64], difference: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """The sum is right up to rounding, and no value's standard error exceeds the tolerance."""
+        adds_up = error <= SUM_TOLERANCE * np.maximum(1, np.abs(difference))
+        certain = shares.beside["standard_error"].max(axis=1, initial=0.0) <= self.allowed_error(difference)
+        both: NDArray[np.bool_] = adds_up & certain
+        return both
+
+    def _sampled(self, explained: Explained, output: NDArray[np.float64], allowed: NDArray[np.float64]) -> Shares:
+        shape = len(output), self._features
+        values, errors = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
+        evaluations = np.empty(len(output), dtype=np.int32)
+        waiting = np.arange(len(output))
+        known: Moments | None = None
+        for block, pairs in enumerate(self._blocks()):
+            if not len(waiting):
+                break
+            walks = self._draw(OF_ROWS, block, pairs)
+            made = self._walked.moments(explained.only(waiting), walks, self._control)
+            known = made if known is None else known.join(made)
+            error = known.standard_error()
+            values[waiting], errors[waiting] = known.mean, error
+            evaluations[waiting] = self._passes(known.count)
+            more = np.ones(len(waiting), dtype=np.bool_)
+            if self.settings.permutations is None:
+                more = ~(error.max(axis=1) <= allowed[waiting])
+            waiting, known = waiting[more], Moments(known.count, known.mean[more], known.squares[more])
+        return Shares(values, output, evaluations, {"standard_error": errors})
+
+    def _blocks(self) -> Iterator[int]:
+        """How many pairs are drawn at a time; two at the least in all, for a standard error."""
+        given = self.settings.permutations
+        most = given // 2 if given is not None else self._max_evaluations() // self._passes(1)
+        most, drawn = max(2, most), 0
+        while drawn < most:
+            pairs = min(most, max(FIRST_PAIRS, round(drawn * GROWTH))) - drawn
+            # One pair alone has no spread.
+            pairs = min(most - drawn, max(2, pairs))
+            yield pairs
+            drawn += pairs
+
+    def _passes(self, pairs: int) -> int:
+        """Forward passes of a row; its ends are known."""
+        return 2 * (self._features - 1) * pairs
+
+    def _max_evaluations(self) -> int:
+        return self.settings.max_evaluations or MAX_EVALUATIONS
+
+    def _is_enumerated(self, references: int) -> bool:
+        if self._features > ENUMERATED_FEATURES or self.settings.permutations is not None:
+            return False
+        given = self.settings.max_evaluations
+        return given is None or ((1 << self._features) - 2) * references <= given
+
+    def _draw(self, stream: int, block: int, pairs: int) -> Walks:
+        assert self.references is not None
+        return Walks.draw((self.settings.seed, stream, block), pairs, self._features, self.references.weights)
+
+    def _explain_references(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """g: the shares [R, C, F] of every reference in every logit, less their mean over the references.
+
+        All references go along the same walks, so what the sampled starts are worth is the same for each of them, and
+        vanishes with the mean: what is left sums to f(r) - mean f.
+        """
+        assert self.references is not None
+        count, classes = logits.shape
+        row, target = np.arange(count).repeat(classes), np.tile(np.arange(classes), count)
+        walks = self._draw(OF_REFERENCES, 0, CONTROL_PAIRS)
+        made = self._walked.moments(Explained(self.references.rows, logits, row, target), walks, None)
+        shares = made.mean.reshape(count, classes, -1)
+        return (shares - np.tensordot(self.references.weights, shares, 1)).astype(np.float32)

@@ -1,0 +1,74 @@
+"""What a run will do, and every check that needs no row to be read."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whyport.batch.output.totals import Totals
+from whyport.runtime.bundle.codec import decode
+from whyport.runtime.errors import BundleFormatError, JobError
+
+
+@dataclass(frozen=True)
+class PartSpan:
+    """One part of the output: a range of rows of one input."""
+
+    index: int
+    """The input's place among all."""
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        """The part's file name, which sorts as the rows do."""
+        return f"part-{self.index:05d}-{self.start:012d}-{self.stop:012d}.parquet"
+
+    @property
+    def rows(self) -> int:
+        """How many rows of the input it covers."""
+        return self.stop - self.start
+
+
+def split(index: int, rows: int, part_rows: int) -> list[PartSpan]:
+    """The parts of an input with so many rows; one empty part for an input without any."""
+    return [PartSpan(index, start, min(start + part_rows, rows)) for start in range(0, max(rows, 1), part_rows)]
+
+
+@dataclass(frozen=True)
+class PartFooter:
+    """The footer of a part or of a rejected part."""
+
+    rows: int
+    description: dict[str, Any]
+    """What made the part, as `describe_part` gives it."""
+    totals: Totals
+    """Of the whole span of rows, in both."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a part's footer; JobError where the file is not there, or was not written by a run."""
+        try:
+            metadata = pq.read_metadata(path)
+            entries = metadata.metadata or {}
+            description = json.loads(entries[DESCRIPTION_KEY.encode()])
+            totals = decode(Totals, entries[TOTALS_KEY.encode()].decode())
+            return cls(metadata.num_rows, description, totals)
+        except (pa.ArrowException, OSError, KeyError, ValueError, BundleFormatError) as error:
+            reason = (str(error).splitlines() or [""])[0]
+            raise JobError(f"expected a part that a run has written, got {reason}, in {path}") from None
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file of any size."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# The keys of a part's metadata.
+DESCRIPTION_KEY = "whyport"
+TOTALS_KEY = "whyport.totals"

@@ -1,0 +1,192 @@
+"""What came out of a run, counted."""
+
+import resource
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from whyport.batch.output.folder import REPORT_FILE, OutputFolder
+from whyport.batch.output.totals import MethodTotals, Totals
+from whyport.batch.settings import RejectedLimit
+from whyport.runtime.bundle.codec import decode
+from whyport.runtime.errors import BundleFormatError, JobError
+
+TAIL_SHARE = 0.99
+
+# A run that is done, but not as it should be.
+TOO_MANY_REJECTED = 3
+FILES_SKIPPED = 4
+
+
+@dataclass(frozen=True)
+class MethodReport:
+    """How far one method's attributions are from adding up, in logits."""
+
+    worst_completeness_error: float | None
+    """None where an error is not finite."""
+    p99_completeness_error: float | None
+    """99 % of the errors are at most this large; up to 5 % too large itself."""
+    not_converged: int
+
+    @classmethod
+    def of(cls, totals: MethodTotals) -> Self:
+        """The figures that a user reads."""
+        tail = totals.errors.quantile(TAIL_SHARE)
+        return cls(
+            worst_completeness_error=None if totals.errors.not_finite else totals.errors.worst,
+            p99_completeness_error=tail if tail < float("inf") else None,
+            not_converged=totals.not_converged,
+        )
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """One input that was scored."""
+
+    source_file: str
+    rows_in: int
+    rows_out: int
+    rows_rejected: int
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """One input that was passed over, and none of whose rows are in the output."""
+
+    source_file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How one attempt went: all that may differ between two runs of the same job."""
+
+    resumed_parts: int
+    """Parts that were there before this attempt."""
+    seconds: dict[str, float]
+    """By stage, of this attempt; `total` is the wall clock."""
+    rows_per_second: dict[str, float]
+    """By stage, of the rows of this attempt."""
+    peak_memory_bytes: int
+
+    @classmethod
+    def of(cls, seconds: dict[str, float], rows: int, resumed_parts: int) -> Self:
+        """The figures of an attempt that took this long for so many rows of its own."""
+        rates = {name: rows / max(value, 1e-9) for name, value in seconds.items()}
+        return cls(resumed_parts, dict(seconds), rates, peak_memory())
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """The contents of _report.json."""
+
+    rows_in: int
+    """Of the inputs that were scored."""
+    rows_out: int
+    rejected: dict[str, int]
+    """Rows by reason."""
+    predictions: dict[str, int]
+    """Rows by predicted class."""
+    explained: dict[str, int]
+    """Rows by method."""
+    methods: dict[str, MethodReport]
+    """The methods that claim to add up."""
+    parts: dict[str, str]
+    """sha256 by file, of the parts and the rejected parts."""
+    files: tuple[FileReport, ...]
+    skipped: tuple[SkippedFile, ...]
+    provider: str
+    performance: Performance
+
+    @classmethod
+    def of(
+        cls,
+        files: list[tuple[FileReport, Totals]],
+        skipped: list[SkippedFile],
+        parts: dict[str, str],
+        provider: str,
+        performance: Performance,
+    ) -> Self:
+        """Sum up the inputs."""
+        totals = sum((totals for _, totals in files), Totals())
+        return cls(
+            rows_in=sum(file.rows_in for file, _ in files),
+            rows_out=totals.rows_out,
+            rejected=totals.rejected,
+            predictions=totals.predictions,
+            explained={name: method.explained for name, method in totals.methods.items()},
+            methods={name: MethodReport.of(method) for name, method in totals.methods.items() if method.errors.total},
+            parts=parts,
+            files=tuple(file for file, _ in files),
+            skipped=tuple(skipped),
+            provider=provider,
+            performance=performance,
+        )
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows rejected for whatever reason."""
+        return sum(self.rejected.values())
+
+    def exit_code(self, max_rejected: str | None) -> int:
+        """What the process says of a run that came to its end: 0, TOO_MANY_REJECTED or FILES_SKIPPED."""
+        if self.skipped:
+            return FILES_SKIPPED
+        if max_rejected is not None and RejectedLimit.parse(max_rejected).is_exceeded(self.rows_rejected, self.rows_in):
+            return TOO_MANY_REJECTED
+        return 0
+
+    def lines(self) -> list[str]:
+        """The report for a terminal."""
+        performance = self.performance
+        seconds = performance.seconds
+        resumed = f", {performance.resumed_parts} of them from an attempt before" if performance.resumed_parts else ""
+        rejected_parts = sum(name.startswith("_") for name in self.parts)
+        lines = [
+            f"rows      {self.rows_in} in = {self.rows_out} out + {self.rows_rejected} rejected",
+            *(f"          {count} x {reason}" for reason, count in Counter(self.rejected).most_common(10)),
+            f"files     {len(self.files)}, {len(self.skipped)} skipped",
+            *(f"          skipped: {skipped.reason}" for skipped in self.skipped),
+            f"parts     {len(self.parts) - rejected_parts}{resumed}",
+            "classes   " + ", ".join(f"{name} {count}" for name, count in self.predictions.items()),
+        ]
+        if self.explained:
+            lines.append("explained " + ", ".join(f"{count} by {name}" for name, count in self.explained.items()))
+        for name, method in self.methods.items():
+            worst, tail = _shown(method.worst_completeness_error), _shown(method.p99_completeness_error)
+            lines.append(
+                f"{name}: worst completeness error {worst} logits, 99 % within {tail}, "
+                f"{method.not_converged} not converged"
+            )
+        rates = performance.rows_per_second
+        lines.append(f"time      {seconds['total']:.1f} s, {rates['total']:.0f} rows/s on {self.provider}")
+        for name, value in seconds.items():
+            if name != "total":
+                lines.append(f"          {name:8} {value:10.1f} s {rates[name]:12.0f} rows/s")
+        return [*lines, f"memory    {performance.peak_memory_bytes / 2**20:.0f} MiB at the most"]
+
+
+def read_report(folder: OutputFolder) -> JobReport:
+    """The report of a finished run; JobError where it cannot be read."""
+    path = folder.path / REPORT_FILE
+    try:
+        return decode(JobReport, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, BundleFormatError) as error:
+        raise JobError(f"expected the report of a run, got {error}, in {path}") from None
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held so far, in bytes."""
+    # Linux counts in ru_maxrss also what the process held that has started this one.
+    status = Path("/proc/self/status")
+    for line in status.read_text().splitlines() if status.exists() else ():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _shown(error: float | None) -> str:
+    return "infinite" if error is None else f"{error:.2g}"

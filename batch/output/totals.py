@@ -1,0 +1,153 @@
+"""What rows came to, counted: for a batch, a part, or a run. Sums do not depend on how the rows were cut."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.rows import ScoredRows
+from whyport.runtime.attribution import Attribution
+
+BINS_PER_DECADE = 50
+"""A quantile is at most 10^(1/50) - 1 = 4.7 % too large, and never too small."""
+
+# Bin i holds EDGES[i - 1] < error <= EDGES[i]; the last one, everything above.
+EDGES: NDArray[np.float64] = np.power(10.0, np.arange(-15 * BINS_PER_DECADE, 9 * BINS_PER_DECADE + 1) / BINS_PER_DECADE)
+
+
+@dataclass(frozen=True)
+class ErrorHistogram:
+    """How many errors lie in each bin."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    """By the bin's number, as text; bins without errors are absent."""
+    worst: float = 0.0
+    """The largest finite error."""
+    not_finite: int = 0
+    """NaN and infinity, which count as larger than every other."""
+
+    @classmethod
+    def of(cls, errors: NDArray[np.floating[Any]]) -> Self:
+        """Count errors of any shape, none negative."""
+        finite = errors[np.isfinite(errors)]
+        bins, counts = np.unique(np.searchsorted(EDGES, finite), return_counts=True)
+        return cls(
+            counts={str(i): int(n) for i, n in zip(bins, counts, strict=True)},
+            worst=float(finite.max(initial=0.0)),
+            not_finite=int(errors.size - finite.size),
+        )
+
+    def __add__(self, other: Self) -> Self:
+        bins = sorted(self.counts.keys() | other.counts.keys(), key=int)
+        return type(self)(
+            counts={i: self.counts.get(i, 0) + other.counts.get(i, 0) for i in bins},
+            worst=max(self.worst, other.worst),
+            not_finite=self.not_finite + other.not_finite,
+        )
+
+    @property
+    def total(self) -> int:
+        """How many errors were counted."""
+        return sum(self.counts.values()) + self.not_finite
+
+    def quantile(self, share: float) -> float:
+        """The least bound below which at least `share` of the errors lie, up to the width of a bin; 0 without any."""
+        needed = share * self.total
+        seen = 0
+        for i in sorted(self.counts, key=int):
+            seen += self.counts[i]
+            if seen >= needed:
+                return min(float(EDGES[int(i)]), self.worst) if int(i) < len(EDGES) else self.worst
+        return float("inf") if self.not_finite else 0.0
+
+
+# Reasons may quote values of the input, and every part's footer lists them.
+MAX_REASONS = 100
+OTHER_REASONS = "other reasons"
+
+
+@dataclass(frozen=True)
+class MethodTotals:
+    """What one explanation method came to; no errors for a method that makes no claim to add up."""
+
+    not_converged: int = 0
+    """Explanations that missed the method's tolerance."""
+    errors: ErrorHistogram = field(default_factory=ErrorHistogram)
+    """Completeness errors, in logits."""
+    explained: int = 0
+    """Rows, whether in one class or in all."""
+
+    @classmethod
+    def of(cls, attribution: Attribution, rows: int) -> Self:
+        """Count one batch, in which so many rows were explained."""
+        if attribution.converged is None:
+            return cls(explained=rows)
+        return cls(int(np.count_nonzero(~attribution.converged)), ErrorHistogram.of(attribution.error), rows)
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            self.not_converged + other.not_converged, self.errors + other.errors, self.explained + other.explained
+        )
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Rows out, rejected and explained."""
+
+    rows_out: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Rows by reason."""
+    predictions: dict[str, int] = field(default_factory=dict)
+    """Rows by predicted class."""
+    methods: dict[str, MethodTotals] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, classes: Sequence[str], methods: Sequence[str]) -> Self:
+        """No rows of a model with these classes, explained with these methods."""
+        return cls(predictions=dict.fromkeys(classes, 0), methods={name: MethodTotals() for name in methods})
+
+    @classmethod
+    def of(cls, scored: ScoredRows, classes: Sequence[str]) -> Self:
+        """Count one batch."""
+        counts = np.bincount(scored.predicted, minlength=len(classes))
+        return cls(
+            rows_out=len(scored.rows.kept),
+            rejected=dict(Counter(scored.rows.reasons)),
+            predictions={name: int(count) for name, count in zip(classes, counts, strict=True)},
+            methods={
+                name: MethodTotals.of(attribution, scored.explained_count)
+                for name, attribution in scored.attributions.items()
+            },
+        )
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows rejected for whatever reason."""
+        return sum(self.rejected.values())
+
+    def __add__(self, other: Self) -> Self:
+        methods = {
+            name: self.methods.get(name, MethodTotals()) + other.methods.get(name, MethodTotals())
+            for name in dict.fromkeys([*self.methods, *other.methods])
+        }
+        return type(self)(
+            rows_out=self.rows_out + other.rows_out,
+            rejected=_most_common(_sums(self.rejected, other.rejected)),
+            predictions=_sums(self.predictions, other.predictions),
+            methods=methods,
+        )
+
+
+def _sums(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in dict.fromkeys([*one, *other])}
+
+
+def _most_common(reasons: dict[str, int]) -> dict[str, int]:
+    """The reasons by how many rows they have, then by text; past MAX_REASONS they are summed up."""
+    rest = reasons.pop(OTHER_REASONS, 0)
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    rest += sum(count for _, count in ordered[MAX_REASONS:])
+    return dict(ordered[:MAX_REASONS]) | ({OTHER_REASONS: rest} if rest else {})

@@ -1,0 +1,1 @@
+"""Figures: how data is drawn."""

@@ -1,0 +1,158 @@
+"""Figures of one width and look, as SVG for a page or as files; the one place that contains pyplot's global state."""
+
+import html
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+LONGEST = 30
+ELLIPSIS = "…"
+
+
+def shorten(name: str, longest: int = LONGEST) -> str:
+    """The name, with its middle left out where it is longer than that: its ends tell it from its neighbours."""
+    name = " ".join(name.split())
+    if len(name) <= longest:
+        return name
+    head = (longest - 1 + 1) // 2
+    return name[:head] + ELLIPSIS + name[len(name) - (longest - 1 - head) :]
+
+
+def plain(name: str) -> str:
+    """The text so that matplotlib reads no mathematics in it."""
+    return name.replace("$", r"\$")
+
+
+def number(value: float) -> str:
+    """A value in few characters."""
+    return "missing" if value != value else f"{value:.4g}"
+
+
+WIDTH = 8.0
+"""Inches of every figure: they stand on the page in one width."""
+
+FORMATS = ("png", "svg", "eps")
+
+INK, MUTED, RULE, GROUND = "#333333", "#777777", "#cccccc", "#fdfdfc"
+RED, BLUE = "#ff0051", "#008bfb"
+"""shap's colours of what raises and lowers a score."""
+SERIES = ("#008bfb", "#ff0051", "#13a57c", "#b07aa1", "#e28a1b", "#6a6fd8")
+
+STYLE: Any = {
+    "font.size": 12,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": RULE,
+    "axes.titlesize": 13,
+    "axes.labelsize": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+    "svg.hashsalt": "whyport",
+    "image.composite_image": False,
+}
+
+# What a page replaces by its own colours, which change with light and dark.
+TOKENS = {
+    "#333333": "ink",
+    "#000000": "ink",
+    "#777777": "muted",
+    "#888888": "muted",
+    "#999999": "muted",
+    "#bbbbbb": "rule",
+    "#cccccc": "rule",
+    "#fdfdfc": "ground",
+}
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """The style, and afterwards the global state as it was: settings, current figures, numpy's random numbers.
+
+    shap's plots draw into pyplot's current figure, and scatter points by numpy's global generator: a seed of its own
+    makes the same picture every time.
+    """
+    from matplotlib import pyplot
+
+    state, interactive, known = np.random.get_state(), pyplot.isinteractive(), set(pyplot.get_fignums())  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+            # Columns without any value, in shap's percentiles.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+        for number in set(pyplot.get_fignums()) - known:
+            pyplot.close(number)
+        if interactive:
+            pyplot.ion()
+
+
+def svg_of(figure: Figure, prefix: str, tooltips: Mapping[str, str]) -> str:
+    """An element that can stand in a page, in the page's colours and with its fonts.
+
+    Args:
+        figure: what to draw.
+        prefix: stands before every id, so that two figures do not share one.
+        tooltips: full texts by the shortened ones that the figure shows.
+    """
+    with matplotlib.rc_context({**STYLE, "svg.fonttype": "none"}):
+        text = _saved(figure, "svg").decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:xlink)?="[^"]*"| version="[^"]*"', "", text)
+    used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text))
+    referenced = {name for pair in used for name in pair}
+    # matplotlib gives every element an id, some of them twice.
+    text = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in referenced else "", text)
+    text = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{prefix}-\1"', text).replace("xlink:href=", "href=")
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
+    for colour, token in TOKENS.items():
+        text = text.replace(f": {colour}", f": var(--{token})")
+    # The page says what the fonts are; narrower ones than those that the figure was laid out with leave more room.
+    text = re.sub(r"font: (?:\w+ )*?([\d.]+px) [^;\"]*", r"font-size: \1", text)
+    for short, full in tooltips.items():
+        shown = html.escape(short, quote=False)
+        text = text.replace(f">{shown}</text>", f">{shown}<title>{html.escape(full, quote=False)}</title></text>")
+    text = re.sub(r"<svg([^>]*?) width=\"[^\"]*\"", r"<svg\1", text)
+    text = re.sub(r"<svg([^>]*?) height=\"[^\"]*\"", r"<svg\1", text)
+    return re.sub(r"\n\s*", "\n", text).strip()
+
+
+def file_of(figure: Figure, file_format: str) -> bytes:
+    """A file's content, on white; EPS knows no transparency."""
+    with matplotlib.rc_context({**STYLE, "savefig.facecolor": "white"}):
+        return _saved(figure, file_format)
+
+
+def _saved(figure: Figure, file_format: str) -> bytes:
+    buffer = io.BytesIO()
+    options: dict[str, Any] = {"metadata": {"Date": None, "Creator": None}} if file_format == "svg" else {}
+    logger = logging.getLogger("matplotlib.backends.backend_ps")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        figure.savefig(buffer, format=file_format, **options)
+    finally:
+        logger.setLevel(level)
+    return re.sub(rb"(?m)^%%CreationDate:.*\n", b"", buffer.getvalue()) if file_format == "eps" else buffer.getvalue()

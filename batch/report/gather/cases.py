@@ -1,0 +1,220 @@
+"""Single rows to look at: which ones, and every reason for them."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from whyport.batch.arrow import class_indices
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.output.columns import PREDICTION, PROBABILITY, ExplanationColumns
+from whyport.batch.report.gather.collect import Columns
+from whyport.batch.report.gather.maps import attention_of, grad_cam_of
+from whyport.batch.report.gather.reference import clean_rows
+from whyport.batch.report.gather.values import FeatureValues
+from whyport.batch.review.finished_run import FinishedRun
+from whyport.batch.review.record import InputRecord, read_rows
+from whyport.batch.scoring.scorer import Scorer
+from whyport.batch.scoring.targets import ClassChoice
+from whyport.runtime.errors import JobError, UsageError, WhyportError
+from whyport.runtime.session import Session
+
+logger = logging.getLogger(__name__)
+
+NOT_KEPT = "what the run has not kept"
+"""Stands for all other features of a row whose strongest alone were kept, and which cannot be computed anew."""
+
+CHOSEN = {"most certain": 1, "least certain": 1, "wrong": 2}
+"""How many rows of each kind are shown."""
+
+
+@dataclass(frozen=True)
+class RowChoice:
+    """One row and why it is shown."""
+
+    kind: str
+    source: InputRecord
+    row: int
+
+
+@dataclass(frozen=True)
+class RowExplanation:
+    """One method's reasons for one class's score of a row."""
+
+    method: str
+    class_name: str
+    role: str
+    """What the class is: "predicted", "true", "explained"."""
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    """[F]"""
+    base_value: float
+    """NaN for a method that measures against nothing."""
+    score: float
+    computed_anew: bool
+    """Whether the run does not hold it."""
+
+
+@dataclass(frozen=True)
+class RowCase:
+    """A row with its prediction and its reasons."""
+
+    choice: RowChoice
+    prediction: str
+    chances: dict[str, float]
+    """The probabilities by class."""
+    label: str | None
+    kept: dict[str, str]
+    features: NDArray[np.float64]
+    """[F], NaN where missing or unknown."""
+    explanations: tuple[RowExplanation, ...]
+    grad_cam: NDArray[np.float32] | None
+    """[F] in 0..1."""
+    attention: NDArray[np.float64] | None
+    """[query, key]"""
+
+
+def choose_rows(
+    run: FinishedRun, candidates: Mapping[str, Columns], rows: tuple[int, ...], file: str | None
+) -> list[RowChoice]:
+    """The rows of these numbers, or without any those that stand out, once each; UsageError for one that is absent."""
+    if rows:
+        source = run.record.find_input(file)
+        for row in rows:
+            if source.rows is None or row >= source.rows:
+                raise UsageError(f"row: expected less than {source.rows}, got {row}, in {source.source_file}")
+        return [RowChoice("chosen", source, row) for row in dict.fromkeys(rows)]
+    inputs = {source.index: source for source in run.record.inputs}
+    chosen: list[RowChoice] = []
+    seen: set[tuple[int, int]] = set()
+    for kind, count in CHOSEN.items():
+        found = candidates.get(kind, {"source": np.zeros(0), "row": np.zeros(0)})
+        places = [(int(s), int(r)) for s, r in zip(found["source"], found["row"], strict=True)]
+        fresh = [place for place in places if place not in seen][:count]
+        seen.update(fresh)
+        chosen += [RowChoice(kind, inputs[source], row) for source, row in fresh]
+    return chosen
+
+
+class CaseReader:
+    """Reads rows from the parts, and computes anew what they lack.
+
+    Args:
+        run: the run.
+        values: the feature values of the rows that will be asked for.
+        label: the kept column that names the true class.
+        session: the run's bundle; None where it cannot be had, or the inputs are gone.
+    """
+
+    def __init__(self, run: FinishedRun, values: FeatureValues, label: str | None, session: Session | None) -> None:
+        self._run, self._values, self._label, self._session = run, values, label, session
+        self._scorers: dict[str, Scorer] = {}
+
+    def read(self, choice: RowChoice) -> RowCase:
+        """One row; JobError where it was rejected or is not in the output."""
+        run, classes = self._run, self._run.classes
+        table = self._stored(choice)
+        stored = table.to_pylist()[0]
+        features = self._values.of({"source": np.array([choice.source.index]), "row": np.array([choice.row])})[0]
+        label = None
+        if self._label is not None:
+            k = class_indices(table[self._label].combine_chunks(), classes)[0]
+            label = classes[k] if k >= 0 else None
+        prediction = stored[PREDICTION]
+        matrix = self._matrix(features)
+        grad_cam = attention = None
+        if matrix is not None and self._session is not None:
+            attention = attention_of(self._session, matrix)
+            grad_cam = grad_cam_of(self._session, matrix, np.array([classes.index(prediction)]))
+        return RowCase(
+            choice=choice,
+            prediction=prediction,
+            chances={name: stored[f"{PROBABILITY}{name}"] for name in classes},
+            label=label,
+            kept={name: str(stored[name]) for name in run.kept},
+            features=features,
+            explanations=tuple(self._explanations(table, stored, matrix, prediction, label)),
+            grad_cam=None if grad_cam is None else grad_cam[0],
+            attention=None if attention is None else attention[0],
+        )
+
+    def _stored(self, choice: RowChoice) -> pa.Table:
+        span = next(span for span in self._run.record.spans(choice.source) if span.start <= choice.row < span.stop)
+        path = self._run.record.folder.path / span.name
+        place = f"{choice.source.source_file}, row {choice.row}"
+        if not path.exists():
+            raise JobError(f"{place}: not in the output: its file was skipped")
+        table = read_rows(path, "source_row", [choice.row])
+        if not table.num_rows:
+            raise JobError(f"{place}: rejected; whyport show says why")
+        return table
+
+    def _matrix(self, features: NDArray[np.float64]) -> NDArray[np.float32] | None:
+        """The row as the model saw it, [1, F]; None where its values are not known."""
+        if self._session is None or not np.isfinite(features).any():
+            return None
+        imputation = self._session.bundle.sidecar.preprocessing.imputation
+        row = features if imputation is None else np.where(np.isfinite(features), features, np.array(imputation))
+        return row.astype(np.float32)[None] if np.isfinite(row).all() else None
+
+    def _explanations(
+        self,
+        table: pa.Table,
+        stored: dict[str, object],
+        matrix: NDArray[np.float32] | None,
+        prediction: str,
+        label: str | None,
+    ) -> list[RowExplanation]:
+        # The first method that adds up makes the better picture.
+        known = [each for each in self._run.explanations if stored[each.score] is not None]
+        method = next((each.method for each in [*(e for e in known if stored[e.base_value] is not None), *known]), None)
+        if method is None:
+            return []
+        wanted = {prediction: "predicted", **({label: "true"} if label not in (None, prediction) else {})}
+        found = {}
+        for each in known:
+            name = each.explained_class or str(stored["explained_class"])
+            if each.method == method and (each.explained_class is None or name in wanted):
+                found[name] = self._of_columns(table, each, name, wanted.get(name, "explained"))
+        lacking = [name for name in wanted if name not in found or NOT_KEPT in found[name].names]
+        if lacking and matrix is not None:
+            found |= self._anew(method, matrix, lacking, wanted)
+        order = {name: i for i, name in enumerate(dict.fromkeys([*wanted, *found]))}
+        return sorted(found.values(), key=lambda each: order[each.class_name])
+
+    def _of_columns(self, table: pa.Table, each: ExplanationColumns, name: str, role: str) -> RowExplanation:
+        shares = self._run.layout.read(table, each.prefix, each.suffix)
+        names = self._run.layout.features
+        base, score = table[each.base_value][0].as_py(), table[each.score][0].as_py()
+        values = np.zeros(len(names))
+        values[shares.features[0]] = shares.values[0]
+        if shares.values.shape[1] < len(names) and base is not None:
+            names, values = (*names, NOT_KEPT), np.append(values, score - base - values.sum())
+        base_value = float("nan") if base is None else base
+        return RowExplanation(each.method, name, role, names, values, base_value, score, computed_anew=False)
+
+    def _anew(
+        self, method: str, matrix: NDArray[np.float32], lacking: list[str], wanted: dict[str, str]
+    ) -> dict[str, RowExplanation]:
+        """Explain the classes that the run does not hold; none where the bundle cannot here."""
+        assert self._session is not None
+        if method not in self._scorers:
+            settings = ExplainSettings(**self._run.record.job["settings"]["explain"])
+            try:
+                self._scorers[method] = Scorer(self._session, (method,), ClassChoice("all"), settings)
+            except (WhyportError, ModuleNotFoundError) as error:
+                logger.warning("classes that the run has not explained are not shown: %s", error)
+                return {}
+        rows, scorer = clean_rows(matrix), self._scorers[method]
+        attribution = scorer.explain(rows, scorer.predict(rows), 0).attributions[method]
+        found = {}
+        for name in lacking:
+            k = self._run.classes.index(name)
+            values = attribution.values[k].astype(np.float64)
+            base, score = float(attribution.base_value[k]), float(attribution.output[k])
+            names = self._run.layout.features
+            found[name] = RowExplanation(method, name, wanted[name], names, values, base, score, computed_anew=True)
+        return found

@@ -1,0 +1,268 @@
+"""Everything that pictures need of a run's rows, in one pass over its parts and in bounded memory."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from whyport.batch.arrow import class_indices
+from whyport.batch.output.columns import PREDICTION, PROBABILITY, ExplanationColumns
+from whyport.batch.report.gather.drift import BinCounts
+from whyport.batch.review.finished_run import FinishedRun, PartBatch
+from whyport.batch.scoring.selection import uniform
+
+Columns = dict[str, NDArray[Any]]
+
+
+class SmallestKeys:
+    """Keeps the rows with the smallest keys; of equal keys, those that came first.
+
+    With a hash of a row's place as its key (`selection.uniform`), this is a random sample without replacement, the same
+    whenever the same rows are offered.
+
+    Args:
+        limit: how many rows to keep.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._keys: list[NDArray[np.float64]] = []
+        self._columns: list[Columns] = []
+        self._held = 0
+        self._bound = np.inf
+
+    def offer(self, keys: NDArray[np.floating[Any]], columns: Columns) -> None:
+        """Take what is small enough of some more rows: keys [N], and columns that are N long on their first axis."""
+        chosen = np.flatnonzero(keys < self._bound)
+        if not len(chosen):
+            return
+        if len(chosen) > self._limit:
+            chosen = np.sort(chosen[np.argsort(keys[chosen], kind="stable")[: self._limit]])
+        self._keys.append(keys[chosen].astype(np.float64))
+        self._columns.append({name: values[chosen] for name, values in columns.items()})
+        self._held += len(chosen)
+        if self._held > 2 * self._limit:
+            self._prune()
+
+    def rows(self) -> Columns:
+        """The columns of the rows that were kept, by their keys; empty where none was offered."""
+        if not self._columns:
+            return {}
+        self._prune()
+        order = np.argsort(self._keys[0], kind="stable")
+        return {name: values[order] for name, values in self._columns[0].items()}
+
+    def _prune(self) -> None:
+        """Forget what is too large; the rows stay in the order they came in."""
+        keys = np.concatenate(self._keys)
+        kept = np.sort(np.argsort(keys, kind="stable")[: self._limit])
+        joined = {name: np.concatenate([part[name] for part in self._columns]) for name in self._columns[0]}
+        self._keys = [keys[kept]]
+        self._columns = [{name: values[kept] for name, values in joined.items()}]
+        self._held = len(kept)
+        if len(kept) == self._limit:
+            self._bound = float(keys[kept].max())
+
+
+SAMPLE_VALUES = 4_000_000
+"""Attributions that are kept of all rows together."""
+SAMPLE_ROWS = 1_000
+"""Rows that are kept of one class, if there is room."""
+LEAST_ROWS = 20
+
+CANDIDATES = 10
+"""Rows of each kind that are kept to choose from."""
+
+
+@dataclass(frozen=True)
+class ClassAttributions:
+    """One method's attributions of one class: where a run explains the predicted class, of the rows predicted so."""
+
+    method: str
+    class_name: str
+    rows: int
+    """How many there are."""
+    left_out: int
+    """Rows with an attribution that is not finite, which are not among them."""
+    mean_magnitude: NDArray[np.float64]
+    """[F]: the mean of |attribution| over all of them."""
+    sample: Columns
+    """Some of them, by place: `source`, `row`, `base_value`, `score` [n], `values` [n, F]."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a pass over the parts found."""
+
+    attributions: tuple[ClassAttributions, ...]
+    """By method, and then by class."""
+    confusion: NDArray[np.int64] | None
+    """[C + 1, C]: rows by label and prediction, the last row for labels that name no class; None without labels."""
+    candidates: Mapping[str, Columns]
+    """By kind, "most certain", "least certain" and "wrong", in order: `source`, `row`."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to collect."""
+
+    label: str | None = None
+    """The kept column that names the true class."""
+    sample_rows: int | None = None
+    """Rows to keep of each class; None for as many as are kept by default."""
+    halves: Mapping[str, tuple[BinCounts, BinCounts]] = field(default_factory=dict)
+    """By method, where to count the attributions of the first and of the second half of the rows."""
+    with_candidates: bool = True
+
+
+def sample_rows(features: int, classes: int) -> int:
+    """How many rows of a class are kept by default."""
+    return max(min(SAMPLE_ROWS, SAMPLE_VALUES // max(features * classes, 1)), LEAST_ROWS)
+
+
+class _Class:
+    """One method's attributions of one class, as they come."""
+
+    def __init__(self, features: int, limit: int) -> None:
+        self.rows = 0
+        self.left_out = 0
+        self.sums = np.zeros(features)
+        self.sample = SmallestKeys(limit)
+
+    def add(self, values: NDArray[np.float64], keys: NDArray[np.float64], columns: Columns) -> None:
+        finite = np.isfinite(values).all(axis=1)
+        self.left_out += int((~finite).sum())
+        if not finite.all():
+            values, keys = values[finite], keys[finite]
+            columns = {name: column[finite] for name, column in columns.items()}
+        self.rows += len(values)
+        self.sums += np.abs(values).sum(axis=0)
+        self.sample.offer(keys, {**columns, "values": values})
+
+
+class Collector:
+    """Reads a run.
+
+    Args:
+        run: the run.
+        wanted: what is asked for.
+    """
+
+    def __init__(self, run: FinishedRun, wanted: Wanted) -> None:
+        self._run, self._wanted = run, wanted
+        self._classes = run.classes
+        self._explanations = run.explanations
+        features = len(run.layout.features) if self._explanations else 0
+        limit = wanted.sample_rows or sample_rows(features, len(self._classes))
+        self._found: dict[tuple[str, str], _Class] = defaultdict(lambda: _Class(features, limit))
+        shape = (len(self._classes) + 1, len(self._classes))
+        self._confusion = None if wanted.label is None else np.zeros(shape, dtype=np.int64)
+        kinds = ["most certain", "least certain", *([] if wanted.label is None else ["wrong"])]
+        self._candidates = {kind: SmallestKeys(CANDIDATES) for kind in kinds}
+
+    def collect(self) -> Collected:
+        """Make the pass; DataError where a part cannot be read."""
+        for batch in self._run.batches(self._columns()):
+            self._add(batch)
+        attributions = [
+            ClassAttributions(
+                method, name, each.rows, each.left_out, each.sums / max(each.rows, 1), _by_place(each.sample.rows())
+            )
+            for (method, name), each in sorted(self._found.items(), key=self._place)
+            if each.rows
+        ]
+        candidates = {kind: rows.rows() for kind, rows in self._candidates.items()}
+        return Collected(tuple(attributions), self._confusion, {k: rows for k, rows in candidates.items() if rows})
+
+    def _columns(self) -> list[str]:
+        names = ["source_row", PREDICTION, *(f"{PROBABILITY}{name}" for name in self._classes)]
+        names += [] if self._wanted.label is None else [self._wanted.label]
+        for each in self._explanations:
+            explained = [] if each.explained_class is not None else ["explained_class"]
+            names += [*explained, each.score, each.base_value, *(field.name for field in self._run.fields(each))]
+        return names
+
+    def _add(self, batch: PartBatch) -> None:
+        table = batch.table
+        rows = table["source_row"].to_numpy()
+        place = {"source": np.full(len(rows), batch.source.index), "row": rows}
+        predicted = _indices(table[PREDICTION], self._classes)
+        is_explained = np.ones(len(rows), dtype=np.bool_)
+        if self._explanations:
+            is_explained = pc.is_valid(table[self._explanations[0].score]).to_numpy()
+        if self._wanted.with_candidates:
+            chances = np.stack([table[f"{PROBABILITY}{name}"].to_numpy() for name in self._classes], axis=1)
+            self._choose(table, place, predicted, chances.max(axis=1).astype(np.float64), is_explained)
+        if not is_explained.any():
+            return
+        keys = uniform(batch.source.source_file, rows)[is_explained]
+        place = {name: values[is_explained] for name, values in place.items()}
+        explained = table.filter(pa.array(is_explained))
+        positions = batch.first + np.flatnonzero(is_explained)
+        for each in self._explanations:
+            self._explained(each, explained, keys, place, positions)
+
+    def _choose(
+        self,
+        table: pa.Table,
+        place: Columns,
+        predicted: NDArray[np.int64],
+        certainty: NDArray[np.float64],
+        is_explained: NDArray[np.bool_],
+    ) -> None:
+        """Count the labels, and offer rows to look at; where some rows are explained, only these."""
+        columns = {**place, "predicted": predicted}
+        if self._confusion is not None and self._wanted.label is not None:
+            labels = _indices(table[self._wanted.label], self._classes)
+            cells = np.where(labels < 0, len(self._classes), labels) * len(self._classes) + predicted
+            self._confusion += np.bincount(cells, minlength=self._confusion.size).reshape(self._confusion.shape)
+            wrong = is_explained & (labels >= 0) & (labels != predicted)
+            self._candidates["wrong"].offer(np.where(wrong, -certainty, np.inf), columns)
+        self._candidates["most certain"].offer(np.where(is_explained, -certainty, np.inf), columns)
+        self._candidates["least certain"].offer(np.where(is_explained, certainty, np.inf), columns)
+
+    def _explained(
+        self,
+        each: ExplanationColumns,
+        table: pa.Table,
+        keys: NDArray[np.float64],
+        place: Columns,
+        positions: NDArray[np.int64],
+    ) -> None:
+        stored = self._run.layout.read(table, each.prefix, each.suffix)
+        values = np.zeros((table.num_rows, len(self._run.layout.features)))
+        # What a run with --top-k has not kept is no larger than the least that it has, and stays 0.
+        np.put_along_axis(values, stored.features, stored.values, axis=1)
+        columns = {
+            **place,
+            "base_value": table[each.base_value].to_numpy().astype(np.float64),
+            "score": table[each.score].to_numpy().astype(np.float64),
+        }
+        for half, counts in enumerate(self._wanted.halves.get(each.method, ())):
+            counts.add(values[(2 * positions >= self._run.report.rows_out) == half])
+        if each.explained_class is not None:
+            self._found[each.method, each.explained_class].add(values, keys, columns)
+            return
+        targets = _indices(table["explained_class"], self._classes)
+        for k in np.unique(targets):
+            chosen = targets == k
+            of_class = {name: column[chosen] for name, column in columns.items()}
+            self._found[each.method, self._classes[k]].add(values[chosen], keys[chosen], of_class)
+
+    def _place(self, item: tuple[tuple[str, str], _Class]) -> tuple[int, int]:
+        method, class_name = item[0]
+        return self._run.record.methods.index(method), self._classes.index(class_name)
+
+
+def _indices(column: pa.ChunkedArray, classes: list[str]) -> NDArray[np.int64]:
+    return class_indices(column.combine_chunks(), classes)
+
+
+def _by_place(rows: Columns) -> Columns:
+    order = np.lexsort((rows["row"], rows["source"]))
+    return {name: values[order] for name, values in rows.items()}

@@ -1,0 +1,34 @@
+"""Where a network looks along its input, for a few rows: Grad-CAM and attention, from the bundle's own graphs."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.runtime.errors import BundleError
+from whyport.runtime.session import Session
+
+
+def attention_of(session: Session, rows: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """The attention weights [N, L, L] by query and key; None where the model has none, or one position alone."""
+    outputs = {spec.name: spec for spec in session.bundle.sidecar.signature.outputs}
+    if "attention" not in outputs or outputs["attention"].row_shape()[-1] < 2:
+        return None
+    weights: NDArray[np.float64] = session.run(rows, ["attention"])["attention"].astype(np.float64)
+    return weights
+
+
+def grad_cam_of(session: Session, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float32] | None:
+    """How much each place of the input counts for class `targets` [N], [N, F] in 0..1; None where it cannot be said."""
+    capability = session.bundle.sidecar.capabilities.get("grad-cam")
+    if capability is None or not capability.available:
+        return None
+    from whyport.batch.methods.engines.torchscript import TorchScriptModel
+    from whyport.batch.methods.maps.grad_cam import GradCam
+    from whyport.batch.methods.settings import ExplainSettings
+    from whyport.runtime.bundle.references import Background
+
+    model = TorchScriptModel(session.bundle, "cpu", 1)
+    try:
+        method = GradCam(model, Background.read(session.bundle), ExplainSettings())
+    except BundleError:  # maps over two axes do not lie along the input
+        return None
+    return method.attribute(rows, targets).values

@@ -1,0 +1,46 @@
+"""What training left in a bundle: the results of every epoch, and the test's report."""
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.runtime.bundle.folder import Bundle
+
+RESULTS = "training/results.csv"
+REPORT = "training/classification_report.txt"
+MATRIX = "training/confusion_matrix.png"
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What there is of a training; None for what there is not."""
+
+    curves: dict[str, NDArray[np.float64]] | None
+    """By column, one value an epoch: `epoch`, and such as `train_loss`, `test_accuracy`."""
+    report: str | None
+    """Precision and recall by class on the test rows, as text."""
+    matrix: bytes | None
+    """The test rows' confusion matrix as a PNG."""
+
+    @classmethod
+    def read(cls, bundle: Bundle) -> Self:
+        """Read a bundle's folder `training/`."""
+
+        def content(name: str) -> bytes | None:
+            return bundle.read_bytes(name) if name in bundle.sidecar.files else None
+
+        results, report = content(RESULTS), content(REPORT)
+        return cls(
+            None if results is None else _columns(results.decode()),
+            None if report is None else report.decode(),
+            content(MATRIX),
+        )
+
+
+def _columns(text: str) -> dict[str, NDArray[np.float64]] | None:
+    rows = list(csv.DictReader(io.StringIO(text)))
+    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]} if rows else None

@@ -1,0 +1,85 @@
+"""The feature values of some rows, read again from the inputs, and the distribution of all rows' values on the way."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.arrow import numeric_array
+from whyport.batch.report.gather.collect import Columns
+from whyport.batch.report.gather.drift import BinCounts
+from whyport.batch.review.finished_run import FinishedRun
+from whyport.batch.review.inputs import RunInputs
+from whyport.batch.review.record import InputRecord
+from whyport.runtime.errors import WhyportError
+
+
+@dataclass
+class FeatureValues:
+    """The values of some rows by place, and what could not be read."""
+
+    features: int
+    gone: dict[str, str] = field(default_factory=dict)
+    """Inputs that are not what was scored any more, with the reason."""
+    _rows: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+    _values: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+
+    def put(self, source: int, rows: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        """Remember rows of one input, which ascend."""
+        self._rows[source], self._values[source] = rows, values
+
+    def of(self, places: Columns) -> NDArray[np.float64]:
+        """[n, F] by the places' `source` and `row` [n]; NaN where a value is missing, or its input gone."""
+        values = np.full((len(places["row"]), self.features), np.nan)
+        for source in np.unique(places["source"]):
+            chosen = np.flatnonzero(places["source"] == source)
+            if int(source) in self._rows:
+                values[chosen] = self._values[source][np.searchsorted(self._rows[source], places["row"][chosen])]
+        return values
+
+
+def read_values(
+    run: FinishedRun, features: Sequence[str], places: Iterable[Columns], counts: BinCounts | None = None
+) -> FeatureValues:
+    """Read the features of rows again.
+
+    Args:
+        run: the run.
+        features: the columns, in order.
+        places: rows to remember, by `source` and `row`.
+        counts: counts the values of every row of every input, where given; otherwise only what holds the rows is read.
+    """
+    wanted: dict[int, list[NDArray[np.int64]]] = {}
+    for place in places:
+        for source in np.unique(place["source"]):
+            wanted.setdefault(int(source), []).append(place["row"][place["source"] == source])
+    inputs = RunInputs(run.record, features)
+    found = FeatureValues(len(features))
+    for record in dict.fromkeys(source for source, _ in run.parts):
+        rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *wanted.get(record.index, [])]))
+        if not len(rows) and counts is None:
+            continue
+        try:
+            found.put(record.index, rows, _read(inputs, record, rows, counts))
+        except WhyportError as error:
+            found.gone[record.source_file] = str(error)
+    return found
+
+
+def _read(
+    inputs: RunInputs, record: InputRecord, rows: NDArray[np.int64], counts: BinCounts | None
+) -> NDArray[np.float64]:
+    file = inputs.open(record)
+    if counts is None:
+        return _matrix(inputs.rows(file, rows).columns)
+    taken = []
+    for first, batch in inputs.batches(file):
+        matrix = _matrix(batch.columns)
+        counts.add(matrix)
+        taken.append(matrix[rows[(rows >= first) & (rows < first + len(matrix))] - first])
+    return np.concatenate(taken) if taken else np.zeros((0, len(counts.counts)))
+
+
+def _matrix(columns: Sequence[object]) -> NDArray[np.float64]:
+    return np.stack([numeric_array(column).astype(np.float64) for column in columns], axis=1)

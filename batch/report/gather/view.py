@@ -1,0 +1,128 @@
+"""All the data of a report, gathered from a run, its bundle and its inputs, before anything is drawn."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from whyport.batch.report.gather.cases import CaseReader, RowCase, choose_rows
+from whyport.batch.report.gather.collect import Collected, Collector, Wanted
+from whyport.batch.report.gather.drift import Drift, attribution_counts, attribution_drift, input_counts, input_drift
+from whyport.batch.report.gather.reference import ReferenceAttributions, reference_attributions
+from whyport.batch.report.gather.training import TrainingRecord
+from whyport.batch.report.gather.values import FeatureValues, read_values
+from whyport.batch.review.finished_run import FinishedRun
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import AuditError, UsageError, WhyportError, unknown
+from whyport.runtime.session import Session
+
+logger = logging.getLogger(__name__)
+
+ADD_UP = "adds up"
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What to report on: the options of `whyport report`."""
+
+    out: Path
+    bundle: Path | None = None
+    """Where the bundle lies now; by default where it lay during the run."""
+    label: str | None = None
+    """The kept column with the true classes; by default the one that the bundle was trained on, if it was kept."""
+    rows: tuple[int, ...] = ()
+    """Rows to explain one by one; by default those that stand out."""
+    file: str | None = None
+    max_features: int = 20
+    """Features that a figure shows at the most."""
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.max_features < 1:
+            raise UsageError(f"max_features: expected at least 1, got {self.max_features}")
+
+
+@dataclass(frozen=True)
+class View:
+    """What a report shows."""
+
+    run: FinishedRun
+    bundle: Bundle
+    training: TrainingRecord
+    label: str | None
+    collected: Collected
+    values: FeatureValues
+    cases: tuple[RowCase, ...]
+    inputs: Drift | None
+    """None where an input is gone."""
+    attributions: dict[str, Drift]
+    """By method, where the reference rows could be explained."""
+    references: dict[str, ReferenceAttributions] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    """What could not be shown, and why."""
+
+
+def gather(settings: ReportSettings) -> View:
+    """Read everything; UsageError, JobError, AuditError or DataError where the run or its bundle cannot be read."""
+    run = FinishedRun.read(settings.out)
+    bundle = open_bundle(run, settings.bundle)
+    label = choose_label(run, bundle, settings.label)
+    session = Session(bundle, settings.device)
+    problems: list[str] = []
+    methods = list(dict.fromkeys(each.method for each in run.explanations))
+    references: dict[str, ReferenceAttributions] = {}
+    try:
+        references = reference_attributions(session, run.record, methods) if methods else {}
+    except (WhyportError, ModuleNotFoundError) as error:
+        problems.append(
+            f"The drift of attributions is not shown, as the reference rows cannot be explained here: {error}."
+        )
+    halves = {method: attribution_counts(reference) for method, reference in references.items()}
+    collected = Collector(run, Wanted(label=label, halves=halves)).collect()
+    choices = choose_rows(run, collected.candidates, settings.rows, settings.file)
+    features = [feature.name for feature in bundle.sidecar.features]
+    counts = input_counts(bundle.sidecar.features)
+    places = [each.sample for each in collected.attributions]
+    places += [{"source": np.array([c.source.index]), "row": np.array([c.row])} for c in choices]
+    values = read_values(run, features, places, counts)
+    problems += [
+        f"An input cannot be read as it was scored, so its values are not shown: {r}." for r in values.gone.values()
+    ]
+    reader = CaseReader(run, values, label, session)
+    return View(
+        run=run,
+        bundle=bundle,
+        training=TrainingRecord.read(bundle),
+        label=label,
+        collected=collected,
+        values=values,
+        cases=tuple(reader.read(choice) for choice in choices),
+        inputs=None if values.gone else input_drift(bundle.sidecar.features, counts),
+        attributions={
+            method: attribution_drift(features, reference, halves[method]) for method, reference in references.items()
+        },
+        references=references,
+        problems=tuple(problems),
+    )
+
+
+def open_bundle(run: FinishedRun, path: Path | None) -> Bundle:
+    """The run's bundle; AuditError where another lies there."""
+    recorded = run.record.job["bundle"]
+    bundle = Bundle.read(path or Path(recorded["path"]))
+    if bundle.digest != recorded["digest"]:
+        raise AuditError(f"expected the bundle with digest {recorded['digest']}, got {bundle.digest}, in {bundle.path}")
+    return bundle
+
+
+def choose_label(run: FinishedRun, bundle: Bundle, name: str | None) -> str | None:
+    """The kept column with the true classes, if there is one; UsageError for a column that was not kept."""
+    if name is not None:
+        if name not in run.kept:
+            raise UsageError(unknown("kept column", name, run.kept))
+        return name
+    explained = run.record.job["settings"]["explain_class"]
+    known = [bundle.sidecar.provenance.settings.get("target")]
+    known += [explained.removeprefix("label:")] if explained.startswith("label:") else []
+    return next((str(column) for column in known if column in run.kept), None)

@@ -1,0 +1,146 @@
+"""The report as one file, and its pictures as files of their own."""
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from whyport.batch.report.figures.canvas import FORMATS, drawing, file_of, svg_of
+from whyport.batch.report.gather.view import ReportSettings, View, gather
+from whyport.batch.report.picture import Section
+from whyport.batch.report.sections.model import model_section
+from whyport.batch.report.sections.origin import origin_section
+from whyport.batch.report.sections.overall import global_section
+from whyport.batch.report.sections.rows import rows_section
+from whyport.batch.report.sections.trust import trust_section
+from whyport.runtime.errors import UsageError, unknown
+
+logger = logging.getLogger(__name__)
+
+TEMPLATE = "page.html.j2"
+
+
+@dataclass(frozen=True)
+class ReportTarget:
+    """Where a report goes."""
+
+    page: Path
+    images: Path | None = None
+    """A folder for the pictures as files; None for none."""
+    formats: tuple[str, ...] = ("png",)
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            if name not in FORMATS:
+                raise UsageError(unknown("format", name, FORMATS))
+
+    def check(self, out: Path) -> None:
+        """UsageError where a file would lie among a run's parts, and readers of the folder would take it for data."""
+        for path in (self.page, *([] if self.images is None else [self.images])):
+            inside = (
+                path.resolve().relative_to(out.resolve()).parts if path.resolve().is_relative_to(out.resolve()) else ()
+            )
+            if path.resolve() == out.resolve() or (inside and not inside[0].startswith(("_", "."))):
+                raise UsageError(f"{str(path)!r} lies in the run's folder, where readers would take it for data")
+
+
+def write_report(settings: ReportSettings, target: ReportTarget) -> list[Path]:
+    """Write the report of a finished run; returns the files, the page first.
+
+    Raises what `gather` raises, and UsageError for a target among the run's parts.
+    """
+    target.check(settings.out)
+    view = gather(settings)
+    sections = sections_of(view, settings.max_features)
+    drawn: dict[str, str] = {}
+    files = [target.page]
+    for number, picture in enumerate((p for section in sections for p in section.pictures), start=1):
+        with drawing():
+            figure = picture.draw()
+            drawn[picture.key] = svg_of(figure, f"f{number}", picture.tooltips)
+            if target.images is not None:
+                files += _write_files(figure, target, f"{number:02d}-{slug(picture.key)}")
+    target.page.parent.mkdir(parents=True, exist_ok=True)
+    target.page.write_text(page_of(view, sections, drawn), encoding="utf-8")
+    return files
+
+
+def sections_of(view: View, max_features: int) -> list[Section]:
+    """The report in order."""
+    return [
+        model_section(view),
+        global_section(view, max_features),
+        rows_section(view),
+        trust_section(view, max_features),
+        origin_section(view),
+    ]
+
+
+def page_of(view: View, sections: Sequence[Section], drawn: dict[str, str]) -> str:
+    """The page's HTML.
+
+    Args:
+        view: names the run.
+        sections: what it says.
+        drawn: an SVG element by picture.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("whyport.batch.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["kind"] = lambda block: type(block).__name__
+    environment.filters["slug"] = slug
+    report = view.run.report
+    return environment.get_template(TEMPLATE).render(
+        name=view.bundle.sidecar.name,
+        sections=sections,
+        drawn=drawn,
+        facts=list(_facts(view)),
+        digest=view.bundle.digest,
+        version=view.run.record.job["versions"]["whyport"],
+        rows=report.rows_in,
+    )
+
+
+def slug(text: str) -> str:
+    """The text as a part of a file's name or an element's id."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:80] or "x"
+
+
+def _facts(view: View) -> Iterator[tuple[str, str]]:
+    """What a reader wants to know first."""
+    report = view.run.report
+    yield "rows scored", f"{report.rows_out:,}"
+    yield "rejected", f"{report.rows_rejected:,}"
+    if report.explained:
+        yield "explained", f"{max(report.explained.values()):,}"
+    matrix = view.collected.confusion
+    if matrix is not None and matrix[:-1].sum():
+        yield "accuracy", f"{matrix[:-1].trace() / matrix[:-1].sum():.1%}"
+    errors = [m.worst_completeness_error for m in report.methods.values()]
+    if errors:
+        finite: list[Any] = [error for error in errors if error is not None]
+        yield "largest error, logits", f"{max(finite):.1g}" if len(finite) == len(errors) else "infinite"
+    if view.inputs is not None:
+        yield (
+            "features moved",
+            f"{sum(each.index >= 0.25 for each in view.inputs.features)} of {len(view.inputs.features)}",
+        )
+
+
+def _write_files(figure: Figure, target: ReportTarget, name: str) -> list[Path]:
+    assert target.images is not None
+    target.images.mkdir(parents=True, exist_ok=True)
+    paths = [target.images / f"{name}.{file_format}" for file_format in target.formats]
+    for path in paths:
+        path.write_bytes(file_of(figure, path.suffix[1:]))
+    return paths

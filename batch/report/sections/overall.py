@@ -1,0 +1,122 @@
+"""The section on what counts over all rows: bars, beeswarms, and how shares depend on values."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from whyport.batch.report.figures.canvas import shorten
+from whyport.batch.report.figures.shap_plots import bar_figure, beeswarm_figure, scatter_figure
+from whyport.batch.report.gather.collect import ClassAttributions
+from whyport.batch.report.gather.view import View
+from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
+from whyport.batch.report.to_shap import explanation_of, make_explanation
+
+SHOWN_CLASSES = 4
+"""Classes with figures of their own: those with the most rows."""
+DEPENDENCES = 4
+
+
+def global_section(view: View, max_features: int) -> Section:
+    """What every method gives over all explained rows."""
+    found = view.collected.attributions
+    blocks: list[Block] = []
+    methods = list(dict.fromkeys(each.method for each in found))
+    for method in methods:
+        of_method = [each for each in found if each.method == method]
+        shown = sorted(of_method, key=lambda each: -each.rows)[:SHOWN_CLASSES]
+        blocks.append(Heading(method, _note(view, of_method, shown)))
+        blocks.append(_bar(view, of_method, shown, max_features))
+        for each in shown:
+            blocks += _of_class(view, each, max_features)
+    if not found:
+        blocks.append(Note("The run explained no row, so there is nothing to sum up."))
+    lead = "Attributions over all explained rows: which features move the score, in which direction, at which values."
+    return Section("global", "What counts overall", lead, tuple(blocks))
+
+
+def unit_of(each: ClassAttributions) -> str:
+    """What attributions are measured in."""
+    if np.isfinite(each.sample["base_value"]).any():
+        return "logits"
+    return "logits per unit" if each.method == "gradient" else "the method's own unit"
+
+
+def _note(view: View, of_method: Sequence[ClassAttributions], shown: Sequence[ClassAttributions]) -> str:
+    text = ""
+    if view.run.record.job["settings"]["top_k"] is not None:
+        text += "The run kept each row's strongest attributions alone; the others count as 0 here. "
+    left_out = sum(each.left_out for each in of_method)
+    text += f"{left_out:,} explanations that are not finite are left out. " if left_out else ""
+    if len(shown) < len(of_method):
+        text += f"The {len(shown)} classes with the most rows, of {len(of_method)}, have figures of their own."
+    return text
+
+
+def _bar(view: View, of_method: Sequence[ClassAttributions], shown: Sequence[ClassAttributions], limit: int) -> Picture:
+    names = view.run.layout.features
+    rows = np.array([each.rows for each in of_method])
+    overall = rows @ np.stack([each.mean_magnitude for each in of_method]) / rows.sum()
+    strongest = np.argsort(-overall, kind="stable")[:limit]
+    kept = [names[i] for i in strongest]
+    magnitudes = {"": overall[strongest]}
+    if 1 < len(of_method) <= SHOWN_CLASSES:
+        magnitudes = {each.class_name: each.mean_magnitude[strongest] for each in of_method}
+    what = "every class of " if view.run.record.explains_all_classes else ""
+    explained = rows.max() if view.run.record.explains_all_classes else rows.sum()
+    return Picture(
+        f"bar-{of_method[0].method}",
+        f"Mean |attribution|, {of_method[0].method}",
+        f"The mean over {what}all {explained:,} explained rows, exact.{_of_features(len(kept), len(names))}",
+        "Strongest first: " + _ranked(kept, overall[strongest]),
+        lambda: bar_figure(magnitudes, kept, unit_of(of_method[0])),
+        (*kept, *magnitudes),
+    )
+
+
+def _of_class(view: View, each: ClassAttributions, limit: int) -> list[Block]:
+    names = view.run.layout.features
+    unit, count = unit_of(each), len(each.sample["row"])
+    strongest = np.argsort(-each.mean_magnitude, kind="stable")[:limit]
+    kept = [names[i] for i in strongest]
+    whole = explanation_of(each, view.values, list(names))
+    data = None if whole.data is None else whole.data[:, strongest]
+    some = make_explanation(whole.values[:, strongest], whole.base_values, data, kept, each.class_name)
+    which = "" if view.run.record.explains_all_classes else f" explained for {each.class_name}"
+    drawn = f"all {each.rows:,} rows{which}"
+    if count < each.rows:
+        drawn = f"{count:,} of the {each.rows:,} rows{which}, drawn by a hash of their place"
+    key = f"{each.method}-{each.class_name}"
+    blocks: list[Block] = [
+        Picture(
+            f"beeswarm-{key}",
+            f"Attributions for {shorten(each.class_name)}, {each.method}",
+            f"One point a row: {drawn}. Right of 0 a value speaks for the class, left of it against."
+            + ("" if data is not None else " The inputs are gone, so points have no colour.")
+            + _of_features(len(kept), len(names)),
+            "Strongest first: " + _ranked(kept, each.mean_magnitude[strongest]),
+            lambda: beeswarm_figure(some, unit),
+            tuple(kept),
+        )
+    ]
+    known = [] if data is None else [j for j in range(len(kept)) if np.isfinite(data[:, j]).sum() > 1][:DEPENDENCES]
+    if known:
+        blocks.append(
+            Picture(
+                f"dependence-{key}",
+                f"Attribution by value for {shorten(each.class_name)}, {each.method}",
+                f"The {len(known)} strongest features, in their own units, for {drawn}; a point's colour is the "
+                "feature that shap finds to interact most, grey bars are the distribution of values.",
+                "Scatter plots of attribution against value for " + ", ".join(kept[j] for j in known) + ".",
+                lambda: scatter_figure(some, known, unit),
+                tuple(kept),
+            )
+        )
+    return blocks
+
+
+def _of_features(shown: int, total: int) -> str:
+    return "" if shown == total else f" The {shown} strongest of {total} features."
+
+
+def _ranked(names: Sequence[str], values: Iterable[float]) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in list(zip(names, values, strict=True))[:8]) + "."

@@ -1,0 +1,132 @@
+"""The section on single rows."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.report.figures.plots import attention_figure, grad_cam_figure, row_bar_figure
+from whyport.batch.report.figures.shap_plots import force_figure, waterfall_figure
+from whyport.batch.report.gather.cases import RowCase, RowExplanation
+from whyport.batch.report.gather.view import View
+from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
+from whyport.batch.report.to_shap import make_explanation
+
+WATERFALL = 12
+"""Features of a row that are shown one by one."""
+
+KINDS = {
+    "most certain": "The most certain",
+    "least certain": "The least certain",
+    "wrong": "Wrong, and certain of it",
+    "chosen": "A chosen row",
+}
+
+
+def rows_section(view: View) -> Section:
+    """Every chosen row with its reasons."""
+    blocks: list[Block] = []
+    for i, case in enumerate(view.cases):
+        blocks += _case(view, i, case)
+    if not blocks:
+        blocks.append(Note("The run has no rows to show."))
+    lead = "The rows that stand out, one by one: from the base value to the score, feature by feature."
+    return Section("rows", "Single rows", lead, tuple(blocks))
+
+
+def _case(view: View, i: int, case: RowCase) -> list[Block]:
+    choice = case.choice
+    chances = sorted(case.chances.items(), key=lambda item: -item[1])[:3]
+    note = f"Predicted {case.prediction}: " + ", ".join(f"{name} {chance:.2%}" for name, chance in chances) + ". "
+    if view.label is not None:
+        note += f"The label says {case.label}. " if case.label is not None else "The label names no class. "
+    note += f"{choice.source.source_file}, row {choice.row}"
+    kept = {name: value for name, value in case.kept.items() if name != view.label}
+    note += "".join(f", {name} {value}" for name, value in list(kept.items())[:4]) + "."
+    blocks: list[Block] = [Heading(f"{KINDS[choice.kind]}: row {choice.row:,}", note)]
+    for each in case.explanations:
+        blocks += _explanation(i, case, each)
+    if not case.explanations and view.run.record.methods:
+        blocks.append(Note("The run did not explain this row."))
+    names = [feature.name for feature in view.bundle.sidecar.features]
+    if case.grad_cam is not None:
+        cam, values = case.grad_cam, standardised(view, case)
+        strongest = np.argsort(-cam, kind="stable")[:3]
+        blocks.append(
+            Picture(
+                f"grad-cam-{i}",
+                f"Grad-CAM for {case.prediction}, row {choice.row:,}",
+                "The row as the sequence that the network reads, over how much each place counts in its last "
+                "convolution: dark counts most. Computed from the bundle; 0 to 1 within the row.",
+                "It counts most at " + ", ".join(names[k] for k in strongest) + ".",
+                lambda: grad_cam_figure(cam, values, names),
+                tuple(names),
+            )
+        )
+    if case.attention is not None:
+        weights = case.attention
+        query, key = np.unravel_index(int(weights.argmax()), weights.shape)
+        blocks.append(
+            Picture(
+                f"attention-{i}",
+                f"Attention, row {choice.row:,}",
+                f"How much each query (a position of the pooled sequence, of {len(weights)}) attends to each key; "
+                "rows sum to 1.",
+                f"The largest weight, {weights.max():.3g}, is of query {query} on key {key}.",
+                lambda: attention_figure(weights),
+            )
+        )
+    return blocks
+
+
+def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
+    """The row's values as distances from the training means in training standard deviations, [F]."""
+    features = view.bundle.sidecar.features
+    mean = np.array([feature.mean for feature in features])
+    spread = np.array([feature.standard_deviation for feature in features])
+    distances: NDArray[np.float64] = (case.features - mean) / np.where(spread > 0, spread, 1)
+    return distances
+
+
+def _explanation(i: int, case: RowCase, each: RowExplanation) -> list[Block]:
+    order = np.argsort(-np.abs(each.values), kind="stable")[:5]
+    strongest = ", ".join(f"{each.names[k]} {each.values[k]:+.3g}" for k in order)
+    role = f"{each.class_name}, the {each.role} class"
+    anew = (
+        " The run holds another class's reasons; these were computed anew by its bundle." if each.computed_anew else ""
+    )
+    key = f"{i}-{each.role}"
+    if math.isnan(each.base_value):
+        return [
+            Picture(
+                f"row-{key}",
+                f"{each.method} for {role}",
+                f"The strongest attributions.{anew}",
+                strongest + ".",
+                lambda: row_bar_figure(each.values, each.names, WATERFALL, "the method's own unit"),
+                each.names,
+            )
+        ]
+    data = case.features if np.isfinite(case.features).any() else None
+    if data is not None and len(each.names) > len(data):
+        data = np.append(data, np.nan)
+    one = make_explanation(each.values, each.base_value, data, list(each.names), each.class_name)
+    sums = f"Base value {each.base_value:.4g}, score {each.score:.4g} logits. Strongest: {strongest}."
+    return [
+        Picture(
+            f"waterfall-{key}",
+            f"From the base value to the score of {role}",
+            f"{each.method}: each feature's share in logits, the strongest first.{anew}",
+            sums,
+            lambda: waterfall_figure(one, WATERFALL),
+            each.names,
+        ),
+        Picture(
+            f"force-{key}",
+            f"What raises and what lowers the score of {role}",
+            "The same shares side by side: red raises the score, blue lowers it; the strongest are named.",
+            sums,
+            lambda: force_figure(one),
+            each.names,
+        ),
+    ]

@@ -1,0 +1,78 @@
+"""A run's attributions as objects of the package shap, for its plots and for notebooks."""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.report.gather.collect import ClassAttributions, Collector, Wanted
+from whyport.batch.report.gather.values import FeatureValues, read_values
+from whyport.batch.review.finished_run import FinishedRun
+from whyport.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from shap import Explanation
+
+
+def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], Explanation]":
+    """The attributions of a finished run as `shap.Explanation` objects, by method and class.
+
+    `shap.plots.beeswarm(to_shap("scored")["deepshap", "malignant"])` draws them. An object holds `values` [N, F] and
+    `base_values` [N] in logits (NaN for a method that measures against nothing), `data` [N, F], the feature values as
+    they are in the input (NaN where a value is missing or its file is gone), `feature_names`, and as `output_names`
+    the class. Rows that were not explained are left out. Where a run explains one class a row, an object has the rows
+    whose explained class it is; with `--explain-class all`, every row is in every class's. Of a run with `--top-k`,
+    what was not kept is 0 in `values`, which then do not add up.
+
+    Args:
+        out: the run's output folder.
+        rows: how many rows of each class, drawn by a hash of their place, the same in every call; None for all of them.
+
+    Raises:
+        UsageError: the folder holds no run, or one without explanations. JobError: the run is not finished.
+    """
+    run = FinishedRun.read(Path(out))
+    if not run.explanations:
+        raise UsageError(f"expected a run with attributions, got one of the methods {run.record.methods}, in {out}")
+    if rows is not None and rows < 1:
+        raise UsageError(f"rows: expected at least 1, got {rows}")
+    limit = max(run.report.rows_out, 1) if rows is None else rows
+    found = Collector(run, Wanted(sample_rows=limit, with_candidates=False)).collect().attributions
+    values = read_values(run, run.layout.features, [each.sample for each in found])
+    names = list(run.layout.features)
+    return {(each.method, each.class_name): explanation_of(each, values, names) for each in found}
+
+
+def explanation_of(each: ClassAttributions, values: FeatureValues, names: list[str]) -> "Explanation":
+    """The sampled rows of one method and class."""
+    return make_explanation(
+        each.sample["values"], each.sample["base_value"], values.of(each.sample), names, each.class_name
+    )
+
+
+def make_explanation(
+    values: NDArray[np.float64],
+    base_values: NDArray[np.float64] | float,
+    data: NDArray[np.float64] | None,
+    names: list[str],
+    class_name: str,
+) -> "Explanation":
+    """One object; without `data` where no value is known."""
+    shap = load_shap()
+    known = data if data is not None and np.isfinite(data).any() else None
+    # shap takes names of outputs for many rows alone.
+    outputs = {"output_names": class_name} if values.ndim > 1 else {}
+    made: Explanation = shap.Explanation(
+        values=values, base_values=base_values, data=known, feature_names=names, **outputs
+    )
+    return made
+
+
+def load_shap() -> Any:
+    """The module shap, whose import warns of matplotlib functions that it uses."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The set_(bad|over|under) function", PendingDeprecationWarning)
+        import shap
+    return shap

@@ -1,0 +1,205 @@
+"""Proves a finished run afterwards: its files, its rows, its columns, and rows drawn at random computed again."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns, kept_columns
+from whyport.batch.output.folder import REJECTED_FOLDER
+from whyport.batch.output.parts import PartFooter, PartSpan, sha256_of
+from whyport.batch.output.result import JobReport, read_report
+from whyport.batch.output.totals import Totals
+from whyport.batch.review.recompute import Deviations, Recomputer
+from whyport.batch.review.record import InputRecord, RunRecord, read_rows
+from whyport.batch.scoring.targets import ClassChoice
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import AuditError, listing
+
+ROWS_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class AuditedPart:
+    """A part and what its footer says."""
+
+    source: InputRecord
+    span: PartSpan
+    totals: Totals
+
+
+class Audit:
+    """The checks, each of which raises AuditError naming the first thing that is not as it should be.
+
+    Args:
+        out: the output folder of a finished run.
+        bundle: where the bundle lies now; by default where it lay during the run.
+
+    Raises:
+        UsageError, JobError: there is no finished run. AuditError: the bundle is another one.
+    """
+
+    def __init__(self, out: Path, bundle: Path | None = None) -> None:
+        self._record = RunRecord.read(out)
+        self._out = out
+        if not self._record.folder.is_finished:
+            raise AuditError(f"expected a finished run, got one without _SUCCESS, in {out}")
+        self._report: JobReport = read_report(self._record.folder)
+        self._bundle = Bundle.read(bundle or Path(self._record.job["bundle"]["path"]))
+        expected = self._record.job["bundle"]["digest"]
+        if self._bundle.digest != expected:
+            raise AuditError(
+                f"expected the bundle with digest {expected}, got {self._bundle.digest}, in {self._bundle.path}"
+            )
+        sidecar = self._bundle.sidecar
+        choice = ClassChoice.parse(self._record.job["settings"]["explain_class"], sidecar.classes)
+        explain = ExplainSettings(**self._record.job["settings"]["explain"])
+        attributions = self._record.attributions([feature.name for feature in sidecar.features])
+        self._columns = OutputColumns(sidecar, self._record.methods, explain, choice.is_all, attributions)
+
+    def run(self, sample: int, seed: int, device: str) -> Iterator[str]:
+        """Make every check; a line of what was found after each.
+
+        Args:
+            sample: how many rows to compute again.
+            seed: draws them.
+            device: where to compute them.
+        """
+        count = self.check_digests()
+        yield f"digests   {count} files are the ones that were written"
+        parts = self.check_footers()
+        yield f"schema    {len(parts)} parts have the columns, and were made by the bundle and settings, of the run"
+        rows = self.check_rows(parts)
+        yield f"rows      {rows} in = {self._report.rows_out} out + {self._report.rows_rejected} rejected, each once"
+        deviations = self.check_sample(parts, sample, seed, device)
+        yield f"sample    {deviations.rows} rows computed again (seed {seed}): {deviations}"
+
+    def check_digests(self) -> int:
+        """The files are those of the report, with its digests; returns how many."""
+        found = {path.relative_to(self._out).as_posix(): path for path in self._record.folder.parts()}
+        if found.keys() != self._report.parts.keys():
+            missing, added = self._report.parts.keys() - found.keys(), found.keys() - self._report.parts.keys()
+            raise AuditError(
+                f"files that are missing: {listing(sorted(missing))}; that were added: {listing(sorted(added))}"
+            )
+        for name, path in found.items():
+            digest = sha256_of(path)
+            if digest != self._report.parts[name]:
+                raise AuditError(f"expected sha256 {self._report.parts[name]}, got {digest}, in {path}")
+        return len(found)
+
+    def check_footers(self) -> list[AuditedPart]:
+        """Every part is there, and its footer fits the run; returns them in order."""
+        skipped = {file.source_file for file in self._report.skipped}
+        parts = [
+            AuditedPart(source, span, self._checked(source, span))
+            for source in self._record.inputs
+            if source.source_file not in skipped
+            for span in self._record.spans(source)
+        ]
+        expected = {part.span.name for part in parts}
+        expected |= {f"{REJECTED_FOLDER}/{part.span.name}" for part in parts if part.totals.rows_rejected}
+        if expected != self._report.parts.keys():
+            odd = sorted(expected ^ self._report.parts.keys())
+            raise AuditError(f"expected the parts of {len(parts)} row ranges, got others or fewer: {listing(odd)}")
+        return parts
+
+    def check_rows(self, parts: list[AuditedPart]) -> int:
+        """Every row of every input is in its part or rejected, once, and in order; returns how many there are."""
+        for part in parts:
+            rows = self._rows(self._out / part.span.name, part)
+            if part.totals.rows_rejected:
+                beside = self._rows(self._record.folder.rejected / part.span.name, part)
+                rows = np.sort(np.concatenate([rows, beside]))
+            if not np.array_equal(rows, np.arange(part.span.start, part.span.stop)):
+                raise AuditError(
+                    f"expected the rows {part.span.start} to {part.span.stop} once each, got {len(rows)}, "
+                    f"in {self._out / part.span.name}"
+                )
+        totals = sum((part.totals for part in parts), Totals())
+        report = self._report
+        explained = {name: method.explained for name, method in totals.methods.items()}
+        counted = (totals.rows_out, totals.rejected, totals.predictions, explained)
+        if counted != (report.rows_out, report.rejected, report.predictions, report.explained):
+            raise AuditError(
+                f"expected the counts of the report, {report.rows_out} rows out, got {counted}, in {self._out}"
+            )
+        rows_in = sum(source.rows or 0 for source in {part.source.index: part.source for part in parts}.values())
+        if rows_in != report.rows_in or rows_in != totals.rows_out + totals.rows_rejected:
+            raise AuditError(
+                f"expected {report.rows_in} rows in, got {rows_in} = {totals.rows_out} + {totals.rows_rejected}"
+            )
+        return rows_in
+
+    def check_sample(self, parts: list[AuditedPart], sample: int, seed: int, device: str) -> Deviations:
+        """Rows drawn at random come out the same from the inputs and the bundle; returns how far they are off."""
+        total = sum(part.totals.rows_out for part in parts)
+        drawn = sorted(random.Random(seed).sample(range(total), min(sample, total)))
+        deviations = Deviations()
+        if not drawn:
+            return deviations
+        recomputer = Recomputer(self._bundle, self._record, self._columns, device)
+        first = 0
+        for part in parts:
+            inside = [i - first for i in drawn if first <= i < first + part.totals.rows_out]
+            first += part.totals.rows_out
+            if inside:
+                path = self._out / part.span.name
+                wanted = self._rows(path, part)[inside]
+                stored = read_rows(path, "source_row", wanted.tolist())
+                deviations += recomputer.compare(part.source, stored, str(path))
+        return deviations
+
+    def _checked(self, source: InputRecord, span: PartSpan) -> Totals:
+        path = self._out / span.name
+        part = PartFooter.read(path)
+        self._check_description(part.description, source, span, path)
+        names = pq.read_schema(path).names
+        fields = [field for field in pq.read_schema(path) if field.name not in kept_columns(names)]
+        if fields != [*IDENTITY, *self._columns.fields]:
+            raise AuditError(f"expected the columns that the settings give, got {listing(names)}, in {path}")
+        rejected = part.totals.rows_rejected
+        if part.rows != part.totals.rows_out or part.rows + rejected != span.rows:
+            raise AuditError(f"expected {span.rows} rows out or rejected, got {part.rows} + {rejected}, in {path}")
+        if rejected:
+            beside = self._record.folder.rejected / span.name
+            other = PartFooter.read(beside)
+            self._check_description(other.description, source, span, beside)
+            if other.rows != rejected or pq.read_schema(beside).names[:3] != [*(f.name for f in IDENTITY), REASON.name]:
+                raise AuditError(f"expected {rejected} rejected rows with their reasons, got {other.rows}, in {beside}")
+        return part.totals
+
+    def _check_description(self, got: dict[str, Any], source: InputRecord, span: PartSpan, path: Path) -> None:
+        job = self._record.job
+        expected = {
+            "bundle": {key: job["bundle"][key] for key in ("name", "digest")},
+            **{key: job[key] for key in ("settings", "provider", "versions")},
+            "source_file": source.source_file,
+            "source_footer_sha256": source.footer_sha256,
+            "source_rows": [span.start, span.stop],
+        }
+        for key, value in expected.items():
+            if got.get(key) != value:
+                raise AuditError(f"expected {key} {value}, got {got.get(key)}, in {path}")
+
+    def _rows(self, path: Path, part: AuditedPart) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The numbers of a part's rows; AuditError where one is of another file."""
+        numbers = [np.zeros(0, dtype=np.int64)]
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                for batch in file.iter_batches(ROWS_AT_ONCE, columns=[field.name for field in IDENTITY]):
+                    others = set(batch.column(0).unique().to_pylist()) - {part.source.source_file}
+                    if others:
+                        raise AuditError(
+                            f"expected rows of {part.source.source_file}, got {listing(others)}, in {path}"
+                        )
+                    numbers.append(batch.column(1).to_numpy())
+        except (pa.ArrowException, OSError) as error:
+            raise AuditError(f"cannot read: {(str(error).splitlines() or [''])[0]}, in {path}") from None
+        return np.concatenate(numbers)

@@ -1,0 +1,51 @@
+"""The inputs of a finished run, read again where they still are what was scored."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from whyport.batch.arrow import take_rows
+from whyport.batch.review.record import InputRecord, RunRecord
+from whyport.batch.source.files import hive_partitions
+from whyport.batch.source.parquet import SourceFile, open_source
+from whyport.runtime.errors import AuditError
+
+
+class RunInputs:
+    """Reads a run's inputs again.
+
+    Args:
+        record: the run.
+        columns: the columns to read.
+    """
+
+    def __init__(self, record: RunRecord, columns: Sequence[str]) -> None:
+        self._columns = list(columns)
+        self._batch_rows: int = record.job["settings"]["batch_rows"]
+        self._partitions = hive_partitions([Path(source.source_file) for source in record.inputs])
+
+    def open(self, source: InputRecord) -> SourceFile:
+        """The file; DataError where it cannot be read, AuditError where it is another one by now."""
+        file = open_source(source.path, self._partitions[source.index])
+        if file.fingerprint.footer_sha256 != source.footer_sha256:
+            raise AuditError(
+                f"expected the input that was scored, with footer {source.footer_sha256}, "
+                f"got {file.fingerprint.footer_sha256}, in {source.path}"
+            )
+        return file
+
+    def batches(self, file: SourceFile) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """All rows, each batch with its first row's number, as much at once as the run read."""
+        return file.batches(self._columns, self._batch_rows)
+
+    def rows(self, file: SourceFile, rows: NDArray[np.int64]) -> pa.RecordBatch:
+        """These rows, which ascend, in one pass over what lies between them."""
+        taken = []
+        for first, batch in file.batches(self._columns, self._batch_rows, int(rows[0]), int(rows[-1]) + 1):
+            inside = rows[(rows >= first) & (rows < first + batch.num_rows)]
+            if len(inside):
+                taken.append(take_rows(batch, inside - first))
+        return pa.concat_batches(taken)

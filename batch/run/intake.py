@@ -1,0 +1,57 @@
+"""The rows of an input, read and cleaned ahead of those who score them."""
+
+from collections.abc import Generator
+from contextlib import closing
+
+import pyarrow as pa
+
+from whyport.batch.rows import CleanBatch
+from whyport.batch.run.pipeline import FetchAhead
+from whyport.batch.run.plan import Plan
+from whyport.batch.run.watch import Stages
+from whyport.batch.source.cleaning import RowCleaner
+from whyport.batch.source.parquet import SourceFile
+from whyport.runtime.errors import WhyportError
+
+# One batch is being scored; with two more behind it, a stage that stutters does not stop the others.
+BATCHES_AHEAD = 2
+
+
+class Intake:
+    """Makes batches of clean rows.
+
+    Args:
+        plan: the columns and the size of a batch.
+        cleaner: tells the rows that can be scored from those that cannot.
+        stages: the clock.
+    """
+
+    def __init__(self, plan: Plan, cleaner: RowCleaner, stages: Stages) -> None:
+        self._plan = plan
+        self._cleaner = cleaner
+        self._stages = stages
+
+    def batches(self, source: SourceFile, start: int, stop: int) -> FetchAhead[CleanBatch]:
+        """The rows from `start` up to `stop` in order; raises what `SourceFile.batches` and `RowCleaner.clean` do."""
+        return FetchAhead(self._clean(source, start, stop), BATCHES_AHEAD, "whyport-clean")
+
+    def _clean(self, source: SourceFile, start: int, stop: int) -> Generator[CleanBatch, None, None]:
+        keep = list(self._plan.settings.keep)
+        with FetchAhead(self._read(source, start, stop), BATCHES_AHEAD, "whyport-read") as read:
+            for row, batch in read:
+                with self._stages.stage("clean"):
+                    try:
+                        rows = self._cleaner.clean(batch, row)
+                    except WhyportError as error:
+                        raise error.at(source.name) from None
+                # The features' own columns, twice the size of the matrix, are not needed any more.
+                yield CleanBatch(row, batch.select(keep), rows)
+
+    def _read(self, source: SourceFile, start: int, stop: int) -> Generator[tuple[int, pa.RecordBatch], None, None]:
+        with closing(source.batches(self._plan.columns, self._plan.rows_a_batch, start, stop)) as batches:
+            while True:
+                with self._stages.stage("read"):
+                    found = next(batches, None)
+                if found is None:
+                    return
+                yield found

@@ -1,0 +1,157 @@
+"""A job: Parquet in, predictions and explanations out, every row accounted for, whatever stops it on the way."""
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+
+from whyport.batch.output.folder import SKIPPED_FILE, OutputFolder, folder_lock
+from whyport.batch.output.parts import PartSpan
+from whyport.batch.output.result import JobReport, Performance, SkippedFile, read_report
+from whyport.batch.run.description import describe_job, describe_part
+from whyport.batch.run.finished import FinishedParts
+from whyport.batch.run.intake import Intake
+from whyport.batch.run.part import PartRunner
+from whyport.batch.run.plan import BadFile, Plan
+from whyport.batch.run.watch import Interruption, Monitor, Progress, Stages
+from whyport.batch.scoring.scorer import Scorer
+from whyport.batch.settings import JobSettings
+from whyport.batch.source.cleaning import RowCleaner
+from whyport.batch.store.local import Disk, writing
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import DataError
+from whyport.runtime.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+class Job:
+    """Checks everything that can be known before a row is read, then runs.
+
+    Args:
+        bundle: the model.
+        settings: the options.
+        disk: what the output is written to.
+
+    Raises:
+        UsageError, ColumnError, DataError, BundleError, ProviderError: what is asked for cannot be done.
+    """
+
+    def __init__(self, bundle: Bundle, settings: JobSettings, disk: Disk | None = None) -> None:
+        self._settings = settings
+        self._folder = OutputFolder(settings.out, disk or Disk())
+        self._folder.check()
+        self.plan = Plan.make(bundle, settings)
+        self._cleaner = RowCleaner(bundle.sidecar, settings.on_bad_row, self.plan.choice.label)
+        session = Session(bundle, settings.device, threads=settings.threads)
+        self._scorer = Scorer(session, settings.methods, self.plan.choice, settings.explain)
+        self._description = describe_job(bundle, self.plan, session)
+        self._finished = FinishedParts(self.plan, self._folder, self._description)
+
+    def run(self, interruption: Interruption | None = None) -> JobReport:
+        """Score and explain every row that no attempt before has; `_SUCCESS` only after rows in = rows out + rejected.
+
+        Args:
+            interruption: may end the run between two parts; the next attempt goes on from there.
+
+        Raises:
+            UsageError: the folder holds another job.
+            DataError: an input is bad, with column, row and file; ValueRangeError and MissingValueError among them.
+            ParityError, OutputError, InterruptedJobError: see there; finished parts stay.
+            JobError: another run is at work, an input changes meanwhile, or rows do not add up.
+        """
+        folder = self._folder
+        with writing(folder.path):
+            folder.disk.make_folder(folder.path)
+        with folder_lock(folder.path):
+            folder.check()
+            is_resumed = folder.open(self._description, self._settings.overwrite)
+            if self._settings.on_bad_file == "fail" and folder.skipped():
+                folder.forget_skipped()
+            if folder.is_finished:
+                logger.info("the run in %s is finished already", folder.path)
+                return read_report(folder)
+            return self._run(interruption or Interruption(), is_resumed)
+
+    def lines(self) -> list[str]:
+        """What `run` would do, for a terminal; writes nothing. UsageError where the folder does not allow it."""
+        folder = self._folder
+        is_resumed = folder.holds(self._description, self._settings.overwrite)
+        whole = sum(len(self._finished.whole(index)) for index in self.plan.sources) if is_resumed else 0
+        folder.check_writable()
+        bundle = self._description["bundle"]
+        return [
+            f"bundle    {bundle['name']}, {bundle['digest'][:12]}, on {self._description['provider']}",
+            *self.plan.lines(),
+            f"output    {folder.path}, where {whole} parts are finished",
+        ]
+
+    def _run(self, interruption: Interruption, is_resumed: bool) -> JobReport:
+        plan, folder, stages = self.plan, self._folder, Stages()
+        folder.check_contents(span for index in plan.sources for span in plan.spans(index))
+        finished = {index: self._finished.whole(index) if is_resumed else set() for index in plan.sources}
+        progress = Progress(plan.rows, done=sum(span.rows for spans in finished.values() for span in spans))
+        with stages.stage("total"):
+            try:
+                skipped = self._run_files(finished, Monitor(stages, progress, interruption))
+            finally:
+                progress.close()
+            with stages.stage("check"):
+                files = self._finished.count(skipped)
+                digests = self._finished.digests()
+        kept = [len(spans) for index, spans in finished.items() if plan.sources[index].name not in skipped]
+        report = JobReport.of(
+            files,
+            [SkippedFile(name, reason) for name, reason in self._reasons(skipped)],
+            digests,
+            self._description["provider"],
+            Performance.of(stages.seconds, progress.added, sum(kept)),
+        )
+        folder.finish(dataclasses.asdict(report))
+        return report
+
+    def _run_files(self, finished: dict[int, set[PartSpan]], monitor: Monitor) -> dict[str, str]:
+        """Every input's missing parts; returns the inputs that were skipped, with the reason."""
+        folder, skipped = self._folder, self._folder.skipped()
+        intake = Intake(self.plan, self._cleaner, monitor.stages)
+        runner = PartRunner(self.plan, folder, self._scorer, monitor)
+        for index, source in self.plan.sources.items():
+            if source.name not in skipped:
+                try:
+                    self._run_file(index, finished[index], intake, runner)
+                    continue
+                except DataError as error:
+                    if self._settings.on_bad_file == "fail":
+                        raise
+                    logger.error("skipped: %s", error)
+                    skipped[source.name] = str(error)
+                    folder.write_json(SKIPPED_FILE, skipped)
+            for span in self.plan.spans(index):
+                folder.remove_part(span)
+        return skipped
+
+    def _run_file(self, index: int, finished: set[PartSpan], intake: Intake, runner: PartRunner) -> None:
+        """The parts of one input that are not finished yet, with one reader for neighbours."""
+        source = self.plan.sources[index]
+        for spans in _neighbours([span for span in self.plan.spans(index) if span not in finished]):
+            with intake.batches(source, spans[0].start, spans[-1].stop) as batches:
+                for span in spans:
+                    runner.run(source, span, batches, describe_part(self._description, source, span))
+
+    def _reasons(self, skipped: dict[str, str]) -> Iterator[tuple[str, str]]:
+        for file in self.plan.inputs:
+            if isinstance(file, BadFile):
+                yield file.name, file.reason
+            elif file.name in skipped:
+                yield file.name, skipped[file.name]
+
+
+def _neighbours(spans: list[PartSpan]) -> Iterator[list[PartSpan]]:
+    """Runs of parts whose rows follow each other."""
+    run: list[PartSpan] = []
+    for span in spans:
+        if run and run[-1].stop != span.start:
+            yield run
+            run = []
+        run.append(span)
+    if run:
+        yield run

@@ -1,0 +1,183 @@
+"""What a run will do, and every check that needs no row to be read."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from whyport.batch.methods.catalogue import check_capabilities, engine_of
+from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns
+from whyport.batch.output.layouts import attribution_layout
+from whyport.batch.output.parts import PartSpan, split
+from whyport.batch.rows import PredictedRows
+from whyport.batch.scoring.selection import KnownColumns, Selection
+from whyport.batch.scoring.targets import ClassChoice
+from whyport.batch.settings import JobSettings
+from whyport.batch.source.cleaning import check_features, check_kept, check_present
+from whyport.batch.source.files import Fingerprint, discover, hive_partitions
+from whyport.batch.source.parquet import SourceFile, open_source
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import DataError, UsageError, listing
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """An input that cannot be scored, and is passed over."""
+
+    path: Path
+    reason: str
+    fingerprint: Fingerprint | None
+    """None for a file that cannot be opened."""
+
+    @property
+    def name(self) -> str:
+        """As `SourceFile.name`."""
+        return self.path.as_posix()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The inputs, the columns and the parts of a run."""
+
+    settings: JobSettings
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+    choice: ClassChoice
+    selection: Selection
+    output: OutputColumns
+    inputs: tuple[SourceFile | BadFile, ...]
+
+    @classmethod
+    def make(cls, bundle: Bundle, settings: JobSettings) -> Self:
+        """Check the methods, find the inputs, read their footers and check that every column is there.
+
+        Raises UsageError, BundleError, ColumnError or DataError; files that cannot be used are passed over where the
+        settings say so and at least one can.
+        """
+        sidecar = bundle.sidecar
+        if len(set(settings.methods)) != len(settings.methods):
+            raise UsageError(f"methods named twice: {listing(settings.methods)}")
+        check_capabilities(sidecar, {method: engine_of(method, settings.explain.engine) for method in settings.methods})
+        choice = ClassChoice.parse(settings.explain_class, sidecar.classes)
+        paths = discover(settings.inputs)
+        inside = [str(path) for path in paths if path.resolve().is_relative_to(settings.out.resolve())]
+        if inside:
+            raise UsageError(f"inputs lie in the output folder: {listing(inside)}")
+        features = tuple(feature.name for feature in sidecar.features)
+        attributions = attribution_layout(settings.layout, settings.top_k, features)
+        plan = cls(
+            settings=settings,
+            classes=sidecar.classes,
+            features=features,
+            choice=choice,
+            selection=Selection.parse(settings.explain_where, settings.explain_fraction),
+            output=OutputColumns(sidecar, settings.methods, settings.explain, choice.is_all, attributions),
+            inputs=(),
+        )
+        inputs: list[SourceFile | BadFile] = []
+        errors: list[DataError] = []
+        for path, partition in zip(paths, hive_partitions(paths), strict=True):
+            try:
+                inputs.append(plan._checked(open_source(path, partition)))
+            except DataError as error:
+                errors.append(error)
+                inputs.append(BadFile(path, str(error), _fingerprint(path)))
+        if errors and (settings.on_bad_file == "fail" or len(errors) == len(paths)):
+            raise errors[0]
+        return dataclasses.replace(plan, inputs=tuple(inputs))
+
+    @cached_property
+    def sources(self) -> dict[int, SourceFile]:
+        """The inputs that can be scored, by their place among all."""
+        return {i: source for i, source in enumerate(self.inputs) if isinstance(source, SourceFile)}
+
+    @property
+    def rows(self) -> int:
+        """The rows of all inputs that can be scored."""
+        return sum(source.rows for source in self.sources.values())
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The columns that are read."""
+        label = [self.choice.label] if self.choice.label is not None else []
+        return list(dict.fromkeys([*self.features, *self.settings.keep, *label]))
+
+    @property
+    def _values_a_row(self) -> int:
+        """Those that are read, and the arrays that explanations add."""
+        return len(self.columns) + self.output.values
+
+    @cached_property
+    def rows_a_batch(self) -> int:
+        """Rows that are read, scored and explained together."""
+        return self.settings.rows_a_batch(self._values_a_row)
+
+    @cached_property
+    def rows_a_part(self) -> int:
+        """Rows of one part of the output, whole batches."""
+        return self.settings.rows_a_part(self._values_a_row)
+
+    def spans(self, index: int) -> list[PartSpan]:
+        """The parts of one input, which cover its rows."""
+        return split(index, self.sources[index].rows, self.rows_a_part)
+
+    def kept_fields(self, source: SourceFile) -> list[pa.Field]:
+        """The columns of this input that are copied to the output."""
+        return [source.schema.field(name) for name in self.settings.keep]
+
+    def explained(self, rows: PredictedRows) -> NDArray[np.int64] | None:
+        """Which of a batch's rows are explained, ascending; None where all are."""
+        if self.selection.is_all:
+            return None
+        known = KnownColumns(self.classes, self.choice)
+        mask = self.selection.mask(rows.source_file, rows.source_rows, lambda name: known.array(name, rows))
+        return np.flatnonzero(mask)
+
+    def part_schema(self, source: SourceFile) -> pa.Schema:
+        """The columns of this input's parts."""
+        return self.output.schema(self.kept_fields(source), source.name)
+
+    def rejected_schema(self, source: SourceFile) -> pa.Schema:
+        """The columns of this input's rejected parts."""
+        return pa.schema([*IDENTITY, REASON, *self.kept_fields(source)])
+
+    def lines(self) -> list[str]:
+        """The plan for a terminal."""
+        sources = self.sources
+        parts = sum(len(self.spans(index)) for index in sources)
+        lines = [
+            f"inputs    {len(sources)} files, {self.rows} rows",
+            *(f"          {source.rows:>12}  {source.name}" for source in list(sources.values())[:20]),
+            *([f"          ... and {len(sources) - 20} more"] if len(sources) > 20 else []),
+            *(f"skipped   {bad.reason}" for bad in self.inputs if isinstance(bad, BadFile)),
+            f"parts     {parts}, of up to {self.rows_a_part} rows in batches of {self.rows_a_batch}",
+        ]
+        if not self.selection.is_all:
+            lines.append(f"explained {self.selection}")
+        first = next(iter(sources.values()))
+        schema = self.part_schema(first)
+        columns = [f"{field.name} ({field.type})" for field in schema]
+        shown = columns if len(columns) <= 40 else [*columns[:40], f"... and {len(columns) - 40} more"]
+        return [*lines, f"columns   {len(columns)}: {', '.join(shown)}"]
+
+    def _checked(self, source: SourceFile) -> SourceFile:
+        check_features(source, self.features)
+        check_kept(source, self.settings.keep)
+        if self.choice.label is not None:
+            check_present(source, [self.choice.label], "label")
+        self.part_schema(source)
+        known = KnownColumns(self.classes, self.choice).schema(self.kept_fields(source))
+        self.selection.check(known, source.name)
+        return source
+
+
+def _fingerprint(path: Path) -> Fingerprint | None:
+    try:
+        return Fingerprint.read(path)
+    except OSError:
+        return None

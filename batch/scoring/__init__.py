@@ -1,0 +1,1 @@
+"""Predicts and explains one batch of clean rows."""

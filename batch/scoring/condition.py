@@ -1,0 +1,201 @@
+"""A condition on columns written as text, such as `probability.yes > 0.5 and region in ('north', 'south')`.
+
+Python's own parser reads the text and Arrow computes what it says: nothing is ever executed, a node that is not in the
+tables below is refused, and types and nulls are Arrow's. The libraries that read such texts are whole query engines
+(DuckDB, polars) or SQL parsers (sqlglot) that would be one more thing to install, or evaluate NumPy arrays, which know
+neither nulls nor dates (numexpr).
+"""
+
+import ast
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from whyport.runtime.errors import UsageError, unknown
+
+Column = Callable[[str], pa.Array]
+
+EXAMPLE = "probability.yes > 0.5 and region in ('north', 'south')"
+OPTION = "explain_where"
+
+# A text stays; what is in backticks or double quotes is a column, and a name in its place is what Python can read.
+QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`([^`]+)`|\"([^\"]+)\"")
+STAND_IN = re.compile(r"\b__column_(\d+)__\b")
+
+COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: pc.equal,
+    ast.NotEq: pc.not_equal,
+    ast.Lt: pc.less,
+    ast.LtE: pc.less_equal,
+    ast.Gt: pc.greater,
+    ast.GtE: pc.greater_equal,
+}
+ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: pc.add,
+    ast.Sub: pc.subtract,
+    ast.Mult: pc.multiply,
+    ast.Div: pc.divide,
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A text that was understood."""
+
+    text: str
+    tree: ast.expr
+    quoted: tuple[str, ...]
+    """The columns in quotes; the tree has stand-ins for them."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Understand the text; UsageError where it is no expression."""
+        quoted: list[str] = []
+
+        def stand_in(match: re.Match[str]) -> str:
+            name = match[1] or match[2]
+            if name is None:
+                return match[0]
+            quoted.append(name)
+            return f"__column_{len(quoted) - 1}__"
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of escapes in texts that Python may come to refuse
+                tree = ast.parse(QUOTED.sub(stand_in, text.strip()), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            reason = error.msg if isinstance(error, SyntaxError) else str(error)
+            raise UsageError(f"{OPTION}: expected a condition such as {EXAMPLE!r}, got {text!r}: {reason}") from None
+        return cls(text, tree, tuple(quoted))
+
+    def check(self, known: pa.Schema, origin: str) -> None:
+        """Check that it is a condition on these columns; UsageError naming them, and the file, otherwise."""
+
+        def empty(name: str) -> pa.Array:
+            if name not in known.names:
+                raise UsageError(f"{OPTION}: {unknown('column', name, known.names)}; others need --keep")
+            return pa.array([], known.field(name).type)
+
+        try:
+            result = self._value(self.tree, empty)
+        except RecursionError:
+            raise UsageError(f"{OPTION}: nested too deeply: {self.text!r}") from None
+        except UsageError as error:
+            raise error.at(origin) from None
+        if not isinstance(result, pa.Array) or result.type != pa.bool_():
+            kind = result.type if isinstance(result, pa.Array) else "a constant"
+            raise UsageError(f"{OPTION}: expected a condition on columns, got {kind}: {self.text!r}, in {origin}")
+
+    def holds(self, column: Column) -> NDArray[np.bool_]:
+        """Whether it is true of each row, [N]; null is not.
+
+        Args:
+            column: gives the N values of a column by its name.
+        """
+        result: NDArray[np.bool_] = pc.fill_null(self._value(self.tree, column), False).to_numpy(zero_copy_only=False)
+        return result
+
+    def _value(self, node: ast.expr, column: Column) -> Any:
+        """An Arrow array, or a scalar for a constant."""
+
+        def value(inner: ast.expr) -> Any:
+            return self._value(inner, column)
+
+        try:
+            match node:
+                case ast.BoolOp():
+                    combine = pc.and_kleene if isinstance(node.op, ast.And) else pc.or_kleene
+                    return reduce(combine, map(value, node.values))
+                case ast.UnaryOp(op=ast.Not()):
+                    return pc.invert(value(node.operand))
+                case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
+                    return pa.scalar(-number)
+                case ast.UnaryOp(op=ast.USub()):
+                    return pc.negate(_number(value(node.operand)))
+                case ast.BinOp() if type(node.op) in ARITHMETIC:
+                    return ARITHMETIC[type(node.op)](_number(value(node.left)), _number(value(node.right)))
+                case ast.Compare():
+                    lefts = [node.left, *node.comparators]
+                    pairs = zip(lefts, node.ops, node.comparators, strict=False)
+                    return reduce(pc.and_kleene, (self._compared(a, op, b, value) for a, op, b in pairs))
+                case ast.Constant(value=bool() | int() | float() | str()):
+                    return pa.scalar(node.value)
+                case ast.Name() | ast.Attribute():
+                    return _plain(column(self._name(node)))
+        except (pa.ArrowException, OverflowError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"{OPTION}: cannot compute {self._shown(node)!r}: {reason}") from None
+        raise UsageError(f"{OPTION}: expected a condition such as {EXAMPLE!r}, got {self._shown(node)!r} in it")
+
+    def _compared(self, left: ast.expr, op: ast.cmpop, right: ast.expr, value: Callable[[ast.expr], Any]) -> Any:
+        match op, right:
+            case ((ast.Is() | ast.IsNot()), ast.Constant(value=None)):
+                return (pc.is_null if isinstance(op, ast.Is) else pc.is_valid)(value(left))
+            case ((ast.In() | ast.NotIn()), (ast.Tuple() | ast.List() | ast.Set())) if right.elts:
+                # As equalities: so null is in nothing and not in nothing, and texts stand for dates here too.
+                one = value(left)
+                found = reduce(pc.or_kleene, (pc.equal(*_alike(one, value(element))) for element in right.elts))
+                return found if isinstance(op, ast.In) else pc.invert(found)
+        if type(op) not in COMPARISONS:
+            raise UsageError(
+                f"{OPTION}: expected a comparison, in (a, b), or is None, got {self._shown(right)!r} after "
+                f"{self._shown(left)!r}"
+            )
+        return COMPARISONS[type(op)](*_alike(value(left), value(right)))
+
+    def _name(self, node: ast.expr) -> str:
+        """The column that a name, names with dots, or something quoted stands for."""
+        match node:
+            case ast.Name():
+                return STAND_IN.sub(self._unquoted, node.id)
+            case ast.Attribute():
+                return f"{self._name(node.value)}.{STAND_IN.sub(self._unquoted, node.attr)}"
+        raise UsageError(f"{OPTION}: expected a column's name, got {self._shown(node)!r}")
+
+    def _shown(self, node: ast.expr) -> str:
+        return STAND_IN.sub(lambda match: f"`{self._unquoted(match)}`", ast.unparse(node))
+
+    def _unquoted(self, match: re.Match[str]) -> str:
+        return self.quoted[int(match[1])] if int(match[1]) < len(self.quoted) else match[0]
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    """The same values in a type that Arrow computes with."""
+    if isinstance(array, pa.ExtensionArray):
+        return _plain(array.storage)
+    if pa.types.is_dictionary(array.type):
+        return _plain(array.dictionary_decode())
+    views = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return pc.cast(array, views[array.type]) if array.type in views else array
+
+
+def _number(value: Any) -> Any:
+    """In float64: integers would overflow, and divide to integers."""
+    if _holds_text(value.type):
+        raise pa.ArrowTypeError(f"expected numbers, got {value.type}")  # a cast would read the text
+    return pc.cast(value, pa.float64())
+
+
+def _alike(left: Any, right: Any) -> tuple[Any, Any]:
+    """Two sides of a comparison; a text beside what is no text is read as a value of that type, as a date say."""
+    if _is_text(right) and not _holds_text(left.type):
+        return left, right.cast(left.type)
+    if _is_text(left) and not _holds_text(right.type):
+        return left.cast(right.type), right
+    return left, right
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, pa.StringScalar)
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    return kind in (pa.string(), pa.large_string())

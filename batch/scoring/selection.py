@@ -1,0 +1,124 @@
+"""Which rows are explained: those that meet a condition, and of these a fraction that every attempt draws alike."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from whyport.batch.arrow import take
+from whyport.batch.output.columns import IDENTITY, IMPUTED_COUNT, PREDICTION, PROBABILITY
+from whyport.batch.rows import PredictedRows
+from whyport.batch.scoring.condition import Condition
+from whyport.batch.scoring.targets import ClassChoice
+
+SCORE = "score."
+
+
+@dataclass(frozen=True)
+class KnownColumns:
+    """The columns of the output that are there before anything is explained, as they are written."""
+
+    classes: tuple[str, ...]
+    choice: ClassChoice
+
+    def schema(self, kept: Sequence[pa.Field]) -> pa.Schema:
+        """Their names and types with these kept columns."""
+        explained = [("explained_class", pa.string()), ("score", pa.float32())]
+        if self.choice.is_all:
+            explained = [(f"{SCORE}{name}", pa.float32()) for name in self.classes]
+        probabilities = [(f"{PROBABILITY}{name}", pa.float32()) for name in self.classes]
+        return pa.schema([*IDENTITY, *kept, (PREDICTION, pa.string()), *probabilities, *explained, IMPUTED_COUNT])
+
+    def array(self, name: str, rows: PredictedRows) -> pa.Array:
+        """One of them, by its name, [N]."""
+        of_class = {f"{PROBABILITY}{label}": rows.probabilities[:, k] for k, label in enumerate(self.classes)}
+        if self.choice.is_all:
+            of_class |= {f"{SCORE}{label}": rows.logits[:, k] for k, label in enumerate(self.classes)}
+        if name in of_class:
+            return pa.array(np.ascontiguousarray(of_class[name]))
+        predicted = rows.probabilities.argmax(axis=1)
+        targets = self.choice.targets(predicted, rows.rows.labels)
+        match name:
+            case "source_file":
+                return pa.repeat(rows.source_file, len(predicted))
+            case "source_row":
+                return pa.array(rows.source_rows)
+            case "prediction":
+                return self._labels(predicted)
+            case "explained_class" if not self.choice.is_all:
+                return self._labels(targets)
+            case "score" if not self.choice.is_all:
+                return pa.array(np.take_along_axis(rows.logits, targets[:, None], axis=1)[:, 0])
+            case "imputed_count":
+                return pa.array(rows.rows.imputed_count)
+        return take(rows.batch.column(name), rows.rows.kept)
+
+    def _labels(self, indices: NDArray[np.int64]) -> pa.Array:
+        return pa.array(self.classes, pa.string()).take(pa.array(indices))
+
+
+# The constants of splitmix64: Steele, Lea & Flood 2014, doi:10.1145/2660193.2660195, in Vigna's public-domain code.
+INCREMENT = np.uint64(0x9E3779B97F4A7C15)
+FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows are explained; all of them, unless one of the two says less."""
+
+    condition: Condition | None = None
+    fraction: float | None = None
+    """Above 0, at most 1."""
+
+    @classmethod
+    def parse(cls, where: str | None, fraction: float | None) -> Self:
+        """Understand the options; UsageError for a text that is no condition."""
+        return cls(None if where is None else Condition.parse(where), fraction)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every row is explained."""
+        return self.condition is None and self.fraction is None
+
+    def check(self, known: pa.Schema, origin: str) -> None:
+        """Check the condition against the columns that there are; UsageError naming them and `origin` otherwise."""
+        if self.condition is not None:
+            self.condition.check(known, origin)
+
+    def mask(
+        self, source_file: str, source_rows: NDArray[np.int64], column: Callable[[str], pa.Array]
+    ) -> NDArray[np.bool_]:
+        """Whether each row of one file is explained, [N]; not where the condition is null.
+
+        Args:
+            source_file: the file.
+            source_rows: the rows' numbers in it, [N].
+            column: gives the N values of a column that the condition names.
+        """
+        chosen = np.ones(len(source_rows), dtype=np.bool_)
+        if self.condition is not None:
+            chosen = self.condition.holds(column)
+        if self.fraction is not None:
+            chosen = chosen & (uniform(source_file, source_rows) < self.fraction)
+        return chosen
+
+    def __str__(self) -> str:
+        where = "" if self.condition is None else f" where {self.condition.text}"
+        return f"rows{where}" if self.fraction is None else f"a share of {self.fraction:g} of the rows{where}"
+
+
+def uniform(source_file: str, source_rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A number in [0, 1) for every row of a file, [N]: the row's own place in the file's own stream of splitmix64.
+
+    It depends on nothing but the arguments: not on how the rows are cut, nor in which order they come.
+    """
+    seed = np.uint64(int.from_bytes(hashlib.sha256(source_file.encode()).digest()[:8], "little"))
+    bits = seed + (source_rows.astype(np.uint64) + np.uint64(1)) * INCREMENT
+    bits = (bits ^ (bits >> np.uint64(30))) * FACTORS[0]
+    bits = (bits ^ (bits >> np.uint64(27))) * FACTORS[1]
+    bits ^= bits >> np.uint64(31)
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

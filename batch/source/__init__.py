@@ -1,0 +1,1 @@
+"""Parquet in: files, footers, decoded batches, clean rows."""

@@ -1,0 +1,149 @@
+"""From the Arrow columns of a file to rows that can be scored, and the reasons why others cannot."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from whyport.batch.arrow import class_indices, holds_dictionary, is_numeric, numeric_array, select, take
+from whyport.batch.rows import CleanRows
+from whyport.batch.source.parquet import SourceFile
+from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.sidecar import Sidecar
+from whyport.runtime.errors import ColumnError, MissingValueError, UsageError, listing, unknown
+from whyport.runtime.inputs.table import Columns
+
+ON_BAD_ROW = ("reject", "impute", "fail")
+
+# Rows that are turned together have about so many values, or so many rows: memory that is used again costs less.
+TURNED_VALUES = 1 << 16
+TURNED_ROWS = 1 << 10
+
+
+class RowCleaner:
+    """Turns record batches into rows that can be scored.
+
+    Args:
+        sidecar: names the feature columns, in order, and the values that replace missing ones.
+        on_bad_row: what becomes of a row with a null, NaN or infinity: "reject", "impute", or "fail".
+        label: a column that names a class on every row; a row whose label names none cannot be imputed.
+    """
+
+    def __init__(self, sidecar: Sidecar, on_bad_row: str, label: str | None = None) -> None:
+        if on_bad_row not in ON_BAD_ROW:
+            raise UsageError(unknown("policy for bad rows", on_bad_row, ON_BAD_ROW))
+        imputation = sidecar.preprocessing.imputation
+        if on_bad_row == "impute" and imputation is None:
+            raise UsageError(f"bundle {sidecar.name!r} does not impute: it was exported without imputation values")
+        self._columns = Columns.of(sidecar.features)
+        self._imputation = np.array(imputation, dtype=np.float32)
+        self._on_bad_row = on_bad_row
+        self._label = label
+        self._classes = sidecar.classes
+        self._schema: pa.Schema | None = None
+        self._places: list[int] = []
+        """Where the features stand in batches of that schema."""
+        self._is_floating = False
+
+    def clean(self, batch: pa.RecordBatch, first_row: int) -> CleanRows:
+        """Split a batch into rows to score and rows to reject.
+
+        Raises ValueRangeError and, where bad rows fail the run, MissingValueError; both name column and row.
+        """
+        matrix, is_finite = self._matrix(batch, first_row)
+        labels = None if self._label is None else class_indices(batch.column(self._label), self._classes)
+        imputed_count = np.zeros(len(matrix), dtype=np.int32)
+        reasons: dict[int, str] = {}
+        if not is_finite:
+            missing = ~np.isfinite(matrix)
+            if self._on_bad_row == "impute":
+                matrix = np.where(missing, self._imputation, matrix)
+                imputed_count = missing.sum(axis=1, dtype=np.int32)
+            else:
+                bad = np.flatnonzero(missing.any(axis=1))
+                first = missing[bad].argmax(axis=1)
+                reasons = {int(row): self._missing(batch, int(row), int(j)) for row, j in zip(bad, first, strict=True)}
+        if labels is not None and (labels < 0).any():
+            unlabelled = np.flatnonzero(labels < 0)
+            reasons = {int(row): self._unlabelled(batch, int(row)) for row in unlabelled} | reasons
+        if not reasons:
+            every = np.arange(len(matrix))
+            return CleanRows(matrix, every, imputed_count, labels, every[:0], [])
+        rejected = np.array(sorted(reasons), dtype=np.int64)
+        if self._on_bad_row == "fail":
+            raise MissingValueError(f"{reasons[rejected[0]]}, row {first_row + rejected[0]}")
+        kept = np.setdiff1d(np.arange(len(matrix)), rejected)
+        kept_labels = None if labels is None else labels[kept]
+        return CleanRows(
+            matrix[kept], kept, imputed_count[kept], kept_labels, rejected, [reasons[row] for row in rejected]
+        )
+
+    def _matrix(self, batch: pa.RecordBatch, first_row: int) -> tuple[NDArray[np.float32], bool]:
+        """The features, [N, F], and whether all of them are finite."""
+        if self._schema is None or not batch.schema.equals(self._schema):
+            place = {name: i for i, name in enumerate(batch.schema.names)}
+            self._schema, self._places = batch.schema, [place[name] for name in self._columns.names]
+            kinds = {batch.schema.field(i).type for i in self._places}
+            self._is_floating = kinds <= {pa.float32(), pa.float64()}
+        features = select(batch, self._places)
+        matrix = _new_matrix(len(features), len(self._places))
+        if not self._is_floating:
+            arrays = [numeric_array(array) for array in features.columns]
+            return matrix, self._columns.fill(matrix, arrays, first_row)
+        is_finite = True
+        for rows in batch_slices(len(features), max(TURNED_VALUES // len(self._places), TURNED_ROWS)):
+            block = features.slice(rows.start, rows.stop - rows.start)
+            values = block.to_tensor(null_to_nan=True, row_major=True).to_numpy()
+            is_finite &= self._columns.round_into(matrix[rows], values, first_row + rows.start)
+        return matrix, is_finite
+
+    def _missing(self, batch: pa.RecordBatch, row: int, j: int) -> str:
+        value = batch.column(self._columns.names[j])[row].as_py()
+        got = "null" if value is None else "NaN" if value != value else "infinity"
+        return f"column {self._columns.names[j]!r}: expected a finite number, got {got}"
+
+    def _unlabelled(self, batch: pa.RecordBatch, row: int) -> str:
+        got = batch.column(self._label)[row].as_py()
+        return f"column {self._label!r}: expected one of the classes {listing(self._classes)}, got {got!r}"
+
+
+def _new_matrix(rows: int, columns: int) -> NDArray[np.float32]:
+    """In Arrow's memory, which is used again: every page of the system's own costs a fault."""
+    return np.ndarray((rows, columns), np.float32, pa.allocate_buffer(rows * columns * 4))
+
+
+def check_features(source: SourceFile, features: Sequence[str]) -> None:
+    """Check that a file has every feature column once and with a numeric type; ColumnError otherwise."""
+    check_present(source, features, "feature")
+    for name in features:
+        kind = source.schema.field(name).type
+        if not is_numeric(kind):
+            raise ColumnError(f"column {name!r}: expected a numeric or boolean type, got {kind}, in {source.name}")
+
+
+def check_kept(source: SourceFile, names: Sequence[str]) -> None:
+    """Check that a file has every column to keep once and that it can be copied; ColumnError otherwise."""
+    check_present(source, names, "kept")
+    for name in names:
+        kind = source.schema.field(name).type
+        if any(holds_dictionary(kind.field(i).type) for i in range(kind.num_fields)):
+            # pyarrow cannot join those of several row groups.
+            raise ColumnError(f"kept column {name!r}: dictionaries inside {kind} cannot be copied, in {source.name}")
+        try:
+            take(pa.nulls(0, kind), np.zeros(0, dtype=np.int64))
+        except pa.ArrowNotImplementedError:
+            raise ColumnError(f"kept column {name!r}: Arrow cannot take rows of {kind}, in {source.name}") from None
+
+
+def check_present(source: SourceFile, names: Sequence[str], role: str) -> None:
+    """Check that a file has every one of these columns exactly once; ColumnError otherwise."""
+    present = Counter(source.schema.names)
+    missing = [name for name in names if name not in present]
+    if missing:
+        got = listing(source.schema.names)
+        raise ColumnError(f"missing {role} columns {listing(missing)}; got {got}, in {source.name}")
+    for name in names:
+        if present[name] > 1:
+            raise ColumnError(f"{role} column {name!r}: expected once, got {present[name]} times, in {source.name}")

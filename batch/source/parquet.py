@@ -1,0 +1,184 @@
+"""Parquet files as a stream of record batches, whatever their size and however their row groups are cut."""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whyport.batch.arrow import select
+from whyport.batch.source.decoding import Decoder
+from whyport.batch.source.files import Fingerprint
+from whyport.batch.source.footer import Footer
+from whyport.runtime.errors import DataError, JobError
+
+READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 14, "page_checksum_verification": True}
+"""pyarrow's defaults read a whole row group ahead; these stream inside one. Each column has a buffer of its own; most
+pages are larger, and go past it without being copied. A page's checksum, if it has one, is verified."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One input file, as its footer describes it."""
+
+    path: Path
+    rows: int
+    schema: pa.Schema
+    """The file's own columns, then those that only its path gives."""
+    row_group_ends: tuple[int, ...]
+    """The row after the last one of each row group."""
+    fingerprint: Fingerprint
+    footer: Footer = field(repr=False)
+    partition: Mapping[str, pa.Scalar] = field(default_factory=dict)
+    """The columns that the path gives, `year=2026`, with the one value that each has in this file."""
+
+    @property
+    def name(self) -> str:
+        """The value of the output's column `source_file`."""
+        return self.path.as_posix()
+
+    def row_group(self, row: int) -> int:
+        """The index of the row group that holds a row."""
+        return int(np.searchsorted(self.row_group_ends, row, side="right"))
+
+    def batches(
+        self, columns: Sequence[str], batch_rows: int, start: int = 0, stop: int | None = None
+    ) -> Generator[tuple[int, pa.RecordBatch], None, None]:
+        """The rows from `start` up to `stop` in order, `batch_rows` at a time, each batch with its first row's number.
+
+        Row groups before `start` are not read; of the one that holds it, the rows before are decoded and dropped.
+        Raises DataError naming the row group where the file cannot be read, or holds fewer rows than its footer says.
+        """
+        stop = self.rows if stop is None else stop
+        if start >= stop:
+            return
+        groups = range(self.row_group(start), self.row_group(stop - 1) + 1)
+        row, decoded = start, self.row_group_ends[groups.start - 1] if groups.start else 0
+        selection, rebatched = _Selection(self, columns), _Rebatched(batch_rows)
+        try:
+            with pa.OSFile(str(self.path)) as file:
+                for batch in self._decoded(file, groups, selection.own, batch_rows):
+                    end = decoded + batch.num_rows
+                    low, high = max(start - decoded, 0), min(stop - decoded, batch.num_rows)
+                    for whole in rebatched.add(batch.slice(low, max(high - low, 0)), is_last=end >= stop):
+                        yield row, selection(whole)
+                        row += whole.num_rows
+                    if end >= stop:
+                        return
+                    decoded = end
+        except (pa.ArrowException, OSError) as error:
+            group = self.row_group(decoded)
+            raise DataError(f"cannot read: {_first_line(error)}, in {self.name}, row group {group}") from None
+        raise DataError(f"expected {self.rows} rows, got {decoded}, in {self.name}")
+
+    def _decoded(
+        self, file: pa.NativeFile, groups: range, columns: list[str], batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of some row groups, in batches of any size."""
+        asked = set(columns)
+        decoder = Decoder(columns, [field.type for field in self.schema if field.name in asked], batch_rows)
+        for window in self.footer.windows:
+            if among := window.among(groups):
+                metadata = self.footer.metadata(file, window)
+                with pq.ParquetFile(file, metadata=metadata, **READ_OPTIONS) as opened:
+                    yield from decoder.batches(opened, among)
+
+    def check_unchanged(self) -> None:
+        """Raises JobError if the file has been replaced or written to since it was opened first."""
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise DataError(f"cannot read: {error.strerror}, in {self.name}") from None
+        if (status.st_size, status.st_mtime_ns) != (self.fingerprint.size, self.fingerprint.modified_ns):
+            raise JobError(f"the file changed while the run read it, in {self.name}; --overwrite starts anew")
+
+
+def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) -> SourceFile:
+    """Read a file's footer; DataError where there is none that can be read.
+
+    Args:
+        path: the file.
+        partition: the columns that its path gives; where the file has a column of that name, the file's own counts.
+    """
+    try:
+        fingerprint = Fingerprint.read(path)
+        with pa.OSFile(str(path)) as file:
+            footer, counts = Footer.read(file), []
+            for window in footer.windows:
+                metadata = footer.metadata(file, window)
+                counts += [metadata.row_group(i).num_rows for i in range(window.count)]
+            schema = pq.ParquetFile(file, metadata=metadata, **READ_OPTIONS).schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"expected a Parquet file, got one that cannot be read ({_first_line(error)}), in {path}"
+        ) from None
+    if sum(counts) != metadata.num_rows:
+        raise DataError(
+            f"expected {metadata.num_rows} rows as the footer says, got {sum(counts)} in row groups, in {path}"
+        )
+    added = {name: value for name, value in (partition or {}).items() if name not in schema.names}
+    fields = [*schema, *(pa.field(name, value.type) for name, value in added.items())]
+    return SourceFile(
+        path=path,
+        rows=metadata.num_rows,
+        schema=pa.schema(fields),
+        row_group_ends=tuple(int(end) for end in np.cumsum(counts)),
+        fingerprint=fingerprint,
+        footer=footer,
+        partition=added,
+    )
+
+
+class _Selection:
+    """Some columns of a source and no others: what Arrow selects by name may be more ("a" also selects "a.b")."""
+
+    def __init__(self, source: SourceFile, columns: Sequence[str]) -> None:
+        self.own = [name for name in columns if name not in source.partition]
+        """The columns that the file itself has."""
+        self._added = [(i, name) for i, name in enumerate(columns) if name in source.partition]
+        self._source = source
+        self._places: list[int] | None = None
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """These columns of a batch of the file, with those that its path gives."""
+        if self._places is None:
+            place = {name: i for i, name in enumerate(batch.schema.names)}
+            self._places = [place[name] for name in self.own]
+        selected = select(batch, self._places)
+        for i, name in self._added:
+            values = pa.repeat(self._source.partition[name], batch.num_rows)
+            selected = selected.add_column(i, self._source.schema.field(name), values)
+        return selected
+
+
+class _Rebatched:
+    """The same rows in batches of exactly `rows`, the last one shorter."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._pieces: list[pa.RecordBatch] = []
+        self._missing = rows
+
+    def add(self, batch: pa.RecordBatch, is_last: bool) -> Iterator[pa.RecordBatch]:
+        """The batches that are complete with these rows; at the end also what is left."""
+        start = 0
+        while start < batch.num_rows:
+            piece = batch.slice(start, self._missing)
+            start += piece.num_rows
+            self._pieces.append(piece)
+            self._missing -= piece.num_rows
+            if not self._missing:
+                yield self._joined()
+        if is_last and self._pieces:
+            yield self._joined()
+
+    def _joined(self) -> pa.RecordBatch:
+        pieces, self._pieces, self._missing = self._pieces, [], self._rows
+        return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

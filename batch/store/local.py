@@ -1,0 +1,157 @@
+"""Every write of a run: a file gets its name only once it is whole, and safe from a power cut."""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from whyport.runtime.errors import OutputError
+
+BUFFER_BYTES = 1 << 20
+
+
+class Disk:
+    """The system calls that change the disk, one a method; each raises OSError where it fails."""
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder and those above it, unless they are there."""
+        path.mkdir(parents=True, exist_ok=True)
+
+    def create(self, path: Path) -> int:
+        """Open a new or emptied file; returns its descriptor."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+
+    def write(self, descriptor: int, data: Any) -> int:
+        """Append bytes; returns how many were taken, which may be fewer."""
+        return os.write(descriptor, data)
+
+    def sync(self, descriptor: int) -> None:
+        """Wait until a file's bytes are on the disk."""
+        os.fsync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """Close a file."""
+        os.close(descriptor)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give a file another name, in one step; what had that name before is gone."""
+        os.replace(old, new)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file."""
+        path.unlink()
+
+    def sync_folder(self, path: Path) -> None:
+        """Wait until the names in a folder are on the disk."""
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class _Descriptor(io.RawIOBase):
+    """A file descriptor as the lowest layer of a Python file; `path` is the name that errors give it."""
+
+    def __init__(self, disk: Disk, path: Path, descriptor: int) -> None:
+        super().__init__()
+        self._disk = disk
+        self._path = path
+        self._descriptor: int | None = descriptor
+        self.discarding = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self.discarding:
+            return len(data)
+        assert self._descriptor is not None
+        with writing(self._path):
+            return self._disk.write(self._descriptor, data)
+
+    def sync(self) -> None:
+        assert self._descriptor is not None
+        self._disk.sync(self._descriptor)
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        super().close()
+        if descriptor is not None:
+            self._disk.close(descriptor)
+
+
+class WholeFile:
+    """A file under a temporary name until `publish`; leaving the context before removes it.
+
+    Args:
+        disk: what it is written to.
+        path: the final name.
+    """
+
+    def __init__(self, disk: Disk, path: Path) -> None:
+        self.path = path
+        self.unfinished = path.with_name(f".{path.name}.tmp")
+        self._disk = disk
+        with writing(path):
+            self._raw = _Descriptor(disk, path, disk.create(self.unfinished))
+        self.stream = io.BufferedWriter(self._raw, BUFFER_BYTES)
+        self._is_published = False
+
+    def finish(self) -> None:
+        """Bring every byte to the disk; nothing can be written any more."""
+        with writing(self.path):
+            self.stream.flush()
+            self._raw.sync()
+            self._raw.close()
+
+    def publish(self) -> None:
+        """Give the finished file its name."""
+        with writing(self.path):
+            self._disk.rename(self.unfinished, self.path)
+            self._is_published = True
+            self._disk.sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Let what is still written go nowhere, so that a writer above can be closed after an error."""
+        self._raw.discarding = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_published:
+            return
+        self.discard()
+        # The first error is the one to report; a temporary file that stays is removed by the next run.
+        try:
+            self._raw.close()
+            self._disk.remove(self.unfinished)
+        except OSError:
+            pass
+
+
+def write_whole(disk: Disk, path: Path, content: bytes) -> None:
+    """Write a small file whole or not at all; OutputError where that fails."""
+    with WholeFile(disk, path) as file:
+        file.stream.write(content)
+        file.finish()
+        file.publish()
+
+
+def remove_file(disk: Disk, path: Path) -> None:
+    """Remove a file, if it is there; OutputError where that fails."""
+    with writing(path):
+        if path.exists():
+            disk.remove(path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn OSError into OutputError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write: {error.strerror or error}, in {path}") from None

@@ -1,0 +1,1 @@
+"""A bundle, put together in memory and written whole."""

@@ -1,0 +1,85 @@
+"""Writes a bundle whole or not at all."""
+
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from whyport.exporter.bundle.package import Package
+from whyport.runtime.bundle.folder import Bundle, write_sidecar
+from whyport.runtime.bundle.sidecar import SIDECAR
+from whyport.runtime.conformance import replay
+from whyport.runtime.errors import UsageError
+from whyport.runtime.session import Session
+
+
+@dataclass(frozen=True)
+class Target:
+    """The bundle to write."""
+
+    path: Path
+    name: str | None = None
+    """By default the folder's."""
+    overwrite: bool = False
+
+    def bundle_name(self) -> str:
+        """What the sidecar calls the bundle."""
+        return self.name or self.path.absolute().name
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Raise UsageError where no bundle can be written, before anything costly begins."""
+    if not os.path.lexists(path):
+        return
+    if not overwrite:
+        raise UsageError(f"{str(path)!r} exists; --overwrite replaces it")
+    if path.is_symlink() or not (path / SIDECAR).is_file():
+        raise UsageError(f"{str(path)!r} is not a bundle and is not replaced: it is no folder with {SIDECAR}")
+
+
+def write_bundle(path: Path, package: Package, *, overwrite: bool = False) -> Bundle:
+    """Write into a folder beside the target, replay the test vectors from there, then rename.
+
+    Args:
+        path: the bundle's folder.
+        package: what goes into it.
+        overwrite: whether a bundle of that name may be replaced; it stays until the new one is complete.
+
+    Returns:
+        The bundle, read again.
+
+    Raises:
+        UsageError: the target exists; ParityError: what was written does not give what it should.
+    """
+    path = path.absolute()
+    check_target(path, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.unfinished")
+    try:
+        unfinished.mkdir()
+        for name, content in package.files.items():
+            (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+            (unfinished / name).write_bytes(content)
+        write_sidecar(unfinished, package.sidecar)
+        replay(Session(Bundle.read(unfinished), "cpu"))
+        _move(unfinished, path)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return Bundle.read(path)
+
+
+def _move(unfinished: Path, path: Path) -> None:
+    """Put the folder in its place; where that fails, the bundle that was there is back."""
+    if not path.exists():
+        os.rename(unfinished, path)
+        return
+    replaced = unfinished.with_suffix(".replaced")
+    os.rename(path, replaced)
+    try:
+        os.rename(unfinished, path)
+    except OSError:
+        os.rename(replaced, path)
+        raise
+    shutil.rmtree(replaced)

@@ -1,0 +1,188 @@
+"""The commands `train` and `export`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from whyport.runtime.errors import UsageError
+
+OUT = click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="BUNDLE", help="The folder to make."
+)
+NAME = click.option("--name", help="The bundle's name; by default its folder's.")
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a bundle, once the new one is complete.")
+OPSET = click.option("--opset", type=int, help="ONNX operator set, 18 to 26; by default 18, which every runtime reads.")
+# The threads of one small operator wait for each other longer than they work; with one, nothing depends on the cores.
+THREADS = click.option(
+    "--threads", default=1, show_default=True, help="Threads of one operator: more for large networks."
+)
+BACKGROUND = click.option(
+    "--background",
+    metavar="N|FILE",
+    help="Reference rows of explanations: how many training or sample rows to draw, or a CSV or Parquet file with the "
+    "feature columns and, if some count more, a column weight.  [default: 100, or all where there are fewer]",
+)
+EXPLAIN_REFERENCES = click.option(
+    "--explain-references",
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="References of explain.onnx, which stand for the background; 0 leaves it and gradient.onnx out.",
+)
+SEED = click.option("--seed", default=0, show_default=True, help="The same seed on the same machine gives the same.")
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--target", required=True, metavar="COLUMN", help="The column with the classes: text or whole numbers.")
+@OUT
+@click.option("--test", type=click.Path(path_type=Path), metavar="DATA", help="A table to test with.")
+@click.option(
+    "--test-fraction", default=0.2, show_default=True, help="Without --test: share of DATA kept for the test."
+)
+@click.option("--features", default="", metavar="COLUMNS", help="Comma-separated; by default all but the target.")
+@click.option("--exclude", default="", metavar="COLUMNS", help="Columns that are not features, comma-separated.")
+@click.option("--architecture", default="hybrid", show_default=True, help="hybrid (CNN, LSTM, attention) or mlp.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting of it, such as channels=8.")
+@click.option("--epochs", default=50, show_default=True)
+@click.option("--batch-rows", default=32, show_default=True)
+@click.option("--learning-rate", default=0.005, show_default=True)
+@BACKGROUND
+@EXPLAIN_REFERENCES
+@SEED
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@THREADS
+@click.option("--checkpoint", type=click.Path(path_type=Path), metavar="DIR", help="Save the state here every epoch.")
+@click.option("--resume", is_flag=True, help="Go on from the state in --checkpoint.")
+@NAME
+@OVERWRITE
+@OPSET
+def train(data: Path, target: str, out: Path, **options: Any) -> None:
+    """Train a classifier on DATA, a CSV or Parquet file, and export it as a verified bundle.
+
+    Missing values are imputed with the training median and features are standardised, both inside the exported graphs:
+    the bundle takes raw values.
+
+    \b
+    Example: whyport train patients.csv --target diagnosis --out bundle
+             whyport train patients.parquet --target diagnosis --exclude id --out bundle \\
+                 --set channels=8 --epochs 20 --checkpoint state
+             whyport train patients.csv --target diagnosis --background healthy.csv --out bundle
+    """
+    from whyport.exporter.data.background import BackgroundChoice
+    from whyport.exporter.data.dataset import TableChoice
+    from whyport.exporter.train.architectures import parse_settings
+    from whyport.exporter.train.recipe import CheckpointFolder, train_bundle
+    from whyport.exporter.train.settings import TrainSettings
+
+    _set_threads(options["threads"])
+    choice = TableChoice(
+        data=data,
+        target=target,
+        features=_names(options["features"]),
+        excluded=_names(options["exclude"]),
+        test=options["test"],
+        test_fraction=options["test_fraction"],
+    )
+    settings = TrainSettings(
+        architecture=options["architecture"],
+        network=parse_settings(options["architecture"], options["assignments"]),
+        epochs=options["epochs"],
+        batch_rows=options["batch_rows"],
+        learning_rate=options["learning_rate"],
+        seed=options["seed"],
+    )
+    folder = CheckpointFolder(options["checkpoint"], options["resume"])
+    target_folder = _target(out, options)
+    bundle = train_bundle(
+        choice,
+        settings,
+        target_folder,
+        device=options["device"],
+        folder=folder,
+        opset=options["opset"],
+        background=BackgroundChoice.parse(options["background"], options["explain_references"]),
+    )
+    _show(bundle)
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "--sample", required=True, type=click.Path(path_type=Path), metavar="DATA", help="Typical rows, CSV or Parquet."
+)
+@OUT
+@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="State dict: *.pt or *.safetensors.")
+@click.option("--features", default="", metavar="COLUMNS", help="The model's inputs in order; by default all columns.")
+@click.option("--exclude", default="", metavar="COLUMNS", help="Columns of DATA that are not inputs, comma-separated.")
+@click.option("--classes", default="", metavar="NAMES", help="Comma-separated, in the order of the logits.")
+@click.option("--impute", is_flag=True, help="Replace missing values by the sample's medians, inside the graphs.")
+@click.option("--standardise", is_flag=True, help="Standardise with the sample's statistics, inside the graphs.")
+@BACKGROUND
+@EXPLAIN_REFERENCES
+@THREADS
+@SEED
+@NAME
+@OVERWRITE
+@OPSET
+def export(source: str, sample: Path, out: Path, **options: Any) -> None:
+    """Export your own model, SOURCE, as a verified bundle.
+
+    SOURCE is MODULE:FACTORY, where FACTORY() gives a torch.nn.Module from [N, F] float32 to logits [N, C], or to logits
+    and attention weights [N, L, L]; or a plain .onnx file, for predictions. With methods features(rows) and
+    classify(maps) a module also serves Grad-CAM. The sample gives the features' statistics and the reference rows.
+
+    \b
+    Example: whyport export my_models:make --weights best.pt --sample rows.parquet --classes no,yes --out bundle
+             whyport export model.onnx --sample rows.csv --features age,income --out bundle --background 200
+    """
+    from whyport.exporter.data.background import BackgroundChoice
+    from whyport.exporter.export import Own, export_bundle
+
+    _set_threads(options["threads"])
+    own = Own(
+        source=source,
+        sample=sample,
+        weights=options["weights"],
+        features=_names(options["features"]),
+        excluded=_names(options["exclude"]),
+        classes=_names(options["classes"]),
+        background=BackgroundChoice.parse(options["background"], options["explain_references"]),
+        impute=options["impute"],
+        standardise=options["standardise"],
+    )
+    _show(export_bundle(own, _target(out, options), seed=options["seed"], opset=options["opset"]))
+
+
+def _set_threads(threads: int) -> None:
+    import torch
+
+    if threads < 1:
+        raise UsageError(f"threads: expected at least 1, got {threads}")
+    torch.set_num_threads(threads)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _target(out: Path, options: dict[str, Any]) -> Any:
+    from whyport.exporter.bundle.write import Target
+
+    return Target(path=out, name=options["name"], overwrite=options["overwrite"])
+
+
+def _show(bundle: Any) -> None:
+    sidecar = bundle.sidecar
+    for metric, value in sidecar.provenance.metrics.items():
+        click.echo(f"{metric:15} {value:.4f}")
+    parity = sidecar.parity
+    measured = {
+        "ONNX": parity.onnx_outputs,
+        "TorchScript": parity.torchscript_outputs,
+        "gradients": parity.torchscript_gradients,
+    }
+    shown = [f"{engine} {value:.2g}" for engine, value in measured.items() if value is not None]
+    click.echo(f"{'parity':15} {', '.join(shown)} (tolerance {sidecar.tolerances.outputs:g})")
+    click.echo(f"{'bundle':15} {bundle.path}")

@@ -1,0 +1,1 @@
+"""Tables: features, target, statistics, and the rows drawn from them."""

@@ -1,0 +1,119 @@
+"""The reference rows that a bundle's attributions are measured against: drawn from the training rows, or a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.exporter.data import samples
+from whyport.exporter.data.statistics import float32_matrix
+from whyport.exporter.data.table import read_frame
+from whyport.runtime.bundle.references import WEIGHT, References
+from whyport.runtime.bundle.sidecar import Feature
+from whyport.runtime.errors import DataError, MissingValueError, UsageError, WhyportError
+from whyport.runtime.inputs.table import column_arrays
+from whyport.runtime.tables import SUFFIXES
+
+DEFAULT_ROWS = 100
+DEFAULT_SUMMARY = 10
+
+
+@dataclass(frozen=True)
+class BackgroundChoice:
+    """Where the references come from: a number of training rows, or a table of their own."""
+
+    rows: int | None = None
+    """How many training rows; None for `DEFAULT_ROWS`, or all where there are fewer."""
+    table: Path | None = None
+    summary: int = DEFAULT_SUMMARY
+    """How many references explain.onnx has; with 0, the bundle has neither that nor gradient.onnx."""
+
+    @classmethod
+    def parse(cls, text: str | None, summary: int = DEFAULT_SUMMARY) -> Self:
+        """The choice behind `--background` and `--explain-references`.
+
+        Args:
+            text: None, a whole number, or the name of a table.
+            summary: see there.
+
+        Raises:
+            UsageError: it is nothing of that.
+        """
+        if summary < 0:
+            raise UsageError(f"--explain-references: expected at least 0, got {summary}")
+        if text is None:
+            return cls(summary=summary)
+        if Path(text).suffix.lower() in SUFFIXES:
+            return cls(table=Path(text), summary=summary)
+        try:
+            rows = int(text)
+        except ValueError:
+            message = f"--background: expected a number of rows or a file named *.csv or *.parquet, got {text!r}"
+            raise UsageError(message) from None
+        if rows < 1:
+            raise UsageError(f"--background: expected at least 1 row, got {rows}")
+        return cls(rows=rows, summary=summary)
+
+    def take(self, features: Sequence[Feature], rows: NDArray[np.float32], seed: int) -> References:
+        """The references.
+
+        Args:
+            features: the model's inputs, in order.
+            rows: the training rows [N, F] that the graphs can take.
+            seed: of the draw.
+
+        Raises:
+            UsageError: more rows are asked for than there are, or there is no such file.
+            DataError: the table cannot be read, or it cannot serve; the message names column, row and file.
+        """
+        if self.table is not None:
+            return read_references(self.table, features)
+        if self.rows is not None and self.rows > len(rows):
+            raise UsageError(
+                f"--background: expected at most {len(rows)}, the training rows that can be references, got {self.rows}"
+            )
+        drawn = samples.draw_background(rows, self.rows or DEFAULT_ROWS, (seed, samples.BACKGROUND))
+        return References(drawn, np.full(len(drawn), 1 / len(drawn)))
+
+
+def read_references(path: Path, features: Sequence[Feature]) -> References:
+    """The references in a CSV or Parquet file: a column a feature, by name, and `weight` where they count differently.
+
+    Other columns are passed over. A feature of the name `weight` is a feature; the rows then count alike. Raises as
+    `BackgroundChoice.take`.
+    """
+    if not path.is_file():
+        raise UsageError(f"--background: there is no file {str(path)!r}")
+    frame = read_frame(path)
+    try:
+        names = [feature.name for feature in features]
+        columns = column_arrays(frame, names)
+        for name, column in zip(names, columns, strict=True):
+            _check_finite(name, column)
+        weights = np.ones(len(frame))
+        if WEIGHT in frame.columns and WEIGHT not in names:
+            (weights,) = column_arrays(frame, [WEIGHT])
+        return References(float32_matrix(features, columns), _normalise(weights))
+    except WhyportError as error:
+        raise error.at(str(path)) from None
+
+
+def _normalise(weights: NDArray[Any]) -> NDArray[np.float64]:
+    _check_finite(WEIGHT, weights)
+    for row in np.flatnonzero(weights < 0):
+        raise DataError(f"column {WEIGHT!r}, row {row}: expected a number of at least 0, got {weights[row]}")
+    if not weights.any():
+        raise DataError(f"column {WEIGHT!r}: expected a number above 0 in some row, got only zeros")
+    # By the largest first: the sum of the largest floats would overflow.
+    shares = weights.astype(np.float64) / weights.max()
+    normalised: NDArray[np.float64] = shares / shares.sum()
+    return normalised
+
+
+def _check_finite(name: str, column: NDArray[Any]) -> None:
+    for row in np.flatnonzero(~np.isfinite(column)):
+        got = "a missing value" if np.isnan(column[row]) else column[row]
+        raise MissingValueError(f"column {name!r}, row {row}: expected a finite value, got {got}")

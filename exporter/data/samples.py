@@ -1,0 +1,42 @@
+"""Rows drawn from the training rows: to compare engines on, to measure attributions against, to replay elsewhere."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONFORMANCE_ROWS = 64
+
+# Streams of random numbers that do not depend on each other.
+TRACE, PROBE, BACKGROUND, CONFORMANCE, FITTED, HELD_OUT = range(6)
+
+
+def draw_probes(rows: NDArray[np.float32], count: int, seed: tuple[int, int], *, missing: bool) -> NDArray[np.float32]:
+    """Rows that are like the training rows and are none of them.
+
+    Every second one is a training row; the others lie between two of them, each feature at its own point, so that
+    nothing leaves the range the model knows.
+
+    Args:
+        rows: training rows [N, F].
+        count: how many to draw.
+        seed: the bundle's seed and the stream.
+        missing: whether some values of every fourth row are replaced by NaN.
+
+    Returns:
+        [count, F] float32.
+    """
+    rng = np.random.default_rng(seed)
+    first, second = (rows[rng.integers(len(rows), size=count)].astype(np.float64) for _ in range(2))
+    share = rng.random(first.shape)
+    share[::2] = 0
+    drawn = (first + share * (second - first)).astype(np.float32)
+    if missing:
+        holes = rng.random(drawn.shape) < 0.2
+        holes[np.arange(count) % 4 != 3] = False
+        drawn[holes] = np.nan
+    return drawn
+
+
+def draw_background(rows: NDArray[np.float32], count: int, seed: tuple[int, int]) -> NDArray[np.float32]:
+    """Up to `count` different rows of [N, F], in their order."""
+    rng = np.random.default_rng(seed)
+    return rows[np.sort(rng.permutation(len(rows))[:count])]

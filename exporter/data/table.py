@@ -1,0 +1,93 @@
+"""Reads a training or sample table, and takes its feature columns."""
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from whyport.runtime.errors import ColumnError, DataError, TrainingError, ValueRangeError, listing, unknown
+from whyport.runtime.inputs.table import column_arrays
+from whyport.runtime.tables import table_format
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """A CSV or Parquet file as a frame with at least one row.
+
+    Raises UsageError for another kind of file, DataError where it cannot be read, ColumnError for columns of the
+    same name, TrainingError for an empty table.
+    """
+    is_csv = table_format(path) == "csv"
+    try:
+        _check_names(_csv_header(path) if is_csv else pq.read_schema(path).names)
+        frame = pd.read_csv(path) if is_csv else pd.read_parquet(path)
+    except (ValueError, OSError, pa.ArrowException) as error:
+        raise DataError(f"cannot read {str(path)!r}: {error}") from None
+    except ColumnError as error:
+        raise error.at(str(path)) from None
+    if frame.empty:
+        raise TrainingError(f"expected rows, got an empty table, in {path}")
+    return frame
+
+
+def choose_features(
+    frame: pd.DataFrame, chosen: Sequence[str], excluded: Sequence[str], target: str | None = None
+) -> tuple[str, ...]:
+    """The names of the feature columns: the chosen ones in that order, or else all but the target and the excluded.
+
+    Raises ColumnError for a column that the table does not have, or that cannot be a feature.
+    """
+    known = list(map(str, frame.columns))
+    for name in (*([target] if target is not None else []), *chosen, *excluded):
+        if name not in known:
+            raise ColumnError(unknown("column", name, known))
+    _check_names(chosen)
+    if target in chosen:
+        raise ColumnError(f"column {target!r} is the target and cannot be a feature")
+    names = tuple(name for name in chosen or known if name != target and name not in excluded)
+    if not names:
+        raise ColumnError(f"expected feature columns, got none; the table has {listing(known)}")
+    return names
+
+
+def feature_arrays(frame: pd.DataFrame, names: Sequence[str]) -> list[NDArray[Any]]:
+    """One numeric or boolean array a feature; a missing value is NaN.
+
+    Raises ColumnError for a missing column or one that is not numeric, ValueRangeError for an infinity.
+    """
+    try:
+        columns = column_arrays(frame, names)
+    except ColumnError as error:
+        raise ColumnError(f"{error}; choose other columns with --features or --exclude") from None
+    for name, column in zip(names, columns, strict=True):
+        for row in np.flatnonzero(np.isinf(column)):
+            raise ValueRangeError(f"column {name!r}, row {row}: expected a finite value, got {column[row]}")
+    return columns
+
+
+def digest(*paths: Path) -> str:
+    """sha256 over the files' contents, one after the other."""
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def _csv_header(path: Path) -> list[str]:
+    # pandas renames columns of the same name without a word.
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return next(csv.reader(file), [])
+
+
+def _check_names(names: Sequence[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ColumnError(f"column {name!r}: expected once, got {count} columns of that name")

@@ -1,0 +1,110 @@
+"""A network as the core ATen operators that take one row to its logits.
+
+The network is exported for a batch of exactly one row, so that every shape is static; the program puts its own axes
+(the rows, or classes x rows x references) in front of these shapes.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from whyport.exporter.deepshap import layers
+from whyport.exporter.deepshap.decompositions import DECOMPOSITIONS
+from whyport.runtime.errors import ExportError
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class RowGraph:
+    """The operators between one row [1, F] and its logits [1, C], in order."""
+
+    nodes: list[fx.Node]
+    """Every call that the logits depend on."""
+    row: fx.Node
+    logits: fx.Node
+    constants: dict[fx.Node, Tensor]
+    """Parameters, buffers and constants by their placeholder."""
+
+
+def export_row(module: nn.Module, rows: Tensor, *, fused: bool = True) -> RowGraph:
+    """Export a network whose first output is the logits.
+
+    Args:
+        module: raw rows [N, F] to logits [N, C], alone or first in a tuple; in evaluation mode.
+        rows: one or more rows [N, F].
+        fused: keep each recurrent layer whole; otherwise it is unrolled into single operators.
+
+    Raises:
+        ExportError: torch.export cannot take the network.
+    """
+    try:
+        with _quiet(), _no_fast_path(), sdpa_kernel(SDPBackend.MATH):
+            exported = torch.export.export(module, (rows[:1].clone(),)).run_decompositions(dict(_table(fused)))
+    except Exception as error:
+        line = str(error).strip().partition("\n")[0]
+        raise ExportError(f"torch.export cannot take the network: {type(error).__name__}: {line}") from error
+    tensors: dict[str, Tensor] = {**exported.state_dict, **exported.constants}
+    signature = exported.graph_signature
+    sources = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    constants = {node: tensors[sources[node.name]] for node in exported.graph.nodes if node.name in sources}
+    (row,) = (node for node in exported.graph.nodes if node.op == "placeholder" and node.name not in sources)
+    logits = exported.graph.output_node().args[0][0]
+    return RowGraph(_ancestors(exported.graph, logits), row, logits, constants)
+
+
+def _ancestors(graph: fx.Graph, logits: fx.Node) -> list[fx.Node]:
+    """The calls that the logits depend on, in the graph's order."""
+    wanted = {logits}
+    for node in reversed(graph.nodes):
+        if node in wanted:
+            wanted.update(node.all_input_nodes)
+    return [node for node in graph.nodes if node in wanted and node.op == "call_function"]
+
+
+@cache
+def _table(fused: bool) -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
+    table = dict(torch.export.default_decompositions())
+    table.update(DECOMPOSITIONS)
+    if fused:
+        table.update(layers.DECOMPOSITIONS)
+    for operator in _WHOLE:
+        table.pop(operator, None)
+    return table
+
+
+# Their decompositions choose a branch by the data, or are less exact than a rule for the whole function.
+_WHOLE = (
+    *(aten.softplus.default, aten.silu.default, aten.celu.default, aten.prelu.default),
+    *(aten.logsumexp.default, aten.nan_to_num.default),
+)
+
+
+@contextmanager
+def _no_fast_path() -> Iterator[None]:
+    """The fused kernel of TransformerEncoderLayer is one opaque operator."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"The tensor attributes? .*_flat_weights", UserWarning)
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+        yield

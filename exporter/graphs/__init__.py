@@ -1,0 +1,1 @@
+"""The graphs of a bundle: in eager PyTorch, as TorchScript, as ONNX."""

@@ -1,0 +1,244 @@
+"""How much a graph computes for each row: what decides how many rows of it a call had best take."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from google.protobuf.message import Message  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnxscript import optimizer
+from torch import Tensor, nn
+
+from whyport.exporter.graphs.graph import INPUT, Graph
+from whyport.runtime.batching import ROW_VALUES_KEY
+from whyport.runtime.bundle.sidecar import METADATA_KEY
+from whyport.runtime.errors import ExportError, UsageError, first_line
+from whyport.runtime.providers import load_onnxruntime
+
+# onnxruntime 1.32.0 and onnxruntime-gpu 1.31.1 read both; the latter goes no further than the greatest ones.
+DEFAULT_OPSET, GREATEST_OPSET = 18, 26
+DEFAULT_IR, GREATEST_IR = 10, 13
+
+FOLDED = 1 << 26
+"""Elements up to which a constant is computed at export."""
+
+
+def compile_onnx(graph: Graph, rows: Tensor, opset: int = DEFAULT_OPSET) -> onnx.ModelProto:
+    """The graph with the input "features" [N, F], any N, and the outputs of its signature.
+
+    Args:
+        graph: the graph in eager mode.
+        rows: raw rows [N, F] float32 to trace with.
+        opset: version of the default operator set.
+
+    Raises:
+        UsageError: an opset that the runtime does not read, or the exporter does not write.
+        ExportError: the graph cannot be exported.
+    """
+    return export_onnx(graph.module, {INPUT: rows}, [spec.name for spec in graph.outputs], opset)
+
+
+def export_onnx(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    opset: int,
+    optimise: Callable[[torch.onnx.ONNXProgram], None] = torch.onnx.ONNXProgram.optimize,
+) -> onnx.ModelProto:
+    """A module as ONNX, with the first axis of every input, N, of any length.
+
+    Args:
+        module: takes tensors and gives a tuple of them.
+        inputs: to trace with, by name.
+        outputs: the outputs' names.
+        opset: version of the default operator set.
+        optimise: what is done to the graph.
+
+    Raises:
+        As `compile_onnx`.
+    """
+    if not DEFAULT_OPSET <= opset <= GREATEST_OPSET:
+        raise UsageError(f"expected an opset from {DEFAULT_OPSET} to {GREATEST_OPSET}, got {opset}")
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                module,
+                tuple(inputs.values()),
+                dynamo=True,
+                opset_version=opset,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_shapes=({0: torch.export.Dim("N")},) * len(inputs),
+                verbose=False,
+                optimize=False,
+            )
+            assert program is not None
+            optimise(program)
+        except Exception as error:
+            raise ExportError(f"the network cannot be exported to ONNX: {_innermost_line(error)}") from error
+    model = program.model_proto
+    _tidy(model)
+    model.ir_version = max(DEFAULT_IR, onnx.helper.find_min_ir_version_for(model.opset_import))
+    if default_opset(model) != opset:
+        raise UsageError(f"opset {opset}: the exporter gave {default_opset(model)}; the default is {DEFAULT_OPSET}")
+    return model
+
+
+def export_lean(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], opset: int) -> onnx.ModelProto:
+    """As `export_onnx`, for a module of hundreds of operators: everything constant is computed, whatever its size.
+
+    The exporter's own optimiser matches hundreds of patterns, which takes longer than all the rest, and leaves large
+    constants alone: the folding is its own, and the rest is done by ONNX Runtime's basic optimisations, which keep to
+    plain operators.
+    """
+    model = export_onnx(module, inputs, outputs, opset, optimise=_fold)
+    lean = _simplify(model)
+    foreign = sorted({node.domain for node in lean.graph.node} - {"", "ai.onnx"})
+    if foreign:
+        raise ExportError(f"expected plain ONNX operators, got some of {', '.join(foreign)}")
+    for opset_import in [entry for entry in lean.opset_import if entry.domain not in ("", "ai.onnx")]:
+        lean.opset_import.remove(opset_import)
+    _tidy(lean)
+    return lean
+
+
+def _fold(program: torch.onnx.ONNXProgram) -> None:
+    optimizer.inline(program.model)
+    optimizer.fold_constants(
+        program.model, onnx_shape_inference=False, input_size_limit=FOLDED, output_size_limit=FOLDED
+    )
+    optimizer.remove_unused_nodes(program.model)
+
+
+def _simplify(model: onnx.ModelProto) -> onnx.ModelProto:
+    onnxruntime = load_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        options.optimized_model_filepath = str(path)
+        try:
+            onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ExportError(f"ONNX Runtime cannot load the model: {first_line(error)}") from error
+        return onnx.load(path)
+
+
+def _tidy(model: onnx.ModelProto) -> None:
+    strip_notes(model)
+    del model.graph.value_info[:]  # whoever needs the inner shapes infers them again
+
+
+def default_opset(model: onnx.ModelProto) -> int:
+    """The version of the operator set without a domain."""
+    version: int = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return version
+
+
+def finish(model: onnx.ModelProto, metadata: str) -> bytes:
+    """model.onnx: checked, with the metadata in metadata_props, and with how much it computes for a row.
+
+    Raises ExportError where the model is not valid ONNX.
+    """
+    del model.metadata_props[:]
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"the model is not valid ONNX: {first_line(error)}") from error
+    values = row_values(model)
+    onnx.helper.set_model_props(
+        model, {METADATA_KEY: metadata} | ({} if values is None else {ROW_VALUES_KEY: str(values)})
+    )
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def walk(message: Message) -> Iterator[Message]:
+    """A protobuf message and every message inside it."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if isinstance(value, Message) else value:
+                yield from walk(part)
+
+
+def strip_notes(model: onnx.ModelProto) -> None:
+    """Remove doc strings and metadata at every level: they hold stack traces with paths of some machine."""
+    for message in walk(model):
+        for name in ("metadata_props", "doc_string"):
+            if name in message.DESCRIPTOR.fields_by_name:
+                message.ClearField(name)
+
+
+def _innermost_line(error: BaseException) -> str:
+    """The exporter wraps the cause in pages of advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return first_line(error)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the noise of the exporter, whose every failure is an exception."""
+    noisy = [
+        logging.getLogger("torch.onnx._internal.exporter._registration"),  # torchvision is not installed
+        logging.getLogger("onnxscript"),
+        logging.getLogger("onnx_ir"),
+    ]
+    levels = [logger.level for logger in noisy]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "# The axis name: N will not be used", UserWarning)  # every input has it
+        warnings.filterwarnings("ignore", "_check_is_size will be removed", FutureWarning)
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", r"The tensor attributes? self\.", UserWarning)  # weights of an LSTM
+        for logger in noisy:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(noisy, levels, strict=True):
+                logger.setLevel(level)
+
+
+def row_values(model: onnx.ModelProto) -> int | None:
+    """The values of all results of a model's nodes that one more row adds; None where it cannot be run.
+
+    Args:
+        model: the first axis of every input is N; its other axes are fixed.
+    """
+    every = onnx.ModelProto()
+    every.CopyFrom(model)
+    names = dict.fromkeys(name for node in every.graph.node for name in node.output if name)
+    del every.graph.output[:]
+    every.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    weights = {weight.name for weight in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    onnxruntime = load_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    # As it stands: what is fused away would be missing.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(every.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        one, two = (session.run(None, {value.name: _zeros(value, rows) for value in inputs}) for rows in (1, 2))
+    except Exception:
+        return None  # those who verify the model say why
+    return _size(two) - _size(one)
+
+
+def _size(results: list[Any]) -> int:
+    return sum(result.size for result in results if isinstance(result, np.ndarray))
+
+
+def _zeros(value: onnx.ValueInfoProto, rows: int) -> NDArray[Any]:
+    kind = value.type.tensor_type
+    shape = [axis.dim_value for axis in kind.shape.dim[1:]]
+    return np.zeros((rows, *shape), onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))

@@ -1,0 +1,67 @@
+"""Imputation and standardisation as modules, so that they lie inside the exported graphs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from whyport.runtime.bundle.sidecar import Feature, Preprocessing
+
+
+class Impute(nn.Module):
+    """Replaces NaN by a value for each feature; the gradient is 0 there.
+
+    Args:
+        values: [F] float32, in the features' own units.
+    """
+
+    values: Tensor
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("values", values)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """[N, F] float32 in and out."""
+        return torch.where(torch.isnan(rows), self.values, rows)
+
+
+class Standardise(nn.Module):
+    """(row - mean) / scale.
+
+    Args:
+        mean: [F] float32.
+        scale: [F] float32, not 0.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """[N, F] float32 in and out."""
+        return (rows - self.mean) / self.scale
+
+
+def describe_preprocessing(features: Sequence[Feature], *, impute: bool, standardise: bool) -> Preprocessing:
+    """What the graphs are to do to raw values: impute the training medians, standardise, or neither."""
+    medians = tuple(feature.median for feature in features)
+    return Preprocessing(imputation=medians if impute else None, standardised=standardise)
+
+
+def build_preprocessing(features: Sequence[Feature], preprocessing: Preprocessing) -> nn.Sequential:
+    """The module [N, F] -> [N, F] that does it; a constant feature is centred and not scaled."""
+    parts: list[nn.Module] = []
+    if preprocessing.imputation is not None:
+        parts.append(Impute(torch.tensor(preprocessing.imputation, dtype=torch.float32)))
+    if preprocessing.standardised:
+        mean = np.array([feature.mean for feature in features], dtype=np.float32)
+        spread = np.array([feature.standard_deviation for feature in features], dtype=np.float32)
+        scale = np.where(spread > 0, spread, np.float32(1))
+        parts.append(Standardise(torch.from_numpy(mean), torch.from_numpy(scale)))
+    return nn.Sequential(*parts)

@@ -1,0 +1,86 @@
+"""Compiles a graph to TorchScript: scripted where possible, traced where not.
+
+TorchScript is deprecated upstream; everything that calls it, and the filter of its deprecation warnings, is here.
+"""
+
+import copy
+import io
+import logging
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
+
+from whyport.exporter.graphs.graph import Graph
+from whyport.runtime.errors import ExportError, first_line
+
+logger = logging.getLogger(__name__)
+
+
+def compile_torchscript(graph: Graph, rows: Tensor) -> bytes:
+    """model.pt: the graph with its methods, on the CPU, in evaluation mode, differentiable in the input.
+
+    Args:
+        graph: the graph in eager mode.
+        rows: raw rows [N, F] float32, to trace where scripting is not possible.
+
+    Raises:
+        ExportError: the graph can be neither scripted nor traced.
+    """
+    module = copy.deepcopy(graph.module).eval().requires_grad_(False)
+    for part in module.modules():
+        if isinstance(part, nn.RNNBase):
+            # So that a consumer can put the recurrent layers alone into training mode, which cuDNN's backward needs.
+            part.dropout = 0.0
+    with quiet():
+        try:
+            compiled = torch.jit.script(module)
+        except Exception as error:
+            logger.info("the graph cannot be scripted and is traced instead: %s", first_line(error))
+            compiled = _trace(module, graph.split, rows)
+        buffer = io.BytesIO()
+        torch.jit.save(compiled, buffer)
+    return without_debug_records(buffer.getvalue())
+
+
+def load_torchscript(content: bytes) -> Any:
+    """The compiled module of `compile_torchscript`."""
+    with quiet():
+        return torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
+
+
+def _trace(module: nn.Module, split: bool, rows: Tensor) -> Any:
+    inputs = {"forward": (rows,)}
+    try:
+        if split:
+            inputs |= {"features": (rows,), "classify": (module.features(rows),)}  # type: ignore[operator]
+        # The comparison of every engine on other rows and other batch sizes replaces the tracer's own check.
+        return torch.jit.trace_module(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise ExportError(f"the network can be neither scripted nor traced: {first_line(error)}") from error
+
+
+def without_debug_records(content: bytes) -> bytes:
+    """The archive without its source locations: they hold paths of this machine, and a third of the size."""
+    source = zipfile.ZipFile(io.BytesIO(content))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as target:
+        for entry in source.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                target.writestr(zipfile.ZipInfo(entry.filename), source.read(entry))
+    return buffer.getvalue()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without TorchScript's deprecation warnings, and the tracer's."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
+        # What a trace bakes in shows when the engines are compared.
+        warnings.filterwarnings("ignore", category=TracerWarning)
+        yield

@@ -1,0 +1,1 @@
+"""The graphs that explain: DeepSHAP's program, explain.onnx and gradient.onnx."""

@@ -1,0 +1,97 @@
+"""The graphs that give reasons without PyTorch: explain.onnx and gradient.onnx, from DeepSHAP's program."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from whyport.exporter.deepshap import portable
+from whyport.exporter.deepshap.program import Program
+from whyport.exporter.deepshap.rules.rule import Pair
+from whyport.runtime.bundle.references import References
+
+
+class _Reasons(nn.Module):
+    """What both graphs compute first.
+
+    Args:
+        program: of the network.
+        imputation: the value that replaces a NaN, by feature; None where the graphs do not impute.
+    """
+
+    identity: Tensor
+    imputation: Tensor | None
+
+    def __init__(self, program: Program, imputation: Sequence[float] | None) -> None:
+        super().__init__()
+        self.program = program
+        values = None if imputation is None else torch.tensor(imputation, dtype=torch.float32)
+        self.register_buffer("imputation", values)
+        self.register_buffer("identity", program.identity.reshape(program.identity.shape[-1], -1).clone())
+
+    def observe(self, rows: Tensor, index: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        """The rows' activations; the explained class [N]; and a one for it among the classes, [1, N, 1, 1, C]."""
+        if self.imputation is not None:
+            rows = torch.where(torch.isnan(rows), self.imputation, rows)
+        of_rows = self.program.activations(rows, portable.activate)
+        explained = torch.where(index < 0, of_rows[0].argmax(1), index)
+        return of_rows, explained, self.identity.index_select(0, explained)[None, :, None, None, :]
+
+
+class ExplainGraph(_Reasons):
+    """explain.onnx: DeepSHAP's attributions of one class of each row, against references that are constants of it.
+
+    Args:
+        program: of the network; left in float32.
+        imputation: see `_Reasons`.
+        references: without missing values; computed with in float64.
+    """
+
+    def __init__(self, program: Program, imputation: Sequence[float] | None, references: References) -> None:
+        super().__init__(program, imputation)
+        weights = torch.from_numpy(references.weights)
+        with torch.no_grad():
+            of_references = program.double().activations(torch.from_numpy(references.rows).double())
+        program.float()
+        self.count = len(of_references)
+        for i, value in enumerate(of_references):
+            self.register_buffer(f"reference_{i}", value.float())
+        self.register_buffer("base_values", (weights @ of_references[0]).float())
+        self.register_buffer("weights", weights.float())
+
+    def forward(self, features: Tensor, class_index: Tensor) -> tuple[Tensor, ...]:
+        """Raw rows [N, F] and class indices [N] to the outputs of explain.onnx."""
+        of_rows, explained, of_logits = self.observe(features, class_index)
+
+        def pair(position: int) -> Pair:
+            return Pair(of_rows[position].unsqueeze(1), self.get_buffer(f"reference_{position}").unsqueeze(0))
+
+        change = pair(1).difference() * self.get_buffer("weights").unsqueeze(-1)
+        attribution = (self.program.multipliers(of_logits, pair, portable.propagate)[0] * change).sum(1)
+        logits = of_rows[0]
+        score = logits.gather(1, explained.unsqueeze(1)).squeeze(1)
+        base_value = self.get_buffer("base_values").index_select(0, explained)
+        error = (attribution.sum(1) - (score - base_value)).abs()
+        return logits, torch.softmax(logits, 1), explained, score, base_value, attribution, error
+
+
+class GradientGraph(_Reasons):
+    """gradient.onnx: the derivative of one class's logit in the raw values; 0 where a value was imputed.
+
+    Where row and reference are the same, every rule's multiplier is the operator's derivative.
+    """
+
+    def forward(self, features: Tensor, class_index: Tensor) -> tuple[Tensor, ...]:
+        """Raw rows [N, F] and class indices [N] to the outputs of gradient.onnx."""
+        of_rows, explained, of_logits = self.observe(features, class_index)
+
+        def pair(position: int) -> Pair:
+            value = of_rows[position].unsqueeze(1)
+            return Pair(value, value)
+
+        gradient = self.program.multipliers(of_logits, pair, portable.propagate)[0, :, 0]
+        if self.imputation is not None:
+            gradient = torch.where(torch.isnan(features), 0.0, gradient)
+        logits = of_rows[0]
+        score = logits.gather(1, explained.unsqueeze(1)).squeeze(1)
+        return logits, torch.softmax(logits, 1), explained, score, gradient

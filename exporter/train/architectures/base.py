@@ -1,0 +1,33 @@
+"""What every architecture has."""
+
+from abc import ABC
+from typing import Any, ClassVar
+
+from torch import nn
+
+from whyport.runtime.errors import TrainingError
+
+
+class Architecture(nn.Module, ABC):
+    """A network from standardised features [N, F] float32 to logits [N, C], or to logits and attention [N, L, L].
+
+    Its constructor takes `features`, `classes` and settings with defaults, whose types are those of the defaults. With
+    the methods `features(rows)`, feature maps [N, channels, positions], and `classify(maps)`, the rest of `forward`, it
+    serves Grad-CAM.
+    """
+
+    minimum_features: ClassVar[int] = 1
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+
+    def caveat(self) -> str:
+        """What a user of this network should know about its explanations; empty if there is nothing."""
+        return ""
+
+
+def require_positive(**settings: float) -> None:
+    """Raise TrainingError for the first setting that is not above 0."""
+    for name, value in settings.items():
+        if not value > 0:
+            raise TrainingError(f"setting {name!r}: expected more than 0, got {value}")

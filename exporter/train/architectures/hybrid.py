@@ -1,0 +1,74 @@
+"""The hybrid CNN-BiLSTM-attention classifier."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from whyport.exporter.train.architectures.base import Architecture, require_positive
+from whyport.runtime.errors import TrainingError
+
+
+class Hybrid(Architecture):
+    """Two convolution blocks over the features, a bidirectional LSTM, self-attention, the mean over positions.
+
+    Args:
+        features: F, read as a sequence with one channel.
+        classes: C.
+        channels: channels of the first convolution; the second has twice as many.
+        lstm_hidden: hidden units of each direction of the LSTM.
+        lstm_layers: layers of the LSTM.
+        heads: attention heads; a divisor of 2 * lstm_hidden.
+    """
+
+    minimum_features: ClassVar[int] = 4  # two poolings by 2 leave one position
+
+    def __init__(
+        self,
+        features: int = 4,
+        classes: int = 4,
+        channels: int = 16,
+        lstm_hidden: int = 32,
+        lstm_layers: int = 2,
+        heads: int = 4,
+    ) -> None:
+        super().__init__()
+        require_positive(channels=channels, lstm_hidden=lstm_hidden, lstm_layers=lstm_layers, heads=heads)
+        width = 2 * lstm_hidden
+        if width % heads:
+            raise TrainingError(f"setting 'heads': expected a divisor of 2 * lstm_hidden = {width}, got {heads}")
+        self.positions = features // 4
+        self.block1 = _block(1, channels)
+        self.block2 = _block(channels, 2 * channels)
+        self.lstm = nn.LSTM(2 * channels, lstm_hidden, lstm_layers, batch_first=True, bidirectional=True)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.head = nn.Linear(width, classes)
+
+    def features(self, rows: Tensor) -> Tensor:
+        """The last convolution block's maps [N, 2 * channels, F // 4] of standardised rows [N, F]."""
+        return self.block2(self.block1(rows.unsqueeze(1)))  # type: ignore[no-any-return]
+
+    def classify(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [N, C] and attention weights [N, query, key] of feature maps."""
+        sequence, _ = self.lstm(maps.permute(0, 2, 1))
+        context, weights = self.attention(sequence, sequence, sequence)
+        assert weights is not None  # for TorchScript: optional in its signature
+        return self.head(context.mean(dim=1)), weights
+
+    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [N, C] and attention weights [N, L, L], L = F // 4, of standardised rows [N, F]."""
+        return self.classify(self.features(rows))
+
+    def caveat(self) -> str:
+        """A pooled sequence of one position leaves nothing to attend to."""
+        if self.positions > 1:
+            return ""
+        return (
+            "fewer than 8 features pool to a sequence of length 1: every attention weight is 1 and Grad-CAM is the "
+            "same for every feature, so neither says anything about this model"
+        )
+
+
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv1d(inputs, outputs, kernel_size=3, padding=1), nn.ReLU(), nn.BatchNorm1d(outputs), nn.MaxPool1d(2)
+    )

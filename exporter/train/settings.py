@@ -1,0 +1,32 @@
+"""What a training run was asked to do."""
+
+from dataclasses import asdict, dataclass
+
+from whyport.exporter.train.architectures import Setting
+from whyport.runtime.errors import UsageError
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The settings that, with the data and the machine, decide the weights."""
+
+    architecture: str
+    network: dict[str, Setting]
+    epochs: int = 50
+    batch_rows: int = 32
+    learning_rate: float = 0.005
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_rows < 1:
+            raise UsageError(f"expected at least 1 epoch and 1 batch row, got {self.epochs} and {self.batch_rows}")
+        if not 0 < self.learning_rate <= 1:
+            raise UsageError(f"expected a learning rate above 0 and at most 1, got {self.learning_rate}")
+        if self.seed < 0:
+            raise UsageError(f"expected a seed of at least 0, got {self.seed}")
+
+    def flat(self) -> dict[str, Setting]:
+        """All settings in one dictionary, the network's among them."""
+        values = asdict(self)
+        network: dict[str, Setting] = values.pop("network")
+        return {"architecture": values.pop("architecture"), **network, **values}

@@ -1,0 +1,1 @@
+"""The comparisons of engines that stand before every bundle."""

@@ -1,0 +1,178 @@
+"""Compares explain.onnx and gradient.onnx with the TorchScript graphs, on other rows than they were traced with."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from whyport.exporter.graphs.graph import INPUT
+from whyport.exporter.graphs.torchscript import load_torchscript
+from whyport.exporter.verify.engines import open_onnx
+from whyport.exporter.verify.outputs import BATCH_SIZES, BATCHES_OF_A_SIZE, check_deviation
+from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.graphs import BASE_VALUE, CLASS_INDEX, COMPLETENESS_ERROR, EXPLAINED_CLASS, SCORE
+from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Tolerances
+from whyport.runtime.errors import ParityError
+
+PASS_PAIRS = 400
+"""Of a row and a reference, at once."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Attributions in float64."""
+
+    attributions: NDArray[np.float64]
+    """[N, C, F]"""
+    logits: NDArray[np.float64]
+    """[N, C]"""
+    base_values: NDArray[np.float64]
+    """[C]"""
+
+
+@dataclass(frozen=True)
+class ReasonsParity:
+    """The largest deviations."""
+
+    outputs: float
+    """Of logits, scores and base values."""
+    reasons: float
+    completeness: float
+    """Of the sum of attributions; 0 for gradients."""
+
+
+def explained_classes(rows: int, classes: int) -> NDArray[np.int64]:
+    """The class to explain of each row, [N]: the predicted one, then every class, in turn."""
+    return np.arange(rows) % (classes + 1) - 1
+
+
+def attributions_by_torchscript(deepshap: bytes, rows: NDArray[np.float32], references: References) -> Exact:
+    """By deepshap.pt, of finite rows, in every class."""
+    module = load_torchscript(deepshap).double()
+    weights = torch.from_numpy(references.weights)
+    with torch.no_grad():
+        of_references = module.activations(torch.from_numpy(references.rows).double())
+        of_rows = module.activations(torch.from_numpy(rows).double())
+        values = [
+            module.attribute([value[part] for value in of_rows], of_references, weights)
+            for part in batch_slices(len(rows), max(1, PASS_PAIRS // len(references.rows)))
+        ]
+    return Exact(torch.cat(values).numpy(), of_rows[0].numpy(), (weights @ of_references[0]).numpy())
+
+
+def verify_explain(model: bytes, rows: NDArray[np.float32], exact: Exact, tolerances: Tolerances) -> ReasonsParity:
+    """Compare explain.onnx at every batch size.
+
+    Args:
+        model: its content.
+        rows: raw rows [N, F], with missing values where the graph imputes.
+        exact: of the same rows, imputed.
+        tolerances: how far it may be off.
+
+    Raises:
+        ParityError: it is further off, its attributions do not add up, or it explains another class than it should.
+    """
+    worst = _Worst()
+    for size, explained, part, got in _runs(EXPLAIN_MODEL, model, rows, exact.logits, tolerances.outputs):
+        each = np.arange(len(explained)), explained
+        logits, base_values = exact.logits[part], exact.base_values[explained]
+        worst.compare("outputs", "logits", got, logits, size, tolerances.outputs)
+        worst.compare("outputs", SCORE.name, got, logits[each], size, tolerances.outputs)
+        worst.compare("outputs", BASE_VALUE.name, got, base_values, size, tolerances.outputs)
+        wanted = exact.attributions[part][each]
+        worst.compare("reasons", "attribution", got, wanted, size, tolerances.attributions)
+        relative = got[COMPLETENESS_ERROR.name] / np.maximum(1, np.abs(logits[each] - base_values))
+        errors = {COMPLETENESS_ERROR.name: relative}
+        nothing = np.zeros(len(relative))
+        worst.compare("completeness", COMPLETENESS_ERROR.name, errors, nothing, size, tolerances.completeness)
+    return ReasonsParity(**worst.found)
+
+
+def verify_gradient(
+    model: bytes,
+    rows: NDArray[np.float32],
+    torchscript: bytes,
+    spread: NDArray[np.float64],
+    tolerances: Tolerances,
+) -> ReasonsParity:
+    """Compare gradient.onnx with the derivatives of model.pt, at every batch size.
+
+    Args:
+        model: its content.
+        rows: raw rows [N, F], with missing values where the graph imputes.
+        torchscript: model.pt.
+        spread: [F], the features' training standard deviations.
+        tolerances: how far it may be off.
+
+    Raises:
+        ParityError: it is further off.
+    """
+    module, worst = load_torchscript(torchscript), _Worst()
+    leaf = torch.from_numpy(rows).clone().requires_grad_()
+    of_rows = module(leaf)[0]
+    classes = of_rows.shape[1]
+    every = [torch.autograd.grad(of_rows[:, k].sum(), leaf, retain_graph=True)[0].numpy() for k in range(classes)]
+    gradients, logits = np.stack(every, axis=1) * spread, of_rows.detach().numpy().astype(np.float64)
+    for size, explained, part, got in _runs(GRADIENT_MODEL, model, rows, logits, tolerances.outputs):
+        each = np.arange(len(explained)), explained
+        worst.compare("outputs", "logits", got, logits[part], size, tolerances.outputs)
+        worst.compare("outputs", SCORE.name, got, logits[part][each], size, tolerances.outputs)
+        scaled = {"gradient": got["gradient"] * spread}
+        worst.compare("reasons", "gradient", scaled, gradients[part][each], size, tolerances.gradients)
+    return ReasonsParity(**worst.found)
+
+
+class _Worst:
+    """Keeps the largest deviation of each kind."""
+
+    def __init__(self) -> None:
+        self.found = dict.fromkeys(("outputs", "reasons", "completeness"), 0.0)
+
+    def compare(
+        self,
+        kind: str,
+        output: str,
+        got: Mapping[str, NDArray[Any]],
+        expected: NDArray[np.floating[Any]],
+        size: int,
+        tolerance: float,
+    ) -> None:
+        """Raises ParityError where the deviation exceeds the tolerance."""
+        off = check_deviation(f"{output}: ONNX Runtime's reasons", got[output], expected, size, tolerance)
+        self.found[kind] = max(self.found[kind], off)
+
+
+def _runs(
+    name: str, model: bytes, rows: NDArray[np.float32], logits: NDArray[np.float64], tolerance: float
+) -> Iterator[tuple[int, NDArray[np.int64], slice, dict[str, NDArray[Any]]]]:
+    """Batches of every size: the size, the explained classes, which rows they are, and what the graph gives."""
+    session = open_onnx(model)
+    names = [output.name for output in session.get_outputs()]
+    index = explained_classes(len(rows), logits.shape[1])
+    for size in BATCH_SIZES:
+        for part in list(batch_slices(len(rows), size))[:BATCHES_OF_A_SIZE]:
+            feeds = {INPUT: rows[part], CLASS_INDEX.name: index[part]}
+            got = dict(zip(names, session.run(None, feeds), strict=True))
+            explained = got[EXPLAINED_CLASS.name]
+            _check_class(name, explained, index[part], logits[part], tolerance)
+            yield size, explained, part, got
+
+
+def _check_class(
+    name: str,
+    explained: NDArray[np.int64],
+    index: NDArray[np.int64],
+    logits: NDArray[np.float64],
+    tolerance: float,
+) -> None:
+    """The class that was asked for, or one whose logit is the largest but for rounding."""
+    best = logits.max(axis=1)
+    is_best = logits[np.arange(len(logits)), explained] >= best - tolerance * np.maximum(1, np.abs(best))
+    wrong = np.where(index < 0, ~is_best, explained != index)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ParityError(f"explained_class: {name}: expected that of index {index[row]}, got {explained[row]}")

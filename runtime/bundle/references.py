@@ -1,0 +1,70 @@
+"""The reference sample that attributions are measured against."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.vectors import read_vectors
+from whyport.runtime.errors import BundleError
+
+WEIGHT = "weight"
+
+
+@dataclass(frozen=True)
+class References:
+    """R rows with weights that sum to 1."""
+
+    rows: NDArray[np.float32]
+    """[R, F] in the features' own units; NaN only where the graphs impute."""
+    weights: NDArray[np.float64]
+    """[R]"""
+
+
+@dataclass(frozen=True)
+class Background:
+    """R reference rows in raw units with weights that sum to 1."""
+
+    rows: NDArray[np.float32]
+    """[R, F]"""
+    weights: NDArray[np.float64]
+    """[R]"""
+
+    @classmethod
+    def read(cls, bundle: Bundle) -> Self:
+        """The bundle's reference sample; BundleError where it has none."""
+        name = bundle.sidecar.background
+        if name is None:
+            raise BundleError(f"bundle {bundle.sidecar.name!r} has no reference sample to explain against")
+        return cls._read(bundle, name)
+
+    @classmethod
+    def summary(cls, bundle: Bundle) -> Self:
+        """The few references of explain.onnx; BundleError where the bundle has none."""
+        summary = bundle.sidecar.summary
+        if summary is None:
+            raise BundleError(f"bundle {bundle.sidecar.name!r} has no summary of its reference sample")
+        return cls._read(bundle, summary.file)
+
+    @classmethod
+    def _read(cls, bundle: Bundle, name: str) -> Self:
+        content = bundle.read_bytes(name)
+        features = bundle.sidecar.signature.features
+        rows = read_vectors(content, (features,))[features.name]
+        weights = pq.read_table(io.BytesIO(content), columns=["weight"])["weight"].to_numpy()
+        return cls(rows=rows, weights=weights / weights.sum())
+
+    def mean(self) -> "Background":
+        """The weighted mean as a sample of one row."""
+        mean = self.weights @ self.rows.astype(np.float64)
+        return Background(rows=mean.astype(np.float32)[None], weights=np.ones(1))
+
+    def mean_of(self, logits: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> NDArray[np.float64]:
+        """The weighted mean [C] of what a model, [R, F] -> [R, C], gives for the rows: the base value by class."""
+        means: NDArray[np.float64] = self.weights @ logits(self.rows).astype(np.float64)
+        return means

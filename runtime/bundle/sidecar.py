@@ -1,0 +1,190 @@
+"""The bundle: a folder with a sidecar, bundle.json. The only place where the sidecar's schema is read or written.
+
+models/README.md specifies the format for consumers in any language.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Self
+
+from whyport.runtime.bundle.codec import build, encode, load
+from whyport.runtime.bundle.signature import Signature
+from whyport.runtime.bundle.upgrade import upgrade
+from whyport.runtime.errors import BundleFormatError, listing
+
+# Bump it when a reader of the old version would misread the new one, or could not read it at all; describe the
+# change in models/README.md, and keep reading every older version that a released whyport has written.
+FORMAT_VERSION = 2
+
+SIDECAR = "bundle.json"
+ONNX_MODEL = "model.onnx"
+TORCHSCRIPT_MODEL = "model.pt"
+DEEPSHAP_MODEL = "deepshap.pt"
+EXPLAIN_MODEL = "explain.onnx"
+GRADIENT_MODEL = "gradient.onnx"
+BACKGROUND = "background.parquet"
+SUMMARY = "summary.parquet"
+CONFORMANCE = "conformance.parquet"
+CONFORMANCE_JSON = "conformance.json"
+
+METADATA_KEY = "whyport"
+"""The key of metadata_props in every ONNX file that holds the embedded metadata."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature column, with the statistics of its finite training values, in the column's own unit."""
+
+    name: str
+    minimum: float
+    maximum: float
+    mean: float
+    standard_deviation: float
+    median: float
+    missing_fraction: float
+    bin_edges: tuple[float, ...]
+    """Interior deciles without repeats: bin i is edge[i-1] <= value < edge[i]."""
+    bin_fractions: tuple[float, ...]
+    """Share of the training values in each bin, one more than there are edges."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What the graphs do to raw values before the network sees them."""
+
+    imputation: tuple[float, ...] | None
+    """The value that replaces a NaN, by feature; null if the graphs do not impute."""
+    standardised: bool
+
+
+@dataclass(frozen=True)
+class Capability:
+    """Whether the bundle can serve a family of explanations, and if not, why not."""
+
+    available: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far two engines may differ: |a - b| / max(1, |b|)."""
+
+    outputs: float
+    gradients: float
+    """Of gradients in output units per training standard deviation."""
+    attributions: float
+    completeness: float
+    """How far attributions may be from adding up to score - base value: error / max(1, |score - base value|)."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The largest deviations measured at export, in the terms of `Tolerances`; null where there is no such graph."""
+
+    batch_sizes: tuple[int, ...]
+    onnx_outputs: float | None = None
+    torchscript_outputs: float | None = None
+    torchscript_gradients: float | None = None
+    explain_outputs: float | None = None
+    """Of the scores and base values of explain.onnx."""
+    explain_attributions: float | None = None
+    explain_completeness: float | None = None
+    gradient_outputs: float | None = None
+    gradient_gradients: float | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The few weighted references of explain.onnx, which stand for the whole background."""
+
+    file: str
+    rows: int
+    method: str
+    """How they were chosen, of those that were tried the one with the smallest distance."""
+    distances: dict[str, float]
+    """Of every way of choosing that was tried: how far attributions are from those against the whole background, the
+    sum of |difference| over the sum of magnitudes, on rows that the references were not chosen with."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made the bundle."""
+
+    source: str
+    settings: dict[str, str | int | float | bool | None]
+    seed: int | None
+    data_digest: str | None
+    versions: dict[str, str]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """The contents of bundle.json."""
+
+    format_version: int
+    """That of the file; what older versions lack is filled in on reading."""
+    name: str
+    task: str
+    signature: Signature
+    classes: tuple[str, ...]
+    features: tuple[Feature, ...]
+    preprocessing: Preprocessing
+    capabilities: dict[str, Capability]
+    background: str | None
+    """The reference sample's file; null if the bundle has none."""
+    summary: Summary | None
+    """Null if the bundle has no explain.onnx."""
+    opset: int
+    ir_version: int
+    tolerances: Tolerances
+    provenance: Provenance
+    parity: Parity
+    files: dict[str, str]
+    """sha256 of every file but bundle.json, by path inside the bundle."""
+
+    def described(self) -> Self:
+        """What the ONNX files carry: the sidecar less parity and digests, which they cannot know yet."""
+        return dataclasses.replace(self, parity=Parity(batch_sizes=()), files={})
+
+    def embedded(self) -> str:
+        """The metadata that every ONNX file carries."""
+        return encode(self.described())
+
+
+def decode_sidecar(text: str) -> Sidecar:
+    """A sidecar of this or an older format version; raises BundleFormatError for any other text."""
+    return build(Sidecar, upgrade(load(text), FORMAT_VERSION))
+
+
+def check_consistency(sidecar: Sidecar) -> None:
+    """What the types alone do not say."""
+    width = len(sidecar.features)
+    names = tuple(feature.name for feature in sidecar.features)
+    inputs = sidecar.signature.inputs
+    if len(inputs) != 1 or inputs[0].columns != names or inputs[0].shape[-1] != width:
+        raise BundleFormatError(f"expected one input fed by the {width} features, got {inputs}")
+    if len(set(names)) != width:
+        raise BundleFormatError(f"expected feature names to differ, got {listing(names)}")
+    if len(set(sidecar.classes)) != len(sidecar.classes):
+        raise BundleFormatError(f"expected class names to differ, got {listing(sidecar.classes)}")
+    outputs = {spec.name: spec.row_shape() for spec in sidecar.signature.outputs}
+    for name in ("logits", "probabilities"):
+        if name not in outputs or outputs[name] != (len(sidecar.classes),):
+            raise BundleFormatError(f"expected an output {name!r} of shape [N, {len(sidecar.classes)}]")
+    imputation = sidecar.preprocessing.imputation
+    if imputation is not None and len(imputation) != width:
+        raise BundleFormatError(f"expected {width} imputation values, got {len(imputation)}")
+    for name in sidecar.files:
+        parts = PurePosixPath(name)
+        if parts.is_absolute() or ".." in parts.parts or "\\" in name or parts.as_posix() != name:
+            raise BundleFormatError(f"expected file names inside the bundle, got {name!r}")
+    required = [ONNX_MODEL, CONFORMANCE, *([sidecar.background] if sidecar.background else [])]
+    if sidecar.format_version > 1:
+        required.append(CONFORMANCE_JSON)
+    if sidecar.summary:
+        required += [EXPLAIN_MODEL, sidecar.summary.file]
+    for name in required:
+        if name not in sidecar.files:
+            raise BundleFormatError(f"expected a digest of {name!r}, got digests of {listing(sidecar.files)}")

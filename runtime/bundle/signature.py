@@ -1,0 +1,47 @@
+"""What the graphs of a bundle take and give, and which columns feed them."""
+
+from dataclasses import dataclass
+
+from whyport.runtime.errors import BundleFormatError
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a graph."""
+
+    name: str
+    dtype: str
+    """numpy's name of the element type, such as "float32"."""
+    shape: tuple[int | str, ...]
+    """A number is a fixed length, a name (such as "N") any length; the first axis counts the rows."""
+    columns: tuple[str, ...] = ()
+    """Inputs only: the table's columns that fill the last axis, in order."""
+
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of one row of this tensor; every axis but the first must be of fixed length."""
+        fixed = tuple(length for length in self.shape[1:] if isinstance(length, int))
+        if len(fixed) != len(self.shape) - 1:
+            raise BundleFormatError(
+                f"tensor {self.name!r}: expected fixed lengths after the first axis, got {self.shape}"
+            )
+        return fixed
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The inputs and outputs shared by every graph of a bundle, in the graphs' order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @property
+    def features(self) -> TensorSpec:
+        """The one input that a table's columns feed, [N, F] float32."""
+        return self.inputs[0]
+
+    def output(self, name: str) -> TensorSpec:
+        """The output of that name."""
+        for spec in self.outputs:
+            if spec.name == name:
+                return spec
+        raise KeyError(name)

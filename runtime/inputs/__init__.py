@@ -1,0 +1,1 @@
+"""Raw values to the tensors that graphs take."""

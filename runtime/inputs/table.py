@@ -1,0 +1,136 @@
+"""Columns of any numeric type to the float32 matrix that the graphs take, refusing what float32 cannot hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.runtime.bundle.sidecar import Feature
+from whyport.runtime.errors import ColumnError, ValueRangeError, listing
+
+RESOLUTION = 1e-3
+"""float32 must tell apart values that lie this fraction of a feature's training standard deviation apart."""
+
+COMPARED_VALUES = 1 << 11
+"""Values of neighbouring rows that are compared with those of the next ones at once: a call a row would cost more."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The feature columns of a model, in order, with the magnitude from which float32 is too coarse for each."""
+
+    names: tuple[str, ...]
+    limits: NDArray[np.float32]
+    """[F]: float32 is too coarse where |value| >= limit; infinity for a feature that was constant in training."""
+
+    @classmethod
+    def of(cls, features: Sequence[Feature]) -> Self:
+        """The columns of these features."""
+        spread = np.array([feature.standard_deviation for feature in features], dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            # The spacing of float32 in [2^k, 2^(k+1)) is 2^(k-23): it exceeds s from the power of 2 above s * 2^23 on.
+            exponents = np.floor(np.log2(RESOLUTION * spread)) + 24
+        limits = np.where(spread > 0, np.exp2(np.clip(exponents, -120, 127)), np.inf).astype(np.float32)
+        return cls(names=tuple(feature.name for feature in features), limits=limits)
+
+    def matrix(self, columns: Sequence[NDArray[Any]], first_row: int = 0) -> NDArray[np.float32]:
+        """[N, F] float32 from one numeric or boolean array of N values a feature, rounded to nearest.
+
+        NaN and infinities pass. Raises ValueRangeError naming column and row (counted from `first_row`) for a finite
+        value that overflows float32, or whose float32 spacing is coarser than `RESOLUTION` allows.
+        """
+        matrix = np.empty((len(columns[0]), len(columns)), dtype=np.float32)
+        self.fill(matrix, columns, first_row)
+        return matrix
+
+    def fill(self, matrix: NDArray[np.float32], columns: Sequence[NDArray[Any]], first_row: int = 0) -> bool:
+        """As `matrix`, into a matrix that is there; returns whether every value is finite."""
+        with np.errstate(over="ignore"):
+            for j, column in enumerate(columns):
+                matrix[:, j] = column
+        return self._check(matrix, columns, first_row)
+
+    def round_into(self, matrix: NDArray[np.float32], rows: NDArray[np.floating[Any]], first_row: int = 0) -> bool:
+        """As `fill`, for floating values that stand side by side already, [N, F]."""
+        with np.errstate(over="ignore"):
+            np.copyto(matrix, rows, casting="same_kind")
+        return self._check(matrix, rows.T, first_row)
+
+    @np.errstate(invalid="ignore")
+    def _check(
+        self, matrix: NDArray[np.float32], columns: Sequence[NDArray[Any]] | NDArray[Any], first_row: int
+    ) -> bool:
+        # Neither NaN nor infinity is below a limit, be it infinite.
+        if (_extremes(np.maximum, matrix) < self.limits).all() and (_extremes(np.minimum, matrix) > -self.limits).all():
+            return True
+        self._refuse(list(columns), np.abs(matrix) >= self.limits, first_row)
+        return bool(np.isfinite(matrix).all())
+
+    @np.errstate(over="ignore")
+    def _refuse(self, columns: Sequence[NDArray[Any]], suspects: NDArray[np.bool_], first_row: int) -> None:
+        for row, j in np.argwhere(suspects):
+            value = columns[j][row]
+            if not np.isfinite(value):
+                continue
+            place = f"column {self.names[j]!r}, row {first_row + row}"
+            if np.isinf(np.float32(value)):
+                raise ValueRangeError(f"{place}: expected a value within float32's range, got {value}")
+            if np.isfinite(self.limits[j]):
+                spacing = np.spacing(np.float32(abs(value)))
+                raise ValueRangeError(
+                    f"{place}: float32 is too coarse for {value}: its spacing there is {spacing:g}, more than "
+                    f"{RESOLUTION:g} of the feature's training standard deviation; train on the difference from a "
+                    f"fixed value instead"
+                )
+
+
+def _extremes(larger: np.ufunc, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The maximum or minimum of each column, [F]; NaN where there is one, 0 without rows."""
+    rows, width = matrix.shape
+    together = max(COMPARED_VALUES // width, 1)
+    even = rows - rows % together
+    rest = matrix[even:]
+    if even:
+        of_many = larger.reduce(matrix[:even].reshape(-1, together * width))
+        rest = np.concatenate([of_many.reshape(together, width), rest])
+    extremes: NDArray[np.float32] = larger.reduce(rest) if len(rest) else np.zeros(width, np.float32)
+    return extremes
+
+
+def column_arrays(rows: Any, names: Sequence[str]) -> list[NDArray[Any]]:
+    """One numeric or boolean array a name, from an array [N, F], a mapping of columns, or a pandas-like frame.
+
+    Raises ColumnError for a missing column, one that is not numeric, or columns of different lengths.
+    """
+    if isinstance(rows, np.ndarray):
+        if rows.ndim != 2 or rows.shape[1] != len(names):
+            raise ColumnError(f"expected an array of shape [N, {len(names)}], got {list(rows.shape)}")
+        return [_numeric(rows[:, j], name) for j, name in enumerate(names)]
+    # An Arrow table's own `columns` are the columns themselves; a mapping has neither attribute.
+    available = list(getattr(rows, "column_names", getattr(rows, "columns", rows)))
+    missing = [name for name in names if name not in available]
+    if missing:
+        raise ColumnError(f"missing feature columns {listing(missing)}; the data has {listing(map(str, available))}")
+    columns = [_numeric(rows[name], name) for name in names]
+    for name, column in zip(names, columns, strict=True):
+        if len(column) != len(columns[0]):
+            raise ColumnError(f"column {name!r}: expected {len(columns[0])} values, got {len(column)}")
+    return columns
+
+
+def _numeric(column: Any, name: str) -> NDArray[Any]:
+    if hasattr(column, "isna") and getattr(column.dtype, "kind", "O") in "biuf":
+        # pandas' nullable types would come as objects; a missing value is NaN here.
+        array: NDArray[Any] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        array = np.asarray(column)
+    if array.dtype == object and all(isinstance(v, bool | int | float | np.generic) or v is None for v in array.flat):
+        array = np.array([np.nan if v is None else v for v in array.flat], dtype=np.float64).reshape(array.shape)
+    if array.dtype.kind not in "biuf":
+        kind = getattr(column, "type", getattr(column, "dtype", array.dtype))
+        raise ColumnError(f"column {name!r}: expected numbers, got {kind}")
+    if array.ndim != 1:
+        raise ColumnError(f"column {name!r}: expected one value a row, got shape {list(array.shape)}")
+    return array

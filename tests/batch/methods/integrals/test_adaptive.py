@@ -1,0 +1,115 @@
+"""The adaptive integral on functions whose path integrals have a closed form."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from whyport.batch.methods.integrals.adaptive import AdaptiveIntegral
+from whyport.batch.methods.integrals.path import Paths, References
+from whyport.runtime.bundle.references import Background
+
+FEATURES = 6
+
+
+class Additive:
+    """f(x) = the sum of scale_i * relu(x_i - threshold_i) ** power: a kink on every path, or a smooth curve."""
+
+    def __init__(self, power: int, threshold: float = 0.2) -> None:
+        self.power, self.threshold = power, threshold
+        self.scale = np.linspace(1.0, 2.0, FEATURES)
+
+    def parts(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
+        return self.scale * np.maximum(rows.astype(np.float64) - self.threshold, 0) ** self.power
+
+    def gradients_of_rows(
+        self, rows: NDArray[np.float32], targets: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        return self.gradients(rows, targets)
+
+    def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.parts(rows).sum(axis=1, keepdims=True).astype(np.float32)
+
+    def gradients(
+        self, rows: NDArray[np.float32], targets: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        above = np.maximum(rows.astype(np.float64) - self.threshold, 0)
+        slope = self.power * above ** (self.power - 1) * (above > 0)
+        return (self.scale * slope).astype(np.float32), self.parts(rows).sum(axis=1)
+
+
+def make_paths(model: Any, rows: int, references: int) -> Paths:
+    generator = np.random.default_rng(0)
+    weights = generator.uniform(0.5, 1.5, references)
+    sample = Background(generator.normal(size=(references, FEATURES)).astype(np.float32), weights / weights.sum())
+    ends = generator.normal(size=(rows, FEATURES)).astype(np.float32)
+    return Paths(model, References(model, sample), ends, np.zeros(rows, dtype=np.int64))
+
+
+def closed_form(model: Additive, paths: Paths) -> NDArray[np.float64]:
+    """Every feature's own change: the functions are additive."""
+    references = paths._references
+    return model.parts(paths._rows) - references.weights @ model.parts(references.rows)
+
+
+@pytest.mark.parametrize("references", [1, 7])
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_every_feature_is_within_the_tolerance(power: int, references: int) -> None:
+    model = Additive(power)
+    paths = make_paths(model, 200, references)
+    tolerance = np.full(200, 0.01)
+    integrals, evaluations = AdaptiveIntegral(paths, tolerance, 5, 10_000, 10**6).compute()
+    expected = closed_form(model, paths)
+    assert np.abs(integrals.sum(axis=1) - expected.sum(axis=1)).max() <= 0.0101
+    np.testing.assert_allclose(integrals, expected, atol=0.03)
+    assert np.sqrt(np.mean((integrals - expected) ** 2)) <= 0.01
+    assert evaluations.max() < 10_000
+
+
+def test_a_linear_function_needs_no_refinement() -> None:
+    paths = make_paths(Additive(1, threshold=-100.0), 20, 3)
+    _, evaluations = AdaptiveIntegral(paths, np.full(20, 1e-3), 4, 10_000, 10**6).compute()
+    assert evaluations.tolist() == [1 + 3 * 4] * 20
+
+
+def test_intervals_are_halved_where_the_kinks_are() -> None:
+    model = Additive(1)
+    paths = make_paths(model, 200, 1)
+    _, adaptive = AdaptiveIntegral(paths, np.full(200, 1e-3), 5, 10_000, 10**6).compute()
+    # An even rule's error is up to length / 8 for each kink: this many nodes would be needed.
+    needed = np.abs(paths.direction(np.arange(200)) * model.scale).sum(axis=1) / (8 * 1e-3)
+    assert adaptive.mean() < 0.2 * needed.mean()
+
+
+def test_the_mean_over_references_needs_less_than_each_of_them() -> None:
+    model = Additive(1)
+    alone, together = make_paths(model, 50, 1), make_paths(model, 50, 60)
+    tolerance = np.full(50, 0.003)
+    _, of_one = AdaptiveIntegral(alone, tolerance, 2, 100_000, 10**6).compute()
+    integrals, of_all = AdaptiveIntegral(together, tolerance, 2, 100_000, 10**6).compute()
+    np.testing.assert_allclose(integrals, closed_form(model, together), atol=0.01)
+    assert of_all.mean() < 0.5 * 60 * of_one.mean()
+
+
+def test_errors_of_different_references_cancel() -> None:
+    """Seen from one place many times over, the nodes are those of one long path and not the same again and again."""
+    model: Any = Additive(1)
+    place = np.full((1, FEATURES), -1.0, dtype=np.float32)
+    ends = np.random.default_rng(0).normal(size=(100, FEATURES)).astype(np.float32)
+
+    def error(references: int) -> float:
+        sample = Background(place.repeat(references, axis=0), np.full(references, 1 / references))
+        paths = Paths(model, References(model, sample), ends, np.zeros(100, dtype=np.int64))
+        integrals, evaluations = AdaptiveIntegral(paths, np.full(100, np.inf), 3, 10_000, 10**6).compute()
+        assert evaluations.tolist() == [1 + 3 * references] * 100
+        return float(np.abs(integrals - closed_form(model, paths)).mean())
+
+    assert error(50) < 0.2 * error(1)
+
+
+def test_rows_are_left_at_the_limit() -> None:
+    paths = make_paths(Additive(1), 50, 2)
+    _, evaluations = AdaptiveIntegral(paths, np.full(50, 1e-9), 3, 40, 10**6).compute()
+    assert (evaluations >= 40).all()
+    assert evaluations.max() <= 1.25 * 40 + 4  # what the last halving adds

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from whyport.exporter.data.statistics import describe_features, float32_matrix, impute
+from whyport.runtime.errors import TrainingError, ValueRangeError
+
+
+def test_statistics_of_the_values_that_are_there():
+    values = np.array([3.0, np.nan, 1.0, 2.0, np.nan, 6.0])
+    (feature,) = describe_features(["a"], [values])
+    assert (feature.name, feature.minimum, feature.maximum) == ("a", 1.0, 6.0)
+    np.testing.assert_allclose([feature.mean, feature.median], [3.0, 2.5])
+    np.testing.assert_allclose(feature.standard_deviation, np.sqrt((0 + 4 + 1 + 9) / 4))
+    np.testing.assert_allclose(feature.missing_fraction, 2 / 6)
+
+
+def test_bins_are_deciles():
+    (feature,) = describe_features(["a"], [np.arange(1000)])
+    np.testing.assert_allclose(feature.bin_edges, np.arange(1, 10) * 99.9)
+    np.testing.assert_allclose(feature.bin_fractions, np.full(10, 0.1))
+
+
+def test_repeated_deciles_are_one_edge():
+    (feature,) = describe_features(["a"], [np.array([False] * 71 + [True] * 30)])
+    assert feature.bin_edges == (0.0, 1.0)
+    np.testing.assert_allclose(feature.bin_fractions, [0, 71 / 101, 30 / 101])
+
+
+def test_a_constant_has_no_spread():
+    (feature,) = describe_features(["a"], [np.full(10, 0.1)])
+    assert (feature.mean, feature.standard_deviation) == (0.1, 0.0)
+    np.testing.assert_array_equal(float32_matrix([feature], [np.full(3, 0.1)]), np.full((3, 1), np.float32(0.1)))
+
+
+def test_a_column_without_values():
+    with pytest.raises(TrainingError, match="column 'b': expected values, got only missing ones"):
+        describe_features(["a", "b"], [np.ones(3), np.full(3, np.nan)])
+
+
+def test_values_beyond_float32():
+    with pytest.raises(ValueRangeError, match="column 'a', row 1: expected a value within float32's range, got 1e"):
+        describe_features(["a"], [np.array([1.0, 1e300])])
+
+
+def test_values_too_close_for_float32():
+    stamps = 1.7e9 + np.arange(10.0)
+    with pytest.raises(ValueRangeError, match="column 'time', row 0: float32 is too coarse"):
+        float32_matrix(describe_features(["time"], [stamps]), [stamps])
+
+
+def test_imputes_medians():
+    columns = [np.array([1.0, 2.0, 9.0]), np.array([5.0, np.nan, 7.0])]
+    features = describe_features(["a", "b"], columns)
+    rows = np.array([[np.nan, 1], [3, np.nan]], dtype=np.float32)
+    np.testing.assert_array_equal(impute(rows, features), [[2, 1], [3, 6]])

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from support import example_networks as networks
+from whyport.exporter.graphs.graph import build_graph
+from whyport.exporter.graphs.preprocess import Impute
+from whyport.runtime.errors import ExportError
+
+ROWS = torch.randn(5, networks.FEATURES, generator=torch.Generator().manual_seed(0))
+
+
+def shapes(graph):
+    return {spec.name: spec.shape for spec in graph.outputs}
+
+
+def test_logits_alone():
+    graph = build_graph(networks.linear(), nn.Sequential(), ROWS)
+    assert shapes(graph) == {"logits": ("N", 3), "probabilities": ("N", 3)}
+    logits, probabilities = (output.numpy() for output in graph.module(ROWS))
+    np.testing.assert_allclose(probabilities, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rtol=1e-6)
+    assert not graph.split
+    assert {name: c.available for name, c in graph.capabilities.items()} == {
+        "gradients": True,
+        "grad-cam": False,
+        "attention": False,
+    }
+    assert graph.capabilities["grad-cam"].reason == "the network has no method features and no method classify"
+    assert graph.capabilities["gradients"].reason == ""
+
+
+def test_attention():
+    graph = build_graph(networks.Recurrent(), nn.Sequential(), ROWS)
+    assert shapes(graph)["attention"] == ("N", 4, 4)
+    assert graph.capabilities["attention"].available
+
+
+def test_split_after_the_preprocessing():
+    preprocess = Impute(torch.arange(4.0))
+    graph = build_graph(networks.Convolution(), preprocess, ROWS)
+    assert graph.split
+    assert graph.capabilities["grad-cam"].available
+    rows = ROWS.clone()
+    rows[0, 1] = torch.nan
+    for got, expected in zip(graph.module.classify(graph.module.features(rows)), graph.whole(rows), strict=True):
+        np.testing.assert_array_equal(got, expected)
+    assert torch.isfinite(graph.module.features(rows)).all()
+
+
+def test_the_network_itself_is_left_alone():
+    network = networks.linear().train()
+    build_graph(network, nn.Sequential(), ROWS)
+    assert network.training
+    assert network.weight.requires_grad
+    assert not ROWS.requires_grad
+
+
+def test_maps_without_positions():
+    graph = build_graph(networks.FlatMaps(), nn.Sequential(), ROWS)
+    assert not graph.split
+    assert "gives a tensor of shape [5, 3], not maps" in graph.capabilities["grad-cam"].reason
+
+
+def test_a_split_that_fails():
+    network = networks.Convolution()
+    network.classify = lambda maps: maps.no_such_method()
+    network.forward = lambda rows: rows[:, :3]
+    graph = build_graph(network, nn.Sequential(), ROWS)
+    assert "AttributeError" in graph.capabilities["grad-cam"].reason
+
+
+def test_logits_without_gradient():
+    graph = build_graph(networks.WithoutGradient(), nn.Sequential(), ROWS)
+    assert graph.capabilities["gradients"].reason == "the logits have no gradient with respect to the input"
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (networks.SingleLogit, "gives 1 logit a row; expected one for each of 2 classes or more"),
+        (networks.Doubles, r"gives \[\[5, 3\]\] torch.float64 for 5 rows; expected logits \[N, classes\] float32"),
+        (networks.Listed, "gives list; expected logits"),
+        (lambda: nn.Linear(7, 3), r"the network fails on rows of shape \[5, 4\]: RuntimeError: mat1 and mat2"),
+        (lambda: nn.Flatten(0), r"gives \[\[20\]\] torch.float32 for 5 rows"),
+    ],
+)
+def test_networks_that_give_something_else(network, message):
+    with pytest.raises(ExportError, match=message):
+        build_graph(network(), nn.Sequential(), ROWS)

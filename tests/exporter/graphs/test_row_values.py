@@ -1,0 +1,47 @@
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from whyport.exporter.graphs.graph import build_graph
+from whyport.exporter.graphs.onnx import compile_onnx, row_values
+
+
+def test_the_values_of_a_network_are_counted_by_hand() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))
+    rows = torch.randn(4, 5)
+    model = compile_onnx(build_graph(network, nn.Sequential(), rows), rows)
+    assert [node.op_type for node in model.graph.node] == ["Gemm", "Relu", "Gemm", "Softmax"]
+    assert row_values(model) == 7 + 7 + 3 + 3
+
+
+def test_what_does_not_grow_with_the_rows_does_not_count() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Cast", ["shape"], ["sizes"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["x"], ["columns"], perm=[1, 0]),
+        helper.make_node("MatMul", ["kernel", "columns"], ["product"]),
+        helper.make_node("Split", ["product"], ["one", "two"], axis=0, num_outputs=2),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2]),
+        helper.make_tensor_value_info("index", TensorProto.INT64, ["N"]),
+    ]
+    outputs = [helper.make_tensor_value_info("one", TensorProto.FLOAT, [3, "N"])]
+    kernel = numpy_helper.from_array(np.ones((6, 2), np.float32), "kernel")
+    graph = helper.make_graph(nodes, "graph", inputs, outputs, [kernel])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    before = model.SerializeToString()
+    assert row_values(model) == 2 + 6 + 3 + 3
+    assert model.SerializeToString() == before
+
+
+def test_a_model_that_cannot_be_run_says_nothing() -> None:
+    shape = numpy_helper.from_array(np.array([5, 2]), "shape")
+    node = helper.make_node("Reshape", ["x", "shape"], ["y"])
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in "xy"]
+    graph = helper.make_graph([node], "graph", tensors[:1], tensors[1:], [shape])
+    assert row_values(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)) is None

@@ -1,0 +1,179 @@
+"""explain.onnx and gradient.onnx are compiled, verified against TorchScript, or left out with the reason."""
+
+import dataclasses
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from whyport.exporter.bundle.package import TOLERANCES
+from whyport.exporter.data import samples
+from whyport.exporter.data.background import BackgroundChoice
+from whyport.exporter.data.statistics import describe_features
+from whyport.exporter.deepshap import build_program, compile_deepshap
+from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.graph import Graph, build_graph
+from whyport.exporter.graphs.onnx import finish
+from whyport.exporter.graphs.preprocess import build_preprocessing, describe_preprocessing
+from whyport.exporter.graphs.torchscript import compile_torchscript
+from whyport.exporter.reasons import compile as reasons
+from whyport.exporter.reasons.compile import Reasons, compile_reasons
+from whyport.exporter.reasons.summary import Attributions, summarise
+from whyport.exporter.verify.reasons import Exact, attributions_by_torchscript, verify_explain, verify_gradient
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Provenance
+from whyport.runtime.errors import ParityError, UsageError
+
+
+class Network(torch.nn.Module):
+    """Recurrent, with a maximum of three, a normalisation and an attention-like softmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.LSTM(2, 3, batch_first=True, bidirectional=True)
+        self.norm = torch.nn.LayerNorm(6)
+        self.head = torch.nn.Linear(6, 3)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        sequence = self.norm(self.layer(rows.reshape(-1, 3, 2))[0])
+        weights = torch.softmax(sequence.sum(2), 1)
+        return self.head(sequence.amax(1) + (weights.unsqueeze(2) * sequence).sum(1))
+
+
+@pytest.fixture(scope="module")
+def draft() -> Draft:
+    rng = np.random.default_rng(0)
+    rows = (rng.normal(size=(300, 6)) * [1, 10, 100, 1, 2, 3] + [0, 5, 0, 1, 2, 3]).astype(np.float32)
+    rows[::7, 2] = np.nan
+    features = describe_features([f"f{i}" for i in range(6)], list(rows.T.astype(np.float64)))
+    preprocessing = describe_preprocessing(features, impute=True, standardise=True)
+    references = References(rows[:60], np.arange(1, 61) / 1830)
+    provenance = Provenance("test", {}, 0, None, {}, {})
+    return Draft("test", ("a", "b", "c"), features, preprocessing, provenance, rows, references, 0)
+
+
+@pytest.fixture(scope="module")
+def graph(draft: Draft) -> Graph:
+    torch.manual_seed(0)
+    preprocess = build_preprocessing(draft.features, draft.preprocessing)
+    return build_graph(Network(), preprocess, draft.trace_rows())
+
+
+@pytest.fixture(scope="module")
+def compiled(draft: Draft, graph: Graph) -> Reasons:
+    finite = torch.from_numpy(draft.impute(draft.trace_rows().numpy()))
+    return compile_reasons(draft, graph, build_program(graph.module, finite), 18)
+
+
+@pytest.fixture(scope="module")
+def probes(draft: Draft) -> np.ndarray:
+    return draft.probes(257, samples.PROBE)
+
+
+@pytest.fixture(scope="module")
+def exact(draft: Draft, graph: Graph, compiled: Reasons, probes: np.ndarray) -> Exact:
+    finite = torch.from_numpy(draft.impute(draft.trace_rows().numpy()))
+    assert compiled.references is not None
+    return attributions_by_torchscript(
+        compile_deepshap(graph.module, finite), draft.impute(probes), compiled.references
+    )
+
+
+def test_it_agrees_with_torchscript_at_every_batch_size(compiled: Reasons, probes: np.ndarray, exact: Exact) -> None:
+    assert all(capability.available for capability in compiled.capabilities.values())
+    parity = verify_explain(finish(compiled.models[EXPLAIN_MODEL], "{}"), probes, exact, TOLERANCES)
+    assert max(parity.outputs, parity.reasons, parity.completeness) < 1e-5
+    assert min(parity.outputs, parity.reasons, parity.completeness) > 0
+
+
+def test_its_operators_are_plain_and_its_batch_is_dynamic(compiled: Reasons) -> None:
+    for model in compiled.models.values():
+        assert {(entry.domain, entry.version) for entry in model.opset_import} == {("", 18)}
+        assert {node.domain for node in model.graph.node} == {""}
+        assert model.ir_version == 10
+        for value in [*model.graph.input, *model.graph.output]:
+            assert value.type.tensor_type.shape.dim[0].dim_param == "N"
+            assert value.type.tensor_type.elem_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.INT64)
+
+
+def test_gradients_agree_with_torchscript(draft: Draft, graph: Graph, compiled: Reasons, probes: np.ndarray) -> None:
+    spread = np.array([feature.standard_deviation for feature in draft.features])
+    torchscript = compile_torchscript(graph, draft.trace_rows())
+    content = finish(compiled.models[GRADIENT_MODEL], "{}")
+    parity = verify_gradient(content, probes, torchscript, spread, TOLERANCES)
+    assert 0 < max(parity.outputs, parity.reasons) < 1e-5
+    torch.manual_seed(1)
+    other = build_graph(Network(), build_preprocessing(draft.features, draft.preprocessing), draft.trace_rows())
+    with pytest.raises(ParityError, match="ONNX Runtime's reasons: expected a deviation of at most 0.0001, got"):
+        verify_gradient(content, probes, compile_torchscript(other, draft.trace_rows()), spread, TOLERANCES)
+
+
+def test_a_tampered_constant_is_a_breach(compiled: Reasons, probes: np.ndarray, exact: Exact) -> None:
+    model = onnx.ModelProto()
+    model.CopyFrom(compiled.models[EXPLAIN_MODEL])
+    weights = compiled.references.weights.astype(np.float32)
+    tampered = 0
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.size == len(weights) and np.allclose(values.reshape(-1), weights):
+            tensor.CopyFrom(numpy_helper.from_array(values * np.float32(1.01), tensor.name))
+            tampered += 1
+    assert tampered
+    with pytest.raises(ParityError, match=r"(attribution|completeness_error): ONNX Runtime's reasons: expected"):
+        verify_explain(model.SerializeToString(), probes, exact, TOLERANCES)
+
+
+def test_without_references_there_is_none(draft: Draft, graph: Graph) -> None:
+
+    made = compile_reasons(
+        dataclasses.replace(draft, summary=0), graph, build_program(graph.module, torch.ones(5, 6)), 18
+    )
+    assert made.models == {}
+    assert {c.reason for c in made.capabilities.values()} == {"it was left out, by --explain-references 0"}
+    with pytest.raises(UsageError, match="--explain-references: expected at least 0, got -1"):
+        BackgroundChoice.parse(None, -1)
+
+
+def test_too_many_recurrent_steps(draft: Draft, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reasons, "MAX_STEPS", 5)
+    made = compile_reasons(draft, graph, build_program(graph.module, torch.ones(5, 6)), 18)
+    assert made.references is None
+    assert {c.reason for c in made.capabilities.values()} == {
+        "recurrent layers of 6 steps: a portable graph unrolls 5 at the most"
+    }
+
+
+def test_the_nearest_summary_is_kept_and_no_weight_is_lost(draft: Draft, graph: Graph, compiled: Reasons) -> None:
+    summary, references = compiled.summary, compiled.references
+    assert summary is not None
+    assert references is not None
+    assert summary.rows == len(references.rows) == len(references.weights) <= 10
+    np.testing.assert_allclose(references.weights.sum(), 1)
+    assert (references.weights > 0).all()
+    assert summary.distances[summary.method] == min(summary.distances.values())
+    assert summary.distances[summary.method] < 0.7 * summary.distances["random rows"]
+    program = build_program(graph.module, torch.ones(5, 6))
+    held_out = draft.impute(draft.probes(reasons.SAMPLE_ROWS, samples.HELD_OUT))
+    attributions = Attributions(program, held_out)
+    whole, got = attributions.against(draft.background()), attributions.against(references)
+    distance = np.abs(got - whole).sum() / np.abs(whole).sum()
+    np.testing.assert_allclose(distance, summary.distances[summary.method], rtol=1e-6)
+
+
+def test_a_background_that_is_small_enough_is_taken_whole(draft: Draft, graph: Graph) -> None:
+    few = References(draft.background().rows[:4], np.array([0.1, 0.2, 0.3, 0.4]))
+    program = build_program(graph.module, torch.ones(5, 6))
+    rows = draft.background().rows
+    references, summary = summarise(program, few, draft.features, (rows[4:8], rows[8:12]), 10)
+    assert references is few
+    assert (summary.method, summary.distances) == ("the whole background", {"the whole background": 0.0})
+
+
+def test_a_trained_bundle_has_both_graphs(trained: Bundle) -> None:
+    assert {EXPLAIN_MODEL, GRADIENT_MODEL} <= set(trained.sidecar.files)
+    parity = trained.sidecar.parity
+    assert parity.explain_attributions is not None
+    assert parity.explain_attributions < 1e-4

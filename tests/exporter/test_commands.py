@@ -1,0 +1,66 @@
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+
+@pytest.mark.parametrize("command", ["train", "export"])
+def test_help_has_an_example(whyport, command):
+    assert f"Example: whyport {command} " in whyport(command, "--help").output
+
+
+def test_help_loads_nothing_heavy():
+    program = (
+        "import sys; from whyport.exporter import commands; "
+        "heavy = {'torch', 'pandas', 'onnx', 'onnxruntime', 'matplotlib', 'sklearn'} & set(sys.modules); "
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_train_says_what_came_out(whyport, table_path, tmp_path):
+    output = whyport(
+        "train", table_path, "--target", "label", "--features", "f0,f1", "--architecture", "mlp",
+        "--epochs", 1, "--batch-rows", 64, "--learning-rate", 0.01, "--out", tmp_path / "bundle", "--background", 30,
+    ).output  # fmt: skip
+    assert len(pq.read_table(tmp_path / "bundle" / "background.parquet")) == 30
+    for part in ("test_accuracy", "parity", "(tolerance 0.0001)", str(tmp_path / "bundle")):
+        assert part in output
+    again = whyport("train", table_path, "--target", "label", "--out", tmp_path / "bundle", exit_code=2)
+    assert "error: " in again.output
+    assert "--overwrite replaces it" in again.output
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code", "message"),
+    [
+        (["--target", "nothing"], 1, "unknown column 'nothing'"),
+        (["--target", "id", "--exclude", "label"], 1, "expected class labels"),
+        (["--target", "label", "--features", "f0,f1,f2"], 1, "expected at least 4 features, got 3"),
+        (["--target", "label", "--set", "depth=3"], 2, "unknown setting of architecture 'hybrid' 'depth'"),
+        (["--target", "label", "--architecture", "forest"], 2, "unknown architecture 'forest'"),
+        (["--target", "label", "--resume"], 2, "--resume needs --checkpoint"),
+        (
+            ["--target", "label", "--exclude", "id", "--background", "0"],
+            2,
+            "--background: expected at least 1 row, got 0",
+        ),
+        (
+            ["--target", "label", "--exclude", "id", "--background", "1000"],
+            2,
+            "expected at most 192, the training rows",
+        ),
+        (
+            ["--target", "label", "--exclude", "id", "--background", "no.csv"],
+            2,
+            "--background: there is no file 'no.csv'",
+        ),
+        (["--target", "label", "--threads", "0"], 2, "threads: expected at least 1, got 0"),
+        (["--target", "label", "--exclude", "id", "--device", "tpu"], 2, "unknown device 'tpu'"),
+    ],
+)
+def test_train_refuses(whyport, table_path, tmp_path, options, exit_code, message):
+    output = whyport("train", table_path, "--out", tmp_path / "bundle", *options, exit_code=exit_code).output
+    assert message in output
+    assert not (tmp_path / "bundle").exists()

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+
+from whyport.exporter.graphs.graph import build_graph
+from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
+from whyport.exporter.train.architectures import ARCHITECTURES, create, parse_settings
+from whyport.exporter.train.architectures.hybrid import Hybrid
+from whyport.runtime.errors import TrainingError, UsageError
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_keeps_the_contract(name):
+    torch.manual_seed(0)
+    network = create(name, 9, 3, parse_settings(name, []))
+    rows = torch.randn(5, 9)
+    graph = build_graph(network, torch.nn.Sequential(), rows)
+    compiled = load_torchscript(compile_torchscript(graph, rows))
+    other = torch.randn(4, 9)
+    for got, expected in zip(compiled(other), graph.module(other), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+    assert graph.module(other)[0].shape == (4, 3)
+
+
+def test_hybrid_has_the_documented_defaults():
+    assert parse_settings("hybrid", []) == {"channels": 16, "lstm_hidden": 32, "lstm_layers": 2, "heads": 4}
+    logits, attention = Hybrid()(torch.randn(2, 4))
+    assert logits.shape == (2, 4)
+    assert attention.shape == (2, 1, 1)
+
+
+def test_hybrid_splits_at_the_last_convolution_block():
+    network = Hybrid(features=30, classes=2).eval()
+    rows = torch.randn(3, 30)
+    maps = network.features(rows)
+    assert maps.shape == (3, 32, 7)
+    for got, expected in zip(network.classify(maps), network(rows), strict=True):
+        np.testing.assert_array_equal(got.detach(), expected.detach())
+
+
+@pytest.mark.parametrize(("features", "warns"), [(4, True), (7, True), (8, False)])
+def test_hybrid_says_when_nothing_can_be_attended_to(features, warns):
+    assert ("length 1" in Hybrid(features=features).caveat()) == warns
+
+
+def test_too_few_features():
+    with pytest.raises(TrainingError, match="'hybrid': expected at least 4 features, got 3"):
+        create("hybrid", 3, 2, parse_settings("hybrid", []))
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(UsageError, match="unknown architecture 'hybird' .did you mean 'hybrid'.*'mlp'"):
+        parse_settings("hybird", [])
+    with pytest.raises(UsageError, match="unknown setting of architecture 'mlp' 'heads'; known: 'hidden', 'layers'"):
+        parse_settings("mlp", ["heads=2"])
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("hidden=many", "setting 'hidden': expected int, got 'many'"),
+        ("dropout=x", "setting 'dropout': expected float, got 'x'"),
+        ("hidden", "setting 'hidden': expected name=value"),
+    ],
+)
+def test_settings_are_checked(assignment, message):
+    with pytest.raises(UsageError, match=message):
+        parse_settings("mlp", [assignment])
+
+
+@pytest.mark.parametrize(
+    ("name", "assignment", "message"),
+    [
+        ("hybrid", "heads=5", "'heads': expected a divisor of 2 . lstm_hidden = 64, got 5"),
+        ("hybrid", "channels=0", "'channels': expected more than 0, got 0"),
+        ("mlp", "layers=0", "'layers': expected more than 0, got 0"),
+        ("mlp", "dropout=1", "'dropout': expected a share in .0, 1., got 1.0"),
+    ],
+)
+def test_settings_that_no_network_can_have(name, assignment, message):
+    with pytest.raises(TrainingError, match=message):
+        create(name, 9, 3, parse_settings(name, [assignment]))

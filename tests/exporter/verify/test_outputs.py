@@ -1,0 +1,176 @@
+"""Each breach is provoked: nothing that disagrees gets past."""
+
+import copy
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from support import example_networks as networks
+from whyport.exporter.bundle.package import TOLERANCES
+from whyport.exporter.data.statistics import describe_features
+from whyport.exporter.graphs.graph import build_graph
+from whyport.exporter.graphs.onnx import compile_onnx, finish
+from whyport.exporter.graphs.torchscript import compile_torchscript
+from whyport.exporter.verify.engines import torch_outputs
+from whyport.exporter.verify.outputs import BATCH_SIZES, PROBE_ROWS, measure, verify_graph, verify_onnx
+from whyport.runtime.errors import ParityError
+
+CLASSES = ["a", "b", "c"]
+PROBES = np.random.default_rng(0).normal(size=(PROBE_ROWS, networks.FEATURES)).astype(np.float32)
+FEATURES = describe_features(["w", "x", "y", "z"], list(PROBES.T.astype(np.float64)))
+TRACED = torch.randn(5, networks.FEATURES, generator=torch.Generator().manual_seed(0))
+
+
+def graph_of(network):
+    return build_graph(network, nn.Sequential(), TRACED)
+
+
+def verify(graph, torchscript, model, rows=PROBES):
+    return verify_graph(graph, torchscript, model, rows, FEATURES, CLASSES, TOLERANCES)
+
+
+def perturb(network, by=1e-3):
+    changed = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in changed.parameters():
+            parameter.add_(by)
+    return changed
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return networks.Convolution()
+
+
+@pytest.fixture(scope="module")
+def graph(network):
+    return graph_of(network)
+
+
+@pytest.fixture(scope="module")
+def torchscript(graph):
+    return compile_torchscript(graph, TRACED)
+
+
+@pytest.fixture(scope="module")
+def model(graph):
+    return finish(compile_onnx(graph, TRACED), "{}")
+
+
+def test_agreement_is_measured(graph, torchscript, model):
+    parity = verify(graph, torchscript, model)
+    assert parity.batch_sizes == (1, 2, 7, 257)
+    for value in (parity.onnx_outputs, parity.torchscript_outputs, parity.torchscript_gradients):
+        assert 0 <= value < 1e-5
+
+
+def test_without_torchscript(graph, model):
+    parity = verify(graph, None, model)
+    assert (parity.torchscript_outputs, parity.torchscript_gradients) == (None, None)
+
+
+def test_tampered_onnx_weights(graph, torchscript, model):
+    tampered = onnx.load_model_from_string(model)
+    weights = next(tensor for tensor in tampered.graph.initializer if tensor.name == "network.head.weight")
+    values = onnx.numpy_helper.to_array(weights) + np.float32(1e-3)
+    weights.CopyFrom(onnx.numpy_helper.from_array(values, weights.name))
+    with pytest.raises(ParityError, match=r"logits: ONNX Runtime: expected a deviation of at most 0.0001, got 0.00\d+"):
+        verify(graph, torchscript, tampered.SerializeToString())
+
+
+def test_torchscript_of_other_weights(network, graph, model):
+    other = compile_torchscript(graph_of(perturb(network)), TRACED)
+    with pytest.raises(
+        ParityError, match="logits: TorchScript: expected a deviation of at most 0.0001, got .* size 1,"
+    ):
+        verify(graph, other, model)
+
+
+def test_torchscript_with_another_split(network, graph, model):
+    class Halved(networks.Convolution):
+        """The same outputs by way of maps that are not those of eager mode."""
+
+        def features(self, rows):
+            return torch.tanh(self.convolution(rows.unsqueeze(1))) * 0.5
+
+    halved = Halved()
+    halved.load_state_dict(network.state_dict())
+    other = compile_torchscript(graph_of(halved), TRACED)
+    with pytest.raises(ParityError, match="TorchScript"):
+        verify(graph, other, model)
+
+
+def test_equal_outputs_with_other_gradients():
+    class Detached(nn.Linear):
+        def forward(self, rows):
+            return super().forward(rows.detach()) + 0 * rows[:, :1]
+
+    torch.manual_seed(0)
+    linear = networks.linear()
+    detached = Detached(networks.FEATURES, networks.CLASSES)
+    detached.load_state_dict(linear.state_dict())
+    graph = graph_of(linear)
+    model = finish(compile_onnx(graph, TRACED), "{}")
+    with pytest.raises(ParityError, match="gradient of a: TorchScript: expected a deviation of at most 0.0001"):
+        verify(graph, compile_torchscript(graph_of(detached), TRACED), model)
+
+
+def test_a_split_that_is_not_the_forward(torchscript, model):
+    with pytest.raises(ParityError, match=r"logits: eager PyTorch's classify\(features\(rows\)\): .* got 0.01"):
+        verify(graph_of(networks.Contradictory()), torchscript, model)
+
+
+def test_rows_that_depend_on_their_batch(torchscript, model):
+    with pytest.raises(ParityError, match="logits: eager PyTorch: .* at batch size 1, compared with one batch of 257"):
+        verify(graph_of(networks.BatchDependent()), torchscript, model)
+
+
+def test_a_trace_that_holds_its_batch_size(model):
+    baked, free = networks.Baked(), networks.Unscriptable()
+    free.load_state_dict(baked.state_dict())
+    graph = graph_of(baked)
+    traced = compile_torchscript(graph, TRACED)
+    good_onnx, bad_onnx = (finish(compile_onnx(one, TRACED), "{}") for one in (graph_of(free), graph))
+    with pytest.raises(ParityError, match="TorchScript fails at batch size 1: RuntimeError"):
+        verify(graph, traced, good_onnx)
+    with pytest.raises(ParityError, match="ONNX Runtime fails at batch size 1: InvalidArgument"):
+        verify(graph, traced, bad_onnx)
+
+
+def test_values_that_are_not_finite(torchscript, model):
+    with pytest.raises(ParityError, match=r"logits: expected finite values, got others in \d+ of 257 probe rows"):
+        verify(graph_of(networks.Logarithm()), torchscript, model)
+
+
+def test_an_output_of_another_shape(graph, model):
+    names = ["logits", "probabilities"]
+    expected = torch_outputs(graph.module, names)(PROBES)
+
+    def engine(rows):
+        return {name: values[:, :2] for name, values in torch_outputs(graph.module, names)(rows).items()}
+
+    with pytest.raises(ParityError, match=r"logits: cut: expected shape \[1, 3\], got \[1, 2\], at batch size 1"):
+        measure("cut", engine, PROBES, expected, 1e-4)
+
+
+@pytest.mark.parametrize("size", BATCH_SIZES)
+def test_a_breach_at_one_batch_size_alone(graph, size):
+    names = ["logits", "probabilities"]
+    expected = torch_outputs(graph.module, names)(PROBES)
+
+    def engine(rows):
+        outputs = torch_outputs(graph.module, names)(rows)
+        return {name: values + (0.01 if len(rows) == size else 0) for name, values in outputs.items()}
+
+    with pytest.raises(ParityError, match=f"at batch size {size},"):
+        measure("odd", engine, PROBES, expected, 1e-4)
+
+
+def test_onnx_alone(model):
+    parity = verify_onnx(model, ["logits", "probabilities"], PROBES, 1e-4)
+    assert parity.onnx_outputs < 1e-5
+    assert parity.torchscript_outputs is None

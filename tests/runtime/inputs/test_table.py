@@ -1,0 +1,142 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from support.bundles import linear_sidecar
+from whyport.runtime.errors import ColumnError, ValueRangeError
+from whyport.runtime.inputs.table import Columns, column_arrays
+
+NAMES = ("a", "b", "c")
+FEATURES = linear_sidecar(True, NAMES, ("no", "yes")).features
+COLUMNS = Columns.of(FEATURES)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint64", "int64", "float16", "float32", "float64", "bool"])
+def test_every_numeric_type_becomes_float32(dtype: str) -> None:
+    column = np.array([0, 1, 1], dtype=dtype)
+    matrix = COLUMNS.matrix([column, column, column])
+    assert matrix.dtype == np.float32
+    np.testing.assert_array_equal(matrix, [[0, 0, 0], [1, 1, 1], [1, 1, 1]])
+
+
+def test_values_are_rounded_to_the_nearest_float32() -> None:
+    column = np.array([0.1, 1 / 3])
+    np.testing.assert_array_equal(COLUMNS.matrix([column] * 3)[:, 0], column.astype(np.float32))
+
+
+def test_missing_and_infinite_values_pass() -> None:
+    column = np.array([np.nan, np.inf, -np.inf])
+    np.testing.assert_array_equal(COLUMNS.matrix([column] * 3)[:, 1], column.astype(np.float32))
+
+
+@pytest.mark.parametrize("value", [1e39, -1e300])
+def test_an_overflow_is_refused_with_column_and_row(value: float) -> None:
+    good, bad = np.zeros(4), np.array([0.0, np.inf, value, 0.0])
+    with pytest.raises(ValueRangeError, match=r"column 'b', row 1002: expected a value within float32's range"):
+        COLUMNS.matrix([good, bad, good], first_row=1000)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_a_time_stamp_is_too_coarse_against_its_spread(dtype: type) -> None:
+    day = replace(FEATURES[1], mean=1.7e9, standard_deviation=25_000.0)
+    columns = Columns.of([FEATURES[0], day, FEATURES[2]])
+    zeros, stamps = np.zeros(2), np.array([0, 1_700_000_001], dtype=dtype)
+    with pytest.raises(
+        ValueRangeError, match=r"column 'b', row 1: float32 is too coarse for 17000000\d\d.*spacing .* 128"
+    ):
+        columns.matrix([zeros, stamps, zeros])
+
+
+@pytest.mark.parametrize("spread", [1e-6, 0.37, 1.0, 25_000.0])
+def test_the_limit_is_where_the_spacing_passes_a_thousandth_of_the_spread(spread: float) -> None:
+    limit = Columns.of([replace(FEATURES[0], standard_deviation=spread)]).limits[0]
+    assert np.spacing(limit) > spread / 1000
+    assert np.spacing(np.nextafter(limit, np.float32(0))) <= spread / 1000
+
+
+def test_a_feature_that_was_constant_in_training_has_no_limit() -> None:
+    columns = Columns.of([replace(FEATURES[0], standard_deviation=0.0)])
+    np.testing.assert_array_equal(columns.matrix([np.array([1e30])]), np.array([[1e30]], dtype=np.float32))
+
+
+FRAME = {"c": [5, 6], "a": [1, 2], "b": [3.5, 4.5], "other": ["x", "y"]}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {name: np.array(values) for name, values in FRAME.items()},
+        pd.DataFrame(FRAME),
+        pd.DataFrame(FRAME).astype({"a": "Int64", "b": "Float32"}),
+        pl.DataFrame(FRAME),
+        pa.table(FRAME),
+        np.array([[1, 3.5, 5], [2, 4.5, 6]]),
+    ],
+    ids=["mapping", "pandas", "pandas nullable", "polars", "arrow", "array"],
+)
+def test_columns_are_found_by_name_in_any_frame(rows: object) -> None:
+    np.testing.assert_array_equal(COLUMNS.matrix(column_arrays(rows, NAMES)), [[1, 3.5, 5], [2, 4.5, 6]])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([1, None, 0], dtype="Int64"),
+        pd.Series([True, None, False], dtype="boolean"),
+        pl.Series([1, None, 0]),
+        pl.Series([True, None, False]),
+        pa.chunked_array([[1, None, 0]]),
+        pa.chunked_array([[True, None, False]]),
+        [1, None, 0],
+    ],
+    ids=["Int64", "boolean", "polars", "polars boolean", "arrow", "arrow boolean", "list"],
+)
+def test_a_null_is_nan(column: object) -> None:
+    (array,) = column_arrays({"a": column}, ("a",))
+    np.testing.assert_array_equal(np.asarray(array, dtype=np.float32), [1, np.nan, 0])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"a": [1.0], "b": [1.0]}, "missing feature columns 'c'; the data has 'a', 'b'"),
+        ({"a": [1.0], "b": ["1.0"], "c": [1.0]}, "column 'b': expected numbers, got"),
+        (pd.DataFrame({"a": [1.0], "b": ["1.0"], "c": [1.0]}), "column 'b': expected numbers, got"),
+        ({"a": [1.0], "b": np.array(["2026-01-01"], dtype="M8[s]"), "c": [1.0]}, "column 'b': expected numbers"),
+        ({"a": [1.0], "b": [1.0, 2.0], "c": [1.0]}, "column 'b': expected 1 values, got 2"),
+        ({"a": [[1.0]], "b": [1.0], "c": [1.0]}, "column 'a': expected one value a row"),
+        (np.zeros((2, 4)), r"expected an array of shape \[N, 3\], got \[2, 4\]"),
+        (np.zeros(3), r"expected an array of shape \[N, 3\], got \[3\]"),
+        (np.array([["x", "y", "z"]]), "column 'a': expected numbers"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused_by_name(rows: object, message: str) -> None:
+    with pytest.raises(ColumnError, match=message):
+        column_arrays(rows, NAMES)
+
+
+@pytest.mark.parametrize("rows", [1, 681, 682, 683, 1364, 3000])
+@pytest.mark.parametrize("value", [1e39, -1e39, 1e30, np.nan, np.inf, -np.inf])
+def test_one_value_among_many_rows_is_found_wherever_it_stands(rows: int, value: float) -> None:
+    generator = np.random.default_rng(0)
+    good = generator.normal(size=(rows, 3))
+    matrix = np.empty((rows, 3), dtype=np.float32)
+    assert COLUMNS.round_into(matrix, good)
+    for row in {0, rows // 2, rows - 1}:
+        for j in range(3):
+            bad = good.copy()
+            bad[row, j] = value
+            if np.isfinite(value):
+                with pytest.raises(ValueRangeError, match=f"column '{NAMES[j]}', row {row + 7}: "):
+                    COLUMNS.round_into(matrix, bad, first_row=7)
+            else:
+                assert not COLUMNS.round_into(matrix, bad)
+                np.testing.assert_array_equal(matrix, bad.astype(np.float32))
+
+
+def test_no_rows_are_fine() -> None:
+    assert COLUMNS.matrix([np.zeros(0)] * 3).shape == (0, 3)

@@ -1,0 +1,222 @@
+"""Small networks on 12 features, which between them use every operator that has a rule."""
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from whyport.exporter.deepshap.row_graph import RowGraph, export_row
+
+FEATURES = 12
+
+Function = Callable[[Tensor], Tensor]
+
+
+class Headed(nn.Module):
+    """A body with a linear head of two classes."""
+
+    def __init__(self, body: Function) -> None:
+        super().__init__()
+        self.body = body
+        with torch.no_grad():
+            width = self._flat(torch.zeros(2, FEATURES)).shape[1]
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.head(self._flat(rows))
+
+    def _flat(self, rows: Tensor) -> Tensor:
+        return self.body(rows).flatten(1)
+
+
+class Everything(nn.Module):
+    """What a recurrent layer gives: the sequence and all last states."""
+
+    def __init__(self, layer: nn.RNNBase) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, rows: Tensor) -> Tensor:
+        steps = rows.reshape(-1, 3, 4)
+        sequence, last = self.layer(steps if self.layer.batch_first else steps.transpose(0, 1))
+        states = last if isinstance(last, tuple) else (last,)
+        sequence = sequence if self.layer.batch_first else sequence.transpose(0, 1)
+        return torch.cat([sequence.flatten(1), *(state.transpose(0, 1).flatten(1) for state in states)], 1)
+
+
+def tokens(rows: Tensor) -> Tensor:
+    return rows.reshape(-1, 3, 4)
+
+
+def image(rows: Tensor) -> Tensor:
+    return rows.reshape(-1, 1, 3, 4)
+
+
+def signal(rows: Tensor) -> Tensor:
+    return rows.unsqueeze(1)
+
+
+def positive(rows: Tensor) -> Tensor:
+    return rows * rows + 0.1
+
+
+POSITIONS = torch.arange(FEATURES)
+
+FUNCTIONS: dict[str, Function] = {
+    "abs": torch.abs,
+    "adaptive average pooling 1d": lambda x: F.adaptive_avg_pool1d(signal(x), 5),
+    "adaptive average pooling 2d": lambda x: F.adaptive_avg_pool2d(image(x), (2, 3)),
+    "adaptive average pooling 3d": lambda x: F.adaptive_avg_pool3d(x.reshape(-1, 1, 2, 2, 3), (1, 2, 2)),
+    "adaptive max pooling 1d": lambda x: F.adaptive_max_pool1d(signal(x), 5),
+    "adaptive max pooling 2d": lambda x: F.adaptive_max_pool2d(image(x), (2, 3)),
+    "adaptive max pooling 3d": lambda x: F.adaptive_max_pool3d(x.reshape(-1, 1, 2, 2, 3), (1, 2, 2)),
+    "amax": lambda x: tokens(x).amax((1, 2)).unsqueeze(1),
+    "amin": lambda x: tokens(x).amin(1),
+    "as_strided": lambda x: x.unfold(1, 3, 2),
+    "average pooling 1d": lambda x: F.avg_pool1d(signal(x), 3, 2, 1),
+    "average pooling 2d": lambda x: F.avg_pool2d(image(x), 2, 1, count_include_pad=False),
+    "average pooling 3d": lambda x: F.avg_pool3d(x.reshape(-1, 1, 2, 2, 3), 2, 1),
+    "batch product": lambda x: x[:, :3, None] @ x[:, None, 3:6],
+    "cast": lambda x: x.double().float(),
+    "causal attention": lambda x: F.scaled_dot_product_attention(*[tokens(x).unsqueeze(1)] * 3, is_causal=True),
+    "celu": lambda x: F.celu(x, 0.7),
+    "clamp": lambda x: x.clamp(-0.5, 0.5),
+    "clamp above": lambda x: x.clamp(max=0.1),
+    "clamp below": lambda x: x.clamp(min=0.1),
+    "clamp to tensors": lambda x: x.clamp(POSITIONS / -8, POSITIONS / 8),
+    "concatenation": lambda x: torch.cat([x[:, 6:], x[:, :2], torch.ones(x.shape[0], 1)], 1),
+    "convolution 1d": lambda x: F.conv1d(signal(x), torch.arange(4.0).reshape(2, 1, 2), stride=3, padding=1),
+    "convolution 2d": lambda x: F.conv2d(image(x), torch.arange(8.0).reshape(2, 1, 2, 2), dilation=2, padding=1),
+    "convolution, grouped": lambda x: F.conv1d(tokens(x), torch.arange(6.0).reshape(3, 1, 2), groups=3),
+    "convolution, transposed": lambda x: F.conv_transpose1d(signal(x), torch.arange(6.0).reshape(1, 2, 3), stride=2),
+    "cosine": torch.cos,
+    "cumulative sum": lambda x: x.cumsum(1),
+    "division": lambda x: x / (1 + x.roll(1, 1).abs()),
+    "elu": lambda x: F.elu(x, 0.7),
+    "erf": torch.erf,
+    "exp": torch.exp,
+    "expand": lambda x: x.unsqueeze(1).expand(-1, 3, -1) * torch.arange(3.0)[:, None],
+    "expm1": torch.expm1,
+    "flip": lambda x: x.flip(1),
+    "gather": lambda x: x.gather(1, torch.tensor([[3, 1, 1]]).expand(x.shape[0], -1)),
+    "gelu": F.gelu,
+    "gelu tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "glu": lambda x: F.glu(x, 1),
+    "hardsigmoid": F.hardsigmoid,
+    "hardswish": F.hardswish,
+    "hardtanh": F.hardtanh,
+    "imputation": lambda x: torch.where(torch.isnan(x), torch.ones(FEATURES), x),
+    "index": lambda x: x[:, [1, 1, 3]],
+    "index_select": lambda x: x.index_select(1, torch.tensor([5, 0, 5])),
+    "leaky relu": lambda x: F.leaky_relu(x, 0.1),
+    "log": lambda x: positive(x).log(),
+    "log1p": lambda x: positive(x).log1p(),
+    "logsigmoid": F.logsigmoid,
+    "logsumexp": lambda x: tokens(x).logsumexp((1, 2)).unsqueeze(1),
+    "log_softmax": lambda x: x.log_softmax(1),
+    "matrix product from the left": lambda x: torch.arange(6.0).reshape(2, 3) @ tokens(x),
+    "max": lambda x: tokens(x).max(1).values,
+    "max of all": lambda x: x.max(1, keepdim=True).values,
+    "max pooling 1d": lambda x: F.max_pool1d(signal(x), 2),
+    "max pooling 1d, padded": lambda x: F.max_pool1d(signal(x), 3, 2, 1),
+    "max pooling 2d": lambda x: F.max_pool2d(image(x), 2, 1, ceil_mode=True),
+    "max pooling 3d": lambda x: F.max_pool3d(x.reshape(-1, 1, 2, 2, 3), 2, 1),
+    "maximum": lambda x: torch.maximum(x, x.flip(1)),
+    "maximum with a constant": lambda x: torch.maximum(POSITIONS / 6 - 1, x),
+    "mean": lambda x: tokens(x).mean(1),
+    "min": lambda x: tokens(x).min(1).values,
+    "minimum": lambda x: torch.minimum(x, x[:, :1]),
+    "mish": F.mish,
+    "masked": lambda x: x.masked_fill(POSITIONS > 4, 0.0),
+    "nan_to_num": torch.nan_to_num,
+    "negation": torch.neg,
+    "norm": lambda x: F.normalize(x, dim=1),
+    "pad": lambda x: F.pad(x, (1, 2), value=3.0),
+    "permutation": lambda x: tokens(x).permute(0, 2, 1) * torch.arange(3.0),
+    "power": lambda x: positive(x) ** 0.3,
+    "power 1.5": lambda x: positive(x) ** 1.5,
+    "power 3": lambda x: x**3,
+    "power -2": lambda x: positive(x) ** -2,
+    "prelu": lambda x: F.prelu(tokens(x), torch.tensor([0.1, 0.2, 0.3])),
+    "product": lambda x: x * x.flip(1),
+    "reciprocal": lambda x: 1 / (x * x + 0.5),
+    "relu": F.relu,
+    "repeat": lambda x: x.repeat(1, 2),
+    "roll": lambda x: x.roll(2, 1),
+    "rsqrt": lambda x: positive(x).rsqrt(),
+    "select": lambda x: tokens(x)[:, 1],
+    "selu": F.selu,
+    "sigmoid": torch.sigmoid,
+    "silu": F.silu,
+    "sine": torch.sin,
+    "slice with a step": lambda x: x[:, 1::3],
+    "softmax": lambda x: x.softmax(1),
+    "softmax over the first axis": lambda x: tokens(x).softmax(1) * torch.arange(4.0),
+    "softplus": lambda x: F.softplus(x, beta=2.0),
+    "softsign": F.softsign,
+    "split": lambda x: x.split([3, 4, 5], 1)[1],
+    "sqrt": lambda x: positive(x).sqrt(),
+    "squeeze": lambda x: x.unsqueeze(2).squeeze(2) + x[:, :1].squeeze(1).unsqueeze(1),
+    "stack": lambda x: torch.stack(x.unbind(1)[:3], 1),
+    "subtraction": lambda x: 1 - 3 * x + (2 * x - x.flip(1)) / 7,
+    "sum": lambda x: tokens(x).sum((1, 2), keepdim=True),
+    "tanh": torch.tanh,
+    "variance": lambda x: tokens(x).var(1),
+}
+
+LAYERS: dict[str, Callable[[], nn.Module]] = {
+    "batch norm": lambda: nn.Sequential(nn.Unflatten(1, (3, 4)), nn.BatchNorm1d(3)),
+    "group norm": lambda: nn.Sequential(nn.Unflatten(1, (4, 3)), nn.GroupNorm(2, 4)),
+    "gru": lambda: Everything(nn.GRU(4, 5, 2, batch_first=True, bidirectional=True)),
+    "gru without bias": lambda: Everything(nn.GRU(4, 5, bias=False)),
+    "instance norm": lambda: nn.Sequential(nn.Unflatten(1, (3, 4)), nn.InstanceNorm1d(3)),
+    "layer norm": lambda: nn.Sequential(nn.Unflatten(1, (3, 4)), nn.LayerNorm(4)),
+    "lstm": lambda: Everything(nn.LSTM(4, 5, 2, batch_first=True, bidirectional=True)),
+    "lstm without bias": lambda: Everything(nn.LSTM(4, 5, bias=False)),
+    "rms norm": lambda: nn.RMSNorm(FEATURES),
+    "rnn relu": lambda: Everything(nn.RNN(4, 5, nonlinearity="relu")),
+    "rnn tanh": lambda: Everything(nn.RNN(4, 5, 2, batch_first=True, bidirectional=True)),
+    "transformer": lambda: nn.Sequential(
+        nn.Unflatten(1, (3, 4)), nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    ),
+    "transformer gelu": lambda: nn.Sequential(
+        nn.Unflatten(1, (3, 4)),
+        nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(4, 2, 8, activation="gelu", norm_first=True, batch_first=True),
+            2,
+            enable_nested_tensor=False,
+        ),
+    ),
+}
+
+NAMES = [*FUNCTIONS, *LAYERS]
+
+
+@cache
+def network(name: str) -> nn.Module:
+    torch.manual_seed(len(name))
+    body = FUNCTIONS[name] if name in FUNCTIONS else LAYERS[name]()
+    for layer in body.modules() if isinstance(body, nn.Module) else ():
+        if isinstance(layer, nn.BatchNorm1d):
+            nn.init.uniform_(layer.running_mean)
+            nn.init.uniform_(layer.running_var, 0.5, 2.0)
+    if isinstance(body, nn.Module):
+        body.eval()
+    return Headed(body).eval().requires_grad_(False)
+
+
+@cache
+def graph(name: str) -> RowGraph:
+    return export_row(network(name), torch.ones(1, FEATURES))
+
+
+@cache
+def active_operators(name: str) -> set[object]:
+    """The operators whose arguments depend on the row."""
+    active = {graph(name).row}
+    for node in graph(name).nodes:
+        if active.intersection(node.all_input_nodes):
+            active.add(node)
+    return {node.target for node in active}

@@ -1,0 +1,102 @@
+"""The command `whyport`: a literal table of sub-commands, each imported when it is used."""
+
+import importlib
+import logging
+import sys
+from typing import Any
+
+import click
+
+from whyport.runtime.errors import WhyportError
+
+COMMANDS = {
+    "train": ("whyport.exporter.commands:train", "Train a classifier on a table and export it as a verified bundle."),
+    "export": ("whyport.exporter.commands:export", "Export your own PyTorch or ONNX model as a verified bundle."),
+    "inspect": ("whyport.runtime.commands:inspect", "Show what a bundle holds: classes, features, files, parity."),
+    "verify": ("whyport.runtime.commands:verify", "Check a bundle's files and replay its test vectors."),
+    "predict": (
+        "whyport.runtime.commands:predict",
+        "Predict a small table in memory: CSV or Parquet in, the same out.",
+    ),
+    "run": ("whyport.batch.commands:run", "Stream Parquet files of any size through predictions and explanations."),
+    "audit": (
+        "whyport.batch.commands:audit",
+        "Prove a finished run: digests, every row once, a sample computed again.",
+    ),
+    "show": ("whyport.batch.commands:show", "Print one row of a run: the prediction and the reasons, strongest first."),
+    "report": (
+        "whyport.batch.commands:report",
+        "Write a page with pictures of a run: the model, the reasons, errors and drift.",
+    ),
+    "methods": ("whyport.batch.commands:methods", "List the explanation methods with cost, guarantee and source."),
+}
+
+# The extra that brings a package which a command may find missing.
+EXTRAS = {
+    "pyarrow": "batch",
+    "tqdm": "batch",
+    "torch": "explain",
+    "onnx": "export",
+    "onnxscript": "export",
+    "pandas": "export",
+    "sklearn": "export",
+    "scipy": "export",
+    "matplotlib": "report",
+    "shap": "report",
+    "jinja2": "report",
+}
+
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group that imports a sub-command's module on use, and turns whyport's errors into one line each."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WhyportError as error:
+            fail(str(error), error.exit_code)
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get((error.name or "").split(".")[0])
+            if extra is None:
+                raise
+            fail(f"this needs the package {error.name!r}: pip install 'whyport[{extra}]'", 1)
+        except OSError as error:
+            if error.strerror is None:
+                raise
+            fail(f"{error.strerror}: {error.filename!r}" if error.filename else error.strerror, 1)
+        except KeyboardInterrupt:
+            fail("interrupted", INTERRUPTED)
+
+
+def fail(message: str, exit_code: int) -> None:
+    """Print one line on stderr and end the process."""
+    click.echo(f"error: {message}", err=True)
+    sys.exit(exit_code)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog="Example: whyport train patients.parquet --target diagnosis --out bundle",
+)
+@click.version_option(package_name="whyport", prog_name="whyport")
+def main() -> None:
+    """Portable model bundles, and Parquet streamed through predictions and the reasons for them."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.captureWarnings(True)
