@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from demo_model import EagerModel, resample, train
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.settings import ExplainSettings
@@ -53,15 +54,15 @@ def measure(bundle: Bundle, count: int) -> dict[str, Any]:
     content = model.SerializeToString()
     runner = Runner(content, "cpu", 2, rows_a_call(sidecar.signature))
     torchscript = TorchScriptModel(bundle, "cpu", 2)
-    explainer = explainer_class("deepshap")(torchscript, references, ExplainSettings())
-    targets = torchscript.logits(rows).argmax(axis=1)
+    explainer = explainer_class("deepshap")(torchscript, references, ExplainSettings().of_method("deepshap"))
+    targets = torchscript.scores(rows).argmax(axis=1)
     index = np.full(ROWS, -1)
 
     def by_onnx() -> Any:
         return runner.run({"features": rows, "class_index": index}, specs)["attribution"]
 
     def by_torchscript() -> Any:
-        return explainer.explain(rows, targets).values
+        return explain(explainer, rows, targets).values
 
     distance = float(np.abs(by_onnx() - by_torchscript()).max())
     timed = {"explain.onnx": by_onnx, "deepshap.pt with fused kernels": by_torchscript}

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.settings import ExplainSettings
@@ -54,12 +55,14 @@ def measure(path: Path, method: str, references: int, budget: int) -> dict[str, 
     """One case, in this process."""
     bundle, rows = Bundle.read(path), ROWS[method]
     background = Background(sample(bundle, references, 1), np.full(references, 1 / references))
-    explainer = explainer_class(method)(TorchScriptModel(bundle, "cpu"), background, ExplainSettings(memory=budget))
+    explainer = explainer_class(method)(
+        TorchScriptModel(bundle, "cpu"), background, ExplainSettings.of(memory=budget).of_method(method)
+    )
     matrix, targets = sample(bundle, rows, 2), np.arange(rows) % len(bundle.sidecar.classes)
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of loading
     base = status("VmRSS")
     started = time.perf_counter()
-    explainer.explain(matrix, targets)
+    explain(explainer, matrix, targets)
     seconds = time.perf_counter() - started
     return {
         "method": method,

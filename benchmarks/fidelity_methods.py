@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fidelity_models import Trained
 from fidelity_softmax import composed_softmax
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
@@ -66,8 +67,8 @@ def whyport(name: str) -> Explain:
 
     def explain(question: Question) -> NDArray[Any]:
         model = TorchScriptModel(question.trained.bundle, "cpu")
-        explainer = explainer_class(name)(model, question.references, ExplainSettings())
-        return explainer.explain(question.rows, question.targets).values
+        explainer = explainer_class(name)(model, question.references, ExplainSettings().of_method(name))
+        return explain(explainer, question.rows, question.targets).values
 
     return explain
 
@@ -75,9 +76,9 @@ def whyport(name: str) -> Explain:
 def whyport_shapley(question: Question) -> NDArray[Any]:
     """Sampled, although so few features could be enumerated, in as many forward passes as shap_kernel takes."""
     passes, features = COALITIONS * len(question.references.rows), question.rows.shape[1]
-    settings = ExplainSettings(permutations=2 * (passes // (2 * (features - 1))))
+    settings = ExplainSettings.of(permutations=2 * (passes // (2 * (features - 1)))).of_method("shapley")
     model = OnnxModel(Session(question.trained.bundle, "cpu"))
-    return Shapley(model, question.references, settings).explain(question.rows, question.targets).values
+    return explain(Shapley(model, question.references, settings), question.rows, question.targets).values
 
 
 def composed_deepshap(question: Question) -> NDArray[Any]:

@@ -25,6 +25,7 @@ from captum.attr import LayerAttribution, LayerGradCam
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.maps.grad_cam import GradCam
 from whyport.batch.methods.settings import ExplainSettings
@@ -119,8 +120,8 @@ def main() -> None:
     rows = background.rows[generator.integers(len(background.rows), size=arguments.rows)]
     rows = (rows * generator.normal(1, 0.05, size=rows.shape)).astype(np.float32)
     targets = np.arange(len(rows)) % len(bundle.sidecar.classes)
-    explainer = GradCam(TorchScriptModel(bundle, "cpu"), background, ExplainSettings())
-    contenders: dict[str, Callable[[], Any]] = {"whyport": lambda: explainer.explain(rows, targets)}
+    explainer = GradCam(TorchScriptModel(bundle, "cpu"), background, ExplainSettings().of_method("grad-cam"))
+    contenders: dict[str, Callable[[], Any]] = {"whyport": lambda: explain(explainer, rows, targets)}
     for threads in (1, available_cores()):
         captum = Captum(bundle, threads)
         for size in BATCH_ROWS:

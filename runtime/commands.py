@@ -126,17 +126,21 @@ def prediction_table(session: Any, table: Any, keep: list[str]) -> Any:
     import numpy as np
     import pyarrow as pa
 
-    classes = session.bundle.sidecar.classes
-    added = ["prediction", *(f"probability.{name}" for name in classes), "imputed_count"]
+    task = session.task
+    added = [*(column.name for column in task.columns), "imputed_count"]
     for name in keep:
         if name not in table.column_names:
             raise ColumnError(f"missing kept column {name!r}; the data has {json.dumps(table.column_names)}")
         if name in added or keep.count(name) > 1:
             raise ColumnError(f"kept column {name!r} collides with another column of the output")
     matrix = session.matrix(table)
-    probabilities = session.run(matrix, ["probabilities"])["probabilities"]
-    prediction = pa.array(classes, pa.string()).take(pa.array(probabilities.argmax(axis=1)))
-    columns = [prediction, *(pa.array(column) for column in probabilities.T), pa.array(np.isnan(matrix).sum(axis=1))]
+    predicted = task.predict(session.run(matrix, task.outputs))
+    targets = pa.array(task.targets, pa.string())
+    columns = [
+        targets.take(pa.array(values)) if column.names_target else pa.array(values)
+        for column, values in zip(task.columns, predicted.values, strict=True)
+    ]
+    columns.append(pa.array(np.isnan(matrix).sum(axis=1)))
     return pa.table([*(table.column(name) for name in keep), *columns], names=[*keep, *added])
 
 

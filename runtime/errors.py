@@ -27,6 +27,11 @@ from difflib import get_close_matches
 from typing import Self
 
 
+def message_line(error: BaseException) -> str:
+    """The first line of the message, or the type where there is none: upstream's messages run over pages."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def first_line(error: BaseException) -> str:
     """The type and the first line of the message: upstream's messages run over pages."""
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

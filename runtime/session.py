@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.attribution import Attribution, attribution, class_index
+from whyport.runtime.attribution import Attribution, attribution, target_index
 from whyport.runtime.batching import rows_a_call
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS, NOT_THERE
-from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, task_of
 from whyport.runtime.errors import BundleError, MissingValueError, UsageError, ValueRangeError, unknown
 from whyport.runtime.inputs.table import Columns, column_arrays
 from whyport.runtime.providers import DEVICES, Provider, available_cores
 from whyport.runtime.runner import Runner
+from whyport.runtime.task import Task
 
 
 class Session:
@@ -30,6 +31,8 @@ class Session:
 
     provider: Provider
     """The provider that the session really got."""
+    task: Task
+    """What the model's outputs mean."""
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class Session:
             if number is not None and number < 1:
                 raise UsageError(f"{name}: expected at least 1, got {number}")
         self.bundle = bundle
+        self.task = task_of(bundle.sidecar)
         self.threads = threads or available_cores()
         sizes = None if batch_rows is None else dict.fromkeys(DEVICES, batch_rows)
         self._model = Runner(bundle.read_bytes(ONNX_MODEL), device, self.threads, sizes)
@@ -98,7 +102,7 @@ class Session:
             As `predict`; UsageError: no such class; BundleError: the bundle has no explain.onnx.
         """
         matrix = self.matrix(rows)
-        index = class_index(classes, self.bundle.sidecar.classes, len(matrix))
+        index = target_index(classes, self.task, len(matrix))
         return attribution(self.run_graph(EXPLAIN_MODEL, matrix, index), self.bundle.sidecar.tolerances.completeness)
 
     def run_graph(self, name: str, matrix: NDArray[np.float32], index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -114,7 +118,7 @@ class Session:
         """
         signature = self.bundle.sidecar.signature
         feeds: dict[str, NDArray[Any]] = {signature.features.name: matrix, CLASS_INDEX.name: index}
-        return self._graph(name).run(feeds, GRAPHS[name].outputs(signature))
+        return self._graph(name).run(feeds, GRAPHS[name].outputs(signature, self.task))
 
     def embedded_metadata(self, name: str = ONNX_MODEL) -> dict[str, str]:
         """The metadata_props of model.onnx, or of another graph of the bundle."""

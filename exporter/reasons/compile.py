@@ -83,5 +83,5 @@ def no_reasons(reason: str) -> Reasons:
 def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int) -> onnx.ModelProto:
     rows = draft.trace_rows()
     inputs = {INPUT: rows, CLASS_INDEX.name: torch.arange(len(rows)) % (len(draft.classes) + 1) - 1}
-    outputs = [spec.name for spec in GRAPHS[name].outputs(draft.signature(graph.outputs))]
+    outputs = [spec.name for spec in GRAPHS[name].outputs(draft.signature(graph.outputs), draft.task)]
     return export_lean(module.eval(), inputs, outputs, opset)

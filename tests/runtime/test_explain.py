@@ -11,7 +11,7 @@ import torch
 
 from support.bundles import linear_bundle
 from whyport.exporter.graphs.torchscript import load_torchscript
-from whyport.runtime.attribution import Attribution, class_index
+from whyport.runtime.attribution import Attribution, target_index
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS
 from whyport.runtime.bundle.sidecar import (
@@ -24,6 +24,7 @@ from whyport.runtime.bundle.sidecar import (
 from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.errors import BundleError, UsageError, ValueRangeError
 from whyport.runtime.session import Session
+from whyport.runtime.task import Classification
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_any_number_of_rows(count: int, session: Session, rows: np.ndarray) -> N
 )
 def test_classes_that_are_none_are_refused(classes: object, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        class_index(classes, ("benign", "malignant"), 2)
+        target_index(classes, Classification(("benign", "malignant")), 2)
 
 
 def test_rows_that_do_not_fit_are_refused_as_in_predict(session: Session) -> None:

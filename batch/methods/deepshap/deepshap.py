@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
-from whyport.batch.methods.explainer import Explainer, Shares, runs
-from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.explainer import Explainer, Shares
+from whyport.batch.methods.request import Request
+from whyport.batch.methods.settings import MethodSettings
+from whyport.runtime.attribution import within_rounding
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.references import Background
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
-
-TOLERANCE = 1e-4
-"""A row has converged if its completeness error is at most this, times the larger of 1 and |score - base value|."""
 
 # Pairs of a row and a reference in a pass, which explains every class. The multipliers of more pairs leave the cache.
 PASS_PAIRS = 400
@@ -40,7 +39,7 @@ class DeepShap(Explainer):
     Every rule conserves, so that shares add up to rounding; rows that still miss the tolerance are redone in float64.
     """
 
-    def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: TorchScriptModel, background: Background, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
         self._torchscript = model
@@ -56,20 +55,18 @@ class DeepShap(Explainer):
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
         """Rounding is all that separates these shares from their sum: the options' tolerances do not apply."""
-        allowed: NDArray[np.float64] = TOLERANCE * np.maximum(1, np.abs(difference))
-        return allowed
+        return within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)
 
-    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        first, run = runs(rows)
-        distinct = rows[first]
-        values, scores, differences = self._single.explain(distinct)
+    def attribute(self, request: Request) -> Shares:
+        values, scores, differences = self._single.explain(request.rows)
         error = np.abs(values.sum(axis=2) - differences)
         # Half of what is allowed: the other half is for what separates this engine's scores from ONNX Runtime's.
         missed = np.flatnonzero(~(error <= 0.5 * self.allowed_error(differences)).all(axis=1))
         if len(missed):
-            values[missed], scores[missed], _ = self._in_float64().explain(distinct[missed])
-        evaluations = np.ones(len(rows), dtype=np.int32)
-        return Shares(values[run, targets].astype(np.float32), scores[run, targets], evaluations)
+            values[missed], scores[missed], _ = self._in_float64().explain(request.rows[missed])
+        evaluations = np.ones(len(request), dtype=np.int32)
+        each = request.row, request.target
+        return Shares(values[each].astype(np.float32), scores[each], evaluations)
 
     def _in_float64(self) -> "_Program":
         """Made when the first row needs it."""

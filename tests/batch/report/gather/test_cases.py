@@ -33,7 +33,7 @@ def test_the_true_class_is_explained_anew_where_it_differs(score: Score, source:
     (case,) = view_of(out, label="truth", rows=(0,)).cases
     assert (case.prediction, case.label, case.kept["id"]) == ("yes", "no", "p")
     predicted, true = case.explanations
-    assert [(e.class_name, e.role, e.computed_anew) for e in case.explanations] == [
+    assert [(e.target, e.role, e.computed_anew) for e in case.explanations] == [
         ("yes", "predicted", False),
         ("no", "true", True),
     ]
@@ -51,7 +51,7 @@ def test_the_true_class_is_explained_anew_where_it_differs(score: Score, source:
 def test_every_class_needs_nothing_anew(score: Score, source: Path) -> None:
     out = score(source, methods=("deepshap",), keep=("truth",), explain_class="all")
     (case,) = view_of(out, label="truth", rows=(0,)).cases
-    assert [(e.class_name, e.role, e.computed_anew) for e in case.explanations] == [
+    assert [(e.target, e.role, e.computed_anew) for e in case.explanations] == [
         ("yes", "predicted", False),
         ("no", "true", False),
     ]
