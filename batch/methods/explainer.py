@@ -11,7 +11,7 @@ from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 # Values of the rows that are put together for one call of the model.
 CALL_VALUES = 1 << 21
@@ -60,14 +60,14 @@ class Explainer(ABC):
         settings: the methods' options.
     """
 
-    def __init__(self, model: Model, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: Model, background: References, settings: ExplainSettings) -> None:
         self.model = model
         self.settings = settings
         self.references = self.choose_references(background)
         self._base_values = None if self.references is None else self.references.mean_of(model.logits)
 
     @abstractmethod
-    def choose_references(self, background: Background) -> Background | None:
+    def choose_references(self, background: References) -> References | None:
         """The rows whose mean score is the base value; None where the method measures against nothing."""
 
     @abstractmethod

@@ -7,13 +7,13 @@ from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.explainer import Explainer, Shares, rows_within
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
 class Gradient(Explainer):
     """df/dx_i: how the score answers to a small change of each feature, in logits per unit of the feature."""
 
-    def choose_references(self, background: Background) -> None:
+    def choose_references(self, background: References) -> None:
         return None
 
     def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
@@ -24,8 +24,8 @@ class Gradient(Explainer):
 class InputXGradient(Explainer):
     """x_i * df/dx_i: the first-order share of each feature against a row of zeros."""
 
-    def choose_references(self, background: Background) -> Background:
-        return Background(rows=np.zeros_like(background.rows[:1]), weights=np.ones(1))
+    def choose_references(self, background: References) -> References:
+        return References(rows=np.zeros_like(background.rows[:1]), weights=np.ones(1))
 
     def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
         gradients, scores = self.model.gradients_of_rows(rows, targets)
@@ -39,14 +39,14 @@ class SmoothGrad(Explainer):
     so that no row's values depend on another one.
     """
 
-    def __init__(self, model: Model, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: Model, background: References, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
         spread = np.array([feature.standard_deviation for feature in model.bundle.sidecar.features])
         drawn = np.random.default_rng(settings.seed).standard_normal((settings.samples, len(spread)))
         self.noise = (settings.noise * spread * drawn).astype(np.float32)
         """[samples, F], in the features' units."""
 
-    def choose_references(self, background: Background) -> None:
+    def choose_references(self, background: References) -> None:
         return None
 
     def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:

@@ -10,7 +10,7 @@ from whyport.batch.methods.settings import TORCHSCRIPT, ExplainSettings
 from whyport.batch.rows import CleanRows, ScoredRows
 from whyport.batch.scoring.targets import ClassChoice
 from whyport.runtime.attribution import Attribution
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import ParityError, listing
 from whyport.runtime.parity import row_deviations
 from whyport.runtime.session import Session
@@ -40,7 +40,7 @@ class Scorer:
         engines = {name: engine_of(name, settings.engine) for name in methods}
         models = {engine: _open_model(session, engine) for engine in sorted(set(engines.values()))}
         self._models = list(models.values())
-        background = Background.read(session.bundle)
+        background = References.read(session.bundle)
         for name, engine in engines.items():
             explainer = explainer_class(name, engine)(models[engine], background, settings)
             self._explainers[name] = explainer

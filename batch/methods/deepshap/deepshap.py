@@ -14,7 +14,7 @@ from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer, Shares, runs
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
 
 TOLERANCE = 1e-4
@@ -40,7 +40,7 @@ class DeepShap(Explainer):
     Every rule conserves, so that shares add up to rounding; rows that still miss the tolerance are redone in float64.
     """
 
-    def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: TorchScriptModel, background: References, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
         self._torchscript = model
@@ -51,7 +51,7 @@ class DeepShap(Explainer):
             self._single.fuse(json.loads(records[PARTS_RECORD]))
         self._double: _Program | None = None
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -90,7 +90,7 @@ class _Program:
         dtype: the precision.
     """
 
-    def __init__(self, module: Any, model: TorchScriptModel, references: Background, dtype: torch.dtype) -> None:
+    def __init__(self, module: Any, model: TorchScriptModel, references: References, dtype: torch.dtype) -> None:
         self._module, self._model, self._dtype = module, model, dtype
         self._attribute = module.attribute
         self._references: list[tuple[list[Tensor], Tensor]] = []

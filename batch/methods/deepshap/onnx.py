@@ -6,19 +6,19 @@ from numpy.typing import NDArray
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.settings import ExplainSettings
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL
 
 
 class OnnxDeepShap(Explainer):
     """The mean over references of multiplier x (x_i - r_i), in float32 alone: rows that miss the tolerance say so."""
 
-    def __init__(self, model: OnnxModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: OnnxModel, background: References, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
         self._session = model.session
 
-    def choose_references(self, background: Background) -> Background:
-        return Background.summary(self.model.bundle)
+    def choose_references(self, background: References) -> References:
+        return References.summary(self.model.bundle)
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
         tolerance = self.model.bundle.sidecar.tolerances.completeness

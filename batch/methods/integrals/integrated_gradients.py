@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.explainer import Explainer, Shares, rows_within
 from whyport.batch.methods.integrals.adaptive import AdaptiveIntegral
-from whyport.batch.methods.integrals.path import Paths, References
+from whyport.batch.methods.integrals.path import Paths, Starts
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 MAX_EVALUATIONS = 5000
 """By default, gradients after which the adaptive rule gives up on a row."""
@@ -27,12 +27,12 @@ class IntegratedGradients(Explainer):
     initial_nodes = 15
     """Of the adaptive rule: few find a network's kinks too late, many cost gradients that smooth rows do not need."""
 
-    def __init__(self, model: Model, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: Model, background: References, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
-        self._starts = References(model, self.references)
+        self._starts = Starts(model, self.references)
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background.mean()
 
     def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
@@ -71,7 +71,7 @@ class ExpectedGradients(IntegratedGradients):
 
     initial_nodes = 2
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background
 
 

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.model import Model
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
-class References:
+class Starts:
     """The rows that paths start from, R of them, with what every path from them shares.
 
     Args:
@@ -15,7 +15,7 @@ class References:
         background: the rows and their weights.
     """
 
-    def __init__(self, model: Model, background: Background) -> None:
+    def __init__(self, model: Model, background: References) -> None:
         self.rows = background.rows
         self.weights = background.weights
         self.logits = model.logits(background.rows)
@@ -49,7 +49,7 @@ class Paths:
     def __init__(
         self,
         model: Model,
-        references: References,
+        references: Starts,
         rows: NDArray[np.float32],
         targets: NDArray[np.int64],
     ) -> None:

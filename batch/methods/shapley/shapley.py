@@ -11,7 +11,7 @@ from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.methods.shapley.coalitions import Coalitions
 from whyport.batch.methods.shapley.walks import Explained, Moments, WalkedModel, Walks
 from whyport.runtime.attribution import Attribution
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 ENUMERATED_FEATURES = 12
 """Up to so many, every coalition is asked."""
@@ -45,7 +45,7 @@ class Shapley(Explainer):
     All rows share the walks, and no row's number of walks depends on another row.
     """
 
-    def __init__(self, model: OnnxModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: OnnxModel, background: References, settings: ExplainSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
         assert self._base_values is not None
@@ -59,7 +59,7 @@ class Shapley(Explainer):
         self._walked = WalkedModel(model, self.references, logits, settings.memory // 2)
         self._control = self._explain_references(logits)
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background
 
     def beside_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import CALL_VALUES, rows_within
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class WalkedModel:
         memory: the budget, in bytes.
     """
 
-    def __init__(self, model: OnnxModel, references: Background, logits: NDArray[np.float32], memory: int) -> None:
+    def __init__(self, model: OnnxModel, references: References, logits: NDArray[np.float32], memory: int) -> None:
         self._model = model
         self._references = references.rows
         self._logits = logits

@@ -12,7 +12,7 @@ from whyport.batch.rows import CleanRows
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.scoring.targets import ClassChoice
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.session import Session
 
 REFERENCE_ROWS = 200
@@ -46,7 +46,7 @@ def reference_attributions(
     labels. Raises BundleError where the bundle has no reference rows.
     """
     bundle: Bundle = session.bundle
-    background = Background.read(bundle)
+    background = References.read(bundle)
     heaviest = np.sort(np.argsort(-background.weights, kind="stable")[:REFERENCE_ROWS])
     settings = record.job["settings"]
     choice = ClassChoice.parse(settings["explain_class"], bundle.sidecar.classes)

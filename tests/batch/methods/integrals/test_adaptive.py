@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from whyport.batch.methods.integrals.adaptive import AdaptiveIntegral
-from whyport.batch.methods.integrals.path import Paths, References
-from whyport.runtime.bundle.references import Background
+from whyport.batch.methods.integrals.path import Paths, Starts
+from whyport.runtime.bundle.references import References
 
 FEATURES = 6
 
@@ -42,9 +42,9 @@ class Additive:
 def make_paths(model: Any, rows: int, references: int) -> Paths:
     generator = np.random.default_rng(0)
     weights = generator.uniform(0.5, 1.5, references)
-    sample = Background(generator.normal(size=(references, FEATURES)).astype(np.float32), weights / weights.sum())
+    sample = References(generator.normal(size=(references, FEATURES)).astype(np.float32), weights / weights.sum())
     ends = generator.normal(size=(rows, FEATURES)).astype(np.float32)
-    return Paths(model, References(model, sample), ends, np.zeros(rows, dtype=np.int64))
+    return Paths(model, Starts(model, sample), ends, np.zeros(rows, dtype=np.int64))
 
 
 def closed_form(model: Additive, paths: Paths) -> NDArray[np.float64]:
@@ -99,8 +99,8 @@ def test_errors_of_different_references_cancel() -> None:
     ends = np.random.default_rng(0).normal(size=(100, FEATURES)).astype(np.float32)
 
     def error(references: int) -> float:
-        sample = Background(place.repeat(references, axis=0), np.full(references, 1 / references))
-        paths = Paths(model, References(model, sample), ends, np.zeros(100, dtype=np.int64))
+        sample = References(place.repeat(references, axis=0), np.full(references, 1 / references))
+        paths = Paths(model, Starts(model, sample), ends, np.zeros(100, dtype=np.int64))
         integrals, evaluations = AdaptiveIntegral(paths, np.full(100, np.inf), 3, 10_000, 10**6).compute()
         assert evaluations.tolist() == [1 + 3 * references] * 100
         return float(np.abs(integrals - closed_form(model, paths)).mean())
