@@ -1,7 +1,6 @@
 """DeepSHAP by the bundle's compiled tensor program, against the whole background."""
 
 import copy
-import json
 import logging
 from typing import Any
 
@@ -14,20 +13,12 @@ from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer, Shares, runs
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.deepshap import PARTS_RECORD, PASS_PAIRS, Part, Program, read_parts
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
 
-TOLERANCE = 1e-4
-"""A row has converged if its completeness error is at most this, times the larger of 1 and |score - base value|."""
-
-# Pairs of a row and a reference in a pass, which explains every class. The multipliers of more pairs leave the cache.
-PASS_PAIRS = 400
-
 # Rows whose activations are computed together: many small operators, which few rows do not keep busy.
 ACTIVATED_ROWS = 32
-
-PARTS_RECORD = "parts.json"
-"""Inside deepshap.pt: the parts of the program that a fused kernel can take the place of."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,15 +39,16 @@ class DeepShap(Explainer):
         self._module = model.load(DEEPSHAP_MODEL, records)
         self._single = _Program(self._module, model, self.references, torch.float32)
         if model.device.type == "cpu" and records[PARTS_RECORD]:
-            self._single.fuse(json.loads(records[PARTS_RECORD]))
+            self._single.fuse(read_parts(records[PARTS_RECORD]))
         self._double: _Program | None = None
 
     def choose_references(self, background: References) -> References:
         return background
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Rounding is all that separates these shares from their sum: the options' tolerances do not apply."""
-        allowed: NDArray[np.float64] = TOLERANCE * np.maximum(1, np.abs(difference))
+        """The bundle's tolerance: only rounding separates these shares from their sum, whatever the options say."""
+        tolerance = self.model.bundle.sidecar.tolerances.completeness
+        allowed: NDArray[np.float64] = tolerance * np.maximum(1, np.abs(difference))
         return allowed
 
     def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
@@ -84,13 +76,13 @@ class _Program:
     """The compiled program in one precision, with the references' half of the work done.
 
     Args:
-        module: TorchScript with the methods `activations` and `attribute`.
+        module: deepshap.pt.
         model: runs passes side by side, on its device.
         references: R rows and their weights.
         dtype: the precision.
     """
 
-    def __init__(self, module: Any, model: TorchScriptModel, references: References, dtype: torch.dtype) -> None:
+    def __init__(self, module: Program, model: TorchScriptModel, references: References, dtype: torch.dtype) -> None:
         self._module, self._model, self._dtype = module, model, dtype
         self._attribute = module.attribute
         self._references: list[tuple[list[Tensor], Tensor]] = []
@@ -105,7 +97,7 @@ class _Program:
         # As many rows at once as fill a pass with their pairs.
         self._pass_rows = max(1, PASS_PAIRS // len(references.rows))
 
-    def fuse(self, parts: list[dict[str, Any] | None]) -> None:
+    def fuse(self, parts: list[Part | None]) -> None:
         """Let fused kernels compute the parts that have one; in float32 on the CPU."""
         try:
             from whyport.batch.methods.deepshap.fused import FusedProgram

@@ -126,7 +126,7 @@ def test_without_numba_the_program_runs_as_it_is(
     fused = attribution_of(path, rows)
     for name in ("numba", "whyport.batch.methods.deepshap.kernels", "whyport.batch.methods.deepshap.fused"):
         monkeypatch.setitem(sys.modules, name, None)
-    with caplog.at_level("INFO", "batch"):
+    with caplog.at_level("INFO", "whyport.batch"):
         portable = attribution_of(path, rows)
     assert "without its fused kernels" in caplog.text
     np.testing.assert_allclose(portable, fused, atol=1e-5 * np.abs(fused).max())
