@@ -30,7 +30,7 @@ from whyport.exporter.reasons.graphs import ExplainGraph
 from whyport.runtime.batching import rows_a_call
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import explain_outputs
-from whyport.runtime.bundle.references import Background, References
+from whyport.runtime.bundle.references import References
 from whyport.runtime.runner import Runner
 
 ROWS = 512
@@ -40,12 +40,12 @@ REPEATS = 3
 def measure(bundle: Bundle, count: int) -> dict[str, Any]:
     """Both engines against the first so many rows of the background."""
     sidecar = bundle.sidecar
-    whole = Background.read(bundle)
-    references = Background(whole.rows[:count], np.full(count, 1 / count))
+    whole = References.read(bundle)
+    references = References(whole.rows[:count], np.full(count, 1 / count))
     rows = resample(ROWS).to_numpy(np.float32)
     eager = EagerModel(bundle)
     program = build_program(eager, torch.from_numpy(rows[:5]))
-    graph = ExplainGraph(program, sidecar.preprocessing.imputation, References(references.rows, references.weights))
+    graph = ExplainGraph(program, sidecar.preprocessing.imputation, references)
     specs = explain_outputs(sidecar.signature)
     inputs = {"features": torch.from_numpy(rows[:5]), "class_index": torch.tensor([-1, 0, 1, 0, -1])}
     start = time.process_time()

@@ -39,10 +39,10 @@ from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer
-from whyport.batch.methods.integrals.path import Paths, References
+from whyport.batch.methods.integrals.path import Paths, Starts
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.providers import available_cores
 
 SHARE = 0.995
@@ -80,7 +80,7 @@ class Whyport:
 
     def __init__(self, bundle: Bundle, device: str) -> None:
         self.model = TorchScriptModel(bundle, device)
-        self.background = Background.read(bundle)
+        self.background = References.read(bundle)
         self.classes = len(bundle.sidecar.classes)
 
     def create(self, method: str) -> Explainer:
@@ -91,13 +91,13 @@ class Whyport:
         """Each row once for every class, and the class."""
         return rows.repeat(self.classes, axis=0), np.tile(np.arange(self.classes), len(rows))
 
-    def differences(self, rows: Rows, references: Background) -> NDArray[np.float64]:
+    def differences(self, rows: Rows, references: References) -> NDArray[np.float64]:
         """score - base value of every class, [N, C]."""
         return self.model.scores(rows).astype(np.float64) - references.mean_of(self.model.scores)
 
     def dense(self, rows: Rows) -> NDArray[np.float64]:
         """Expected gradients [N, C, F] by the midpoint rule on DENSE_NODES nodes a path."""
-        paths = Paths(self.model, References(self.model, self.background), *self.targets(rows))
+        paths = Paths(self.model, Starts(self.model, self.background), *self.targets(rows))
         every = np.arange(paths.rows * paths.fan)
         total = np.zeros((len(every), paths.features))
         for position in (np.arange(DENSE_NODES) + 0.5) / DENSE_NODES:
@@ -268,7 +268,7 @@ def settings(device: str, bundle: Bundle, repeats: int) -> dict[str, Any]:
         "features": len(bundle.sidecar.features),
         "classes": len(bundle.sidecar.classes),
         "explained": "all classes",
-        "references": len(Background.read(bundle).rows),
+        "references": len(References.read(bundle).rows),
         "rows": ROWS,
         "tolerance": ExplainSettings.tolerance,
         "absolute_tolerance": ExplainSettings.absolute_tolerance,

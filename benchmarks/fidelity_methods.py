@@ -25,7 +25,7 @@ from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.methods.shapley.shapley import Shapley
 from whyport.exporter.deepshap import build_program
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.session import Session
 
 SAMPLES = 200
@@ -38,7 +38,7 @@ class Question:
     """What every method is asked: the shares of N rows' features in the logits of their classes."""
 
     trained: Trained
-    references: Background
+    references: References
     rows: NDArray[np.float32]
     """Raw, [N, F]."""
     targets: NDArray[np.int64]
@@ -58,7 +58,7 @@ class Method:
     """How the shares [N, F] are computed, and against what they are meant to add up."""
 
     explain: Explain
-    against: Callable[[Background], Background] = lambda references: references
+    against: Callable[[References], References] = lambda references: references
     """The rows whose mean score is the base value, from the references."""
 
 
@@ -160,14 +160,14 @@ def _of_targets(values: NDArray[Any], question: Question) -> NDArray[Any]:
     return np.asarray(values)[np.arange(len(question.rows)), :, question.targets]
 
 
-def _zeros(references: Background) -> Background:
-    return Background(rows=np.zeros_like(references.rows[:1]), weights=np.ones(1))
+def _zeros(references: References) -> References:
+    return References(rows=np.zeros_like(references.rows[:1]), weights=np.ones(1))
 
 
 METHODS = {
     "whyport deepshap": Method(whyport("deepshap")),
     "whyport expected-gradients": Method(whyport("expected-gradients")),
-    "whyport integrated-gradients": Method(whyport("integrated-gradients"), Background.mean),
+    "whyport integrated-gradients": Method(whyport("integrated-gradients"), References.mean),
     "whyport input-x-gradient": Method(whyport("input-x-gradient"), _zeros),
     f"whyport shapley, passes of {COALITIONS} coalitions": Method(whyport_shapley),
     "shap DeepExplainer": Method(shap_deep),
@@ -176,5 +176,5 @@ METHODS = {
     f"shap PermutationExplainer, {COALITIONS} coalitions": Method(shap_permutation),
     "captum DeepLiftShap": Method(captum_deep),
     f"captum GradientShap, {SAMPLES} samples": Method(captum_gradient),
-    f"captum IntegratedGradients, {STEPS} steps": Method(captum_integrated, Background.mean),
+    f"captum IntegratedGradients, {STEPS} steps": Method(captum_integrated, References.mean),
 }

@@ -12,7 +12,7 @@ from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.attribution import Attribution, completeness_errors
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 # Values of the rows that are put together for one call of the model.
 CALL_VALUES = 1 << 21
@@ -51,13 +51,13 @@ class Explainer(ABC):
         settings: the method's options.
     """
 
-    def __init__(self, model: Model, background: Background, settings: MethodSettings) -> None:
+    def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         self.model = model
         self.settings = settings
         self.references = self.choose_references(background)
 
     @abstractmethod
-    def choose_references(self, background: Background) -> Background | None:
+    def choose_references(self, background: References) -> References | None:
         """The rows whose mean score is the base value; None where the method measures against nothing."""
 
     @abstractmethod

@@ -7,13 +7,13 @@ from whyport.batch.methods.explainer import Explainer, Shares, rows_within
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
 class Gradient(Explainer):
     """df/dx_i: how the score answers to a small change of each feature, in logits per unit of the feature."""
 
-    def choose_references(self, background: Background) -> None:
+    def choose_references(self, background: References) -> None:
         return None
 
     def attribute(self, request: Request) -> Shares:
@@ -24,8 +24,8 @@ class Gradient(Explainer):
 class InputXGradient(Explainer):
     """x_i * df/dx_i: the first-order share of each feature against a row of zeros."""
 
-    def choose_references(self, background: Background) -> Background:
-        return Background(rows=np.zeros_like(background.rows[:1]), weights=np.ones(1))
+    def choose_references(self, background: References) -> References:
+        return References(rows=np.zeros_like(background.rows[:1]), weights=np.ones(1))
 
     def attribute(self, request: Request) -> Shares:
         gradients, scores = request.gradients(self.model)
@@ -39,7 +39,7 @@ class SmoothGrad(Explainer):
     so that no row's values depend on another one.
     """
 
-    def __init__(self, model: Model, background: Background, settings: MethodSettings) -> None:
+    def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         spread = np.array([feature.standard_deviation for feature in model.bundle.sidecar.features])
         samples, noise = settings.options["samples"], settings.options["noise"]
@@ -47,7 +47,7 @@ class SmoothGrad(Explainer):
         self.noise = (noise * spread * drawn).astype(np.float32)
         """[samples, F], in the features' units."""
 
-    def choose_references(self, background: Background) -> None:
+    def choose_references(self, background: References) -> None:
         return None
 
     def attribute(self, request: Request) -> Shares:

@@ -5,13 +5,13 @@ import numpy as np
 from whyport.batch.methods.explainer import CALL_VALUES, Explainer, Shares
 from whyport.batch.methods.request import Request
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
 class Occlusion(Explainer):
     """f(x) - f(x with r_i in place of x_i), r the mean of the background; Zeiler & Fergus 2014, for single features."""
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background.mean()
 
     def attribute(self, request: Request) -> Shares:

@@ -13,7 +13,7 @@ from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
 from whyport.batch.scoring.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import ParityError, listing
 from whyport.runtime.parity import row_deviations
 from whyport.runtime.session import Session
@@ -41,7 +41,7 @@ class Scorer:
             return
         engines = {name: engine_of(name, settings.engine) for name in methods}
         models = {engine: _open_model(session, engine) for engine in sorted(set(engines.values()))}
-        background = Background.read(session.bundle)
+        background = References.read(session.bundle)
         for name, engine in engines.items():
             explainer = explainer_class(name, engine)(models[engine], background, settings.of_method(name))
             self._explainers[name] = explainer

@@ -1,7 +1,6 @@
 """DeepSHAP by the bundle's compiled tensor program, against the whole background."""
 
 import copy
-import json
 import logging
 from typing import Any
 
@@ -16,17 +15,12 @@ from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.deepshap import PARTS_RECORD, PASS_PAIRS, Part, Program, read_parts
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
-
-# Pairs of a row and a reference in a pass, which explains every class. The multipliers of more pairs leave the cache.
-PASS_PAIRS = 400
 
 # Rows whose activations are computed together: many small operators, which few rows do not keep busy.
 ACTIVATED_ROWS = 32
-
-PARTS_RECORD = "parts.json"
-"""Inside deepshap.pt: the parts of the program that a fused kernel can take the place of."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +33,7 @@ class DeepShap(Explainer):
     Every rule conserves, so that shares add up to rounding; rows that still miss the tolerance are redone in float64.
     """
 
-    def __init__(self, model: TorchScriptModel, background: Background, settings: MethodSettings) -> None:
+    def __init__(self, model: TorchScriptModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
         self._torchscript = model
@@ -47,10 +41,10 @@ class DeepShap(Explainer):
         self._module = model.load(DEEPSHAP_MODEL, records)
         self._single = _Program(self._module, model, self.references, torch.float32)
         if model.device.type == "cpu" and records[PARTS_RECORD]:
-            self._single.fuse(json.loads(records[PARTS_RECORD]))
+            self._single.fuse(read_parts(records[PARTS_RECORD]))
         self._double: _Program | None = None
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -81,13 +75,13 @@ class _Program:
     """The compiled program in one precision, with the references' half of the work done.
 
     Args:
-        module: TorchScript with the methods `activations` and `attribute`.
+        module: deepshap.pt.
         model: runs passes side by side, on its device.
         references: R rows and their weights.
         dtype: the precision.
     """
 
-    def __init__(self, module: Any, model: TorchScriptModel, references: Background, dtype: torch.dtype) -> None:
+    def __init__(self, module: Program, model: TorchScriptModel, references: References, dtype: torch.dtype) -> None:
         self._module, self._model, self._dtype = module, model, dtype
         self._attribute = module.attribute
         self._references: list[tuple[list[Tensor], Tensor]] = []
@@ -102,7 +96,7 @@ class _Program:
         # As many rows at once as fill a pass with their pairs.
         self._pass_rows = max(1, PASS_PAIRS // len(references.rows))
 
-    def fuse(self, parts: list[dict[str, Any] | None]) -> None:
+    def fuse(self, parts: list[Part | None]) -> None:
         """Let fused kernels compute the parts that have one; in float32 on the CPU."""
         try:
             from whyport.batch.methods.deepshap.fused import FusedProgram

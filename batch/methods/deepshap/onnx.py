@@ -8,19 +8,19 @@ from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.attribution import within_rounding
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL
 
 
 class OnnxDeepShap(Explainer):
     """The mean over references of multiplier x (x_i - r_i), in float32 alone: rows that miss the tolerance say so."""
 
-    def __init__(self, model: OnnxModel, background: Background, settings: MethodSettings) -> None:
+    def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         self._session = model.session
 
-    def choose_references(self, background: Background) -> Background:
-        return Background.summary(self.model.bundle)
+    def choose_references(self, background: References) -> References:
+        return References.summary(self.model.bundle)
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
         return within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)

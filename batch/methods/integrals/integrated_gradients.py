@@ -10,7 +10,7 @@ from whyport.batch.methods.integrals.path import Paths, Starts
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 # Bytes held at the peak, measured: by feature, and besides.
 ADAPTIVE_NODE_BYTES = (44, 150)
@@ -25,12 +25,12 @@ class IntegratedGradients(Explainer):
     initial_nodes = 15
     """Of the adaptive rule: few find a network's kinks too late, many cost gradients that smooth rows do not need."""
 
-    def __init__(self, model: Model, background: Background, settings: MethodSettings) -> None:
+    def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
         self._starts = Starts(model, self.references)
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background.mean()
 
     def attribute(self, request: Request) -> Shares:
@@ -71,7 +71,7 @@ class ExpectedGradients(IntegratedGradients):
 
     initial_nodes = 2
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background
 
 

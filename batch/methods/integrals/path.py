@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.request import Request
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
 class Starts:
@@ -16,7 +16,7 @@ class Starts:
         background: the rows and their weights.
     """
 
-    def __init__(self, model: Model, background: Background) -> None:
+    def __init__(self, model: Model, background: References) -> None:
         self.rows = background.rows
         self.weights = background.weights
         self.scores = model.scores(background.rows)

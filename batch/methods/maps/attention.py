@@ -7,7 +7,7 @@ from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.maps.upsampling import upsampling, warn_if_constant
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 OUTPUT = "attention"
 
@@ -15,14 +15,14 @@ OUTPUT = "attention"
 class Attention(Explainer):
     """The mean over queries of the weight of each key, upsampled to the features; the same for every class."""
 
-    def __init__(self, model: OnnxModel, background: Background, settings: MethodSettings) -> None:
+    def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         self._onnx = model
         self._shape = model.bundle.sidecar.signature.output(OUTPUT).row_shape()
         self._upsampling = upsampling(self._shape[1], background.rows.shape[1])
         warn_if_constant("attention", self._shape[1])
 
-    def choose_references(self, background: Background) -> None:
+    def choose_references(self, background: References) -> None:
         return None
 
     def extra_shapes(self) -> dict[str, tuple[int, ...]]:

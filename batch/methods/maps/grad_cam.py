@@ -7,7 +7,7 @@ from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.maps.upsampling import upsampling, warn_if_constant
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
 class GradCam(Explainer):
@@ -16,7 +16,7 @@ class GradCam(Explainer):
     Each row's map is divided by its largest value, unless that is 0, and upsampled to the features.
     """
 
-    def __init__(self, model: TorchScriptModel, background: Background, settings: MethodSettings) -> None:
+    def __init__(self, model: TorchScriptModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         self._torchscript = model
         maps, _ = model.class_maps(background.rows[:1], np.zeros(1, dtype=np.int64))
@@ -24,7 +24,7 @@ class GradCam(Explainer):
         self._upsampling = upsampling(self._positions, background.rows.shape[1])
         warn_if_constant("grad-cam", self._positions)
 
-    def choose_references(self, background: Background) -> None:
+    def choose_references(self, background: References) -> None:
         return None
 
     def extra_shapes(self) -> dict[str, tuple[int, ...]]:

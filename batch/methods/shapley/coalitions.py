@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import CALL_VALUES
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
 class Coalitions:
@@ -20,7 +20,7 @@ class Coalitions:
         base_values: what nobody is worth, by target, [K].
     """
 
-    def __init__(self, model: OnnxModel, references: Background, base_values: NDArray[np.float64]) -> None:
+    def __init__(self, model: OnnxModel, references: References, base_values: NDArray[np.float64]) -> None:
         self._model, self._references, self._base_values = model, references, base_values
         features = references.rows.shape[1]
         coalitions = np.arange(1 << features)

@@ -12,7 +12,7 @@ from whyport.batch.methods.settings import MethodSettings
 from whyport.batch.methods.shapley.coalitions import Coalitions
 from whyport.batch.methods.shapley.walks import Moments, WalkedModel, Walks
 from whyport.runtime.attribution import within_rounding
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 ENUMERATED_FEATURES = 12
 """Up to so many, every coalition is asked."""
@@ -40,7 +40,7 @@ class Shapley(Explainer):
     All rows share the walks, and no row's number of walks depends on another row.
     """
 
-    def __init__(self, model: OnnxModel, background: Background, settings: MethodSettings) -> None:
+    def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
         scores = model.scores(self.references.rows)
@@ -53,7 +53,7 @@ class Shapley(Explainer):
         self._walked = WalkedModel(model, self.references, scores, settings.memory // 2)
         self._control = self._explain_references(scores)
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background
 
     def extra_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -10,7 +10,7 @@ from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import CALL_VALUES, rows_within
 from whyport.batch.methods.request import Request
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class WalkedModel:
         memory: the budget, in bytes.
     """
 
-    def __init__(self, model: OnnxModel, references: Background, scores: NDArray[np.float32], memory: int) -> None:
+    def __init__(self, model: OnnxModel, references: References, scores: NDArray[np.float32], memory: int) -> None:
         self._model = model
         self._references = references.rows
         self._scores = scores

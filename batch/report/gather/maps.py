@@ -25,11 +25,11 @@ def grad_cam_of(session: Session, rows: NDArray[np.float32], targets: NDArray[np
     from whyport.batch.methods.maps.grad_cam import GradCam
     from whyport.batch.methods.request import Request
     from whyport.batch.methods.settings import ExplainSettings
-    from whyport.runtime.bundle.references import Background
+    from whyport.runtime.bundle.references import References
 
     model = TorchScriptModel(session.bundle, "cpu", 1)
     try:
-        method = GradCam(model, Background.read(session.bundle), ExplainSettings().of_method("grad-cam"))
+        method = GradCam(model, References.read(session.bundle), ExplainSettings().of_method("grad-cam"))
     except BundleError:  # maps over two axes do not lie along the input
         return None
     scores = np.zeros((len(rows), len(session.task.targets)), dtype=np.float32)  # the map asks for none

@@ -11,7 +11,7 @@ from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.scoring.targets import TargetChoice
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.session import Session
 
 REFERENCE_ROWS = 200
@@ -38,7 +38,7 @@ def reference_attributions(
     labels. Raises BundleError where the bundle has no reference rows.
     """
     bundle: Bundle = session.bundle
-    background = Background.read(bundle)
+    background = References.read(bundle)
     heaviest = np.sort(np.argsort(-background.weights, kind="stable")[:REFERENCE_ROWS])
     choice = TargetChoice.parse(run.settings.explain_class, session.task)
     if choice.label is not None:

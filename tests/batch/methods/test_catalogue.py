@@ -19,7 +19,7 @@ from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL
 from whyport.runtime.errors import BundleError, DigestError, ProviderError, UsageError
 
@@ -48,13 +48,13 @@ LINEAR = {
 def create(name: str, path: Path, **settings: Any) -> Explainer:
     bundle = Bundle.read(path)
     return explainer_class(name)(
-        model_for(name, bundle), Background.read(bundle), ExplainSettings.of(**settings).of_method(name)
+        model_for(name, bundle), References.read(bundle), ExplainSettings.of(**settings).of_method(name)
     )
 
 
 @pytest.fixture(scope="module")
 def real_rows(reference_bundle: Path) -> NDArray[np.float32]:
-    background = Background.read(Bundle.read(reference_bundle)).rows
+    background = References.read(Bundle.read(reference_bundle)).rows
     return np.tile(background, (7, 1))[:600] * np.linspace(0.8, 1.2, 600, dtype=np.float32)[:, None]
 
 
@@ -99,7 +99,7 @@ def test_rows_are_explained_alike_alone_and_together(
 
 @pytest.mark.parametrize("name", METHODS)
 def test_rows_at_the_edge_are_finite_and_complete_or_flagged(name: str, reference_bundle: Path) -> None:
-    references = Background.read(Bundle.read(reference_bundle)).rows[:4]
+    references = References.read(Bundle.read(reference_bundle)).rows[:4]
     edges = np.concatenate([references, 0 * references, 1e-6 * references, 1e4 * references, -1e4 * references])
     explainer = create(name, reference_bundle, max_evaluations=300)
     attribution = explain(explainer, edges, np.arange(20) % 2)
@@ -197,8 +197,8 @@ def test_expected_gradients_are_the_mean_of_integrated_gradients(
     reference_bundle: Path, real_rows: NDArray[np.float32]
 ) -> None:
     bundle = Bundle.read(reference_bundle)
-    background, model = Background.read(bundle), TorchScriptModel(bundle, "cpu")
-    few = Background(background.rows[:6], np.array([0.3, 0.3, 0.1, 0.1, 0.1, 0.1]))
+    background, model = References.read(bundle), TorchScriptModel(bundle, "cpu")
+    few = References(background.rows[:6], np.array([0.3, 0.3, 0.1, 0.1, 0.1, 0.1]))
     rows, targets = real_rows[::60], np.zeros(10, dtype=np.int64)
     got = explain(
         explainer_class("expected-gradients")(model, few, ExplainSettings().of_method("expected-gradients")),
@@ -209,7 +209,7 @@ def test_expected_gradients_are_the_mean_of_integrated_gradients(
     assert got.converged.all()
     expected = np.zeros_like(got.values, dtype=np.float64)
     for reference, weight in zip(few.rows, few.weights, strict=True):
-        single = Background(reference[None], np.ones(1))
+        single = References(reference[None], np.ones(1))
         dense = explainer_class("integrated-gradients")(
             model, single, ExplainSettings.of(steps=300).of_method("integrated-gradients")
         )
@@ -278,7 +278,7 @@ def test_convergence_is_one_percent_of_the_difference(bundle: Path, error: float
 
 
 def test_the_background_is_weighted(bundle: Path) -> None:
-    background = Background.read(Bundle.read(bundle))
+    background = References.read(Bundle.read(bundle))
     np.testing.assert_allclose(background.mean().rows[0], MEAN_REFERENCE, rtol=1e-6)
     expected = background.weights @ logits_of(background.rows)
     np.testing.assert_allclose(background.mean_of(lambda rows: logits_of(rows)), expected)
@@ -339,7 +339,7 @@ def test_the_gradient_at_the_rows_is_computed_once_for_all_methods(
     reference_bundle: Path, real_rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = Bundle.read(reference_bundle)
-    model, background = TorchScriptModel(bundle, "cpu"), Background.read(bundle)
+    model, background = TorchScriptModel(bundle, "cpu"), References.read(bundle)
     names = [name for name, method in METHODS.items() if TORCHSCRIPT in method.engines]
     methods = [explainer_class(name)(model, background, ExplainSettings().of_method(name)) for name in names]
     rows, targets = real_rows[:3], np.array([0, 1, 0])

@@ -17,7 +17,7 @@ from whyport.batch.methods.explainer import Explainer
 from whyport.batch.methods.gradients import SmoothGrad
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:D
 def create(name: str, path: Path, **settings: Any) -> Explainer:
     bundle = Bundle.read(path)
     return explainer_class(name)(
-        model_for(name, bundle), Background.read(bundle), ExplainSettings.of(**settings).of_method(name)
+        model_for(name, bundle), References.read(bundle), ExplainSettings.of(**settings).of_method(name)
     )
 
 
@@ -38,7 +38,7 @@ def logits(reference_bundle: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def real_rows(reference_bundle: Path) -> NDArray[np.float32]:
-    rows = Background.read(Bundle.read(reference_bundle)).rows[:40]
+    rows = References.read(Bundle.read(reference_bundle)).rows[:40]
     return rows * np.linspace(0.8, 1.2, 40, dtype=np.float32)[:, None]
 
 

@@ -15,7 +15,7 @@ from whyport.batch.methods.explainer import Explainer, rows_within
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 # Almost every row takes all the gradients that it may.
 UNREACHABLE: dict[str, Any] = {"tolerance": 1e-9, "absolute_tolerance": 1e-9, "max_evaluations": 200}
@@ -23,14 +23,14 @@ UNREACHABLE: dict[str, Any] = {"tolerance": 1e-9, "absolute_tolerance": 1e-9, "m
 
 def create(name: str, path: Path, references: int = 100, **settings: Any) -> Explainer:
     bundle = Bundle.read(path)
-    background = Background.read(bundle)
-    background = Background(background.rows[:references], np.full(references, 1 / references))
+    background = References.read(bundle)
+    background = References(background.rows[:references], np.full(references, 1 / references))
     return explainer_class(name)(model_for(name, bundle), background, ExplainSettings.of(**settings).of_method(name))
 
 
 @pytest.fixture(scope="module")
 def rows(reference_bundle: Path) -> NDArray[np.float32]:
-    background = Background.read(Bundle.read(reference_bundle)).rows
+    background = References.read(Bundle.read(reference_bundle)).rows
     return background[:64] * np.linspace(0.8, 1.2, 64, dtype=np.float32)[:, None]
 
 

@@ -18,7 +18,7 @@ from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.session import Session
 
 CLASSES = ("no", "yes")
@@ -37,7 +37,7 @@ CHOICES = {
 def expected(mapped_bundle: Path) -> Callable[[str, NDArray[np.int64]], Attribution]:
     """What a method gives for the class of each row."""
     read = Bundle.read(mapped_bundle)
-    background = Background.read(read)
+    background = References.read(read)
 
     def alone(name: str, targets: NDArray[np.int64]) -> Attribution:
         explainer = explainer_class(name)(model_for(name, read), background, ExplainSettings().of_method(name))

@@ -20,7 +20,7 @@ from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.exporter.deepshap import compile_deepshap
 from whyport.runtime.bundle.folder import Bundle, write_sidecar
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
 from whyport.runtime.errors import BundleError, DigestError
 
@@ -70,7 +70,7 @@ def make_bundle(path: Path, network: nn.Module) -> Path:
 def create(path: Path) -> DeepShap:
     bundle = Bundle.read(path)
     model = TorchScriptModel(bundle, "cpu", threads=2)
-    return DeepShap(model, Background.read(bundle), ExplainSettings().of_method("deepshap"))
+    return DeepShap(model, References.read(bundle), ExplainSettings().of_method("deepshap"))
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,7 @@ def test_the_program_is_not_executed_before_its_digest_matched(path: Path, tmp_p
     model: Any = TorchScriptModel(bundle, "cpu")
     (copied / DEEPSHAP_MODEL).write_bytes(b"something else")
     with pytest.raises(DigestError, match="has changed"):
-        DeepShap(model, Background.read(bundle), ExplainSettings().of_method("deepshap"))
+        DeepShap(model, References.read(bundle), ExplainSettings().of_method("deepshap"))
     write_sidecar(copied, bundle.sidecar)
     with pytest.raises(BundleError, match=r"cannot load TorchScript: .*, in .*deepshap\.pt"):
         create(copied)

@@ -22,7 +22,7 @@ from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import BundleError, UsageError
 from whyport.runtime.session import Session
 
@@ -43,7 +43,7 @@ def rows(read: Bundle) -> np.ndarray:
     ).astype(np.float32)
 
 
-def explainer(read: Bundle, name: str, engine: str, background: Background) -> Explainer:
+def explainer(read: Bundle, name: str, engine: str, background: References) -> Explainer:
     settings = ExplainSettings.of(engine=engine).of_method(name)
     model = OnnxModel(Session(read, "cpu")) if engine == ONNX else TorchScriptModel(read, "cpu")
     return explainer_class(name, engine)(model, background, settings)
@@ -51,7 +51,7 @@ def explainer(read: Bundle, name: str, engine: str, background: Background) -> E
 
 @pytest.mark.parametrize("name", ON_EITHER)
 def test_either_engine_gives_the_same_attributions(name: str, read: Bundle, rows: np.ndarray) -> None:
-    summary = Background.summary(read)
+    summary = References.summary(read)
     targets = np.arange(len(rows)) % 2
     got, expected = (explain(explainer(read, name, engine, summary), rows, targets) for engine in (ONNX, TORCHSCRIPT))
     spread = np.array([feature.standard_deviation for feature in read.sidecar.features])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from whyport.batch.methods.integrals.adaptive import AdaptiveIntegral
 from whyport.batch.methods.integrals.path import Paths, Starts
 from whyport.batch.methods.request import Request
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 FEATURES = 6
 
@@ -44,7 +44,7 @@ def request_of(rows: NDArray[np.float32]) -> Request:
 def make_paths(model: Any, rows: int, references: int) -> Paths:
     generator = np.random.default_rng(0)
     weights = generator.uniform(0.5, 1.5, references)
-    sample = Background(generator.normal(size=(references, FEATURES)).astype(np.float32), weights / weights.sum())
+    sample = References(generator.normal(size=(references, FEATURES)).astype(np.float32), weights / weights.sum())
     ends = generator.normal(size=(rows, FEATURES)).astype(np.float32)
     return Paths(model, Starts(model, sample), request_of(ends))
 
@@ -101,7 +101,7 @@ def test_errors_of_different_references_cancel() -> None:
     ends = np.random.default_rng(0).normal(size=(100, FEATURES)).astype(np.float32)
 
     def error(references: int) -> float:
-        sample = Background(place.repeat(references, axis=0), np.full(references, 1 / references))
+        sample = References(place.repeat(references, axis=0), np.full(references, 1 / references))
         paths = Paths(model, Starts(model, sample), request_of(ends))
         integrals, evaluations = AdaptiveIntegral(paths, np.full(100, np.inf), 3, 10_000, 10**6).compute()
         assert evaluations.tolist() == [1 + 3 * references] * 100

@@ -16,7 +16,7 @@ from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL
 
 
@@ -70,7 +70,7 @@ def shapley_and_explained(
     network: nn.Module, bundle: Bundle, settings: ExplainSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """By enumeration and by expected gradients, both [N, F]."""
-    background = Background.read(bundle)
+    background = References.read(bundle)
     explainer = explainer_class("expected-gradients")(
         TorchScriptModel(bundle, "cpu"), background, settings.of_method("expected-gradients")
     )

@@ -24,7 +24,7 @@ from whyport.batch.review.audit import Audit
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL
 from whyport.runtime.errors import AuditError, BundleError
 
@@ -54,7 +54,7 @@ class Split(torch.nn.Module):
 def create(name: str, path: Path, **settings: Any) -> Explainer:
     bundle = Bundle.read(path)
     return explainer_class(name)(
-        model_for(name, bundle), Background.read(bundle), ExplainSettings.of(**settings).of_method(name)
+        model_for(name, bundle), References.read(bundle), ExplainSettings.of(**settings).of_method(name)
     )
 
 
@@ -76,7 +76,7 @@ def test_maps_over_two_axes_are_refused(reference_bundle: Path) -> None:
 
 @pytest.fixture(scope="module")
 def real_rows(reference_bundle: Path) -> NDArray[np.float32]:
-    background = Background.read(Bundle.read(reference_bundle)).rows
+    background = References.read(Bundle.read(reference_bundle)).rows
     return np.tile(background, (6, 1)) * np.linspace(0.8, 1.2, 600, dtype=np.float32)[:, None]
 
 

@@ -24,7 +24,7 @@ from whyport.batch.review.audit import Audit
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import UsageError
 
 FEATURES, CLASSES = 7, 3
@@ -33,7 +33,7 @@ WEIGHTS = GENERATOR.normal(size=(FEATURES, 20))
 HEAD = GENERATOR.normal(size=(20, CLASSES))
 ROWS = GENERATOR.normal(size=(40, FEATURES)).astype(np.float32)
 TARGETS = np.arange(40) % CLASSES
-REFERENCES = Background(GENERATOR.normal(size=(9, FEATURES)).astype(np.float32), np.arange(1, 10) / 45)
+REFERENCES = References(GENERATOR.normal(size=(9, FEATURES)).astype(np.float32), np.arange(1, 10) / 45)
 
 
 class Function(Model):

@@ -10,7 +10,7 @@ from support.bundles import BIAS, WEIGHTS
 from whyport.batch.report.gather.cases import NOT_KEPT
 from whyport.batch.report.gather.view import ReportSettings, View, gather
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import AuditError, JobError, UsageError
 
 Write = Callable[..., Path]
@@ -38,7 +38,7 @@ def test_the_true_class_is_explained_anew_where_it_differs(score: Score, source:
         ("no", "true", True),
     ]
     assert {each.method for each in case.explanations} == {"deepshap"}
-    background = Background.read(Bundle.read(bundle))
+    background = References.read(Bundle.read(bundle))
     mean = background.weights @ background.rows
     row = np.array([4.0, 1.0, -2.0])
     for k, each in ((1, predicted), (0, true)):

@@ -11,7 +11,7 @@ from whyport.batch.report.gather.reference import ReferenceAttributions, referen
 from whyport.batch.report.gather.values import read_values
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import Feature
 from whyport.runtime.session import Session
 
@@ -53,7 +53,7 @@ def test_the_references_are_explained_as_the_run_is(bundle: Path, score: Score, 
     run = FinishedRun.read(score(write(table), methods=("deepshap",), explain_class="yes"))
     read = Bundle.read(bundle)
     found = reference_attributions(Session(read, "cpu"), run, ["deepshap"])["deepshap"]
-    background = Background.read(read)
+    background = References.read(read)
     expected = WEIGHTS[1] * (background.rows - background.weights @ background.rows)
     np.testing.assert_allclose(found.values, expected, atol=1e-5)
     np.testing.assert_allclose(found.weights, background.weights)
