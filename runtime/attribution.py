@@ -36,6 +36,17 @@ class Attribution:
     """Whether the error is within the method's tolerance, [N]."""
     extras: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """What the method gives besides, [N, ...] by name: an error bar on every value, say."""
+    feature_names: tuple[str, ...] = ()
+    """The names of the F columns of `values`."""
+    target_names: tuple[str, ...] = ()
+    """What each target is called, by its index: `target_names[target[i]]` is the class that row i is explained for."""
+
+    def __repr__(self) -> str:
+        rows, features = self.values.shape
+        shown = f"Attribution of {rows} rows and {features} features"
+        if self.converged is None or not rows:
+            return f"<{shown}>"
+        return f"<{shown}: largest error {self.error.max():.2g}, {int(self.converged.sum())} rows converged>"
 
 
 def completeness_errors(values: NDArray[np.floating[Any]], difference: NDArray[np.float64]) -> NDArray[np.float64]:

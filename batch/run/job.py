@@ -10,7 +10,7 @@ from whyport.batch.run.description import describe_job
 from whyport.batch.run.executors import find_executor
 from whyport.batch.run.finished import FinishedParts
 from whyport.batch.run.plan import BadFile, Plan
-from whyport.batch.run.watch import Interruption, Monitor, Progress, Stages
+from whyport.batch.run.watch import Interruption, Monitor, Progress, ProgressCallback, Stages
 from whyport.batch.run.worker import Order, Worker
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk, writing
@@ -44,11 +44,12 @@ class Job:
         self._worker = Worker(self.plan, self._folder, session, self._description)
         self._finished = FinishedParts(self.plan, self._folder, self._description)
 
-    def run(self, interruption: Interruption | None = None) -> JobReport:
+    def run(self, interruption: Interruption | None = None, progress: ProgressCallback | None = None) -> JobReport:
         """Score and explain every row that no attempt before has; `_SUCCESS` only after rows in = rows out + rejected.
 
         Args:
             interruption: may end the run between two parts; the next attempt goes on from there.
+            progress: is told of every batch, in place of a bar on the terminal.
 
         Raises:
             UsageError: the folder holds another job.
@@ -67,7 +68,7 @@ class Job:
             if folder.is_finished:
                 logger.info("the run in %s is finished already", folder.path)
                 return read_report(folder)
-            return self._run(interruption or Interruption(), is_resumed)
+            return self._run(interruption or Interruption(), is_resumed, progress)
 
     def lines(self) -> list[str]:
         """What `run` would do, for a terminal; writes nothing. UsageError where the folder does not allow it."""
@@ -82,7 +83,7 @@ class Job:
             f"output    {folder.path}, where {whole} parts are finished",
         ]
 
-    def _run(self, interruption: Interruption, is_resumed: bool) -> JobReport:
+    def _run(self, interruption: Interruption, is_resumed: bool, callback: ProgressCallback | None) -> JobReport:
         plan, folder, stages = self.plan, self._folder, Stages()
         folder.check_contents(span for index in plan.sources for span in plan.spans(index))
         finished = {index: self._finished.whole(index) if is_resumed else set() for index in plan.sources}
@@ -90,7 +91,8 @@ class Job:
             Order(index, tuple(span for span in plan.spans(index) if span not in finished[index]))
             for index in plan.sources
         ]
-        progress = Progress(plan.rows, done=sum(span.rows for spans in finished.values() for span in spans))
+        done = sum(span.rows for spans in finished.values() for span in spans)
+        progress = Progress(plan.rows, done, callback)
         with stages.stage("total"):
             try:
                 skipped = self._carry_out(orders, Monitor(stages, progress, interruption))

@@ -1,5 +1,6 @@
 """Explanations by ONNX Runtime alone: the reference bundle's graphs, and what is asked of them."""
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -49,6 +50,17 @@ def test_attributions_add_up_to_the_score_of_the_predicted_class(session: Sessio
     assert got.converged is not None
     assert got.converged.all()
     assert (got.evaluations == 1).all()
+
+
+def test_attributions_carry_the_names_and_are_short_to_look_at(session: Session, rows: np.ndarray) -> None:
+    got = session.explain(rows[:3], "benign")
+    assert got.feature_names == tuple(feature.name for feature in session.bundle.sidecar.features)
+    assert [got.target_names[index] for index in got.target] == ["benign"] * 3
+    worst = f"{got.error.max():.2g}"
+    assert repr(got) == f"<Attribution of 3 rows and 30 features: largest error {worst}, 3 rows converged>"
+    assert repr(session.explain(rows[:0])) == "<Attribution of 0 rows and 30 features>"
+    claims_nothing = dataclasses.replace(got, converged=None)
+    assert repr(claims_nothing) == "<Attribution of 3 rows and 30 features>"
 
 
 def test_the_base_value_is_the_mean_score_of_the_summary(session: Session, rows: np.ndarray) -> None:
