@@ -15,9 +15,10 @@ from whyport.batch.methods.catalogue import METHODS, method_options
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Option
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
 from whyport.batch.run.watch import LOG_FORMATS, Interruption, log_as_json
-from whyport.batch.settings import LAYOUTS, ON_BAD_FILE, JobSettings, parse_size
+from whyport.batch.settings import LAYOUTS, ON_BAD_FILE, ON_BAD_ROW, JobSettings, parse_size
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import WhyportError
+from whyport.runtime.options import names_option
 from whyport.runtime.providers import DEVICES
 
 NO_METHOD = "none"
@@ -86,10 +87,10 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     help="Attributions as a column a feature, or as one column of lists.",
 )
 @click.option("--top-k", type=int, metavar="K", help="Instead of all attributions, a row's K strongest, as lists.")
-@click.option("--keep", default="", metavar="COLUMNS", help="Input columns to copy to the output, comma-separated.")
+@names_option("--keep", help="Input columns to copy to the output.")
 @click.option(
     "--on-bad-row",
-    type=click.Choice(("reject", "impute", "fail")),
+    type=click.Choice(ON_BAD_ROW),
     default="reject",
     show_default=True,
     help="What becomes of a row with a null, NaN or infinity.",
@@ -162,7 +163,7 @@ def run(
     bundle: Path,
     inputs: tuple[str, ...],
     methods: tuple[str, ...],
-    keep: str,
+    keep: tuple[str, ...],
     dry_run: bool,
     log_format: str,
     **options: Any,
@@ -191,7 +192,7 @@ def run(
         settings = JobSettings(
             inputs=inputs,
             methods=tuple(method for method in methods if method != NO_METHOD),
-            keep=tuple(name for name in keep.split(",") if name),
+            keep=keep,
             explain=ExplainSettings.of(**explain),
             **options,
         )

@@ -38,6 +38,7 @@ BATCH_VALUES = 1 << 23
 PREDICTED_PART_ROWS = 1 << 20
 EXPLAINED_PART_ROWS = 1 << 14
 
+ON_BAD_ROW = ("reject", "impute", "fail")
 ON_BAD_FILE = ("fail", "skip")
 LAYOUTS = ("wide", "list")
 

@@ -11,7 +11,7 @@ CALL_VALUES = 2048
 CALL_ROWS = 64
 
 
-def rows_a_call(signature: Signature) -> dict[str, int]:
+def rows_per_call(signature: Signature) -> dict[str, int]:
     """How many rows a call of either graph takes, by device."""
     on_cpu = max(1, min(CALL_ROWS, CALL_VALUES // len(signature.features.columns)))
     return {"cpu": on_cpu, "cuda": 16 * on_cpu}

@@ -96,7 +96,7 @@ def predict(bundle: Path, data: Path, out: Path | None, keep: tuple[str, ...], d
     \b
     Example: whyport predict models/breast_cancer patients.csv --keep id --out predictions.csv
     """
-    from whyport.runtime.predict import check_output, predict_file, write_whole
+    from whyport.runtime.predict import check_output, predict_file, write_predictions
     from whyport.runtime.session import Session
     from whyport.runtime.tables import write_table
 
@@ -107,7 +107,7 @@ def predict(bundle: Path, data: Path, out: Path | None, keep: tuple[str, ...], d
     if out is None:
         write_table(predictions, sys.stdout.buffer, "csv")
         return
-    write_whole(predictions, out)
+    write_predictions(predictions, out)
     click.echo(f"{predictions.num_rows} rows on {session.provider.name} -> {out}", err=True)
 
 

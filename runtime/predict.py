@@ -9,6 +9,7 @@ import numpy as np
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import ColumnError, UsageError, WhyportError, listing
 from whyport.runtime.extras import needs
+from whyport.runtime.files import whole_file
 from whyport.runtime.options import as_names
 from whyport.runtime.session import Session
 from whyport.runtime.tables import read_table, table_format, write_table
@@ -45,7 +46,7 @@ def predict(
         check_output(Path(out), overwrite)
     predictions = predict_file(Session(bundle, device), data, as_names(keep))
     if out is not None:
-        write_whole(predictions, Path(out))
+        write_predictions(predictions, Path(out))
     return predictions
 
 
@@ -65,12 +66,10 @@ def predict_file(session: Session, data: str | Path, keep: tuple[str, ...]) -> A
         raise error.at(str(data)) from None
 
 
-def write_whole(table: Any, out: Path) -> None:
-    """Write a pyarrow.Table to a file beside, which then takes the name."""
-    unfinished = out.with_name(out.name + ".tmp")
-    with unfinished.open("wb") as file:
+def write_predictions(table: Any, out: Path) -> None:
+    """Write a pyarrow.Table to a file, whole or not at all."""
+    with whole_file(out) as file:
         write_table(table, file, table_format(out))
-    unfinished.replace(out)
 
 
 def prediction_table(session: Session, table: Any, keep: tuple[str, ...]) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.attribution import Attribution, attribution, target_index
-from whyport.runtime.batching import rows_a_call
+from whyport.runtime.batching import rows_per_call
 from whyport.runtime.bundle.folder import Bundle, as_bundle
 from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS, NOT_THERE
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, task_of
@@ -151,7 +151,7 @@ class Session:
             capability = sidecar.capabilities.get(GRAPHS[name].capability, NOT_THERE)
             if not capability.available:
                 raise BundleError(f"bundle {sidecar.name!r} has no {name}: {capability.reason}")
-            sizes = rows_a_call(sidecar.signature)
+            sizes = rows_per_call(sidecar.signature)
             self._graphs[name] = Runner(self.bundle.read_bytes(name), self.provider.device, self.threads, sizes)
         return self._graphs[name]
 

@@ -1,6 +1,5 @@
 """The report as one file, and its pictures as files of their own."""
 
-import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,7 @@ from whyport.batch.report.sections.overall import global_section
 from whyport.batch.report.sections.rows import rows_section
 from whyport.batch.report.sections.trust import trust_section
 from whyport.runtime.errors import UsageError, unknown
-
-logger = logging.getLogger(__name__)
+from whyport.runtime.files import whole_file
 
 TEMPLATE = "page.html.j2"
 
@@ -65,7 +63,8 @@ def write_report(settings: ReportSettings, target: ReportTarget) -> list[Path]:
             if target.images is not None:
                 files += _write_files(figure, target, f"{number:02d}-{slug(picture.key)}")
     target.page.parent.mkdir(parents=True, exist_ok=True)
-    target.page.write_text(page_of(view, sections, drawn), encoding="utf-8")
+    with whole_file(target.page) as file:
+        file.write(page_of(view, sections, drawn).encode())
     return files
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
-from whyport.batch.report.figures.canvas import LONGEST, shorten
+from whyport.batch.report.figures.canvas import LENGTHS, shorten
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Picture:
     def tooltips(self) -> dict[str, str]:
         """The full names by the shortened ones, those that differ."""
         found: dict[str, str] = {}
-        for length in (16, 20, 24, 26, LONGEST, 44):
+        for length in LENGTHS:
             found |= {shorten(name, length): name for name in self.names if shorten(name, length) != name}
         return found
 

@@ -6,10 +6,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from whyport.batch.methods.catalogue import method_options
 from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
-from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.settings import COMMON, ExplainSettings
 from whyport.batch.settings import JobSettings, parse_size
 from whyport.runtime.bundle.folder import Bundle, as_bundle
+from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.extras import needs
 from whyport.runtime.options import as_names
 
@@ -119,6 +121,9 @@ def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, A
     if isinstance(given.get("memory"), str):
         given["memory"] = parse_size("memory", given["memory"])
     own = {field.name: given.pop(field.name) for field in fields(JobSettings) if field.name in given}
+    for name in given:
+        if name not in COMMON and name not in method_options():
+            raise UsageError(unknown("option", name, [*inspect.signature(run).parameters, *method_options()]))
     explain = ExplainSettings.of(**given)
     return JobSettings(inputs=tuple(map(str, inputs)), out=out, methods=methods, keep=keep, explain=explain, **own)
 
@@ -132,7 +137,8 @@ def _job(
     from whyport.batch.run.job import Job
 
     several = [inputs] if isinstance(inputs, str | Path) else inputs
-    return Job(as_bundle(bundle), settings_of(several, Path(out), options))
+    settings = settings_of(several, Path(out), options)  # before a bundle is read: what is wrong costs nothing
+    return Job(as_bundle(bundle), settings)
 
 
 def _silent(done: int, total: int) -> None:

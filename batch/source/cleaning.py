@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from whyport.batch.arrow import class_indices, holds_dictionary, is_numeric, numeric_array, select, take
 from whyport.batch.rows import CleanRows
+from whyport.batch.settings import ON_BAD_ROW
 from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import ColumnError, MissingValueError, UsageError, listing, unknown
 from whyport.runtime.inputs.table import Columns
-
-ON_BAD_ROW = ("reject", "impute", "fail")
 
 # Rows that are turned together have about so many values, or so many rows: memory that is used again costs less.
 TURNED_VALUES = 1 << 16

@@ -1,7 +1,6 @@
 """The state of a training run after an epoch: enough to go on exactly from there, or to load the network again."""
 
 import io
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +9,7 @@ import torch
 
 from whyport.exporter.train.architectures import Setting
 from whyport.runtime.errors import TrainingError, first_line, listing
+from whyport.runtime.files import whole_file
 
 FILE = "checkpoint.pt"
 
@@ -80,9 +80,8 @@ class Checkpoint:
     def save(self, folder: Path) -> None:
         """Replace the checkpoint in a folder at once, so that a kill leaves the old one or the new one."""
         folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f"{FILE}.tmp"
-        unfinished.write_bytes(self.to_bytes())
-        os.replace(unfinished, folder / FILE)
+        with whole_file(folder / FILE) as file:
+            file.write(self.to_bytes())
 
     @classmethod
     def load(cls, file: Path) -> Self:

@@ -73,10 +73,10 @@ def linear_bundle(
     _write_torchscript(path / TORCHSCRIPT_MODEL, torchscript_bias, maps)
     (path / DEEPSHAP_MODEL).write_bytes(_deepshap(torchscript_bias))
     background = np.array([[0, 0, 0], [1, 2, 3], [2, 0, -1], [-1, 1, 1]], dtype=np.float32)
-    _write_vectors(path / BACKGROUND, {"features": background}, weight=np.array([0.4, 0.3, 0.2, 0.1]))
+    write_vectors(path / BACKGROUND, {"features": background}, weight=np.array([0.4, 0.3, 0.2, 0.1]))
     rows = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
     logits = logits_of(rows)
-    _write_vectors(path / CONFORMANCE, {"features": rows, "logits": logits, "probabilities": softmax(logits)})
+    write_vectors(path / CONFORMANCE, {"features": rows, "logits": logits, "probabilities": softmax(logits)})
     (path / CONFORMANCE_JSON).write_text("{}")
     write_sidecar(path, sidecar)
     return path
@@ -215,7 +215,7 @@ def _deepshap(extra_bias: float) -> bytes:
     return compile_deepshap(LinearModel(extra_bias).eval(), torch.arange(15.0).reshape(5, 3))
 
 
-def _write_vectors(path: Path, tensors: dict[str, NDArray[np.floating]], **columns: NDArray[np.floating]) -> None:
+def write_vectors(path: Path, tensors: dict[str, NDArray[np.floating]], **columns: NDArray[np.floating]) -> None:
     lists = {
         name: pa.FixedSizeListArray.from_arrays(pa.array(values.astype(np.float32).reshape(-1)), values[0].size)
         for name, values in tensors.items()

@@ -13,6 +13,8 @@ import numpy
 import pytest
 
 import whyport
+from whyport.batch.methods.catalogue import method_options
+from whyport.batch.run.run import settings_of
 from whyport.cli import COMMANDS, main
 from whyport.runtime import errors
 
@@ -71,6 +73,14 @@ def test_every_option_is_a_keyword_with_the_same_default(command: str) -> None:
             continue
         got = parameters[flag.removeprefix("--").replace("-", "_")].default
         assert got is inspect.Parameter.empty if default is ... else plain(got) == plain(default), flag
+
+
+def test_every_option_of_a_method_is_a_keyword_of_run(tmp_path: Path) -> None:
+    for name, declared in method_options().items():
+        given = next(iter(declared.values())).kind(5)
+        assert settings_of(["x"], tmp_path, {"explain": "deepshap", name: given}).explain.options == {name: given}
+    with pytest.raises(whyport.UsageError, match=r"unknown option 'step' \(did you mean 'steps'\?\)"):
+        settings_of(["x"], tmp_path, {"step": 5})
 
 
 def test_every_public_name_can_be_found() -> None:

@@ -13,7 +13,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-LONGEST = 30
+# How many characters of a name a figure shows, by where it shows it.
+TICK, PLACE, AXIS, ROW, LONGEST, REASON = LENGTHS = (16, 20, 24, 26, 30, 44)
 ELLIPSIS = "…"
 
 

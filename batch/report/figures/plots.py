@@ -10,7 +10,20 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from whyport.batch.output.totals import EDGES, ErrorHistogram
-from whyport.batch.report.figures.canvas import BLUE, GROUND, INK, MUTED, RED, RULE, WIDTH, plain, shorten
+from whyport.batch.report.figures.canvas import (
+    BLUE,
+    GROUND,
+    INK,
+    MUTED,
+    PLACE,
+    REASON,
+    RED,
+    RULE,
+    TICK,
+    WIDTH,
+    plain,
+    shorten,
+)
 from whyport.batch.report.gather.drift import MOVED, STABLE, FeatureDrift
 
 CELLS = 12
@@ -47,7 +60,7 @@ def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figur
     image = axes.imshow(shares, cmap=MAPS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     figure.colorbar(image, ax=axes, label="share of the true class", aspect=30).outline.set_visible(False)
     step = -(-count // 30)
-    names = [plain(shorten(name, 16)) for name in classes[::step]]
+    names = [plain(shorten(name, TICK)) for name in classes[::step]]
     is_long = count > 6 or max(map(len, names)) > 12
     axes.set_xticks(
         range(0, count, step),
@@ -70,7 +83,7 @@ def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figur
 
 def counts_figure(counts: Mapping[str, int], colour: str = BLUE, xlabel: str = "rows") -> Figure:
     """A bar a name."""
-    names = [plain(shorten(name, 44)) for name in counts]
+    names = [plain(shorten(name, REASON)) for name in counts]
     figure = Figure(figsize=(WIDTH, 0.9 + ROW * len(names)), layout="constrained")
     axes = figure.subplots()
     axes.barh(range(len(names)), list(counts.values()), color=colour, height=0.62)
@@ -114,9 +127,9 @@ def errors_figure(errors: Mapping[str, ErrorHistogram], unit: str) -> Figure:
     return figure
 
 
-def decades(histogram: ErrorHistogram, bins_a_decade: int = 5) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def decades(histogram: ErrorHistogram, bins_per_decade: int = 5) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The edges [B + 1] and counts [B] of a histogram's finite errors in wider bins, from the first to the last one."""
-    step = 50 // bins_a_decade
+    step = 50 // bins_per_decade
     # Bin i holds EDGES[i - 1] < error <= EDGES[i].
     places = np.array(sorted(map(int, histogram.counts)), dtype=np.int64)
     counts = np.array([histogram.counts[str(i)] for i in places], dtype=np.int64)
@@ -194,7 +207,7 @@ def grad_cam_figure(cam: NDArray[np.float32], standardised: NDArray[np.float64],
     step = max(-(-length // 32), 1)
     axes.set_xticks(
         range(0, length, step),
-        [plain(shorten(name, 20)) for name in names[::step]],
+        [plain(shorten(name, PLACE)) for name in names[::step]],
         rotation=60,
         rotation_mode="anchor",
         ha="right",

@@ -10,7 +10,19 @@ from matplotlib.patches import FancyArrow
 from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
-from whyport.batch.report.figures.canvas import INK, MUTED, RULE, SERIES, WIDTH, number, plain, shorten
+from whyport.batch.report.figures.canvas import (
+    AXIS,
+    INK,
+    MUTED,
+    PLACE,
+    ROW,
+    RULE,
+    SERIES,
+    WIDTH,
+    number,
+    plain,
+    shorten,
+)
 from whyport.batch.report.to_shap import load_shap
 
 if TYPE_CHECKING:
@@ -83,7 +95,7 @@ def scatter_figure(explanation: "Explanation", chosen: Sequence[int], unit: str)
     from matplotlib import pyplot
 
     shap = load_shap()
-    shown = [plain(shorten(name, 24)) for name in explanation.feature_names]
+    shown = [plain(shorten(name, AXIS)) for name in explanation.feature_names]
     short = shap.Explanation(explanation.values, data=explanation.data, feature_names=shown)
     rows = -(-len(chosen) // 2)
     figure = pyplot.figure(figsize=(WIDTH, 3.2 * rows), layout="constrained")
@@ -110,7 +122,7 @@ def waterfall_figure(explanation: "Explanation", shown: int, unit: str) -> Figur
     values, data = explanation.values, explanation.data
     count = min(shown, len(values))
     order = np.argsort(-np.abs(values))
-    names = [plain(shorten(name, 26)) for name in explanation.feature_names]
+    names = [plain(shorten(name, ROW)) for name in explanation.feature_names]
     labels = [names[i] if data is None else f"{names[i]} = {number(data[i])}" for i in order[:count]]
     if count < len(values):
         labels[-1] = f"{len(values) - count + 1} other features"
@@ -178,7 +190,7 @@ def force_figure(explanation: "Explanation") -> Figure:
     from matplotlib import pyplot
 
     shap = load_shap()
-    names = [plain(shorten(name, 20)) for name in explanation.feature_names]
+    names = [plain(shorten(name, PLACE)) for name in explanation.feature_names]
     data = explanation.data
     shown = np.array([""] * len(names) if data is None else [number(value) for value in data])
     # shap names what has a larger share of Σ |attribution| than this: the 6 strongest, or fewer until they fit.

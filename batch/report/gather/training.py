@@ -12,7 +12,6 @@ from whyport.runtime.bundle.folder import Bundle
 
 RESULTS = "training/results.csv"
 REPORT = "training/classification_report.txt"
-MATRIX = "training/confusion_matrix.png"
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,6 @@ class TrainingRecord:
     """By column, one value an epoch: `epoch`, and such as `train_loss`, `test_accuracy`."""
     report: str | None
     """Precision and recall by class on the test rows, as text."""
-    matrix: bytes | None
-    """The test rows' confusion matrix as a PNG."""
 
     @classmethod
     def read(cls, bundle: Bundle) -> Self:
@@ -37,7 +34,6 @@ class TrainingRecord:
         return cls(
             None if results is None else _columns(results.decode()),
             None if report is None else report.decode(),
-            content(MATRIX),
         )
 
 

@@ -28,7 +28,7 @@ def global_section(view: View, max_features: int) -> Section:
         blocks.append(Heading(method, _note(view, of_method, shown)))
         blocks.append(_bar(view, of_method, shown, max_features))
         for each in shown:
-            blocks += _of_class(view, each, max_features)
+            blocks += _of_target(view, each, max_features)
     if not found:
         blocks.append(Note("The run explained no row, so there is nothing to sum up."))
     lead = "Attributions over all explained rows: which features move the score, in which direction, at which values."
@@ -47,7 +47,8 @@ def _note(view: View, of_method: Sequence[TargetAttributions], shown: Sequence[T
     left_out = sum(each.left_out for each in of_method)
     text += f"{left_out:,} explanations that are not finite are left out. " if left_out else ""
     if len(shown) < len(of_method):
-        text += f"The {len(shown)} classes with the most rows, of {len(of_method)}, have figures of their own."
+        targets = view.run.task.targets_title
+        text += f"The {len(shown)} {targets} with the most rows, of {len(of_method)}, have figures of their own."
     return text
 
 
@@ -74,7 +75,7 @@ def _bar(
     )
 
 
-def _of_class(view: View, each: TargetAttributions, limit: int) -> list[Block]:
+def _of_target(view: View, each: TargetAttributions, limit: int) -> list[Block]:
     names = view.run.layout.features
     unit, count = unit_of(view, each.method), len(each.sample["row"])
     strongest = np.argsort(-each.mean_magnitude, kind="stable")[:limit]
@@ -91,7 +92,7 @@ def _of_class(view: View, each: TargetAttributions, limit: int) -> list[Block]:
         Picture(
             f"beeswarm-{key}",
             f"Attributions for {shorten(each.target)}, {each.method}",
-            f"One point a row: {drawn}. Right of 0 a value speaks for the class, left of it against."
+            f"One point a row: {drawn}. Right of 0 a value speaks for the {view.run.task.target}, left of it against."
             + ("" if data is not None else " The inputs are gone, so points have no colour.")
             + _of_features(len(kept), len(names)),
             "Strongest first: " + _ranked(kept, each.mean_magnitude[strongest]),

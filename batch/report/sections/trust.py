@@ -108,8 +108,8 @@ def _of_attributions(view: View, method: str, drift: Drift) -> str:
     return (
         f"All explained rows against the bundle's {reference.rows} reference rows, explained by the same method and "
         f"settings, in {ATTRIBUTION_BINS} bins of equal weight. So few references come to about {drift.by_chance:.2g} "
-        "by chance (shaded). Another mix of classes moves it too. Where the references were chosen by hand, it says "
-        "how far the run is from them."
+        f"by chance (shaded). Another mix of {view.run.task.targets_title} moves it too. Where the references were "
+        "chosen by hand, it says how far the run is from them."
     )
 
 

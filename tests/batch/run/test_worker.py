@@ -1,0 +1,70 @@
+"""A worker that is rebuilt from a small record, in another process, makes the very same bytes."""
+
+import dataclasses
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.output.folder import JOB_FILE, OutputFolder
+from whyport.batch.output.job_file import JobFile
+from whyport.batch.run.executors import EXECUTORS, find_executor
+from whyport.batch.run.job import Job
+from whyport.batch.run.worker import Order, WorkerSetup
+from whyport.batch.settings import JobSettings
+from whyport.batch.store.local import Disk
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import JobError, UsageError
+
+PROGRAM = """
+import pickle, sys
+from whyport.batch.run.watch import Interruption, Monitor, Progress, Stages
+from whyport.batch.run.worker import Order
+setup, orders = pickle.load(sys.stdin.buffer)
+worker = setup.build()
+for order in orders:
+    worker.run(order, Monitor(Stages(), Progress(1000), Interruption()))
+"""
+
+
+@pytest.fixture
+def setup(bundle: Path, table: pa.Table, write: Callable[..., Path], tmp_path: Path) -> WorkerSetup:
+    """What a finished run was made with."""
+    source = write(table.set_column(1, "a", pa.array([None, *table["a"].to_pylist()[1:]])))
+    settings = JobSettings(
+        (str(source),), tmp_path / "out", ("shapley", "gradient"), keep=("id",), part_rows=300, batch_rows=100,
+        explain=ExplainSettings.of(seed=3, samples=4), device="cpu",
+    )  # fmt: skip
+    Job(Bundle.read(bundle), settings).run()
+    job = JobFile.build(OutputFolder(settings.out, Disk()).read_json(JOB_FILE), settings.out / JOB_FILE)
+    return WorkerSetup(bundle, settings, job)
+
+
+def test_another_process_makes_the_same_bytes(setup: WorkerSetup) -> None:
+    out = setup.settings.out
+    before = {path.relative_to(out): path.read_bytes() for path in OutputFolder(out, Disk()).parts()}
+    assert len(before) == 5  # one of the four has a rejected row
+    for name in before:
+        (out / name).unlink()
+    content = pickle.dumps((setup, [Order(0, tuple(setup.job.spans(0)))]))
+    assert len(content) < 10_000
+    subprocess.run([sys.executable, "-c", PROGRAM], input=content, check=True)
+    after = {path.relative_to(out): path.read_bytes() for path in OutputFolder(out, Disk()).parts()}
+    assert after == before
+
+
+def test_what_differs_over_there_is_refused(setup: WorkerSetup) -> None:
+    other = dataclasses.replace(setup.job, versions=setup.job.versions | {"onnxruntime": "0.1"})
+    with pytest.raises(JobError, match="expected the run's own bundle, inputs, versions and provider"):
+        dataclasses.replace(setup, job=other).build()
+
+
+def test_an_unknown_executor_is_refused() -> None:
+    assert all(find_executor(name) for name in EXECUTORS)
+    with pytest.raises(UsageError, match=r"unknown executor 'lokal' \(did you mean 'local'\?\)"):
+        find_executor("lokal")

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+import torch
+
+from whyport.runtime.errors import BundleFormatError, UsageError
+from whyport.runtime.task import Classification, PredictedColumn, find_task
+
+TASK = Classification(("no", "yes", "maybe"))
+
+
+def test_the_first_largest_score_is_predicted() -> None:
+    scores = np.array([[1, 3, 2], [2, 2, 1], [0, -1, 5]], dtype=np.float32)
+    assert TASK.predicted(scores).tolist() == [1, 0, 2]
+    assert TASK.predicted(torch.from_numpy(scores)).tolist() == [1, 0, 2]
+
+
+def test_where_float32_probabilities_tie_the_scores_decide() -> None:
+    scores = np.array([[1e-9, 2e-9, -50], [3e-9, 2e-9, -50]], dtype=np.float32)
+    powers = np.exp(scores)
+    probabilities = powers / powers.sum(axis=1, keepdims=True)
+    assert (probabilities[:, 0] == probabilities[:, 1]).all()
+    prediction = TASK.predict({"logits": scores, "probabilities": probabilities})
+    assert prediction.target.tolist() == [1, 0]
+    assert prediction.values[0].tolist() == [1, 0]
+
+
+def test_a_prediction_is_a_class_and_the_probabilities() -> None:
+    assert TASK.columns[0] == PredictedColumn("prediction", names_target=True)
+    assert [column.name for column in TASK.columns[1:]] == list(TASK.probability_columns.values())
+    outputs = {name: np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]], dtype=np.float32) for name in TASK.outputs}
+    prediction = TASK.predict(outputs)
+    np.testing.assert_array_equal(np.stack(prediction.values[1:], axis=1), outputs["probabilities"])
+    assert TASK.counts(prediction) == {"no": 1, "yes": 1, "maybe": 0}
+
+
+def test_outputs_that_are_missing_are_named() -> None:
+    TASK.check_outputs({"logits": (3,), "probabilities": (3,), "attention": (4, 4)})
+    with pytest.raises(BundleFormatError, match=r"expected an output 'probabilities' of shape \[N, 3\]"):
+        TASK.check_outputs({"logits": (3,), "probabilities": (2,)})
+
+
+def test_an_unknown_task_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"unknown task 'clasification' \(did you mean 'classification'\?\)"):
+        find_task("clasification", ())
