@@ -110,8 +110,8 @@ def plan(
     Raises:
         WhyportError: as `run`, where something can be known before a row is read.
     """
-    call = inspect.signature(run).bind(bundle, inputs, out, **options)
-    return _job(bundle, inputs, out, call.kwargs).lines()
+    given = inspect.signature(run).bind(bundle, inputs, out, **options).kwargs
+    return _job(bundle, inputs, out, {name: value for name, value in given.items() if name != "progress"}).lines()
 
 
 def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, Any]) -> JobSettings:

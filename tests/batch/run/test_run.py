@@ -126,7 +126,7 @@ def test_a_plan_is_what_the_dry_run_prints_and_writes_nothing(
     whyport: Whyport, bundle: Path, table: pa.Table, write: Write, tmp_path: Path
 ) -> None:
     source, out = write(table), tmp_path / "out"
-    lines = library.plan(bundle, source, out, keep="id", part_rows=300, batch_rows=100)
+    lines = library.plan(bundle, source, out, keep="id", part_rows=300, batch_rows=100, progress=print)
     command = ["run", bundle, source, "--out", out, "--keep", "id", "--part-rows", 300, "--batch-rows", 100]
     assert whyport(*command, "--dry-run").output.splitlines() == lines
     assert not out.exists()
