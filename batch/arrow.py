@@ -1,4 +1,7 @@
-"""Rows taken out of columns of any Arrow type: some of them Arrow has no kernel for, as of version 26."""
+"""Arrow arrays to NumPy and back, and rows taken out of columns of any type.
+
+Some types Arrow has no kernel for, as of version 26.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +23,18 @@ def class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]
     return indices
 
 
+def array_of_rows(kind: pa.DataType, values: NDArray[np.float32]) -> pa.Array:
+    """Values [N, ...] as N tensors or lists of that type, each row's flattened."""
+    flat, length = pa.array(np.ascontiguousarray(values).reshape(-1)), values[0].size if len(values) else 0
+    if isinstance(kind, pa.BaseExtensionType):
+        lists = pa.FixedSizeListArray.from_arrays(flat, type=kind.storage_type)
+        return pa.ExtensionArray.from_storage(kind, lists)
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * length
+    return pa.ListArray.from_arrays(pa.array(offsets), flat)
+
+
 def is_numeric(kind: pa.DataType) -> bool:
+    """Whether a column of that type can be turned into numbers."""
     if pa.types.is_dictionary(kind):
         return is_numeric(kind.value_type)
     # A column without any value may have been written with the type null.
@@ -29,6 +43,7 @@ def is_numeric(kind: pa.DataType) -> bool:
 
 
 def holds_dictionary(kind: pa.DataType) -> bool:
+    """Whether the type is a dictionary, or holds one at any depth."""
     inner = (kind.field(i).type for i in range(kind.num_fields))
     return pa.types.is_dictionary(kind) or any(holds_dictionary(child) for child in inner)
 

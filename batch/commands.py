@@ -3,16 +3,17 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from whyport.batch.methods.catalogue import EXPLAINERS
-from whyport.batch.methods.settings import ENGINES, TORCHSCRIPT, ExplainSettings
+from whyport.batch.methods.catalogue import METHODS, method_options
+from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Option
+from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
 from whyport.batch.run.watch import LOG_FORMATS, Interruption, log_as_json
 from whyport.batch.settings import LAYOUTS, ON_BAD_FILE, JobSettings, parse_size
 from whyport.runtime.bundle.folder import Bundle
@@ -24,7 +25,28 @@ NO_METHOD = "none"
 logger = logging.getLogger(__name__)
 
 
-@click.command()
+class MethodOptions(click.Command):
+    """A command with the options that the table of methods declares, behind its own."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        *own, help_option = super().get_params(ctx)
+        return [*own, *(click_option(*item) for item in method_options().items()), help_option]
+
+
+def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
+    """An option of the command line, from what one or several methods say of it."""
+    option, default = next(iter(declared.values())), shared_default(declared)
+    text = f"{', '.join(declared)}: {option.help}"
+    if default is None and any(each.default is not None for each in declared.values()):
+        defaults = "; ".join(f"{each.default} of {method}" for method, each in declared.items())
+        text += f"  [default: {defaults}]"
+    names = [f"--{name.replace('_', '-')}"]
+    if option.kind is bool:
+        return click.Option(names, is_flag=True, default=default, help=text)
+    return click.Option(names, type=option.kind, default=default, show_default=default is not None, help=text)
+
+
+@click.command(cls=MethodOptions)
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder for the output.")
@@ -105,28 +127,8 @@ logger = logging.getLogger(__name__)
     help="or at most this many logits.",
 )
 @click.option(
-    "--max-evaluations",
-    type=int,
-    help="Gradients, or forward passes, after which a row is given up.  [default: 5000; 20000 of shapley]",
-)
-@click.option(
-    "--permutations",
-    type=int,
-    help="For shapley a fixed number of permutations a row; by default as many as take every standard error to "
-    "--tolerance, or every coalition of up to 12 features.",
-)
-@click.option(
-    "--noise",
-    default=ExplainSettings.noise,
-    show_default=True,
-    help="Of smoothgrad, as a share of each feature's training standard deviation.",
-)
-@click.option("--samples", default=ExplainSettings.samples, show_default=True, help="Of smoothgrad, gradients a row.")
-@click.option("--grad-cam-map", is_flag=True, help="Write grad-cam's maps too, before they are scaled and upsampled.")
-@click.option(
     "--seed", default=ExplainSettings.seed, show_default=True, help="Of what a method draws at random, for every row."
 )
-@click.option("--steps", type=int, help="For integrated-gradients a fixed number of gradients a row.")
 @click.option(
     "--memory",
     default="256MB",
@@ -184,13 +186,13 @@ def run(
     Example: whyport run models/breast_cancer data --out scored --explain deepshap --top-k 5 \\
                  --explain-where "probability.malignant > 0.5"
     """
-    explain = {field.name: options.pop(field.name) for field in fields(ExplainSettings)}
+    explain = {name: options.pop(name) for name in (*COMMON, *method_options())}
     with errors_logged(log_format), Interruption() as interruption:
         settings = JobSettings(
             inputs=inputs,
             methods=tuple(method for method in methods if method != NO_METHOD),
             keep=tuple(name for name in keep.split(",") if name),
-            explain=ExplainSettings(**explain),
+            explain=ExplainSettings.of(**explain),
             **options,
         )
         from whyport.batch.run.job import Job
@@ -204,7 +206,7 @@ def run(
     if log_format == "json":
         click.echo(json.dumps(asdict(report), ensure_ascii=False))
     else:
-        for line in report.lines():
+        for line in report.lines(job.plan.task):
             click.echo(line)
         click.echo(f"output    {settings.out}")
     sys.exit(report.exit_code(settings.max_rejected))
@@ -231,9 +233,11 @@ def methods() -> None:
     \b
     Example: whyport methods
     """
-    for name, method in EXPLAINERS.items():
+    for name, method in METHODS.items():
         click.echo(f"{name}\n  cost       {method.cost}\n  guarantee  {method.guarantee}\n  source     {method.source}")
-        click.echo(f"  engines    {', '.join(method.homes)}")
+        click.echo(f"  unit       {method.unit_of('the score')}\n  engines    {', '.join(method.engines)}")
+        if method.options:
+            click.echo(f"  options    {', '.join('--' + each.name.replace('_', '-') for each in method.options)}")
 
 
 @click.command()

@@ -114,7 +114,7 @@ class JobSettings:
         if self.max_rejected is not None:
             RejectedLimit.parse(self.max_rejected)
 
-    def rows_a_batch(self, values: int) -> int:
+    def rows_per_batch(self, values: int) -> int:
         """Rows that are read, scored and explained together, where a row has so many values."""
         if self.batch_rows is not None:
             return self.batch_rows
@@ -122,8 +122,8 @@ class JobSettings:
         fitting = max(BATCH_VALUES // values, 1)
         return min(most, 1 << (fitting.bit_length() - 1))
 
-    def rows_a_part(self, values: int) -> int:
+    def rows_per_part(self, values: int) -> int:
         """Rows of one part of the output, whole batches: so no batch depends on where a run was resumed."""
         rows = self.part_rows or (EXPLAINED_PART_ROWS if self.methods else PREDICTED_PART_ROWS)
-        batch = self.rows_a_batch(values)
+        batch = self.rows_per_batch(values)
         return -(-rows // batch) * batch

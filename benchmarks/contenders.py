@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from demo_model import EagerModel
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 Rows = NDArray[np.float32]
 Explain = Callable[[Rows], NDArray[np.floating]]
@@ -95,7 +95,7 @@ def _explain(setting: Setting, rows: Rows) -> NDArray[np.floating]:
 @cache
 def _contender(name: str, options: tuple[tuple[str, Any], ...]) -> Explain:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    background = Background.read(_bundle)
+    background = References.read(_bundle)
     model = EagerModel(_bundle).to(device)
 
     def tensor(rows: Rows) -> torch.Tensor:
@@ -104,7 +104,7 @@ def _contender(name: str, options: tuple[tuple[str, Any], ...]) -> Explain:
     return CONTENDERS[name](model, background, tensor, **dict(options))
 
 
-def deep_explainer(model: EagerModel, background: Background, tensor: Callable[..., torch.Tensor]) -> Explain:
+def deep_explainer(model: EagerModel, background: References, tensor: Callable[..., torch.Tensor]) -> Explain:
     """shap.DeepExplainer; its attributions do not add up on this model, which it would refuse to return."""
     import shap
 
@@ -113,7 +113,7 @@ def deep_explainer(model: EagerModel, background: Background, tensor: Callable[.
 
 
 def gradient_explainer(
-    model: EagerModel, background: Background, tensor: Callable[..., torch.Tensor], samples: int, batch: int
+    model: EagerModel, background: References, tensor: Callable[..., torch.Tensor], samples: int, batch: int
 ) -> Explain:
     """shap.GradientExplainer: expected gradients from samples."""
     import shap
@@ -123,7 +123,7 @@ def gradient_explainer(
 
 
 def captum_integrated_gradients(
-    model: EagerModel, background: Background, tensor: Callable[..., torch.Tensor], steps: int, rule: str, batch: int
+    model: EagerModel, background: References, tensor: Callable[..., torch.Tensor], steps: int, rule: str, batch: int
 ) -> Explain:
     """captum's IntegratedGradients from the mean reference."""
     from captum.attr import IntegratedGradients

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from demo_model import EagerModel, resample, train
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.settings import ExplainSettings
@@ -29,7 +30,7 @@ from whyport.exporter.reasons.graphs import ExplainGraph
 from whyport.runtime.batching import rows_a_call
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import explain_outputs
-from whyport.runtime.bundle.references import Background, References
+from whyport.runtime.bundle.references import References
 from whyport.runtime.runner import Runner
 
 ROWS = 512
@@ -39,12 +40,12 @@ REPEATS = 3
 def measure(bundle: Bundle, count: int) -> dict[str, Any]:
     """Both engines against the first so many rows of the background."""
     sidecar = bundle.sidecar
-    whole = Background.read(bundle)
-    references = Background(whole.rows[:count], np.full(count, 1 / count))
+    whole = References.read(bundle)
+    references = References(whole.rows[:count], np.full(count, 1 / count))
     rows = resample(ROWS).to_numpy(np.float32)
     eager = EagerModel(bundle)
     program = build_program(eager, torch.from_numpy(rows[:5]))
-    graph = ExplainGraph(program, sidecar.preprocessing.imputation, References(references.rows, references.weights))
+    graph = ExplainGraph(program, sidecar.preprocessing.imputation, references)
     specs = explain_outputs(sidecar.signature)
     inputs = {"features": torch.from_numpy(rows[:5]), "class_index": torch.tensor([-1, 0, 1, 0, -1])}
     start = time.process_time()
@@ -53,15 +54,15 @@ def measure(bundle: Bundle, count: int) -> dict[str, Any]:
     content = model.SerializeToString()
     runner = Runner(content, "cpu", 2, rows_a_call(sidecar.signature))
     torchscript = TorchScriptModel(bundle, "cpu", 2)
-    explainer = explainer_class("deepshap")(torchscript, references, ExplainSettings())
-    targets = torchscript.logits(rows).argmax(axis=1)
+    explainer = explainer_class("deepshap")(torchscript, references, ExplainSettings().of_method("deepshap"))
+    targets = torchscript.scores(rows).argmax(axis=1)
     index = np.full(ROWS, -1)
 
     def by_onnx() -> Any:
         return runner.run({"features": rows, "class_index": index}, specs)["attribution"]
 
     def by_torchscript() -> Any:
-        return explainer.explain(rows, targets).values
+        return explain(explainer, rows, targets).values
 
     distance = float(np.abs(by_onnx() - by_torchscript()).max())
     timed = {"explain.onnx": by_onnx, "deepshap.pt with fused kernels": by_torchscript}

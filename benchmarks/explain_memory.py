@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 ROWS = {
     "gradient": 4096,
@@ -37,7 +38,7 @@ BUDGETS = (64_000_000, 256_000_000, 1_000_000_000)
 def sample(bundle: Bundle, rows: int, seed: int) -> NDArray[np.float32]:
     """Rows like the background's, none of them twice."""
     generator = np.random.default_rng(seed)
-    background = Background.read(bundle).rows
+    background = References.read(bundle).rows
     drawn = background[generator.integers(len(background), size=rows)]
     return (drawn * generator.normal(1, 0.05, size=drawn.shape)).astype(np.float32)
 
@@ -53,13 +54,15 @@ def status(key: str) -> float:
 def measure(path: Path, method: str, references: int, budget: int) -> dict[str, Any]:
     """One case, in this process."""
     bundle, rows = Bundle.read(path), ROWS[method]
-    background = Background(sample(bundle, references, 1), np.full(references, 1 / references))
-    explainer = explainer_class(method)(TorchScriptModel(bundle, "cpu"), background, ExplainSettings(memory=budget))
+    background = References(sample(bundle, references, 1), np.full(references, 1 / references))
+    explainer = explainer_class(method)(
+        TorchScriptModel(bundle, "cpu"), background, ExplainSettings.of(memory=budget).of_method(method)
+    )
     matrix, targets = sample(bundle, rows, 2), np.arange(rows) % len(bundle.sidecar.classes)
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of loading
     base = status("VmRSS")
     started = time.perf_counter()
-    explainer.explain(matrix, targets)
+    explain(explainer, matrix, targets)
     seconds = time.perf_counter() - started
     return {
         "method": method,

@@ -31,7 +31,7 @@ from scipy.stats import spearmanr
 from enumeration import exact_shapley
 from fidelity_methods import METHODS, Method, Question, composed_deepshap
 from fidelity_models import CASES, Case, Trained, train
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import first_line
 from whyport.runtime.providers import available_cores
 
@@ -55,7 +55,7 @@ class Truth:
         self.values = np.array([exact_shapley(self._score(target), row, *references) for row, target in pairs])
         self.range = float(np.abs(self._difference(question.references)).max())
 
-    def compare(self, values: NDArray[Any], against: Background) -> Figures:
+    def compare(self, values: NDArray[Any], against: References) -> Figures:
         """How far values [N, F] are from the exact ones, and from their sum."""
         missing = np.abs(values.sum(axis=1, dtype=np.float64) - self._difference(against)) / self.range
         ranks = [spearmanr(got, exact).statistic for got, exact in zip(values, self.values, strict=True)]
@@ -66,7 +66,7 @@ class Truth:
             "median_completeness": float(np.median(missing)),
         }
 
-    def _difference(self, against: Background) -> NDArray[np.float64]:
+    def _difference(self, against: References) -> NDArray[np.float64]:
         """score - base value of each row, [N]."""
         logits = self.question.trained.logits
         differences = logits(self._rows) - against.mean_of(lambda rows: logits(rows.astype(np.float64)))
@@ -78,12 +78,12 @@ class Truth:
 
 def ask(trained: Trained, rows: int, seed: int) -> Question:
     """Rows of the test table, drawn by the seed, and every second row of the bundle's reference sample."""
-    references = Background.read(trained.bundle).rows[::2][:REFERENCES]
+    references = References.read(trained.bundle).rows[::2][:REFERENCES]
     drawn = np.random.default_rng(seed).permutation(len(trained.test_rows))[:rows]
     chosen = trained.test_rows[drawn]
     weights = np.full(len(references), 1 / len(references))
     predicted = trained.logits(chosen.astype(np.float64)).argmax(axis=1)
-    return Question(trained, Background(references, weights), chosen, predicted)
+    return Question(trained, References(references, weights), chosen, predicted)
 
 
 def measure(method: Method, truth: Truth, seed: int) -> Figures | str:

@@ -18,13 +18,14 @@ from torch import Tensor, nn
 
 from fidelity_models import Trained
 from fidelity_softmax import composed_softmax
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.methods.shapley.shapley import Shapley
 from whyport.exporter.deepshap import build_program
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.session import Session
 
 SAMPLES = 200
@@ -37,7 +38,7 @@ class Question:
     """What every method is asked: the shares of N rows' features in the logits of their classes."""
 
     trained: Trained
-    references: Background
+    references: References
     rows: NDArray[np.float32]
     """Raw, [N, F]."""
     targets: NDArray[np.int64]
@@ -57,7 +58,7 @@ class Method:
     """How the shares [N, F] are computed, and against what they are meant to add up."""
 
     explain: Explain
-    against: Callable[[Background], Background] = lambda references: references
+    against: Callable[[References], References] = lambda references: references
     """The rows whose mean score is the base value, from the references."""
 
 
@@ -66,8 +67,8 @@ def whyport(name: str) -> Explain:
 
     def explain(question: Question) -> NDArray[Any]:
         model = TorchScriptModel(question.trained.bundle, "cpu")
-        explainer = explainer_class(name)(model, question.references, ExplainSettings())
-        return explainer.explain(question.rows, question.targets).values
+        explainer = explainer_class(name)(model, question.references, ExplainSettings().of_method(name))
+        return explain(explainer, question.rows, question.targets).values
 
     return explain
 
@@ -75,9 +76,9 @@ def whyport(name: str) -> Explain:
 def whyport_shapley(question: Question) -> NDArray[Any]:
     """Sampled, although so few features could be enumerated, in as many forward passes as shap_kernel takes."""
     passes, features = COALITIONS * len(question.references.rows), question.rows.shape[1]
-    settings = ExplainSettings(permutations=2 * (passes // (2 * (features - 1))))
+    settings = ExplainSettings.of(permutations=2 * (passes // (2 * (features - 1)))).of_method("shapley")
     model = OnnxModel(Session(question.trained.bundle, "cpu"))
-    return Shapley(model, question.references, settings).explain(question.rows, question.targets).values
+    return explain(Shapley(model, question.references, settings), question.rows, question.targets).values
 
 
 def composed_deepshap(question: Question) -> NDArray[Any]:
@@ -159,14 +160,14 @@ def _of_targets(values: NDArray[Any], question: Question) -> NDArray[Any]:
     return np.asarray(values)[np.arange(len(question.rows)), :, question.targets]
 
 
-def _zeros(references: Background) -> Background:
-    return Background(rows=np.zeros_like(references.rows[:1]), weights=np.ones(1))
+def _zeros(references: References) -> References:
+    return References(rows=np.zeros_like(references.rows[:1]), weights=np.ones(1))
 
 
 METHODS = {
     "whyport deepshap": Method(whyport("deepshap")),
     "whyport expected-gradients": Method(whyport("expected-gradients")),
-    "whyport integrated-gradients": Method(whyport("integrated-gradients"), Background.mean),
+    "whyport integrated-gradients": Method(whyport("integrated-gradients"), References.mean),
     "whyport input-x-gradient": Method(whyport("input-x-gradient"), _zeros),
     f"whyport shapley, passes of {COALITIONS} coalitions": Method(whyport_shapley),
     "shap DeepExplainer": Method(shap_deep),
@@ -175,5 +176,5 @@ METHODS = {
     f"shap PermutationExplainer, {COALITIONS} coalitions": Method(shap_permutation),
     "captum DeepLiftShap": Method(captum_deep),
     f"captum GradientShap, {SAMPLES} samples": Method(captum_gradient),
-    f"captum IntegratedGradients, {STEPS} steps": Method(captum_integrated, Background.mean),
+    f"captum IntegratedGradients, {STEPS} steps": Method(captum_integrated, References.mean),
 }

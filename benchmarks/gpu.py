@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import ProviderError
 from whyport.runtime.parity import deviation
 from whyport.runtime.session import Session
@@ -31,7 +31,7 @@ PARITY_ROWS = 4099
 def sample(bundle: Bundle, rows: int) -> NDArray[np.float32]:
     """Rows like the background's, none of them twice."""
     generator = np.random.default_rng(0)
-    background = Background.read(bundle).rows
+    background = References.read(bundle).rows
     drawn = background[generator.integers(len(background), size=rows)]
     return (drawn * generator.normal(1, 0.05, size=drawn.shape)).astype(np.float32)
 

@@ -25,12 +25,13 @@ from captum.attr import LayerAttribution, LayerGradCam
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.maps.grad_cam import GradCam
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL
 from whyport.runtime.providers import available_cores
 
@@ -114,13 +115,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "grad_cam_speed.json")
     arguments = parser.parse_args()
     bundle = Bundle.read(arguments.bundle)
-    background = Background.read(bundle)
+    background = References.read(bundle)
     generator = np.random.default_rng(0)
     rows = background.rows[generator.integers(len(background.rows), size=arguments.rows)]
     rows = (rows * generator.normal(1, 0.05, size=rows.shape)).astype(np.float32)
     targets = np.arange(len(rows)) % len(bundle.sidecar.classes)
-    explainer = GradCam(TorchScriptModel(bundle, "cpu"), background, ExplainSettings())
-    contenders: dict[str, Callable[[], Any]] = {"whyport": lambda: explainer.explain(rows, targets)}
+    explainer = GradCam(TorchScriptModel(bundle, "cpu"), background, ExplainSettings().of_method("grad-cam"))
+    contenders: dict[str, Callable[[], Any]] = {"whyport": lambda: explain(explainer, rows, targets)}
     for threads in (1, available_cores()):
         captum = Captum(bundle, threads)
         for size in BATCH_ROWS:

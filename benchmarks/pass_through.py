@@ -41,7 +41,7 @@ def measure_pass_through(folder: Path, features: int, hidden: int, repeats: int)
     rows = VALUES // features
     write_rows(source, features, rows)
     settings = JobSettings(inputs=(str(source),), out=out, device="cpu", overwrite=True)
-    batch_rows = settings.rows_a_batch(features)
+    batch_rows = settings.rows_per_batch(features)
     ways: dict[str, Callable[[Parts], None]] = {
         "pyarrow, batches": lambda parts: copy_batches(source, features, parts, folder),
         "pyarrow, whole tables": lambda parts: copy_tables(source, features, parts, folder),

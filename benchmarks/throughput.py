@@ -24,7 +24,7 @@ import torch
 
 from demo_model import EagerModel, resample, train
 from pass_through import MODELS, measure_pass_through
-from whyport.batch.methods.catalogue import EXPLAINERS
+from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
@@ -100,7 +100,7 @@ def timings(folder: Path, bundle: Bundle, table: pd.DataFrame) -> dict[str, tupl
         actions[f"onnxruntime batch {rows}"] = (len(table), lambda rows=rows: run_raw(rows))
     actions["whyport Session"] = (len(table), lambda: session.run(matrix, ["logits", "probabilities"]))
     actions["whyport run"] = (len(table), job(1))
-    for name in EXPLAINERS:
+    for name in METHODS:
         actions[f"whyport run --explain {name}"] = (len(table) // SHARES[name], job(SHARES[name], name))
     for rows in LOOP_ROWS:
         name = f"pandas loop batch {rows}"

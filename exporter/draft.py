@@ -13,6 +13,7 @@ from whyport.exporter.graphs.graph import INPUT
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import Feature, Preprocessing, Provenance
 from whyport.runtime.bundle.signature import Signature, TensorSpec
+from whyport.runtime.task import Classification, Task, find_task
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class Draft:
     seed: int
     summary: int = DEFAULT_SUMMARY
     """How many references explain.onnx has; with 0 there is none."""
+    task_name: str = Classification.name
+
+    @property
+    def task(self) -> Task:
+        """What the model's outputs mean."""
+        return find_task(self.task_name, self.classes)
 
     @property
     def imputes(self) -> bool:

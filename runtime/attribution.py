@@ -1,4 +1,4 @@
-"""What the graphs explain.onnx and gradient.onnx take beside the features, and what they give."""
+"""The reasons for a score, and the one measure of whether they add up."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,65 +9,93 @@ from numpy.typing import NDArray
 
 from whyport.runtime.bundle.graphs import BASE_VALUE, EXPLAINED_CLASS, SCORE
 from whyport.runtime.errors import UsageError, unknown
+from whyport.runtime.task import Task
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """The reasons for one output of each of N rows, over F features.
+    """The reasons for one score of each of N rows, over F features.
 
     `values` sum to `output - base_value`, up to `error`. Where a method makes no such claim, `base_value` and `error`
     are NaN and `converged` is None.
     """
 
     values: NDArray[np.float32]
-    """[N, F], in logits."""
+    """[N, F], in the score's unit."""
     output: NDArray[np.float64]
-    """The explained score, [N], in logits."""
+    """The explained score, [N]."""
     base_value: NDArray[np.float64]
-    """What the score is measured against, [N], in logits."""
+    """What the score is measured against, [N]."""
     target: NDArray[np.int64]
-    """The explained class, [N]."""
+    """The index of the explained target, [N]."""
     error: NDArray[np.float64]
-    """|sum of values - (output - base_value)|, [N], in logits."""
+    """|sum of values - (output - base_value)|, [N]."""
     evaluations: NDArray[np.int32]
     """Gradients, or forward passes, that the row took, [N]."""
     converged: NDArray[np.bool_] | None
     """Whether the error is within the method's tolerance, [N]."""
-    beside: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    extras: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """What the method gives besides, [N, ...] by name: an error bar on every value, say."""
+    feature_names: tuple[str, ...] = ()
+    """The names of the F columns of `values`."""
+    target_names: tuple[str, ...] = ()
+    """What each target is called, by its index: `target_names[target[i]]` is the class that row i is explained for."""
+
+    def __repr__(self) -> str:
+        rows, features = self.values.shape
+        shown = f"Attribution of {rows} rows and {features} features"
+        if self.converged is None or not rows:
+            return f"<{shown}>"
+        return f"<{shown}: largest error {self.error.max():.2g}, {int(self.converged.sum())} rows converged>"
 
 
-def class_index(classes: Any, names: Sequence[str], rows: int) -> NDArray[np.int64]:
-    """The input `class_index` [N]: -1 for None, otherwise a class's name or index for all rows, or [N] of either.
+def completeness_errors(values: NDArray[np.floating[Any]], difference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far attributions [N, F] are from adding up to score - base value, the difference [N]: [N], in float64."""
+    errors: NDArray[np.float64] = np.abs(values.sum(axis=1, dtype=np.float64) - difference)
+    return errors
 
-    Raises UsageError where there is no such class, or not one for each row.
+
+def within_rounding(tolerance: float, difference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The error [N] that is allowed where only rounding separates shares from their sum.
+
+    It is `tolerance` times the larger of 1 and |score - base value|, the difference [N].
     """
-    if classes is None:
+    allowed: NDArray[np.float64] = tolerance * np.maximum(1, np.abs(difference))
+    return allowed
+
+
+def target_index(targets: Any, task: Task, rows: int) -> NDArray[np.int64]:
+    """The input `class_index` [N]: -1 for None, otherwise a target's name or index for all rows, or [N] of either.
+
+    Raises UsageError where there is no such target, or not one for each row.
+    """
+    if targets is None:
         return np.full(rows, -1, dtype=np.int64)
-    given = np.asarray(classes)
+    names: Sequence[str] = task.targets
+    given = np.asarray(targets)
     if given.dtype.kind in "UO":
         place = {name: i for i, name in enumerate(names)}
         for name in given.flat:
             if name not in place:
-                raise UsageError(unknown("class", str(name), names))
+                raise UsageError(unknown(task.target, str(name), names))
         given = np.array([place[name] for name in given.flat], dtype=np.int64).reshape(given.shape)
     if given.dtype.kind not in "iu":
-        raise UsageError(f"expected classes by name or index, got {given.dtype}")
+        raise UsageError(f"expected {task.targets_title} by name or index, got {given.dtype}")
     if given.shape not in ((), (rows,)):
-        raise UsageError(f"expected one class, or one for each of {rows} rows, got shape {list(given.shape)}")
+        raise UsageError(f"expected one {task.target}, or one for each of {rows} rows, got shape {list(given.shape)}")
     for index in given[(given < 0) | (given >= len(names))].flat:
-        raise UsageError(f"expected a class index from 0 to {len(names) - 1}, got {index}")
+        raise UsageError(f"expected a {task.target} index from 0 to {len(names) - 1}, got {index}")
     return np.broadcast_to(given, rows).astype(np.int64)
 
 
 def attribution(outputs: Mapping[str, NDArray[Any]], tolerance: float) -> Attribution:
-    """What explain.onnx gave for N rows; a row has converged if its error is within this share of the larger of 1 and
-    |score - base value|.
+    """What explain.onnx gave for N rows.
+
+    A row has converged if its error is within the tolerance, a share of the larger of 1 and |score - base value|.
     """
     values = outputs["attribution"]
     score, base_value = (outputs[spec.name].astype(np.float64) for spec in (SCORE, BASE_VALUE))
-    difference = score - base_value
-    error = np.abs(values.sum(axis=1, dtype=np.float64) - difference)
+    error = completeness_errors(values, score - base_value)
     return Attribution(
         values=values,
         output=score,
@@ -75,5 +103,5 @@ def attribution(outputs: Mapping[str, NDArray[Any]], tolerance: float) -> Attrib
         target=outputs[EXPLAINED_CLASS.name],
         error=error,
         evaluations=np.ones(len(values), dtype=np.int32),
-        converged=error <= tolerance * np.maximum(1, np.abs(difference)),
+        converged=error <= within_rounding(tolerance, score - base_value),
     )

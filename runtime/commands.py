@@ -1,6 +1,5 @@
 """The commands that need no more than a bundle and ONNX Runtime: inspect, verify, predict."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import click
 
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import ColumnError, UsageError, WhyportError
+from whyport.runtime.options import names_option
 from whyport.runtime.providers import DEVICES
 
 
@@ -74,24 +73,22 @@ def verify(bundle: Path, device: str) -> None:
     \b
     Example: whyport verify models/breast_cancer
     """
-    from whyport.runtime.conformance import replay
-    from whyport.runtime.session import Session
+    from whyport.runtime.verify import verify as library_verify
 
-    session = Session(Bundle.read(bundle), device)
-    deviations = replay(session)
-    click.echo(f"{len(session.bundle.sidecar.files)} files match their digests")
-    for name, value in deviations.items():
-        click.echo(f"{name}: within {value:.2g} of the test vectors on {session.provider.name}")
+    verification = library_verify(bundle, device)
+    click.echo(f"{verification.files} files match their digests")
+    for name, value in verification.deviations.items():
+        click.echo(f"{name}: within {value:.2g} of the test vectors on {verification.provider}")
 
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="A CSV or Parquet file; by default CSV on stdout.")
-@click.option("--keep", default="", metavar="COLUMNS", help="Columns of DATA to copy, comma-separated.")
+@names_option("--keep", help="Columns of DATA to copy.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace the file named by --out.")
-def predict(bundle: Path, data: Path, out: Path | None, keep: str, device: str, overwrite: bool) -> None:
+def predict(bundle: Path, data: Path, out: Path | None, keep: tuple[str, ...], device: str, overwrite: bool) -> None:
     """Predict the rows of DATA, a CSV or Parquet file that fits in memory.
 
     For large files, and for explanations, see whyport run.
@@ -99,45 +96,19 @@ def predict(bundle: Path, data: Path, out: Path | None, keep: str, device: str, 
     \b
     Example: whyport predict models/breast_cancer patients.csv --keep id --out predictions.csv
     """
+    from whyport.runtime.predict import check_output, predict_file, write_whole
     from whyport.runtime.session import Session
-    from whyport.runtime.tables import read_table, table_format, write_table
+    from whyport.runtime.tables import write_table
 
-    file_format = table_format(out) if out else "csv"
-    if out and out.exists() and not overwrite:
-        raise UsageError(f"{str(out)!r} exists; --overwrite replaces it")
-    session = Session(Bundle.read(bundle), device)
-    table = read_table(data)
-    try:
-        predictions = prediction_table(session, table, [name for name in keep.split(",") if name])
-    except WhyportError as error:
-        raise error.at(str(data)) from None
+    if out is not None:
+        check_output(out, overwrite)
+    session = Session(bundle, device)
+    predictions = predict_file(session, data, keep)
     if out is None:
-        write_table(predictions, sys.stdout.buffer, file_format)
+        write_table(predictions, sys.stdout.buffer, "csv")
         return
-    unfinished = out.with_name(out.name + ".tmp")
-    with unfinished.open("wb") as file:
-        write_table(predictions, file, file_format)
-    unfinished.replace(out)
+    write_whole(predictions, out)
     click.echo(f"{predictions.num_rows} rows on {session.provider.name} -> {out}", err=True)
-
-
-def prediction_table(session: Any, table: Any, keep: list[str]) -> Any:
-    """The kept columns, the prediction, the probabilities and how many values were imputed, as a pyarrow.Table."""
-    import numpy as np
-    import pyarrow as pa
-
-    classes = session.bundle.sidecar.classes
-    added = ["prediction", *(f"probability.{name}" for name in classes), "imputed_count"]
-    for name in keep:
-        if name not in table.column_names:
-            raise ColumnError(f"missing kept column {name!r}; the data has {json.dumps(table.column_names)}")
-        if name in added or keep.count(name) > 1:
-            raise ColumnError(f"kept column {name!r} collides with another column of the output")
-    matrix = session.matrix(table)
-    probabilities = session.run(matrix, ["probabilities"])["probabilities"]
-    prediction = pa.array(classes, pa.string()).take(pa.array(probabilities.argmax(axis=1)))
-    columns = [prediction, *(pa.array(column) for column in probabilities.T), pa.array(np.isnan(matrix).sum(axis=1))]
-    return pa.table([*(table.column(name) for name in keep), *columns], names=[*keep, *added])
 
 
 def _pairs(values: dict[str, Any]) -> str:

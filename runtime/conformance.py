@@ -41,7 +41,7 @@ def replay(session: Session) -> dict[str, float]:
         if not sidecar.capabilities.get(graph.capability, NOT_THERE).available:
             continue
         _check_metadata(session, file)
-        specs = graph.outputs(signature)
+        specs = graph.outputs(signature, session.task)
         vectors = read_vectors(content, (CLASS_INDEX, *specs))
         for name, got in session.run_graph(file, features, vectors[CLASS_INDEX.name]).items():
             expected, tolerance = vectors[name], tolerance_of(name, sidecar.tolerances)

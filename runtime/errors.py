@@ -6,6 +6,7 @@
     │   ├── BundleFormatError      bundle.json is missing, malformed, or of another format version
     │   └── DigestError            a file is missing or is not the one that was exported
     ├── ProviderError          the execution provider that was asked for cannot be had
+    ├── MissingPackageError    a package of an extra is not installed
     ├── DataError              input data that cannot be used
     │   ├── ColumnError            a column is missing, of the wrong type, or its name is taken
     │   ├── ValueRangeError        a value that float32 cannot hold faithfully
@@ -25,6 +26,11 @@ A message says what, expected, got, where. The place is added once, where it is 
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Self
+
+
+def message_line(error: BaseException) -> str:
+    """The first line of the message, or the type where there is none: upstream's messages run over pages."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def first_line(error: BaseException) -> str:
@@ -62,6 +68,10 @@ class DigestError(BundleError):
 
 class ProviderError(WhyportError):
     """The execution provider that was asked for cannot be had."""
+
+
+class MissingPackageError(WhyportError):
+    """A package that an extra of whyport brings is not installed."""
 
 
 class DataError(WhyportError):

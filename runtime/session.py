@@ -1,27 +1,42 @@
 """Fast batched inference with ONNX Runtime."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.attribution import Attribution, attribution, class_index
+from whyport.runtime.attribution import Attribution, attribution, target_index
 from whyport.runtime.batching import rows_a_call
-from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.folder import Bundle, as_bundle
 from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS, NOT_THERE
-from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL
-from whyport.runtime.errors import BundleError, MissingValueError, UsageError, ValueRangeError, unknown
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, task_of
+from whyport.runtime.errors import BundleError, DigestError, MissingValueError, UsageError, ValueRangeError, unknown
 from whyport.runtime.inputs.table import Columns, column_arrays
 from whyport.runtime.providers import DEVICES, Provider, available_cores
 from whyport.runtime.runner import Runner
+from whyport.runtime.task import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """The arguments of a session, before anything depends on the machine."""
+
+    device: str
+    threads: int | None
+    batch_rows: int | None
 
 
 class Session:
     """A bundle on an execution provider, with batching.
 
+    A session can be pickled where its bundle has a path that the other process can read. It is opened again there, with
+    the same arguments, and raises DigestError if the bundle has changed.
+
     Args:
-        bundle: the bundle whose model.onnx is run.
+        bundle: the bundle whose model.onnx is run, or its path.
         device: "cpu", "cuda", or "auto" (CUDA where it works); what is asked for is what it gets, or ProviderError.
         threads: calls of ONNX Runtime that run side by side on the CPU; by default the cores that this process may
             use. The results do not depend on it.
@@ -30,10 +45,12 @@ class Session:
 
     provider: Provider
     """The provider that the session really got."""
+    task: Task
+    """What the model's outputs mean."""
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: Bundle | str | Path,
         device: str = "auto",
         *,
         threads: int | None = None,
@@ -42,21 +59,23 @@ class Session:
         for name, number in (("threads", threads), ("batch_rows", batch_rows)):
             if number is not None and number < 1:
                 raise UsageError(f"{name}: expected at least 1, got {number}")
-        self.bundle = bundle
+        self.bundle = as_bundle(bundle)
+        self._asked = _Asked(device, threads, batch_rows)
+        self.task = task_of(self.bundle.sidecar)
         self.threads = threads or available_cores()
         sizes = None if batch_rows is None else dict.fromkeys(DEVICES, batch_rows)
-        self._model = Runner(bundle.read_bytes(ONNX_MODEL), device, self.threads, sizes)
+        self._model = Runner(self.bundle.read_bytes(ONNX_MODEL), device, self.threads, sizes)
         self.provider = self._model.provider
         self.batch_rows = self._model.batch_rows
         self._graphs: dict[str, Runner] = {}
-        self._columns = Columns.of(bundle.sidecar.features)
+        self._columns = Columns.of(self.bundle.sidecar.features)
 
     def predict(self, rows: Any, outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """Run the model on raw feature values.
 
         Args:
-            rows: an array [N, F], a mapping from column names to arrays [N], or a pandas- or polars-like frame. Any
-                numeric type; NaN stands for a missing value, which only a bundle that imputes accepts.
+            rows: an array [N, F], a mapping from column names to arrays [N], a list of N dictionaries, or a pandas- or
+                polars-like frame. Any numeric type; NaN is a missing value, which only a bundle that imputes accepts.
             outputs: names of the outputs to compute; by default all of the signature's.
 
         Returns:
@@ -98,8 +117,10 @@ class Session:
             As `predict`; UsageError: no such class; BundleError: the bundle has no explain.onnx.
         """
         matrix = self.matrix(rows)
-        index = class_index(classes, self.bundle.sidecar.classes, len(matrix))
-        return attribution(self.run_graph(EXPLAIN_MODEL, matrix, index), self.bundle.sidecar.tolerances.completeness)
+        index = target_index(classes, self.task, len(matrix))
+        sidecar = self.bundle.sidecar
+        explained = attribution(self.run_graph(EXPLAIN_MODEL, matrix, index), sidecar.tolerances.completeness)
+        return dataclasses.replace(explained, feature_names=self._columns.names, target_names=self.task.targets)
 
     def run_graph(self, name: str, matrix: NDArray[np.float32], index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The outputs of explain.onnx or gradient.onnx, by name.
@@ -114,11 +135,14 @@ class Session:
         """
         signature = self.bundle.sidecar.signature
         feeds: dict[str, NDArray[Any]] = {signature.features.name: matrix, CLASS_INDEX.name: index}
-        return self._graph(name).run(feeds, GRAPHS[name].outputs(signature))
+        return self._graph(name).run(feeds, GRAPHS[name].outputs(signature, self.task))
 
     def embedded_metadata(self, name: str = ONNX_MODEL) -> dict[str, str]:
         """The metadata_props of model.onnx, or of another graph of the bundle."""
         return (self._model if name == ONNX_MODEL else self._graph(name)).metadata()
+
+    def __reduce__(self) -> "tuple[Callable[..., Session], tuple[Path, str, _Asked]]":
+        return _reopen, (self.bundle.path.absolute(), self.bundle.digest, self._asked)
 
     def _graph(self, name: str) -> Runner:
         """Opened when it is first needed."""
@@ -141,3 +165,11 @@ class Session:
 
     def _place(self, row: int, j: int) -> str:
         return f"column {self._columns.names[j]!r}, row {row}"
+
+
+def _reopen(path: Path, digest: str, asked: _Asked) -> Session:
+    """The session that was pickled; DigestError where the bundle is another one now."""
+    bundle = Bundle.read(path)
+    if bundle.digest != digest:
+        raise DigestError(f"bundle {str(path)!r} has changed: expected digest {digest}, got {bundle.digest}")
+    return Session(bundle, asked.device, threads=asked.threads, batch_rows=asked.batch_rows)

@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from support.command import Whyport
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
-from whyport.batch.methods.explainer import ExplainSettings
+from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import CONFORMANCE, FORMAT_VERSION
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.vectors import read_vectors
@@ -49,8 +50,10 @@ def test_its_gradients_are_repeated(reference_bundle: Path) -> None:
     gradient = TensorSpec("gradient", "float32", features.shape)
     vectors = read_vectors(bundle.read_bytes(CONFORMANCE), (features, gradient))
     table = pq.read_table(io.BytesIO(bundle.read_bytes(CONFORMANCE)))
-    explainer = explainer_class("gradient")(TorchScriptModel(bundle, "cpu"), Background.read(bundle), ExplainSettings())
-    got = explainer.explain(vectors["features"], table["explained_class"].to_numpy())
+    explainer = explainer_class("gradient")(
+        TorchScriptModel(bundle, "cpu"), References.read(bundle), ExplainSettings().of_method("gradient")
+    )
+    got = explain(explainer, vectors["features"], table["explained_class"].to_numpy())
     spread = np.array([feature.standard_deviation for feature in bundle.sidecar.features])
     np.testing.assert_allclose(got.values * spread, vectors["gradient"] * spread, rtol=1e-4, atol=1e-4)
 

@@ -1,28 +1,107 @@
 """Portable model bundles, and Parquet streamed through predictions and the reasons for them.
 
 Every public name is here, and is imported on use: `import whyport` needs nothing, and `whyport --help` stays instant.
+What a function needs beyond numpy is imported when it is called; MissingPackageError names the extra to install.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from whyport.batch.report.to_shap import to_shap
+    from whyport.batch.methods.catalogue import METHODS
+    from whyport.batch.report.report import report, to_shap
+    from whyport.batch.review.review import audit, show
+    from whyport.batch.run.run import plan, run
+    from whyport.exporter.export_model import export
+    from whyport.exporter.train.train import train
+    from whyport.runtime.attribution import Attribution
     from whyport.runtime.bundle.folder import Bundle
-    from whyport.runtime.errors import WhyportError
+    from whyport.runtime.errors import (
+        AuditError,
+        BundleError,
+        BundleFormatError,
+        ColumnError,
+        DataError,
+        DigestError,
+        ExportError,
+        InterruptedJobError,
+        JobError,
+        MissingPackageError,
+        MissingValueError,
+        OutputError,
+        ParityError,
+        ProviderError,
+        TrainingError,
+        UnsupportedOperatorError,
+        UsageError,
+        ValueRangeError,
+        WhyportError,
+    )
+    from whyport.runtime.predict import predict
     from whyport.runtime.session import Session
+    from whyport.runtime.verify import verify
 
-__all__ = ["Bundle", "Session", "WhyportError", "to_shap"]
+__all__ = [
+    "METHODS",
+    "Attribution",
+    "AuditError",
+    "Bundle",
+    "BundleError",
+    "BundleFormatError",
+    "ColumnError",
+    "DataError",
+    "DigestError",
+    "ExportError",
+    "InterruptedJobError",
+    "JobError",
+    "MissingPackageError",
+    "MissingValueError",
+    "OutputError",
+    "ParityError",
+    "ProviderError",
+    "Session",
+    "TrainingError",
+    "UnsupportedOperatorError",
+    "UsageError",
+    "ValueRangeError",
+    "WhyportError",
+    "audit",
+    "export",
+    "plan",
+    "predict",
+    "report",
+    "run",
+    "show",
+    "to_shap",
+    "train",
+    "verify",
+]
 
 _HOMES = {
-    "Bundle": "whyport.runtime.bundle.folder",
-    "Session": "whyport.runtime.session",
-    "WhyportError": "whyport.runtime.errors",
-    "to_shap": "whyport.batch.report.to_shap",
+    "METHODS": "whyport.batch.methods.catalogue:METHODS",
+    "Attribution": "whyport.runtime.attribution:Attribution",
+    "Bundle": "whyport.runtime.bundle.folder:Bundle",
+    "Session": "whyport.runtime.session:Session",
+    "audit": "whyport.batch.review.review:audit",
+    "export": "whyport.exporter.export_model:export",
+    "plan": "whyport.batch.run.run:plan",
+    "predict": "whyport.runtime.predict:predict",
+    "report": "whyport.batch.report.report:report",
+    "run": "whyport.batch.run.run:run",
+    "show": "whyport.batch.review.review:show",
+    "to_shap": "whyport.batch.report.report:to_shap",
+    "train": "whyport.exporter.train.train:train",
+    "verify": "whyport.runtime.verify:verify",
 }
+"""Where each name is defined; an error, which is not listed here, in runtime/errors.py."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'whyport' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    module, _, attribute = _HOMES.get(name, f"whyport.runtime.errors:{name}").partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return __all__

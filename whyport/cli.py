@@ -1,13 +1,13 @@
 """The command `whyport`: a literal table of sub-commands, each imported when it is used."""
 
 import importlib
-import logging
 import sys
 from typing import Any
 
 import click
 
 from whyport.runtime.errors import WhyportError
+from whyport.runtime.extras import missing_package
 
 COMMANDS = {
     "train": ("whyport.exporter.commands:train", "Train a classifier on a table and export it as a verified bundle."),
@@ -29,21 +29,6 @@ COMMANDS = {
         "Write a page with pictures of a run: the model, the reasons, errors and drift.",
     ),
     "methods": ("whyport.batch.commands:methods", "List the explanation methods with cost, guarantee and source."),
-}
-
-# The extra that brings a package which a command may find missing.
-EXTRAS = {
-    "pyarrow": "batch",
-    "tqdm": "batch",
-    "torch": "explain",
-    "onnx": "export",
-    "onnxscript": "export",
-    "pandas": "export",
-    "sklearn": "export",
-    "scipy": "export",
-    "matplotlib": "report",
-    "shap": "report",
-    "jinja2": "report",
 }
 
 INTERRUPTED = 130
@@ -72,10 +57,10 @@ class LazyGroup(click.Group):
         except WhyportError as error:
             fail(str(error), error.exit_code)
         except ModuleNotFoundError as error:
-            extra = EXTRAS.get((error.name or "").split(".")[0])
-            if extra is None:
+            missing = missing_package(error)
+            if missing is None:
                 raise
-            fail(f"this needs the package {error.name!r}: pip install 'whyport[{extra}]'", 1)
+            fail(str(missing), missing.exit_code)
         except OSError as error:
             if error.strerror is None:
                 raise
@@ -98,5 +83,7 @@ def fail(message: str, exit_code: int) -> None:
 @click.version_option(package_name="whyport", prog_name="whyport")
 def main() -> None:
     """Portable model bundles, and Parquet streamed through predictions and the reasons for them."""
+    import logging
+
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.captureWarnings(True)

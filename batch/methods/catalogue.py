@@ -1,156 +1,180 @@
-"""Whether a bundle can serve the explanations that are asked for."""
+"""The table of explanation methods: everything that the rest of the project knows about a method is read here.
+
+Adding a method is one file and one entry.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from whyport.batch.methods.settings import ONNX, TORCHSCRIPT
-from whyport.runtime.errors import UsageError, unknown
+from whyport.batch.methods.method import (
+    ONNX,
+    SCORE_UNIT,
+    SENSITIVITY_UNIT,
+    TORCHSCRIPT,
+    Extra,
+    Implementation,
+    Method,
+    Option,
+)
+from whyport.runtime.bundle.sidecar import Sidecar
+from whyport.runtime.errors import BundleError, UsageError, unknown
 
 if TYPE_CHECKING:
     from whyport.batch.methods.explainer import Explainer
-from whyport.runtime.bundle.sidecar import Sidecar
-from whyport.runtime.errors import BundleError
+
+STEPS = Option("steps", int, "A fixed number of gradients per row.", minimum=1)
 
 
-@dataclass(frozen=True)
-class Home:
-    """Where a method is, on one engine."""
-
-    explainer: str
-    """module:class, imported on use."""
-    capability: str | None
-    """What the bundle must be capable of; None for what every bundle can."""
+def _max_evaluations(default: int) -> Option:
+    text = "Gradients, or forward passes, after which a row is given up."
+    return Option("max_evaluations", int, text, default, minimum=1)
 
 
-@dataclass(frozen=True)
-class Beside:
-    """Columns that a method writes beside its attributions."""
-
-    name: str
-    """Of the column or, for a value a feature, before the feature's name."""
-    per_feature: bool = False
-    """One value a feature, in the layout of the attributions; otherwise one array."""
-    per_class: bool = True
-    """Whether it differs between the explained classes."""
-    output: str | None = None
-    """The model's output whose shape the array has; None for a list, whose length is the model's own matter."""
-    option: str | None = None
-    """The setting that asks for it; None where it is always there."""
+def _by_forward_passes(explainer: str, capability: str | None = None) -> dict[str, Implementation]:
+    return {ONNX: Implementation(explainer, capability)}
 
 
-@dataclass(frozen=True)
-class Method:
-    """One row of `whyport methods`."""
-
-    homes: Mapping[str, Home]
-    """By engine."""
-    cost: str
-    guarantee: str
-    source: str
-    beside: tuple[Beside, ...] = ()
-
-
-def _by_forward_passes(explainer: str, capability: str | None = None) -> dict[str, Home]:
-    return {ONNX: Home(explainer, capability)}
-
-
-def _by_gradients(explainer: str) -> dict[str, Home]:
+def _by_gradients(explainer: str) -> dict[str, Implementation]:
     """The same explainer on either engine."""
-    return {TORCHSCRIPT: Home(explainer, "gradients"), ONNX: Home(explainer, "gradient-onnx")}
+    return {TORCHSCRIPT: Implementation(explainer, "gradients"), ONNX: Implementation(explainer, "gradient-onnx")}
 
 
-EXPLAINERS = {
+METHODS: dict[str, Method] = {
     "gradient": Method(
-        homes=_by_gradients("whyport.batch.methods.gradients:Gradient"),
+        engines=_by_gradients("whyport.batch.methods.gradients:Gradient"),
+        unit=SENSITIVITY_UNIT,
         cost="1 gradient a row",
         guarantee="none: a sensitivity in logits per unit of the feature, not a share of the score",
         source="Simonyan et al. 2014, arXiv:1312.6034",
     ),
     "input-x-gradient": Method(
-        homes=_by_gradients("whyport.batch.methods.gradients:InputXGradient"),
+        engines=_by_gradients("whyport.batch.methods.gradients:InputXGradient"),
+        unit=SCORE_UNIT,
         cost="1 gradient a row",
         guarantee="sums to f(x) - f(0) for linear models; completeness_error says how far off it is elsewhere",
         source="Shrikumar et al. 2016, arXiv:1605.01713",
     ),
     "integrated-gradients": Method(
-        homes=_by_gradients("whyport.batch.methods.integrals.integrated_gradients:IntegratedGradients"),
+        engines=_by_gradients("whyport.batch.methods.integrals.integrated_gradients:IntegratedGradients"),
+        unit=SCORE_UNIT,
         cost="30 to 60 gradients a row at the default tolerance, more where the path has kinks; --steps fixes them",
         guarantee="sums to f(x) - f(mean of the background) within --tolerance on every row, or converged is false",
         source="Sundararajan et al. 2017, arXiv:1703.01365; each path is refined where it misses its tolerance",
+        options=(STEPS, _max_evaluations(5_000)),
     ),
     "deepshap": Method(
-        homes={
-            TORCHSCRIPT: Home("whyport.batch.methods.deepshap.deepshap:DeepShap", "deepshap"),
-            ONNX: Home("whyport.batch.methods.deepshap.onnx:OnnxDeepShap", "explain-onnx"),
+        engines={
+            TORCHSCRIPT: Implementation("whyport.batch.methods.deepshap.deepshap:DeepShap", "deepshap"),
+            ONNX: Implementation("whyport.batch.methods.deepshap.onnx:OnnxDeepShap", "explain-onnx"),
         },
+        unit=SCORE_UNIT,
         cost="1 pass of multipliers a row and reference, which explains every class",
         guarantee="sums to f(x) - mean f(reference) within 1e-4 of the larger of 1 and itself, or converged is false",
         source="Lundberg & Lee 2017, arXiv:1705.07874, with a conserving rule for every operator",
     ),
     "expected-gradients": Method(
-        homes=_by_gradients("whyport.batch.methods.integrals.integrated_gradients:ExpectedGradients"),
+        engines=_by_gradients("whyport.batch.methods.integrals.integrated_gradients:ExpectedGradients"),
+        unit=SCORE_UNIT,
         cost="2 gradients a row and reference at the least, 10 to 20 where the path has kinks; --steps fixes them",
         guarantee="sums to f(x) - mean f(reference) within --tolerance on every row, or converged is false",
         source="Erion et al. 2021, arXiv:1906.10670, over every reference instead of samples",
+        options=(STEPS, _max_evaluations(5_000)),
     ),
     "shapley": Method(
-        homes=_by_forward_passes("whyport.batch.methods.shapley.shapley:Shapley"),
+        engines=_by_forward_passes("whyport.batch.methods.shapley.shapley:Shapley"),
+        unit=SCORE_UNIT,
         cost="2 (features - 1) forward passes a pair of permutations, 32 pairs or more a row, for every class; up "
         "to 12 features 2^features x references",
         guarantee="unbiased, a standard error on every value, sums to f(x) - mean f(reference) up to rounding; exact "
         "up to 12 features; converged is false where a standard error exceeds --tolerance",
         source="Shapley 1953; Castro et al. 2009; antithetic pairs: Mitchell et al. 2022, arXiv:2104.12199",
-        beside=(Beside("standard_error", per_feature=True),),
+        extras=(Extra("standard_error", per_feature=True, is_error_bar=True),),
+        options=(
+            _max_evaluations(20_000),
+            Option(
+                "permutations",
+                int,
+                "A fixed number of permutations per row; by default as many as take every standard error to "
+                "--tolerance, or every coalition of up to 12 features.",
+                minimum=4,
+                reason="for a standard error",
+            ),
+        ),
     ),
     "grad-cam": Method(
-        homes={TORCHSCRIPT: Home("whyport.batch.methods.maps.grad_cam:GradCam", "grad-cam")},
+        engines={TORCHSCRIPT: Implementation("whyport.batch.methods.maps.grad_cam:GradCam", "grad-cam")},
+        unit="0 to 1 within a row",
         cost="1 forward pass a row, and 1 gradient of what follows the convolutions",
         guarantee="none: a heatmap from 0 to 1, of where the last convolution block saw what speaks for the class",
         source="Selvaraju et al. 2017, arXiv:1610.02391",
-        beside=(Beside("grad_cam_map", option="grad_cam_map"),),
+        extras=(Extra("grad_cam_map", option="grad_cam_map"),),
+        options=(
+            Option("grad_cam_map", bool, "Write the maps too, before they are scaled and upsampled.", default=False),
+        ),
     ),
     "attention": Method(
-        homes=_by_forward_passes("whyport.batch.methods.maps.attention:Attention", "attention"),
+        engines=_by_forward_passes("whyport.batch.methods.maps.attention:Attention", "attention"),
+        unit="attention weight",
         cost="1 forward pass a row, for every class",
         guarantee="none: the model's own weights, the same for every class; what is attended to need not matter",
         source="Bahdanau et al. 2015, arXiv:1409.0473",
-        beside=(Beside("attention", per_class=False, output="attention"),),
+        extras=(Extra("attention", per_target=False, output="attention", axes=("query", "key")),),
     ),
     "occlusion": Method(
-        homes=_by_forward_passes("whyport.batch.methods.occlusion:Occlusion"),
+        engines=_by_forward_passes("whyport.batch.methods.occlusion:Occlusion"),
+        unit=SCORE_UNIT,
         cost="1 forward pass a row and feature, for every class",
         guarantee="sums to f(x) - f(mean of the background) for additive models; completeness_error says how far off "
         "it is elsewhere",
         source="Zeiler & Fergus 2014, arXiv:1311.2901, for single features",
     ),
     "smoothgrad": Method(
-        homes=_by_gradients("whyport.batch.methods.gradients:SmoothGrad"),
+        engines=_by_gradients("whyport.batch.methods.gradients:SmoothGrad"),
+        unit=SENSITIVITY_UNIT,
         cost="--samples gradients a row, 50 by default",
         guarantee="none: a sensitivity in logits per unit of the feature, with noise averaged out",
         source="Smilkov et al. 2017, arXiv:1706.03825",
+        options=(
+            Option(
+                "noise",
+                float,
+                "The noise, as a share of each feature's training standard deviation.",
+                default=0.1,
+                above=0,
+            ),
+            Option("samples", int, "Gradients per row.", default=50, minimum=1),
+        ),
     ),
 }
 
 
+def find_method(name: str) -> Method:
+    """The entry of that name; UsageError for an unknown one."""
+    if name not in METHODS:
+        raise UsageError(unknown("explanation method", name, METHODS))
+    return METHODS[name]
+
+
 def engine_of(name: str, chosen: str) -> str:
     """The engine that runs a method: the chosen one, or the only one that can; UsageError for an unknown method."""
-    if name not in EXPLAINERS:
-        raise UsageError(unknown("explanation method", name, EXPLAINERS))
-    homes = EXPLAINERS[name].homes
-    return chosen if chosen in homes else next(iter(homes))
+    engines = find_method(name).engines
+    return chosen if chosen in engines else next(iter(engines))
 
 
-def beside_of(name: str, settings: object) -> tuple[Beside, ...]:
-    """What a method writes beside its attributions with these settings."""
-    return tuple(b for b in EXPLAINERS[name].beside if b.option is None or getattr(settings, b.option))
+def method_options() -> dict[str, dict[str, Option]]:
+    """Every option of the methods by its name, and then by the methods that declare it, each with its own default."""
+    found: dict[str, dict[str, Option]] = {}
+    for name, method in METHODS.items():
+        for option in method.options:
+            found.setdefault(option.name, {})[name] = option
+    return found
 
 
 def explainer_class(name: str, engine: str = TORCHSCRIPT) -> "type[Explainer]":
     """The class of a method on that engine, or on the only one it has; raises as `engine_of`."""
     engine = engine_of(name, engine)
-    module, attribute = EXPLAINERS[name].homes[engine].explainer.split(":")
+    module, attribute = METHODS[name].engines[engine].explainer.split(":")
     found: type[Explainer] = getattr(import_module(module), attribute)
     return found
 
@@ -163,7 +187,7 @@ def check_capabilities(sidecar: Sidecar, engines: Mapping[str, str]) -> None:
         engines: the engine by method.
     """
     for name, engine in engines.items():
-        needed = EXPLAINERS[name].homes[engine].capability
+        needed = METHODS[name].engines[engine].capability
         if needed is None:
             continue
         capability = sidecar.capabilities.get(needed)

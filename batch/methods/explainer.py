@@ -1,4 +1,4 @@
-"""What every explanation method is: (rows, targets) -> Attribution."""
+"""What every explanation method is: a request in, shares of the explained scores out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.model import Model
-from whyport.batch.methods.settings import ExplainSettings
-from whyport.runtime.attribution import Attribution
+from whyport.batch.methods.request import Request
+from whyport.batch.methods.settings import MethodSettings
+from whyport.runtime.attribution import Attribution, completeness_errors
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 # Values of the rows that are put together for one call of the model.
 CALL_VALUES = 1 << 21
@@ -22,111 +23,109 @@ def rows_within(memory: int, row_bytes: int) -> int:
 
     Args:
         memory: the budget, in bytes.
-        row_bytes: what a row needs at the most, in bytes.
+        row_bytes: what a row needs at most, in bytes.
     """
     return max(1, memory // row_bytes)
 
 
-def runs(rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first index of every run of equal consecutive rows, and the run of every row.
-
-    Where every class is explained, each row comes once for every class: one pass explains them all.
-    """
-    starts = np.ones(len(rows), dtype=np.bool_)
-    starts[1:] = (rows[1:] != rows[:-1]).any(axis=1)
-    return np.flatnonzero(starts), np.cumsum(starts) - 1
-
-
 @dataclass(frozen=True)
 class Shares:
-    """What a method computes for N rows of F features, before anything is measured."""
+    """What a method computes for E explanations over F features, before anything is measured."""
 
     values: NDArray[np.float32]
-    """[N, F]"""
+    """[E, F]"""
     output: NDArray[np.float64]
-    """[N]: the target's logit, as the method's own engine gives it."""
+    """[E]: the explained score, as the method's own engine gives it."""
     evaluations: NDArray[np.int32]
-    """[N]: gradients, or forward passes, a row."""
-    beside: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """[N, ...] by name: what the method gives besides."""
+    """[E]: gradients, or forward passes, per row."""
+    extras: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """[E, ...] by name: what the method gives besides."""
 
 
 class Explainer(ABC):
-    """Gives the reasons for one output of each row.
+    """Gives the reasons for scores of rows.
 
     Args:
         model: the bundle's model on one engine.
         background: the bundle's reference sample.
-        settings: the methods' options.
+        settings: the method's options.
     """
 
-    def __init__(self, model: Model, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         self.model = model
         self.settings = settings
         self.references = self.choose_references(background)
-        self._base_values = None if self.references is None else self.references.mean_of(model.logits)
 
     @abstractmethod
-    def choose_references(self, background: Background) -> Background | None:
+    def choose_references(self, background: References) -> References | None:
         """The rows whose mean score is the base value; None where the method measures against nothing."""
 
     @abstractmethod
-    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        """The shares of finite raw values `rows` [N, F] in the logit of class `targets` [N]."""
+    def attribute(self, request: Request) -> Shares:
+        """The shares of each feature in the scores that are asked for."""
 
-    def beside_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes, for a row, of what `attribute` gives besides, by name."""
+    def extra_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes, for one explanation, of what `attribute` gives besides, by name."""
         return {}
 
     def row_bytes(self) -> int:
-        """What `attribute` holds for a row at the most: the shares in every class and a few rows more, in float64."""
+        """What `attribute` holds for one explanation at most: shares of every target and a few rows, in float64."""
         sidecar = self.model.bundle.sidecar
         return 8 * (len(sidecar.classes) + 3) * len(sidecar.features)
 
-    def explain(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Attribution:
-        """Explain the logit of class `targets` [N] for finite raw values `rows` [N, F]."""
-        values = np.empty(rows.shape, dtype=np.float32)
-        output = np.empty(len(rows))
-        evaluations = np.empty(len(rows), dtype=np.int32)
-        shapes = self.beside_shapes()
-        beside = {name: np.empty((len(rows), *shape), dtype=np.float32) for name, shape in shapes.items()}
-        for part in batch_slices(len(rows), rows_within(self.settings.memory, self.row_bytes())):
-            made = self.attribute(rows[part], targets[part])
-            values[part], output[part], evaluations[part] = made.values, made.output, made.evaluations
-            for name, array in beside.items():
-                array[part] = made.beside[name]
-        shares = Shares(values, output, evaluations, beside)
-        base_value = None if self._base_values is None else self._base_values[targets]
-        return self.measure(shares, targets, shares.output, base_value)
+    def explain(self, request: Request) -> Shares:
+        """The shares, from as many rows at a time as the memory budget has room for."""
+        rows = rows_within(self.settings.memory, self.row_bytes() * request.width)
+        if 0 < len(request.rows) <= rows:
+            return self.attribute(request)
+        values = np.empty((len(request), request.rows.shape[1]), dtype=np.float32)
+        output = np.empty(len(request))
+        evaluations = np.empty(len(request), dtype=np.int32)
+        shapes = self.extra_shapes()
+        extras = {name: np.empty((len(request), *shape), dtype=np.float32) for name, shape in shapes.items()}
+        start = 0
+        for part in batch_slices(len(request.rows), rows):
+            some = request.take(part)
+            made, inside = self.attribute(some), slice(start, start + len(some))
+            values[inside], output[inside], evaluations[inside] = made.values, made.output, made.evaluations
+            for name, array in extras.items():
+                array[inside] = made.extras[name]
+            start = inside.stop
+        return Shares(values, output, evaluations, extras)
+
+    def measure(self, shares: Shares, request: Request, base_values: NDArray[np.float64] | None) -> Attribution:
+        """The attributions, with how far they are from adding up to the request's scores less their base values.
+
+        Args:
+            shares: what `explain` gave.
+            request: what it was given.
+            base_values: of every target, [K]; None where the method makes no claim, and there is nothing to measure.
+        """
+        output, target = request.output, request.target
+        if base_values is None:
+            nothing = np.full(len(output), np.nan)
+            return Attribution(shares.values, output, nothing, target, nothing, shares.evaluations, None, shares.extras)
+        base_value = base_values[target]
+        difference = output - base_value
+        error = completeness_errors(shares.values, difference)
+        converged = self.has_converged(shares, error, difference)
+        return Attribution(
+            shares.values, output, base_value, target, error, shares.evaluations, converged, shares.extras
+        )
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
         """The completeness error up to which a row has converged, [N], by its score - base value [N]."""
         return np.maximum(self.settings.tolerance * np.abs(difference), self.settings.absolute_tolerance)
 
-    def measure(
-        self,
-        shares: Shares | Attribution,
-        target: NDArray[np.int64],
-        output: NDArray[np.float64],
-        base_value: NDArray[np.float64] | None,
-    ) -> Attribution:
-        """Measure how far shares are from adding up to `output` [N] - `base_value` [N], any engine's, in logits.
-
-        Without base values the method makes no claim, and there is nothing to measure.
-        """
-        if base_value is None:
-            nothing = np.full(len(output), np.nan)
-            return Attribution(shares.values, output, nothing, target, nothing, shares.evaluations, None, shares.beside)
-        difference = output - base_value
-        error = np.abs(shares.values.sum(axis=1, dtype=np.float64) - difference)
-        converged = self.has_converged(shares, error, difference)
-        return Attribution(
-            shares.values, output, base_value, target, error, shares.evaluations, converged, shares.beside
-        )
-
     def has_converged(
-        self, shares: Shares | Attribution, error: NDArray[np.float64], difference: NDArray[np.float64]
+        self, shares: Shares, error: NDArray[np.float64], difference: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """Whether a row is within the method's tolerance, [N], by its completeness error and score - base value [N]."""
+        """Whether each explanation is within the method's tolerance, [E].
+
+        Args:
+            shares: the E explanations.
+            error: their completeness errors, [E].
+            difference: their score - base value, [E].
+        """
         converged: NDArray[np.bool_] = error <= self.allowed_error(difference)
         return converged

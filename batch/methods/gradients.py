@@ -1,35 +1,35 @@
 """The gradient, averaged over noise around the row."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.explainer import Explainer, Shares, rows_within
-from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.request import Request
+from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
 class Gradient(Explainer):
     """df/dx_i: how the score answers to a small change of each feature, in logits per unit of the feature."""
 
-    def choose_references(self, background: Background) -> None:
+    def choose_references(self, background: References) -> None:
         return None
 
-    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        gradients, scores = self.model.gradients_of_rows(rows, targets)
-        return Shares(gradients, scores, np.ones(len(rows), dtype=np.int32))
+    def attribute(self, request: Request) -> Shares:
+        gradients, scores = request.gradients(self.model)
+        return Shares(gradients, scores, np.ones(len(request), dtype=np.int32))
 
 
 class InputXGradient(Explainer):
     """x_i * df/dx_i: the first-order share of each feature against a row of zeros."""
 
-    def choose_references(self, background: Background) -> Background:
-        return Background(rows=np.zeros_like(background.rows[:1]), weights=np.ones(1))
+    def choose_references(self, background: References) -> References:
+        return References(rows=np.zeros_like(background.rows[:1]), weights=np.ones(1))
 
-    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        gradients, scores = self.model.gradients_of_rows(rows, targets)
-        return Shares(rows * gradients, scores, np.ones(len(rows), dtype=np.int32))
+    def attribute(self, request: Request) -> Shares:
+        gradients, scores = request.gradients(self.model)
+        return Shares(request.repeated_rows * gradients, scores, np.ones(len(request), dtype=np.int32))
 
 
 class SmoothGrad(Explainer):
@@ -39,17 +39,19 @@ class SmoothGrad(Explainer):
     so that no row's values depend on another one.
     """
 
-    def __init__(self, model: Model, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         spread = np.array([feature.standard_deviation for feature in model.bundle.sidecar.features])
-        drawn = np.random.default_rng(settings.seed).standard_normal((settings.samples, len(spread)))
-        self.noise = (settings.noise * spread * drawn).astype(np.float32)
+        samples, noise = settings.options["samples"], settings.options["noise"]
+        drawn = np.random.default_rng(settings.seed).standard_normal((samples, len(spread)))
+        self.noise = (noise * spread * drawn).astype(np.float32)
         """[samples, F], in the features' units."""
 
-    def choose_references(self, background: Background) -> None:
+    def choose_references(self, background: References) -> None:
         return None
 
-    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
+    def attribute(self, request: Request) -> Shares:
+        rows, targets = request.repeated_rows, request.target
         values = np.empty_like(rows)
         samples = len(self.noise)
         # A sample's row, its gradient, and what PyTorch makes of both.
@@ -57,5 +59,5 @@ class SmoothGrad(Explainer):
             noisy = rows[part, None] + self.noise
             gradients, _ = self.model.gradients(noisy.reshape(-1, rows.shape[1]), targets[part].repeat(samples))
             values[part] = gradients.reshape(noisy.shape).mean(axis=1, dtype=np.float64)
-        scores = self.model.scores(rows, targets)
+        scores = self.model.scores(rows)[np.arange(len(rows)), targets].astype(np.float64)
         return Shares(values, scores, np.full(len(rows), samples, dtype=np.int32))

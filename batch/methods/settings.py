@@ -1,61 +1,99 @@
-"""The options of the explanation methods."""
+"""The options of the explanation methods: common ones, and those that the table of methods declares."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
+from whyport.batch.methods.catalogue import find_method, method_options
+from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Extra, Option, OptionValue
 from whyport.runtime.errors import UsageError, unknown
 
-if TYPE_CHECKING:
-    pass
-
-
-TORCHSCRIPT, ONNX = ENGINES = ("torchscript", "onnx")
-"""What runs the explanations: PyTorch, or ONNX Runtime alone."""
-
 MEMORY = 256_000_000
-"""The default budget."""
+"""The default budget, in bytes."""
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """The options as one method takes them."""
+
+    tolerance: float
+    absolute_tolerance: float
+    seed: int
+    memory: int
+    options: Mapping[str, Any]
+    """Every option of the method by name: what was given, or the method's default."""
+    given: frozenset[str]
+    """The names of the options that were given."""
 
 
 @dataclass(frozen=True)
 class ExplainSettings:
-    """The options of the explanation methods."""
+    """The options of a run's explanations."""
 
     tolerance: float = 0.01
     """A row has converged if its completeness error is at most this share of |score - base value| ..."""
     absolute_tolerance: float = 0.001
-    """... or at most this many logits."""
-    steps: int | None = None
-    """Nodes of integrated gradients' fixed rule; None for the adaptive one."""
+    """... or at most this much, in the score's unit."""
     engine: str = TORCHSCRIPT
-    """What runs the explanations, of ENGINES."""
-    max_evaluations: int | None = None
-    """Gradients, or forward passes, after which a row is given up; None for what suits the method."""
-    permutations: int | None = None
-    """Of Shapley values, so many for every row; None for as many as the tolerance takes, or for every coalition."""
-    noise: float = 0.1
-    """Of smoothgrad, as a share of each feature's training standard deviation."""
-    samples: int = 50
-    """Of smoothgrad, gradients a row."""
-    grad_cam_map: bool = False
-    """Whether grad-cam writes its maps too, as they are before they are scaled and upsampled."""
+    """What runs the explanations, one of ENGINES."""
     seed: int = 0
-    """Of what a method draws at random."""
+    """Seeds what a method draws at random, for every row."""
     memory: int = MEMORY
     """Bytes that a method may hold at once, beside the model and the passes through it, which do not grow. A row that
     needs more by itself gets more."""
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    """What was given of the methods' own options, by name."""
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
             raise UsageError(unknown("engine", self.engine, ENGINES))
-        for name in ("steps", "max_evaluations", "memory", "samples"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name}: expected at least 1, got {value}")
-        if self.permutations is not None and self.permutations < 4:
-            raise UsageError(f"permutations: expected at least 4, for a standard error, got {self.permutations}")
+        if self.memory < 1:
+            raise UsageError(f"memory: expected at least 1, got {self.memory}")
         if self.seed < 0:
             raise UsageError(f"seed: expected at least 0, got {self.seed}")
-        for name in ("tolerance", "absolute_tolerance", "noise"):
+        for name in ("tolerance", "absolute_tolerance"):
             value = getattr(self, name)
             if not 0 < value < float("inf"):
                 raise UsageError(f"{name}: expected a number above 0, got {value}")
+        known = method_options()
+        for name, given in self.options.items():
+            if name not in known:
+                raise UsageError(unknown("option", name, [*COMMON, *known]))
+            next(iter(known[name].values())).check(given)
+
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """The settings with common and methods' options side by side, as keywords; None is an option's default."""
+        common = {name: given.pop(name) for name in COMMON if name in given}
+        return cls(**common, options={name: value for name, value in given.items() if value is not None})
+
+    def of_method(self, name: str) -> MethodSettings:
+        """The settings as the method of that name takes them."""
+        options = {option.name: self.options.get(option.name, option.default) for option in find_method(name).options}
+        given = frozenset(options) & frozenset(self.options)
+        return MethodSettings(self.tolerance, self.absolute_tolerance, self.seed, self.memory, options, given)
+
+    def extras_of(self, name: str) -> tuple[Extra, ...]:
+        """What a method writes beside its attributions with these settings."""
+        options = self.of_method(name).options
+        return tuple(extra for extra in find_method(name).extras if extra.option is None or options[extra.option])
+
+    def record(self) -> dict[str, Any]:
+        """Every option by name, flat, as `of` takes it.
+
+        A method's option that was not given has its default, or null where methods differ in theirs.
+        """
+        common = {name: getattr(self, name) for name in COMMON}
+        return common | {
+            name: self.options.get(name, shared_default(declared)) for name, declared in method_options().items()
+        }
+
+
+COMMON = tuple(each.name for each in fields(ExplainSettings) if each.name != "options")
+"""The options that are every method's."""
+
+
+def shared_default(declared: Mapping[str, Option]) -> OptionValue:
+    """The default that all methods of an option have; None where they differ."""
+    defaults = {option.default for option in declared.values()}
+    return defaults.pop() if len(defaults) == 1 else None

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.parts import PartSpan
 from whyport.batch.store.local import Disk, remove_file, write_whole, writing
 from whyport.runtime.errors import JobError, OutputError, UsageError, listing
@@ -124,17 +125,17 @@ class OutputFolder:
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise OutputError(f"cannot write: permission denied, in {nearest}")
 
-    def holds(self, job: dict[str, Any], overwrite: bool) -> bool:
+    def holds(self, job: JobFile, overwrite: bool) -> bool:
         """Whether the folder holds an attempt at this very job; UsageError where it holds another that must stay."""
         if not (self.path / JOB_FILE).exists():
             return False
         found = self.read_json(JOB_FILE)
-        changed = differences(found, job)
+        changed = differences(found, job.document())
         if changed and not overwrite:
             raise UsageError(_refusal(self.path, found, changed))
         return not changed and not (overwrite and self.is_finished)
 
-    def open(self, job: dict[str, Any], overwrite: bool) -> bool:
+    def open(self, job: JobFile, overwrite: bool) -> bool:
         """Make the folder ready for a job; returns whether it holds an attempt at this very one.
 
         A different job, or with `overwrite` a finished one, is removed first; UsageError where it may not be.
@@ -143,7 +144,7 @@ class OutputFolder:
         if not is_held:
             if (self.path / JOB_FILE).exists():
                 self._clear()
-            self.write_json(JOB_FILE, job)
+            self.write_json(JOB_FILE, job.document())
         self._remove_unfinished()
         return is_held
 

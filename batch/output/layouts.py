@@ -43,7 +43,7 @@ class StoredAttributions:
     features: NDArray[np.int64]
     """[N, K]: each one's place among all features; -1 for a name that is none of theirs."""
     values: NDArray[np.float64]
-    """[N, K], in logits."""
+    """[N, K], in the method's unit."""
 
 
 class AttributionLayout(ABC):
@@ -62,14 +62,14 @@ class AttributionLayout(ABC):
         return {FEATURES_KEY: json.dumps(self.features, ensure_ascii=False)}
 
     @abstractmethod
-    def fields(self, prefix: str, suffix: str, beside: Sequence[str] = ()) -> list[pa.Field]:
+    def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
         """The columns, where `prefix` names the method among several, and `suffix` the class.
 
-        After those of the attributions come those of every other value that each feature has, by the names `beside`.
+        After those of the attributions come those of every other value that each feature has, by the names `extras`.
         """
 
     @abstractmethod
-    def arrays(self, values: NDArray[np.float32], beside: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+    def arrays(self, values: NDArray[np.float32], extras: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
         """The arrays of `fields` for attributions, and what stands beside them, [N, F] each."""
 
     @abstractmethod
@@ -77,25 +77,25 @@ class AttributionLayout(ABC):
         """What `fields` hold of rows that all were explained."""
 
     @abstractmethod
-    def read_beside(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
+    def read_extra(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
         """The values [N, K] of that name, of the features that `read` gives."""
 
 
 class WideLayout(AttributionLayout):
     """One column a feature, `attribution.<feature>`."""
 
-    def fields(self, prefix: str, suffix: str, beside: Sequence[str] = ()) -> list[pa.Field]:
-        names = [self._names(prefix, suffix, name) for name in (ATTRIBUTION, *beside)]
+    def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
+        names = [self._names(prefix, suffix, name) for name in (ATTRIBUTION, *extras)]
         return [pa.field(name, pa.float32()) for some in names for name in some]
 
-    def arrays(self, values: NDArray[np.float32], beside: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
-        return [pa.array(column) for matrix in (values, *beside) for column in np.ascontiguousarray(matrix.T)]
+    def arrays(self, values: NDArray[np.float32], extras: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+        return [pa.array(column) for matrix in (values, *extras) for column in np.ascontiguousarray(matrix.T)]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
-        values = self.read_beside(table, prefix, suffix, ATTRIBUTION)
+        values = self.read_extra(table, prefix, suffix, ATTRIBUTION)
         return StoredAttributions(_every_feature(values), values)
 
-    def read_beside(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
+    def read_extra(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
         columns = [table[column].to_numpy() for column in self._names(prefix, suffix, name)]
         return np.stack(columns, axis=1).astype(np.float64)
 
@@ -106,18 +106,18 @@ class WideLayout(AttributionLayout):
 class ListLayout(AttributionLayout):
     """One column `attribution`, a list of a share a feature: thousands of features cost no more than their bytes."""
 
-    def fields(self, prefix: str, suffix: str, beside: Sequence[str] = ()) -> list[pa.Field]:
+    def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
         kind = pa.list_(pa.float32(), len(self.features))
-        return [pa.field(f"{prefix}{name}{suffix}", kind) for name in (ATTRIBUTION, *beside)]
+        return [pa.field(f"{prefix}{name}{suffix}", kind) for name in (ATTRIBUTION, *extras)]
 
-    def arrays(self, values: NDArray[np.float32], beside: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
-        return [_lists(pa.array(np.ascontiguousarray(m).reshape(-1)), m.shape[1]) for m in (values, *beside)]
+    def arrays(self, values: NDArray[np.float32], extras: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+        return [_lists(pa.array(np.ascontiguousarray(m).reshape(-1)), m.shape[1]) for m in (values, *extras)]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
-        values = self.read_beside(table, prefix, suffix, ATTRIBUTION)
+        values = self.read_extra(table, prefix, suffix, ATTRIBUTION)
         return StoredAttributions(_every_feature(values), values)
 
-    def read_beside(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
+    def read_extra(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
         return _matrix(table, f"{prefix}{name}{suffix}", len(self.features))
 
 
@@ -136,14 +136,14 @@ class StrongestLayout(AttributionLayout):
         super().__init__(features)
         self._count = min(count, len(self.features))
 
-    def fields(self, prefix: str, suffix: str, beside: Sequence[str] = ()) -> list[pa.Field]:
-        kinds = {"top_feature": pa.string()} | {f"top_{name}": pa.float32() for name in (ATTRIBUTION, *beside)}
+    def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
+        kinds = {"top_feature": pa.string()} | {f"top_{name}": pa.float32() for name in (ATTRIBUTION, *extras)}
         return [pa.field(f"{prefix}{name}{suffix}", pa.list_(kind, self._count)) for name, kind in kinds.items()]
 
-    def arrays(self, values: NDArray[np.float32], beside: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+    def arrays(self, values: NDArray[np.float32], extras: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
         chosen = strongest(values, self._count)
         names = pa.array(self.features, pa.string()).take(pa.array(chosen.reshape(-1)))
-        kept = [np.take_along_axis(matrix, chosen, axis=1).reshape(-1) for matrix in (values, *beside)]
+        kept = [np.take_along_axis(matrix, chosen, axis=1).reshape(-1) for matrix in (values, *extras)]
         return [_lists(array, self._count) for array in (names, *map(pa.array, kept))]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
@@ -151,10 +151,10 @@ class StrongestLayout(AttributionLayout):
         places = pc.fill_null(pc.index_in(names, pa.array(self.features, pa.string())), -1)
         return StoredAttributions(
             places.to_numpy().astype(np.int64).reshape(-1, self._count),
-            self.read_beside(table, prefix, suffix, ATTRIBUTION),
+            self.read_extra(table, prefix, suffix, ATTRIBUTION),
         )
 
-    def read_beside(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
+    def read_extra(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
         return _matrix(table, f"{prefix}top_{name}{suffix}", self._count)
 
 

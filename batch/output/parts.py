@@ -1,4 +1,4 @@
-"""What a run will do, and every check that needs no row to be read."""
+"""The parts of an output: which rows each covers, and what its footer says."""
 
 import hashlib
 import json
@@ -11,7 +11,11 @@ import pyarrow.parquet as pq
 
 from whyport.batch.output.totals import Totals
 from whyport.runtime.bundle.codec import decode
-from whyport.runtime.errors import BundleFormatError, JobError
+from whyport.runtime.errors import BundleFormatError, JobError, message_line
+
+# The keys of a part's metadata.
+DESCRIPTION_KEY = "whyport"
+TOTALS_KEY = "whyport.totals"
 
 
 @dataclass(frozen=True)
@@ -59,16 +63,10 @@ class PartFooter:
             totals = decode(Totals, entries[TOTALS_KEY.encode()].decode())
             return cls(metadata.num_rows, description, totals)
         except (pa.ArrowException, OSError, KeyError, ValueError, BundleFormatError) as error:
-            reason = (str(error).splitlines() or [""])[0]
-            raise JobError(f"expected a part that a run has written, got {reason}, in {path}") from None
+            raise JobError(f"expected a part that a run has written, got {message_line(error)}, in {path}") from None
 
 
 def sha256_of(path: Path) -> str:
     """The digest of a file of any size."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# The keys of a part's metadata.
-DESCRIPTION_KEY = "whyport"
-TOTALS_KEY = "whyport.totals"

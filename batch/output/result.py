@@ -12,6 +12,7 @@ from whyport.batch.output.totals import MethodTotals, Totals
 from whyport.batch.settings import RejectedLimit
 from whyport.runtime.bundle.codec import decode
 from whyport.runtime.errors import BundleFormatError, JobError
+from whyport.runtime.task import Task
 
 TAIL_SHARE = 0.99
 
@@ -22,7 +23,7 @@ FILES_SKIPPED = 4
 
 @dataclass(frozen=True)
 class MethodReport:
-    """How far one method's attributions are from adding up, in logits."""
+    """How far one method's attributions are from adding up, in the score's unit."""
 
     worst_completeness_error: float | None
     """None where an error is not finite."""
@@ -88,7 +89,7 @@ class JobReport:
     rejected: dict[str, int]
     """Rows by reason."""
     predictions: dict[str, int]
-    """Rows by predicted class."""
+    """Rows by predicted target; empty for a task that predicts none."""
     explained: dict[str, int]
     """Rows by method."""
     methods: dict[str, MethodReport]
@@ -138,8 +139,8 @@ class JobReport:
             return TOO_MANY_REJECTED
         return 0
 
-    def lines(self) -> list[str]:
-        """The report for a terminal."""
+    def lines(self, task: Task) -> list[str]:
+        """The report for a terminal, in the words of the model's task."""
         performance = self.performance
         seconds = performance.seconds
         resumed = f", {performance.resumed_parts} of them from an attempt before" if performance.resumed_parts else ""
@@ -150,14 +151,16 @@ class JobReport:
             f"files     {len(self.files)}, {len(self.skipped)} skipped",
             *(f"          skipped: {skipped.reason}" for skipped in self.skipped),
             f"parts     {len(self.parts) - rejected_parts}{resumed}",
-            "classes   " + ", ".join(f"{name} {count}" for name, count in self.predictions.items()),
         ]
+        if self.predictions:
+            counted = ", ".join(f"{name} {count}" for name, count in self.predictions.items())
+            lines.append(f"{task.targets_title:9} {counted}")
         if self.explained:
             lines.append("explained " + ", ".join(f"{count} by {name}" for name, count in self.explained.items()))
         for name, method in self.methods.items():
             worst, tail = _shown(method.worst_completeness_error), _shown(method.p99_completeness_error)
             lines.append(
-                f"{name}: worst completeness error {worst} logits, 99 % within {tail}, "
+                f"{name}: worst completeness error {worst} {task.unit}, 99 % within {tail}, "
                 f"{method.not_converged} not converged"
             )
         rates = performance.rows_per_second

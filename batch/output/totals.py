@@ -1,4 +1,4 @@
-"""What rows came to, counted: for a batch, a part, or a run. Sums do not depend on how the rows were cut."""
+"""What happened to rows, counted: for a batch, a part, or a run. Sums do not depend on how the rows were cut."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.rows import ScoredRows
 from whyport.runtime.attribution import Attribution
+from whyport.runtime.task import Prediction, Task
 
 BINS_PER_DECADE = 50
 """A quantile is at most 10^(1/50) - 1 = 4.7 % too large, and never too small."""
@@ -71,14 +72,14 @@ OTHER_REASONS = "other reasons"
 
 @dataclass(frozen=True)
 class MethodTotals:
-    """What one explanation method came to; no errors for a method that makes no claim to add up."""
+    """What one explanation method gave, counted; no errors for a method that makes no claim to add up."""
 
     not_converged: int = 0
     """Explanations that missed the method's tolerance."""
     errors: ErrorHistogram = field(default_factory=ErrorHistogram)
-    """Completeness errors, in logits."""
+    """Completeness errors, in the score's unit."""
     explained: int = 0
-    """Rows, whether in one class or in all."""
+    """Rows, whether of one target or of all."""
 
     @classmethod
     def of(cls, attribution: Attribution, rows: int) -> Self:
@@ -101,22 +102,22 @@ class Totals:
     rejected: dict[str, int] = field(default_factory=dict)
     """Rows by reason."""
     predictions: dict[str, int] = field(default_factory=dict)
-    """Rows by predicted class."""
+    """Rows by predicted target; empty for a task that predicts none."""
     methods: dict[str, MethodTotals] = field(default_factory=dict)
 
     @classmethod
-    def empty(cls, classes: Sequence[str], methods: Sequence[str]) -> Self:
-        """No rows of a model with these classes, explained with these methods."""
-        return cls(predictions=dict.fromkeys(classes, 0), methods={name: MethodTotals() for name in methods})
+    def empty(cls, task: Task, methods: Sequence[str]) -> Self:
+        """No rows of a model with that task, explained with these methods."""
+        nothing = Prediction((), np.zeros(0, dtype=np.int64))
+        return cls(predictions=task.counts(nothing), methods={name: MethodTotals() for name in methods})
 
     @classmethod
-    def of(cls, scored: ScoredRows, classes: Sequence[str]) -> Self:
+    def of(cls, scored: ScoredRows, task: Task) -> Self:
         """Count one batch."""
-        counts = np.bincount(scored.predicted, minlength=len(classes))
         return cls(
             rows_out=len(scored.rows.kept),
             rejected=dict(Counter(scored.rows.reasons)),
-            predictions={name: int(count) for name, count in zip(classes, counts, strict=True)},
+            predictions=task.counts(scored.prediction),
             methods={
                 name: MethodTotals.of(attribution, scored.explained_count)
                 for name, attribution in scored.attributions.items()

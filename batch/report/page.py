@@ -106,7 +106,7 @@ def page_of(view: View, sections: Sequence[Section], drawn: dict[str, str]) -> s
         drawn=drawn,
         facts=list(_facts(view)),
         digest=view.bundle.digest,
-        version=view.run.record.job["versions"]["whyport"],
+        version=view.run.job.versions["whyport"],
         rows=report.rows_in,
     )
 
@@ -129,7 +129,7 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
     errors = [m.worst_completeness_error for m in report.methods.values()]
     if errors:
         finite: list[Any] = [error for error in errors if error is not None]
-        yield "largest error, logits", f"{max(finite):.1g}" if len(finite) == len(errors) else "infinite"
+        yield f"largest error, {view.run.task.unit}", f"{max(finite):.1g}" if len(finite) == len(errors) else "infinite"
     if view.inputs is not None:
         yield (
             "features moved",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.report.gather.collect import ClassAttributions, Collector, Wanted
+from whyport.batch.report.gather.collect import Collector, TargetAttributions, Wanted
 from whyport.batch.report.gather.values import FeatureValues, read_values
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.errors import UsageError
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], Explanation]":
     """The attributions of a finished run as `shap.Explanation` objects, by method and class.
 
-    `shap.plots.beeswarm(to_shap("scored")["deepshap", "malignant"])` draws them. An object holds `values` [N, F] and
-    `base_values` [N] in logits (NaN for a method that measures against nothing), `data` [N, F], the feature values as
-    they are in the input (NaN where a value is missing or its file is gone), `feature_names`, and as `output_names`
-    the class. Rows that were not explained are left out. Where a run explains one class a row, an object has the rows
-    whose explained class it is; with `--explain-class all`, every row is in every class's. Of a run with `--top-k`,
-    what was not kept is 0 in `values`, which then do not add up.
+    `shap.plots.beeswarm(to_shap("scored")["deepshap", "malignant"])` draws them. An object holds
+
+    - `values` [N, F] and `base_values` [N], in the score's unit; NaN for a method that measures against nothing.
+    - `data` [N, F], the feature values as they are in the input; NaN where one is missing or its file is gone.
+    - `feature_names`, and as `output_names` the class.
+
+    Rows that were not explained are left out. Where a run explains one class per row, an object has the rows whose
+    explained class it is; with `--explain-class all`, every row is in every class's. In a run with `--top-k`, what was
+    not kept is 0 in `values`, which then do not add up.
 
     Args:
         out: the run's output folder.
@@ -35,20 +38,22 @@ def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], 
     """
     run = FinishedRun.read(Path(out))
     if not run.explanations:
-        raise UsageError(f"expected a run with attributions, got one of the methods {run.record.methods}, in {out}")
+        raise UsageError(
+            f"expected a run with attributions, got one of the methods {list(run.settings.methods)}, in {out}"
+        )
     if rows is not None and rows < 1:
         raise UsageError(f"rows: expected at least 1, got {rows}")
     limit = max(run.report.rows_out, 1) if rows is None else rows
     found = Collector(run, Wanted(sample_rows=limit, with_candidates=False)).collect().attributions
     values = read_values(run, run.layout.features, [each.sample for each in found])
     names = list(run.layout.features)
-    return {(each.method, each.class_name): explanation_of(each, values, names) for each in found}
+    return {(each.method, each.target): explanation_of(each, values, names) for each in found}
 
 
-def explanation_of(each: ClassAttributions, values: FeatureValues, names: list[str]) -> "Explanation":
+def explanation_of(each: TargetAttributions, values: FeatureValues, names: list[str]) -> "Explanation":
     """The sampled rows of one method and class."""
     return make_explanation(
-        each.sample["values"], each.sample["base_value"], values.of(each.sample), names, each.class_name
+        each.sample["values"], each.sample["base_value"], values.of(each.sample), names, each.target
     )
 
 
@@ -57,13 +62,13 @@ def make_explanation(
     base_values: NDArray[np.float64] | float,
     data: NDArray[np.float64] | None,
     names: list[str],
-    class_name: str,
+    target: str,
 ) -> "Explanation":
     """One object; without `data` where no value is known."""
     shap = load_shap()
     known = data if data is not None and np.isfinite(data).any() else None
     # shap takes names of outputs for many rows alone.
-    outputs = {"output_names": class_name} if values.ndim > 1 else {}
+    outputs = {"output_names": target} if values.ndim > 1 else {}
     made: Explanation = shap.Explanation(
         values=values, base_values=base_values, data=known, feature_names=names, **outputs
     )

@@ -10,17 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whyport.batch.methods.settings import ExplainSettings
-from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns, kept_columns
+from whyport.batch.output.columns import IDENTITY, REASON
 from whyport.batch.output.folder import REJECTED_FOLDER
 from whyport.batch.output.parts import PartFooter, PartSpan, sha256_of
-from whyport.batch.output.result import JobReport, read_report
 from whyport.batch.output.totals import Totals
+from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.recompute import Deviations, Recomputer
-from whyport.batch.review.record import InputRecord, RunRecord, read_rows
-from whyport.batch.scoring.targets import ClassChoice
-from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import AuditError, listing
+from whyport.runtime.errors import AuditError, listing, message_line
 
 ROWS_AT_ONCE = 1 << 20
 
@@ -29,7 +25,6 @@ ROWS_AT_ONCE = 1 << 20
 class AuditedPart:
     """A part and what its footer says."""
 
-    source: InputRecord
     span: PartSpan
     totals: Totals
 
@@ -39,29 +34,22 @@ class Audit:
 
     Args:
         out: the output folder of a finished run.
-        bundle: where the bundle lies now; by default where it lay during the run.
+        bundle: where the bundle is now; by default where it was during the run.
 
     Raises:
         UsageError, JobError: there is no finished run. AuditError: the bundle is another one.
     """
 
     def __init__(self, out: Path, bundle: Path | None = None) -> None:
-        self._record = RunRecord.read(out)
+        self._run = FinishedRun.read(out, unfinished=True)
         self._out = out
-        if not self._record.folder.is_finished:
+        if not self._run.folder.is_finished:
             raise AuditError(f"expected a finished run, got one without _SUCCESS, in {out}")
-        self._report: JobReport = read_report(self._record.folder)
-        self._bundle = Bundle.read(bundle or Path(self._record.job["bundle"]["path"]))
-        expected = self._record.job["bundle"]["digest"]
-        if self._bundle.digest != expected:
-            raise AuditError(
-                f"expected the bundle with digest {expected}, got {self._bundle.digest}, in {self._bundle.path}"
-            )
+        self._report = self._run.report
+        self._bundle = self._run.open_bundle(bundle)
         sidecar = self._bundle.sidecar
-        choice = ClassChoice.parse(self._record.job["settings"]["explain_class"], sidecar.classes)
-        explain = ExplainSettings(**self._record.job["settings"]["explain"])
-        attributions = self._record.attributions([feature.name for feature in sidecar.features])
-        self._columns = OutputColumns(sidecar, self._record.methods, explain, choice.is_all, attributions)
+        features = tuple(feature.name for feature in sidecar.features)
+        self._columns = self._run.job.columns(features, sidecar.signature.outputs)
 
     def run(self, sample: int, seed: int, device: str) -> Iterator[str]:
         """Make every check; a line of what was found after each.
@@ -78,11 +66,11 @@ class Audit:
         rows = self.check_rows(parts)
         yield f"rows      {rows} in = {self._report.rows_out} out + {self._report.rows_rejected} rejected, each once"
         deviations = self.check_sample(parts, sample, seed, device)
-        yield f"sample    {deviations.rows} rows computed again (seed {seed}): {deviations}"
+        yield f"sample    {deviations.rows} rows computed again (seed {seed}): {deviations.text(self._run.task)}"
 
     def check_digests(self) -> int:
         """The files are those of the report, with its digests; returns how many."""
-        found = {path.relative_to(self._out).as_posix(): path for path in self._record.folder.parts()}
+        found = {path.relative_to(self._out).as_posix(): path for path in self._run.folder.parts()}
         if found.keys() != self._report.parts.keys():
             missing, added = self._report.parts.keys() - found.keys(), found.keys() - self._report.parts.keys()
             raise AuditError(
@@ -96,13 +84,7 @@ class Audit:
 
     def check_footers(self) -> list[AuditedPart]:
         """Every part is there, and its footer fits the run; returns them in order."""
-        skipped = {file.source_file for file in self._report.skipped}
-        parts = [
-            AuditedPart(source, span, self._checked(source, span))
-            for source in self._record.inputs
-            if source.source_file not in skipped
-            for span in self._record.spans(source)
-        ]
+        parts = [AuditedPart(span, self._checked(span)) for span in self._run.parts]
         expected = {part.span.name for part in parts}
         expected |= {f"{REJECTED_FOLDER}/{part.span.name}" for part in parts if part.totals.rows_rejected}
         if expected != self._report.parts.keys():
@@ -115,7 +97,7 @@ class Audit:
         for part in parts:
             rows = self._rows(self._out / part.span.name, part)
             if part.totals.rows_rejected:
-                beside = self._rows(self._record.folder.rejected / part.span.name, part)
+                beside = self._rows(self._run.folder.rejected / part.span.name, part)
                 rows = np.sort(np.concatenate([rows, beside]))
             if not np.array_equal(rows, np.arange(part.span.start, part.span.stop)):
                 raise AuditError(
@@ -130,7 +112,7 @@ class Audit:
             raise AuditError(
                 f"expected the counts of the report, {report.rows_out} rows out, got {counted}, in {self._out}"
             )
-        rows_in = sum(source.rows or 0 for source in {part.source.index: part.source for part in parts}.values())
+        rows_in = sum(self._run.inputs[index].rows or 0 for index in {part.span.index for part in parts})
         if rows_in != report.rows_in or rows_in != totals.rows_out + totals.rows_rejected:
             raise AuditError(
                 f"expected {report.rows_in} rows in, got {rows_in} = {totals.rows_out} + {totals.rows_rejected}"
@@ -144,7 +126,7 @@ class Audit:
         deviations = Deviations()
         if not drawn:
             return deviations
-        recomputer = Recomputer(self._bundle, self._record, self._columns, device)
+        recomputer = Recomputer(self._bundle, self._run, self._columns, device)
         first = 0
         for part in parts:
             inside = [i - first for i in drawn if first <= i < first + part.totals.rows_out]
@@ -153,35 +135,34 @@ class Audit:
                 path = self._out / part.span.name
                 wanted = self._rows(path, part)[inside]
                 stored = read_rows(path, "source_row", wanted.tolist())
-                deviations += recomputer.compare(part.source, stored, str(path))
+                deviations += recomputer.compare(part.span.index, stored, str(path))
         return deviations
 
-    def _checked(self, source: InputRecord, span: PartSpan) -> Totals:
+    def _checked(self, span: PartSpan) -> Totals:
         path = self._out / span.name
         part = PartFooter.read(path)
-        self._check_description(part.description, source, span, path)
+        self._check_description(part.description, span, path)
         names = pq.read_schema(path).names
-        fields = [field for field in pq.read_schema(path) if field.name not in kept_columns(names)]
+        fields = [field for field in pq.read_schema(path) if field.name not in self._run.settings.keep]
         if fields != [*IDENTITY, *self._columns.fields]:
             raise AuditError(f"expected the columns that the settings give, got {listing(names)}, in {path}")
         rejected = part.totals.rows_rejected
         if part.rows != part.totals.rows_out or part.rows + rejected != span.rows:
             raise AuditError(f"expected {span.rows} rows out or rejected, got {part.rows} + {rejected}, in {path}")
         if rejected:
-            beside = self._record.folder.rejected / span.name
+            beside = self._run.folder.rejected / span.name
             other = PartFooter.read(beside)
-            self._check_description(other.description, source, span, beside)
+            self._check_description(other.description, span, beside)
             if other.rows != rejected or pq.read_schema(beside).names[:3] != [*(f.name for f in IDENTITY), REASON.name]:
                 raise AuditError(f"expected {rejected} rejected rows with their reasons, got {other.rows}, in {beside}")
         return part.totals
 
-    def _check_description(self, got: dict[str, Any], source: InputRecord, span: PartSpan, path: Path) -> None:
-        job = self._record.job
+    def _check_description(self, got: dict[str, Any], span: PartSpan, path: Path) -> None:
+        mark = self._run.inputs[span.index]
         expected = {
-            "bundle": {key: job["bundle"][key] for key in ("name", "digest")},
-            **{key: job[key] for key in ("settings", "provider", "versions")},
-            "source_file": source.source_file,
-            "source_footer_sha256": source.footer_sha256,
+            **self._run.job.of_every_part(),
+            "source_file": mark.source_file,
+            "source_footer_sha256": mark.footer_sha256,
             "source_rows": [span.start, span.stop],
         }
         for key, value in expected.items():
@@ -190,16 +171,14 @@ class Audit:
 
     def _rows(self, path: Path, part: AuditedPart) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The numbers of a part's rows; AuditError where one is of another file."""
-        numbers = [np.zeros(0, dtype=np.int64)]
+        mark, numbers = self._run.inputs[part.span.index], [np.zeros(0, dtype=np.int64)]
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(ROWS_AT_ONCE, columns=[field.name for field in IDENTITY]):
-                    others = set(batch.column(0).unique().to_pylist()) - {part.source.source_file}
+                    others = set(batch.column(0).unique().to_pylist()) - {mark.source_file}
                     if others:
-                        raise AuditError(
-                            f"expected rows of {part.source.source_file}, got {listing(others)}, in {path}"
-                        )
+                        raise AuditError(f"expected rows of {mark.source_file}, got {listing(others)}, in {path}")
                     numbers.append(batch.column(1).to_numpy())
         except (pa.ArrowException, OSError) as error:
-            raise AuditError(f"cannot read: {(str(error).splitlines() or [''])[0]}, in {path}") from None
+            raise AuditError(f"cannot read: {message_line(error)}, in {path}") from None
         return np.concatenate(numbers)

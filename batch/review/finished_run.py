@@ -1,22 +1,29 @@
-"""The parts of a finished run as one stream of rows, some columns at a time."""
+"""A run as its own folder describes it, read back without the model or the inputs: for audit, show and report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whyport.batch.output.columns import ExplanationColumns, classes, explanations, kept_columns
+from whyport.batch.arrow import take_rows
+from whyport.batch.output.columns import ExplanationColumns, OutputColumns
+from whyport.batch.output.folder import JOB_FILE, OutputFolder
+from whyport.batch.output.job_file import InputMark, JobFile, PinnedSettings
 from whyport.batch.output.layouts import AttributionLayout, features_of
 from whyport.batch.output.parts import PartFooter, PartSpan
 from whyport.batch.output.result import JobReport, read_report
 from whyport.batch.output.totals import Totals
-from whyport.batch.review.record import InputRecord, RunRecord
+from whyport.batch.scoring.selection import Selection
 from whyport.batch.source.parquet import READ_OPTIONS
-from whyport.runtime.errors import DataError, JobError
+from whyport.batch.store.local import Disk
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import AuditError, DataError, JobError, UsageError, message_line, unknown
+from whyport.runtime.task import Task
 
 VALUES_AT_ONCE = 1 << 22
 """Values of all columns together that are read at once."""
@@ -26,73 +33,141 @@ VALUES_AT_ONCE = 1 << 22
 class PartBatch:
     """Some rows of the output that follow each other."""
 
-    source: InputRecord
+    index: int
+    """The input's place among all."""
+    source_file: str
     first: int
-    """How many rows of the output stand before them."""
+    """How many rows of the output come before them."""
     table: pa.Table
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run: its documents, and its parts in order."""
+    """A run's documents, and its parts in order."""
 
-    record: RunRecord
-    report: JobReport
-    parts: tuple[tuple[InputRecord, PartSpan], ...]
+    folder: OutputFolder
+    job: JobFile
 
     @classmethod
-    def read(cls, out: Path) -> Self:
-        """Read a folder's documents; UsageError where it holds no run, JobError where the run is not finished."""
-        record = RunRecord.read(out)
-        if not record.folder.is_finished:
+    def read(cls, out: Path, *, unfinished: bool = False) -> Self:
+        """Read a folder's documents.
+
+        Args:
+            out: the output folder.
+            unfinished: whether a run without _SUCCESS will do: it has a job, and the parts that are there.
+
+        Raises:
+            UsageError: there is no run. JobError: it cannot be read, or is not finished.
+        """
+        folder = OutputFolder(out, Disk())
+        if not (out / JOB_FILE).exists():
+            raise UsageError(f"expected the output folder of a run, got {str(out)!r}, which has no {JOB_FILE}")
+        job = JobFile.build(folder.read_json(JOB_FILE), out / JOB_FILE)
+        if not unfinished and not folder.is_finished:
             raise JobError(f"expected a finished run, got one without _SUCCESS, in {out}")
-        report = read_report(record.folder)
-        skipped = {file.source_file for file in report.skipped}
-        parts = [
-            (source, span)
-            for source in record.inputs
-            if source.source_file not in skipped
-            for span in record.spans(source)
-        ]
-        return cls(record, report, tuple(parts))
+        return cls(folder, job)
+
+    @property
+    def inputs(self) -> tuple[InputMark, ...]:
+        """All inputs, in order."""
+        return self.job.inputs
+
+    @property
+    def settings(self) -> PinnedSettings:
+        """The run's options."""
+        return self.job.settings
+
+    @cached_property
+    def task(self) -> Task:
+        """What the model's outputs mean."""
+        return self.job.meaning
+
+    @cached_property
+    def report(self) -> JobReport:
+        """What came out, counted."""
+        return read_report(self.folder)
+
+    @cached_property
+    def parts(self) -> tuple[PartSpan, ...]:
+        """The parts in order; inputs that were skipped have none."""
+        skipped = {file.source_file for file in self.report.skipped}
+        scored = [index for index, mark in enumerate(self.inputs) if mark.source_file not in skipped]
+        return tuple(span for index in scored for span in self.job.spans(index))
 
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns of the first part."""
-        return pq.read_schema(self._path(self.parts[0][1]))
-
-    @property
-    def classes(self) -> list[str]:
-        """The model's classes."""
-        return classes(self.schema.names)
-
-    @property
-    def kept(self) -> list[str]:
-        """The columns that were copied from the inputs."""
-        return kept_columns(self.schema.names)
+        return pq.read_schema(self.path(self.parts[0]))
 
     @cached_property
+    def columns(self) -> OutputColumns:
+        """The columns by what they mean."""
+        return self.columns_of(self.schema)
+
+    @property
     def layout(self) -> AttributionLayout:
-        """How the attributions stand in their columns."""
-        return self.record.attributions(features_of(self.schema))
+        """How attributions are laid out in columns."""
+        return self.columns.layout
+
+    @property
+    def selection(self) -> Selection:
+        """Which rows were explained."""
+        return Selection.parse(self.settings.explain_where, self.settings.explain_fraction)
 
     @property
     def explanations(self) -> list[ExplanationColumns]:
         """The explanations that have an attribution for every feature."""
-        if not self.record.methods:
-            return []
         names = set(self.schema.names)
-        found = explanations(self.record.methods, self.classes if self.record.explains_all_classes else [])
-        return [each for each in found if {field.name for field in self.fields(each)} <= names]
+        return [each for each in self.columns.explanations if {f.name for f in self.fields(each)} <= names]
+
+    @cached_property
+    def totals(self) -> Totals:
+        """What the footers of all parts count."""
+        return sum((PartFooter.read(self.path(span)).totals for span in self.parts), Totals())
+
+    def columns_of(self, schema: pa.Schema) -> OutputColumns:
+        """The columns of parts with that schema, by what they mean; JobError where they do not name the features."""
+        return self.job.columns(tuple(features_of(schema)) if self.settings.methods else ())
 
     def fields(self, columns: ExplanationColumns) -> list[pa.Field]:
         """The attribution columns of an explanation."""
         return self.layout.fields(columns.prefix, columns.suffix)
 
-    @cached_property
-    def totals(self) -> Totals:
-        """What the footers of all parts count."""
-        return sum((PartFooter.read(self._path(span)).totals for _, span in self.parts), Totals())
+    def path(self, span: PartSpan) -> Path:
+        """Where a part is."""
+        return self.folder.path / span.name
+
+    def open_bundle(self, path: Path | None = None) -> Bundle:
+        """The run's bundle, by default where it was; AuditError where another is there."""
+        bundle = Bundle.read(path or Path(self.job.bundle.path))
+        if bundle.digest != self.job.bundle.digest:
+            raise AuditError(
+                f"expected the bundle with digest {self.job.bundle.digest}, got {bundle.digest}, in {bundle.path}"
+            )
+        return bundle
+
+    def find_input(self, name: str | None) -> int:
+        """The place of the input of that name, or the end of it after a slash; without a name, of the only one.
+
+        Raises UsageError where there is none, or more than one.
+        """
+        names = [mark.source_file for mark in self.inputs]
+        if name is None:
+            if len(names) > 1:
+                raise UsageError(f"the run has {len(names)} inputs: choose one with --file")
+            return 0
+        found = [i for i, known in enumerate(names) if known == name] or [
+            i for i, known in enumerate(names) if known.endswith(f"/{name}")
+        ]
+        if len(found) != 1:
+            raise UsageError(unknown("input" if not found else "single input", name, names))
+        return found[0]
+
+    def check_row(self, index: int, row: int) -> None:
+        """Raise UsageError where an input has no row of that number."""
+        mark = self.inputs[index]
+        if mark.rows is None or row >= mark.rows:
+            raise UsageError(f"row: expected less than {mark.rows}, got {row}, in {mark.source_file}")
 
     def batches(self, columns: Sequence[str], values_at_once: int = VALUES_AT_ONCE) -> Iterator[PartBatch]:
         """All rows of the output in order, with these columns; DataError where a part cannot be read."""
@@ -100,16 +175,36 @@ class FinishedRun:
         widths = [getattr(self.schema.field(name).type, "list_size", 1) for name in wanted]
         rows = max(values_at_once // max(sum(widths), 1), 1)
         first = 0
-        for source, span in self.parts:
-            path = self._path(span)
+        for span in self.parts:
+            path = self.path(span)
             try:
                 with pq.ParquetFile(path, **READ_OPTIONS) as file:
                     for batch in file.iter_batches(rows, columns=wanted):
                         # By name: pyarrow reads "a.b" too where "a" is asked for.
-                        yield PartBatch(source, first, pa.Table.from_batches([batch]).select(wanted))
+                        table = pa.Table.from_batches([batch]).select(wanted)
+                        yield PartBatch(span.index, self.inputs[span.index].source_file, first, table)
                         first += batch.num_rows
             except (pa.ArrowException, OSError, KeyError) as error:
-                raise DataError(f"cannot read: {(str(error).splitlines() or [''])[0]}, in {path}") from None
+                raise DataError(f"cannot read: {message_line(error)}, in {path}") from None
 
-    def _path(self, span: PartSpan) -> Path:
-        return self.record.folder.path / span.name
+
+def read_rows(path: Path, column: str, wanted: Iterable[int]) -> pa.Table:
+    """The rows of a part whose `column`, which ascends, has the wanted values; only their row groups are read.
+
+    Raises DataError where the file cannot be read.
+    """
+    rows = sorted(wanted)
+    found = []
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            place = file.schema_arrow.names.index(column)
+            for i in range(file.num_row_groups):
+                statistics = file.metadata.row_group(i).column(place).statistics
+                inside = [row for row in rows if statistics is not None and statistics.min <= row <= statistics.max]
+                found += [
+                    take_rows(batch, np.flatnonzero(np.isin(batch[column].to_numpy(), inside)))
+                    for batch in (file.iter_batches(row_groups=[i]) if inside else ())
+                ]
+            return pa.Table.from_batches(found, file.schema_arrow)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"cannot read: {message_line(error)}, in {path}") from None

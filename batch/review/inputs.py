@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.arrow import take_rows
-from whyport.batch.review.record import InputRecord, RunRecord
+from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.source.files import hive_partitions
 from whyport.batch.source.parquet import SourceFile, open_source
 from whyport.runtime.errors import AuditError
@@ -18,22 +18,24 @@ class RunInputs:
     """Reads a run's inputs again.
 
     Args:
-        record: the run.
+        run: the run.
         columns: the columns to read.
     """
 
-    def __init__(self, record: RunRecord, columns: Sequence[str]) -> None:
+    def __init__(self, run: FinishedRun, columns: Sequence[str]) -> None:
         self._columns = list(columns)
-        self._batch_rows: int = record.job["settings"]["batch_rows"]
-        self._partitions = hive_partitions([Path(source.source_file) for source in record.inputs])
+        self._inputs = run.inputs
+        self._batch_rows = run.settings.batch_rows
+        self._partitions = hive_partitions([Path(mark.source_file) for mark in run.inputs])
 
-    def open(self, source: InputRecord) -> SourceFile:
-        """The file; DataError where it cannot be read, AuditError where it is another one by now."""
-        file = open_source(source.path, self._partitions[source.index])
-        if file.fingerprint.footer_sha256 != source.footer_sha256:
+    def open(self, index: int) -> SourceFile:
+        """The input at that place; DataError where it cannot be read, AuditError where it is another file by now."""
+        mark = self._inputs[index]
+        file = open_source(Path(mark.path), self._partitions[index])
+        if file.fingerprint.footer_sha256 != mark.footer_sha256:
             raise AuditError(
-                f"expected the input that was scored, with footer {source.footer_sha256}, "
-                f"got {file.fingerprint.footer_sha256}, in {source.path}"
+                f"expected the input that was scored, with footer {mark.footer_sha256}, "
+                f"got {file.fingerprint.footer_sha256}, in {mark.path}"
             )
         return file
 

@@ -10,20 +10,21 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from whyport.batch.methods.settings import ExplainSettings
-from whyport.batch.output.columns import ExplanationColumns, OutputColumns, classes, explanations, kept_columns
+from whyport.batch.output.columns import EXPLAINED_TARGET, IMPUTED_COUNT, ExplanationColumns, OutputColumns
 from whyport.batch.output.layouts import ATTRIBUTION, AttributionLayout, StoredAttributions
+from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
-from whyport.batch.review.record import InputRecord, RunRecord
-from whyport.batch.rows import PredictedRows
+from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.scoring.selection import KnownColumns
-from whyport.batch.scoring.targets import ClassChoice
+from whyport.batch.scoring.targets import TargetChoice
 from whyport.batch.source.cleaning import RowCleaner
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import Tolerances
 from whyport.runtime.errors import AuditError, listing
 from whyport.runtime.parity import row_deviations
 from whyport.runtime.session import Session
+from whyport.runtime.task import Task
 
 # completeness_error is a difference of numbers that are all in the row: only rounding may separate it from theirs.
 SUM_TOLERANCE = 1e-6
@@ -31,41 +32,43 @@ SUM_TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Deviations:
-    """How far rows are from what the run wrote, at the most."""
+    """The largest distances between rows and what the run wrote."""
 
     rows: int = 0
     explained: int = 0
-    """Explanations of them, one a method and class."""
-    probability: float = 0.0
+    """Explanations of these rows, one per method and target."""
+    prediction: float = 0.0
     attribution: float = 0.0
-    """In logits."""
+    """In the score's unit."""
 
     def __add__(self, other: Self) -> Self:
         return type(self)(
             self.rows + other.rows,
             self.explained + other.explained,
-            max(self.probability, other.probability),
+            max(self.prediction, other.prediction),
             max(self.attribution, other.attribution),
         )
 
-    def __str__(self) -> str:
+    def text(self, task: Task) -> str:
+        """The distances in the words of the model's task."""
+        predicted = "probabilities" if task.probability_columns else "predictions"
         return (
-            f"probabilities within {self.probability:.2g}, attributions of {self.explained} explanations within "
-            f"{self.attribution:.2g} logits"
+            f"{predicted} within {self.prediction:.2g}, attributions of {self.explained} explanations within "
+            f"{self.attribution:.2g} {task.unit}"
         )
 
 
 class ExplanationComparison:
-    """Compares one method's explanations of one class.
+    """Compares one method's explanations of one target.
 
     Args:
-        attributions: how they stand in the output.
+        layout: how attributions are laid out in columns.
         tolerances: of the bundle.
         explain: the methods' options.
     """
 
-    def __init__(self, attributions: AttributionLayout, tolerances: Tolerances, explain: ExplainSettings) -> None:
-        self._attributions = attributions
+    def __init__(self, layout: AttributionLayout, tolerances: Tolerances, explain: ExplainSettings) -> None:
+        self._layout = layout
         self._tolerances = tolerances
         self._explain = explain
 
@@ -90,7 +93,7 @@ class ExplanationComparison:
         model = [columns.score, columns.base_value]
         off = row_deviations(matrix(stored, model), matrix(again, model))
         check_same(rows, off > self._tolerances.outputs, listing(model), place)
-        shares = self._attributions.read(stored, columns.prefix, columns.suffix)
+        shares = self._layout.read(stored, columns.prefix, columns.suffix)
         check_same(rows, shares.features.min(axis=1) < 0, f"{columns.method}: features", place)
         score, base = matrix(stored, model).T
         largest = np.abs(shares.values).max(axis=1, initial=0.0)
@@ -111,7 +114,7 @@ class ExplanationComparison:
             check_same(rows, ~(off <= SUM_TOLERANCE * scale), columns.completeness_error, place)
         check_same(rows, ~(differences <= allowed), f"{columns.method}: attributions", place)
         for name in values.keys() - {ATTRIBUTION}:
-            got = self._attributions.read_beside(stored, columns.prefix, columns.suffix, name)
+            got = self._layout.read_extra(stored, columns.prefix, columns.suffix, name)
             is_off = ~(self._differences(got, shares, values[name]) <= allowed)
             check_same(rows, is_off, f"{columns.prefix}{name}{columns.suffix}", place)
         return Deviations(explained=len(rows), attribution=float(differences.max(initial=0.0)))
@@ -141,7 +144,7 @@ def check_same(rows: Sequence[int], is_off: NDArray[Any], what: str, place: str)
 def matrix(table: pa.Table, names: list[str]) -> NDArray[np.float64]:
     """Columns of numbers as [N, K] float64, NaN for null."""
     columns = [table[name].to_numpy().astype(np.float64) for name in names]
-    return np.stack(columns, axis=1)
+    return np.stack(columns, axis=1) if columns else np.zeros((table.num_rows, 0))
 
 
 def _deviations_of_lists(stored: pa.ChunkedArray, again: pa.ChunkedArray) -> NDArray[np.float64]:
@@ -172,92 +175,106 @@ class Recomputer:
 
     Args:
         bundle: the run's bundle.
-        record: the run.
+        run: the run.
         columns: its output.
         device: where to compute.
     """
 
-    def __init__(self, bundle: Bundle, record: RunRecord, columns: OutputColumns, device: str) -> None:
-        settings = record.job["settings"]
-        self._record = record
+    def __init__(self, bundle: Bundle, run: FinishedRun, columns: OutputColumns, device: str) -> None:
+        settings, task = run.settings, run.task
+        self._task = task
+        self._keep = settings.keep
         self._columns = columns
-        explain = ExplainSettings(**settings["explain"])
         self._tolerances = bundle.sidecar.tolerances
-        self._explanations = explanations(record.methods, columns.per_class)
-        self._comparison = ExplanationComparison(columns.attributions, self._tolerances, explain)
-        self._selection = record.selection
-        self._choice = ClassChoice.parse(settings["explain_class"], bundle.sidecar.classes)
-        self._cleaner = RowCleaner(bundle.sidecar, settings["on_bad_row"], self._choice.label)
-        session = Session(bundle, device)
-        self._scorer = Scorer(session, tuple(record.methods), self._choice, explain)
-        self._known = KnownColumns(bundle.sidecar.classes, self._choice)
-        label = [self._choice.label] if self._choice.label is not None else []
+        explain = settings.explain_settings
+        self._comparison = ExplanationComparison(columns.layout, self._tolerances, explain)
+        self._selection = run.selection
+        choice = TargetChoice.parse(settings.explain_class, task)
+        self._cleaner = RowCleaner(bundle.sidecar, settings.on_bad_row, choice.label)
+        self._scorer = Scorer(Session(bundle, device), settings.methods, choice, explain)
+        self._known = KnownColumns(task, choice)
+        label = [choice.label] if choice.label is not None else []
         features = [feature.name for feature in bundle.sidecar.features]
-        self._inputs = RunInputs(record, list(dict.fromkeys([*features, *settings["keep"], *label])))
+        self._inputs = RunInputs(run, list(dict.fromkeys([*features, *settings.keep, *label])))
 
-    def compare(self, source: InputRecord, stored: pa.Table, place: str) -> Deviations:
-        """Compute these rows of one input's output again.
+    def compare(self, index: int, stored: pa.Table, place: str) -> Deviations:
+        """Compute some rows of one input's output again.
 
-        Raises AuditError where the input is another one, or a row is further off than the engines' tolerance and, for
-        attributions, the methods' own allow.
+        Args:
+            index: the input's place among all.
+            stored: the rows as the run wrote them.
+            place: names their file.
+
+        Raises:
+            AuditError: the input is another one, or a row is further off than the engines' tolerance and, for
+                attributions, the methods' own allow.
         """
-        file = self._inputs.open(source)
+        file = self._inputs.open(index)
         rows: list[int] = stored["source_row"].to_pylist()
         batch = self._inputs.rows(file, np.array(rows))
         clean = self._cleaner.clean(batch, 0)
         if len(clean.kept) != len(rows):
             raise AuditError(f"expected rows that can be scored, got {listing(clean.reasons)}, in {place}")
-        predicted = self._scorer.predict(clean)
-        known = PredictedRows(source.source_file, 0, batch, clean, **predicted)
+        predicted = self._scorer.predict(CleanBatch(0, batch, clean), file.name)
         is_explained = self._is_explained(stored)
-        scored = self._scorer.explain(clean, predicted, 0, np.flatnonzero(is_explained))
+        scored = self._scorer.explain(predicted, np.flatnonzero(is_explained))
         again = pa.table(self._columns.arrays(scored), schema=pa.schema(self._columns.fields))
-        names = stored.column_names
-        for name in kept_columns(names):
+        for name in self._keep:
             # As text, so that NaN equals NaN.
             if repr(stored[name].to_pylist()) != repr(batch.column(name).to_pylist()):
                 raise AuditError(f"kept column {name!r}: expected the input's values, got others, in {place}")
-        for name in ("prediction", "explained_class", "imputed_count"):
-            if name in names:
-                check_same(rows, np.array(stored[name].to_pylist()) != np.array(again[name].to_pylist()), name, place)
-        chances = [f"probability.{name}" for name in classes(names)]
-        off = row_deviations(matrix(stored, chances), matrix(again, chances))
-        check_same(rows, off > self._tolerances.outputs, listing(chances), place)
+        deviations = Deviations(len(rows), prediction=self._compare_predictions(rows, stored, again, place))
         for name in self._columns.explanation_schema.names:
             check_same(rows, pc.is_null(stored[name]).to_numpy() != pc.is_null(again[name]).to_numpy(), name, place)
-        check_same(rows, self._expected(stored, known) != is_explained, "which rows are explained", place)
-        deviations = Deviations(len(rows), probability=float(off.max(initial=0.0)))
-        if not is_explained.any():
-            return deviations
+        check_same(rows, self._expected(stored, predicted) != is_explained, "which rows are explained", place)
+        if is_explained.any():
+            deviations += self._compare_explanations(scored, stored, again, is_explained, place)
+        return deviations
+
+    def _compare_predictions(self, rows: list[int], stored: pa.Table, again: pa.Table, place: str) -> float:
+        """Compare what is predicted, and what is exact besides; the largest deviation of a number."""
+        exact = [column.name for column in self._task.columns if column.names_target]
+        exact += [name for name in (EXPLAINED_TARGET.name, IMPUTED_COUNT.name) if name in stored.column_names]
+        for name in exact:
+            check_same(rows, np.array(stored[name].to_pylist()) != np.array(again[name].to_pylist()), name, place)
+        numbers = [column.name for column in self._task.columns if not column.names_target]
+        off = row_deviations(matrix(stored, numbers), matrix(again, numbers))
+        check_same(rows, off > self._tolerances.outputs, listing(numbers), place)
+        return float(off.max(initial=0.0))
+
+    def _compare_explanations(
+        self, scored: ScoredRows, stored: pa.Table, again: pa.Table, is_explained: NDArray[np.bool_], place: str
+    ) -> Deviations:
         stored = stored.select(["source_row", *self._columns.explanation_schema.names]).filter(pa.array(is_explained))
         again = again.filter(pa.array(is_explained))
-        width = max(1, len(self._columns.per_class))
-        for i, columns in enumerate(self._explanations):
-            attribution, beside = scored.attributions[columns.method], self._columns.beside[columns.method]
-            values = {ATTRIBUTION: attribution.values} | {name: attribution.beside[name] for name in beside.per_feature}
-            of_class = {name: matrix[i % width :: width] for name, matrix in values.items()}
-            deviations += self._comparison.compare(columns, stored, again, of_class, place)
-            if i % width == 0:
-                suffixes = [other.suffix for other in self._explanations[i : i + width]]
-                self._comparison.compare_arrays(beside.names(columns.prefix, suffixes), stored, again, place)
+        deviations = Deviations()
+        for method, explanations in self._columns.by_method.items():
+            attribution = scored.attributions[method]
+            per_feature = [extra.name for extra in self._columns.extras[method] if extra.per_feature]
+            values = {ATTRIBUTION: attribution.values} | {name: attribution.extras[name] for name in per_feature}
+            for k, each in enumerate(explanations):
+                of_target = {name: matrix[k :: len(explanations)] for name, matrix in values.items()}
+                deviations += self._comparison.compare(each, stored, again, of_target, place)
+            self._comparison.compare_arrays(self._columns.array_names(method), stored, again, place)
         return deviations
 
     def _is_explained(self, stored: pa.Table) -> NDArray[np.bool_]:
         """Which rows the run has explained, [N]."""
-        if not self._explanations:
+        if not self._columns.explanations:
             return np.zeros(stored.num_rows, dtype=np.bool_)
-        explained: NDArray[np.bool_] = pc.is_valid(stored[self._explanations[0].score]).to_numpy()
+        explained: NDArray[np.bool_] = pc.is_valid(stored[self._columns.explanations[0].score]).to_numpy()
         return explained
 
-    def _expected(self, stored: pa.Table, known: PredictedRows) -> NDArray[np.bool_]:
+    def _expected(self, stored: pa.Table, predicted: PredictedRows) -> NDArray[np.bool_]:
         """Which rows the run should have explained by what it says of them, [N]."""
-        if not self._explanations:
+        if not self._columns.explanations:
             return np.zeros(stored.num_rows, dtype=np.bool_)
 
         def column(name: str) -> pa.Array:
             values = stored[name].combine_chunks()
-            # What decides is the run's own figure: another machine's may lie beyond a threshold.
+            # What decides is the run's own figure: another machine's may be beyond a threshold.
             missing = name in self._columns.explanation_schema.names
-            return pc.coalesce(values, self._known.array(name, known)) if missing else values
+            return pc.coalesce(values, self._known.array(name, predicted)) if missing else values
 
-        return self._selection.mask(known.source_file, stored["source_row"].to_numpy(), column)
+        source_file = stored["source_file"][0].as_py()
+        return self._selection.mask(source_file, stored["source_row"].to_numpy(), column)

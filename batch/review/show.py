@@ -7,13 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from whyport.batch.methods.catalogue import EXPLAINERS
-from whyport.batch.output.columns import ExplanationColumns, classes, explanations, kept_columns
-from whyport.batch.output.layouts import features_of
-from whyport.batch.review.record import RunRecord, read_rows
-from whyport.runtime.errors import JobError, UsageError
-
-STANDARD_ERROR = "standard_error"
+from whyport.batch.output.columns import EXPLAINED_TARGET, ExplanationColumns
+from whyport.batch.review.finished_run import FinishedRun, read_rows
+from whyport.runtime.errors import JobError
+from whyport.runtime.task import PREDICTION, Task
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,15 @@ class Share:
         return "" if self.error is None else f" ± {self.error:.2g}"
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a run has kept of one row's shares."""
+
+    shares: list[Share]
+    features: int
+    """How many features there are."""
+
+
 def describe_row(out: Path, row: int, file: str | None, top: int) -> list[str]:
     """What a run says of one row.
 
@@ -42,58 +48,67 @@ def describe_row(out: Path, row: int, file: str | None, top: int) -> list[str]:
 
     Raises UsageError for a row or file that is not there, JobError for one that is not in the output.
     """
-    record = RunRecord.read(out)
-    source = record.find_input(file)
-    if source.rows is not None and row >= source.rows:
-        raise UsageError(f"row: expected less than {source.rows}, got {row}, in {source.source_file}")
-    span = next((span for span in record.spans(source) if span.start <= row < span.stop), None)
-    title = f"{source.source_file}, row {row}"
-    if span is None or not (record.folder.path / span.name).exists():
+    run = FinishedRun.read(out, unfinished=True)
+    index = run.find_input(file)
+    mark = run.inputs[index]
+    if mark.rows is not None:
+        run.check_row(index, row)
+    span = next((span for span in run.job.spans(index) if span.start <= row < span.stop), None)
+    title = f"{mark.source_file}, row {row}"
+    if span is None or not run.path(span).exists():
         raise JobError(f"{title}: not in the output: its file was skipped, or the run is not finished")
-    table = read_rows(record.folder.path / span.name, "source_row", [row])
+    table = read_rows(run.path(span), "source_row", [row])
     if table.num_rows:
-        return [title, *_scored(table, record, top)]
-    rejected = read_rows(record.folder.rejected / span.name, "source_row", [row]).to_pylist()
+        return [title, *_scored(table, run, top)]
+    rejected = read_rows(run.folder.rejected / span.name, "source_row", [row]).to_pylist()
     if not rejected:
         raise JobError(f"{title}: neither in the output nor rejected")
     return [title, f"rejected    {rejected[0]['reason']}"]
 
 
-def _scored(table: pa.Table, record: RunRecord, top: int) -> Iterator[str]:
-    values, names = table.to_pylist()[0], table.column_names
-    for name in kept_columns(names):
+def _scored(table: pa.Table, run: FinishedRun, top: int) -> Iterator[str]:
+    values = table.to_pylist()[0]
+    for name in run.settings.keep:
         yield f"kept        {name} = {values[name]}"
-    chances = sorted(((values[f"probability.{name}"], name) for name in classes(names)), reverse=True)
-    yield f"prediction  {values['prediction']} (" + ", ".join(f"{name} {chance:.4g}" for chance, name in chances) + ")"
+    yield from _predicted(values, run.task)
     if values["imputed_count"]:
         yield f"imputed     {values['imputed_count']} values"
-    if not record.methods:
-        return
-    all_classes = classes(names) if record.explains_all_classes else []
-    attributions = record.attributions(features_of(table.schema))
-    for columns in explanations(record.methods, all_classes):
-        if values[columns.score] is None:
-            yield f"explained   not by {columns.method}: the run explained {record.selection} alone"
+    columns = run.columns_of(table.schema)
+    for each in columns.explanations:
+        if values[each.score] is None:
+            yield f"explained   not by {each.method}: the run explained {run.selection} alone"
             continue
-        stored = attributions.read(table, columns.prefix, columns.suffix)
+        stored = columns.layout.read(table, each.prefix, each.suffix)
         shares = [
-            Share(attributions.features[i], share)
+            Share(columns.layout.features[i], share)
             for i, share in zip(stored.features[0], stored.values[0], strict=True)
         ]
-        if any(beside.name == STANDARD_ERROR for beside in EXPLAINERS[columns.method].beside):
-            errors = attributions.read_beside(table, columns.prefix, columns.suffix, STANDARD_ERROR)[0]
+        for bar in (extra for extra in columns.extras[each.method] if extra.is_error_bar):
+            errors = columns.layout.read_extra(table, each.prefix, each.suffix, bar.name)[0]
             shares = [replace(share, error=float(error)) for share, error in zip(shares, errors, strict=True)]
-        yield from _explained(values, columns, shares, len(attributions.features), top)
+        heading = f"{each.method}, {run.task.target} {each.target or values[EXPLAINED_TARGET.name]}"
+        yield from _explained(values, each, heading, Kept(shares, len(columns.layout.features)), top)
+
+
+def _predicted(values: dict[str, Any], task: Task) -> Iterator[str]:
+    chances = {target: values[name] for target, name in task.probability_columns.items()}
+    if chances:
+        ordered = sorted(((chance, target) for target, chance in chances.items()), reverse=True)
+        text = ", ".join(f"{target} {chance:.4g}" for chance, target in ordered)
+        yield f"prediction  {values[PREDICTION]} ({text})"
+        return
+    for column in task.columns:
+        yield f"{column.name:11} {values[column.name]:.6g} {task.unit}"
 
 
 def _explained(
-    values: dict[str, Any], columns: ExplanationColumns, shares: list[Share], features: int, top: int
+    values: dict[str, Any], columns: ExplanationColumns, heading: str, kept: Kept, top: int
 ) -> Iterator[str]:
-    """The shares that the run has kept, of so many features, strongest first."""
-    explained = columns.explained_class or values["explained_class"]
+    """The shares that the run has kept, strongest first."""
+    shares, features = kept.shares, kept.features
     score, base_value = values[columns.score], values[columns.base_value]
     is_complete = len(shares) == features
-    line = f"{columns.method}, class {explained}: score {score:+.4g}"
+    line = f"{heading}: score {score:+.4g}"
     # What the run has not kept follows from the sum, as far as the method makes the sum right.
     total = sum(share.value for share in shares) if is_complete or base_value is None else score - base_value
     if base_value is not None:

@@ -1,13 +1,12 @@
-"""What decides every byte of a run's output: recorded in the folder, and compared before a run is resumed."""
+"""The description of a run that is about to begin, and of each of its parts."""
 
-import dataclasses
-import json
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
 from whyport.batch.methods.catalogue import engine_of
-from whyport.batch.methods.settings import TORCHSCRIPT
+from whyport.batch.methods.method import TORCHSCRIPT
+from whyport.batch.output.job_file import FORMAT_VERSION, BundleMark, InputMark, JobFile, PinnedSettings
 from whyport.batch.output.parts import PartSpan
 from whyport.batch.run.plan import BadFile, Plan
 from whyport.batch.settings import JobSettings
@@ -17,41 +16,41 @@ from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.providers import load_onnxruntime
 from whyport.runtime.session import Session
 
-FORMAT_VERSION = 1
 
-# These change when, where and how fast a run runs, not what it writes; the provider says what `device` came to.
-UNPINNED = ("inputs", "out", "overwrite", "threads", "device", "on_bad_file", "max_rejected")
-
-
-def describe_job(bundle: Bundle, plan: Plan, session: Session) -> dict[str, Any]:
+def describe_job(bundle: Bundle, plan: Plan, session: Session) -> JobFile:
     """The contents of _job.json."""
-    settings = dataclasses.asdict(plan.settings)
-    for name in UNPINNED:
-        del settings[name]
-    settings |= {"batch_rows": plan.rows_a_batch, "part_rows": plan.rows_a_part, "call_rows": session.batch_rows}
-    sidecar = bundle.sidecar
-    document = {
-        "format_version": FORMAT_VERSION,
-        "bundle": {"name": sidecar.name, "digest": bundle.digest, "path": str(bundle.path.resolve())},
-        "settings": settings,
-        "provider": session.provider.name,
-        "versions": _versions(plan.settings),
-        "inputs": [_describe_input(source) for source in plan.inputs],
-    }
-    # As it will be read back: tuples become lists.
-    read: dict[str, Any] = json.loads(json.dumps(document))
-    return read
+    settings = plan.settings
+    return JobFile(
+        format_version=FORMAT_VERSION,
+        bundle=BundleMark(bundle.sidecar.name, bundle.digest, str(bundle.path.resolve())),
+        task=session.task.name,
+        targets=session.task.targets,
+        settings=PinnedSettings(
+            methods=settings.methods,
+            explain_class=settings.explain_class,
+            explain_where=settings.explain_where,
+            explain_fraction=settings.explain_fraction,
+            layout=settings.layout,
+            top_k=settings.top_k,
+            keep=settings.keep,
+            on_bad_row=settings.on_bad_row,
+            batch_rows=plan.rows_per_batch,
+            part_rows=plan.rows_per_part,
+            explain=settings.explain.record(),
+            call_rows=session.batch_rows,
+        ),
+        provider=session.provider.name,
+        versions=_versions(settings),
+        inputs=tuple(_describe_input(source) for source in plan.inputs),
+    )
 
 
-def describe_part(job: dict[str, Any], source: SourceFile, span: PartSpan) -> dict[str, Any]:
+def describe_part(job: JobFile, source: SourceFile, span: PartSpan) -> dict[str, Any]:
     """The metadata of one part: what made it, and of which rows. A copy of the input elsewhere gives the same."""
     last_row = max(span.start, span.stop - 1)
     groups = [source.row_group(span.start), source.row_group(last_row)] if source.rows else []
     return {
-        "bundle": {key: job["bundle"][key] for key in ("name", "digest")},
-        "settings": job["settings"],
-        "provider": job["provider"],
-        "versions": job["versions"],
+        **job.of_every_part(),
         "source_file": source.name,
         "source_footer_sha256": source.fingerprint.footer_sha256,
         "source_rows": [span.start, span.stop],
@@ -59,14 +58,11 @@ def describe_part(job: dict[str, Any], source: SourceFile, span: PartSpan) -> di
     }
 
 
-def _describe_input(source: SourceFile | BadFile) -> dict[str, Any]:
+def _describe_input(source: SourceFile | BadFile) -> InputMark:
     mark = source.fingerprint or Fingerprint(0, 0, None)
-    return {
-        "source_file": source.name,
-        "path": str(source.path.resolve()),
-        "rows": source.rows if isinstance(source, SourceFile) else None,
-        **dataclasses.asdict(mark),
-    }
+    rows = source.rows if isinstance(source, SourceFile) else None
+    path = str(source.path.resolve())
+    return InputMark(source.name, path, rows, mark.size, mark.modified_ns, mark.footer_sha256)
 
 
 def _versions(settings: JobSettings) -> dict[str, str]:

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Collection
-from typing import Any
 
 from whyport.batch.output.folder import OutputFolder
+from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.parts import PartFooter, PartSpan, sha256_of
 from whyport.batch.output.result import FileReport
 from whyport.batch.output.totals import Totals
@@ -21,10 +21,10 @@ class FinishedParts:
     Args:
         plan: the parts that there should be.
         folder: where they lie.
-        job: what makes them, as `describe_job` gives it.
+        job: what makes them.
     """
 
-    def __init__(self, plan: Plan, folder: OutputFolder, job: dict[str, Any]) -> None:
+    def __init__(self, plan: Plan, folder: OutputFolder, job: JobFile) -> None:
         self._plan = plan
         self._folder = folder
         self._job = job

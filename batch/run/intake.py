@@ -48,7 +48,7 @@ class Intake:
                 yield CleanBatch(row, batch.select(keep), rows)
 
     def _read(self, source: SourceFile, start: int, stop: int) -> Generator[tuple[int, pa.RecordBatch], None, None]:
-        with closing(source.batches(self._plan.columns, self._plan.rows_a_batch, start, stop)) as batches:
+        with closing(source.batches(self._plan.columns, self._plan.rows_per_batch, start, stop)) as batches:
             while True:
                 with self._stages.stage("read"):
                     found = next(batches, None)

@@ -5,23 +5,21 @@ import logging
 from collections.abc import Iterator
 
 from whyport.batch.output.folder import SKIPPED_FILE, OutputFolder, folder_lock
-from whyport.batch.output.parts import PartSpan
 from whyport.batch.output.result import JobReport, Performance, SkippedFile, read_report
-from whyport.batch.run.description import describe_job, describe_part
+from whyport.batch.run.description import describe_job
+from whyport.batch.run.executors import find_executor
 from whyport.batch.run.finished import FinishedParts
-from whyport.batch.run.intake import Intake
-from whyport.batch.run.part import PartRunner
 from whyport.batch.run.plan import BadFile, Plan
-from whyport.batch.run.watch import Interruption, Monitor, Progress, Stages
-from whyport.batch.scoring.scorer import Scorer
+from whyport.batch.run.watch import Interruption, Monitor, Progress, ProgressCallback, Stages
+from whyport.batch.run.worker import Order, Worker
 from whyport.batch.settings import JobSettings
-from whyport.batch.source.cleaning import RowCleaner
 from whyport.batch.store.local import Disk, writing
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import DataError
 from whyport.runtime.session import Session
 
 logger = logging.getLogger(__name__)
+
+EXECUTOR = "local"
 
 
 class Job:
@@ -41,17 +39,17 @@ class Job:
         self._folder = OutputFolder(settings.out, disk or Disk())
         self._folder.check()
         self.plan = Plan.make(bundle, settings)
-        self._cleaner = RowCleaner(bundle.sidecar, settings.on_bad_row, self.plan.choice.label)
         session = Session(bundle, settings.device, threads=settings.threads)
-        self._scorer = Scorer(session, settings.methods, self.plan.choice, settings.explain)
         self._description = describe_job(bundle, self.plan, session)
+        self._worker = Worker(self.plan, self._folder, session, self._description)
         self._finished = FinishedParts(self.plan, self._folder, self._description)
 
-    def run(self, interruption: Interruption | None = None) -> JobReport:
+    def run(self, interruption: Interruption | None = None, progress: ProgressCallback | None = None) -> JobReport:
         """Score and explain every row that no attempt before has; `_SUCCESS` only after rows in = rows out + rejected.
 
         Args:
             interruption: may end the run between two parts; the next attempt goes on from there.
+            progress: is told of every batch, in place of a bar on the terminal.
 
         Raises:
             UsageError: the folder holds another job.
@@ -70,7 +68,7 @@ class Job:
             if folder.is_finished:
                 logger.info("the run in %s is finished already", folder.path)
                 return read_report(folder)
-            return self._run(interruption or Interruption(), is_resumed)
+            return self._run(interruption or Interruption(), is_resumed, progress)
 
     def lines(self) -> list[str]:
         """What `run` would do, for a terminal; writes nothing. UsageError where the folder does not allow it."""
@@ -78,21 +76,26 @@ class Job:
         is_resumed = folder.holds(self._description, self._settings.overwrite)
         whole = sum(len(self._finished.whole(index)) for index in self.plan.sources) if is_resumed else 0
         folder.check_writable()
-        bundle = self._description["bundle"]
+        bundle = self._description.bundle
         return [
-            f"bundle    {bundle['name']}, {bundle['digest'][:12]}, on {self._description['provider']}",
+            f"bundle    {bundle.name}, {bundle.digest[:12]}, on {self._description.provider}",
             *self.plan.lines(),
             f"output    {folder.path}, where {whole} parts are finished",
         ]
 
-    def _run(self, interruption: Interruption, is_resumed: bool) -> JobReport:
+    def _run(self, interruption: Interruption, is_resumed: bool, callback: ProgressCallback | None) -> JobReport:
         plan, folder, stages = self.plan, self._folder, Stages()
         folder.check_contents(span for index in plan.sources for span in plan.spans(index))
         finished = {index: self._finished.whole(index) if is_resumed else set() for index in plan.sources}
-        progress = Progress(plan.rows, done=sum(span.rows for spans in finished.values() for span in spans))
+        orders = [
+            Order(index, tuple(span for span in plan.spans(index) if span not in finished[index]))
+            for index in plan.sources
+        ]
+        done = sum(span.rows for spans in finished.values() for span in spans)
+        progress = Progress(plan.rows, done, callback)
         with stages.stage("total"):
             try:
-                skipped = self._run_files(finished, Monitor(stages, progress, interruption))
+                skipped = self._carry_out(orders, Monitor(stages, progress, interruption))
             finally:
                 progress.close()
             with stages.stage("check"):
@@ -103,39 +106,29 @@ class Job:
             files,
             [SkippedFile(name, reason) for name, reason in self._reasons(skipped)],
             digests,
-            self._description["provider"],
+            self._description.provider,
             Performance.of(stages.seconds, progress.added, sum(kept)),
         )
         folder.finish(dataclasses.asdict(report))
         return report
 
-    def _run_files(self, finished: dict[int, set[PartSpan]], monitor: Monitor) -> dict[str, str]:
-        """Every input's missing parts; returns the inputs that were skipped, with the reason."""
+    def _carry_out(self, orders: list[Order], monitor: Monitor) -> dict[str, str]:
+        """Let the orders be carried out; returns the inputs that were skipped, with the reason."""
         folder, skipped = self._folder, self._folder.skipped()
-        intake = Intake(self.plan, self._cleaner, monitor.stages)
-        runner = PartRunner(self.plan, folder, self._scorer, monitor)
+        todo = [order for order in orders if self.plan.sources[order.index].name not in skipped]
+        for order, error in find_executor(EXECUTOR)(self._worker, monitor).run(todo):
+            if error is None:
+                continue
+            if self._settings.on_bad_file == "fail":
+                raise error
+            logger.error("skipped: %s", error)
+            skipped[self.plan.sources[order.index].name] = str(error)
+            folder.write_json(SKIPPED_FILE, skipped)
         for index, source in self.plan.sources.items():
-            if source.name not in skipped:
-                try:
-                    self._run_file(index, finished[index], intake, runner)
-                    continue
-                except DataError as error:
-                    if self._settings.on_bad_file == "fail":
-                        raise
-                    logger.error("skipped: %s", error)
-                    skipped[source.name] = str(error)
-                    folder.write_json(SKIPPED_FILE, skipped)
-            for span in self.plan.spans(index):
-                folder.remove_part(span)
+            if source.name in skipped:
+                for span in self.plan.spans(index):
+                    folder.remove_part(span)
         return skipped
-
-    def _run_file(self, index: int, finished: set[PartSpan], intake: Intake, runner: PartRunner) -> None:
-        """The parts of one input that are not finished yet, with one reader for neighbours."""
-        source = self.plan.sources[index]
-        for spans in _neighbours([span for span in self.plan.spans(index) if span not in finished]):
-            with intake.batches(source, spans[0].start, spans[-1].stop) as batches:
-                for span in spans:
-                    runner.run(source, span, batches, describe_part(self._description, source, span))
 
     def _reasons(self, skipped: dict[str, str]) -> Iterator[tuple[str, str]]:
         for file in self.plan.inputs:
@@ -143,15 +136,3 @@ class Job:
                 yield file.name, file.reason
             elif file.name in skipped:
                 yield file.name, skipped[file.name]
-
-
-def _neighbours(spans: list[PartSpan]) -> Iterator[list[PartSpan]]:
-    """Runs of parts whose rows follow each other."""
-    run: list[PartSpan] = []
-    for span in spans:
-        if run and run[-1].stop != span.start:
-            yield run
-            run = []
-        run.append(span)
-    if run:
-        yield run

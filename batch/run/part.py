@@ -16,7 +16,7 @@ from whyport.batch.output.folder import OutputFolder
 from whyport.batch.output.parts import DESCRIPTION_KEY, TOTALS_KEY, PartSpan
 from whyport.batch.output.totals import Totals
 from whyport.batch.output.writer import PartWriter
-from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
+from whyport.batch.rows import CleanBatch, ScoredRows
 from whyport.batch.run.pipeline import DoBehind
 from whyport.batch.run.plan import Plan
 from whyport.batch.run.watch import Monitor
@@ -144,7 +144,7 @@ class PartRunner:
         """
         monitor = self._monitor
         monitor.interruption.check()
-        totals = Totals.empty(self._plan.classes, self._plan.settings.methods)
+        totals = Totals.empty(self._plan.task, self._plan.settings.methods)
         # The thread that writes has ended before what it writes to is closed.
         with (
             PartPair(self._plan, self._folder, source, span, description) as pair,
@@ -155,7 +155,7 @@ class PartRunner:
                 batch = next(batches)
                 scored = self._score(source, batch)
                 writing.call(partial(self._write, pair, batch, scored))
-                totals += Totals.of(scored, self._plan.classes)
+                totals += Totals.of(scored, self._plan.task)
                 row += batch.num_rows
                 monitor.progress.add(batch.num_rows)
                 monitor.interruption.announce(span.stop - row)
@@ -176,10 +176,9 @@ class PartRunner:
         stage = self._monitor.stages.stage
         try:
             with stage("predict"):
-                predicted = self._scorer.predict(batch.rows)
+                predicted = self._scorer.predict(batch, source.name)
             with stage("explain"):
-                known = PredictedRows(source.name, batch.first_row, batch.copied, batch.rows, **predicted)
-                return self._scorer.explain(batch.rows, predicted, batch.first_row, self._plan.explained(known))
+                return self._scorer.explain(predicted, self._plan.explained(predicted))
         except WhyportError as error:
             raise error.at(source.name) from None
 

@@ -16,13 +16,15 @@ from whyport.batch.output.layouts import attribution_layout
 from whyport.batch.output.parts import PartSpan, split
 from whyport.batch.rows import PredictedRows
 from whyport.batch.scoring.selection import KnownColumns, Selection
-from whyport.batch.scoring.targets import ClassChoice
+from whyport.batch.scoring.targets import TargetChoice
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.cleaning import check_features, check_kept, check_present
 from whyport.batch.source.files import Fingerprint, discover, hive_partitions
 from whyport.batch.source.parquet import SourceFile, open_source
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.sidecar import task_of
 from whyport.runtime.errors import DataError, UsageError, listing
+from whyport.runtime.task import Task
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Plan:
     """The inputs, the columns and the parts of a run."""
 
     settings: JobSettings
-    classes: tuple[str, ...]
+    task: Task
     features: tuple[str, ...]
-    choice: ClassChoice
+    choice: TargetChoice
     selection: Selection
     output: OutputColumns
     inputs: tuple[SourceFile | BadFile, ...]
@@ -63,20 +65,22 @@ class Plan:
         if len(set(settings.methods)) != len(settings.methods):
             raise UsageError(f"methods named twice: {listing(settings.methods)}")
         check_capabilities(sidecar, {method: engine_of(method, settings.explain.engine) for method in settings.methods})
-        choice = ClassChoice.parse(settings.explain_class, sidecar.classes)
+        task = task_of(sidecar)
+        choice = TargetChoice.parse(settings.explain_class, task)
         paths = discover(settings.inputs)
         inside = [str(path) for path in paths if path.resolve().is_relative_to(settings.out.resolve())]
         if inside:
             raise UsageError(f"inputs lie in the output folder: {listing(inside)}")
         features = tuple(feature.name for feature in sidecar.features)
-        attributions = attribution_layout(settings.layout, settings.top_k, features)
+        layout = attribution_layout(settings.layout, settings.top_k, features)
+        outputs = sidecar.signature.outputs
         plan = cls(
             settings=settings,
-            classes=sidecar.classes,
+            task=task,
             features=features,
             choice=choice,
             selection=Selection.parse(settings.explain_where, settings.explain_fraction),
-            output=OutputColumns(sidecar, settings.methods, settings.explain, choice.is_all, attributions),
+            output=OutputColumns(task, settings.methods, settings.explain, choice.is_all, layout, outputs),
             inputs=(),
         )
         inputs: list[SourceFile | BadFile] = []
@@ -108,23 +112,23 @@ class Plan:
         return list(dict.fromkeys([*self.features, *self.settings.keep, *label]))
 
     @property
-    def _values_a_row(self) -> int:
+    def _values_per_row(self) -> int:
         """Those that are read, and the arrays that explanations add."""
-        return len(self.columns) + self.output.values
+        return len(self.columns) + self.output.values_per_row
 
     @cached_property
-    def rows_a_batch(self) -> int:
+    def rows_per_batch(self) -> int:
         """Rows that are read, scored and explained together."""
-        return self.settings.rows_a_batch(self._values_a_row)
+        return self.settings.rows_per_batch(self._values_per_row)
 
     @cached_property
-    def rows_a_part(self) -> int:
+    def rows_per_part(self) -> int:
         """Rows of one part of the output, whole batches."""
-        return self.settings.rows_a_part(self._values_a_row)
+        return self.settings.rows_per_part(self._values_per_row)
 
     def spans(self, index: int) -> list[PartSpan]:
         """The parts of one input, which cover its rows."""
-        return split(index, self.sources[index].rows, self.rows_a_part)
+        return split(index, self.sources[index].rows, self.rows_per_part)
 
     def kept_fields(self, source: SourceFile) -> list[pa.Field]:
         """The columns of this input that are copied to the output."""
@@ -134,7 +138,7 @@ class Plan:
         """Which of a batch's rows are explained, ascending; None where all are."""
         if self.selection.is_all:
             return None
-        known = KnownColumns(self.classes, self.choice)
+        known = KnownColumns(self.task, self.choice)
         mask = self.selection.mask(rows.source_file, rows.source_rows, lambda name: known.array(name, rows))
         return np.flatnonzero(mask)
 
@@ -155,7 +159,7 @@ class Plan:
             *(f"          {source.rows:>12}  {source.name}" for source in list(sources.values())[:20]),
             *([f"          ... and {len(sources) - 20} more"] if len(sources) > 20 else []),
             *(f"skipped   {bad.reason}" for bad in self.inputs if isinstance(bad, BadFile)),
-            f"parts     {parts}, of up to {self.rows_a_part} rows in batches of {self.rows_a_batch}",
+            f"parts     {parts}, of up to {self.rows_per_part} rows in batches of {self.rows_per_batch}",
         ]
         if not self.selection.is_all:
             lines.append(f"explained {self.selection}")
@@ -171,7 +175,7 @@ class Plan:
         if self.choice.label is not None:
             check_present(source, [self.choice.label], "label")
         self.part_schema(source)
-        known = KnownColumns(self.classes, self.choice).schema(self.kept_fields(source))
+        known = KnownColumns(self.task, self.choice).schema(self.kept_fields(source))
         self.selection.check(known, source.name)
         return source
 

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,29 +115,41 @@ def log_as_json() -> None:
 
 LOG_SECONDS = 30.0
 
+ProgressCallback = Callable[[int, int], None]
+"""Called with the rows that are done, and the rows in all."""
+
 
 class Progress:
     """Counts rows out of a known total.
 
     Args:
-        total: rows to come to.
+        total: rows in all.
         done: rows that were done before.
+        callback: called at the start and after each batch, in the thread that runs; an error in it ends the run. By
+            default a bar on the terminal, or lines in the log, show the progress.
     """
 
-    def __init__(self, total: int, done: int = 0) -> None:
+    def __init__(self, total: int, done: int = 0, callback: ProgressCallback | None = None) -> None:
         self._total = total
         self._before = done
         self.added = 0
         """Rows that were counted here."""
         self._started = self._logged = time.monotonic()
-        from tqdm import tqdm
+        self._callback = callback
+        self._bar: Any = None
+        if callback is not None:
+            callback(done, total)
+        elif sys.stderr.isatty():
+            from tqdm import tqdm
 
-        is_terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=total, initial=done, unit=" rows", unit_scale=True) if is_terminal else None
+            self._bar = tqdm(total=total, initial=done, unit=" rows", unit_scale=True)
 
     def add(self, rows: int) -> None:
         """Count rows as done."""
         self.added += rows
+        if self._callback is not None:
+            self._callback(self._before + self.added, self._total)
+            return
         if self._bar is not None:
             self._bar.update(rows)
             return

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from whyport.runtime.errors import UsageError, unknown
+from whyport.runtime.errors import UsageError, message_line, unknown
 
 Column = Callable[[str], pa.Array]
 
@@ -131,7 +131,7 @@ class Condition:
                 case ast.Name() | ast.Attribute():
                     return _plain(column(self._name(node)))
         except (pa.ArrowException, OverflowError) as error:
-            reason = str(error).splitlines()[0]
+            reason = message_line(error)
             raise UsageError(f"{OPTION}: cannot compute {self._shown(node)!r}: {reason}") from None
         raise UsageError(f"{OPTION}: expected a condition such as {EXAMPLE!r}, got {self._shown(node)!r} in it")
 

@@ -10,55 +10,55 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.arrow import take
-from whyport.batch.output.columns import IDENTITY, IMPUTED_COUNT, PREDICTION, PROBABILITY
+from whyport.batch.output.columns import EXPLAINED_TARGET, IDENTITY, IMPUTED_COUNT, prediction_field
 from whyport.batch.rows import PredictedRows
 from whyport.batch.scoring.condition import Condition
-from whyport.batch.scoring.targets import ClassChoice
-
-SCORE = "score."
+from whyport.batch.scoring.targets import TargetChoice
+from whyport.runtime.task import Task
 
 
 @dataclass(frozen=True)
 class KnownColumns:
     """The columns of the output that are there before anything is explained, as they are written."""
 
-    classes: tuple[str, ...]
-    choice: ClassChoice
+    task: Task
+    choice: TargetChoice
 
     def schema(self, kept: Sequence[pa.Field]) -> pa.Schema:
         """Their names and types with these kept columns."""
-        explained = [("explained_class", pa.string()), ("score", pa.float32())]
+        explained = [EXPLAINED_TARGET, pa.field("score", pa.float32())]
         if self.choice.is_all:
-            explained = [(f"{SCORE}{name}", pa.float32()) for name in self.classes]
-        probabilities = [(f"{PROBABILITY}{name}", pa.float32()) for name in self.classes]
-        return pa.schema([*IDENTITY, *kept, (PREDICTION, pa.string()), *probabilities, *explained, IMPUTED_COUNT])
+            explained = [pa.field(name, pa.float32()) for name in self._scores]
+        return pa.schema([*IDENTITY, *kept, *map(prediction_field, self.task.columns), *explained, IMPUTED_COUNT])
 
     def array(self, name: str, rows: PredictedRows) -> pa.Array:
         """One of them, by its name, [N]."""
-        of_class = {f"{PROBABILITY}{label}": rows.probabilities[:, k] for k, label in enumerate(self.classes)}
-        if self.choice.is_all:
-            of_class |= {f"{SCORE}{label}": rows.logits[:, k] for k, label in enumerate(self.classes)}
-        if name in of_class:
-            return pa.array(np.ascontiguousarray(of_class[name]))
-        predicted = rows.probabilities.argmax(axis=1)
-        targets = self.choice.targets(predicted, rows.rows.labels)
+        for column, values in zip(self.task.columns, rows.prediction.values, strict=True):
+            if name == column.name:
+                return self._names(values) if column.names_target else pa.array(values)
+        if self.choice.is_all and name in self._scores:
+            return pa.array(np.ascontiguousarray(rows.scores[:, self._scores.index(name)]))
+        targets = self.choice.targets(rows.prediction.target, rows.rows.labels)
         match name:
             case "source_file":
-                return pa.repeat(rows.source_file, len(predicted))
+                return pa.repeat(rows.source_file, len(targets))
             case "source_row":
                 return pa.array(rows.source_rows)
-            case "prediction":
-                return self._labels(predicted)
             case "explained_class" if not self.choice.is_all:
-                return self._labels(targets)
+                return self._names(targets)
             case "score" if not self.choice.is_all:
-                return pa.array(np.take_along_axis(rows.logits, targets[:, None], axis=1)[:, 0])
+                return pa.array(np.take_along_axis(rows.scores, targets[:, None], axis=1)[:, 0])
             case "imputed_count":
                 return pa.array(rows.rows.imputed_count)
-        return take(rows.batch.column(name), rows.rows.kept)
+        return take(rows.batch.copied.column(name), rows.rows.kept)
 
-    def _labels(self, indices: NDArray[np.int64]) -> pa.Array:
-        return pa.array(self.classes, pa.string()).take(pa.array(indices))
+    @property
+    def _scores(self) -> list[str]:
+        """The columns of the scores, where every target is explained."""
+        return [f"score.{target}" for target in self.task.targets]
+
+    def _names(self, indices: NDArray[np.int64]) -> pa.Array:
+        return pa.array(self.task.targets, pa.string()).take(pa.array(indices))
 
 
 # The constants of splitmix64: Steele, Lea & Flood 2014, doi:10.1145/2660193.2660195, in Vigna's public-domain code.

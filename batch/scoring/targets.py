@@ -1,6 +1,5 @@
-"""Which class of each row is explained."""
+"""Which target of each row is explained."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -8,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.errors import UsageError, unknown
+from whyport.runtime.task import Task
 
 
 @dataclass(frozen=True)
-class ClassChoice:
-    """The value of --explain-class: `predicted`, `all`, a class's name, or `label:COLUMN`.
+class TargetChoice:
+    """The value of --explain-class: `predicted`, `all`, a target's name, or `label:COLUMN`.
 
     A class that is itself named like one of the words is chosen as `class:NAME`.
     """
@@ -22,26 +22,26 @@ class ClassChoice:
     label: str | None = None
 
     @classmethod
-    def parse(cls, text: str, classes: Sequence[str]) -> Self:
-        """Understand the option; UsageError for a name that is no class."""
+    def parse(cls, text: str, task: Task) -> Self:
+        """Understand the option; UsageError for a name that is no target."""
         if text in ("predicted", "all"):
             return cls(text)
         if text.startswith("label:"):
             return cls(text, label=text.removeprefix("label:"))
         name = text.removeprefix("class:")
-        if name not in classes:
-            raise UsageError(unknown("class", name, [*classes, "predicted", "all", "label:COLUMN"]))
-        return cls(text, fixed=list(classes).index(name))
+        if name not in task.targets:
+            raise UsageError(unknown(task.target, name, [*task.targets, "predicted", "all", "label:COLUMN"]))
+        return cls(text, fixed=task.targets.index(name))
 
     @property
     def is_all(self) -> bool:
-        """Whether every class of every row is explained."""
+        """Whether every target of every row is explained."""
         return self.text == "all"
 
-    def targets(self, predicted: NDArray[np.int64], labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """The explained class of each row, [N]."""
+    def targets(self, default: NDArray[np.int64], labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """The explained target of each row, [N], from the one that is explained by default and the label's, [N]."""
         if self.fixed is not None:
-            return np.full_like(predicted, self.fixed)
+            return np.full_like(default, self.fixed)
         if labels is not None:
             return labels
-        return predicted
+        return default

@@ -13,7 +13,7 @@ from whyport.batch.arrow import select
 from whyport.batch.source.decoding import Decoder
 from whyport.batch.source.files import Fingerprint
 from whyport.batch.source.footer import Footer
-from whyport.runtime.errors import DataError, JobError
+from whyport.runtime.errors import DataError, JobError, message_line
 
 READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 14, "page_checksum_verification": True}
 """pyarrow's defaults read a whole row group ahead; these stream inside one. Each column has a buffer of its own; most
@@ -71,7 +71,7 @@ class SourceFile:
                     decoded = end
         except (pa.ArrowException, OSError) as error:
             group = self.row_group(decoded)
-            raise DataError(f"cannot read: {_first_line(error)}, in {self.name}, row group {group}") from None
+            raise DataError(f"cannot read: {message_line(error)}, in {self.name}, row group {group}") from None
         raise DataError(f"expected {self.rows} rows, got {decoded}, in {self.name}")
 
     def _decoded(
@@ -113,7 +113,7 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
             schema = pq.ParquetFile(file, metadata=metadata, **READ_OPTIONS).schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"expected a Parquet file, got one that cannot be read ({_first_line(error)}), in {path}"
+            f"expected a Parquet file, got one that cannot be read ({message_line(error)}), in {path}"
         ) from None
     if sum(counts) != metadata.num_rows:
         raise DataError(
@@ -178,7 +178,3 @@ class _Rebatched:
     def _joined(self) -> pa.RecordBatch:
         pieces, self._pieces, self._missing = self._pieces, [], self._rows
         return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -50,7 +50,6 @@ from whyport.runtime.bundle.vectors import to_json, to_parquet
 from whyport.runtime.errors import ExportError
 
 TOLERANCES = Tolerances(outputs=1e-4, gradients=1e-4, attributions=1e-4, completeness=1e-4)
-TASK = "classification"
 EXPLAINED_ROWS = 16
 
 
@@ -136,7 +135,7 @@ def describe(
     return Sidecar(
         format_version=FORMAT_VERSION,
         name=draft.name,
-        task=TASK,
+        task=draft.task_name,
         signature=draft.signature(outputs),
         classes=draft.classes,
         features=draft.features,

@@ -1,7 +1,6 @@
 """Compiles a network into deepshap.pt."""
 
 import io
-import json
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ from whyport.exporter.deepshap.lowering import lower
 from whyport.exporter.deepshap.program import Program, Value
 from whyport.exporter.deepshap.row_graph import export_row
 from whyport.exporter.graphs.torchscript import quiet, without_debug_records
+from whyport.runtime.bundle import deepshap as contract
 from whyport.runtime.errors import ExportError
 
 TOLERANCE = 1e-4
@@ -46,10 +46,9 @@ def compile_deepshap(module: nn.Module, rows: Tensor) -> bytes:
 
 
 def trace_program(program: Program, rows: Tensor) -> bytes:
-    """deepshap.pt: TorchScript with the methods `activations` and `attribute` of `Program`, for any N and R.
+    """deepshap.pt: a program as TorchScript, for any N and R, with the names of `runtime.bundle.deepshap`.
 
-    `attribute` is also there in parts, for consumers with fused kernels: `part_0`, `part_1`, ..., each `propagate` of
-    one part, and `finish`. The record parts.json inside the file says which parts a kernel can take the place of.
+    `attribute` is also there in parts, for consumers with fused kernels: each part's `propagate`, then `finish`.
 
     Args:
         program: of a network; it gains a method for each part.
@@ -60,7 +59,7 @@ def trace_program(program: Program, rows: Tensor) -> bytes:
             program, _example_inputs(program, rows), check_trace=False, strict=False
         )
         buffer = io.BytesIO()
-        torch.jit.save(traced, buffer, _extra_files={"parts.json": json.dumps(_describe(program))})
+        torch.jit.save(traced, buffer, _extra_files={contract.PARTS_RECORD: contract.write_parts(_describe(program))})
     return without_debug_records(buffer.getvalue())
 
 
@@ -70,40 +69,36 @@ def _example_inputs(program: Program, rows: Tensor) -> dict[str, tuple[Any, ...]
     of_rows, of_references = program.activations(rows[:3]), program.activations(rows[3:5])
     weights = rows.new_full((2,), 0.5)
     inputs: dict[str, tuple[Any, ...]] = {
-        "activations": (rows[:3],),
-        "attribute": (of_rows, of_references, weights),
+        contract.ACTIVATIONS: (rows[:3],),
+        contract.ATTRIBUTE: (of_rows, of_references, weights),
     }
     multipliers = program.begin()
     for i, part in enumerate(program.parts):
         method = partial(program.propagate, part)
-        setattr(program, f"part_{i}", method)
-        inputs[f"part_{i}"] = (multipliers, of_rows, of_references)
+        setattr(program, contract.part_name(i), method)
+        inputs[contract.part_name(i)] = (multipliers, of_rows, of_references)
         multipliers = method(multipliers, of_rows, of_references)
-    return inputs | {"finish": (multipliers, of_rows, of_references, weights)}
+    return inputs | {contract.FINISH: (multipliers, of_rows, of_references, weights)}
 
 
-def _describe(program: Program) -> list[dict[str, Any] | None]:
-    """For each part the kernel that can take its place, and None where there is none.
-
-    `given` says for every output of the rule which multipliers add up to its own; `passed` are the positions of those
-    that pass by, which stand before the rule's own in the part's result; `reads` are positions in `activations`.
-    """
-    described: list[dict[str, Any] | None] = []
+def _describe(program: Program) -> list[contract.Part | None]:
+    """For each part the kernel that can take its place, and None where there is none."""
+    described: list[contract.Part | None] = []
     for part in program.parts:
-        rule, kernel = program.steps[part.steps[0] - 1].rule, program.steps[part.steps[0] - 1].rule.kernel
-        if kernel is None:
+        rule = program.steps[part.steps[0] - 1].rule
+        if rule.kernel is None:
             described.append(None)
             continue
         (step,) = part.steps
         outputs = [Value(step, i) for i in range(rule.outputs)]
         described.append(
-            {
-                "kernel": kernel.name,
-                "options": dict(kernel.options),
-                "rule": step - 1,
-                "given": [[i for i, value in enumerate(part.given) if value == output] for output in outputs],
-                "passed": [i for i, value in enumerate(part.given) if value.step != step],
-                "reads": program.positions(step),
-            }
+            contract.Part(
+                kernel=rule.kernel.name,
+                options=dict(rule.kernel.options),
+                rule=step - 1,
+                given=[[i for i, value in enumerate(part.given) if value == output] for output in outputs],
+                passed=[i for i, value in enumerate(part.given) if value.step != step],
+                reads=program.positions(step),
+            )
         )
     return described

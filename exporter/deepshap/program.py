@@ -12,19 +12,6 @@ from torch import Tensor, nn
 
 from whyport.exporter.deepshap.rules.rule import Pair, Rule
 
-Activate = Callable[[Rule, Sequence[Tensor]], list[Tensor]]
-Propagate = Callable[[Rule, Sequence[Tensor | None], Sequence[Pair], Sequence[Pair]], list[Tensor]]
-
-
-def _activate(rule: Rule, inputs: Sequence[Tensor]) -> list[Tensor]:
-    return rule.activate(inputs)
-
-
-def _propagate(
-    rule: Rule, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
-) -> list[Tensor]:
-    return rule.propagate(multipliers, inputs, outputs)
-
 
 @dataclass(frozen=True)
 class Value:
@@ -77,11 +64,17 @@ class Program(nn.Module):
         self.kept = self._read_values()
         self.parts = self._cut()
 
-    def activations(self, rows: Tensor, activate: Activate = _activate) -> list[Tensor]:
-        """The logits [N, C], the rows and every value that a rule reads, of rows [N, F]; all with N in front."""
+    def activations(self, rows: Tensor, portable: bool = False) -> list[Tensor]:
+        """The logits [N, C], the rows and every value that a rule reads, of rows [N, F]; all with N in front.
+
+        Args:
+            rows: finite rows [N, F].
+            portable: whether rules compute as portable graphs do.
+        """
         values = {Value(0, 0): rows.unsqueeze(1)}
         for index, step in enumerate(self.steps, start=1):
-            outputs = activate(step.rule, [values[value] for value in step.inputs])
+            activate = step.rule.activate_portable if portable else step.rule.activate
+            outputs = activate([values[value] for value in step.inputs])
             values.update({Value(index, i): output for i, output in enumerate(outputs)})
         return [values[self.logits].squeeze(1), rows, *(values[value] for value in self.kept)]
 
@@ -109,17 +102,17 @@ class Program(nn.Module):
         live = list(zip(part.given, multipliers, strict=True))
         return self.walk(part.steps, live, lambda value: self._pair(value, of_rows, of_references))
 
-    def multipliers(self, of_logits: Tensor, pair: Callable[[int], Pair], propagate: Propagate = _propagate) -> Tensor:
+    def multipliers(self, of_logits: Tensor, pair: Callable[[int], Pair], portable: bool = False) -> Tensor:
         """The multipliers [M, N, R, F] of the input.
 
         Args:
             of_logits: M multipliers of the logits, [M, N or 1, R or 1, 1, C].
             pair: what stands at a position of `activations`, in rows and references.
-            propagate: how a rule passes multipliers on.
+            portable: whether rules compute as portable graphs do.
         """
         steps = [index for part in self.parts for index in part.steps]
         live = [(self.logits, of_logits)]
-        of_input = self.walk(steps, live, lambda value: pair(2 + self.kept.index(value)), propagate)
+        of_input = self.walk(steps, live, lambda value: pair(2 + self.kept.index(value)), portable)
         return sum(of_input[1:], of_input[0]).squeeze(3)
 
     def shares(self, of_logits: Tensor, of_rows: list[Tensor], of_references: list[Tensor]) -> Tensor:
@@ -134,15 +127,16 @@ class Program(nn.Module):
         steps: Sequence[int],
         live: list[tuple[Value, Tensor]],
         pair: Callable[[Value], Pair],
-        propagate: Propagate = _propagate,
+        portable: bool = False,
     ) -> list[Tensor]:
-        """The multipliers after these steps, from those before them, `live`, each with its value."""
+        """The multipliers after these steps, from the `live` ones before them, each with its value."""
         for index in steps:
             step = self.steps[index - 1]
             given = [_total(live, Value(index, i)) for i in range(step.rule.outputs)]
             live = [(value, m) for value, m in live if value.step != index]
             inputs, outputs = ([pair(value) for value in values] for values in self._reads(index))
-            live += zip(step.inputs, propagate(step.rule, given, inputs, outputs), strict=True)
+            propagate = step.rule.propagate_portable if portable else step.rule.propagate
+            live += zip(step.inputs, propagate(given, inputs, outputs), strict=True)
         return [m for _, m in live]
 
     def finish(

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from whyport.exporter.data import samples
-from whyport.exporter.deepshap.portable import recurrent_steps
 from whyport.exporter.deepshap.program import Program
+from whyport.exporter.deepshap.rules.recurrent import recurrent_steps
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.graph import INPUT, Graph, capability
 from whyport.exporter.graphs.onnx import export_lean
@@ -51,7 +51,7 @@ def compile_reasons(draft: Draft, graph: Graph, program: Program, opset: int) ->
     """
     if draft.summary == 0:
         return no_reasons("it was left out, by --explain-references 0")
-    steps = recurrent_steps(program)
+    steps = recurrent_steps(program.rules)
     if steps > MAX_STEPS:
         return no_reasons(f"recurrent layers of {steps} steps: a portable graph unrolls {MAX_STEPS} at the most")
     fitted, held_out = (
@@ -83,5 +83,5 @@ def no_reasons(reason: str) -> Reasons:
 def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int) -> onnx.ModelProto:
     rows = draft.trace_rows()
     inputs = {INPUT: rows, CLASS_INDEX.name: torch.arange(len(rows)) % (len(draft.classes) + 1) - 1}
-    outputs = [spec.name for spec in GRAPHS[name].outputs(draft.signature(graph.outputs))]
+    outputs = [spec.name for spec in GRAPHS[name].outputs(draft.signature(graph.outputs), draft.task)]
     return export_lean(module.eval(), inputs, outputs, opset)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from whyport.exporter.deepshap import portable
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.deepshap.rules.rule import Pair
 from whyport.runtime.bundle.references import References
@@ -33,7 +32,7 @@ class _Reasons(nn.Module):
         """The rows' activations; the explained class [N]; and a one for it among the classes, [1, N, 1, 1, C]."""
         if self.imputation is not None:
             rows = torch.where(torch.isnan(rows), self.imputation, rows)
-        of_rows = self.program.activations(rows, portable.activate)
+        of_rows = self.program.activations(rows, portable=True)
         explained = torch.where(index < 0, of_rows[0].argmax(1), index)
         return of_rows, explained, self.identity.index_select(0, explained)[None, :, None, None, :]
 
@@ -67,7 +66,7 @@ class ExplainGraph(_Reasons):
             return Pair(of_rows[position].unsqueeze(1), self.get_buffer(f"reference_{position}").unsqueeze(0))
 
         change = pair(1).difference() * self.get_buffer("weights").unsqueeze(-1)
-        attribution = (self.program.multipliers(of_logits, pair, portable.propagate)[0] * change).sum(1)
+        attribution = (self.program.multipliers(of_logits, pair, portable=True)[0] * change).sum(1)
         logits = of_rows[0]
         score = logits.gather(1, explained.unsqueeze(1)).squeeze(1)
         base_value = self.get_buffer("base_values").index_select(0, explained)
@@ -89,7 +88,7 @@ class GradientGraph(_Reasons):
             value = of_rows[position].unsqueeze(1)
             return Pair(value, value)
 
-        gradient = self.program.multipliers(of_logits, pair, portable.propagate)[0, :, 0]
+        gradient = self.program.multipliers(of_logits, pair, portable=True)[0, :, 0]
         if self.imputation is not None:
             gradient = torch.where(torch.isnan(features), 0.0, gradient)
         logits = of_rows[0]

@@ -61,6 +61,11 @@ class Bundle:
         return content
 
 
+def as_bundle(bundle: Bundle | str | Path) -> Bundle:
+    """The bundle itself, or the one that `Bundle.read` gives for a path; raises as it does."""
+    return bundle if isinstance(bundle, Bundle) else Bundle.read(bundle)
+
+
 def write_sidecar(folder: Path, sidecar: Sidecar) -> None:
     """Write bundle.json with the digests of all the files that lie in `folder`."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / SIDECAR)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capability, Tolerances
 from whyport.runtime.bundle.signature import Signature, TensorSpec
+from whyport.runtime.task import Task
 
 CLASS_INDEX = TensorSpec("class_index", "int64", ("N",))
 """Which class of each row; below 0, the predicted one."""
@@ -34,33 +35,33 @@ NOT_THERE = Capability(available=False, reason="it was made without")
 """Of a capability that a bundle does not name."""
 
 
-def explain_outputs(signature: Signature) -> tuple[TensorSpec, ...]:
+def explain_outputs(signature: Signature, task: Task) -> tuple[TensorSpec, ...]:
     """The outputs of explain.onnx, in order."""
-    return (*_scores(signature), BASE_VALUE, _of_features("attribution", signature), COMPLETENESS_ERROR)
+    return (*_scores(signature, task), BASE_VALUE, _of_features("attribution", signature), COMPLETENESS_ERROR)
 
 
-def gradient_outputs(signature: Signature) -> tuple[TensorSpec, ...]:
+def gradient_outputs(signature: Signature, task: Task) -> tuple[TensorSpec, ...]:
     """The outputs of gradient.onnx, in order."""
-    return (*_scores(signature), _of_features("gradient", signature))
+    return (*_scores(signature, task), _of_features("gradient", signature))
 
 
 @dataclass(frozen=True)
-class Explaining:
+class ReasonsGraph:
     """A graph that gives reasons."""
 
     capability: str
     """What the sidecar calls it."""
-    outputs: Callable[[Signature], tuple[TensorSpec, ...]]
+    outputs: Callable[[Signature, Task], tuple[TensorSpec, ...]]
 
 
 GRAPHS = {
-    EXPLAIN_MODEL: Explaining("explain-onnx", explain_outputs),
-    GRADIENT_MODEL: Explaining("gradient-onnx", gradient_outputs),
+    EXPLAIN_MODEL: ReasonsGraph("explain-onnx", explain_outputs),
+    GRADIENT_MODEL: ReasonsGraph("gradient-onnx", gradient_outputs),
 }
 
 
-def _scores(signature: Signature) -> tuple[TensorSpec, ...]:
-    return signature.output("logits"), signature.output("probabilities"), EXPLAINED_CLASS, SCORE
+def _scores(signature: Signature, task: Task) -> tuple[TensorSpec, ...]:
+    return (*(signature.output(name) for name in task.outputs), EXPLAINED_CLASS, SCORE)
 
 
 def _of_features(name: str, signature: Signature) -> TensorSpec:

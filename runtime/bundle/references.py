@@ -18,20 +18,10 @@ WEIGHT = "weight"
 
 @dataclass(frozen=True)
 class References:
-    """R rows with weights that sum to 1."""
+    """R reference rows with weights that sum to 1."""
 
     rows: NDArray[np.float32]
     """[R, F] in the features' own units; NaN only where the graphs impute."""
-    weights: NDArray[np.float64]
-    """[R]"""
-
-
-@dataclass(frozen=True)
-class Background:
-    """R reference rows in raw units with weights that sum to 1."""
-
-    rows: NDArray[np.float32]
-    """[R, F]"""
     weights: NDArray[np.float64]
     """[R]"""
 
@@ -59,10 +49,10 @@ class Background:
         weights = pq.read_table(io.BytesIO(content), columns=["weight"])["weight"].to_numpy()
         return cls(rows=rows, weights=weights / weights.sum())
 
-    def mean(self) -> "Background":
+    def mean(self) -> "References":
         """The weighted mean as a sample of one row."""
         mean = self.weights @ self.rows.astype(np.float64)
-        return Background(rows=mean.astype(np.float32)[None], weights=np.ones(1))
+        return References(rows=mean.astype(np.float32)[None], weights=np.ones(1))
 
     def mean_of(self, logits: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> NDArray[np.float64]:
         """The weighted mean [C] of what a model, [R, F] -> [R, C], gives for the rows: the base value by class."""

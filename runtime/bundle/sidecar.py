@@ -11,7 +11,8 @@ from typing import Self
 from whyport.runtime.bundle.codec import build, encode, load
 from whyport.runtime.bundle.signature import Signature
 from whyport.runtime.bundle.upgrade import upgrade
-from whyport.runtime.errors import BundleFormatError, listing
+from whyport.runtime.errors import BundleFormatError, UsageError, listing
+from whyport.runtime.task import Task, find_task
 
 # Bump it when a reader of the old version would misread the new one, or could not read it at all; describe the
 # change in models/README.md, and keep reading every older version that a released whyport has written.
@@ -158,6 +159,14 @@ def decode_sidecar(text: str) -> Sidecar:
     return build(Sidecar, upgrade(load(text), FORMAT_VERSION))
 
 
+def task_of(sidecar: Sidecar) -> Task:
+    """What the outputs of a sidecar's model mean; BundleFormatError where this version does not know its task."""
+    try:
+        return find_task(sidecar.task, sidecar.classes)
+    except UsageError as error:
+        raise BundleFormatError(str(error)) from None
+
+
 def check_consistency(sidecar: Sidecar) -> None:
     """What the types alone do not say."""
     width = len(sidecar.features)
@@ -169,10 +178,7 @@ def check_consistency(sidecar: Sidecar) -> None:
         raise BundleFormatError(f"expected feature names to differ, got {listing(names)}")
     if len(set(sidecar.classes)) != len(sidecar.classes):
         raise BundleFormatError(f"expected class names to differ, got {listing(sidecar.classes)}")
-    outputs = {spec.name: spec.row_shape() for spec in sidecar.signature.outputs}
-    for name in ("logits", "probabilities"):
-        if name not in outputs or outputs[name] != (len(sidecar.classes),):
-            raise BundleFormatError(f"expected an output {name!r} of shape [N, {len(sidecar.classes)}]")
+    task_of(sidecar).check_outputs({spec.name: spec.row_shape() for spec in sidecar.signature.outputs})
     imputation = sidecar.preprocessing.imputation
     if imputation is not None and len(imputation) != width:
         raise BundleFormatError(f"expected {width} imputation values, got {len(imputation)}")

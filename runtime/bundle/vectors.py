@@ -16,7 +16,7 @@ from whyport.runtime.bundle.graphs import (
     GRAPHS,
     TOLERANCE_OF,
 )
-from whyport.runtime.bundle.sidecar import ONNX_MODEL, Sidecar
+from whyport.runtime.bundle.sidecar import ONNX_MODEL, Sidecar, task_of
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError
 
@@ -65,7 +65,7 @@ def to_json(vectors: Mapping[str, NDArray[Any]], sidecar: Sidecar) -> bytes:
     graphs = {ONNX_MODEL: model}
     for name, graph in GRAPHS.items():
         if sidecar.capabilities[graph.capability].available:
-            outputs = _outputs(graph.outputs(sidecar.signature))
+            outputs = _outputs(graph.outputs(sidecar.signature, task_of(sidecar)))
             graphs[name] = {"inputs": [*model["inputs"], CLASS_INDEX.name], "outputs": outputs}
     document = {
         "format_version": sidecar.format_version,

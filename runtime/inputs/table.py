@@ -1,6 +1,6 @@
 """Columns of any numeric type to the float32 matrix that the graphs take, refusing what float32 cannot hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -100,7 +100,8 @@ def _extremes(larger: np.ufunc, matrix: NDArray[np.float32]) -> NDArray[np.float
 
 
 def column_arrays(rows: Any, names: Sequence[str]) -> list[NDArray[Any]]:
-    """One numeric or boolean array a name, from an array [N, F], a mapping of columns, or a pandas-like frame.
+    """One numeric or boolean array a name, from an array [N, F], a mapping of columns, a pandas-like frame, or a list
+    of N mappings.
 
     Raises ColumnError for a missing column, one that is not numeric, or columns of different lengths.
     """
@@ -108,6 +109,8 @@ def column_arrays(rows: Any, names: Sequence[str]) -> list[NDArray[Any]]:
         if rows.ndim != 2 or rows.shape[1] != len(names):
             raise ColumnError(f"expected an array of shape [N, {len(names)}], got {list(rows.shape)}")
         return [_numeric(rows[:, j], name) for j, name in enumerate(names)]
+    if isinstance(rows, list | tuple):
+        rows = _columns_of(rows, names)
     # An Arrow table's own `columns` are the columns themselves; a mapping has neither attribute.
     available = list(getattr(rows, "column_names", getattr(rows, "columns", rows)))
     missing = [name for name in names if name not in available]
@@ -118,6 +121,17 @@ def column_arrays(rows: Any, names: Sequence[str]) -> list[NDArray[Any]]:
         if len(column) != len(columns[0]):
             raise ColumnError(f"column {name!r}: expected {len(columns[0])} values, got {len(column)}")
     return columns
+
+
+def _columns_of(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
+    """The columns of a list of mappings; ColumnError for a row that is none, or that lacks a feature."""
+    for i, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise ColumnError(f"row {i}: expected a dictionary from feature to value, got {type(row).__name__}")
+        missing = [name for name in names if name not in row]
+        if missing:
+            raise ColumnError(f"row {i}: missing features {listing(missing)}; the row has {listing(map(str, row))}")
+    return {name: [row[name] for row in rows] for name in names}
 
 
 def _numeric(column: Any, name: str) -> NDArray[Any]:

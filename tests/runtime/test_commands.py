@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,19 @@ def test_predict_says_what_is_wrong(
     frame.assign(b="x").to_csv("strings.csv", index=False)
     Path("broken.parquet").write_bytes(b"PAR1")
     assert message in whyport("predict", bundle, *arguments, exit_code=exit_code).output
+
+
+def test_kept_names_with_commas_are_quoted_or_repeated(
+    whyport: Whyport, bundle: Path, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.parquet"
+    frame.assign(**{"city, state": range(5)}).to_parquet(data)
+
+    def kept(*options: str) -> list[str]:
+        output = whyport("predict", bundle, data, *options).stdout
+        return list(pd.read_csv(io.StringIO(output)))[: -len(("prediction", "no", "yes", "imputed_count"))]
+
+    assert kept("--keep", "id,a") == ["id", "a"]
+    assert kept("--keep", '"city, state"') == ["city, state"]
+    assert kept("--keep", "city, state", "--keep", "id") == ["city, state", "id"]
+    assert "missing kept column 'city'" in whyport("predict", bundle, data, "--keep", "city, state", exit_code=1).output

@@ -1,5 +1,6 @@
 """Explanations by ONNX Runtime alone: the reference bundle's graphs, and what is asked of them."""
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from support.bundles import linear_bundle
 from whyport.exporter.graphs.torchscript import load_torchscript
-from whyport.runtime.attribution import Attribution, class_index
+from whyport.runtime.attribution import Attribution, target_index
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS
 from whyport.runtime.bundle.sidecar import (
@@ -24,6 +25,7 @@ from whyport.runtime.bundle.sidecar import (
 from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.errors import BundleError, UsageError, ValueRangeError
 from whyport.runtime.session import Session
+from whyport.runtime.task import Classification
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,17 @@ def test_attributions_add_up_to_the_score_of_the_predicted_class(session: Sessio
     assert got.converged is not None
     assert got.converged.all()
     assert (got.evaluations == 1).all()
+
+
+def test_attributions_carry_the_names_and_are_short_to_look_at(session: Session, rows: np.ndarray) -> None:
+    got = session.explain(rows[:3], "benign")
+    assert got.feature_names == tuple(feature.name for feature in session.bundle.sidecar.features)
+    assert [got.target_names[index] for index in got.target] == ["benign"] * 3
+    worst = f"{got.error.max():.2g}"
+    assert repr(got) == f"<Attribution of 3 rows and 30 features: largest error {worst}, 3 rows converged>"
+    assert repr(session.explain(rows[:0])) == "<Attribution of 0 rows and 30 features>"
+    claims_nothing = dataclasses.replace(got, converged=None)
+    assert repr(claims_nothing) == "<Attribution of 3 rows and 30 features>"
 
 
 def test_the_base_value_is_the_mean_score_of_the_summary(session: Session, rows: np.ndarray) -> None:
@@ -104,7 +117,7 @@ def test_any_number_of_rows(count: int, session: Session, rows: np.ndarray) -> N
 )
 def test_classes_that_are_none_are_refused(classes: object, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        class_index(classes, ("benign", "malignant"), 2)
+        target_index(classes, Classification(("benign", "malignant")), 2)
 
 
 def test_rows_that_do_not_fit_are_refused_as_in_predict(session: Session) -> None:
@@ -136,7 +149,7 @@ def test_the_json_vectors_are_those_of_the_parquet_file(session: Session, rows: 
     document = json.loads(session.bundle.read_bytes(CONFORMANCE_JSON))
     signature = session.bundle.sidecar.signature
     specs = [*signature.inputs, CLASS_INDEX, *signature.outputs]
-    specs += [spec for graph in GRAPHS.values() for spec in graph.outputs(signature)]
+    specs += [spec for graph in GRAPHS.values() for spec in graph.outputs(signature, session.task)]
     vectors = read_vectors(session.bundle.read_bytes(CONFORMANCE), tuple({spec.name: spec for spec in specs}.values()))
     assert set(document["tensors"]) == set(vectors)
     for name, values in vectors.items():

@@ -1,3 +1,6 @@
+import json
+import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 
 from support.bundles import IMPUTATION, linear_bundle, logits_of, softmax
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import MissingValueError, UsageError, ValueRangeError
+from whyport.runtime.errors import BundleFormatError, DigestError, MissingValueError, UsageError, ValueRangeError
 from whyport.runtime.runner import run_bound
 from whyport.runtime.session import Session
 
@@ -34,6 +37,52 @@ def test_frames_are_matched_by_column_name(bundle: Bundle) -> None:
     outputs = Session(bundle, "cpu").predict(frame, ["logits"])
     assert list(outputs) == ["logits"]
     np.testing.assert_allclose(outputs["logits"], logits_of(ROWS), atol=1e-5)
+
+
+def test_a_list_of_dictionaries_is_rows(bundle: Bundle) -> None:
+    rows = [dict(zip("abc", row, strict=True)) for row in ROWS.tolist()]
+    np.testing.assert_allclose(Session(bundle, "cpu").predict(rows)["logits"], logits_of(ROWS), atol=1e-5)
+
+
+def test_a_path_is_opened_as_its_bundle(bundle: Bundle) -> None:
+    assert Session(bundle.path, "cpu").bundle == bundle
+    assert Session(str(bundle.path), "cpu").bundle == bundle
+
+
+def test_a_pickled_session_is_opened_again_with_the_same_arguments(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bundle.path.parent)
+    pickled = pickle.dumps(Session(bundle.path.name, "cpu", threads=3, batch_rows=7))
+    monkeypatch.chdir(tmp_path)
+    session = pickle.loads(pickled)
+    assert (session.bundle.digest, session.threads, session.batch_rows) == (bundle.digest, 3, 7)
+    np.testing.assert_allclose(session.predict(ROWS)["logits"], logits_of(ROWS), atol=1e-5)
+    assert len(pickled) < 1000
+    again = pickle.loads(pickle.dumps(session))
+    np.testing.assert_array_equal(again.predict(ROWS)["logits"], session.predict(ROWS)["logits"])
+
+
+def test_a_pickled_session_depends_on_no_machine(bundle: Bundle) -> None:
+    session = Session(bundle)
+    _, arguments = session.__reduce__()
+    assert (arguments[2].device, arguments[2].threads, arguments[2].batch_rows) == ("auto", None, None)
+
+
+@pytest.mark.parametrize("changed", ["model.onnx", "bundle.json"])
+def test_a_changed_bundle_is_not_opened_again(tmp_path: Path, changed: str) -> None:
+    path = linear_bundle(tmp_path / "bundle")
+    pickled = pickle.dumps(Session(path, "cpu"))
+    if changed == "bundle.json":
+        document = json.loads((path / changed).read_text())
+        (path / changed).write_text(json.dumps(document | {"name": "another"}))
+    else:
+        (path / changed).write_bytes(b"another")
+    with pytest.raises(DigestError, match="has changed: expected"):
+        pickle.loads(pickled)
+    shutil.rmtree(path)
+    with pytest.raises(BundleFormatError, match="expected a bundle"):
+        pickle.loads(pickled)
 
 
 def test_no_rows_give_empty_arrays(bundle: Bundle) -> None:

@@ -1,15 +1,15 @@
 """The engine that each explanation method runs on."""
 
-from whyport.batch.methods.catalogue import EXPLAINERS
+from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
-from whyport.batch.methods.settings import TORCHSCRIPT
+from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.session import Session
 
 
 def model_for(name: str, bundle: Bundle) -> Model:
     """A bundle's model as that method takes it."""
-    by_torch = TORCHSCRIPT in EXPLAINERS[name].homes
+    by_torch = TORCHSCRIPT in METHODS[name].engines
     return TorchScriptModel(bundle, "cpu") if by_torch else OnnxModel(Session(bundle, "cpu"))

@@ -1,7 +1,6 @@
 """DeepSHAP by the bundle's compiled tensor program, against the whole background."""
 
 import copy
-import json
 import logging
 from typing import Any
 
@@ -11,23 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
-from whyport.batch.methods.explainer import Explainer, Shares, runs
-from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.explainer import Explainer, Shares
+from whyport.batch.methods.request import Request
+from whyport.batch.methods.settings import MethodSettings
+from whyport.runtime.attribution import within_rounding
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.deepshap import PARTS_RECORD, PASS_PAIRS, Part, Program, read_parts
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
-
-TOLERANCE = 1e-4
-"""A row has converged if its completeness error is at most this, times the larger of 1 and |score - base value|."""
-
-# Pairs of a row and a reference in a pass, which explains every class. The multipliers of more pairs leave the cache.
-PASS_PAIRS = 400
 
 # Rows whose activations are computed together: many small operators, which few rows do not keep busy.
 ACTIVATED_ROWS = 32
-
-PARTS_RECORD = "parts.json"
-"""Inside deepshap.pt: the parts of the program that a fused kernel can take the place of."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +33,7 @@ class DeepShap(Explainer):
     Every rule conserves, so that shares add up to rounding; rows that still miss the tolerance are redone in float64.
     """
 
-    def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: TorchScriptModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
         self._torchscript = model
@@ -48,28 +41,26 @@ class DeepShap(Explainer):
         self._module = model.load(DEEPSHAP_MODEL, records)
         self._single = _Program(self._module, model, self.references, torch.float32)
         if model.device.type == "cpu" and records[PARTS_RECORD]:
-            self._single.fuse(json.loads(records[PARTS_RECORD]))
+            self._single.fuse(read_parts(records[PARTS_RECORD]))
         self._double: _Program | None = None
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
         """Rounding is all that separates these shares from their sum: the options' tolerances do not apply."""
-        allowed: NDArray[np.float64] = TOLERANCE * np.maximum(1, np.abs(difference))
-        return allowed
+        return within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)
 
-    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        first, run = runs(rows)
-        distinct = rows[first]
-        values, scores, differences = self._single.explain(distinct)
+    def attribute(self, request: Request) -> Shares:
+        values, scores, differences = self._single.explain(request.rows)
         error = np.abs(values.sum(axis=2) - differences)
         # Half of what is allowed: the other half is for what separates this engine's scores from ONNX Runtime's.
         missed = np.flatnonzero(~(error <= 0.5 * self.allowed_error(differences)).all(axis=1))
         if len(missed):
-            values[missed], scores[missed], _ = self._in_float64().explain(distinct[missed])
-        evaluations = np.ones(len(rows), dtype=np.int32)
-        return Shares(values[run, targets].astype(np.float32), scores[run, targets], evaluations)
+            values[missed], scores[missed], _ = self._in_float64().explain(request.rows[missed])
+        evaluations = np.ones(len(request), dtype=np.int32)
+        each = request.row, request.target
+        return Shares(values[each].astype(np.float32), scores[each], evaluations)
 
     def _in_float64(self) -> "_Program":
         """Made when the first row needs it."""
@@ -84,13 +75,13 @@ class _Program:
     """The compiled program in one precision, with the references' half of the work done.
 
     Args:
-        module: TorchScript with the methods `activations` and `attribute`.
+        module: deepshap.pt.
         model: runs passes side by side, on its device.
         references: R rows and their weights.
         dtype: the precision.
     """
 
-    def __init__(self, module: Any, model: TorchScriptModel, references: Background, dtype: torch.dtype) -> None:
+    def __init__(self, module: Program, model: TorchScriptModel, references: References, dtype: torch.dtype) -> None:
         self._module, self._model, self._dtype = module, model, dtype
         self._attribute = module.attribute
         self._references: list[tuple[list[Tensor], Tensor]] = []
@@ -105,7 +96,7 @@ class _Program:
         # As many rows at once as fill a pass with their pairs.
         self._pass_rows = max(1, PASS_PAIRS // len(references.rows))
 
-    def fuse(self, parts: list[dict[str, Any] | None]) -> None:
+    def fuse(self, parts: list[Part | None]) -> None:
         """Let fused kernels compute the parts that have one; in float32 on the CPU."""
         try:
             from whyport.batch.methods.deepshap.fused import FusedProgram

@@ -1,48 +1,47 @@
 """Runs deepshap.pt part by part, with a fused kernel in the place of each part that has one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from whyport.batch.methods.deepshap import kernels
-
-Part = dict[str, Any]
-"""One entry of parts.json: `kernel`, `options`, `rule`, `given`, `passed`, `reads`."""
+from whyport.runtime.bundle.deepshap import KernelName, Part, Program, Propagate, part, rule
 
 
 class FusedProgram:
     """deepshap.pt on the CPU in float32; equal to its own `attribute` to rounding.
 
     Args:
-        module: TorchScript with the methods `part_0`, `part_1`, ... and `finish`.
-        parts: what parts.json says about each; None where no kernel can take its place.
+        program: deepshap.pt, on the CPU.
+        parts: its record of parts; None where no kernel can take a part's place.
     """
 
-    def __init__(self, module: Any, parts: list[Part | None]) -> None:
-        self._module = module
-        self._parts = [
-            self._fused(part) if part and part["kernel"] in KERNELS else getattr(module, f"part_{i}")
-            for i, part in enumerate(parts)
+    def __init__(self, program: Program, parts: Sequence[Part | None]) -> None:
+        self._program = program
+        self._parts: list[Propagate] = [
+            self._fused(described) if described and described.kernel in KERNELS else part(program, i)
+            for i, described in enumerate(parts)
         ]
 
     def attribute(self, of_rows: list[Tensor], of_references: list[Tensor], weights: Tensor) -> Tensor:
         """The attributions [N, C, F] of every logit, from `activations` of N rows and R references, weighted [R]."""
-        multipliers = [self._module.identity]
-        for part in self._parts:
-            multipliers = part(multipliers, of_rows, of_references)
-        attributions: Tensor = self._module.finish(multipliers, of_rows, of_references, weights)
+        multipliers = [self._program.identity]
+        for propagate in self._parts:
+            multipliers = propagate(multipliers, of_rows, of_references)
+        attributions: Tensor = self._program.finish(multipliers, of_rows, of_references, weights)
         return attributions
 
-    def _fused(self, part: Part) -> Callable[[list[Tensor], list[Tensor], list[Tensor]], list[Tensor]]:
-        rule = getattr(self._module.rules, str(part["rule"]))
-        kernel = KERNELS[part["kernel"]](rule, **part["options"])
+    def _fused(self, described: Part) -> Propagate:
+        kernel = KERNELS[described.kernel](rule(self._program, described.rule), **described.options)
 
-        def run(multipliers: list[Tensor], of_rows: list[Tensor], of_references: list[Tensor]) -> list[Tensor]:
-            given = [_total([multipliers[i] for i in positions]) for positions in part["given"]]
-            rows, references = ([side[i] for i in part["reads"]] for side in (of_rows, of_references))
-            return [*(multipliers[i] for i in part["passed"]), *kernel(given, rows, references)]
+        def run(
+            multipliers: Sequence[Tensor], of_rows: Sequence[Tensor], of_references: Sequence[Tensor]
+        ) -> list[Tensor]:
+            given = [_total([multipliers[i] for i in positions]) for positions in described.given]
+            rows, references = ([side[i] for i in described.reads] for side in (of_rows, of_references))
+            return [*(multipliers[i] for i in described.passed), *kernel(given, rows, references)]
 
         return run
 
@@ -181,12 +180,12 @@ class Lines:
         self.starts = places.reshape(-1, own[-2]).numpy()
 
 
-KERNELS = {
-    "lstm": _LSTM,
-    "softmax": _Softmax,
-    "maximum_of_pairs": _MaximumOfPairs,
-    "relu": _ReLU,
-    "small_products": _SmallProducts,
+KERNELS: dict[str, Callable[..., Callable[..., list[Tensor]]]] = {
+    KernelName.LSTM: _LSTM,
+    KernelName.SOFTMAX: _Softmax,
+    KernelName.MAXIMUM_OF_PAIRS: _MaximumOfPairs,
+    KernelName.RELU: _ReLU,
+    KernelName.SMALL_PRODUCTS: _SmallProducts,
 }
 
 

@@ -5,27 +5,27 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import Explainer, Shares
-from whyport.batch.methods.settings import ExplainSettings
-from whyport.runtime.bundle.references import Background
+from whyport.batch.methods.request import Request
+from whyport.batch.methods.settings import MethodSettings
+from whyport.runtime.attribution import within_rounding
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL
 
 
 class OnnxDeepShap(Explainer):
     """The mean over references of multiplier x (x_i - r_i), in float32 alone: rows that miss the tolerance say so."""
 
-    def __init__(self, model: OnnxModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         self._session = model.session
 
-    def choose_references(self, background: Background) -> Background:
-        return Background.summary(self.model.bundle)
+    def choose_references(self, background: References) -> References:
+        return References.summary(self.model.bundle)
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-        tolerance = self.model.bundle.sidecar.tolerances.completeness
-        allowed: NDArray[np.float64] = tolerance * np.maximum(1, np.abs(difference))
-        return allowed
+        return within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)
 
-    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        outputs = self._session.run_graph(EXPLAIN_MODEL, rows, targets)
-        evaluations = np.ones(len(rows), dtype=np.int32)
+    def attribute(self, request: Request) -> Shares:
+        outputs = self._session.run_graph(EXPLAIN_MODEL, request.repeated_rows, request.target)
+        evaluations = np.ones(len(request), dtype=np.int32)
         return Shares(outputs["attribution"], outputs["score"].astype(np.float64), evaluations)

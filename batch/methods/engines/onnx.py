@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.methods.engines.model import Answer, Model
+from whyport.batch.methods.engines.model import Gradients, Model
 from whyport.runtime.bundle.sidecar import GRADIENT_MODEL
 from whyport.runtime.session import Session
 
@@ -24,10 +24,11 @@ class OnnxModel(Model):
         super().__init__(session.bundle)
         self.session = session
 
-    def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self.run(rows, ["logits"])["logits"]
+    def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        name = self.session.task.score
+        return self.run(rows, [name])[name]
 
-    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
+    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Gradients:
         outputs = self.session.run_graph(GRADIENT_MODEL, rows, targets)
         return outputs["gradient"], outputs["score"].astype(np.float64)
 

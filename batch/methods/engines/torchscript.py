@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whyport.batch.methods.engines.model import Answer, Model
+from whyport.batch.methods.engines.model import Gradients, Model
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL
-from whyport.runtime.errors import BundleError, ProviderError
+from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL, task_of
+from whyport.runtime.errors import BundleError, ProviderError, message_line
 from whyport.runtime.providers import available_cores
 
 # Rows of one forward and backward pass. Passes run side by side, one thread each: on 2 cores, gradients of the hybrid
@@ -52,28 +52,30 @@ class TorchScriptModel(Model):
             initargs=(1,),
         )
         self._module = self.load(TORCHSCRIPT_MODEL)
-        self._classes = len(bundle.sidecar.classes)
-        self._logits_index = [spec.name for spec in bundle.sidecar.signature.outputs].index("logits")
+        task = task_of(bundle.sidecar)
+        self._targets = len(task.targets)
+        self._place = [spec.name for spec in bundle.sidecar.signature.outputs].index(task.score)
+        """Where the scores stand among the graph's outputs."""
         if not on_cpu:
             allow_recurrent_backward(self._module)
 
-    def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        logits = np.empty((len(rows), self._classes), dtype=np.float32)
+    def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        scores = np.empty((len(rows), self._targets), dtype=np.float32)
 
         @torch.no_grad()
         def run(part: slice) -> None:
-            logits[part] = self._logits(self._tensor(rows[part])).cpu().numpy()
+            scores[part] = self._scores(self._tensor(rows[part])).cpu().numpy()
 
         self.side_by_side(run, len(rows), PASS_ROWS)
-        return logits
+        return scores
 
-    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
+    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Gradients:
         gradients = np.empty_like(rows)
         scores = np.empty(len(rows), dtype=np.float64)
 
         def run(part: slice) -> None:
             leaf = self._tensor(rows[part]).requires_grad_()
-            score = self._logits(leaf).gather(1, self._tensor(targets[part])[:, None])[:, 0]
+            score = self._scores(leaf).gather(1, self._tensor(targets[part])[:, None])[:, 0]
             (gradient,) = torch.autograd.grad(score.sum(), leaf)
             gradients[part] = gradient.cpu().numpy()
             scores[part] = score.detach().cpu().numpy()
@@ -81,8 +83,8 @@ class TorchScriptModel(Model):
         self.side_by_side(run, len(rows), PASS_ROWS)
         return gradients, scores
 
-    def class_maps(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
-        """The feature maps weighted by the target's gradient, positive values alone [N, positions], and its logit [N].
+    def class_maps(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Gradients:
+        """The feature maps weighted by the target's gradient, positive values alone [N, positions], and its score [N].
 
         Only what lies behind the maps is differentiated. Raises BundleError where they are no [N, channels, positions].
         """
@@ -96,8 +98,7 @@ class TorchScriptModel(Model):
                 shape = ["N", *features.shape[1:]]
                 raise BundleError(f"grad-cam: expected feature maps [N, channels, positions], got {shape}, of model.pt")
             leaf = features.detach().requires_grad_()
-            logits = self._module.classify(leaf)[self._logits_index]
-            score = logits.gather(1, self._tensor(targets[part])[:, None])[:, 0]
+            score = self._module.classify(leaf)[self._place].gather(1, self._tensor(targets[part])[:, None])[:, 0]
             (gradient,) = torch.autograd.grad(score.sum(), leaf)
             weighted = torch.matmul(gradient.mean(dim=2)[:, None], features)[:, 0]
             maps[part.start // PASS_ROWS] = torch.relu(weighted).cpu().numpy()
@@ -122,7 +123,7 @@ class TorchScriptModel(Model):
                 )
         except RuntimeError as error:
             place = str(self.bundle.path / name)
-            raise BundleError(f"cannot load TorchScript: {str(error).splitlines()[0]}, in {place}") from None
+            raise BundleError(f"cannot load TorchScript: {message_line(error)}, in {place}") from None
         return module.eval()
 
     def side_by_side(self, run: Callable[[slice], None], rows: int, pass_rows: int) -> None:
@@ -130,9 +131,9 @@ class TorchScriptModel(Model):
         for _ in self._pool.map(run, batch_slices(rows, pass_rows)):
             pass
 
-    def _logits(self, rows: Tensor) -> Tensor:
-        logits: Tensor = self._module(rows)[self._logits_index]
-        return logits
+    def _scores(self, rows: Tensor) -> Tensor:
+        scores: Tensor = self._module(rows)[self._place]
+        return scores
 
     def _tensor(self, values: NDArray[np.generic]) -> Tensor:
         return torch.tensor(values, device=self.device)

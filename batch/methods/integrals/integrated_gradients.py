@@ -6,13 +6,11 @@ from numpy.typing import NDArray
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.explainer import Explainer, Shares, rows_within
 from whyport.batch.methods.integrals.adaptive import AdaptiveIntegral
-from whyport.batch.methods.integrals.path import Paths, References
-from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.integrals.path import Paths, Starts
+from whyport.batch.methods.request import Request
+from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
-
-MAX_EVALUATIONS = 5000
-"""By default, gradients after which the adaptive rule gives up on a row."""
+from whyport.runtime.bundle.references import References
 
 # Bytes held at the peak, measured: by feature, and besides.
 ADAPTIVE_NODE_BYTES = (44, 150)
@@ -27,32 +25,34 @@ class IntegratedGradients(Explainer):
     initial_nodes = 15
     """Of the adaptive rule: few find a network's kinks too late, many cost gradients that smooth rows do not need."""
 
-    def __init__(self, model: Model, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
-        self._starts = References(model, self.references)
+        self._starts = Starts(model, self.references)
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background.mean()
 
-    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        _, output = self.model.gradients_of_rows(rows, targets)
-        if self.settings.steps is not None:
-            evaluations = np.full(len(rows), len(self._starts) * self.settings.steps, dtype=np.int32)
-            return Shares(self._fixed(rows, targets, self.settings.steps), output, evaluations)
+    def attribute(self, request: Request) -> Shares:
+        _, output = request.gradients(self.model)
+        steps = self.settings.options["steps"]
+        if steps is not None:
+            evaluations = np.full(len(request), len(self._starts) * steps, dtype=np.int32)
+            return Shares(self._fixed(request, steps), output, evaluations)
         # A little is left for what separates this engine's scores from ONNX Runtime's.
-        tolerance = 0.95 * self.allowed_error(output - self._starts.base_values()[targets])
-        paths = Paths(self.model, self._starts, rows, targets)
+        tolerance = 0.95 * self.allowed_error(output - self._starts.base_values()[request.target])
+        paths = Paths(self.model, self._starts, request)
         nodes = self._within_memory(ADAPTIVE_NODE_BYTES, 1)
-        most = self.settings.max_evaluations or MAX_EVALUATIONS
+        most = self.settings.options["max_evaluations"]
         rule = AdaptiveIntegral(paths, tolerance, self.initial_nodes, most, nodes)
         values, evaluations = rule.compute()
         return Shares(values.astype(np.float32), output, evaluations)
 
-    def _fixed(self, rows: NDArray[np.float32], targets: NDArray[np.int64], steps: int) -> NDArray[np.float32]:
-        values = np.empty_like(rows)
-        for part in batch_slices(len(rows), self._within_memory(FIXED_NODE_BYTES, len(self._starts) * (steps + 2))):
-            values[part] = gauss_legendre(Paths(self.model, self._starts, rows[part], targets[part]), steps)
+    def _fixed(self, request: Request, steps: int) -> NDArray[np.float32]:
+        values = np.empty((len(request), request.rows.shape[1]), dtype=np.float32)
+        for part in batch_slices(len(request), self._within_memory(FIXED_NODE_BYTES, len(self._starts) * (steps + 2))):
+            some = request.only(np.arange(part.start, part.stop))
+            values[part] = gauss_legendre(Paths(self.model, self._starts, some), steps)
         return values
 
     def _within_memory(self, node_bytes: tuple[int, int], nodes: int) -> int:
@@ -71,7 +71,7 @@ class ExpectedGradients(IntegratedGradients):
 
     initial_nodes = 2
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background
 
 

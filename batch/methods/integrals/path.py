@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.model import Model
-from whyport.runtime.bundle.references import Background
+from whyport.batch.methods.request import Request
+from whyport.runtime.bundle.references import References
 
 
-class References:
+class Starts:
     """The rows that paths start from, R of them, with what every path from them shares.
 
     Args:
@@ -15,22 +16,22 @@ class References:
         background: the rows and their weights.
     """
 
-    def __init__(self, model: Model, background: Background) -> None:
+    def __init__(self, model: Model, background: References) -> None:
         self.rows = background.rows
         self.weights = background.weights
-        self.logits = model.logits(background.rows)
-        """[R, C]"""
-        classes = np.arange(self.logits.shape[1])
-        gradients, _ = model.gradients(background.rows.repeat(len(classes), axis=0), np.tile(classes, len(self.rows)))
-        self.gradients = gradients.reshape(len(self.rows), len(classes), -1)
-        """[R, C, F]"""
+        self.scores = model.scores(background.rows)
+        """[R, K]"""
+        targets = np.arange(self.scores.shape[1])
+        gradients, _ = model.gradients(background.rows.repeat(len(targets), axis=0), np.tile(targets, len(self.rows)))
+        self.gradients = gradients.reshape(len(self.rows), len(targets), -1)
+        """[R, K, F]"""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def base_values(self) -> NDArray[np.float64]:
-        """The weighted mean score of every class, [C]."""
-        means: NDArray[np.float64] = self.weights @ self.logits.astype(np.float64)
+        """The weighted mean score of every target, [K]."""
+        means: NDArray[np.float64] = self.weights @ self.scores.astype(np.float64)
         return means
 
 
@@ -42,21 +43,15 @@ class Paths:
     Args:
         model: gives scores and gradients.
         references: where the paths start.
-        rows: where they end, [N, F].
-        targets: the class whose logit is followed, [N].
+        request: the N explanations whose rows they lead to, and whose scores they follow.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        references: References,
-        rows: NDArray[np.float32],
-        targets: NDArray[np.int64],
-    ) -> None:
+    def __init__(self, model: Model, references: Starts, request: Request) -> None:
         self._model = model
         self._references = references
-        self._rows = rows
-        self._targets = targets
+        self._request = request
+        self._rows = request.repeated_rows
+        self._targets = request.target
         self.fan = len(references)
         """R"""
 
@@ -85,11 +80,11 @@ class Paths:
     def starts(self, paths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Gradients [K, F] and scores [K] where paths start, computed once for all rows."""
         chosen = paths % self.fan, self._targets[paths // self.fan]
-        return self._references.gradients[chosen], self._references.logits[chosen].astype(np.float64)
+        return self._references.gradients[chosen], self._references.scores[chosen].astype(np.float64)
 
     def ends(self, paths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Gradients [K, F] and scores [K] where paths end, computed once for all references."""
-        gradients, scores = self._model.gradients_of_rows(self._rows, self._targets)
+        gradients, scores = self._request.gradients(self._model)
         row = paths // self.fan
         return gradients[row], scores[row]
 

@@ -1,13 +1,13 @@
 """The model's own attention weights, and what attention each position receives."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.onnx import OnnxModel
-from whyport.batch.methods.explainer import Explainer, Shares, runs
+from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.maps.upsampling import upsampling, warn_if_constant
-from whyport.batch.methods.settings import ExplainSettings
-from whyport.runtime.bundle.references import Background
+from whyport.batch.methods.request import Request
+from whyport.batch.methods.settings import MethodSettings
+from whyport.runtime.bundle.references import References
 
 OUTPUT = "attention"
 
@@ -15,26 +15,24 @@ OUTPUT = "attention"
 class Attention(Explainer):
     """The mean over queries of the weight of each key, upsampled to the features; the same for every class."""
 
-    def __init__(self, model: OnnxModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         self._onnx = model
         self._shape = model.bundle.sidecar.signature.output(OUTPUT).row_shape()
         self._upsampling = upsampling(self._shape[1], background.rows.shape[1])
         warn_if_constant("attention", self._shape[1])
 
-    def choose_references(self, background: Background) -> None:
+    def choose_references(self, background: References) -> None:
         return None
 
-    def beside_shapes(self) -> dict[str, tuple[int, ...]]:
+    def extra_shapes(self) -> dict[str, tuple[int, ...]]:
         return {OUTPUT: self._shape}
 
     def row_bytes(self) -> int:
         return super().row_bytes() + 8 * int(np.prod(self._shape))
 
-    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        first, run = runs(rows)
-        outputs = self._onnx.run(rows[first], ["logits", OUTPUT])
-        weights = outputs[OUTPUT]
+    def attribute(self, request: Request) -> Shares:
+        weights = self._onnx.run(request.rows, [OUTPUT])[OUTPUT]
         received = weights.mean(axis=1) @ self._upsampling
-        scores = outputs["logits"][run, targets].astype(np.float64)
-        return Shares(received[run], scores, np.ones(len(rows), dtype=np.int32), {OUTPUT: weights[run]})
+        evaluations = np.ones(len(request), dtype=np.int32)
+        return Shares(received[request.row], request.output, evaluations, {OUTPUT: weights[request.row]})

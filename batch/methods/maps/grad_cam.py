@@ -1,13 +1,13 @@
 """Grad-CAM: where the last convolution block saw what speaks for the class."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.maps.upsampling import upsampling, warn_if_constant
-from whyport.batch.methods.settings import ExplainSettings
-from whyport.runtime.bundle.references import Background
+from whyport.batch.methods.request import Request
+from whyport.batch.methods.settings import MethodSettings
+from whyport.runtime.bundle.references import References
 
 
 class GradCam(Explainer):
@@ -16,7 +16,7 @@ class GradCam(Explainer):
     Each row's map is divided by its largest value, unless that is 0, and upsampled to the features.
     """
 
-    def __init__(self, model: TorchScriptModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: TorchScriptModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         self._torchscript = model
         maps, _ = model.class_maps(background.rows[:1], np.zeros(1, dtype=np.int64))
@@ -24,15 +24,15 @@ class GradCam(Explainer):
         self._upsampling = upsampling(self._positions, background.rows.shape[1])
         warn_if_constant("grad-cam", self._positions)
 
-    def choose_references(self, background: Background) -> None:
+    def choose_references(self, background: References) -> None:
         return None
 
-    def beside_shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"grad_cam_map": (self._positions,)} if self.settings.grad_cam_map else {}
+    def extra_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"grad_cam_map": (self._positions,)} if self.settings.options["grad_cam_map"] else {}
 
-    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        maps, scores = self._torchscript.class_maps(rows, targets)
+    def attribute(self, request: Request) -> Shares:
+        maps, scores = self._torchscript.class_maps(request.repeated_rows, request.target)
         largest = maps.max(axis=1, keepdims=True)
         scaled = np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
-        evaluations = np.ones(len(rows), dtype=np.int32)
+        evaluations = np.ones(len(request), dtype=np.int32)
         return Shares(scaled @ self._upsampling, scores, evaluations, {"grad_cam_map": maps})

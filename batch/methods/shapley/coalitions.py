@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import CALL_VALUES
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
 class Coalitions:
     """The game in which a coalition of features is worth the mean score where they alone have the row's values.
 
     Args:
-        model: gives logits.
+        model: gives scores.
         references: what the other features are replaced by, R rows.
-        base_values: what nobody is worth, by class, [C].
+        base_values: what nobody is worth, by target, [K].
     """
 
-    def __init__(self, model: OnnxModel, references: Background, base_values: NDArray[np.float64]) -> None:
+    def __init__(self, model: OnnxModel, references: References, base_values: NDArray[np.float64]) -> None:
         self._model, self._references, self._base_values = model, references, base_values
         features = references.rows.shape[1]
         coalitions = np.arange(1 << features)
@@ -36,22 +36,22 @@ class Coalitions:
         """Forward passes a row."""
         return (len(self._members) - 2) * len(self._references.rows)
 
-    def explain(self, rows: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The shares [N, C, F] of every class: sum over S without i of |S|! (F - |S| - 1)! / F! (v(S + i) - v(S)).
+    def explain(self, rows: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The shares [N, K, F] of every target: sum over S without i of |S|! (F - |S| - 1)! / F! (v(S + i) - v(S)).
 
         Args:
             rows: [N, F].
-            logits: of the rows, [N, C].
+            scores: of the rows, [N, K].
         """
-        worths = np.empty((len(rows), len(self._members), logits.shape[1]))
-        worths[:, 0], worths[:, -1] = self._base_values, logits
+        worths = np.empty((len(rows), len(self._members), scores.shape[1]))
+        worths[:, 0], worths[:, -1] = self._base_values, scores
         inner, references = self._members[1:-1], self._references
         call = max(1, CALL_VALUES // references.rows.size)
         for some in batch_slices(len(inner), call):
             members = inner[some, None]
             for part in batch_slices(len(rows), max(1, call // len(members))):
                 mixed = np.where(members, rows[part, None, None], references.rows)
-                scores = self._model.logits(mixed.reshape(-1, rows.shape[1])).reshape(*mixed.shape[:3], -1)
-                worths[part, 1:-1][:, some] = np.einsum("nsrc,r->nsc", scores, references.weights)
+                of_mixed = self._model.scores(mixed.reshape(-1, rows.shape[1])).reshape(*mixed.shape[:3], -1)
+                worths[part, 1:-1][:, some] = np.einsum("nsrc,r->nsc", of_mixed, references.weights)
         values: NDArray[np.float64] = np.einsum("nsc,sf->ncf", worths, self._shares)
         return values

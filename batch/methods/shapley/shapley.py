@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.onnx import OnnxModel
-from whyport.batch.methods.explainer import Explainer, Shares, runs
-from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.explainer import Explainer, Shares
+from whyport.batch.methods.request import Request
+from whyport.batch.methods.settings import MethodSettings
 from whyport.batch.methods.shapley.coalitions import Coalitions
-from whyport.batch.methods.shapley.walks import Explained, Moments, WalkedModel, Walks
-from whyport.runtime.attribution import Attribution
-from whyport.runtime.bundle.references import Background
+from whyport.batch.methods.shapley.walks import Moments, WalkedModel, Walks
+from whyport.runtime.attribution import within_rounding
+from whyport.runtime.bundle.references import References
 
 ENUMERATED_FEATURES = 12
 """Up to so many, every coalition is asked."""
@@ -24,12 +25,6 @@ GROWTH = 1.4
 
 CONTROL_PAIRS = 16
 """Pairs by which the references themselves are explained."""
-
-MAX_EVALUATIONS = 20_000
-"""By default, forward passes after which a row that is sampled is given up."""
-
-SUM_TOLERANCE = 1e-4
-"""Of a sum that is right but for rounding, by the larger of 1 and |score - base value|."""
 
 # Streams of random numbers.
 OF_ROWS, OF_REFERENCES = 0, 1
@@ -45,49 +40,44 @@ class Shapley(Explainer):
     All rows share the walks, and no row's number of walks depends on another row.
     """
 
-    def __init__(self, model: OnnxModel, background: Background, settings: ExplainSettings) -> None:
+    def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
-        assert self._base_values is not None
-        self._onnx = model
+        scores = model.scores(self.references.rows)
+        self._base_values = self.references.weights @ scores.astype(np.float64)
         self._features = int(background.rows.shape[1])
         self._coalitions: Coalitions | None = None
         if self._is_enumerated(len(background.rows)):
             self._coalitions = Coalitions(model, self.references, self._base_values)
             return
-        logits = model.logits(background.rows)
-        self._walked = WalkedModel(model, self.references, logits, settings.memory // 2)
-        self._control = self._explain_references(logits)
+        self._walked = WalkedModel(model, self.references, scores, settings.memory // 2)
+        self._control = self._explain_references(scores)
 
-    def choose_references(self, background: Background) -> Background:
+    def choose_references(self, background: References) -> References:
         return background
 
-    def beside_shapes(self) -> dict[str, tuple[int, ...]]:
+    def extra_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"standard_error": (self._features,)}
 
-    def attribute(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Shares:
-        first, run = runs(rows)
-        distinct = rows[first]
-        logits = self._onnx.logits_of_rows(distinct)
-        output = logits[run, targets].astype(np.float64)
+    def attribute(self, request: Request) -> Shares:
+        output = request.output
         if self._coalitions is not None:
-            values = self._coalitions.explain(distinct, logits)[run, targets].astype(np.float32)
-            evaluations = np.full(len(rows), self._coalitions.evaluations, dtype=np.int32)
+            of_rows = self._coalitions.explain(request.rows, request.scores)
+            values = of_rows[request.row, request.target].astype(np.float32)
+            evaluations = np.full(len(request), self._coalitions.evaluations, dtype=np.int32)
             return Shares(values, output, evaluations, {"standard_error": np.zeros_like(values)})
-        assert self._base_values is not None
-        allowed = self.allowed_error(output - self._base_values[targets])
-        return self._sampled(Explained(distinct, logits, run, targets), output, allowed)
+        return self._sampled(request, output, self.allowed_error(output - self._base_values[request.target]))
 
     def has_converged(
-        self, shares: Shares | Attribution, error: NDArray[np.float64], difference: NDArray[np.float64]
+        self, shares: Shares, error: NDArray[np.float64], difference: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
         """The sum is right up to rounding, and no value's standard error exceeds the tolerance."""
-        adds_up = error <= SUM_TOLERANCE * np.maximum(1, np.abs(difference))
-        certain = shares.beside["standard_error"].max(axis=1, initial=0.0) <= self.allowed_error(difference)
+        adds_up = error <= within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)
+        certain = shares.extras["standard_error"].max(axis=1, initial=0.0) <= self.allowed_error(difference)
         both: NDArray[np.bool_] = adds_up & certain
         return both
 
-    def _sampled(self, explained: Explained, output: NDArray[np.float64], allowed: NDArray[np.float64]) -> Shares:
+    def _sampled(self, request: Request, output: NDArray[np.float64], allowed: NDArray[np.float64]) -> Shares:
         shape = len(output), self._features
         values, errors = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
         evaluations = np.empty(len(output), dtype=np.int32)
@@ -97,21 +87,21 @@ class Shapley(Explainer):
             if not len(waiting):
                 break
             walks = self._draw(OF_ROWS, block, pairs)
-            made = self._walked.moments(explained.only(waiting), walks, self._control)
+            made = self._walked.moments(request.only(waiting), walks, self._control)
             known = made if known is None else known.join(made)
             error = known.standard_error()
             values[waiting], errors[waiting] = known.mean, error
             evaluations[waiting] = self._passes(known.count)
             more = np.ones(len(waiting), dtype=np.bool_)
-            if self.settings.permutations is None:
+            if self.settings.options["permutations"] is None:
                 more = ~(error.max(axis=1) <= allowed[waiting])
             waiting, known = waiting[more], Moments(known.count, known.mean[more], known.squares[more])
         return Shares(values, output, evaluations, {"standard_error": errors})
 
     def _blocks(self) -> Iterator[int]:
         """How many pairs are drawn at a time; two at the least in all, for a standard error."""
-        given = self.settings.permutations
-        most = given // 2 if given is not None else self._max_evaluations() // self._passes(1)
+        given = self.settings.options["permutations"]
+        most = given // 2 if given is not None else self.settings.options["max_evaluations"] // self._passes(1)
         most, drawn = max(2, most), 0
         while drawn < most:
             pairs = min(most, max(FIRST_PAIRS, round(drawn * GROWTH))) - drawn
@@ -124,29 +114,27 @@ class Shapley(Explainer):
         """Forward passes of a row; its ends are known."""
         return 2 * (self._features - 1) * pairs
 
-    def _max_evaluations(self) -> int:
-        return self.settings.max_evaluations or MAX_EVALUATIONS
-
     def _is_enumerated(self, references: int) -> bool:
-        if self._features > ENUMERATED_FEATURES or self.settings.permutations is not None:
+        options, given = self.settings.options, self.settings.given
+        if self._features > ENUMERATED_FEATURES or options["permutations"] is not None:
             return False
-        given = self.settings.max_evaluations
-        return given is None or ((1 << self._features) - 2) * references <= given
+        passes = ((1 << self._features) - 2) * references
+        return "max_evaluations" not in given or passes <= options["max_evaluations"]
 
     def _draw(self, stream: int, block: int, pairs: int) -> Walks:
         assert self.references is not None
         return Walks.draw((self.settings.seed, stream, block), pairs, self._features, self.references.weights)
 
-    def _explain_references(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """g: the shares [R, C, F] of every reference in every logit, less their mean over the references.
+    def _explain_references(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """g: the shares [R, K, F] of every reference in every score, less their mean over the references.
 
         All references go along the same walks, so what the sampled starts are worth is the same for each of them, and
         vanishes with the mean: what is left sums to f(r) - mean f.
         """
         assert self.references is not None
-        count, classes = logits.shape
-        row, target = np.arange(count).repeat(classes), np.tile(np.arange(classes), count)
+        count, targets = scores.shape
         walks = self._draw(OF_REFERENCES, 0, CONTROL_PAIRS)
-        made = self._walked.moments(Explained(self.references.rows, logits, row, target), walks, None)
-        shares = made.mean.reshape(count, classes, -1)
+        request = Request.of_every_target(self.references.rows, scores)
+        made = self._walked.moments(request, walks, None)
+        shares = made.mean.reshape(count, targets, -1)
         return (shares - np.tensordot(self.references.weights, shares, 1)).astype(np.float32)

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import CALL_VALUES, rows_within
+from whyport.batch.methods.request import Request
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 
 @dataclass(frozen=True)
@@ -63,66 +64,41 @@ class Moments:
         return np.sqrt(self.squares / (self.count * (self.count - 1)))
 
 
-@dataclass(frozen=True)
-class Explained:
-    """M rows, of which E logits are explained, row by row."""
-
-    rows: NDArray[np.float32]
-    """[M, F]"""
-    logits: NDArray[np.float32]
-    """[M, C]"""
-    row: NDArray[np.int64]
-    """[E]: ascending, and every row at least once."""
-    target: NDArray[np.int64]
-    """[E]"""
-
-    def take(self, part: slice) -> "Explained":
-        """Some of the rows, with all of their explanations."""
-        inside = slice(*np.searchsorted(self.row, [part.start, part.stop]))
-        row, target = self.row[inside] - part.start, self.target[inside]
-        return Explained(self.rows[part], self.logits[part], row, target)
-
-    def only(self, explanations: NDArray[np.int64]) -> "Explained":
-        """Some of the explanations, ascending, with the rows that they need."""
-        rows, row = np.unique(self.row[explanations], return_inverse=True)
-        return Explained(self.rows[rows], self.logits[rows], row, self.target[explanations])
-
-
 class WalkedModel:
     """A model along walks.
 
     Args:
-        model: gives logits.
+        model: gives scores.
         references: where walks start, R of them.
-        logits: of the references, [R, C].
+        scores: of the references, [R, K].
         memory: the budget, in bytes.
     """
 
-    def __init__(self, model: OnnxModel, references: Background, logits: NDArray[np.float32], memory: int) -> None:
+    def __init__(self, model: OnnxModel, references: References, scores: NDArray[np.float32], memory: int) -> None:
         self._model = model
         self._references = references.rows
-        self._logits = logits
+        self._scores = scores
         self._memory = memory
 
-    def moments(self, explained: Explained, walks: Walks, control: NDArray[np.float32] | None) -> Moments:
+    def moments(self, request: Request, walks: Walks, control: NDArray[np.float32] | None) -> Moments:
         """Of the pairs' samples of every explanation; a sample is the mean of a walk and its reverse.
 
         Args:
-            explained: what to explain.
+            request: what to explain.
             walks: the pairs.
-            control: what is added to every sample, by its reference, class and feature, [R, C, F].
+            control: what is added to every sample, by its reference, target and feature, [R, K, F].
         """
-        features, classes = explained.rows.shape[1], explained.logits.shape[1]
-        width = len(explained.row) / max(1, len(explained.rows))
-        pair_bytes = int(2 * (features + 1) * (4 * classes + 28 * width)) + 8
+        features, targets = request.rows.shape[1], request.scores.shape[1]
+        width = len(request.row) / max(1, len(request.rows))
+        pair_bytes = int(2 * (features + 1) * (4 * targets + 28 * width)) + 8
         at_once = min(len(walks), rows_within(self._memory, pair_bytes))
         found: Moments | None = None
         for part in batch_slices(len(walks), at_once):
             some = walks.take(part)
             rows_at_once = rows_within(self._memory, len(some) * pair_bytes)
             pieces = [
-                Moments.of(self._samples(explained.take(rows), some, control))
-                for rows in batch_slices(len(explained.rows), rows_at_once)
+                Moments.of(self._samples(request.take(rows), some, control))
+                for rows in batch_slices(len(request.rows), rows_at_once)
             ]
             mean, squares = (np.concatenate([getattr(m, name) for m in pieces]) for name in ("mean", "squares"))
             made = Moments(len(some), mean, squares)
@@ -130,32 +106,32 @@ class WalkedModel:
         assert found is not None
         return found
 
-    def _samples(self, explained: Explained, walks: Walks, control: NDArray[np.float32] | None) -> NDArray[np.float64]:
+    def _samples(self, request: Request, walks: Walks, control: NDArray[np.float32] | None) -> NDArray[np.float64]:
         """[E, P, F]"""
-        inner = self._inner_logits(explained.rows, walks)
-        scores = np.empty((len(explained.row), len(walks), 2, explained.rows.shape[1] + 1))
-        scores[..., 1:-1] = inner[explained.row, ..., explained.target]
-        scores[..., 0] = self._logits.T[explained.target][:, walks.reference, None]
-        scores[..., -1] = explained.logits[explained.row, explained.target][:, None, None]
+        inner = self._inner_scores(request.rows, walks)
+        scores = np.empty((len(request.row), len(walks), 2, request.rows.shape[1] + 1))
+        scores[..., 1:-1] = inner[request.row, ..., request.target]
+        scores[..., 0] = self._scores.T[request.target][:, walks.reference, None]
+        scores[..., -1] = request.scores[request.row, request.target][:, None, None]
         changes = np.diff(scores, axis=3)
         last = walks.rank.shape[1] - 1
         samples: NDArray[np.float64] = np.take_along_axis(changes[:, :, 0], walks.rank[None], axis=2)
         samples += np.take_along_axis(changes[:, :, 1], last - walks.rank[None], axis=2)
         samples *= 0.5
         if control is not None:
-            samples += control.swapaxes(0, 1)[explained.target][:, walks.reference]
+            samples += control.swapaxes(0, 1)[request.target][:, walks.reference]
         return samples
 
-    def _inner_logits(self, rows: NDArray[np.float32], walks: Walks) -> NDArray[np.float32]:
-        """The logits [M, P, 2, F - 1, C] between a walk's ends: some features are the row's, some the reference's."""
+    def _inner_scores(self, rows: NDArray[np.float32], walks: Walks) -> NDArray[np.float32]:
+        """The scores [M, P, 2, F - 1, K] between a walk's ends: some features are the row's, some the reference's."""
         features = rows.shape[1]
         shape = len(rows), len(walks), 2, features - 1
-        logits = np.empty((np.prod(shape, dtype=int), self._logits.shape[1]), dtype=np.float32)
+        scores = np.empty((np.prod(shape, dtype=int), self._scores.shape[1]), dtype=np.float32)
         # A feature is the row's if fewer than `taken` come before it; in a reverse, if as many do not come after it.
-        for part in batch_slices(len(logits), max(1, CALL_VALUES // features)):
+        for part in batch_slices(len(scores), max(1, CALL_VALUES // features)):
             row, pair, is_reverse, taken = np.unravel_index(np.arange(part.start, part.stop), shape)
             rank = walks.rank[pair]
             is_rows = np.where(is_reverse[:, None], rank > features - 2 - taken[:, None], rank <= taken[:, None])
             mixed = np.where(is_rows, rows[row], self._references[walks.reference[pair]])
-            logits[part] = self._model.logits(mixed)
-        return logits.reshape(*shape, -1)
+            scores[part] = self._model.scores(mixed)
+        return scores.reshape(*shape, -1)

@@ -85,7 +85,7 @@ def counts_figure(counts: Mapping[str, int], colour: str = BLUE, xlabel: str = "
     return figure
 
 
-def errors_figure(errors: Mapping[str, ErrorHistogram]) -> Figure:
+def errors_figure(errors: Mapping[str, ErrorHistogram], unit: str) -> Figure:
     """How many explanations have which completeness error, by method, on a logarithmic axis."""
     figure = Figure(figsize=(WIDTH, 0.7 + 2.1 * len(errors)), layout="constrained")
     grid = figure.subplots(len(errors), 1, squeeze=False, sharex=True).ravel()
@@ -110,7 +110,7 @@ def errors_figure(errors: Mapping[str, ErrorHistogram]) -> Figure:
                     fontsize=10,
                     color=MUTED,
                 )
-    grid[-1].set_xlabel("completeness error (logits)")
+    grid[-1].set_xlabel(f"completeness error ({unit})")
     return figure
 
 

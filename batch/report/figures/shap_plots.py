@@ -104,7 +104,7 @@ def scatter_figure(explanation: "Explanation", chosen: Sequence[int], unit: str)
     return figure
 
 
-def waterfall_figure(explanation: "Explanation", shown: int) -> Figure:
+def waterfall_figure(explanation: "Explanation", shown: int, unit: str) -> Figure:
     """shap.plots.waterfall of one row, its strongest features and the others together."""
     shap = load_shap()
     values, data = explanation.values, explanation.data
@@ -124,7 +124,7 @@ def waterfall_figure(explanation: "Explanation", shown: int) -> Figure:
     for patch in axes.patches:
         if patch.get_alpha() == 0:  # EPS would show it
             patch.remove()
-    axes.set_xlabel("score (logits)", fontsize=12)
+    axes.set_xlabel(f"score ({unit})", fontsize=12)
     # In place of shap's E[f(X)] and f(x), whose texts lie over each other where both are near.
     for extra in figure.axes[1:]:
         extra.set_visible(False)

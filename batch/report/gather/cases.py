@@ -9,17 +9,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.arrow import class_indices
-from whyport.batch.methods.settings import ExplainSettings
-from whyport.batch.output.columns import PREDICTION, PROBABILITY, ExplanationColumns
+from whyport.batch.output.columns import EXPLAINED_TARGET, ExplanationColumns
 from whyport.batch.report.gather.collect import Columns
 from whyport.batch.report.gather.maps import attention_of, grad_cam_of
-from whyport.batch.report.gather.reference import clean_rows
 from whyport.batch.report.gather.values import FeatureValues
-from whyport.batch.review.finished_run import FinishedRun
-from whyport.batch.review.record import InputRecord, read_rows
+from whyport.batch.review.finished_run import FinishedRun, read_rows
+from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
-from whyport.batch.scoring.targets import ClassChoice
-from whyport.runtime.errors import JobError, UsageError, WhyportError
+from whyport.batch.scoring.targets import TargetChoice
+from whyport.runtime.errors import JobError, WhyportError
 from whyport.runtime.session import Session
 
 logger = logging.getLogger(__name__)
@@ -36,18 +34,19 @@ class RowChoice:
     """One row and why it is shown."""
 
     kind: str
-    source: InputRecord
+    index: int
+    """The input's place among all."""
     row: int
 
 
 @dataclass(frozen=True)
 class RowExplanation:
-    """One method's reasons for one class's score of a row."""
+    """One method's reasons for one target's score of a row."""
 
     method: str
-    class_name: str
+    target: str
     role: str
-    """What the class is: "predicted", "true", "explained"."""
+    """What the target is: "predicted", "true", "explained"."""
     names: tuple[str, ...]
     values: NDArray[np.float64]
     """[F]"""
@@ -65,7 +64,7 @@ class RowCase:
     choice: RowChoice
     prediction: str
     chances: dict[str, float]
-    """The probabilities by class."""
+    """The probabilities by target; empty for a task that has none."""
     label: str | None
     kept: dict[str, str]
     features: NDArray[np.float64]
@@ -82,12 +81,10 @@ def choose_rows(
 ) -> list[RowChoice]:
     """The rows of these numbers, or without any those that stand out, once each; UsageError for one that is absent."""
     if rows:
-        source = run.record.find_input(file)
+        index = run.find_input(file)
         for row in rows:
-            if source.rows is None or row >= source.rows:
-                raise UsageError(f"row: expected less than {source.rows}, got {row}, in {source.source_file}")
-        return [RowChoice("chosen", source, row) for row in dict.fromkeys(rows)]
-    inputs = {source.index: source for source in run.record.inputs}
+            run.check_row(index, row)
+        return [RowChoice("chosen", index, row) for row in dict.fromkeys(rows)]
     chosen: list[RowChoice] = []
     seen: set[tuple[int, int]] = set()
     for kind, count in CHOSEN.items():
@@ -95,7 +92,7 @@ def choose_rows(
         places = [(int(s), int(r)) for s, r in zip(found["source"], found["row"], strict=True)]
         fresh = [place for place in places if place not in seen][:count]
         seen.update(fresh)
-        chosen += [RowChoice(kind, inputs[source], row) for source, row in fresh]
+        chosen += [RowChoice(kind, index, row) for index, row in fresh]
     return chosen
 
 
@@ -105,7 +102,7 @@ class CaseReader:
     Args:
         run: the run.
         values: the feature values of the rows that will be asked for.
-        label: the kept column that names the true class.
+        label: the kept column that names the true target.
         session: the run's bundle; None where it cannot be had, or the inputs are gone.
     """
 
@@ -115,36 +112,41 @@ class CaseReader:
 
     def read(self, choice: RowChoice) -> RowCase:
         """One row; JobError where it was rejected or is not in the output."""
-        run, classes = self._run, self._run.classes
+        task, targets = self._run.task, self._run.task.targets
         table = self._stored(choice)
         stored = table.to_pylist()[0]
-        features = self._values.of({"source": np.array([choice.source.index]), "row": np.array([choice.row])})[0]
+        features = self._values.of({"source": np.array([choice.index]), "row": np.array([choice.row])})[0]
         label = None
         if self._label is not None:
-            k = class_indices(table[self._label].combine_chunks(), classes)[0]
-            label = classes[k] if k >= 0 else None
-        prediction = stored[PREDICTION]
+            k = class_indices(table[self._label].combine_chunks(), targets)[0]
+            label = targets[k] if k >= 0 else None
+        prediction = str(stored[task.columns[0].name])
         matrix = self._matrix(features)
         grad_cam = attention = None
         if matrix is not None and self._session is not None:
             attention = attention_of(self._session, matrix)
-            grad_cam = grad_cam_of(self._session, matrix, np.array([classes.index(prediction)]))
+            grad_cam = grad_cam_of(self._session, matrix, self._default_target(matrix))
         return RowCase(
             choice=choice,
             prediction=prediction,
-            chances={name: stored[f"{PROBABILITY}{name}"] for name in classes},
+            chances={target: stored[name] for target, name in task.probability_columns.items()},
             label=label,
-            kept={name: str(stored[name]) for name in run.kept},
+            kept={name: str(stored[name]) for name in self._run.settings.keep},
             features=features,
             explanations=tuple(self._explanations(table, stored, matrix, prediction, label)),
             grad_cam=None if grad_cam is None else grad_cam[0],
             attention=None if attention is None else attention[0],
         )
 
+    def _default_target(self, matrix: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The target that the model would explain of the row, [1]."""
+        assert self._session is not None
+        return self._session.task.predict(self._session.run(matrix, self._session.task.outputs)).target
+
     def _stored(self, choice: RowChoice) -> pa.Table:
-        span = next(span for span in self._run.record.spans(choice.source) if span.start <= choice.row < span.stop)
-        path = self._run.record.folder.path / span.name
-        place = f"{choice.source.source_file}, row {choice.row}"
+        span = next(span for span in self._run.job.spans(choice.index) if span.start <= choice.row < span.stop)
+        path = self._run.path(span)
+        place = f"{self._run.inputs[choice.index].source_file}, row {choice.row}"
         if not path.exists():
             raise JobError(f"{place}: not in the output: its file was skipped")
         table = read_rows(path, "source_row", [choice.row])
@@ -173,17 +175,18 @@ class CaseReader:
         method = next((each.method for each in [*(e for e in known if stored[e.base_value] is not None), *known]), None)
         if method is None:
             return []
-        wanted = {prediction: "predicted", **({label: "true"} if label not in (None, prediction) else {})}
+        wanted = {prediction: "predicted"} if self._run.task.predicts_targets else {}
+        wanted |= {label: "true"} if label not in (None, prediction) else {}
         found = {}
         for each in known:
-            name = each.explained_class or str(stored["explained_class"])
-            if each.method == method and (each.explained_class is None or name in wanted):
+            name = each.target or str(stored[EXPLAINED_TARGET.name])
+            if each.method == method and (each.target is None or name in wanted or not wanted):
                 found[name] = self._of_columns(table, each, name, wanted.get(name, "explained"))
         lacking = [name for name in wanted if name not in found or NOT_KEPT in found[name].names]
         if lacking and matrix is not None:
             found |= self._anew(method, matrix, lacking, wanted)
         order = {name: i for i, name in enumerate(dict.fromkeys([*wanted, *found]))}
-        return sorted(found.values(), key=lambda each: order[each.class_name])
+        return sorted(found.values(), key=lambda each: order[each.target])
 
     def _of_columns(self, table: pa.Table, each: ExplanationColumns, name: str, role: str) -> RowExplanation:
         shares = self._run.layout.read(table, each.prefix, each.suffix)
@@ -199,20 +202,20 @@ class CaseReader:
     def _anew(
         self, method: str, matrix: NDArray[np.float32], lacking: list[str], wanted: dict[str, str]
     ) -> dict[str, RowExplanation]:
-        """Explain the classes that the run does not hold; none where the bundle cannot here."""
+        """Explain the targets that the run does not hold; none where the bundle cannot here."""
         assert self._session is not None
         if method not in self._scorers:
-            settings = ExplainSettings(**self._run.record.job["settings"]["explain"])
+            settings = self._run.settings.explain_settings
             try:
-                self._scorers[method] = Scorer(self._session, (method,), ClassChoice("all"), settings)
+                self._scorers[method] = Scorer(self._session, (method,), TargetChoice("all"), settings)
             except (WhyportError, ModuleNotFoundError) as error:
-                logger.warning("classes that the run has not explained are not shown: %s", error)
+                logger.warning("targets that the run has not explained are not shown: %s", error)
                 return {}
-        rows, scorer = clean_rows(matrix), self._scorers[method]
-        attribution = scorer.explain(rows, scorer.predict(rows), 0).attributions[method]
+        scorer = self._scorers[method]
+        attribution = scorer.explain(scorer.predict(CleanBatch.of_matrix(matrix))).attributions[method]
         found = {}
         for name in lacking:
-            k = self._run.classes.index(name)
+            k = self._run.task.targets.index(name)
             values = attribution.values[k].astype(np.float64)
             base, score = float(attribution.base_value[k]), float(attribution.output[k])
             names = self._run.layout.features

@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from whyport.batch.arrow import class_indices
-from whyport.batch.output.columns import PREDICTION, PROBABILITY, ExplanationColumns
+from whyport.batch.output.columns import EXPLAINED_TARGET, ExplanationColumns
 from whyport.batch.report.gather.drift import BinCounts
 from whyport.batch.review.finished_run import FinishedRun, PartBatch
 from whyport.batch.scoring.selection import uniform
+from whyport.runtime.task import PREDICTION
 
 Columns = dict[str, NDArray[Any]]
 
@@ -80,11 +81,11 @@ CANDIDATES = 10
 
 
 @dataclass(frozen=True)
-class ClassAttributions:
-    """One method's attributions of one class: where a run explains the predicted class, of the rows predicted so."""
+class TargetAttributions:
+    """One method's attributions of one target: where a run explains the predicted one, of the rows predicted so."""
 
     method: str
-    class_name: str
+    target: str
     rows: int
     """How many there are."""
     left_out: int
@@ -99,10 +100,10 @@ class ClassAttributions:
 class Collected:
     """What a pass over the parts found."""
 
-    attributions: tuple[ClassAttributions, ...]
-    """By method, and then by class."""
+    attributions: tuple[TargetAttributions, ...]
+    """By method, and then by target."""
     confusion: NDArray[np.int64] | None
-    """[C + 1, C]: rows by label and prediction, the last row for labels that name no class; None without labels."""
+    """[K + 1, K]: rows by label and prediction, the last row for labels that name no target; None without labels."""
     candidates: Mapping[str, Columns]
     """By kind, "most certain", "least certain" and "wrong", in order: `source`, `row`."""
 
@@ -114,19 +115,19 @@ class Wanted:
     label: str | None = None
     """The kept column that names the true class."""
     sample_rows: int | None = None
-    """Rows to keep of each class; None for as many as are kept by default."""
+    """Rows to keep of each target; None for as many as are kept by default."""
     halves: Mapping[str, tuple[BinCounts, BinCounts]] = field(default_factory=dict)
     """By method, where to count the attributions of the first and of the second half of the rows."""
     with_candidates: bool = True
 
 
-def sample_rows(features: int, classes: int) -> int:
-    """How many rows of a class are kept by default."""
-    return max(min(SAMPLE_ROWS, SAMPLE_VALUES // max(features * classes, 1)), LEAST_ROWS)
+def sample_rows(features: int, targets: int) -> int:
+    """How many rows of a target are kept by default."""
+    return max(min(SAMPLE_ROWS, SAMPLE_VALUES // max(features * targets, 1)), LEAST_ROWS)
 
 
-class _Class:
-    """One method's attributions of one class, as they come."""
+class _Target:
+    """One method's attributions of one target, as they come."""
 
     def __init__(self, features: int, limit: int) -> None:
         self.rows = 0
@@ -155,14 +156,16 @@ class Collector:
 
     def __init__(self, run: FinishedRun, wanted: Wanted) -> None:
         self._run, self._wanted = run, wanted
-        self._classes = run.classes
+        self._task = run.task
+        self._targets = list(run.task.targets)
         self._explanations = run.explanations
         features = len(run.layout.features) if self._explanations else 0
-        limit = wanted.sample_rows or sample_rows(features, len(self._classes))
-        self._found: dict[tuple[str, str], _Class] = defaultdict(lambda: _Class(features, limit))
-        shape = (len(self._classes) + 1, len(self._classes))
+        limit = wanted.sample_rows or sample_rows(features, len(self._targets))
+        self._found: dict[tuple[str, str], _Target] = defaultdict(lambda: _Target(features, limit))
+        shape = (len(self._targets) + 1, len(self._targets))
         self._confusion = None if wanted.label is None else np.zeros(shape, dtype=np.int64)
-        kinds = ["most certain", "least certain", *([] if wanted.label is None else ["wrong"])]
+        kinds = ["most certain", "least certain"] if run.task.probability_columns else []
+        kinds += [] if wanted.label is None else ["wrong"]
         self._candidates = {kind: SmallestKeys(CANDIDATES) for kind in kinds}
 
     def collect(self) -> Collected:
@@ -170,7 +173,7 @@ class Collector:
         for batch in self._run.batches(self._columns()):
             self._add(batch)
         attributions = [
-            ClassAttributions(
+            TargetAttributions(
                 method, name, each.rows, each.left_out, each.sums / max(each.rows, 1), _by_place(each.sample.rows())
             )
             for (method, name), each in sorted(self._found.items(), key=self._place)
@@ -180,27 +183,27 @@ class Collector:
         return Collected(tuple(attributions), self._confusion, {k: rows for k, rows in candidates.items() if rows})
 
     def _columns(self) -> list[str]:
-        names = ["source_row", PREDICTION, *(f"{PROBABILITY}{name}" for name in self._classes)]
+        names = ["source_row", *(column.name for column in self._task.columns)]
         names += [] if self._wanted.label is None else [self._wanted.label]
         for each in self._explanations:
-            explained = [] if each.explained_class is not None else ["explained_class"]
+            explained = [] if each.target is not None else [EXPLAINED_TARGET.name]
             names += [*explained, each.score, each.base_value, *(field.name for field in self._run.fields(each))]
         return names
 
     def _add(self, batch: PartBatch) -> None:
         table = batch.table
         rows = table["source_row"].to_numpy()
-        place = {"source": np.full(len(rows), batch.source.index), "row": rows}
-        predicted = _indices(table[PREDICTION], self._classes)
+        place = {"source": np.full(len(rows), batch.index), "row": rows}
         is_explained = np.ones(len(rows), dtype=np.bool_)
         if self._explanations:
             is_explained = pc.is_valid(table[self._explanations[0].score]).to_numpy()
-        if self._wanted.with_candidates:
-            chances = np.stack([table[f"{PROBABILITY}{name}"].to_numpy() for name in self._classes], axis=1)
+        if self._wanted.with_candidates and self._task.probability_columns:
+            predicted = _indices(table[PREDICTION], self._targets)
+            chances = np.stack([table[name].to_numpy() for name in self._task.probability_columns.values()], axis=1)
             self._choose(table, place, predicted, chances.max(axis=1).astype(np.float64), is_explained)
         if not is_explained.any():
             return
-        keys = uniform(batch.source.source_file, rows)[is_explained]
+        keys = uniform(batch.source_file, rows)[is_explained]
         place = {name: values[is_explained] for name, values in place.items()}
         explained = table.filter(pa.array(is_explained))
         positions = batch.first + np.flatnonzero(is_explained)
@@ -218,8 +221,8 @@ class Collector:
         """Count the labels, and offer rows to look at; where some rows are explained, only these."""
         columns = {**place, "predicted": predicted}
         if self._confusion is not None and self._wanted.label is not None:
-            labels = _indices(table[self._wanted.label], self._classes)
-            cells = np.where(labels < 0, len(self._classes), labels) * len(self._classes) + predicted
+            labels = _indices(table[self._wanted.label], self._targets)
+            cells = np.where(labels < 0, len(self._targets), labels) * len(self._targets) + predicted
             self._confusion += np.bincount(cells, minlength=self._confusion.size).reshape(self._confusion.shape)
             wrong = is_explained & (labels >= 0) & (labels != predicted)
             self._candidates["wrong"].offer(np.where(wrong, -certainty, np.inf), columns)
@@ -245,22 +248,22 @@ class Collector:
         }
         for half, counts in enumerate(self._wanted.halves.get(each.method, ())):
             counts.add(values[(2 * positions >= self._run.report.rows_out) == half])
-        if each.explained_class is not None:
-            self._found[each.method, each.explained_class].add(values, keys, columns)
+        if each.target is not None:
+            self._found[each.method, each.target].add(values, keys, columns)
             return
-        targets = _indices(table["explained_class"], self._classes)
+        targets = _indices(table[EXPLAINED_TARGET.name], self._targets)
         for k in np.unique(targets):
             chosen = targets == k
-            of_class = {name: column[chosen] for name, column in columns.items()}
-            self._found[each.method, self._classes[k]].add(values[chosen], keys[chosen], of_class)
+            of_target = {name: column[chosen] for name, column in columns.items()}
+            self._found[each.method, self._targets[k]].add(values[chosen], keys[chosen], of_target)
 
-    def _place(self, item: tuple[tuple[str, str], _Class]) -> tuple[int, int]:
-        method, class_name = item[0]
-        return self._run.record.methods.index(method), self._classes.index(class_name)
+    def _place(self, item: tuple[tuple[str, str], _Target]) -> tuple[int, int]:
+        method, target = item[0]
+        return self._run.settings.methods.index(method), self._targets.index(target)
 
 
-def _indices(column: pa.ChunkedArray, classes: list[str]) -> NDArray[np.int64]:
-    return class_indices(column.combine_chunks(), classes)
+def _indices(column: pa.ChunkedArray, targets: list[str]) -> NDArray[np.int64]:
+    return class_indices(column.combine_chunks(), targets)
 
 
 def _by_place(rows: Columns) -> Columns:

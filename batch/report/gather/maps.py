@@ -23,12 +23,14 @@ def grad_cam_of(session: Session, rows: NDArray[np.float32], targets: NDArray[np
         return None
     from whyport.batch.methods.engines.torchscript import TorchScriptModel
     from whyport.batch.methods.maps.grad_cam import GradCam
+    from whyport.batch.methods.request import Request
     from whyport.batch.methods.settings import ExplainSettings
-    from whyport.runtime.bundle.references import Background
+    from whyport.runtime.bundle.references import References
 
     model = TorchScriptModel(session.bundle, "cpu", 1)
     try:
-        method = GradCam(model, Background.read(session.bundle), ExplainSettings())
+        method = GradCam(model, References.read(session.bundle), ExplainSettings().of_method("grad-cam"))
     except BundleError:  # maps over two axes do not lie along the input
         return None
-    return method.attribute(rows, targets).values
+    scores = np.zeros((len(rows), len(session.task.targets)), dtype=np.float32)  # the map asks for none
+    return method.attribute(Request.of_one_target(rows, scores, targets)).values

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.methods.settings import ExplainSettings
-from whyport.batch.review.record import RunRecord
-from whyport.batch.rows import CleanRows
+from whyport.batch.review.finished_run import FinishedRun
+from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
-from whyport.batch.scoring.targets import ClassChoice
+from whyport.batch.scoring.targets import TargetChoice
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.session import Session
 
 REFERENCE_ROWS = 200
@@ -30,15 +29,8 @@ class ReferenceAttributions:
     """How many reference rows were explained."""
 
 
-def clean_rows(matrix: NDArray[np.float32], imputed_count: NDArray[np.int32] | None = None) -> CleanRows:
-    """Rows [N, F] without missing values, as the scorer takes them."""
-    every = np.arange(len(matrix))
-    counts = np.zeros(len(matrix), dtype=np.int32) if imputed_count is None else imputed_count
-    return CleanRows(matrix, every, counts, None, every[:0], [])
-
-
 def reference_attributions(
-    session: Session, record: RunRecord, methods: Sequence[str]
+    session: Session, run: FinishedRun, methods: Sequence[str]
 ) -> dict[str, ReferenceAttributions]:
     """Explain the reference rows with the run's settings, by method.
 
@@ -46,15 +38,13 @@ def reference_attributions(
     labels. Raises BundleError where the bundle has no reference rows.
     """
     bundle: Bundle = session.bundle
-    background = Background.read(bundle)
+    background = References.read(bundle)
     heaviest = np.sort(np.argsort(-background.weights, kind="stable")[:REFERENCE_ROWS])
-    settings = record.job["settings"]
-    choice = ClassChoice.parse(settings["explain_class"], bundle.sidecar.classes)
+    choice = TargetChoice.parse(run.settings.explain_class, session.task)
     if choice.label is not None:
-        choice = ClassChoice("predicted")
-    scorer = Scorer(session, tuple(methods), choice, ExplainSettings(**settings["explain"]))
-    rows = clean_rows(background.rows[heaviest])
-    scored = scorer.explain(rows, scorer.predict(rows), 0)
+        choice = TargetChoice("predicted")
+    scorer = Scorer(session, tuple(methods), choice, run.settings.explain_settings)
+    scored = scorer.explain(scorer.predict(CleanBatch.of_matrix(background.rows[heaviest])))
     weights = background.weights[heaviest]
     found = {}
     for method, attribution in scored.attributions.items():

@@ -11,7 +11,6 @@ from whyport.batch.report.gather.collect import Columns
 from whyport.batch.report.gather.drift import BinCounts
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
-from whyport.batch.review.record import InputRecord
 from whyport.runtime.errors import WhyportError
 
 
@@ -54,23 +53,21 @@ def read_values(
     for place in places:
         for source in np.unique(place["source"]):
             wanted.setdefault(int(source), []).append(place["row"][place["source"] == source])
-    inputs = RunInputs(run.record, features)
+    inputs = RunInputs(run, features)
     found = FeatureValues(len(features))
-    for record in dict.fromkeys(source for source, _ in run.parts):
-        rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *wanted.get(record.index, [])]))
+    for index in dict.fromkeys(span.index for span in run.parts):
+        rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *wanted.get(index, [])]))
         if not len(rows) and counts is None:
             continue
         try:
-            found.put(record.index, rows, _read(inputs, record, rows, counts))
+            found.put(index, rows, _read(inputs, index, rows, counts))
         except WhyportError as error:
-            found.gone[record.source_file] = str(error)
+            found.gone[run.inputs[index].source_file] = str(error)
     return found
 
 
-def _read(
-    inputs: RunInputs, record: InputRecord, rows: NDArray[np.int64], counts: BinCounts | None
-) -> NDArray[np.float64]:
-    file = inputs.open(record)
+def _read(inputs: RunInputs, index: int, rows: NDArray[np.int64], counts: BinCounts | None) -> NDArray[np.float64]:
+    file = inputs.open(index)
     if counts is None:
         return _matrix(inputs.rows(file, rows).columns)
     taken = []

@@ -1,6 +1,5 @@
 """All the data of a report, gathered from a run, its bundle and its inputs, before anything is drawn."""
 
-import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,12 +13,8 @@ from whyport.batch.report.gather.training import TrainingRecord
 from whyport.batch.report.gather.values import FeatureValues, read_values
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import AuditError, UsageError, WhyportError, unknown
+from whyport.runtime.errors import UsageError, WhyportError, unknown
 from whyport.runtime.session import Session
-
-logger = logging.getLogger(__name__)
-
-ADD_UP = "adds up"
 
 
 @dataclass(frozen=True)
@@ -66,14 +61,14 @@ class View:
 def gather(settings: ReportSettings) -> View:
     """Read everything; UsageError, JobError, AuditError or DataError where the run or its bundle cannot be read."""
     run = FinishedRun.read(settings.out)
-    bundle = open_bundle(run, settings.bundle)
+    bundle = run.open_bundle(settings.bundle)
     label = choose_label(run, bundle, settings.label)
     session = Session(bundle, settings.device)
     problems: list[str] = []
     methods = list(dict.fromkeys(each.method for each in run.explanations))
     references: dict[str, ReferenceAttributions] = {}
     try:
-        references = reference_attributions(session, run.record, methods) if methods else {}
+        references = reference_attributions(session, run, methods) if methods else {}
     except (WhyportError, ModuleNotFoundError) as error:
         problems.append(
             f"The drift of attributions is not shown, as the reference rows cannot be explained here: {error}."
@@ -84,7 +79,7 @@ def gather(settings: ReportSettings) -> View:
     features = [feature.name for feature in bundle.sidecar.features]
     counts = input_counts(bundle.sidecar.features)
     places = [each.sample for each in collected.attributions]
-    places += [{"source": np.array([c.source.index]), "row": np.array([c.row])} for c in choices]
+    places += [{"source": np.array([c.index]), "row": np.array([c.row])} for c in choices]
     values = read_values(run, features, places, counts)
     problems += [
         f"An input cannot be read as it was scored, so its values are not shown: {r}." for r in values.gone.values()
@@ -107,22 +102,15 @@ def gather(settings: ReportSettings) -> View:
     )
 
 
-def open_bundle(run: FinishedRun, path: Path | None) -> Bundle:
-    """The run's bundle; AuditError where another lies there."""
-    recorded = run.record.job["bundle"]
-    bundle = Bundle.read(path or Path(recorded["path"]))
-    if bundle.digest != recorded["digest"]:
-        raise AuditError(f"expected the bundle with digest {recorded['digest']}, got {bundle.digest}, in {bundle.path}")
-    return bundle
-
-
 def choose_label(run: FinishedRun, bundle: Bundle, name: str | None) -> str | None:
     """The kept column with the true classes, if there is one; UsageError for a column that was not kept."""
     if name is not None:
-        if name not in run.kept:
-            raise UsageError(unknown("kept column", name, run.kept))
+        if name not in run.settings.keep:
+            raise UsageError(unknown("kept column", name, run.settings.keep))
         return name
-    explained = run.record.job["settings"]["explain_class"]
+    if not run.task.predicts_targets:
+        return None
+    explained = run.settings.explain_class
     known = [bundle.sidecar.provenance.settings.get("target")]
     known += [explained.removeprefix("label:")] if explained.startswith("label:") else []
-    return next((str(column) for column in known if column in run.kept), None)
+    return next((str(column) for column in known if column in run.settings.keep), None)

@@ -29,10 +29,12 @@ def model_section(view: View) -> Section:
         head = ("", "precision", "recall", "F1", "rows")
         note = "Precision, recall and F1 on the rows kept back from training."
         blocks.append(Table("On the test rows", head, rows, frozenset({1, 2, 3, 4}), note))
-    blocks += [Heading("This run"), _counts(view)]
+    blocks.append(Heading("This run"))
+    if view.run.report.predictions:
+        blocks.append(_counts(view))
     if view.collected.confusion is not None:
         blocks += _confusion(view, view.collected.confusion)
-    else:
+    elif view.run.task.predicts_targets:
         blocks.append(Note("The run kept no column with true classes, so its predictions are compared with none."))
     return Section("model", "The model", "How it learned, and what it predicted in this run.", tuple(blocks))
 
@@ -47,7 +49,7 @@ def _counts(view: View) -> Picture:
 
 
 def _confusion(view: View, counts: NDArray[np.int64]) -> list[Block]:
-    classes, matrix = view.run.classes, counts[:-1]
+    classes, matrix = view.run.task.targets, counts[:-1]
     report = ClassificationReport.of(matrix, classes)
     other = int(counts[-1].sum())
     caption = f"All {int(matrix.sum()):,} rows whose column {view.label!r} names a class."

@@ -1,6 +1,7 @@
 """The section on what made a run: the bundle, the settings, the inputs and the versions."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from whyport.batch.report.gather.view import View
@@ -11,7 +12,7 @@ LISTED = 50
 
 def origin_section(view: View) -> Section:
     """From this page back to the bytes."""
-    job, report, sidecar = view.run.record.job, view.run.report, view.bundle.sidecar
+    job, report, sidecar = view.run.job, view.run.report, view.bundle.sidecar
     provenance = sidecar.provenance
     seconds = report.performance.seconds.get("total")
     run = {
@@ -20,7 +21,7 @@ def origin_section(view: View) -> Section:
         "provider": report.provider,
         "time": "" if seconds is None else f"{seconds:.1f} s in the last attempt",
         "peak memory": f"{report.performance.peak_memory_bytes / 2**20:,.0f} MiB",
-        **{f"version of {name}": version for name, version in job["versions"].items()},
+        **{f"version of {name}": version for name, version in job.versions.items()},
     }
     bundle = {
         "name": sidecar.name,
@@ -35,13 +36,13 @@ def origin_section(view: View) -> Section:
     }
     inputs = tuple(
         (source.source_file, "" if source.rows is None else f"{source.rows:,}", source.footer_sha256 or "")
-        for source in view.run.record.inputs[:LISTED]
+        for source in view.run.inputs[:LISTED]
     )
-    total = len(view.run.record.inputs)
+    total = len(view.run.inputs)
     note = "" if total <= LISTED else f"The first {LISTED} of {total}."
     blocks: tuple[Block, ...] = (
         _pairs("The run", run),
-        _pairs("Its settings", _flat(job["settings"])),
+        _pairs("Its settings", _flat(asdict(job.settings))),
         _pairs("The bundle", bundle),
         Table("The inputs", ("file", "rows", "sha256 of the footer"), inputs, frozenset({1}), note),
     )

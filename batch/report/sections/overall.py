@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from whyport.batch.methods.catalogue import find_method
 from whyport.batch.report.figures.canvas import shorten
 from whyport.batch.report.figures.shap_plots import bar_figure, beeswarm_figure, scatter_figure
-from whyport.batch.report.gather.collect import ClassAttributions
+from whyport.batch.report.gather.collect import TargetAttributions
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
 from whyport.batch.report.to_shap import explanation_of, make_explanation
@@ -34,16 +35,14 @@ def global_section(view: View, max_features: int) -> Section:
     return Section("global", "What counts overall", lead, tuple(blocks))
 
 
-def unit_of(each: ClassAttributions) -> str:
+def unit_of(view: View, method: str) -> str:
     """What attributions are measured in."""
-    if np.isfinite(each.sample["base_value"]).any():
-        return "logits"
-    return "logits per unit" if each.method == "gradient" else "the method's own unit"
+    return find_method(method).unit_of(view.run.task.unit)
 
 
-def _note(view: View, of_method: Sequence[ClassAttributions], shown: Sequence[ClassAttributions]) -> str:
+def _note(view: View, of_method: Sequence[TargetAttributions], shown: Sequence[TargetAttributions]) -> str:
     text = ""
-    if view.run.record.job["settings"]["top_k"] is not None:
+    if view.run.settings.top_k is not None:
         text += "The run kept each row's strongest attributions alone; the others count as 0 here. "
     left_out = sum(each.left_out for each in of_method)
     text += f"{left_out:,} explanations that are not finite are left out. " if left_out else ""
@@ -52,7 +51,9 @@ def _note(view: View, of_method: Sequence[ClassAttributions], shown: Sequence[Cl
     return text
 
 
-def _bar(view: View, of_method: Sequence[ClassAttributions], shown: Sequence[ClassAttributions], limit: int) -> Picture:
+def _bar(
+    view: View, of_method: Sequence[TargetAttributions], shown: Sequence[TargetAttributions], limit: int
+) -> Picture:
     names = view.run.layout.features
     rows = np.array([each.rows for each in of_method])
     overall = rows @ np.stack([each.mean_magnitude for each in of_method]) / rows.sum()
@@ -60,36 +61,36 @@ def _bar(view: View, of_method: Sequence[ClassAttributions], shown: Sequence[Cla
     kept = [names[i] for i in strongest]
     magnitudes = {"": overall[strongest]}
     if 1 < len(of_method) <= SHOWN_CLASSES:
-        magnitudes = {each.class_name: each.mean_magnitude[strongest] for each in of_method}
-    what = "every class of " if view.run.record.explains_all_classes else ""
-    explained = rows.max() if view.run.record.explains_all_classes else rows.sum()
+        magnitudes = {each.target: each.mean_magnitude[strongest] for each in of_method}
+    what = f"every {view.run.task.target} of " if view.run.job.explains_all_targets else ""
+    explained = rows.max() if view.run.job.explains_all_targets else rows.sum()
     return Picture(
         f"bar-{of_method[0].method}",
         f"Mean |attribution|, {of_method[0].method}",
         f"The mean over {what}all {explained:,} explained rows, exact.{_of_features(len(kept), len(names))}",
         "Strongest first: " + _ranked(kept, overall[strongest]),
-        lambda: bar_figure(magnitudes, kept, unit_of(of_method[0])),
+        lambda: bar_figure(magnitudes, kept, unit_of(view, of_method[0].method)),
         (*kept, *magnitudes),
     )
 
 
-def _of_class(view: View, each: ClassAttributions, limit: int) -> list[Block]:
+def _of_class(view: View, each: TargetAttributions, limit: int) -> list[Block]:
     names = view.run.layout.features
-    unit, count = unit_of(each), len(each.sample["row"])
+    unit, count = unit_of(view, each.method), len(each.sample["row"])
     strongest = np.argsort(-each.mean_magnitude, kind="stable")[:limit]
     kept = [names[i] for i in strongest]
     whole = explanation_of(each, view.values, list(names))
     data = None if whole.data is None else whole.data[:, strongest]
-    some = make_explanation(whole.values[:, strongest], whole.base_values, data, kept, each.class_name)
-    which = "" if view.run.record.explains_all_classes else f" explained for {each.class_name}"
+    some = make_explanation(whole.values[:, strongest], whole.base_values, data, kept, each.target)
+    which = "" if view.run.job.explains_all_targets else f" explained for {each.target}"
     drawn = f"all {each.rows:,} rows{which}"
     if count < each.rows:
         drawn = f"{count:,} of the {each.rows:,} rows{which}, drawn by a hash of their place"
-    key = f"{each.method}-{each.class_name}"
+    key = f"{each.method}-{each.target}"
     blocks: list[Block] = [
         Picture(
             f"beeswarm-{key}",
-            f"Attributions for {shorten(each.class_name)}, {each.method}",
+            f"Attributions for {shorten(each.target)}, {each.method}",
             f"One point a row: {drawn}. Right of 0 a value speaks for the class, left of it against."
             + ("" if data is not None else " The inputs are gone, so points have no colour.")
             + _of_features(len(kept), len(names)),
@@ -103,7 +104,7 @@ def _of_class(view: View, each: ClassAttributions, limit: int) -> list[Block]:
         blocks.append(
             Picture(
                 f"dependence-{key}",
-                f"Attribution by value for {shorten(each.class_name)}, {each.method}",
+                f"Attribution by value for {shorten(each.target)}, {each.method}",
                 f"The {len(known)} strongest features, in their own units, for {drawn}; a point's colour is the "
                 "feature that shap finds to interact most, grey bars are the distribution of values.",
                 "Scatter plots of attribution against value for " + ", ".join(kept[j] for j in known) + ".",

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.catalogue import find_method
 from whyport.batch.report.figures.plots import attention_figure, grad_cam_figure, row_bar_figure
 from whyport.batch.report.figures.shap_plots import force_figure, waterfall_figure
 from whyport.batch.report.gather.cases import RowCase, RowExplanation
@@ -37,16 +38,22 @@ def rows_section(view: View) -> Section:
 def _case(view: View, i: int, case: RowCase) -> list[Block]:
     choice = case.choice
     chances = sorted(case.chances.items(), key=lambda item: -item[1])[:3]
-    note = f"Predicted {case.prediction}: " + ", ".join(f"{name} {chance:.2%}" for name, chance in chances) + ". "
+    note = f"Predicted {case.prediction}"
+    note += ": " + ", ".join(f"{name} {chance:.2%}" for name, chance in chances) if chances else ""
+    note += ". "
     if view.label is not None:
-        note += f"The label says {case.label}. " if case.label is not None else "The label names no class. "
-    note += f"{choice.source.source_file}, row {choice.row}"
+        note += (
+            f"The label says {case.label}. "
+            if case.label is not None
+            else f"The label names no {view.run.task.target}. "
+        )
+    note += f"{view.run.inputs[choice.index].source_file}, row {choice.row}"
     kept = {name: value for name, value in case.kept.items() if name != view.label}
     note += "".join(f", {name} {value}" for name, value in list(kept.items())[:4]) + "."
     blocks: list[Block] = [Heading(f"{KINDS[choice.kind]}: row {choice.row:,}", note)]
     for each in case.explanations:
-        blocks += _explanation(i, case, each)
-    if not case.explanations and view.run.record.methods:
+        blocks += _explanation(view, i, case, each)
+    if not case.explanations and view.run.settings.methods:
         blocks.append(Note("The run did not explain this row."))
     names = [feature.name for feature in view.bundle.sidecar.features]
     if case.grad_cam is not None:
@@ -88,12 +95,16 @@ def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
     return distances
 
 
-def _explanation(i: int, case: RowCase, each: RowExplanation) -> list[Block]:
+def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> list[Block]:
     order = np.argsort(-np.abs(each.values), kind="stable")[:5]
     strongest = ", ".join(f"{each.names[k]} {each.values[k]:+.3g}" for k in order)
-    role = f"{each.class_name}, the {each.role} class"
+    task = view.run.task
+    unit = find_method(each.method).unit_of(task.unit)
+    role = f"{each.target}, the {each.role} {task.target}"
     anew = (
-        " The run holds another class's reasons; these were computed anew by its bundle." if each.computed_anew else ""
+        f" The run holds another {task.target}'s reasons; these were computed anew by its bundle."
+        if each.computed_anew
+        else ""
     )
     key = f"{i}-{each.role}"
     if math.isnan(each.base_value):
@@ -103,22 +114,22 @@ def _explanation(i: int, case: RowCase, each: RowExplanation) -> list[Block]:
                 f"{each.method} for {role}",
                 f"The strongest attributions.{anew}",
                 strongest + ".",
-                lambda: row_bar_figure(each.values, each.names, WATERFALL, "the method's own unit"),
+                lambda: row_bar_figure(each.values, each.names, WATERFALL, unit),
                 each.names,
             )
         ]
     data = case.features if np.isfinite(case.features).any() else None
     if data is not None and len(each.names) > len(data):
         data = np.append(data, np.nan)
-    one = make_explanation(each.values, each.base_value, data, list(each.names), each.class_name)
-    sums = f"Base value {each.base_value:.4g}, score {each.score:.4g} logits. Strongest: {strongest}."
+    one = make_explanation(each.values, each.base_value, data, list(each.names), each.target)
+    sums = f"Base value {each.base_value:.4g}, score {each.score:.4g} {task.unit}. Strongest: {strongest}."
     return [
         Picture(
             f"waterfall-{key}",
             f"From the base value to the score of {role}",
-            f"{each.method}: each feature's share in logits, the strongest first.{anew}",
+            f"{each.method}: each feature's share in {task.unit}, the strongest first.{anew}",
             sums,
-            lambda: waterfall_figure(one, WATERFALL),
+            lambda: waterfall_figure(one, WATERFALL, task.unit),
             each.names,
         ),
         Picture(

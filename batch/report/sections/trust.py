@@ -42,7 +42,7 @@ def _errors(view: View) -> list[Block]:
                     for n, e in errors.items()
                 )
                 + ".",
-                lambda: errors_figure(errors),
+                lambda: errors_figure(errors, view.run.task.unit),
             )
         )
     rows = tuple(
@@ -57,7 +57,7 @@ def _errors(view: View) -> list[Block]:
         )
         for name, each in totals.items()
     )
-    head = ("method", "rows", "explanations", "worst error (logits)", "not converged", "share")
+    head = ("method", "rows", "explanations", f"worst error ({view.run.task.unit})", "not converged", "share")
     blocks.append(Table("Explanations that did not converge", head, rows, frozenset({1, 2, 3, 4, 5})))
     return blocks
 

@@ -4,6 +4,7 @@ from whyport.exporter.deepshap.rules import (  # noqa: F401
     choice,
     elementwise,
     linear,
+    lstm,
     maximum,
     product,
     recurrent,

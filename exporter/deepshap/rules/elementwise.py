@@ -14,6 +14,7 @@ from torch.nn import functional
 from whyport.exporter.deepshap.rules import quotients
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
 from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule, only
+from whyport.runtime.bundle.deepshap import KernelName
 
 aten = torch.ops.aten
 
@@ -63,7 +64,7 @@ _PLAIN: dict[Any, tuple[Function, Quotient]] = {
 def _plain(call: Call, x: Active) -> Rule:
     rule = Elementwise(*_PLAIN[call.operator])
     if call.operator is aten.relu.default:
-        rule.kernel = Kernel("relu", {})
+        rule.kernel = Kernel(KernelName.RELU, {})
     return rule
 
 

@@ -24,6 +24,7 @@ from whyport.exporter.deepshap.rules.quotients import piecewise_linear, ratio
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
 from whyport.exporter.deepshap.rules.rule import GRID, Kernel, Pair, Rule, Shape, aligned, only, unbroadcast
 from whyport.exporter.deepshap.rules.shape import HOLE, ElementMap
+from whyport.runtime.bundle.deepshap import KernelName
 
 aten = torch.ops.aten
 
@@ -92,7 +93,7 @@ class WindowMaximum(Rule):
         self.register_buffer("holes", windows == HOLE)
         self.register_buffer("pairs", windows.reshape(-1, 2) if self.pairwise else None)
         if self.pairwise and self.map.injective:
-            self.kernel = Kernel("maximum_of_pairs", {"sign": sign})
+            self.kernel = Kernel(KernelName.MAXIMUM_OF_PAIRS, {"sign": sign})
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         return [self.map.transform(inputs[0] * self.sign).amax(-1) * self.sign]

@@ -13,6 +13,7 @@ from torch import Tensor
 from whyport.exporter.deepshap.rules.linear import MatrixProduct, Scale
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
 from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule, Shape, aligned, only, unbroadcast
+from whyport.runtime.bundle.deepshap import KernelName
 
 aten = torch.ops.aten
 
@@ -77,7 +78,7 @@ class BatchedProduct(Rule):
         super().__init__()
         sizes = {"rows": left[-2], "columns": right[-1], "inner": left[-1]}
         if max(sizes.values()) <= SMALL:
-            self.kernel = Kernel("small_products", sizes)
+            self.kernel = Kernel(KernelName.SMALL_PRODUCTS, sizes)
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         left, right = inputs

@@ -4,16 +4,16 @@ What the rules multiply by does not depend on the class. A step of the walk back
 and pairs; then come a few products and one matrix product for all classes and pairs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from whyport.exporter.deepshap.layers import OPERATORS
 from whyport.exporter.deepshap.rules import quotients
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule
+from whyport.exporter.deepshap.rules.rule import Pair, Rule
 
 
 class Recurrent(Rule):
@@ -46,77 +46,6 @@ class Recurrent(Rule):
     def players(self, of_input: Tensor, of_states: Sequence[Tensor]) -> list[Tensor]:
         """The multipliers of the active inputs."""
         return [of_input, *(m for m, active in zip(of_states, self.active, strict=True) if active)]
-
-
-class LSTM(Recurrent):
-    """Hochreiter & Schmidhuber 1997: c' = f c + i g, h' = o tanh c'.
-
-    With tanh z = 2 sigmoid(2 z) - 1 every nonlinearity is a sigmoid: the candidate's weights are doubled, and the five
-    blocks input, forget, candidate, output and cell are computed as one. Of each block there are kept the half of the
-    sigmoid's argument, that half's tanh, and the partner: what the block's output is multiplied by in the cell.
-    """
-
-    outputs = 3
-    reads_outputs = (3, 4, 5, 6)
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(
-        self, length: int, reverse: bool, states: Sequence[Operand], weights: tuple[Tensor, Tensor, Tensor]
-    ) -> None:
-        super().__init__(length, reverse, states)
-        of_input, of_hidden, bias = weights
-        self.hidden, self.width = of_hidden.shape[1], of_input.shape[1]
-        halves = torch.full((4, self.hidden), 0.5)
-        halves[2] = 1.0
-        scale = halves.flatten().to(bias.dtype)
-        self.register_buffer("weight", torch.cat([of_hidden, of_input], 1) * scale[:, None])
-        self.register_buffer("bias", bias * scale)
-        if not any(self.active):
-            self.kernel = Kernel("lstm", {"order": self.order})
-
-    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        h, c = self.states(inputs)
-        of_input = inputs[0] @ self.weight[:, self.hidden :].T + self.bias
-        of_hidden = self.weight[:, : self.hidden].T
-        sequence, halves, tanhs, partners, forgets = {}, {}, {}, {}, {}
-        for t in self.order:
-            half = of_input[:, :, t] + h @ of_hidden
-            tanh = torch.tanh(half)
-            i, f, g, o = torch.split(tanh, self.hidden, -1)
-            i, f, o = (0.5 * gate + 0.5 for gate in (i, f, o))
-            before, c = c, f * c + i * g
-            squashed = torch.tanh(c)
-            h = o * squashed
-            sequence[t], forgets[t] = h, f
-            halves[t], tanhs[t] = torch.cat([half, c], -1), torch.cat([tanh, squashed], -1)
-            # Of tanh, not of the gate: a gate is half a tanh.
-            partners[t] = torch.cat([0.5 * g, 0.5 * before, i, 0.5 * squashed, o], -1)
-        kept = [self.by_step(steps) for steps in (halves, tanhs, partners, forgets)]
-        return [self.in_order(sequence), h, c, *kept]
-
-    def propagate(
-        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
-    ) -> list[Tensor]:
-        of_sequence, of_hidden, of_cell = multipliers
-        half, tanh, partner, forget = outputs
-        # The sigmoids' arguments are halved in the weights already: per half argument, the quotient is that of tanh.
-        steps = {}
-        h, c = of_hidden, of_cell
-        for t in reversed(self.order):
-            factor = at(partner, t).mean() * tanh_quotient(at(half, t), at(tanh, t))
-            of_gates, of_squashed = torch.split(factor, [4 * self.hidden, self.hidden], -1)
-            h = _plus(None if of_sequence is None else of_sequence[..., t, :], h)
-            c = _plus(None if h is None else h * of_squashed, c)
-            assert c is not None
-            h = torch.zeros_like(c) if h is None else h.expand_as(c)
-            gates = torch.cat([c, c, c, h], -1) * of_gates
-            both = gates @ self.weight
-            h, steps[t] = torch.split(both, [self.hidden, self.width], -1)
-            c = c * at(forget, t).mean()
-        assert h is not None
-        assert c is not None
-        return self.players(self.in_order(steps), [h, c])
 
 
 class GRU(Recurrent):
@@ -166,7 +95,7 @@ class GRU(Recurrent):
         half, tanh, reset, update, partner = outputs
         steps = {}
         for t in reversed(self.order):
-            h = _plus(None if of_sequence is None else of_sequence[..., t, :], h)
+            h = plus(None if of_sequence is None else of_sequence[..., t, :], h)
             assert h is not None
             of_reset, of_update, of_inner = torch.split(tanh_quotient(at(half, t), at(tanh, t)), self.hidden, -1)
             of_u, of_difference = torch.split(at(partner, t).mean(), self.hidden, -1)
@@ -220,12 +149,17 @@ class RNN(Recurrent):
         factors = quotients.relu(*argument) if self.relu else tanh_quotient(argument, value)
         steps = {}
         for t in reversed(self.order):
-            h = _plus(None if of_sequence is None else of_sequence[..., t, :], h)
+            h = plus(None if of_sequence is None else of_sequence[..., t, :], h)
             assert h is not None
             inner = h * factors[..., t, :]
             steps[t], h = inner @ self.of_input, inner @ self.of_hidden
         assert h is not None
         return self.players(self.in_order(steps), [h])
+
+
+def recurrent_steps(rules: Iterable[nn.Module]) -> int:
+    """Steps of all recurrent layers together: a portable graph has a few nodes for each of them."""
+    return sum(len(rule.order) for rule in rules if isinstance(rule, Recurrent))
 
 
 def tanh_quotient(argument: Pair, value: Pair) -> Tensor:
@@ -238,29 +172,25 @@ def at(pair: Pair, step: int) -> Pair:
     return Pair(pair.row[..., step, :], pair.reference[..., step, :])
 
 
-def _plus(left: Tensor | None, right: Tensor | None) -> Tensor | None:
+def plus(left: Tensor | None, right: Tensor | None) -> Tensor | None:
+    """The sum of two multipliers, either of which may be missing."""
     if left is None or right is None:
         return right if left is None else left
     return left + right
 
 
-def _weights(call: Call, *tensors: Any) -> Any:
+def constant_weights(call: Call, *tensors: Any) -> Any:
+    """The weights of a layer, which must be constant."""
     return tuple(constant(call, tensor) for tensor in tensors)
-
-
-@rule_for(OPERATORS.lstm_layer.default)
-def _lstm(call: Call, x: Active, hidden: Operand, cell: Operand, *rest: Any) -> Rule:
-    *weights, reverse = rest
-    return LSTM(x.shape[1], reverse, [hidden, cell], _weights(call, *weights))
 
 
 @rule_for(OPERATORS.gru_layer.default)
 def _gru(call: Call, x: Active, hidden: Operand, *rest: Any) -> Rule:
-    *weights, reverse = rest
-    return GRU(x.shape[1], reverse, [hidden], _weights(call, *weights))
+    *tensors, reverse = rest
+    return GRU(x.shape[1], reverse, [hidden], constant_weights(call, *tensors))
 
 
 @rule_for(OPERATORS.rnn_layer.default)
 def _rnn(call: Call, x: Active, hidden: Operand, *rest: Any) -> Rule:
-    *weights, reverse, relu = rest
-    return RNN(x.shape[1], reverse, [hidden], _weights(call, *weights), relu)
+    *tensors, reverse, relu = rest
+    return RNN(x.shape[1], reverse, [hidden], constant_weights(call, *tensors), relu)

@@ -74,6 +74,20 @@ class Rule(nn.Module, ABC):
             outputs: the values of the outputs that the rule reads.
         """
 
+    def activate_portable(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """`activate` for a portable graph, where few large operators are better than many small ones.
+
+        PyTorch runs a rule step by step on values that fit a cache. A portable graph pays for every node, in size and
+        in each runtime's overhead: what does not wait for the step before is computed for all steps at once.
+        """
+        return self.activate(inputs)
+
+    def propagate_portable(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        """`propagate` for a portable graph, see `activate_portable`."""
+        return self.propagate(multipliers, inputs, outputs)
+
 
 class LinearRule(Rule):
     """A linear or affine operator of one input: multipliers pass through its transpose."""

@@ -8,8 +8,12 @@ from torch import Tensor
 from whyport.exporter.deepshap.rules.quotients import decay
 from whyport.exporter.deepshap.rules.registry import Active, Call, rule_for
 from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule, only
+from whyport.runtime.bundle.deepshap import KernelName
 
 aten = torch.ops.aten
+
+PAIRED_SIZE = 16
+"""Up to this size, a portable graph holds all pairs of a softmax's values in one tensor."""
 
 
 class Softmax(Rule):
@@ -32,7 +36,7 @@ class Softmax(Rule):
         super().__init__()
         self.size, self.axis = size, axis
         if axis == -1:
-            self.kernel = Kernel("softmax", {})
+            self.kernel = Kernel(KernelName.SOFTMAX, {})
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         return [torch.softmax(inputs[0], self.axis)]
@@ -53,6 +57,20 @@ class Softmax(Rule):
             of_input = share if of_input is None else of_input + share
         assert of_input is not None
         return [of_input]
+
+    def propagate_portable(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        """All pairs of values at once, where they are few."""
+        if self.axis != -1 or self.size > PAIRED_SIZE:
+            return self.propagate(multipliers, inputs, outputs)
+        m = only(multipliers)
+        p, q = outputs[0]
+        change = torch.nan_to_num(inputs[0].difference(), nan=0.0)
+        apart = change.unsqueeze(-1) - change.unsqueeze(-2)
+        products = p.unsqueeze(-1) * q.unsqueeze(-2)
+        mean = torch.maximum(products, products.transpose(-1, -2)) * decay(apart)
+        return [(mean * (m.unsqueeze(-1) - m.unsqueeze(-2))).sum(-1)]
 
 
 class LogSumExp(Rule):

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from support.bundles import BIAS, WEIGHTS, attention_of, linear_bundle, logits_of
 from support.engines import model_for
 from support.reference import path_integral
-from whyport.batch.methods.catalogue import EXPLAINERS, explainer_class
+from whyport.batch.methods.alone import explain
+from whyport.batch.methods.catalogue import METHODS, explainer_class
 from whyport.batch.methods.engines.torchscript import RECURRENT, TorchScriptModel, allow_recurrent_backward
 from whyport.batch.methods.explainer import Explainer, Shares
-from whyport.batch.methods.settings import TORCHSCRIPT, ExplainSettings
+from whyport.batch.methods.method import TORCHSCRIPT
+from whyport.batch.methods.request import Request
+from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL
 from whyport.runtime.errors import BundleError, DigestError, ProviderError, UsageError
 
@@ -44,22 +47,24 @@ LINEAR = {
 
 def create(name: str, path: Path, **settings: Any) -> Explainer:
     bundle = Bundle.read(path)
-    return explainer_class(name)(model_for(name, bundle), Background.read(bundle), ExplainSettings(**settings))
+    return explainer_class(name)(
+        model_for(name, bundle), References.read(bundle), ExplainSettings.of(**settings).of_method(name)
+    )
 
 
 @pytest.fixture(scope="module")
 def real_rows(reference_bundle: Path) -> NDArray[np.float32]:
-    background = Background.read(Bundle.read(reference_bundle)).rows
+    background = References.read(Bundle.read(reference_bundle)).rows
     return np.tile(background, (7, 1))[:600] * np.linspace(0.8, 1.2, 600, dtype=np.float32)[:, None]
 
 
 def test_every_method_has_a_closed_form() -> None:
-    assert set(LINEAR) == set(EXPLAINERS)
+    assert set(LINEAR) == set(METHODS)
 
 
-@pytest.mark.parametrize("name", EXPLAINERS)
+@pytest.mark.parametrize("name", METHODS)
 def test_the_closed_form_on_a_linear_model(name: str, mapped_bundle: Path) -> None:
-    attribution = create(name, mapped_bundle).explain(ROWS, TARGETS)
+    attribution = explain(create(name, mapped_bundle), ROWS, TARGETS)
     values, base_value = LINEAR[name]
     np.testing.assert_allclose(attribution.values, values, atol=2e-6)
     np.testing.assert_allclose(attribution.output, logits_of(ROWS)[np.arange(700), TARGETS], atol=2e-6)
@@ -74,7 +79,7 @@ def test_the_closed_form_on_a_linear_model(name: str, mapped_bundle: Path) -> No
         assert attribution.converged.all()
 
 
-@pytest.mark.parametrize("name", EXPLAINERS)
+@pytest.mark.parametrize("name", METHODS)
 def test_rows_are_explained_alike_alone_and_together(
     name: str, reference_bundle: Path, real_rows: NDArray[np.float32]
 ) -> None:
@@ -83,21 +88,21 @@ def test_rows_are_explained_alike_alone_and_together(
     count = {"expected-gradients": 50, "deepshap": 600}.get(name, 3000)
     real_rows = np.resize(real_rows, (count, 30)) * np.linspace(0.9, 1.1, count, dtype=np.float32)[:, None]
     targets = np.arange(count) % 2
-    together = explainer.explain(real_rows, targets)
+    together = explain(explainer, real_rows, targets)
     spread = real_rows.std(axis=0)
     for row in (0, 1, len(real_rows) // 2, len(real_rows) - 1):
-        alone = explainer.explain(real_rows[row : row + 1], targets[row : row + 1])
+        alone = explain(explainer, real_rows[row : row + 1], targets[row : row + 1])
         scale = spread if name in ("gradient", "smoothgrad") else 1.0
         np.testing.assert_allclose(alone.values[0] * scale, together.values[row] * scale, rtol=1e-4, atol=1e-5)
     assert (together.values.std(axis=0) > 0).all()  # constant heatmaps are the known failure
 
 
-@pytest.mark.parametrize("name", EXPLAINERS)
+@pytest.mark.parametrize("name", METHODS)
 def test_rows_at_the_edge_are_finite_and_complete_or_flagged(name: str, reference_bundle: Path) -> None:
-    references = Background.read(Bundle.read(reference_bundle)).rows[:4]
+    references = References.read(Bundle.read(reference_bundle)).rows[:4]
     edges = np.concatenate([references, 0 * references, 1e-6 * references, 1e4 * references, -1e4 * references])
     explainer = create(name, reference_bundle, max_evaluations=300)
-    attribution = explainer.explain(edges, np.arange(20) % 2)
+    attribution = explain(explainer, edges, np.arange(20) % 2)
     assert np.isfinite(attribution.values).all()
     assert np.isfinite(attribution.output).all()
     if attribution.converged is None:
@@ -109,9 +114,9 @@ def test_rows_at_the_edge_are_finite_and_complete_or_flagged(name: str, referenc
         assert attribution.converged.all()
 
 
-@pytest.mark.parametrize("name", EXPLAINERS)
+@pytest.mark.parametrize("name", METHODS)
 def test_no_rows_give_empty_arrays(name: str, mapped_bundle: Path) -> None:
-    attribution = create(name, mapped_bundle).explain(ROWS[:0], TARGETS[:0])
+    attribution = explain(create(name, mapped_bundle), ROWS[:0], TARGETS[:0])
     assert attribution.values.shape == (0, 3)
     assert attribution.error.shape == (0,)
 
@@ -141,7 +146,7 @@ def test_integrated_gradients_are_the_path_integral_feature_by_feature(
     assert explainer.references is not None
     reference = explainer.references.rows[0].astype(np.float64)
     rows = real_rows[::40]
-    got = explainer.explain(rows, np.ones(len(rows), dtype=np.int64))
+    got = explain(explainer, rows, np.ones(len(rows), dtype=np.int64))
     for row, values, score, base in zip(rows, got.values, got.output, got.base_value, strict=True):
         expected = path_integral(gradient, row.astype(np.float64), reference)
         allowed = max(settings.get("tolerance", 0.01) * abs(score - base), 0.001)
@@ -150,7 +155,7 @@ def test_integrated_gradients_are_the_path_integral_feature_by_feature(
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
 def test_the_gradient_is_that_in_float64(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
-    got = create("gradient", reference_bundle).explain(real_rows, np.zeros(len(real_rows), dtype=np.int64))
+    got = explain(create("gradient", reference_bundle), real_rows, np.zeros(len(real_rows), dtype=np.int64))
     expected = float64_gradient(reference_bundle, target=0)(real_rows.astype(np.float64))
     spread = real_rows.std(axis=0)
     np.testing.assert_allclose(got.values * spread, expected * spread, rtol=1e-3, atol=1e-4)
@@ -173,36 +178,42 @@ def test_integrated_gradients_agree_with_captum(reference_bundle: Path, real_row
         n_steps=500,
         method="gausslegendre",
     )
-    got = explainer.explain(rows, np.ones(20, dtype=np.int64))
+    got = explain(explainer, rows, np.ones(20, dtype=np.int64))
     np.testing.assert_allclose(got.values, expected.numpy(), rtol=1e-3, atol=1e-4)
 
 
 def test_every_row_is_within_the_tolerance(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
     targets = np.arange(len(real_rows)) % 2
-    adaptive = create("integrated-gradients", reference_bundle).explain(real_rows, targets)
+    adaptive = explain(create("integrated-gradients", reference_bundle), real_rows, targets)
     assert adaptive.converged is not None
     assert adaptive.converged.all()
     difference = np.abs(adaptive.output - adaptive.base_value)
     assert (adaptive.error <= np.maximum(0.01 * difference, 0.001)).all()
     fixed = create("integrated-gradients", reference_bundle, steps=int(adaptive.evaluations.mean()))
-    assert not fixed.explain(real_rows, targets).converged.all()  # the same work, spread evenly, is not enough
+    assert not explain(fixed, real_rows, targets).converged.all()  # the same work, spread evenly, is not enough
 
 
 def test_expected_gradients_are_the_mean_of_integrated_gradients(
     reference_bundle: Path, real_rows: NDArray[np.float32]
 ) -> None:
     bundle = Bundle.read(reference_bundle)
-    background, model = Background.read(bundle), TorchScriptModel(bundle, "cpu")
-    few = Background(background.rows[:6], np.array([0.3, 0.3, 0.1, 0.1, 0.1, 0.1]))
+    background, model = References.read(bundle), TorchScriptModel(bundle, "cpu")
+    few = References(background.rows[:6], np.array([0.3, 0.3, 0.1, 0.1, 0.1, 0.1]))
     rows, targets = real_rows[::60], np.zeros(10, dtype=np.int64)
-    got = explainer_class("expected-gradients")(model, few, ExplainSettings()).explain(rows, targets)
+    got = explain(
+        explainer_class("expected-gradients")(model, few, ExplainSettings().of_method("expected-gradients")),
+        rows,
+        targets,
+    )
     assert got.converged is not None
     assert got.converged.all()
     expected = np.zeros_like(got.values, dtype=np.float64)
     for reference, weight in zip(few.rows, few.weights, strict=True):
-        single = Background(reference[None], np.ones(1))
-        dense = explainer_class("integrated-gradients")(model, single, ExplainSettings(steps=300))
-        expected += weight * dense.explain(rows, targets).values
+        single = References(reference[None], np.ones(1))
+        dense = explainer_class("integrated-gradients")(
+            model, single, ExplainSettings.of(steps=300).of_method("integrated-gradients")
+        )
+        expected += weight * explain(dense, rows, targets).values
     allowed = np.maximum(0.01 * np.abs(got.output - got.base_value), 0.001)
     assert (np.abs(got.values - expected) <= 3 * allowed[:, None]).all()
 
@@ -210,8 +221,8 @@ def test_expected_gradients_are_the_mean_of_integrated_gradients(
 def test_a_smaller_tolerance_takes_more_evaluations(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
     real_rows = real_rows[::4]
     targets = np.ones(len(real_rows), dtype=np.int64)
-    loose = create("integrated-gradients", reference_bundle, tolerance=0.1).explain(real_rows, targets)
-    tight = create("integrated-gradients", reference_bundle, tolerance=0.003).explain(real_rows, targets)
+    loose = explain(create("integrated-gradients", reference_bundle, tolerance=0.1), real_rows, targets)
+    tight = explain(create("integrated-gradients", reference_bundle, tolerance=0.003), real_rows, targets)
     assert loose.evaluations.min() >= 16
     assert tight.evaluations.mean() > 1.5 * loose.evaluations.mean()
     assert tight.error.mean() < 0.3 * loose.error.mean()
@@ -221,7 +232,7 @@ def test_a_row_that_is_given_up_says_so(reference_bundle: Path, real_rows: NDArr
     targets = np.ones(len(real_rows), dtype=np.int64)
     settings = {"tolerance": 1e-5, "absolute_tolerance": 1e-5}
     given_up = create("integrated-gradients", reference_bundle, max_evaluations=20, **settings)
-    attribution = given_up.explain(real_rows, targets)
+    attribution = explain(given_up, real_rows, targets)
     assert attribution.converged is not None
     assert not attribution.converged.all()
     assert (attribution.evaluations[~attribution.converged] >= 20).all()
@@ -231,7 +242,7 @@ def test_a_row_that_is_given_up_says_so(reference_bundle: Path, real_rows: NDArr
 def test_a_row_that_is_the_reference_has_no_reasons(reference_bundle: Path) -> None:
     explainer = create("integrated-gradients", reference_bundle)
     assert explainer.references is not None
-    attribution = explainer.explain(explainer.references.rows, np.array([0]))
+    attribution = explain(explainer, explainer.references.rows, np.array([0]))
     np.testing.assert_array_equal(attribution.values, 0)
     assert attribution.converged is not None
     assert attribution.converged.all()
@@ -241,7 +252,7 @@ def test_more_steps_come_closer(reference_bundle: Path, real_rows: NDArray[np.fl
     real_rows = real_rows[::4]
     targets = np.ones(len(real_rows), dtype=np.int64)
     errors = [
-        create("integrated-gradients", reference_bundle, steps=steps).explain(real_rows, targets).error.mean()
+        explain(create("integrated-gradients", reference_bundle, steps=steps), real_rows, targets).error.mean()
         for steps in (2, 20, 200)
     ]
     assert errors[0] > 2 * errors[1] > 4 * errors[2]
@@ -249,9 +260,8 @@ def test_more_steps_come_closer(reference_bundle: Path, real_rows: NDArray[np.fl
 
 def test_the_error_is_measured_against_the_scores_that_are_given(bundle: Path) -> None:
     shares = Shares(np.array([[1.0, 2.0]], dtype=np.float32), np.array([99.0]), np.array([1], dtype=np.int32))
-    measured = create("input-x-gradient", bundle).measure(
-        shares, np.array([0]), output=np.array([5.0]), base_value=np.array([1.5])
-    )
+    request = Request.of_one_target(np.zeros((1, 2), np.float32), np.array([[5.0]], np.float32), np.array([0]))
+    measured = create("input-x-gradient", bundle).measure(shares, request, base_values=np.array([1.5]))
     np.testing.assert_allclose(measured.error, [0.5])
     assert measured.converged is not None
     assert measured.converged.tolist() == [False]
@@ -261,15 +271,14 @@ def test_the_error_is_measured_against_the_scores_that_are_given(bundle: Path) -
 @pytest.mark.parametrize(("error", "converged"), [(0.0099, True), (0.0101, False)])
 def test_convergence_is_one_percent_of_the_difference(bundle: Path, error: float, converged: bool) -> None:
     shares = Shares(np.array([[1.0 + error]], dtype=np.float32), np.zeros(1), np.ones(1, dtype=np.int32))
-    measured = create("input-x-gradient", bundle).measure(
-        shares, np.array([0]), output=np.array([1.0]), base_value=np.array([0.0])
-    )
+    request = Request.of_one_target(np.zeros((1, 1), np.float32), np.array([[1.0]], np.float32), np.array([0]))
+    measured = create("input-x-gradient", bundle).measure(shares, request, base_values=np.array([0.0]))
     assert measured.converged is not None
     assert measured.converged.tolist() == [converged]
 
 
 def test_the_background_is_weighted(bundle: Path) -> None:
-    background = Background.read(Bundle.read(bundle))
+    background = References.read(Bundle.read(bundle))
     np.testing.assert_allclose(background.mean().rows[0], MEAN_REFERENCE, rtol=1e-6)
     expected = background.weights @ logits_of(background.rows)
     np.testing.assert_allclose(background.mean_of(lambda rows: logits_of(rows)), expected)
@@ -330,20 +339,19 @@ def test_the_gradient_at_the_rows_is_computed_once_for_all_methods(
     reference_bundle: Path, real_rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = Bundle.read(reference_bundle)
-    model, background = TorchScriptModel(bundle, "cpu"), Background.read(bundle)
-    names = [name for name, method in EXPLAINERS.items() if TORCHSCRIPT in method.homes]
-    methods = [explainer_class(name)(model, background, ExplainSettings()) for name in names]
+    model, background = TorchScriptModel(bundle, "cpu"), References.read(bundle)
+    names = [name for name, method in METHODS.items() if TORCHSCRIPT in method.engines]
+    methods = [explainer_class(name)(model, background, ExplainSettings().of_method(name)) for name in names]
     rows, targets = real_rows[:3], np.array([0, 1, 0])
-    expected = [method.explain(rows, targets).values for method in methods]
+    expected = [explain(method, rows, targets).values for method in methods]
     seen = []
     gradients = model.gradients
     monkeypatch.setattr(model, "gradients", lambda rows, targets: (seen.append(rows), gradients(rows, targets))[1])
-    rows[0] *= 1.5  # in place: what was remembered is not what these rows are
-    again = [method.explain(rows, targets).values for method in methods]
+    request = Request.of_one_target(rows, model.scores(rows), targets)
+    together = [method.explain(request).values for method in methods]
     assert sum(np.array_equal(given, rows) for given in seen) == 1
-    for before, after in zip(expected, again, strict=True):
-        assert (before[0] != after[0]).any()
-        np.testing.assert_allclose(before[1:], after[1:], rtol=1e-4, atol=1e-5)
+    for alone, shared in zip(expected, together, strict=True):
+        np.testing.assert_array_equal(alone, shared)
 
 
 def test_an_unknown_method_is_refused() -> None:
@@ -365,11 +373,11 @@ def test_the_number_of_threads_does_not_show(reference_bundle: Path, real_rows: 
 @pytest.mark.parametrize("value", [0, -1])
 def test_counts_are_at_least_one(name: str, value: int) -> None:
     with pytest.raises(UsageError, match=f"{name}: expected at least 1, got {value}"):
-        ExplainSettings(**{name: value})
+        ExplainSettings.of(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["tolerance", "absolute_tolerance", "noise"])
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_tolerances_are_above_zero(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"{name}: expected a number above 0"):
-        ExplainSettings(**{name: value})
+        ExplainSettings.of(**{name: value})

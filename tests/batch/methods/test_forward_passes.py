@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from support.engines import model_for
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.explainer import Explainer
 from whyport.batch.methods.gradients import SmoothGrad
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
@@ -24,7 +25,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:D
 
 def create(name: str, path: Path, **settings: Any) -> Explainer:
     bundle = Bundle.read(path)
-    return explainer_class(name)(model_for(name, bundle), Background.read(bundle), ExplainSettings(**settings))
+    return explainer_class(name)(
+        model_for(name, bundle), References.read(bundle), ExplainSettings.of(**settings).of_method(name)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def logits(reference_bundle: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def real_rows(reference_bundle: Path) -> NDArray[np.float32]:
-    rows = Background.read(Bundle.read(reference_bundle)).rows[:40]
+    rows = References.read(Bundle.read(reference_bundle)).rows[:40]
     return rows * np.linspace(0.8, 1.2, 40, dtype=np.float32)[:, None]
 
 
@@ -51,7 +54,7 @@ def test_occlusion_is_captums(
     explainer = create("occlusion", reference_bundle)
     assert explainer.references is not None
     targets = np.arange(40) % 2
-    got = explainer.explain(real_rows, targets)
+    got = explain(explainer, real_rows, targets)
     baseline, classes = torch.tensor(explainer.references.rows), torch.tensor(targets)
     expected = captum.attr.FeatureAblation(logits).attribute(torch.tensor(real_rows), baseline, classes)
     np.testing.assert_allclose(got.values, expected, atol=2e-5)
@@ -65,9 +68,9 @@ def test_occlusion_is_captums(
 
 def test_occlusion_asks_for_every_class_at_once(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
     explainer = create("occlusion", reference_bundle)
-    both = explainer.explain(real_rows.repeat(2, axis=0), np.tile([0, 1], 40))
+    both = explain(explainer, real_rows.repeat(2, axis=0), np.tile([0, 1], 40))
     for target in (0, 1):
-        alone = explainer.explain(real_rows, np.full(40, target))
+        alone = explain(explainer, real_rows, np.full(40, target))
         np.testing.assert_allclose(both.values[target::2], alone.values, atol=1e-6)
 
 
@@ -77,7 +80,7 @@ def test_smoothgrad_is_captums_with_the_same_noise(
     explainer = create("smoothgrad", reference_bundle, samples=20, noise=0.2)
     assert isinstance(explainer, SmoothGrad)
     noise = torch.tensor(explainer.noise)
-    got = explainer.explain(real_rows, np.ones(40, dtype=np.int64))
+    got = explain(explainer, real_rows, np.ones(40, dtype=np.int64))
     monkeypatch.setattr(torch, "normal", lambda mean, deviation: noise.repeat(len(deviation) // 20, 1))
     tunnel = captum.attr.NoiseTunnel(captum.attr.Saliency(logits))
     expected = tunnel.attribute(
@@ -105,5 +108,5 @@ def test_of_a_quadratic_it_is_the_gradient_at_the_mean_of_the_noise(
     assert isinstance(explainer, SmoothGrad)
     monkeypatch.setattr(explainer.model, "gradients", lambda rows, targets: (2 * rows, rows.sum(axis=1)))
     rows = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-    got = explainer.explain(rows, np.zeros(5, dtype=np.int64))
+    got = explain(explainer, rows, np.zeros(5, dtype=np.int64))
     np.testing.assert_allclose(got.values, 2 * (rows + explainer.noise.mean(axis=0)), atol=1e-6)

@@ -9,12 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from support.engines import model_for
-from whyport.batch.methods.catalogue import EXPLAINERS, explainer_class
+from whyport.batch.methods.alone import explain
+from whyport.batch.methods.catalogue import METHODS, explainer_class
 from whyport.batch.methods.explainer import Explainer, rows_within
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 
 # Almost every row takes all the gradients that it may.
 UNREACHABLE: dict[str, Any] = {"tolerance": 1e-9, "absolute_tolerance": 1e-9, "max_evaluations": 200}
@@ -22,24 +23,24 @@ UNREACHABLE: dict[str, Any] = {"tolerance": 1e-9, "absolute_tolerance": 1e-9, "m
 
 def create(name: str, path: Path, references: int = 100, **settings: Any) -> Explainer:
     bundle = Bundle.read(path)
-    background = Background.read(bundle)
-    background = Background(background.rows[:references], np.full(references, 1 / references))
-    return explainer_class(name)(model_for(name, bundle), background, ExplainSettings(**settings))
+    background = References.read(bundle)
+    background = References(background.rows[:references], np.full(references, 1 / references))
+    return explainer_class(name)(model_for(name, bundle), background, ExplainSettings.of(**settings).of_method(name))
 
 
 @pytest.fixture(scope="module")
 def rows(reference_bundle: Path) -> NDArray[np.float32]:
-    background = Background.read(Bundle.read(reference_bundle)).rows
+    background = References.read(Bundle.read(reference_bundle)).rows
     return background[:64] * np.linspace(0.8, 1.2, 64, dtype=np.float32)[:, None]
 
 
 def peak(explainer: Explainer, rows: NDArray[np.float32]) -> tuple[int, Attribution]:
     """Bytes of numpy's arrays at the most; the model's passes are PyTorch's and do not count."""
     targets = np.arange(len(rows)) % 2
-    explainer.explain(rows[:1], targets[:1])
+    explain(explainer, rows[:1], targets[:1])
     tracemalloc.start()
     try:
-        attribution = explainer.explain(rows, targets)
+        attribution = explain(explainer, rows, targets)
         return tracemalloc.get_traced_memory()[1], attribution
     finally:
         tracemalloc.stop()
@@ -67,12 +68,12 @@ def test_the_budget_is_kept_where_every_row_takes_all_it_may(
     assert budget < more <= 10 * budget  # so it was the budget that held it
 
 
-@pytest.mark.parametrize("name", EXPLAINERS)
+@pytest.mark.parametrize("name", METHODS)
 def test_results_do_not_depend_on_the_budget(name: str, reference_bundle: Path, rows: NDArray[np.float32]) -> None:
     rows = rows[:24] if name == "expected-gradients" else rows
     targets = np.arange(len(rows)) % 2
-    large = create(name, reference_bundle, memory=10**12, permutations=40).explain(rows, targets)
-    tiny = create(name, reference_bundle, memory=1, permutations=40).explain(rows, targets)  # one row at a time
+    large = explain(create(name, reference_bundle, memory=10**12, permutations=40), rows, targets)
+    tiny = explain(create(name, reference_bundle, memory=1, permutations=40), rows, targets)  # one row at a time
     units = rows.std(axis=0) if name == "gradient" else np.ones(rows.shape[1])
     largest = np.abs(large.values * units).max()
     # A heatmap's rows are each scaled by their own largest value: rounding counts relative to that, not to all rows'.
@@ -85,7 +86,7 @@ def test_results_do_not_depend_on_the_budget(name: str, reference_bundle: Path, 
 def test_walks_are_taken_as_the_budget_has_room_for_their_scores(
     reference_bundle: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whyport.batch.methods.explainer.CALL_VALUES", 1 << 14)
+    monkeypatch.setattr("whyport.batch.methods.shapley.walks.CALL_VALUES", 1 << 14)
     peaks = []
     for budget in (1_000_000, 64_000_000):
         peaks.append(peak(create("shapley", reference_bundle, 20, memory=budget, permutations=200), rows[:32])[0])
@@ -99,11 +100,9 @@ def test_the_shares_of_every_class_are_made_for_as_many_rows_as_the_budget_holds
     explainer = create("deepshap", bundle, 4, memory=12_000)
     seen = []
     attribute = explainer.attribute
-    monkeypatch.setattr(
-        explainer, "attribute", lambda rows, targets: (seen.append(len(rows)), attribute(rows, targets))[1]
-    )
+    monkeypatch.setattr(explainer, "attribute", lambda request: (seen.append(len(request.rows)), attribute(request))[1])
     made = np.random.default_rng(0).normal(size=(250, 3)).astype(np.float32)
-    explainer.explain(made, np.zeros(250, dtype=np.int64))
+    explain(explainer, made, np.zeros(250, dtype=np.int64))
     assert explainer.row_bytes() == 8 * (2 + 3) * 3
     assert seen == [100, 100, 50]
 

@@ -44,7 +44,7 @@ def test_what_is_neither_is_refused(text: str) -> None:
 )
 def test_a_part_is_whole_batches(settings: dict[str, Any], rows: tuple[int, int]) -> None:
     job = JobSettings(inputs=(), out=Path(), **settings)
-    assert (job.rows_a_batch(30), job.rows_a_part(30)) == rows
+    assert (job.rows_per_batch(30), job.rows_per_part(30)) == rows
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_a_part_is_whole_batches(settings: dict[str, Any], rows: tuple[int, int]
 )
 def test_a_batch_of_a_wide_table_has_fewer_rows(columns: int, rows: int) -> None:
     job = JobSettings(inputs=(), out=Path())
-    assert (job.rows_a_batch(columns), job.rows_a_part(columns)) == (rows, 1 << 20)
-    assert JobSettings(inputs=(), out=Path(), batch_rows=100).rows_a_batch(columns) == 100
+    assert (job.rows_per_batch(columns), job.rows_per_part(columns)) == (rows, 1 << 20)
+    assert JobSettings(inputs=(), out=Path(), batch_rows=100).rows_per_batch(columns) == 100
 
 
 def test_a_policy_that_nobody_knows_is_refused() -> None:

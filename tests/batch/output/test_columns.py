@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from support.command import Whyport
-from whyport.batch.methods.catalogue import EXPLAINERS, explainer_class
+from whyport.batch.methods.catalogue import METHODS, explainer_class
 from whyport.batch.review.audit import Audit
 from whyport.batch.run.job import Job
 from whyport.batch.run.watch import Interruption
@@ -178,13 +178,13 @@ def test_some_rows_by_every_method_and_class(
 
 def test_the_explainers_see_no_other_row(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    for name in EXPLAINERS:
+    for name in METHODS:
         kind = explainer_class(name)
         explain = kind.explain
 
-        def counted(self: Any, rows: Any, targets: Any, explain: Any = explain) -> Any:
-            seen.append(len(rows))
-            return explain(self, rows, targets)
+        def counted(self: Any, request: Any, explain: Any = explain) -> Any:
+            seen.append(len(request.rows))
+            return explain(self, request)
 
         monkeypatch.setattr(kind, "explain", counted)
     run("some", audited=False, methods=("gradient",), explain_where="source_row == 1 or source_row == 35")

@@ -1,9 +1,10 @@
 from whyport.batch.output.totals import MAX_REASONS, OTHER_REASONS, ErrorHistogram, MethodTotals, Totals
 from whyport.runtime.bundle.codec import decode, encode
+from whyport.runtime.task import Classification
 
 
 def test_totals_add_up_by_name() -> None:
-    empty = Totals.empty(("no", "yes"), ("deepshap",))
+    empty = Totals.empty(Classification(("no", "yes")), ("deepshap",))
     one = Totals(3, {"null": 1}, {"no": 3, "yes": 0}, {"deepshap": MethodTotals(1, ErrorHistogram({"7": 3}, 0.5))})
     other = Totals(2, {"null": 1, "NaN": 4}, {"no": 0, "yes": 2}, {"deepshap": MethodTotals(0)})
     total = empty + one + other

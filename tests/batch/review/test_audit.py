@@ -264,7 +264,7 @@ def test_the_sample_is_read_in_one_pass_a_part_and_in_the_runs_batches(
 
 
 def test_a_forged_standard_error_is_found(bundle: Path, source: Path, tmp_path: Path) -> None:
-    explain = ExplainSettings(permutations=4, absolute_tolerance=0.01)
+    explain = ExplainSettings.of(permutations=4, absolute_tolerance=0.01)
     options: dict[str, Any] = {"methods": ("shapley",), "device": "cpu", "part_rows": 300, "batch_rows": 100}
     job = JobSettings(inputs=(str(source),), out=tmp_path / "run", explain=explain, **options)
     Job(Bundle.read(bundle), job).run()

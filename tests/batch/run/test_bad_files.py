@@ -12,6 +12,7 @@ import pytest
 from support.command import Whyport
 from whyport.batch.run.job import Job
 from whyport.batch.run.watch import Interruption
+from whyport.batch.run.worker import Worker
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import ColumnError, DataError, InterruptedJobError
@@ -87,8 +88,8 @@ def test_what_was_skipped_is_not_read_again_by_the_next_attempt(
     with pytest.raises(InterruptedJobError):
         Job(read, skipping).run(AfterSkipping(settings.out))
     seen = []
-    run_file = Job._run_file
-    monkeypatch.setattr(Job, "_run_file", lambda self, i, *rest: (seen.append(i), run_file(self, i, *rest)))
+    run = Worker.run
+    monkeypatch.setattr(Worker, "run", lambda self, order, *rest: (seen.append(order.index), run(self, order, *rest)))
     report = Job(read, skipping).run()
     assert seen == [0, 2]
     assert [skipped.source_file for skipped in report.skipped] == [settings.inputs[1]]

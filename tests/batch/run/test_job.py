@@ -105,7 +105,7 @@ def test_the_completeness_error_can_be_recomputed_from_the_output(
     reference_bundle: Path, write: Write, tmp_path: Path, method: str
 ) -> None:
     source = write(reference_table(reference_bundle, 300))
-    out = run(reference_bundle, source, tmp_path / "out", methods=(method,), explain=ExplainSettings(steps=20))
+    out = run(reference_bundle, source, tmp_path / "out", methods=(method,), explain=ExplainSettings.of(steps=20))
     names = [name for name in out.column_names if name.startswith("attribution.")]
     total = values(out, *names).astype(np.float64).sum(axis=1)
     difference = out["score"].to_numpy().astype(np.float64) - out["base_value"].to_numpy()
@@ -187,10 +187,10 @@ def test_batches_and_row_groups_do_not_show(
         tmp_path / "out",
         methods=("integrated-gradients",),
         batch_rows=batch_rows,
-        explain=ExplainSettings(steps=5),
+        explain=ExplainSettings.of(steps=5),
     )
     expected = run(
-        bundle, source, tmp_path / "expected", methods=("integrated-gradients",), explain=ExplainSettings(steps=5)
+        bundle, source, tmp_path / "expected", methods=("integrated-gradients",), explain=ExplainSettings.of(steps=5)
     )
     assert out.drop_columns(["source_file"]).num_rows == 200
     for name in expected.column_names:
@@ -549,10 +549,12 @@ def test_the_command_and_the_library_have_the_same_defaults(tmp_path: Path) -> N
     from whyport.batch.commands import run as command
 
     settings = dataclasses.asdict(JobSettings(inputs=(), out=tmp_path))
-    settings |= settings.pop("explain")
-    shared = [option for option in command.params if option.name in settings and not option.required]
+    settings["explain"] = ExplainSettings()
+    settings |= settings.pop("explain").record()
+    context = command.make_context("run", ["bundle", "input", "--out", str(tmp_path)])
+    shared = [option for option in command.get_params(context) if option.name in settings and not option.required]
     assert {option.name for option in shared} >= {"batch_rows", "steps", "tolerance", "on_bad_row", "device", "threads"}
-    defaults = command.make_context("run", ["bundle", "input", "--out", str(tmp_path)]).params
+    defaults = context.params
     for option in shared:
         if option.name not in ("methods", "keep"):  # these are parsed: "none" and "" stand for nothing
             assert defaults[option.name] == settings[option.name], option.name

@@ -11,9 +11,10 @@ import pytest
 from whyport.batch.rows import PredictedRows
 from whyport.batch.run.job import Job
 from whyport.batch.scoring.selection import KnownColumns
-from whyport.batch.scoring.targets import ClassChoice
+from whyport.batch.scoring.targets import TargetChoice
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.task import Classification
 
 
 @pytest.mark.parametrize("choice", ["predicted", "all", "yes", "label:truth"])
@@ -27,7 +28,8 @@ def test_the_known_columns_are_those_of_the_output(
 ) -> None:
     truth = pa.array(["no", "yes", "other", None] * 250)
     source = write(table.append_column("truth", truth))
-    known = KnownColumns(("no", "yes"), ClassChoice.parse(choice, ["no", "yes"]))
+    task = Classification(("no", "yes"))
+    known = KnownColumns(task, TargetChoice.parse(choice, task))
     schema = known.schema([pa.field("id", pa.string())])
     seen: list[pa.Table] = []
 

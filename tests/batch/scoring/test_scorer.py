@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from support.bundles import logits_of
 from support.engines import model_for
-from whyport.batch.methods.catalogue import EXPLAINERS, explainer_class
+from whyport.batch.methods.alone import explain
+from whyport.batch.methods.catalogue import METHODS, explainer_class
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.session import Session
 
 CLASSES = ("no", "yes")
@@ -36,12 +37,13 @@ CHOICES = {
 def expected(mapped_bundle: Path) -> Callable[[str, NDArray[np.int64]], Attribution]:
     """What a method gives for the class of each row."""
     read = Bundle.read(mapped_bundle)
-    background = Background.read(read)
+    background = References.read(read)
 
-    def explain(name: str, targets: NDArray[np.int64]) -> Attribution:
-        return explainer_class(name)(model_for(name, read), background, ExplainSettings()).explain(ROWS, targets)
+    def alone(name: str, targets: NDArray[np.int64]) -> Attribution:
+        explainer = explainer_class(name)(model_for(name, read), background, ExplainSettings().of_method(name))
+        return explain(explainer, ROWS, targets)
 
-    return explain
+    return alone
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def check(table: pa.Table, prefix: str, suffix: str, attribution: Attribution) -
     np.testing.assert_allclose(base_value.astype(np.float64), attribution.base_value, atol=2e-6)
 
 
-@pytest.mark.parametrize("methods", [*((name,) for name in EXPLAINERS), tuple(EXPLAINERS)], ids="+".join)
+@pytest.mark.parametrize("methods", [*((name,) for name in METHODS), tuple(METHODS)], ids="+".join)
 @pytest.mark.parametrize("choice", CHOICES)
 def test_the_chosen_class_is_explained(
     choice: str,
@@ -84,7 +86,7 @@ def test_the_chosen_class_is_explained(
         check(table, f"{name}." if len(methods) > 1 else "", "", expected(name, targets))
 
 
-@pytest.mark.parametrize("methods", [*((name,) for name in EXPLAINERS), tuple(EXPLAINERS)], ids="+".join)
+@pytest.mark.parametrize("methods", [*((name,) for name in METHODS), tuple(METHODS)], ids="+".join)
 def test_every_class_is_explained(
     methods: tuple[str, ...],
     run: Callable[..., pa.Table],
@@ -110,5 +112,5 @@ def test_the_rows_are_predicted_once_for_all_methods_and_classes(
         return predict(session, rows, names)
 
     monkeypatch.setattr(Session, "run", counted)
-    run(tuple(EXPLAINERS), choice)
+    run(tuple(METHODS), choice)
     assert sum(seen) == 1

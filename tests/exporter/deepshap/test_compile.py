@@ -1,6 +1,7 @@
 """The compiled program against independent oracles: closed forms, enumeration, shap; and its form as TorchScript."""
 
 import io
+import json
 import warnings
 import zipfile
 from typing import Any
@@ -18,6 +19,7 @@ from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.preprocess import Impute, Standardise
 from whyport.exporter.graphs.torchscript import load_torchscript
 from whyport.exporter.train.architectures.hybrid import Hybrid
+from whyport.runtime.bundle.deepshap import Part, read_parts
 from whyport.runtime.errors import ExportError
 
 
@@ -186,6 +188,20 @@ def test_float64_is_complete_to_its_own_rounding() -> None:
     given = sample(5, 30, 1, torch.float64), sample(4, 30, 2, torch.float64), uneven_weights(4, torch.float64)
     assert program.activations(given[0])[0].dtype == torch.float64
     assert incompleteness(program, *given) < 1e-12
+
+
+def test_the_file_keeps_the_names_of_the_contract(compiled: Any) -> None:
+    """Spelled out: a reader of any language knows them from models/README.md."""
+    for name in ("activations", "attribute", "finish", "part_0", "part_1"):
+        assert isinstance(getattr(compiled, name), torch.ScriptMethod)
+    assert compiled.identity.shape == (2, 1, 1, 1, 2)
+    archive = zipfile.ZipFile(io.BytesIO(compile_deepshap(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), sample(5, 3, 1))))
+    (name,) = (name for name in archive.namelist() if name.endswith("/extra/parts.json"))
+    parts = json.loads(archive.read(name))
+    assert parts[0] == {"kernel": "relu", "options": {}, "rule": 2, "given": [[0]], "passed": [], "reads": [2]}
+    assert parts[1] is None
+    later = [parts[0] | {"added": "later"}, None]
+    assert read_parts(json.dumps(later)) == [Part(**parts[0]), None]
 
 
 def test_no_path_of_this_machine_is_in_the_file() -> None:

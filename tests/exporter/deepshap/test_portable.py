@@ -7,9 +7,12 @@ from torch import Tensor, nn
 
 from support import operator_graphs
 from support.oracles import sample, uneven_weights
-from whyport.exporter.deepshap import build_program, portable
+from whyport.exporter.deepshap import build_program
 from whyport.exporter.deepshap.lowering import lower
-from whyport.exporter.deepshap.rules.rule import Pair
+from whyport.exporter.deepshap.rules.lstm import LSTM
+from whyport.exporter.deepshap.rules.recurrent import recurrent_steps
+from whyport.exporter.deepshap.rules.rule import Pair, Rule
+from whyport.exporter.deepshap.rules.softmax import Softmax
 from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
 from whyport.runtime.bundle.references import References
 
@@ -21,7 +24,7 @@ WEIGHTS = uneven_weights(5, torch.float64)
 @pytest.mark.parametrize("name", operator_graphs.NAMES)
 def test_the_portable_form_is_the_rule(name: str) -> None:
     program = lower(operator_graphs.graph(name)).double()
-    of_rows, of_references = (program.activations(rows, portable.activate) for rows in (ROWS, REFERENCES))
+    of_rows, of_references = (program.activations(rows, portable=True) for rows in (ROWS, REFERENCES))
     for got, expected in zip(of_rows, program.activations(ROWS), strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
     classes = torch.arange(6) % 2
@@ -31,7 +34,7 @@ def test_the_portable_form_is_the_rule(name: str) -> None:
         return Pair(of_rows[i].unsqueeze(1), of_references[i].unsqueeze(0))
 
     change = (ROWS[:, None] - REFERENCES) * WEIGHTS[:, None]
-    got = (program.multipliers(of_logits, pair, portable.propagate)[0] * change).sum(1)
+    got = (program.multipliers(of_logits, pair, portable=True)[0] * change).sum(1)
     expected = program.attribute(program.activations(ROWS), program.activations(REFERENCES), WEIGHTS)
     np.testing.assert_allclose(got, expected[torch.arange(6), classes], rtol=1e-9, atol=1e-9)
 
@@ -78,6 +81,13 @@ def test_the_predicted_class_is_explained_below_0_and_missing_values_are_imputed
     assert float(error.max()) < 1e-4
 
 
+def test_the_lstm_and_the_softmax_have_a_portable_body_of_their_own() -> None:
+    """Otherwise the comparisons above would compare a body with itself."""
+    for rule in (LSTM, Softmax):
+        assert rule.propagate_portable is not Rule.propagate_portable
+    assert LSTM.activate_portable is not Rule.activate_portable
+
+
 def test_the_steps_of_recurrent_layers_are_counted() -> None:
     class Recurrent(nn.Module):
         def __init__(self) -> None:
@@ -88,4 +98,4 @@ def test_the_steps_of_recurrent_layers_are_counted() -> None:
         def forward(self, rows: Tensor) -> Tensor:
             return self.head(self.layer(rows.reshape(-1, 3, 4))[0].flatten(1))
 
-    assert portable.recurrent_steps(build_program(Recurrent().eval(), sample(5, 12, 1))) == 12
+    assert recurrent_steps(build_program(Recurrent().eval(), sample(5, 12, 1)).rules) == 12

@@ -122,7 +122,7 @@ def test_the_caveat_is_a_warning(dataset, caplog):
 
 
 def test_log_lines_where_there_is_no_terminal(dataset, caplog):
-    with caplog.at_level(logging.INFO, logger="exporter"):
+    with caplog.at_level(logging.INFO, logger="whyport.exporter"):
         run(dataset, dataclasses.replace(SETTINGS, epochs=1))
     assert "epoch 1/1: train loss" in caplog.text
 

@@ -140,3 +140,23 @@ def test_one_value_among_many_rows_is_found_wherever_it_stands(rows: int, value:
 
 def test_no_rows_are_fine() -> None:
     assert COLUMNS.matrix([np.zeros(0)] * 3).shape == (0, 3)
+
+
+def test_a_list_of_dictionaries_is_rows() -> None:
+    rows = [{"c": 3, "a": 1.5, "b": None, "id": "x"}, {"a": True, "b": np.float32(2), "c": -1}]
+    got = np.column_stack(column_arrays(rows, NAMES))
+    np.testing.assert_array_equal(got, [[1.5, np.nan, 3], [1, 2, -1]])
+    assert [len(column) for column in column_arrays([], NAMES)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"a": 1, "b": 2, "c": 3}, {"a": 1, "c": 3}], "row 1: missing features 'b'; the row has 'a', 'c'"),
+        ([{"a": 1, "b": 2, "c": 3}, [1, 2, 3]], "row 1: expected a dictionary from feature to value, got list"),
+        ([{"a": "x", "b": 2, "c": 3}], "column 'a': expected numbers"),
+    ],
+)
+def test_dictionaries_that_do_not_fit_are_refused(rows: list[object], message: str) -> None:
+    with pytest.raises(ColumnError, match=message):
+        column_arrays(rows, NAMES)

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from support.bundles import BIAS, IMPUTATION, WEIGHTS, linear_bundle, logits_of
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.deepshap import deepshap
 from whyport.batch.methods.deepshap.deepshap import DeepShap
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.exporter.deepshap import compile_deepshap
 from whyport.runtime.bundle.folder import Bundle, write_sidecar
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
 from whyport.runtime.errors import BundleError, DigestError
 
@@ -68,7 +70,7 @@ def make_bundle(path: Path, network: nn.Module) -> Path:
 def create(path: Path) -> DeepShap:
     bundle = Bundle.read(path)
     model = TorchScriptModel(bundle, "cpu", threads=2)
-    return DeepShap(model, Background.read(bundle), ExplainSettings())
+    return DeepShap(model, References.read(bundle), ExplainSettings().of_method("deepshap"))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ def rows() -> NDArray[np.float32]:
 
 def test_the_closed_form_with_a_weighted_background(path: Path, rows: NDArray[np.float32]) -> None:
     explainer, targets = create(path), np.arange(300) % 2
-    attribution = explainer.explain(rows, targets)
+    attribution = explain(explainer, rows, targets)
     assert explainer.references is not None
     mean = explainer.references.weights @ explainer.references.rows
     np.testing.assert_allclose(attribution.values, WEIGHTS[targets] * (rows - mean), atol=2e-6)
@@ -97,26 +99,30 @@ def test_rows_that_come_once_for_every_class_are_computed_once(
 ) -> None:
     explainer = create(path)
     seen = []
-    explain = explainer._single.explain
-    monkeypatch.setattr(explainer._single, "explain", lambda rows: (seen.append(len(rows)), explain(rows))[1])
-    rows[7] = rows[6]
-    attribution = explainer.explain(rows.repeat(2, axis=0), np.tile([0, 1], 300))
-    assert seen == [299]
+    run = explainer._single.explain
+    monkeypatch.setattr(explainer._single, "explain", lambda rows: (seen.append(len(rows)), run(rows))[1])
+    attribution = explain(explainer, rows)
+    assert seen == [300]
     for target in (0, 1):
-        alone = explainer.explain(rows, np.full(300, target))
+        alone = explain(explainer, rows, np.full(300, target))
         np.testing.assert_array_equal(attribution.values[target::2], alone.values)
         np.testing.assert_array_equal(attribution.output[target::2], alone.output)
 
 
 def test_passes_of_any_size_agree(path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch) -> None:
     targets = np.zeros(300, dtype=np.int64)
-    expected = create(path).explain(rows, targets).values
+    expected = explain(create(path), rows, targets).values
     monkeypatch.setattr(deepshap, "PASS_PAIRS", 1)
-    np.testing.assert_allclose(create(path).explain(rows, targets).values, expected, atol=1e-6)
+    np.testing.assert_allclose(explain(create(path), rows, targets).values, expected, atol=1e-6)
+
+
+def request_of(rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Request:
+    """A request by a method that does not look at the scores."""
+    return Request.of_one_target(rows, np.zeros((len(rows), 2), dtype=np.float32), targets)
 
 
 def attribution_of(path: Path, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return create(path).explain(rows, np.zeros(len(rows), dtype=np.int64)).values
+    return explain(create(path), rows, np.zeros(len(rows), dtype=np.int64)).values
 
 
 def test_without_numba_the_program_runs_as_it_is(
@@ -126,7 +132,7 @@ def test_without_numba_the_program_runs_as_it_is(
     fused = attribution_of(path, rows)
     for name in ("numba", "whyport.batch.methods.deepshap.kernels", "whyport.batch.methods.deepshap.fused"):
         monkeypatch.setitem(sys.modules, name, None)
-    with caplog.at_level("INFO", "batch"):
+    with caplog.at_level("INFO", "whyport.batch"):
         portable = attribution_of(path, rows)
     assert "without its fused kernels" in caplog.text
     np.testing.assert_allclose(portable, fused, atol=1e-5 * np.abs(fused).max())
@@ -145,7 +151,7 @@ def test_a_program_without_a_record_of_its_parts_runs_as_it_is(
 
 
 def test_no_rows_give_empty_arrays(path: Path, rows: NDArray[np.float32]) -> None:
-    attribution = create(path).explain(rows[:0], np.zeros(0, dtype=np.int64))
+    attribution = explain(create(path), rows[:0], np.zeros(0, dtype=np.int64))
     assert attribution.values.shape == (0, 3)
 
 
@@ -154,7 +160,7 @@ def test_rows_that_miss_the_tolerance_are_redone_in_float64(tmp_path: Path, rows
     values, _, differences = explainer._single.explain(rows)
     assert (np.abs(values.sum(axis=2) - differences) > 0.01).any()
     targets = np.arange(300) % 2
-    shares = explainer.attribute(rows, targets)
+    shares = explainer.attribute(request_of(rows, targets))
     assert explainer.references is not None
     squares = explainer.references.weights @ explainer.references.rows.astype(np.float64) ** 2
     expected = np.zeros((300, 3))
@@ -165,7 +171,7 @@ def test_rows_that_miss_the_tolerance_are_redone_in_float64(tmp_path: Path, rows
 def test_a_row_that_no_precision_can_explain_is_flagged(path: Path, rows: NDArray[np.float32]) -> None:
     rows[3, 1] = np.inf
     with np.errstate(invalid="ignore"):
-        attribution = create(path).explain(rows, np.zeros(300, dtype=np.int64))
+        attribution = explain(create(path), rows, np.zeros(300, dtype=np.int64))
     assert attribution.converged is not None
     assert np.flatnonzero(~attribution.converged).tolist() == [3]
 
@@ -176,12 +182,12 @@ def test_the_program_is_not_executed_before_its_digest_matched(path: Path, tmp_p
     model: Any = TorchScriptModel(bundle, "cpu")
     (copied / DEEPSHAP_MODEL).write_bytes(b"something else")
     with pytest.raises(DigestError, match="has changed"):
-        DeepShap(model, Background.read(bundle), ExplainSettings())
+        DeepShap(model, References.read(bundle), ExplainSettings().of_method("deepshap"))
     write_sidecar(copied, bundle.sidecar)
     with pytest.raises(BundleError, match=r"cannot load TorchScript: .*, in .*deepshap\.pt"):
         create(copied)
 
 
 def test_scores_are_the_models(path: Path, rows: NDArray[np.float32]) -> None:
-    shares = create(path).attribute(rows, np.ones(300, dtype=np.int64))
+    shares = create(path).attribute(request_of(rows, np.ones(300, dtype=np.int64)))
     np.testing.assert_allclose(shares.output, logits_of(rows)[:, 1], atol=1e-5)

@@ -1,7 +1,7 @@
 """The fused kernels against the portable program, whose place they take."""
 
+import dataclasses
 import io
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from whyport.batch.methods.deepshap.fused import KERNELS, FusedProgram
 from whyport.batch.methods.deepshap.kernels import decay, slope_of_tanh
 from whyport.exporter.deepshap import compile_deepshap
+from whyport.runtime.bundle.deepshap import PARTS_RECORD, KernelName, Part, read_parts
 
 FEATURES = 12
 
@@ -83,14 +84,14 @@ NETWORKS = {
 }
 
 
-def compiled(network: nn.Module) -> tuple[torch.jit.ScriptModule, list[dict[str, object] | None]]:
+def compiled(network: nn.Module) -> tuple[torch.jit.ScriptModule, list[Part | None]]:
     with torch.no_grad():
         network(torch.zeros(2, FEATURES))
-    records = {"parts.json": ""}
+    records = {PARTS_RECORD: ""}
     content = compile_deepshap(network.eval(), torch.randn(5, FEATURES))
     with pytest.warns(DeprecationWarning, match="is deprecated"):
         module = torch.jit.load(io.BytesIO(content), _extra_files=records)
-    return module.eval(), json.loads(records["parts.json"])
+    return module.eval(), read_parts(records[PARTS_RECORD])
 
 
 def samples(scale: float) -> tuple[Tensor, Tensor]:
@@ -127,7 +128,7 @@ def test_every_kernel_is_used_and_known() -> None:
     """A kernel that the exporter names and nobody has would leave its part slow, without a word."""
     torch.manual_seed(0)
     _, parts = compiled(Everything())
-    assert {part["kernel"] for part in parts if part} == set(KERNELS)
+    assert {part.kernel for part in parts if part} == set(KERNELS) == set(KernelName)
 
 
 @torch.no_grad()
@@ -137,7 +138,7 @@ def test_a_kernel_of_a_later_version_is_left_to_the_portable_part() -> None:
     rows, references = samples(1.0)
     weights = torch.full((7,), 1 / 7)
     of_rows, of_references = module.activations(rows), module.activations(references)
-    unknown = [part and part | {"kernel": "of a later version"} for part in parts]
+    unknown = [part and dataclasses.replace(part, kernel="of a later version") for part in parts]
     got = FusedProgram(module, unknown).attribute(of_rows, of_references, weights)
     np.testing.assert_array_equal(got, module.attribute(of_rows, of_references, weights))
 

@@ -12,19 +12,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.command import Whyport
-from whyport.batch.methods.catalogue import EXPLAINERS, explainer_class
+from whyport.batch.methods.alone import explain
+from whyport.batch.methods.catalogue import METHODS, explainer_class
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer
-from whyport.batch.methods.settings import ONNX, TORCHSCRIPT, ExplainSettings
+from whyport.batch.methods.method import ONNX, TORCHSCRIPT
+from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import BundleError, UsageError
 from whyport.runtime.session import Session
 
-ON_EITHER = [name for name, method in EXPLAINERS.items() if {TORCHSCRIPT, ONNX} <= set(method.homes)]
+ON_EITHER = [name for name, method in METHODS.items() if {TORCHSCRIPT, ONNX} <= set(method.engines)]
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +43,17 @@ def rows(read: Bundle) -> np.ndarray:
     ).astype(np.float32)
 
 
-def explainer(read: Bundle, name: str, engine: str, background: Background) -> Explainer:
-    settings = ExplainSettings(engine=engine)
+def explainer(read: Bundle, name: str, engine: str, background: References) -> Explainer:
+    settings = ExplainSettings.of(engine=engine).of_method(name)
     model = OnnxModel(Session(read, "cpu")) if engine == ONNX else TorchScriptModel(read, "cpu")
     return explainer_class(name, engine)(model, background, settings)
 
 
 @pytest.mark.parametrize("name", ON_EITHER)
 def test_either_engine_gives_the_same_attributions(name: str, read: Bundle, rows: np.ndarray) -> None:
-    summary = Background.summary(read)
+    summary = References.summary(read)
     targets = np.arange(len(rows)) % 2
-    got, expected = (explainer(read, name, engine, summary).explain(rows, targets) for engine in (ONNX, TORCHSCRIPT))
+    got, expected = (explain(explainer(read, name, engine, summary), rows, targets) for engine in (ONNX, TORCHSCRIPT))
     spread = np.array([feature.standard_deviation for feature in read.sidecar.features])
     unit = spread if name == "gradient" else 1.0
     # The path methods stop where their tolerance is met, which rounding may move by a node.
@@ -94,7 +96,7 @@ def test_a_run_needs_no_torch_numba_or_onnx(
 
 def test_another_engine_is_another_job(tmp_path: Path, read: Bundle, source: Path) -> None:
     def job(engine: str) -> Job:
-        explain = ExplainSettings(engine=engine)
+        explain = ExplainSettings.of(engine=engine)
         return Job(read, JobSettings((str(source),), tmp_path / "out", ("gradient",), explain=explain))
 
     job(ONNX).run()
@@ -106,11 +108,11 @@ def test_a_bundle_without_the_graph_is_refused_with_the_reason(
     tmp_path: Path, bundle: Path, write: Callable[..., Path]
 ) -> None:
     rows = write(pa.table({name: [0.0, 1.0] for name in "abc"}))
-    settings = JobSettings((str(rows),), tmp_path / "out", ("deepshap",), explain=ExplainSettings(engine=ONNX))
+    settings = JobSettings((str(rows),), tmp_path / "out", ("deepshap",), explain=ExplainSettings.of(engine=ONNX))
     with pytest.raises(BundleError, match="cannot serve 'deepshap': made by hand"):
         Job(Bundle.read(bundle), settings)
 
 
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(UsageError, match=r"unknown engine 'onxx' \(did you mean 'onnx'\?\)"):
-        ExplainSettings(engine="onxx")
+        ExplainSettings.of(engine="onxx")

@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from whyport.batch.methods.integrals.adaptive import AdaptiveIntegral
-from whyport.batch.methods.integrals.path import Paths, References
-from whyport.runtime.bundle.references import Background
+from whyport.batch.methods.integrals.path import Paths, Starts
+from whyport.batch.methods.request import Request
+from whyport.runtime.bundle.references import References
 
 FEATURES = 6
 
@@ -23,12 +24,7 @@ class Additive:
     def parts(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
         return self.scale * np.maximum(rows.astype(np.float64) - self.threshold, 0) ** self.power
 
-    def gradients_of_rows(
-        self, rows: NDArray[np.float32], targets: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        return self.gradients(rows, targets)
-
-    def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.parts(rows).sum(axis=1, keepdims=True).astype(np.float32)
 
     def gradients(
@@ -39,12 +35,18 @@ class Additive:
         return (self.scale * slope).astype(np.float32), self.parts(rows).sum(axis=1)
 
 
+def request_of(rows: NDArray[np.float32]) -> Request:
+    """The first score of each row; paths do not look at the scores."""
+    scores = np.zeros((len(rows), 1), dtype=np.float32)
+    return Request.of_one_target(rows, scores, np.zeros(len(rows), dtype=np.int64))
+
+
 def make_paths(model: Any, rows: int, references: int) -> Paths:
     generator = np.random.default_rng(0)
     weights = generator.uniform(0.5, 1.5, references)
-    sample = Background(generator.normal(size=(references, FEATURES)).astype(np.float32), weights / weights.sum())
+    sample = References(generator.normal(size=(references, FEATURES)).astype(np.float32), weights / weights.sum())
     ends = generator.normal(size=(rows, FEATURES)).astype(np.float32)
-    return Paths(model, References(model, sample), ends, np.zeros(rows, dtype=np.int64))
+    return Paths(model, Starts(model, sample), request_of(ends))
 
 
 def closed_form(model: Additive, paths: Paths) -> NDArray[np.float64]:
@@ -99,8 +101,8 @@ def test_errors_of_different_references_cancel() -> None:
     ends = np.random.default_rng(0).normal(size=(100, FEATURES)).astype(np.float32)
 
     def error(references: int) -> float:
-        sample = Background(place.repeat(references, axis=0), np.full(references, 1 / references))
-        paths = Paths(model, References(model, sample), ends, np.zeros(100, dtype=np.int64))
+        sample = References(place.repeat(references, axis=0), np.full(references, 1 / references))
+        paths = Paths(model, Starts(model, sample), request_of(ends))
         integrals, evaluations = AdaptiveIntegral(paths, np.full(100, np.inf), 3, 10_000, 10**6).compute()
         assert evaluations.tolist() == [1 + 3 * references] * 100
         return float(np.abs(integrals - closed_form(model, paths)).mean())

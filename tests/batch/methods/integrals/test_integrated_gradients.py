@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from support.bundles import linear_bundle, linear_sidecar, refresh_digests
 from support.reference import exact_shapley
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL
 
 
@@ -69,8 +70,10 @@ def shapley_and_explained(
     network: nn.Module, bundle: Bundle, settings: ExplainSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """By enumeration and by expected gradients, both [N, F]."""
-    background = Background.read(bundle)
-    explainer = explainer_class("expected-gradients")(TorchScriptModel(bundle, "cpu"), background, settings)
+    background = References.read(bundle)
+    explainer = explainer_class("expected-gradients")(
+        TorchScriptModel(bundle, "cpu"), background, settings.of_method("expected-gradients")
+    )
     rows = np.random.default_rng(2).normal(size=(12, 3)).astype(np.float32)
     targets = np.arange(12) % 2
     references = background.rows.astype(np.float64)
@@ -80,10 +83,13 @@ def shapley_and_explained(
 
     values = [exact_shapley(model, row, references, background.weights) for row in rows.astype(np.float64)]
     expected = np.array([value[:, target] for value, target in zip(values, targets, strict=True)])
-    return expected, explainer.explain(rows, targets).values
+    return expected, explain(explainer, rows, targets).values
 
 
-SETTINGS = {"fixed": ExplainSettings(steps=60), "adaptive": ExplainSettings(tolerance=1e-4, absolute_tolerance=1e-4)}
+SETTINGS = {
+    "fixed": ExplainSettings.of(steps=60),
+    "adaptive": ExplainSettings.of(tolerance=1e-4, absolute_tolerance=1e-4),
+}
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
@@ -91,12 +97,14 @@ SETTINGS = {"fixed": ExplainSettings(steps=60), "adaptive": ExplainSettings(tole
 def test_expected_gradients_are_shapley_values(network: nn.Module, settings: ExplainSettings, tmp_path: Path) -> None:
     expected, got = shapley_and_explained(network, make_bundle(tmp_path / "bundle", network), settings)
     size = np.abs(expected).max()
-    np.testing.assert_allclose(got, expected, atol=5e-4 * size if settings.steps is None else 1e-5 * size)
+    np.testing.assert_allclose(got, expected, atol=5e-4 * size if not settings.options else 1e-5 * size)
 
 
 def test_of_other_functions_they_are_not(tmp_path: Path) -> None:
     """So the comparison can tell the two apart."""
     network = Cubic()
-    expected, got = shapley_and_explained(network, make_bundle(tmp_path / "bundle", network), ExplainSettings(steps=60))
+    expected, got = shapley_and_explained(
+        network, make_bundle(tmp_path / "bundle", network), ExplainSettings.of(steps=60)
+    )
     np.testing.assert_allclose(got.sum(axis=1), expected.sum(axis=1), rtol=1e-4, atol=1e-5)
     assert np.abs(got - expected).max() > 0.1

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from support.bundles import attention_of
 from support.engines import model_for
 from support.forging import elements, forge, with_column
+from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.explainer import Explainer
 from whyport.batch.methods.settings import ExplainSettings
@@ -23,7 +24,7 @@ from whyport.batch.review.audit import Audit
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL
 from whyport.runtime.errors import AuditError, BundleError
 
@@ -52,7 +53,9 @@ class Split(torch.nn.Module):
 
 def create(name: str, path: Path, **settings: Any) -> Explainer:
     bundle = Bundle.read(path)
-    return explainer_class(name)(model_for(name, bundle), Background.read(bundle), ExplainSettings(**settings))
+    return explainer_class(name)(
+        model_for(name, bundle), References.read(bundle), ExplainSettings.of(**settings).of_method(name)
+    )
 
 
 class Image(torch.nn.Module):
@@ -73,20 +76,20 @@ def test_maps_over_two_axes_are_refused(reference_bundle: Path) -> None:
 
 @pytest.fixture(scope="module")
 def real_rows(reference_bundle: Path) -> NDArray[np.float32]:
-    background = Background.read(Bundle.read(reference_bundle)).rows
+    background = References.read(Bundle.read(reference_bundle)).rows
     return np.tile(background, (6, 1)) * np.linspace(0.8, 1.2, 600, dtype=np.float32)[:, None]
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
 def test_grad_cam_is_captums(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
     targets = np.arange(600) % 2
-    got = create("grad-cam", reference_bundle, grad_cam_map=True).explain(real_rows, targets)
+    got = explain(create("grad-cam", reference_bundle, grad_cam_map=True), real_rows, targets)
     split = Split(reference_bundle)
     rows = torch.tensor(real_rows, requires_grad=True)
     maps = LayerGradCam(split, split.maps).attribute(rows, torch.tensor(targets), relu_attributions=True).detach()
     assert maps.shape == (600, 1, 7)
     largest = maps.amax(2, keepdim=True)
-    np.testing.assert_allclose(got.beside["grad_cam_map"], maps[:, 0], atol=1e-5 * float(largest.max()))
+    np.testing.assert_allclose(got.extras["grad_cam_map"], maps[:, 0], atol=1e-5 * float(largest.max()))
     scaled = torch.where(largest > 0, maps / largest, 0.0)
     expected = LayerAttribution.interpolate(scaled, 30, interpolate_mode="linear")[:, 0]
     np.testing.assert_allclose(got.values, expected, atol=1e-5)
@@ -98,13 +101,13 @@ def test_grad_cam_is_captums(reference_bundle: Path, real_rows: NDArray[np.float
 def test_a_map_without_a_positive_value_stays_zero(mapped_bundle: Path) -> None:
     # The mean weight of the first class is negative, that of the second positive.
     rows = np.array([[1, 2, 3], [1, 2, 3], [0, 0, 0]], dtype=np.float32)
-    got = create("grad-cam", mapped_bundle).explain(rows, np.array([0, 1, 1]))
+    got = explain(create("grad-cam", mapped_bundle), rows, np.array([0, 1, 1]))
     np.testing.assert_allclose(got.values, [[0, 0, 0], [1 / 3, 2 / 3, 1], [0, 0, 0]], atol=1e-6)
 
 
 def test_nothing_is_left_on_the_model(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
     explainer = create("grad-cam", reference_bundle)
-    explainer.explain(real_rows, np.zeros(600, dtype=np.int64))
+    explain(explainer, real_rows, np.zeros(600, dtype=np.int64))
     for module in explainer.model._module.modules():  # type: ignore[attr-defined]
         assert not module._forward_hooks
         assert not module._backward_hooks
@@ -113,10 +116,10 @@ def test_nothing_is_left_on_the_model(reference_bundle: Path, real_rows: NDArray
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
 def test_attention_is_the_models(reference_bundle: Path, real_rows: NDArray[np.float32]) -> None:
-    got = create("attention", reference_bundle).explain(real_rows, np.zeros(600, dtype=np.int64))
+    got = explain(create("attention", reference_bundle), real_rows, np.zeros(600, dtype=np.int64))
     with torch.no_grad():
         weights = Split(reference_bundle).module(torch.tensor(real_rows))[2]
-    np.testing.assert_allclose(got.beside["attention"], weights, atol=1e-5)
+    np.testing.assert_allclose(got.extras["attention"], weights, atol=1e-5)
     expected = torch.nn.functional.interpolate(weights.mean(1, keepdim=True), 30, mode="linear")[:, 0]
     np.testing.assert_allclose(got.values, expected, atol=1e-5)
 
@@ -126,7 +129,7 @@ def run(mapped_bundle: Path, write: Callable[..., Path], table: pa.Table, tmp_pa
     source = write(table.slice(0, 60))
 
     def run(**settings: Any) -> Path:
-        explain = ExplainSettings(grad_cam_map=True)
+        explain = ExplainSettings.of(grad_cam_map=True)
         options = {"methods": ("attention",), "explain": explain, "device": "cpu"} | settings
         job = JobSettings((str(source),), tmp_path / "out", **options)
         Job(Bundle.read(mapped_bundle), job).run()

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from enumeration import exact_shapley
 from support.bundles import edit_sidecar, linear_bundle, logits_of
-from whyport.batch.methods.engines.model import Answer, Model
+from whyport.batch.methods.alone import explain
+from whyport.batch.methods.engines.model import Gradients, Model
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.methods.shapley.shapley import FIRST_PAIRS, Shapley
 from whyport.batch.review.audit import Audit
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import UsageError
 
 FEATURES, CLASSES = 7, 3
@@ -32,7 +33,7 @@ WEIGHTS = GENERATOR.normal(size=(FEATURES, 20))
 HEAD = GENERATOR.normal(size=(20, CLASSES))
 ROWS = GENERATOR.normal(size=(40, FEATURES)).astype(np.float32)
 TARGETS = np.arange(40) % CLASSES
-REFERENCES = Background(GENERATOR.normal(size=(9, FEATURES)).astype(np.float32), np.arange(1, 10) / 45)
+REFERENCES = References(GENERATOR.normal(size=(9, FEATURES)).astype(np.float32), np.arange(1, 10) / 45)
 
 
 class Function(Model):
@@ -41,16 +42,18 @@ class Function(Model):
     engine = "numpy"
 
     def __init__(self, function: Callable[[NDArray[Any]], NDArray[Any]], features: int, classes: int) -> None:
-        sidecar = SimpleNamespace(classes=range(classes), features=range(features))
+        sidecar = SimpleNamespace(
+            classes=range(classes), features=range(features), tolerances=SimpleNamespace(completeness=1e-4)
+        )
         super().__init__(SimpleNamespace(sidecar=sidecar))  # type: ignore[arg-type]
         self._function = function
         self.passes = 0
 
-    def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         self.passes += len(rows)
         return self._function(rows).astype(np.float32)
 
-    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Answer:
+    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Gradients:
         raise AssertionError("forward passes alone")
 
 
@@ -62,7 +65,7 @@ def network(rows: NDArray[Any]) -> NDArray[Any]:
 
 def create(function: Callable[..., NDArray[Any]] = network, **settings: Any) -> tuple[Shapley, Function]:
     model = Function(function, FEATURES, CLASSES)
-    return Shapley(model, REFERENCES, ExplainSettings(**settings)), model  # type: ignore[arg-type]
+    return Shapley(model, REFERENCES, ExplainSettings.of(**settings).of_method("shapley")), model  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -79,30 +82,30 @@ def exact() -> NDArray[np.float64]:
 def test_few_features_are_enumerated(exact: NDArray[np.float64]) -> None:
     explainer, model = create()
     before = model.passes
-    got = explainer.explain(ROWS, TARGETS)
+    got = explain(explainer, ROWS, TARGETS)
     np.testing.assert_allclose(got.values, exact, atol=2e-6)
-    np.testing.assert_array_equal(got.beside["standard_error"], 0)
+    np.testing.assert_array_equal(got.extras["standard_error"], 0)
     assert got.converged is not None
     assert got.converged.all()
     assert got.evaluations.tolist() == [126 * 9] * 40
-    assert model.passes - before == 40 * (126 * 9 + 1)
+    assert model.passes - before == 40 * (126 * 9 + 1) + 9  # the rows' scores, and the references'
 
 
 def test_a_budget_below_the_enumeration_is_sampled(exact: NDArray[np.float64]) -> None:
-    got = create(max_evaluations=126 * 9)[0].explain(ROWS, TARGETS)
+    got = explain(create(max_evaluations=126 * 9)[0], ROWS, TARGETS)
     np.testing.assert_allclose(got.values, exact, atol=2e-6)
-    got = create(max_evaluations=126 * 9 - 1)[0].explain(ROWS, TARGETS)
-    assert (got.beside["standard_error"] > 0).any()
+    got = explain(create(max_evaluations=126 * 9 - 1)[0], ROWS, TARGETS)
+    assert (got.extras["standard_error"] > 0).any()
 
 
 def test_samples_add_up_and_are_within_their_standard_errors(exact: NDArray[np.float64]) -> None:
     explainer, model = create(permutations=1000)
     before = model.passes
-    got = explainer.explain(ROWS, TARGETS)
+    got = explain(explainer, ROWS, TARGETS)
     assert got.error.max() < 1e-5
     assert got.evaluations.tolist() == [1000 * (FEATURES - 1)] * 40
-    assert model.passes - before == 40 * (1000 * (FEATURES - 1) + 1)
-    off = (got.values - exact) / got.beside["standard_error"]
+    assert model.passes - before == 40 * (1000 * (FEATURES - 1) + 1) + 9
+    off = (got.values - exact) / got.extras["standard_error"]
     assert np.abs(off).max() < 4.5
     assert 0.7 < off.std() < 1.3
     base_value = REFERENCES.weights @ network(REFERENCES.rows)
@@ -113,18 +116,18 @@ def test_an_additive_model_leaves_nothing_to_chance() -> None:
     """What is drawn is another reference each time; what explains the reference itself cancels it."""
     weights = GENERATOR.normal(size=(FEATURES, CLASSES))
     explainer, _ = create(lambda rows: np.sin(rows.astype(np.float64)) @ weights, permutations=4)
-    got = explainer.explain(ROWS, TARGETS)
+    got = explain(explainer, ROWS, TARGETS)
     mean = REFERENCES.weights @ np.sin(REFERENCES.rows.astype(np.float64))
     np.testing.assert_allclose(got.values, (np.sin(ROWS) - mean) * weights.T[TARGETS], atol=1e-5)
-    assert got.beside["standard_error"].max() < 1e-6
+    assert got.extras["standard_error"].max() < 1e-6
 
 
 def test_rows_are_sampled_until_they_are_certain_enough() -> None:
     settings: dict[str, Any] = {"max_evaluations": 1100, "tolerance": 0.2, "absolute_tolerance": 0.05}
-    got = create(**settings)[0].explain(ROWS, TARGETS)
+    got = explain(create(**settings)[0], ROWS, TARGETS)
     assert got.converged is not None
     allowed = np.maximum(0.2 * np.abs(got.output - got.base_value), 0.05)
-    np.testing.assert_array_equal(got.converged, got.beside["standard_error"].max(axis=1) <= allowed)
+    np.testing.assert_array_equal(got.converged, got.extras["standard_error"].max(axis=1) <= allowed)
     assert 0 < got.converged.sum() < 40
     assert got.evaluations.min() == FIRST_PAIRS * 2 * (FEATURES - 1)
     assert (got.evaluations[~got.converged] == 1100 // 12 * 12).all()
@@ -134,13 +137,13 @@ def test_rows_are_sampled_until_they_are_certain_enough() -> None:
 @pytest.mark.parametrize("settings", [{}, {"permutations": 20}, {"max_evaluations": 800, "tolerance": 0.2}])
 def test_a_rows_values_depend_on_no_other_row_class_or_budget(settings: dict[str, Any]) -> None:
     rows, targets = ROWS.repeat(CLASSES, axis=0), np.tile(np.arange(CLASSES), 40)
-    together = create(**settings)[0].explain(rows, targets)
-    some = create(**settings)[0].explain(ROWS[3:17:2], TARGETS[3:17:2])
-    little = create(memory=30_000, **settings)[0].explain(rows, targets)
+    together = explain(create(**settings)[0], rows, targets)
+    some = explain(create(**settings)[0], ROWS[3:17:2], TARGETS[3:17:2])
+    little = explain(create(memory=30_000, **settings)[0], rows, targets)
     chosen = (np.arange(40) * CLASSES + TARGETS)[3:17:2]
     np.testing.assert_array_equal(some.values, together.values[chosen])
     np.testing.assert_array_equal(some.evaluations, together.evaluations[chosen])
-    np.testing.assert_array_equal(some.beside["standard_error"], together.beside["standard_error"][chosen])
+    np.testing.assert_array_equal(some.extras["standard_error"], together.extras["standard_error"][chosen])
     np.testing.assert_allclose(little.values, together.values, atol=1e-6)
     np.testing.assert_array_equal(little.evaluations, together.evaluations)
 
@@ -149,13 +152,13 @@ def test_every_class_takes_the_passes_of_one() -> None:
     one, all_classes = create(permutations=10), create(permutations=10)
     for _, model in (one, all_classes):
         model.passes = 0
-    one[0].explain(ROWS, TARGETS)
-    all_classes[0].explain(ROWS.repeat(CLASSES, axis=0), np.tile(np.arange(CLASSES), 40))
+    explain(one[0], ROWS, TARGETS)
+    explain(all_classes[0], ROWS)
     assert one[1].passes == all_classes[1].passes
 
 
 def test_the_seed_draws() -> None:
-    values = [create(permutations=10, seed=seed)[0].explain(ROWS, TARGETS).values for seed in (0, 0, 1)]
+    values = [explain(create(permutations=10, seed=seed)[0], ROWS, TARGETS).values for seed in (0, 0, 1)]
     np.testing.assert_array_equal(values[0], values[1])
     assert (values[0] != values[2]).any()
 
@@ -166,8 +169,8 @@ def coverage(repeats: int, **settings: Any) -> float:
     exact = [exact_shapley(lambda x: network(x)[:, 1], row.astype(np.float64), *references) for row in ROWS]
     held = []
     for seed in range(repeats):
-        got = create(seed=seed, **settings)[0].explain(ROWS, np.ones(40, dtype=np.int64))
-        held.append(np.abs(got.values - exact) <= 1.96 * got.beside["standard_error"])
+        got = explain(create(seed=seed, **settings)[0], ROWS, np.ones(40, dtype=np.int64))
+        held.append(np.abs(got.values - exact) <= 1.96 * got.extras["standard_error"])
     return float(np.mean(held))
 
 
@@ -184,7 +187,7 @@ def test_intervals_hold_the_exact_value_in_a_few_repeats() -> None:
 @pytest.mark.parametrize(("name", "value"), [("permutations", 3), ("seed", -1)])
 def test_settings_that_cannot_be_are_refused(name: str, value: int) -> None:
     with pytest.raises(UsageError, match=f"{name}: expected at least"):
-        ExplainSettings(**{name: value})
+        ExplainSettings.of(**{name: value})
 
 
 BLOCKED = """
@@ -239,7 +242,7 @@ def test_every_value_has_its_standard_error_beside_it(
     settings: dict[str, Any],
     names: list[str],
 ) -> None:
-    options = {"methods": ("shapley",), "explain": ExplainSettings(permutations=6), "device": "cpu"} | settings
+    options = {"methods": ("shapley",), "explain": ExplainSettings.of(permutations=6), "device": "cpu"} | settings
     job = JobSettings((str(write(table.slice(0, 50))),), tmp_path / "out", **options)
     Job(Bundle.read(bundle), job).run()
     assert len(list(Audit(job.out).run(50, seed=0, device="cpu"))) == 4

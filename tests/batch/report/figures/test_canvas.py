@@ -41,7 +41,7 @@ def test_drawing_leaves_no_trace(values: np.ndarray) -> None:
         lambda: bar_figure({"no": np.abs(values[0]), "yes": np.abs(values[1])}, NAMES, "logits"),
         lambda: beeswarm_figure(explanation, "logits"),
         lambda: scatter_figure(explanation, [0, 1, 2], "logits"),
-        lambda: waterfall_figure(one, 4),
+        lambda: waterfall_figure(one, 4, "logits"),
         lambda: force_figure(one),
     ):
         with drawing():
@@ -84,7 +84,7 @@ def test_an_element_of_a_page_has_its_colours_and_full_names() -> None:
 def test_every_feature_of_a_waterfall_has_its_label_once(values: np.ndarray) -> None:
     one = make_explanation(values[0], 0.5, values[0], NAMES, "yes")
     with drawing():
-        axes = waterfall_figure(one, 4).axes[0]
+        axes = waterfall_figure(one, 4, "logits").axes[0]
         labels = [label.get_text() for label in axes.get_yticklabels()]
     order = np.argsort(-np.abs(values[0]))
     expected = [f"{shorten(NAMES[i], 26)} = {values[0, i]:.4g}".replace("$", r"\$") for i in order[:3]]

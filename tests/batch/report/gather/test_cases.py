@@ -10,7 +10,7 @@ from support.bundles import BIAS, WEIGHTS
 from whyport.batch.report.gather.cases import NOT_KEPT
 from whyport.batch.report.gather.view import ReportSettings, View, gather
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import AuditError, JobError, UsageError
 
 Write = Callable[..., Path]
@@ -33,12 +33,12 @@ def test_the_true_class_is_explained_anew_where_it_differs(score: Score, source:
     (case,) = view_of(out, label="truth", rows=(0,)).cases
     assert (case.prediction, case.label, case.kept["id"]) == ("yes", "no", "p")
     predicted, true = case.explanations
-    assert [(e.class_name, e.role, e.computed_anew) for e in case.explanations] == [
+    assert [(e.target, e.role, e.computed_anew) for e in case.explanations] == [
         ("yes", "predicted", False),
         ("no", "true", True),
     ]
     assert {each.method for each in case.explanations} == {"deepshap"}
-    background = Background.read(Bundle.read(bundle))
+    background = References.read(Bundle.read(bundle))
     mean = background.weights @ background.rows
     row = np.array([4.0, 1.0, -2.0])
     for k, each in ((1, predicted), (0, true)):
@@ -51,7 +51,7 @@ def test_the_true_class_is_explained_anew_where_it_differs(score: Score, source:
 def test_every_class_needs_nothing_anew(score: Score, source: Path) -> None:
     out = score(source, methods=("deepshap",), keep=("truth",), explain_class="all")
     (case,) = view_of(out, label="truth", rows=(0,)).cases
-    assert [(e.class_name, e.role, e.computed_anew) for e in case.explanations] == [
+    assert [(e.target, e.role, e.computed_anew) for e in case.explanations] == [
         ("yes", "predicted", False),
         ("no", "true", False),
     ]

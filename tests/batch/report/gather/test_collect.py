@@ -29,7 +29,7 @@ def test_means_are_those_of_pandas(score: Score, write: Write, table: pa.Table, 
     source = write(table)
     frame = pd.read_parquet(score(source, methods=("deepshap",), name="wide"))
     out = score(source, methods=("deepshap",), batch_rows=64, part_rows=256, **layout)
-    found = {each.class_name: each for each in collect(out, sample_rows=50).attributions}
+    found = {each.target: each for each in collect(out, sample_rows=50).attributions}
     assert set(found) == {"no", "yes"}
     for name, each in found.items():
         of_class = frame[frame["explained_class"] == name]
@@ -55,11 +55,11 @@ def test_every_class_and_method_stands_alone(score: Score, write: Write, table: 
     out = score(write(table), methods=("gradient", "deepshap"), explain_class="all")
     frame = pd.read_parquet(out)
     found = collect(out).attributions
-    assert [(each.method, each.class_name) for each in found] == [
+    assert [(each.method, each.target) for each in found] == [
         (method, name) for method in ("gradient", "deepshap") for name in ("no", "yes")
     ]
     for each in found:
-        magnitudes = np.abs(shares(frame, f"{each.method}.attribution.{each.class_name}."))
+        magnitudes = np.abs(shares(frame, f"{each.method}.attribution.{each.target}."))
         np.testing.assert_allclose(each.mean_magnitude, magnitudes.mean(axis=0), rtol=1e-6)
         assert np.isfinite(each.sample["base_value"]).all() == (each.method == "deepshap")
 

@@ -11,7 +11,7 @@ from whyport.batch.report.gather.reference import ReferenceAttributions, referen
 from whyport.batch.report.gather.values import read_values
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import Background
+from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import Feature
 from whyport.runtime.session import Session
 
@@ -52,13 +52,13 @@ def test_every_row_of_the_inputs_is_counted(bundle: Path, score: Score, write: W
 def test_the_references_are_explained_as_the_run_is(bundle: Path, score: Score, write: Write, table: pa.Table) -> None:
     run = FinishedRun.read(score(write(table), methods=("deepshap",), explain_class="yes"))
     read = Bundle.read(bundle)
-    found = reference_attributions(Session(read, "cpu"), run.record, ["deepshap"])["deepshap"]
-    background = Background.read(read)
+    found = reference_attributions(Session(read, "cpu"), run, ["deepshap"])["deepshap"]
+    background = References.read(read)
     expected = WEIGHTS[1] * (background.rows - background.weights @ background.rows)
     np.testing.assert_allclose(found.values, expected, atol=1e-5)
     np.testing.assert_allclose(found.weights, background.weights)
     every = FinishedRun.read(score(write(table), methods=("deepshap",), explain_class="all", name="all"))
-    both = reference_attributions(Session(read, "cpu"), every.record, ["deepshap"])["deepshap"]
+    both = reference_attributions(Session(read, "cpu"), every, ["deepshap"])["deepshap"]
     assert (both.values.shape, both.rows) == ((8, 3), 4)
     np.testing.assert_allclose(both.values[1::2], expected, atol=1e-5)
 

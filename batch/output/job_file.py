@@ -1,0 +1,138 @@
+"""The contents of _job.json: what decides every byte of a run's output."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.output.columns import OutputColumns
+from whyport.batch.output.layouts import attribution_layout
+from whyport.batch.output.parts import PartSpan, split
+from whyport.runtime.bundle.codec import build
+from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.errors import BundleFormatError, JobError
+from whyport.runtime.task import Task, find_task
+
+FORMAT_VERSION = 2
+"""Version 2 added the task and its targets, so that a run is read without its bundle."""
+
+
+@dataclass(frozen=True)
+class BundleMark:
+    """The bundle that a run was made with."""
+
+    name: str
+    digest: str
+    path: str
+    """Where it was; the digest says what it was."""
+
+
+@dataclass(frozen=True)
+class PinnedSettings:
+    """The options that decide what a run writes."""
+
+    methods: tuple[str, ...]
+    explain_class: str
+    explain_where: str | None
+    explain_fraction: float | None
+    layout: str
+    top_k: int | None
+    keep: tuple[str, ...]
+    on_bad_row: str
+    batch_rows: int
+    part_rows: int
+    explain: dict[str, str | int | float | bool | None]
+    """The options of the methods, as `ExplainSettings.record` gives them."""
+    call_rows: int
+    """Rows of one call of ONNX Runtime."""
+
+    @property
+    def explain_settings(self) -> ExplainSettings:
+        """The options of the methods."""
+        return ExplainSettings.of(**self.explain)
+
+
+@dataclass(frozen=True)
+class InputMark:
+    """One input as the run saw it."""
+
+    source_file: str
+    path: str
+    """Where it was."""
+    rows: int | None
+    """None for an input that could not be read."""
+    size: int
+    """Bytes."""
+    modified_ns: int
+    """Nanoseconds since 1970."""
+    footer_sha256: str | None
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """The description of a run."""
+
+    format_version: int
+    bundle: BundleMark
+    task: str
+    targets: tuple[str, ...]
+    settings: PinnedSettings
+    provider: str
+    versions: dict[str, str]
+    inputs: tuple[InputMark, ...]
+
+    @classmethod
+    def build(cls, document: object, path: Path) -> Self:
+        """The description from a JSON document; JobError where it is none, or of another version."""
+        version = document.get("format_version") if isinstance(document, dict) else None
+        if version != FORMAT_VERSION:
+            raise JobError(
+                f"expected a description of format version {FORMAT_VERSION}, got {version}: another whyport wrote it, "
+                f"in {path}"
+            )
+        try:
+            return build(cls, document)
+        except BundleFormatError as error:
+            raise JobError(f"expected a description of a run, got another document: {error}, in {path}") from None
+
+    @property
+    def meaning(self) -> Task:
+        """What the model's outputs mean."""
+        return find_task(self.task, self.targets)
+
+    @property
+    def explains_all_targets(self) -> bool:
+        """Whether every target of every row is explained."""
+        return self.settings.explain_class == "all"
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document."""
+        read: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return read
+
+    def of_every_part(self) -> dict[str, Any]:
+        """What the metadata of every part says of what made it."""
+        document = self.document()
+        return {
+            "bundle": {"name": self.bundle.name, "digest": self.bundle.digest},
+            **{key: document[key] for key in ("settings", "provider", "versions")},
+        }
+
+    def columns(self, features: tuple[str, ...], outputs: tuple[TensorSpec, ...] = ()) -> OutputColumns:
+        """The columns of the run's output.
+
+        Args:
+            features: names of the features, in order.
+            outputs: the model's outputs; only those who compare types need them.
+        """
+        settings = self.settings
+        layout = attribution_layout(settings.layout, settings.top_k, features)
+        explain = settings.explain_settings
+        return OutputColumns(self.meaning, settings.methods, explain, self.explains_all_targets, layout, outputs)
+
+    def spans(self, index: int) -> list[PartSpan]:
+        """The parts of an input; none of one that could not be read."""
+        rows = self.inputs[index].rows
+        return [] if rows is None else split(index, rows, self.settings.part_rows)

@@ -1,0 +1,97 @@
+"""The functions `report` and `to_shap`: a finished run as a page with pictures, and as objects of the package shap."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whyport.runtime.extras import needs
+from whyport.runtime.options import as_names
+
+if TYPE_CHECKING:
+    from shap import Explanation
+
+
+@needs("batch", "report", "explain")
+def report(
+    run: str | Path,
+    out: str | Path = "report.html",
+    *,
+    bundle: str | Path | None = None,
+    label: str | None = None,
+    row: int | Iterable[int] = (),
+    file: str | None = None,
+    images: str | Path | None = None,
+    format: str | Iterable[str] = "png",
+    max_features: int = 20,
+    device: str = "auto",
+) -> list[Path]:
+    """Write a page with pictures of a finished run: the model, the reasons, single rows, errors and drift.
+
+    Args:
+        run: the run's output folder.
+        out: the page; everything is in this one file.
+        bundle: the bundle's path, if it was moved since the run.
+        label: the kept column with the true classes; by default the model's training target, if it was kept.
+        row: one or several rows to show, from 0; by default those that stand out.
+        file: the input of `row`, where the run has several.
+        images: a folder for the pictures as files.
+        format: one or several of "png", "svg" and "eps", for these files.
+        max_features: features in one figure.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The files that were written, the page first.
+
+    Raises:
+        UsageError: an option cannot be meant, or the page would be among the run's parts.
+        JobError, AuditError, BundleError: there is no finished run, or its bundle is missing or another one.
+    """
+    from whyport.batch.report.gather.view import ReportSettings
+    from whyport.batch.report.page import ReportTarget, write_report
+
+    settings = ReportSettings(
+        out=Path(run),
+        bundle=None if bundle is None else Path(bundle),
+        label=label,
+        rows=(row,) if isinstance(row, int) else tuple(row),
+        file=file,
+        max_features=max_features,
+        device=device,
+    )
+    formats = tuple(dict.fromkeys(as_names(format)))
+    with _no_window():
+        return write_report(settings, ReportTarget(Path(out), None if images is None else Path(images), formats))
+
+
+@needs("batch", "report")
+def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], Explanation]":
+    """The attributions of a finished run as `shap.Explanation` objects, by method and class.
+
+    `shap.plots.beeswarm(to_shap("scored")["deepshap", "malignant"])` draws them. An object has `values` [N, F] and
+    `base_values` [N] in logits, `data` [N, F] in the features' own units, `feature_names` and `output_names`.
+
+    Args:
+        out: the run's output folder.
+        rows: how many rows of each class, the same in every call; None for all of them.
+
+    Raises:
+        UsageError: the folder holds no run, or one without explanations. JobError: the run is not finished.
+    """
+    from whyport.batch.report import to_shap as home
+
+    return home.to_shap(out, rows)
+
+
+@contextmanager
+def _no_window() -> Iterator[None]:
+    """Whatever draws in a notebook or on a screen is left as it was."""
+    import matplotlib
+    from matplotlib import pyplot
+
+    backend = matplotlib.get_backend()
+    pyplot.switch_backend("agg")
+    try:
+        yield
+    finally:
+        pyplot.switch_backend(backend)

@@ -1,0 +1,50 @@
+"""The functions `audit` and `show`: a finished run proved, and one of its rows in words."""
+
+from pathlib import Path
+
+from whyport.runtime.extras import needs
+
+
+@needs("batch", "explain")
+def audit(
+    out: str | Path, *, sample: int = 100, seed: int = 0, bundle: str | Path | None = None, device: str = "auto"
+) -> list[str]:
+    """Prove a finished run: digests, columns, every row once, and a sample computed again.
+
+    Args:
+        out: the run's output folder.
+        sample: rows to compute again, which needs the inputs.
+        seed: draws these rows.
+        bundle: the bundle's path, if it was moved since the run.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        What was found, a line for each check.
+
+    Raises:
+        AuditError: something is not as the run wrote it. JobError, UsageError: there is no finished run.
+    """
+    from whyport.batch.review.audit import Audit
+
+    return list(Audit(Path(out), None if bundle is None else Path(bundle)).run(sample, seed, device))
+
+
+@needs("batch")
+def show(out: str | Path, row: int, *, file: str | None = None, top: int = 10) -> list[str]:
+    """One row of a run in words: its prediction and the reasons, strongest first.
+
+    Args:
+        out: the run's output folder.
+        row: the row's number in its input, from 0.
+        file: the input, where the run has several: its `source_file`, or how that ends after a slash.
+        top: how many reasons to give.
+
+    Returns:
+        The lines to print.
+
+    Raises:
+        UsageError: there is no such row or file. JobError: the row is not in the output.
+    """
+    from whyport.batch.review.show import describe_row
+
+    return describe_row(Path(out), row, file, top)

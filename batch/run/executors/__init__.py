@@ -1,0 +1,20 @@
+"""Who makes the parts of a run: one file and one line of the table each, imported on use."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from whyport.runtime.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from whyport.batch.run.executors.local import Local
+
+EXECUTORS = {"local": "whyport.batch.run.executors.local:Local"}
+
+
+def find_executor(name: str) -> "type[Local]":
+    """The executor's class; UsageError for an unknown name."""
+    if name not in EXECUTORS:
+        raise UsageError(unknown("executor", name, EXECUTORS))
+    module, attribute = EXECUTORS[name].split(":")
+    found: type[Local] = getattr(import_module(module), attribute)
+    return found

@@ -1,0 +1,139 @@
+"""The function `run`: the options of `whyport run` as keywords."""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
+from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.settings import JobSettings, parse_size
+from whyport.runtime.bundle.folder import Bundle, as_bundle
+from whyport.runtime.extras import needs
+from whyport.runtime.options import as_names
+
+if TYPE_CHECKING:
+    from whyport.batch.output.result import JobReport
+    from whyport.batch.run.job import Job
+    from whyport.batch.run.watch import ProgressCallback
+
+
+@needs("batch", "explain")
+def run(
+    bundle: Bundle | str | Path,
+    inputs: str | Path | Iterable[str | Path],
+    out: str | Path,
+    *,
+    explain: str | Iterable[str] = (),
+    explain_class: str = "predicted",
+    explain_where: str | None = None,
+    explain_fraction: float | None = None,
+    layout: str = "wide",
+    top_k: int | None = None,
+    keep: str | Iterable[str] = (),
+    on_bad_row: str = "reject",
+    on_bad_file: str = "fail",
+    max_rejected: str | None = None,
+    engine: str = TORCHSCRIPT,
+    tolerance: float = ExplainSettings.tolerance,
+    absolute_tolerance: float = ExplainSettings.absolute_tolerance,
+    seed: int = ExplainSettings.seed,
+    memory: int | str = ExplainSettings.memory,
+    device: str = "auto",
+    batch_rows: int | None = None,
+    part_rows: int | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    progress: "ProgressCallback | None" = None,
+    **method_options: OptionValue,
+) -> "JobReport":
+    """Stream Parquet files through a bundle's predictions and explanations.
+
+    The output has one row per input row, in input order. Rows that cannot be scored go to `out/_rejected`. A run that
+    was stopped is resumed by the same call. In the main thread, the first Ctrl-C or SIGTERM lets the part at hand
+    finish; in other threads no signal is watched.
+
+    Args:
+        bundle: a bundle, or its path.
+        inputs: one or several of: a Parquet file, a folder of them, a glob pattern.
+        out: the output folder.
+        explain: one or several explanation methods.
+        explain_class: "predicted", "all", a class's name ("class:NAME" where the name is one of these words), or
+            "label:COLUMN".
+        explain_where: explain only the rows that meet this condition, such as "probability.yes > 0.5".
+        explain_fraction: explain only this share of the rows, the same in every run.
+        layout: "wide" for a column per feature, "list" for one column of attributions.
+        top_k: keep only so many attributions per row, the largest by magnitude.
+        keep: one or several input columns to copy.
+        on_bad_row: "reject", "impute" or "fail", for a row with a null, NaN or infinity.
+        on_bad_file: "fail" or "skip", for a file that cannot be read or lacks a column.
+        max_rejected: what `exit_code` of the report allows: a count such as "1000" or a share such as "1%".
+        engine: "torchscript", or "onnx", which needs no PyTorch.
+        tolerance: a row has converged if its completeness error, and for shapley every standard error, is at most
+            this share of |score - base value| ...
+        absolute_tolerance: ... or at most this much, in the score's unit.
+        seed: seeds what a method draws at random.
+        memory: bytes that a method may hold at once, beside the model, or a size such as "2GiB".
+        device: "auto", "cpu" or "cuda".
+        batch_rows: rows that are read, scored and explained together.
+        part_rows: rows of one part of the output.
+        threads: threads on the CPU; by default the cores that this process may use.
+        overwrite: whether another job, or a finished run, in `out` is replaced.
+        progress: called in this thread with the rows done and the rows in all, at the start and after each batch.
+            Without it nothing is shown.
+        method_options: options of single methods, such as `steps=50`; `METHODS` lists them with their defaults.
+
+    Returns:
+        The counts, errors and digests of the run: the contents of `out/_report.json`.
+
+    Raises:
+        WhyportError: see whyport/runtime/errors.py for the tree. MissingPackageError: an extra is not installed.
+    """
+    options = dict(locals())
+    from whyport.batch.run.watch import Interruption
+
+    for name in ("bundle", "inputs", "out", "progress", "method_options"):
+        del options[name]
+    with Interruption() as interruption:
+        return _job(bundle, inputs, out, options | method_options).run(interruption, progress or _silent)
+
+
+@needs("batch", "explain")
+def plan(
+    bundle: Bundle | str | Path, inputs: str | Path | Iterable[str | Path], out: str | Path, **options: Any
+) -> list[str]:
+    """What `run` would do with the same arguments, as lines of text; nothing is written.
+
+    Raises:
+        WhyportError: as `run`, where something can be known before a row is read.
+    """
+    call = inspect.signature(run).bind(bundle, inputs, out, **options)
+    return _job(bundle, inputs, out, call.kwargs).lines()
+
+
+def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, Any]) -> JobSettings:
+    """The settings behind keywords of `run`; UsageError where one of them cannot be meant."""
+    given = dict(options)
+    methods, keep = as_names(given.pop("explain", ())), as_names(given.pop("keep", ()))
+    if isinstance(given.get("memory"), str):
+        given["memory"] = parse_size("memory", given["memory"])
+    own = {field.name: given.pop(field.name) for field in fields(JobSettings) if field.name in given}
+    explain = ExplainSettings.of(**given)
+    return JobSettings(inputs=tuple(map(str, inputs)), out=out, methods=methods, keep=keep, explain=explain, **own)
+
+
+def _job(
+    bundle: Bundle | str | Path,
+    inputs: str | Path | Iterable[str | Path],
+    out: str | Path,
+    options: Mapping[str, Any],
+) -> "Job":
+    from whyport.batch.run.job import Job
+
+    several = [inputs] if isinstance(inputs, str | Path) else inputs
+    return Job(as_bundle(bundle), settings_of(several, Path(out), options))
+
+
+def _silent(done: int, total: int) -> None:
+    """No progress is shown."""

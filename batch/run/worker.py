@@ -1,0 +1,92 @@
+"""Makes parts: what a run hands over, to this process or to another one that is prepared by a small record."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from whyport.batch.output.folder import OutputFolder
+from whyport.batch.output.job_file import JobFile
+from whyport.batch.output.parts import PartSpan
+from whyport.batch.run.description import describe_job, describe_part
+from whyport.batch.run.intake import Intake
+from whyport.batch.run.part import PartRunner
+from whyport.batch.run.plan import Plan
+from whyport.batch.run.watch import Monitor
+from whyport.batch.scoring.scorer import Scorer
+from whyport.batch.settings import JobSettings
+from whyport.batch.source.cleaning import RowCleaner
+from whyport.batch.store.local import Disk
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import JobError
+from whyport.runtime.session import Session
+
+
+@dataclass(frozen=True)
+class Order:
+    """The missing parts of one input, in order."""
+
+    index: int
+    """The input's place among all."""
+    spans: tuple[PartSpan, ...]
+
+
+class Worker:
+    """Makes the parts that it is ordered to make.
+
+    Args:
+        plan: the inputs and the columns.
+        folder: where parts go.
+        session: the model.
+        job: the run's description.
+    """
+
+    def __init__(self, plan: Plan, folder: OutputFolder, session: Session, job: JobFile) -> None:
+        settings = plan.settings
+        self._plan = plan
+        self._folder = folder
+        self._job = job
+        self._cleaner = RowCleaner(session.bundle.sidecar, settings.on_bad_row, plan.choice.label)
+        self._scorer = Scorer(session, settings.methods, plan.choice, settings.explain)
+
+    def run(self, order: Order, monitor: Monitor) -> None:
+        """Make the parts of an order, with one reader for neighbours; DataError where the input cannot be scored."""
+        source = self._plan.sources[order.index]
+        intake = Intake(self._plan, self._cleaner, monitor.stages)
+        runner = PartRunner(self._plan, self._folder, self._scorer, monitor)
+        for spans in _neighbours(order.spans):
+            with intake.batches(source, spans[0].start, spans[-1].stop) as batches:
+                for span in spans:
+                    runner.run(source, span, batches, describe_part(self._job, source, span))
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What a worker is rebuilt from: small, and nothing in it is open, so that it can be pickled."""
+
+    bundle: Path
+    settings: JobSettings
+    job: JobFile
+
+    def build(self, disk: Disk | None = None) -> Worker:
+        """A worker that makes the very same parts; JobError where bundle, inputs or versions are others here."""
+        bundle = Bundle.read(self.bundle)
+        plan = Plan.make(bundle, self.settings)
+        session = Session(bundle, self.settings.device, threads=self.settings.threads)
+        here = describe_job(bundle, plan, session)
+        if here != self.job:
+            raise JobError(
+                "expected the run's own bundle, inputs, versions and provider, got others where it is to run"
+            )
+        return Worker(plan, OutputFolder(self.settings.out, disk or Disk()), session, self.job)
+
+
+def _neighbours(spans: tuple[PartSpan, ...]) -> Iterator[list[PartSpan]]:
+    """Runs of parts whose rows follow each other."""
+    run: list[PartSpan] = []
+    for span in spans:
+        if run and run[-1].stop != span.start:
+            yield run
+            run = []
+        run.append(span)
+    if run:
+        yield run

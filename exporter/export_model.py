@@ -1,0 +1,76 @@
+"""The function `export`: the options of `whyport export` as keywords."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.extras import needs
+from whyport.runtime.options import as_names
+
+
+@needs("export")
+def export(
+    source: str | Path,
+    sample: str | Path,
+    out: str | Path,
+    *,
+    weights: str | Path | None = None,
+    features: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+    classes: str | Iterable[str] = (),
+    impute: bool = False,
+    standardise: bool = False,
+    background: int | str | Path | None = None,
+    explain_references: int = 10,
+    threads: int = 1,
+    seed: int = 0,
+    name: str | None = None,
+    overwrite: bool = False,
+    opset: int | None = None,
+) -> Bundle:
+    """Export your own model as a verified bundle.
+
+    Args:
+        source: "MODULE:FACTORY", where FACTORY() gives a torch.nn.Module from [N, F] float32 to logits [N, C], or to
+            logits and attention weights [N, L, L]; or a file named *.onnx.
+        sample: typical rows, CSV or Parquet. They give the features' statistics and the reference rows.
+        out: the bundle's folder.
+        weights: a state dict: a file named *.pt or *.safetensors.
+        features: the model's inputs in order; by default all columns.
+        exclude: one or several columns that are not inputs.
+        classes: the classes' names, in the order of the logits.
+        impute: whether missing values are replaced by the sample's medians, inside the graphs.
+        standardise: whether features are standardised with the sample's statistics, inside the graphs.
+        background: reference rows of explanations: how many rows to draw, or a table of them. By default 100.
+        explain_references: references of explain.onnx; 0 leaves it and gradient.onnx out.
+        threads: threads of one operator of PyTorch.
+        seed: of every draw, and of the factory's random weights.
+        name: the bundle's name; by default its folder's.
+        overwrite: whether a bundle at `out` is replaced, once the new one is complete.
+        opset: the ONNX operator set of a PyTorch module, 18 to 26; by default 18.
+
+    Returns:
+        The bundle, read back from its folder.
+
+    Raises:
+        WhyportError: anything is wrong with the model, the sample or the options; nothing is written then.
+        MissingPackageError: the extra `export` is not installed.
+    """
+    from whyport.exporter.bundle.write import Target
+    from whyport.exporter.data.background import BackgroundChoice
+    from whyport.exporter.export import Own, export_bundle
+    from whyport.exporter.threads import operator_threads
+
+    own = Own(
+        source=str(source),
+        sample=Path(sample),
+        weights=None if weights is None else Path(weights),
+        features=as_names(features),
+        excluded=as_names(exclude),
+        classes=as_names(classes),
+        background=BackgroundChoice.parse(None if background is None else str(background), explain_references),
+        impute=impute,
+        standardise=standardise,
+    )
+    with operator_threads(threads):
+        return export_bundle(own, Target(Path(out), name, overwrite), seed=seed, opset=opset)

@@ -1,0 +1,100 @@
+"""The function `train`: the options of `whyport train` as keywords."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.extras import needs
+from whyport.runtime.options import as_names
+
+
+@needs("export")
+def train(
+    data: str | Path,
+    target: str,
+    out: str | Path,
+    *,
+    test: str | Path | None = None,
+    test_fraction: float = 0.2,
+    features: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+    architecture: str = "hybrid",
+    set: Mapping[str, int | float | bool | str] | None = None,
+    epochs: int = 50,
+    batch_rows: int = 32,
+    learning_rate: float = 0.005,
+    background: int | str | Path | None = None,
+    explain_references: int = 10,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 1,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    name: str | None = None,
+    overwrite: bool = False,
+    opset: int | None = None,
+) -> Bundle:
+    """Train a classifier on a table and export it as a verified bundle.
+
+    Missing values are imputed with the training median and features are standardised, inside the exported graphs: the
+    bundle takes raw values.
+
+    Args:
+        data: a CSV or Parquet file.
+        target: the column with the classes: text or whole numbers.
+        out: the bundle's folder.
+        test: a table to test with.
+        test_fraction: without `test`, the share of the data kept for the test.
+        features: one or several columns; by default all but the target.
+        exclude: one or several columns that are not features.
+        architecture: "hybrid" (CNN, LSTM, attention) or "mlp".
+        set: settings of the architecture, such as {"channels": 8}.
+        epochs: passes over the training rows.
+        batch_rows: rows of one step.
+        learning_rate: of the optimiser.
+        background: reference rows of explanations: how many training rows to draw, or a table of them. By default 100.
+        explain_references: references of explain.onnx; 0 leaves it and gradient.onnx out.
+        seed: of the split, the weights and every draw.
+        device: "auto", "cpu" or "cuda".
+        threads: threads of one operator of PyTorch.
+        checkpoint: a folder where the state is saved every epoch.
+        resume: whether to go on from the state in `checkpoint`.
+        name: the bundle's name; by default its folder's.
+        overwrite: whether a bundle at `out` is replaced, once the new one is complete.
+        opset: the ONNX operator set, 18 to 26; by default 18.
+
+    Returns:
+        The bundle, read back from its folder.
+
+    Raises:
+        WhyportError: anything is wrong with the table or the options; nothing is written then.
+        MissingPackageError: the extra `export` is not installed.
+    """
+    from whyport.exporter.bundle.write import Target
+    from whyport.exporter.data.background import BackgroundChoice
+    from whyport.exporter.data.dataset import TableChoice
+    from whyport.exporter.threads import operator_threads
+    from whyport.exporter.train.architectures import parse_settings
+    from whyport.exporter.train.recipe import CheckpointFolder, train_bundle
+    from whyport.exporter.train.settings import TrainSettings
+
+    choice = TableChoice(
+        data=Path(data),
+        target=target,
+        features=as_names(features),
+        excluded=as_names(exclude),
+        test=None if test is None else Path(test),
+        test_fraction=test_fraction,
+    )
+    network = parse_settings(architecture, [f"{key}={value}" for key, value in (set or {}).items()])
+    settings = TrainSettings(architecture, network, epochs, batch_rows, learning_rate, seed)
+    with operator_threads(threads):
+        return train_bundle(
+            choice,
+            settings,
+            Target(Path(out), name, overwrite),
+            device=device,
+            folder=CheckpointFolder(None if checkpoint is None else Path(checkpoint), resume),
+            opset=opset,
+            background=BackgroundChoice.parse(None if background is None else str(background), explain_references),
+        )

@@ -1,0 +1,100 @@
+"""The names inside deepshap.pt that its writer and its readers share; models/README.md describes them.
+
+deepshap.pt is TorchScript. `Program` lists the methods and buffers that a reader may use. The record parts.json says
+which parts of the program a fused kernel can take the place of, and which buffers of a rule that kernel needs:
+
+- lstm: option `order`, the steps of time in the order of the forward pass; buffer `weight` [4H, H + I];
+- softmax: over the last axis; no options and no buffers;
+- maximum_of_pairs: option `sign`, -1 for a minimum; buffer `pairs`, the two positions behind each output;
+- relu: no options and no buffers;
+- small_products: options `rows`, `columns` and `inner`, the sizes of the matrices; no buffers.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+ACTIVATIONS, ATTRIBUTE, FINISH = "activations", "attribute", "finish"
+
+PARTS_RECORD = "parts.json"
+"""The record inside deepshap.pt that describes its parts."""
+
+PASS_PAIRS = 400
+"""Pairs of a row and a reference in one pass, which explains every class: the multipliers of more leave the cache."""
+
+Propagate = Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], list[Any]]
+"""From multipliers, activations of rows and activations of references to the next multipliers."""
+
+
+class Program(Protocol):
+    """The methods and buffers of deepshap.pt; every `Any` is a tensor."""
+
+    identity: Any
+    """The multipliers before the first part, [C, 1, 1, 1, C]."""
+    rules: Any
+    """The module that holds the rules, see `rule`."""
+
+    def activations(self, rows: Any) -> list[Any]:
+        """Tensors with N in front, the logits [N, C] first, of finite rows [N, F]."""
+
+    def attribute(self, of_rows: list[Any], of_references: list[Any], weights: Any) -> Any:
+        """The attributions [N, C, F] of every logit, from `activations` of N rows and R references, weighted [R]."""
+
+    def finish(self, multipliers: list[Any], of_rows: list[Any], of_references: list[Any], weights: Any) -> Any:
+        """The attributions [N, C, F] from the multipliers after the last part."""
+
+
+class KernelName(StrEnum):
+    """A fused kernel that may take the place of a part."""
+
+    LSTM = "lstm"
+    SOFTMAX = "softmax"
+    MAXIMUM_OF_PAIRS = "maximum_of_pairs"
+    RELU = "relu"
+    SMALL_PRODUCTS = "small_products"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the program that a fused kernel can take the place of."""
+
+    kernel: str
+    """A `KernelName`, or the name of a later version."""
+    options: Mapping[str, Any]
+    rule: int
+    """Which rule holds the kernel's buffers, see `rule`."""
+    given: Sequence[Sequence[int]]
+    """For every output of the rule, the positions of the multipliers that add up to its own."""
+    passed: Sequence[int]
+    """Positions of the multipliers that pass by; they come before the rule's own in the part's result."""
+    reads: Sequence[int]
+    """Positions in `activations` that the rule reads."""
+
+
+def part_name(index: int) -> str:
+    """The method that computes a part: part_0, part_1, ..."""
+    return f"part_{index}"
+
+
+def part(program: Program, index: int) -> Propagate:
+    """The method that computes a part."""
+    method: Propagate = getattr(program, part_name(index))
+    return method
+
+
+def rule(program: Program, index: int) -> Any:
+    """The module rules.<index>, whose attributes are the buffers of one rule."""
+    return getattr(program.rules, str(index))
+
+
+def write_parts(parts: Sequence[Part | None]) -> str:
+    """The record parts.json: an entry for each part; null where no kernel can take its place."""
+    return json.dumps([part and asdict(part) for part in parts])
+
+
+def read_parts(text: str) -> list[Part | None]:
+    """The entries of parts.json, without what a later version added to them."""
+    known = Part.__dataclass_fields__
+    return [entry and Part(**{key: entry[key] for key in known}) for entry in json.loads(text)]

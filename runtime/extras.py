@@ -1,0 +1,52 @@
+"""The extras of whyport: which packages each brings, and the error where a function needs one that is missing."""
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from whyport.runtime.errors import MissingPackageError
+
+EXTRAS = {
+    "batch": {"pyarrow", "tqdm"},
+    "explain": {"torch", "numba"},
+    "export": {"torch", "onnx", "onnxscript", "pandas", "pyarrow", "sklearn", "scipy", "matplotlib", "tqdm"},
+    "report": {"jinja2", "matplotlib", "shap"},
+}
+"""The modules that each extra brings. onnxruntime, of `cpu` or `gpu`, is missed by `providers` itself."""
+
+PREFERRED = ("batch", "explain", "report", "export")
+"""What to install where nobody knows better: the smaller extra first."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def missing_package(error: ModuleNotFoundError, extras: tuple[str, ...] = PREFERRED) -> MissingPackageError | None:
+    """The error that names the extra to install, the first that brings the missing package; None where none does."""
+    package = (error.name or "").split(".")[0]
+    found = [extra for extra in (*extras, *PREFERRED) if package in EXTRAS[extra]]
+    if not found:
+        return None
+    return MissingPackageError(f"this needs the package {error.name!r}: pip install 'whyport[{found[0]}]'")
+
+
+def needs(*extras: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorates a function that imports packages of these extras when it is called.
+
+    The function raises MissingPackageError where one is not installed.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except ModuleNotFoundError as error:
+                missing = missing_package(error, extras)
+                if missing is None:
+                    raise
+                raise missing from error
+
+        return call
+
+    return decorate

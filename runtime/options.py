@@ -1,0 +1,47 @@
+"""Options that take names: of columns, or of classes."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+RULE = "Comma-separated; an option that is repeated takes one name each time, commas and all."
+
+# A name in double quotes, in which "" is a quote; or whatever is between two commas.
+FIELD = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,]*?))\s*(?:,|$)')
+
+
+def split_names(values: tuple[str, ...]) -> tuple[str, ...]:
+    """The names behind an option.
+
+    - Given once, its value is split at commas, as a line of CSV: `a,b` is two names, `"a,b"` in double quotes is one.
+      Blanks around a name are dropped.
+    - Given several times, each value is one name, as it is.
+
+    Empty names are dropped.
+    """
+    if len(values) == 1:
+        pieces = FIELD.finditer(values[0])
+        values = tuple(plain if quoted is None else quoted.replace('""', '"') for quoted, plain in map(_groups, pieces))
+    return tuple(name for name in values if name)
+
+
+def names_option(flag: str, *, help: str, metavar: str = "COLUMNS") -> Callable[[Any], Any]:
+    """A click option whose value is a tuple of names, by the rule of `split_names`; () where it is not given."""
+    return click.option(
+        flag,
+        multiple=True,
+        metavar=metavar,
+        callback=lambda context, option, values: split_names(values),
+        help=f"{help} {RULE}",
+    )
+
+
+def as_names(names: str | Iterable[str]) -> tuple[str, ...]:
+    """The names that a Python caller gives: one text is one name, whatever it contains."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _groups(match: re.Match[str]) -> tuple[str | None, str]:
+    return match[1], match[2] or ""

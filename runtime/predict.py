@@ -1,0 +1,95 @@
+"""Predictions for a small table in memory."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import ColumnError, UsageError, WhyportError, listing
+from whyport.runtime.extras import needs
+from whyport.runtime.options import as_names
+from whyport.runtime.session import Session
+from whyport.runtime.tables import read_table, table_format, write_table
+
+
+@needs("batch")
+def predict(
+    bundle: Bundle | str | Path,
+    data: str | Path,
+    out: str | Path | None = None,
+    *,
+    keep: str | Iterable[str] = (),
+    device: str = "auto",
+    overwrite: bool = False,
+) -> Any:
+    """Predict the rows of a CSV or Parquet file that fits in memory. `run` takes larger files, and explains.
+
+    Args:
+        bundle: a bundle, or its path.
+        data: a file named *.csv or *.parquet.
+        out: a file of either kind to write; None for none.
+        keep: columns of the data to copy, in this order.
+        device: "auto", "cpu" or "cuda".
+        overwrite: whether `out` may be replaced.
+
+    Returns:
+        A pyarrow.Table [N rows]: the kept columns, `prediction`, `probability.CLASS` for every class, `imputed_count`.
+
+    Raises:
+        UsageError: a file's name is of no known kind, or `out` exists. BundleError: the bundle cannot be trusted.
+        DataError: the data cannot be read, or a column is missing or taken. ProviderError: no such device.
+    """
+    if out is not None:
+        check_output(Path(out), overwrite)
+    predictions = predict_file(Session(bundle, device), data, as_names(keep))
+    if out is not None:
+        write_whole(predictions, Path(out))
+    return predictions
+
+
+def check_output(out: Path, overwrite: bool) -> None:
+    """UsageError where the predictions cannot be written there."""
+    table_format(out)
+    if out.exists() and not overwrite:
+        raise UsageError(f"{str(out)!r} exists; --overwrite replaces it")
+
+
+def predict_file(session: Session, data: str | Path, keep: tuple[str, ...]) -> Any:
+    """The pyarrow.Table that `predict` gives for a file; raises DataError with the file's name."""
+    table = read_table(data)
+    try:
+        return prediction_table(session, table, keep)
+    except WhyportError as error:
+        raise error.at(str(data)) from None
+
+
+def write_whole(table: Any, out: Path) -> None:
+    """Write a pyarrow.Table to a file beside, which then takes the name."""
+    unfinished = out.with_name(out.name + ".tmp")
+    with unfinished.open("wb") as file:
+        write_table(table, file, table_format(out))
+    unfinished.replace(out)
+
+
+def prediction_table(session: Session, table: Any, keep: tuple[str, ...]) -> Any:
+    """The pyarrow.Table that `predict` gives for a pyarrow.Table of raw values; raises ColumnError as it does."""
+    import pyarrow as pa
+
+    task = session.task
+    added = [*(column.name for column in task.columns), "imputed_count"]
+    for name in keep:
+        if name not in table.column_names:
+            raise ColumnError(f"missing kept column {name!r}; the data has {listing(table.column_names)}")
+        if name in added or keep.count(name) > 1:
+            raise ColumnError(f"kept column {name!r} collides with another column of the output")
+    matrix = session.matrix(table)
+    predicted = task.predict(session.run(matrix, task.outputs))
+    targets = pa.array(task.targets, pa.string())
+    columns = [
+        targets.take(pa.array(values)) if column.names_target else pa.array(values)
+        for column, values in zip(task.columns, predicted.values, strict=True)
+    ]
+    columns.append(pa.array(np.isnan(matrix).sum(axis=1)))
+    return pa.table([*(table.column(name) for name in keep), *columns], names=[*keep, *added])

@@ -1,0 +1,38 @@
+"""A bundle checked against itself: its files by their digests, its test vectors by replay."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.extras import needs
+from whyport.runtime.session import Session
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was checked, and how well the test vectors were met."""
+
+    files: int
+    """Files whose digests were compared."""
+    provider: str
+    """The execution provider that ran the test vectors."""
+    deviations: dict[str, float]
+    """The largest deviation from the test vectors, by output."""
+
+
+@needs("batch")
+def verify(bundle: Bundle | str | Path, device: str = "auto") -> Verification:
+    """Check every file of a bundle against its digest, and replay its test vectors.
+
+    Args:
+        bundle: a bundle, or its path.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        BundleError: the bundle cannot be trusted. ParityError: an output is further off than the bundle's tolerance.
+        ProviderError: no such device.
+    """
+    from whyport.runtime.conformance import replay
+
+    session = Session(bundle, device)
+    return Verification(len(session.bundle.sidecar.files), session.provider.name, replay(session))
