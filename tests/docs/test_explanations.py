@@ -3,7 +3,7 @@
 import pytest
 
 from support.pages import ROOT, table
-from whyport.batch.methods.catalogue import EXPLAINERS as METHODS
+from whyport.batch.methods.catalogue import METHODS
 
 PAGE = ROOT / "docs" / "explanations.md"
 
@@ -17,7 +17,7 @@ def test_the_page_has_the_catalogues_methods_in_its_order() -> None:
 def test_the_page_says_what_the_catalogue_says(name: str) -> None:
     method = METHODS[name]
     said = {row[0]: row[1:] for row in table(PAGE, "method")}
-    assert said[f"`{name}`"] == [method.cost, method.guarantee, method.source]
+    assert said[f"`{name}`"] == [method.unit_of("logits"), method.cost, method.guarantee, method.source]
 
 
 def test_every_method_has_a_line_on_what_converged_means() -> None:
