@@ -1,4 +1,4 @@
-"""The README's tour: a table, a bundle, a run, and the first rows with their main reasons."""
+"""A tour: tables, a bundle, a run, one row's reasons, and a report."""
 
 import shutil
 import subprocess
@@ -6,14 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
 
 FOLDER = Path("demo")
 SCORED_ROWS = 2_000
-SHOWN_ROWS = 5
-SHOWN_REASONS = 3
+SHOWN_ROW = "3"
 
 
 def write_tables() -> None:
@@ -37,21 +35,6 @@ def whyport(*arguments: str) -> None:
     subprocess.run([str(Path(sys.executable).with_name("whyport")), *arguments], check=True)
 
 
-def show_first_rows() -> None:
-    """The first scored rows with their strongest reasons."""
-    scored = pd.read_parquet(sorted((FOLDER / "scored").glob("part-*.parquet"))[0])
-    attributions = scored.filter(regex="^attribution[.]").rename(columns=lambda name: name.removeprefix("attribution."))
-    print(f"\nThe first {SHOWN_ROWS} rows, with the {SHOWN_REASONS} features that count most for the predicted class:")
-    for i in range(SHOWN_ROWS):
-        row, reasons = scored.iloc[i], attributions.iloc[i]
-        strongest = reasons.reindex(reasons.abs().sort_values(ascending=False).index)[:SHOWN_REASONS]
-        named = ", ".join(f"{name} {value:+.2f}" for name, value in strongest.items())
-        print(
-            f"  {row['patient']}  {row['prediction']:9}  score {row['score']:+.2f} = base {row['base_value']:+.2f} "
-            f"+ attributions {reasons.sum():+.2f} (off by {row['completeness_error']:.1e}): {named}, ..."
-        )
-
-
 def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
@@ -62,7 +45,7 @@ def main() -> None:
     whyport("verify", bundle)
     source = str(FOLDER / "patients.parquet")
     whyport("run", bundle, source, "--out", scored, "--explain", "deepshap", "--keep", "patient,diagnosis")
-    show_first_rows()
+    whyport("show", scored, "--row", SHOWN_ROW)
     report = str(FOLDER / "report.html")
     whyport("report", scored, "--out", report)
     print(
