@@ -8,10 +8,10 @@ from sklearn.cluster import KMeans
 
 from whyport.exporter.deepshap.program import Program
 from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.deepshap import PASS_PAIRS
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import SUMMARY, Feature, Summary
 
-PASS_PAIRS = 400
 CANDIDATES = 256
 """Of a larger background, so many rows are drawn that the fitted references can be among."""
 SUM_WEIGHT = 1e3
