@@ -138,10 +138,11 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
              whyport export model.onnx --sample rows.csv --features age,income --out bundle --background 200
     """
     from whyport.exporter.data.background import BackgroundChoice
-    from whyport.exporter.export import Own, export_bundle
+    from whyport.exporter.export import export_bundle
+    from whyport.exporter.source import ModelSource
 
     _set_threads(options["threads"])
-    own = Own(
+    model = ModelSource(
         source=source,
         sample=sample,
         weights=options["weights"],
@@ -152,7 +153,7 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
         impute=options["impute"],
         standardise=options["standardise"],
     )
-    _show(export_bundle(own, _target(out, options), seed=options["seed"], opset=options["opset"]))
+    _show(export_bundle(model, _target(out, options), seed=options["seed"], opset=options["opset"]))
 
 
 def _set_threads(threads: int) -> None:

@@ -1,13 +1,15 @@
 """What is known of a bundle before its graphs are compiled."""
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from whyport.exporter.data import samples
 from whyport.exporter.data.background import DEFAULT_SUMMARY
+from whyport.exporter.data.samples import TRACE, Samples
 from whyport.exporter.data.statistics import impute
 from whyport.exporter.graphs.graph import INPUT
 from whyport.runtime.bundle.references import References
@@ -25,10 +27,8 @@ class Draft:
     features: tuple[Feature, ...]
     preprocessing: Preprocessing
     provenance: Provenance
-    rows: NDArray[np.float32]
-    """Training or sample rows that the graphs can take, [N, F], in the features' own units."""
     references: References
-    seed: int
+    samples: Samples
     summary: int = DEFAULT_SUMMARY
     """How many references explain.onnx has; with 0 there is none."""
     task_name: str = Classification.name
@@ -48,16 +48,20 @@ class Draft:
         return impute(rows, self.features) if self.imputes else rows
 
     def probes(self, count: int, stream: int) -> NDArray[np.float32]:
-        """Rows like the training rows, see `samples.draw_probes`."""
-        return samples.draw_probes(self.rows, count, (self.seed, stream), missing=self.imputes)
+        """Rows [count, F] like the training rows, see `Samples.draw`."""
+        return self.samples.draw(count, stream)
 
     def trace_rows(self) -> torch.Tensor:
         """A few rows to compile with; the engines are compared on others."""
-        return torch.from_numpy(self.probes(5, samples.TRACE))
+        return torch.from_numpy(self.probes(5, TRACE))
 
     def background(self) -> References:
         """The references without missing values."""
         return References(self.impute(self.references.rows), self.references.weights)
+
+    def named(self, outputs: int) -> Self:
+        """The draft with generic names for the classes, one for each of the logits, unless they have names."""
+        return self if self.classes else dataclasses.replace(self, classes=tuple(f"class {i}" for i in range(outputs)))
 
     def signature(self, outputs: tuple[TensorSpec, ...]) -> Signature:
         """What the model takes, the features, and gives."""

@@ -58,10 +58,11 @@ def export(
     """
     from whyport.exporter.bundle.write import Target
     from whyport.exporter.data.background import BackgroundChoice
-    from whyport.exporter.export import Own, export_bundle
+    from whyport.exporter.export import export_bundle
+    from whyport.exporter.source import ModelSource
     from whyport.exporter.threads import operator_threads
 
-    own = Own(
+    model = ModelSource(
         source=str(source),
         sample=Path(sample),
         weights=None if weights is None else Path(weights),
@@ -73,4 +74,4 @@ def export(
         standardise=standardise,
     )
     with operator_threads(threads):
-        return export_bundle(own, Target(Path(out), name, overwrite), seed=seed, opset=opset)
+        return export_bundle(model, Target(Path(out), name, overwrite), seed=seed, opset=opset)

@@ -98,6 +98,11 @@ class Task(ABC):
                 raise BundleFormatError(f"expected an output {name!r} of shape [N, {count}]")
 
 
+def first_largest(scores: Any) -> Any:
+    """The place of the first largest score of each row, [N], from an array or a tensor [N, K]."""
+    return scores.argmax(1)
+
+
 class Classification(Task):
     """One of C classes: a logit and a probability each; the first largest logit decides.
 
@@ -112,7 +117,7 @@ class Classification(Task):
     targets_title = "classes"
 
     def predicted(self, scores: Any) -> Any:
-        return scores.argmax(1)
+        return first_largest(scores)
 
     @property
     def columns(self) -> tuple[PredictedColumn, ...]:

@@ -1,5 +1,7 @@
 """Rows drawn from the training rows: to compare engines on, to measure attributions against, to replay elsewhere."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,24 @@ CONFORMANCE_ROWS = 64
 
 # Streams of random numbers that do not depend on each other.
 TRACE, PROBE, BACKGROUND, CONFORMANCE, FITTED, HELD_OUT = range(6)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Rows like the training rows; each sample is drawn once."""
+
+    rows: NDArray[np.float32]
+    """Training rows that the graphs can take, [N, F], in the features' own units."""
+    seed: int
+    missing: bool
+    """Whether some drawn values are missing."""
+    _drawn: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False)
+
+    def draw(self, count: int, stream: int) -> NDArray[np.float32]:
+        """A sample [count, F] of a stream, see `draw_probes`; it is shared, and not to be changed."""
+        if (count, stream) not in self._drawn:
+            self._drawn[count, stream] = draw_probes(self.rows, count, (self.seed, stream), missing=self.missing)
+        return self._drawn[count, stream]
 
 
 def draw_probes(rows: NDArray[np.float32], count: int, seed: tuple[int, int], *, missing: bool) -> NDArray[np.float32]:

@@ -11,11 +11,9 @@ from whyport.exporter.deepshap.lowering import lower
 from whyport.exporter.deepshap.program import Program, Value
 from whyport.exporter.deepshap.row_graph import export_row
 from whyport.exporter.graphs.torchscript import quiet, without_debug_records
+from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.bundle import deepshap as contract
 from whyport.runtime.errors import ExportError
-
-TOLERANCE = 1e-4
-"""How far the program's logits may be from the network's: |a - b| / max(1, |b|)."""
 
 
 def build_program(module: nn.Module, rows: Tensor, *, fused: bool = True) -> Program:
@@ -35,7 +33,10 @@ def build_program(module: nn.Module, rows: Tensor, *, fused: bool = True) -> Pro
         given = module(rows)
         expected = given[0] if isinstance(given, tuple) else given
         got = program.activations(rows)[0]
-    if got.shape != expected.shape or not (got - expected).abs().le(TOLERANCE * expected.abs().clamp(min=1)).all():
+    if (
+        got.shape != expected.shape
+        or not (got - expected).abs().le(TOLERANCES.outputs * expected.abs().clamp(min=1)).all()
+    ):
         raise ExportError("the network does not treat every row of a batch alike, as explaining single rows needs")
     return program
 

@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from whyport.exporter.deepshap import layers
 from whyport.exporter.deepshap.decompositions import DECOMPOSITIONS
-from whyport.runtime.errors import ExportError
+from whyport.runtime.errors import ExportError, first_line
 
 aten = torch.ops.aten
 
@@ -49,8 +49,7 @@ def export_row(module: nn.Module, rows: Tensor, *, fused: bool = True) -> RowGra
         with _quiet(), _no_fast_path(), sdpa_kernel(SDPBackend.MATH):
             exported = torch.export.export(module, (rows[:1].clone(),)).run_decompositions(dict(_table(fused)))
     except Exception as error:
-        line = str(error).strip().partition("\n")[0]
-        raise ExportError(f"torch.export cannot take the network: {type(error).__name__}: {line}") from error
+        raise ExportError(f"torch.export cannot take the network: {first_line(error)}") from error
     tensors: dict[str, Tensor] = {**exported.state_dict, **exported.constants}
     signature = exported.graph_signature
     sources = {

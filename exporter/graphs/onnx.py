@@ -1,4 +1,4 @@
-"""How much a graph computes for each row: what decides how many rows of it a call had best take."""
+"""Exports graphs to ONNX, and opens them with ONNX Runtime."""
 
 import logging
 import tempfile
@@ -8,15 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
 from google.protobuf.message import Message  # type: ignore[import-untyped]
-from numpy.typing import NDArray
 from onnxscript import optimizer
 from torch import Tensor, nn
 
 from whyport.exporter.graphs.graph import INPUT, Graph
+from whyport.exporter.graphs.row_values import row_values
 from whyport.runtime.batching import ROW_VALUES_KEY
 from whyport.runtime.bundle.sidecar import METADATA_KEY
 from whyport.runtime.errors import ExportError, UsageError, first_line
@@ -161,6 +160,17 @@ def finish(model: onnx.ModelProto, metadata: str) -> bytes:
     return content
 
 
+def open_onnx(model: bytes) -> Any:
+    """ONNX Runtime's session of a model on the CPU; ExportError where it cannot be loaded."""
+    onnxruntime = load_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only; they come as exceptions as well
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ExportError(f"ONNX Runtime cannot load the model: {first_line(error)}") from error
+
+
 def walk(message: Message) -> Iterator[Message]:
     """A protobuf message and every message inside it."""
     yield message
@@ -206,39 +216,3 @@ def _quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(noisy, levels, strict=True):
                 logger.setLevel(level)
-
-
-def row_values(model: onnx.ModelProto) -> int | None:
-    """The values of all results of a model's nodes that one more row adds; None where it cannot be run.
-
-    Args:
-        model: the first axis of every input is N; its other axes are fixed.
-    """
-    every = onnx.ModelProto()
-    every.CopyFrom(model)
-    names = dict.fromkeys(name for node in every.graph.node for name in node.output if name)
-    del every.graph.output[:]
-    every.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    weights = {weight.name for weight in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    onnxruntime = load_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    # As it stands: what is fused away would be missing.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        session = onnxruntime.InferenceSession(every.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        one, two = (session.run(None, {value.name: _zeros(value, rows) for value in inputs}) for rows in (1, 2))
-    except Exception:
-        return None  # those who verify the model say why
-    return _size(two) - _size(one)
-
-
-def _size(results: list[Any]) -> int:
-    return sum(result.size for result in results if isinstance(result, np.ndarray))
-
-
-def _zeros(value: onnx.ValueInfoProto, rows: int) -> NDArray[Any]:
-    kind = value.type.tensor_type
-    shape = [axis.dim_value for axis in kind.shape.dim[1:]]
-    return np.zeros((rows, *shape), onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))

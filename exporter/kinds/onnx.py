@@ -1,8 +1,8 @@
-"""Takes a plain ONNX file as a classifier: one float32 input [N, F], logits [N, C]."""
+"""Plain ONNX files, taken as classifiers: one float32 input [N, F], logits [N, C]."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import onnx
@@ -11,12 +11,59 @@ from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.external_data_helper import uses_external_data
 
-from whyport.exporter.graphs.graph import INPUT
-from whyport.exporter.graphs.onnx import GREATEST_IR, GREATEST_OPSET, default_opset, strip_notes, walk
+from whyport.exporter.data.samples import CONFORMANCE_ROWS, TRACE
+from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.compiled import Compiled, OnnxFile
+from whyport.exporter.graphs.graph import INPUT, capability
+from whyport.exporter.graphs.onnx import GREATEST_IR, GREATEST_OPSET, default_opset, open_onnx, strip_notes, walk
+from whyport.exporter.kinds.kind import Kind
+from whyport.exporter.verify.engines import onnx_outputs
+from whyport.exporter.verify.tolerances import TOLERANCES
+from whyport.runtime.bundle.sidecar import Capability
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ExportError, first_line
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
+
+
+@final
+class OnnxModel(Kind):
+    """A file named *.onnx, taken as it is: predictions alone."""
+
+    refusal = "is for PyTorch modules: an ONNX file is taken as it is"
+
+    @property
+    def label(self) -> str:
+        # Its folder belongs to this machine.
+        return self.file.name
+
+    @property
+    def file(self) -> Path:
+        path: Path = self.model
+        return path
+
+    def compile(self, draft: Draft) -> Compiled:
+        model = read_onnx(self.file)
+        check_input(model, len(draft.features))
+        rows = draft.probes(CONFORMANCE_ROWS, TRACE)
+        logits = find_logits(model)
+        values = onnx_outputs(open_onnx(model.SerializeToString()), [logits])(rows)[logits]
+        if values.ndim != 2 or len(values) != len(rows) or values.shape[1] < 2:
+            raise ExportError(f"output {logits!r}: expected [N, 2 or more classes], got {list(values.shape)}")
+        outputs = conform(model, logits, (len(draft.features), values.shape[1]))
+        file = OnnxFile(model)
+        check_logits(onnx_outputs(file.session, [LOGITS, PROBABILITIES])(rows), TOLERANCES.outputs)
+        return Compiled(outputs, _capabilities(), file)
+
+
+def _capabilities() -> dict[str, Capability]:
+    no_gradients = capability("the bundle was made from an ONNX file, which has no gradients")
+    return {
+        "gradients": no_gradients,
+        "grad-cam": no_gradients,
+        "deepshap": capability("it is compiled from PyTorch modules"),
+        "attention": capability("only logits and probabilities are taken from an ONNX file"),
+    }
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:

@@ -1,44 +1,59 @@
-"""Loads a user's network: a factory by name, and its weights."""
+"""PyTorch modules: a factory by name with its weights, or a network in memory."""
 
 import importlib
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import nn
 
+from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
+from whyport.exporter.graphs.graph import build_graph
+from whyport.exporter.graphs.onnx import DEFAULT_OPSET, compile_onnx
+from whyport.exporter.graphs.preprocess import build_preprocessing
+from whyport.exporter.graphs.torchscript import compile_torchscript
+from whyport.exporter.kinds.kind import Kind
 from whyport.runtime.errors import ExportError, UsageError, first_line
 
 
-def make_network(source: str, seed: int) -> nn.Module:
-    """Call the factory of "MODULE:FACTORY"; the module may lie in the current folder.
+@final
+class PyTorchModule(Kind):
+    """A torch.nn.Module that a factory gave."""
 
-    Raises UsageError where there is no such factory, ExportError where it fails or gives no nn.Module.
+    options = frozenset({"--weights", "--impute", "--standardise", "--opset"})
+
+    @property
+    def label(self) -> str:
+        return self.source.source
+
+    @property
+    def file(self) -> Path | None:
+        return self.source.weights
+
+    def compile(self, draft: Draft) -> Compiled:
+        if self.source.weights is not None:
+            load_weights(self.model, self.source.weights)
+        return compile_network(self.model, draft, self.opset)
+
+
+def compile_network(network: nn.Module, draft: Draft, opset: int | None = None) -> Compiled:
+    """Compile a network from prepared rows [N, F] to logits [N, C], or to logits and attention weights [N, L, L].
+
+    Args:
+        network: the network behind the preprocessing.
+        draft: what is known of the bundle; its preprocessing comes before the network.
+        opset: ONNX operator set; by default one that every runtime reads.
+
+    Raises:
+        ExportError: the network is no classifier of the draft's features, or cannot be compiled.
+        UsageError: an opset that the runtime does not read, or the exporter does not write.
     """
-    module_name, colon, factory_name = source.partition(":")
-    if not (module_name and colon and factory_name):
-        raise UsageError(f"source {source!r}: expected MODULE:FACTORY, or a file named *.onnx")
-    with _current_folder_importable():
-        try:
-            module = importlib.import_module(module_name)
-        except Exception as error:
-            raise UsageError(f"source {source!r}: cannot import {module_name!r}: {first_line(error)}") from error
-        factory = getattr(module, factory_name, None)
-        if not callable(factory):
-            raise UsageError(f"source {source!r}: module {module_name!r} has no function {factory_name!r}")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            try:
-                network = factory()
-            except Exception as error:
-                raise ExportError(f"source {source!r}: {factory_name}() fails: {first_line(error)}") from error
-    if not isinstance(network, nn.Module):
-        raise ExportError(f"source {source!r}: expected a torch.nn.Module, got {type(network).__name__}")
-    return network
+    rows = draft.trace_rows()
+    graph = build_graph(network, build_preprocessing(draft.features, draft.preprocessing), rows)
+    model = compile_onnx(graph, rows, opset or DEFAULT_OPSET)
+    torchscript = TorchScriptFile(compile_torchscript(graph, rows)) if graph.differentiable else None
+    return Compiled(graph.outputs, graph.capabilities, OnnxFile(model), graph, torchscript)
 
 
 def load_weights(network: nn.Module, file: Path) -> None:
@@ -74,13 +89,3 @@ def _read_safetensors(file: Path) -> Any:
     except ModuleNotFoundError:
         raise UsageError(f"weights {file.name}: this needs the package: pip install safetensors") from None
     return safetensors.load_file(file)
-
-
-@contextmanager
-def _current_folder_importable() -> Iterator[None]:
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)

@@ -1,87 +1,52 @@
-"""Compiles explain.onnx and gradient.onnx."""
+"""Compiles all that gives a bundle's reasons: deepshap.pt, explain.onnx and gradient.onnx."""
 
-import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import onnx
-import torch
-from torch import nn
-
-from whyport.exporter.data import samples
-from whyport.exporter.deepshap.program import Program
-from whyport.exporter.deepshap.rules.recurrent import recurrent_steps
+from whyport.exporter.data.samples import PROBE
 from whyport.exporter.draft import Draft
-from whyport.exporter.graphs.graph import INPUT, Graph, capability
-from whyport.exporter.graphs.onnx import export_lean
-from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
-from whyport.exporter.reasons.summary import summarise
-from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS
+from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
+from whyport.exporter.graphs.onnx import default_opset
+from whyport.exporter.reasons.portable import compile_portable, no_graphs
+from whyport.exporter.reasons.program import compile_program
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capability, Summary
-from whyport.runtime.errors import ExportError
+from whyport.runtime.bundle.sidecar import Capability, Summary
 
-MAX_STEPS = 512
-"""Of recurrent layers: each is a few nodes of the graph, and takes a tenth of a second to compile."""
-SAMPLE_ROWS = 40
-"""Rows to fit the summary with, and as many to measure its distance on."""
-
-logger = logging.getLogger(__name__)
+EXPLAINED_ROWS = 16
+"""How many rows DeepSHAP's program is checked with."""
 
 
 @dataclass(frozen=True)
 class Reasons:
-    """What a bundle has of graphs that give reasons."""
+    """What a bundle has to explain its predictions with."""
 
-    models: dict[str, onnx.ModelProto]
-    """By file."""
     capabilities: dict[str, Capability]
+    deepshap: TorchScriptFile | None = None
+    """deepshap.pt, in float64."""
+    graphs: dict[str, OnnxFile] = field(default_factory=dict)
+    """explain.onnx and gradient.onnx, by name, where the bundle has them."""
     references: References | None = None
-    """Those of explain.onnx."""
+    """The references inside explain.onnx."""
     summary: Summary | None = None
 
 
-def compile_reasons(draft: Draft, graph: Graph, program: Program, opset: int) -> Reasons:
-    """The graphs, or why there are none.
+def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
+    """Compile what there can be; the capabilities say why the rest is missing.
 
     Args:
         draft: what is known of the bundle.
-        graph: the graph in eager mode.
-        program: DeepSHAP's, of the same network.
-        opset: version of the default operator set.
+        compiled: the model, already verified: this takes longer than all the rest.
+
+    Raises:
+        ParityError: the compiled program does not give the model's logits, or its attributions do not add up.
     """
-    if draft.summary == 0:
-        return no_reasons("it was left out, by --explain-references 0")
-    steps = recurrent_steps(program.rules)
-    if steps > MAX_STEPS:
-        return no_reasons(f"recurrent layers of {steps} steps: a portable graph unrolls {MAX_STEPS} at the most")
-    fitted, held_out = (
-        draft.impute(draft.probes(SAMPLE_ROWS, stream)) for stream in (samples.FITTED, samples.HELD_OUT)
-    )
-    references, summary = summarise(program, draft.background(), draft.features, (fitted, held_out), draft.summary)
-    imputation = draft.preprocessing.imputation
-    graphs: dict[str, nn.Module] = {EXPLAIN_MODEL: ExplainGraph(program, imputation, references)}
-    if graph.differentiable:
-        graphs[GRADIENT_MODEL] = GradientGraph(program, imputation)
-    models, capabilities = {}, dict(no_reasons(graph.capabilities["gradients"].reason).capabilities)
-    for name, module in graphs.items():
-        try:
-            models[name] = _export(name, module, draft, graph, opset)
-            capabilities[GRAPHS[name].capability] = capability("")
-        except ExportError as error:
-            logger.warning("the bundle will have no %s: %s", name, error)
-            capabilities[GRAPHS[name].capability] = capability(str(error))
-    if EXPLAIN_MODEL not in models:
-        return Reasons(models, capabilities)
-    return Reasons(models, capabilities, references, summary)
-
-
-def no_reasons(reason: str) -> Reasons:
-    """None of the graphs, and why."""
-    return Reasons({}, {graph.capability: capability(reason) for graph in GRAPHS.values()})
-
-
-def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int) -> onnx.ModelProto:
-    rows = draft.trace_rows()
-    inputs = {INPUT: rows, CLASS_INDEX.name: torch.arange(len(rows)) % (len(draft.classes) + 1) - 1}
-    outputs = [spec.name for spec in GRAPHS[name].outputs(draft.signature(graph.outputs), draft.task)]
-    return export_lean(module.eval(), inputs, outputs, opset)
+    graph = compiled.graph
+    if graph is None:
+        deepshap = compiled.capabilities["deepshap"]
+        return Reasons({"deepshap": deepshap, **no_graphs(deepshap.reason).capabilities})
+    traced, others = (draft.impute(rows) for rows in (draft.trace_rows().numpy(), draft.probes(EXPLAINED_ROWS, PROBE)))
+    made, deepshap = compile_program(graph, traced, others)
+    if made is None:
+        return Reasons({"deepshap": deepshap, **no_graphs(deepshap.reason).capabilities})
+    portable = compile_portable(draft, graph, made.program, default_opset(compiled.onnx.model))
+    capabilities = {"deepshap": deepshap, **portable.capabilities}
+    return Reasons(capabilities, made.file, portable.files, portable.references, portable.summary)

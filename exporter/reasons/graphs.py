@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.deepshap.rules.rule import Pair
 from whyport.runtime.bundle.references import References
+from whyport.runtime.task import first_largest
 
 
 class _Reasons(nn.Module):
@@ -33,7 +34,7 @@ class _Reasons(nn.Module):
         if self.imputation is not None:
             rows = torch.where(torch.isnan(rows), self.imputation, rows)
         of_rows = self.program.activations(rows, portable=True)
-        explained = torch.where(index < 0, of_rows[0].argmax(1), index)
+        explained = torch.where(index < 0, first_largest(of_rows[0]), index)
         return of_rows, explained, self.identity.index_select(0, explained)[None, :, None, None, :]
 
 

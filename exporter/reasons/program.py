@@ -1,4 +1,4 @@
-"""Compiles the explanation that a bundle carries, and checks that it adds up on rows it was not traced with."""
+"""Compiles DeepSHAP's program, and checks that it adds up on rows it was not traced with."""
 
 import logging
 from dataclasses import dataclass
@@ -9,30 +9,29 @@ from numpy.typing import NDArray
 
 from whyport.exporter.deepshap import build_program, trace_program
 from whyport.exporter.deepshap.program import Program
+from whyport.exporter.graphs.compiled import TorchScriptFile
 from whyport.exporter.graphs.graph import Graph, capability
-from whyport.exporter.graphs.torchscript import load_torchscript
+from whyport.exporter.verify.tolerances import TOLERANCES
+from whyport.runtime.bundle import deepshap as deepshap_file
 from whyport.runtime.bundle.sidecar import Capability
 from whyport.runtime.errors import ExportError, ParityError
 
 logger = logging.getLogger(__name__)
 
-TOLERANCE = 1e-4
-"""Of |sum of attributions - (f(x) - mean f(reference))|, relative to the larger of 1 and |f(x) - mean f(reference)|."""
-
 
 @dataclass(frozen=True)
-class Explanation:
+class DeepShap:
     """DeepSHAP's program, in eager mode and compiled."""
 
     program: Program
-    content: bytes
-    """deepshap.pt"""
+    file: TorchScriptFile
+    """deepshap.pt, which is verified in float64."""
 
 
-def compile_explanation(
+def compile_program(
     graph: Graph, traced: NDArray[np.float32], others: NDArray[np.float32]
-) -> tuple[Explanation | None, Capability]:
-    """The explanation, or why there is none.
+) -> tuple[DeepShap | None, Capability]:
+    """The program, or why there is none.
 
     Args:
         graph: the graph in eager mode.
@@ -44,22 +43,28 @@ def compile_explanation(
     """
     try:
         program = build_program(graph.module, torch.from_numpy(traced))
-        content = trace_program(program, torch.from_numpy(traced))
+        file = TorchScriptFile(trace_program(program, torch.from_numpy(traced)), in_float64=True)
     except ExportError as error:
         logger.warning("the bundle will not serve deepshap: %s", error)
         return None, capability(str(error))
-    check_completeness(content, graph, others)
-    return Explanation(program, content), capability("")
+    check_completeness(file.module, graph, others)
+    return DeepShap(program, file), capability("")
 
 
-def check_completeness(program: bytes, graph: Graph, rows: NDArray[np.float32]) -> None:
-    """Explain half the rows against the other half, in float64, and compare; ParityError if it is off."""
-    module = load_torchscript(program).double()
+def check_completeness(deepshap: deepshap_file.Program, graph: Graph, rows: NDArray[np.float32]) -> None:
+    """Explain half the rows against the other half; ParityError where the result is off.
+
+    Args:
+        deepshap: deepshap.pt in float64.
+        graph: the graph in eager mode.
+        rows: finite rows [M, F].
+    """
+    tolerance = TOLERANCES.completeness
     explained, references = torch.from_numpy(rows).double().tensor_split(2)
     weights = torch.full((len(references),), 1 / len(references), dtype=torch.float64)
     with torch.no_grad():
-        of_rows, of_references = module.activations(explained), module.activations(references)
-        total = module.attribute(of_rows, of_references, weights).sum(2)
+        of_rows, of_references = deepshap.activations(explained), deepshap.activations(references)
+        total = deepshap.attribute(of_rows, of_references, weights).sum(2)
         logits = graph.module(torch.from_numpy(rows))[0].double()
     expected, base_values = logits[: len(explained)], weights @ logits[len(explained) :]
     for what, got, wanted in (
@@ -67,5 +72,5 @@ def check_completeness(program: bytes, graph: Graph, rows: NDArray[np.float32]) 
         ("sums of attributions", total, expected - base_values),
     ):
         worst = float(((got - wanted).abs() / wanted.abs().clamp(min=1)).max())
-        if not worst <= TOLERANCE:
-            raise ParityError(f"{what} of the compiled DeepSHAP: expected within {TOLERANCE:g}, got {worst:.3g} off")
+        if not worst <= tolerance:
+            raise ParityError(f"{what} of the compiled DeepSHAP: expected within {tolerance:g}, got {worst:.3g} off")

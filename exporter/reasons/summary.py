@@ -8,10 +8,11 @@ from sklearn.cluster import KMeans
 
 from whyport.exporter.deepshap.program import Program
 from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.deepshap import PASS_PAIRS
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import SUMMARY, Feature, Summary
+from whyport.runtime.task import first_largest
 
-PASS_PAIRS = 400
 CANDIDATES = 256
 """Of a larger background, so many rows are drawn that the fitted references can be among."""
 SUM_WEIGHT = 1e3
@@ -31,7 +32,7 @@ class Attributions:
         self._rows = rows
         with torch.no_grad():
             self._of_rows = program.activations(torch.from_numpy(rows))
-        self._of_logits = torch.nn.functional.one_hot(self._of_rows[0].argmax(1), self._of_rows[0].shape[1]).to(
+        self._of_logits = torch.nn.functional.one_hot(first_largest(self._of_rows[0]), self._of_rows[0].shape[1]).to(
             torch.float32
         )[None, :, None, None, :]
 

@@ -18,10 +18,11 @@ from whyport.exporter.train.checkpoint import Checkpoint, EpochResult, Run
 from whyport.exporter.train.settings import TrainSettings
 from whyport.runtime.bundle.sidecar import Preprocessing
 from whyport.runtime.errors import TrainingError, UsageError, unknown
+from whyport.runtime.providers import DEVICES
+from whyport.runtime.task import first_largest
 
 logger = logging.getLogger(__name__)
 
-DEVICES = ("auto", "cpu", "cuda")
 EVALUATION_ROWS = 1024
 
 
@@ -131,7 +132,7 @@ class _State:
         rows, labels = self._move(labelled)
         logits = torch.cat([_logits(self.model(batch)) for batch in torch.split(rows, EVALUATION_ROWS)])
         loss = float(F.cross_entropy(logits, labels))
-        return loss, float((logits.argmax(dim=1) == labels).double().mean())
+        return loss, float((first_largest(logits) == labels).double().mean())
 
     def _move(self, labelled: Labelled) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(labelled.rows).to(self.device), torch.from_numpy(labelled.labels).to(self.device)

@@ -1,17 +1,17 @@
 """From a table to a bundle: train, compile, verify, write."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from whyport.exporter.bundle.package import package_graph, versions
+from whyport.exporter.bundle.package import make_package, versions
 from whyport.exporter.bundle.write import Target, check_target, write_bundle
 from whyport.exporter.data.background import BackgroundChoice
 from whyport.exporter.data.dataset import Dataset, TableChoice, load_dataset
+from whyport.exporter.data.samples import Samples
 from whyport.exporter.draft import Draft
-from whyport.exporter.graphs.graph import Graph, build_graph
-from whyport.exporter.graphs.onnx import DEFAULT_OPSET, compile_onnx
+from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.preprocess import describe_preprocessing
+from whyport.exporter.kinds.pytorch import compile_network
 from whyport.exporter.train import checkpoint as checkpoints
 from whyport.exporter.train.checkpoint import Checkpoint
 from whyport.exporter.train.figures import training_files
@@ -19,9 +19,9 @@ from whyport.exporter.train.loop import train
 from whyport.exporter.train.settings import TrainSettings
 from whyport.exporter.verify.engines import torch_outputs
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import Preprocessing, Provenance
+from whyport.runtime.bundle.sidecar import Provenance
 from whyport.runtime.errors import UsageError
+from whyport.runtime.task import first_largest
 
 
 @dataclass(frozen=True)
@@ -81,27 +81,26 @@ def train_bundle(
     references = background.take(dataset.features, dataset.train.rows, settings.seed)
     preprocessing = describe_preprocessing(dataset.features, impute=True, standardise=True)
     model, last = train(dataset, settings, preprocessing, device=device, start=start, after_epoch=folder.keep)
-    draft = _draft(choice, settings, dataset, references, preprocessing, target.bundle_name(), last)
-    draft = dataclasses.replace(draft, summary=background.summary)
-    graph = build_graph(model.get_submodule("network"), model.get_submodule("preprocess"), draft.trace_rows())
-    onnx_model = compile_onnx(graph, draft.trace_rows(), opset or DEFAULT_OPSET)
-    package = package_graph(draft, graph, onnx_model, _training_folder(graph, dataset, last))
+    draft = Draft(
+        name=target.bundle_name(),
+        classes=dataset.classes,
+        features=dataset.features,
+        preprocessing=preprocessing,
+        provenance=_provenance(choice, settings, dataset, last),
+        references=references,
+        samples=Samples(dataset.train.rows, settings.seed, missing=True),
+        summary=background.summary,
+    )
+    compiled = compile_network(model.get_submodule("network"), draft, opset)
+    package = make_package(draft, compiled, _training_folder(compiled, dataset, last))
     return write_bundle(target.path, package, overwrite=target.overwrite)
 
 
-def _draft(
-    choice: TableChoice,
-    settings: TrainSettings,
-    dataset: Dataset,
-    references: References,
-    preprocessing: Preprocessing,
-    name: str,
-    last: Checkpoint,
-) -> Draft:
+def _provenance(choice: TableChoice, settings: TrainSettings, dataset: Dataset, last: Checkpoint) -> Provenance:
     result = last.results[-1]
     # With a table of its own for the test, no share of the data is kept back.
     fraction = choice.test_fraction if choice.test is None else None
-    provenance = Provenance(
+    return Provenance(
         source=f"train {settings.architecture}",
         settings={**settings.flat(), "target": choice.target, "test_fraction": fraction},
         seed=settings.seed,
@@ -113,21 +112,11 @@ def _draft(
             "train_accuracy": result.train_accuracy,
         },
     )
-    return Draft(
-        name=name,
-        classes=dataset.classes,
-        features=dataset.features,
-        preprocessing=preprocessing,
-        provenance=provenance,
-        rows=dataset.train.rows,
-        references=references,
-        seed=settings.seed,
-    )
 
 
-def _training_folder(graph: Graph, dataset: Dataset, last: Checkpoint) -> dict[str, bytes]:
-    names = [spec.name for spec in graph.outputs]
-    predicted = torch_outputs(graph.module, names)(dataset.test.rows)["logits"].argmax(axis=1)
-    files = training_files(last.results, predicted, dataset.test.labels, dataset.classes)
+def _training_folder(compiled: Compiled, dataset: Dataset, last: Checkpoint) -> dict[str, bytes]:
+    assert compiled.graph is not None
+    outputs = torch_outputs(compiled.graph.module, compiled.names)(dataset.test.rows)
+    files = training_files(last.results, first_largest(outputs["logits"]), dataset.test.labels, dataset.classes)
     files[checkpoints.FILE] = last.to_bytes()
     return {f"training/{name}": content for name, content in files.items()}

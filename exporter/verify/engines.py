@@ -8,9 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whyport.runtime.errors import ExportError, first_line
-from whyport.runtime.providers import load_onnxruntime
-
 Engine = Callable[[NDArray[np.float32]], dict[str, NDArray[Any]]]
 """Raw rows [N, F] to arrays by name, N long on the first axis."""
 
@@ -56,29 +53,14 @@ def torch_gradients(module: Any, classes: Sequence[str], spread: NDArray[np.floa
     return run
 
 
-def onnx_outputs(model: bytes, names: Sequence[str]) -> Engine:
-    """The outputs of an ONNX model of one input, by ONNX Runtime on the CPU.
-
-    Raises ExportError where ONNX Runtime cannot load it.
-    """
-    session = open_onnx(model)
+def onnx_outputs(session: Any, names: Sequence[str]) -> Engine:
+    """The outputs of an ONNX model of one input, by its session."""
     feed = session.get_inputs()[0].name
 
     def run(rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         return dict(zip(names, session.run(list(names), {feed: np.ascontiguousarray(rows)}), strict=True))
 
     return run
-
-
-def open_onnx(model: bytes) -> Any:
-    """ONNX Runtime's session of a model on the CPU; ExportError where it cannot be loaded."""
-    onnxruntime = load_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only; they come as exceptions as well
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ExportError(f"ONNX Runtime cannot load the model: {first_line(error)}") from error
 
 
 def _named(names: Sequence[str], outputs: Sequence[Tensor]) -> dict[str, NDArray[Any]]:

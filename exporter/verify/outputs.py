@@ -1,14 +1,15 @@
 """Compares the engines that run a graph: a bundle is written only if they agree."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.exporter.graphs.graph import Graph
-from whyport.exporter.graphs.torchscript import load_torchscript
+from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.verify.engines import Engine, onnx_outputs, torch_gradients, torch_outputs, torch_split_outputs
+from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.sidecar import Feature, Parity, Tolerances
 from whyport.runtime.errors import ParityError, first_line
@@ -20,21 +21,19 @@ BATCHES_OF_A_SIZE = 4  # more than the runs after which TorchScript's optimised 
 REFERENCE = "eager PyTorch"
 
 
-def verify_graph(
-    graph: Graph,
-    torchscript: bytes | None,
-    onnx: bytes,
+def verify_outputs(
+    compiled: Compiled,
     rows: NDArray[np.float32],
     features: Sequence[Feature],
     classes: Sequence[str],
-    tolerances: Tolerances,
+    tolerances: Tolerances = TOLERANCES,
 ) -> Parity:
     """Compare TorchScript and ONNX with eager PyTorch, and every batch size with every other.
 
+    Where there is only ONNX, its batch sizes alone are compared.
+
     Args:
-        graph: the graph in eager mode.
-        torchscript: model.pt, if the bundle has one.
-        onnx: model.onnx.
+        compiled: the model.
         rows: `PROBE_ROWS` raw rows [N, F] that no graph was traced with.
         features: their spread is the unit of the gradients.
         classes: the class names.
@@ -46,7 +45,12 @@ def verify_graph(
     Raises:
         ParityError: an engine differs by more, fails on a batch, or gives a value that is not finite.
     """
-    names = [spec.name for spec in graph.outputs]
+    names = compiled.names
+    onnx = onnx_outputs(compiled.onnx.session, names)
+    graph = compiled.graph
+    if graph is None:
+        batch_deviation = measure("ONNX Runtime", onnx, rows, _reference(onnx, rows), tolerances.outputs)
+        return Parity(BATCH_SIZES, onnx_outputs=batch_deviation)
     eager = torch_outputs(graph.whole, names)
     outputs = _reference(eager, rows)
     eager_engines = {REFERENCE: eager}
@@ -54,13 +58,13 @@ def verify_graph(
         eager_engines[f"{REFERENCE}'s classify(features(rows))"] = torch_split_outputs(graph.module, names)
     for engine_name, engine in eager_engines.items():
         measure(engine_name, engine, rows, outputs, tolerances.outputs)
-    onnx_deviation = measure("ONNX Runtime", onnx_outputs(onnx, names), rows, outputs, tolerances.outputs)
-    if torchscript is None:
-        return Parity(BATCH_SIZES, onnx_outputs=onnx_deviation)
-    compiled = load_torchscript(torchscript)
-    engines = {"TorchScript": torch_outputs(compiled, names)}
+    parity = Parity(BATCH_SIZES, measure("ONNX Runtime", onnx, rows, outputs, tolerances.outputs))
+    if compiled.torchscript is None:
+        return parity
+    module = compiled.torchscript.module
+    engines = {"TorchScript": torch_outputs(module, names)}
     if graph.split:
-        engines["TorchScript's classify(features(rows))"] = torch_split_outputs(compiled, names)
+        engines["TorchScript's classify(features(rows))"] = torch_split_outputs(module, names)
     torchscript_deviation = max(
         measure(engine_name, engine, rows, outputs, tolerances.outputs) for engine_name, engine in engines.items()
     )
@@ -69,21 +73,11 @@ def verify_graph(
     gradients = _reference(eager_gradients, rows)
     measure(REFERENCE, eager_gradients, rows, gradients, tolerances.gradients)
     gradient_deviation = measure(
-        "TorchScript", torch_gradients(compiled, classes, spread), rows, gradients, tolerances.gradients
+        "TorchScript", torch_gradients(module, classes, spread), rows, gradients, tolerances.gradients
     )
-    return Parity(
-        BATCH_SIZES,
-        onnx_outputs=onnx_deviation,
-        torchscript_outputs=torchscript_deviation,
-        torchscript_gradients=gradient_deviation,
+    return dataclasses.replace(
+        parity, torchscript_outputs=torchscript_deviation, torchscript_gradients=gradient_deviation
     )
-
-
-def verify_onnx(onnx: bytes, names: Sequence[str], rows: NDArray[np.float32], tolerance: float) -> Parity:
-    """Compare every batch size with every other, for a model that there is nothing else to compare with."""
-    engine = onnx_outputs(onnx, names)
-    deviations = measure("ONNX Runtime", engine, rows, _reference(engine, rows), tolerance)
-    return Parity(BATCH_SIZES, onnx_outputs=deviations)
 
 
 def measure(

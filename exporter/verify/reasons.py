@@ -1,5 +1,6 @@
 """Compares explain.onnx and gradient.onnx with the TorchScript graphs, on other rows than they were traced with."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,18 +9,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.graph import INPUT
-from whyport.exporter.graphs.torchscript import load_torchscript
-from whyport.exporter.verify.engines import open_onnx
+from whyport.exporter.reasons.compile import Reasons
 from whyport.exporter.verify.outputs import BATCH_SIZES, BATCHES_OF_A_SIZE, check_deviation
+from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.deepshap import PASS_PAIRS, Program
 from whyport.runtime.bundle.graphs import BASE_VALUE, CLASS_INDEX, COMPLETENESS_ERROR, EXPLAINED_CLASS, SCORE
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Tolerances
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Parity, Tolerances
 from whyport.runtime.errors import ParityError
-
-PASS_PAIRS = 400
-"""Of a row and a reference, at once."""
 
 
 @dataclass(frozen=True)
@@ -45,30 +46,70 @@ class ReasonsParity:
     """Of the sum of attributions; 0 for gradients."""
 
 
+def verify_reasons(
+    draft: Draft, compiled: Compiled, reasons: Reasons, rows: NDArray[np.float32], parity: Parity
+) -> Parity:
+    """Compare the graphs that give reasons, where there are some.
+
+    Args:
+        draft: what is known of the bundle.
+        compiled: the model.
+        reasons: what gives its reasons.
+        rows: raw rows [N, F] that no graph was traced with.
+        parity: what was measured before.
+
+    Returns:
+        The parity with what is measured here.
+
+    Raises:
+        ParityError: a graph is further off than the tolerances allow.
+    """
+    explain, gradient = (reasons.graphs.get(name) for name in (EXPLAIN_MODEL, GRADIENT_MODEL))
+    if explain is not None and reasons.deepshap is not None and reasons.references is not None:
+        exact = exact_attributions(reasons.deepshap.module, draft.impute(rows), reasons.references)
+        measured = verify_explain(explain.session, rows, exact, TOLERANCES)
+        parity = dataclasses.replace(
+            parity,
+            explain_outputs=measured.outputs,
+            explain_attributions=measured.reasons,
+            explain_completeness=measured.completeness,
+        )
+    if gradient is not None and compiled.torchscript is not None:
+        spread = np.array([feature.standard_deviation for feature in draft.features])
+        measured = verify_gradient(gradient.session, rows, compiled.torchscript.module, spread, TOLERANCES)
+        parity = dataclasses.replace(parity, gradient_outputs=measured.outputs, gradient_gradients=measured.reasons)
+    return parity
+
+
 def explained_classes(rows: int, classes: int) -> NDArray[np.int64]:
     """The class to explain of each row, [N]: the predicted one, then every class, in turn."""
     return np.arange(rows) % (classes + 1) - 1
 
 
-def attributions_by_torchscript(deepshap: bytes, rows: NDArray[np.float32], references: References) -> Exact:
-    """By deepshap.pt, of finite rows, in every class."""
-    module = load_torchscript(deepshap).double()
+def exact_attributions(deepshap: Program, rows: NDArray[np.float32], references: References) -> Exact:
+    """Attributions of finite rows in every class.
+
+    Args:
+        deepshap: deepshap.pt in float64.
+        rows: raw rows [N, F].
+        references: without missing values.
+    """
     weights = torch.from_numpy(references.weights)
     with torch.no_grad():
-        of_references = module.activations(torch.from_numpy(references.rows).double())
-        of_rows = module.activations(torch.from_numpy(rows).double())
+        of_references = deepshap.activations(torch.from_numpy(references.rows).double())
+        of_rows = deepshap.activations(torch.from_numpy(rows).double())
         values = [
-            module.attribute([value[part] for value in of_rows], of_references, weights)
+            deepshap.attribute([value[part] for value in of_rows], of_references, weights)
             for part in batch_slices(len(rows), max(1, PASS_PAIRS // len(references.rows)))
         ]
     return Exact(torch.cat(values).numpy(), of_rows[0].numpy(), (weights @ of_references[0]).numpy())
 
 
-def verify_explain(model: bytes, rows: NDArray[np.float32], exact: Exact, tolerances: Tolerances) -> ReasonsParity:
+def verify_explain(session: Any, rows: NDArray[np.float32], exact: Exact, tolerances: Tolerances) -> ReasonsParity:
     """Compare explain.onnx at every batch size.
 
     Args:
-        model: its content.
+        session: ONNX Runtime's, of the graph.
         rows: raw rows [N, F], with missing values where the graph imputes.
         exact: of the same rows, imputed.
         tolerances: how far it may be off.
@@ -77,7 +118,7 @@ def verify_explain(model: bytes, rows: NDArray[np.float32], exact: Exact, tolera
         ParityError: it is further off, its attributions do not add up, or it explains another class than it should.
     """
     worst = _Worst()
-    for size, explained, part, got in _runs(EXPLAIN_MODEL, model, rows, exact.logits, tolerances.outputs):
+    for size, explained, part, got in _runs(EXPLAIN_MODEL, session, rows, exact.logits, tolerances.outputs):
         each = np.arange(len(explained)), explained
         logits, base_values = exact.logits[part], exact.base_values[explained]
         worst.compare("outputs", "logits", got, logits, size, tolerances.outputs)
@@ -93,31 +134,31 @@ def verify_explain(model: bytes, rows: NDArray[np.float32], exact: Exact, tolera
 
 
 def verify_gradient(
-    model: bytes,
+    session: Any,
     rows: NDArray[np.float32],
-    torchscript: bytes,
+    torchscript: Any,
     spread: NDArray[np.float64],
     tolerances: Tolerances,
 ) -> ReasonsParity:
     """Compare gradient.onnx with the derivatives of model.pt, at every batch size.
 
     Args:
-        model: its content.
+        session: ONNX Runtime's, of the graph.
         rows: raw rows [N, F], with missing values where the graph imputes.
-        torchscript: model.pt.
+        torchscript: model.pt, loaded.
         spread: [F], the features' training standard deviations.
         tolerances: how far it may be off.
 
     Raises:
         ParityError: it is further off.
     """
-    module, worst = load_torchscript(torchscript), _Worst()
+    worst = _Worst()
     leaf = torch.from_numpy(rows).clone().requires_grad_()
-    of_rows = module(leaf)[0]
+    of_rows = torchscript(leaf)[0]
     classes = of_rows.shape[1]
     every = [torch.autograd.grad(of_rows[:, k].sum(), leaf, retain_graph=True)[0].numpy() for k in range(classes)]
     gradients, logits = np.stack(every, axis=1) * spread, of_rows.detach().numpy().astype(np.float64)
-    for size, explained, part, got in _runs(GRADIENT_MODEL, model, rows, logits, tolerances.outputs):
+    for size, explained, part, got in _runs(GRADIENT_MODEL, session, rows, logits, tolerances.outputs):
         each = np.arange(len(explained)), explained
         worst.compare("outputs", "logits", got, logits[part], size, tolerances.outputs)
         worst.compare("outputs", SCORE.name, got, logits[part][each], size, tolerances.outputs)
@@ -147,10 +188,9 @@ class _Worst:
 
 
 def _runs(
-    name: str, model: bytes, rows: NDArray[np.float32], logits: NDArray[np.float64], tolerance: float
+    name: str, session: Any, rows: NDArray[np.float32], logits: NDArray[np.float64], tolerance: float
 ) -> Iterator[tuple[int, NDArray[np.int64], slice, dict[str, NDArray[Any]]]]:
     """Batches of every size: the size, the explained classes, which rows they are, and what the graph gives."""
-    session = open_onnx(model)
     names = [output.name for output in session.get_outputs()]
     index = explained_classes(len(rows), logits.shape[1])
     for size in BATCH_SIZES:

@@ -11,8 +11,9 @@ import torch
 
 from whyport.exporter.bundle.write import Target
 from whyport.exporter.data.background import BackgroundChoice
-from whyport.exporter.export import Own, export_bundle
+from whyport.exporter.export import export_bundle
 from whyport.exporter.graphs.torchscript import load_torchscript
+from whyport.exporter.source import ModelSource
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import ColumnError, ExportError, MissingValueError, ParityError, UsageError
 from whyport.runtime.session import Session
@@ -134,8 +135,10 @@ def test_sidecar(linear, sample):
 
 def export(source, sample_path, folder, **options):
     """Without the portable explanations, which take long to compile, unless a background asks for them."""
-    own = Own(f"example_networks:{source}", sample_path, **{"background": BackgroundChoice(summary=0), **options})
-    return export_bundle(own, Target(folder / "bundle"))
+    model = ModelSource(
+        f"example_networks:{source}", sample_path, **{"background": BackgroundChoice(summary=0), **options}
+    )
+    return export_bundle(model, Target(folder / "bundle"))
 
 
 def test_excluded_columns_are_no_inputs(complete_path, tmp_path):

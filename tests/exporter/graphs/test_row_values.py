@@ -5,7 +5,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from whyport.exporter.graphs.graph import build_graph
-from whyport.exporter.graphs.onnx import compile_onnx, row_values
+from whyport.exporter.graphs.onnx import compile_onnx
+from whyport.exporter.graphs.row_values import row_values
 
 
 def test_the_values_of_a_network_are_counted_by_hand() -> None:

@@ -5,8 +5,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from whyport.exporter.bundle.write import Target
-from whyport.exporter.export import Own, export_bundle
+from whyport.exporter.export import export_bundle
 from whyport.exporter.kinds.onnx import read_onnx
+from whyport.exporter.source import ModelSource
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import ExportError, UsageError
 from whyport.runtime.session import Session
@@ -43,8 +44,8 @@ def save(model, folder):
 
 
 def export(model, sample, folder, **options):
-    own = Own(source=str(save(model, folder)), sample=sample, **options)
-    return export_bundle(own, Target(folder / "bundle"))
+    source = ModelSource(source=str(save(model, folder)), sample=sample, **options)
+    return export_bundle(source, Target(folder / "bundle"))
 
 
 def test_becomes_a_bundle(tmp_path, complete_path):
@@ -194,15 +195,17 @@ def test_files_that_are_no_onnx(content, tmp_path):
 
 def test_a_file_that_is_not_there(tmp_path, complete_path):
     with pytest.raises(UsageError, match="there is no file"):
-        export_bundle(Own(source=str(tmp_path / "none.onnx"), sample=complete_path), Target(tmp_path / "bundle"))
+        export_bundle(
+            ModelSource(source=str(tmp_path / "none.onnx"), sample=complete_path), Target(tmp_path / "bundle")
+        )
 
 
 def test_an_exported_model_can_be_taken_again(trained, tmp_path, frame):
     """What this project writes is a plain ONNX file too, with attention that is left out and imputation inside."""
     names = [feature.name for feature in trained.sidecar.features]
     frame[names].dropna().to_parquet(tmp_path / "sample.parquet")
-    own = Own(str(trained.path / "model.onnx"), tmp_path / "sample.parquet", classes=trained.sidecar.classes)
-    bundle = export_bundle(own, Target(tmp_path / "bundle"))
+    source = ModelSource(str(trained.path / "model.onnx"), tmp_path / "sample.parquet", classes=trained.sidecar.classes)
+    bundle = export_bundle(source, Target(tmp_path / "bundle"))
     rows = frame[names].dropna().to_numpy(np.float32)
     expected = Session(trained, "cpu").predict(rows)["logits"]
     np.testing.assert_allclose(Session(Bundle.read(bundle.path), "cpu").predict(rows)["logits"], expected, atol=1e-5)

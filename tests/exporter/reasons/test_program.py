@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from whyport.exporter.deepshap import compile_deepshap
 from whyport.exporter.graphs.graph import Graph, build_graph
-from whyport.exporter.reasons.program import check_completeness, compile_explanation
+from whyport.exporter.graphs.torchscript import load_torchscript
+from whyport.exporter.reasons.program import check_completeness, compile_program
 from whyport.runtime.errors import ParityError
 
 ROWS = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
@@ -36,13 +37,13 @@ def graph_of(network: nn.Module) -> Graph:
 
 
 def test_a_network_with_rules_for_all_its_operators_is_compiled() -> None:
-    program, capability = compile_explanation(graph_of(Gated()), ROWS[:5], ROWS[5:])
+    program, capability = compile_program(graph_of(Gated()), ROWS[:5], ROWS[5:])
     assert program is not None
     assert (capability.available, capability.reason) == (True, "")
 
 
 def test_an_operator_without_a_rule_is_named_and_the_bundle_goes_without() -> None:
-    program, capability = compile_explanation(graph_of(Sorted()), ROWS[:5], ROWS[5:])
+    program, capability = compile_program(graph_of(Sorted()), ROWS[:5], ROWS[5:])
     assert program is None
     assert not capability.available
     assert "no DeepSHAP rule for the operator aten.sort" in capability.reason
@@ -51,7 +52,7 @@ def test_an_operator_without_a_rule_is_named_and_the_bundle_goes_without() -> No
 def test_a_program_of_another_network_is_a_breach() -> None:
     program = compile_deepshap(Gated(1.01).eval(), torch.from_numpy(ROWS[:5]))
     with pytest.raises(ParityError, match="logits of the compiled DeepSHAP: expected within 0.0001"):
-        check_completeness(program, graph_of(Gated()), ROWS[5:])
+        check_completeness(load_torchscript(program).double(), graph_of(Gated()), ROWS[5:])
 
 
 def test_attributions_that_do_not_add_up_are_a_breach(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,4 +66,4 @@ def test_attributions_that_do_not_add_up_are_a_breach(monkeypatch: pytest.Monkey
         broken(rule)
     program = compile_deepshap(Gated().eval(), torch.from_numpy(ROWS[:5]))
     with pytest.raises(ParityError, match="sums of attributions of the compiled DeepSHAP"):
-        check_completeness(program, graph_of(Gated()), ROWS[5:])
+        check_completeness(load_torchscript(program).double(), graph_of(Gated()), ROWS[5:])

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from support import example_networks as networks
-from whyport.exporter.bundle.package import TOLERANCES
 from whyport.exporter.data.statistics import describe_features
+from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.onnx import compile_onnx, finish
 from whyport.exporter.graphs.torchscript import compile_torchscript
 from whyport.exporter.verify.engines import torch_outputs
-from whyport.exporter.verify.outputs import BATCH_SIZES, PROBE_ROWS, measure, verify_graph, verify_onnx
+from whyport.exporter.verify.outputs import BATCH_SIZES, PROBE_ROWS, measure, verify_outputs
 from whyport.runtime.errors import ParityError
 
 CLASSES = ["a", "b", "c"]
@@ -29,7 +29,9 @@ def graph_of(network):
 
 
 def verify(graph, torchscript, model, rows=PROBES):
-    return verify_graph(graph, torchscript, model, rows, FEATURES, CLASSES, TOLERANCES)
+    file = None if torchscript is None else TorchScriptFile(torchscript)
+    compiled = Compiled(graph.outputs, graph.capabilities, OnnxFile(onnx.load_from_string(model)), graph, file)
+    return verify_outputs(compiled, rows, FEATURES, CLASSES)
 
 
 def perturb(network, by=1e-3):
@@ -170,7 +172,15 @@ def test_a_breach_at_one_batch_size_alone(graph, size):
         measure("odd", engine, PROBES, expected, 1e-4)
 
 
-def test_onnx_alone(model):
-    parity = verify_onnx(model, ["logits", "probabilities"], PROBES, 1e-4)
+def test_onnx_alone(graph, model):
+    alone = Compiled(graph.outputs, {}, OnnxFile(onnx.load_from_string(model)))
+    parity = verify_outputs(alone, PROBES, FEATURES, CLASSES)
     assert parity.onnx_outputs < 1e-5
     assert parity.torchscript_outputs is None
+
+
+def test_onnx_alone_that_depends_on_its_batch():
+    network = networks.BatchDependent()
+    alone = Compiled(graph_of(network).outputs, {}, OnnxFile(compile_onnx(graph_of(network), TRACED)))
+    with pytest.raises(ParityError, match="logits: ONNX Runtime: .* at batch size 1, compared with one batch of 257"):
+        verify_outputs(alone, PROBES, FEATURES, CLASSES)

@@ -8,20 +8,21 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from whyport.exporter.bundle.package import TOLERANCES
 from whyport.exporter.data import samples
 from whyport.exporter.data.background import BackgroundChoice
+from whyport.exporter.data.samples import Samples
 from whyport.exporter.data.statistics import describe_features
 from whyport.exporter.deepshap import build_program, compile_deepshap
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.graph import Graph, build_graph
-from whyport.exporter.graphs.onnx import finish
+from whyport.exporter.graphs.onnx import open_onnx
 from whyport.exporter.graphs.preprocess import build_preprocessing, describe_preprocessing
-from whyport.exporter.graphs.torchscript import compile_torchscript
-from whyport.exporter.reasons import compile as reasons
-from whyport.exporter.reasons.compile import Reasons, compile_reasons
+from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
+from whyport.exporter.reasons import portable as reasons
+from whyport.exporter.reasons.portable import PortableGraphs, compile_portable
 from whyport.exporter.reasons.summary import Attributions, summarise
-from whyport.exporter.verify.reasons import Exact, attributions_by_torchscript, verify_explain, verify_gradient
+from whyport.exporter.verify.reasons import Exact, exact_attributions, verify_explain, verify_gradient
+from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Provenance
@@ -52,7 +53,9 @@ def draft() -> Draft:
     preprocessing = describe_preprocessing(features, impute=True, standardise=True)
     references = References(rows[:60], np.arange(1, 61) / 1830)
     provenance = Provenance("test", {}, 0, None, {}, {})
-    return Draft("test", ("a", "b", "c"), features, preprocessing, provenance, rows, references, 0)
+    return Draft(
+        "test", ("a", "b", "c"), features, preprocessing, provenance, references, Samples(rows, 0, missing=True)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +66,9 @@ def graph(draft: Draft) -> Graph:
 
 
 @pytest.fixture(scope="module")
-def compiled(draft: Draft, graph: Graph) -> Reasons:
+def compiled(draft: Draft, graph: Graph) -> PortableGraphs:
     finite = torch.from_numpy(draft.impute(draft.trace_rows().numpy()))
-    return compile_reasons(draft, graph, build_program(graph.module, finite), 18)
+    return compile_portable(draft, graph, build_program(graph.module, finite), 18)
 
 
 @pytest.fixture(scope="module")
@@ -74,23 +77,24 @@ def probes(draft: Draft) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def exact(draft: Draft, graph: Graph, compiled: Reasons, probes: np.ndarray) -> Exact:
+def exact(draft: Draft, graph: Graph, compiled: PortableGraphs, probes: np.ndarray) -> Exact:
     finite = torch.from_numpy(draft.impute(draft.trace_rows().numpy()))
     assert compiled.references is not None
-    return attributions_by_torchscript(
-        compile_deepshap(graph.module, finite), draft.impute(probes), compiled.references
-    )
+    deepshap = load_torchscript(compile_deepshap(graph.module, finite)).double()
+    return exact_attributions(deepshap, draft.impute(probes), compiled.references)
 
 
-def test_it_agrees_with_torchscript_at_every_batch_size(compiled: Reasons, probes: np.ndarray, exact: Exact) -> None:
+def test_it_agrees_with_torchscript_at_every_batch_size(
+    compiled: PortableGraphs, probes: np.ndarray, exact: Exact
+) -> None:
     assert all(capability.available for capability in compiled.capabilities.values())
-    parity = verify_explain(finish(compiled.models[EXPLAIN_MODEL], "{}"), probes, exact, TOLERANCES)
+    parity = verify_explain(compiled.files[EXPLAIN_MODEL].session, probes, exact, TOLERANCES)
     assert max(parity.outputs, parity.reasons, parity.completeness) < 1e-5
     assert min(parity.outputs, parity.reasons, parity.completeness) > 0
 
 
-def test_its_operators_are_plain_and_its_batch_is_dynamic(compiled: Reasons) -> None:
-    for model in compiled.models.values():
+def test_its_operators_are_plain_and_its_batch_is_dynamic(compiled: PortableGraphs) -> None:
+    for model in (file.model for file in compiled.files.values()):
         assert {(entry.domain, entry.version) for entry in model.opset_import} == {("", 18)}
         assert {node.domain for node in model.graph.node} == {""}
         assert model.ir_version == 10
@@ -99,21 +103,24 @@ def test_its_operators_are_plain_and_its_batch_is_dynamic(compiled: Reasons) -> 
             assert value.type.tensor_type.elem_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.INT64)
 
 
-def test_gradients_agree_with_torchscript(draft: Draft, graph: Graph, compiled: Reasons, probes: np.ndarray) -> None:
+def test_gradients_agree_with_torchscript(
+    draft: Draft, graph: Graph, compiled: PortableGraphs, probes: np.ndarray
+) -> None:
     spread = np.array([feature.standard_deviation for feature in draft.features])
-    torchscript = compile_torchscript(graph, draft.trace_rows())
-    content = finish(compiled.models[GRADIENT_MODEL], "{}")
-    parity = verify_gradient(content, probes, torchscript, spread, TOLERANCES)
+    torchscript = load_torchscript(compile_torchscript(graph, draft.trace_rows()))
+    session = compiled.files[GRADIENT_MODEL].session
+    parity = verify_gradient(session, probes, torchscript, spread, TOLERANCES)
     assert 0 < max(parity.outputs, parity.reasons) < 1e-5
     torch.manual_seed(1)
     other = build_graph(Network(), build_preprocessing(draft.features, draft.preprocessing), draft.trace_rows())
+    others = load_torchscript(compile_torchscript(other, draft.trace_rows()))
     with pytest.raises(ParityError, match="ONNX Runtime's reasons: expected a deviation of at most 0.0001, got"):
-        verify_gradient(content, probes, compile_torchscript(other, draft.trace_rows()), spread, TOLERANCES)
+        verify_gradient(session, probes, others, spread, TOLERANCES)
 
 
-def test_a_tampered_constant_is_a_breach(compiled: Reasons, probes: np.ndarray, exact: Exact) -> None:
+def test_a_tampered_constant_is_a_breach(compiled: PortableGraphs, probes: np.ndarray, exact: Exact) -> None:
     model = onnx.ModelProto()
-    model.CopyFrom(compiled.models[EXPLAIN_MODEL])
+    model.CopyFrom(compiled.files[EXPLAIN_MODEL].model)
     weights = compiled.references.weights.astype(np.float32)
     tampered = 0
     for tensor in model.graph.initializer:
@@ -123,15 +130,15 @@ def test_a_tampered_constant_is_a_breach(compiled: Reasons, probes: np.ndarray, 
             tampered += 1
     assert tampered
     with pytest.raises(ParityError, match=r"(attribution|completeness_error): ONNX Runtime's reasons: expected"):
-        verify_explain(model.SerializeToString(), probes, exact, TOLERANCES)
+        verify_explain(open_onnx(model.SerializeToString()), probes, exact, TOLERANCES)
 
 
 def test_without_references_there_is_none(draft: Draft, graph: Graph) -> None:
 
-    made = compile_reasons(
+    made = compile_portable(
         dataclasses.replace(draft, summary=0), graph, build_program(graph.module, torch.ones(5, 6)), 18
     )
-    assert made.models == {}
+    assert made.files == {}
     assert {c.reason for c in made.capabilities.values()} == {"it was left out, by --explain-references 0"}
     with pytest.raises(UsageError, match="--explain-references: expected at least 0, got -1"):
         BackgroundChoice.parse(None, -1)
@@ -139,14 +146,16 @@ def test_without_references_there_is_none(draft: Draft, graph: Graph) -> None:
 
 def test_too_many_recurrent_steps(draft: Draft, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reasons, "MAX_STEPS", 5)
-    made = compile_reasons(draft, graph, build_program(graph.module, torch.ones(5, 6)), 18)
+    made = compile_portable(draft, graph, build_program(graph.module, torch.ones(5, 6)), 18)
     assert made.references is None
     assert {c.reason for c in made.capabilities.values()} == {
         "recurrent layers of 6 steps: a portable graph unrolls 5 at the most"
     }
 
 
-def test_the_nearest_summary_is_kept_and_no_weight_is_lost(draft: Draft, graph: Graph, compiled: Reasons) -> None:
+def test_the_nearest_summary_is_kept_and_no_weight_is_lost(
+    draft: Draft, graph: Graph, compiled: PortableGraphs
+) -> None:
     summary, references = compiled.summary, compiled.references
     assert summary is not None
     assert references is not None

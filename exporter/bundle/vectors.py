@@ -1,0 +1,70 @@
+"""The test vectors of a bundle: what its graphs take, and what they should give."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.exporter.data.samples import CONFORMANCE, CONFORMANCE_ROWS
+from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.compiled import Compiled
+from whyport.exporter.graphs.graph import INPUT
+from whyport.exporter.reasons.compile import Reasons
+from whyport.exporter.verify.engines import onnx_outputs, torch_gradients, torch_outputs
+from whyport.exporter.verify.reasons import exact_attributions, explained_classes
+from whyport.runtime.bundle.graphs import CLASS_INDEX, EXPLAINED_CLASS
+
+
+def make_vectors(draft: Draft, compiled: Compiled, reasons: Reasons) -> dict[str, NDArray[Any]]:
+    """Arrays by tensor, N long on the first axis: by eager PyTorch where there is a graph, else by ONNX Runtime."""
+    rows, graph = draft.probes(CONFORMANCE_ROWS, CONFORMANCE), compiled.graph
+    run = (
+        onnx_outputs(compiled.onnx.session, compiled.names)
+        if graph is None
+        else torch_outputs(graph.module, compiled.names)
+    )
+    outputs = run(rows)
+    logits = outputs["logits"]
+    index = explained_classes(len(rows), logits.shape[1])
+    explained = np.where(index < 0, draft.task.predicted(logits), index)
+    vectors: dict[str, NDArray[Any]] = {
+        INPUT: rows,
+        CLASS_INDEX.name: index,
+        **outputs,
+        EXPLAINED_CLASS.name: explained,
+    }
+    return vectors | _attributions(draft, reasons, vectors) | _gradients(draft, compiled, reasons, vectors)
+
+
+def _attributions(draft: Draft, reasons: Reasons, vectors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """What explain.onnx should give, where the bundle has it."""
+    if reasons.deepshap is None or reasons.references is None:
+        return {}
+    rows, explained = vectors[INPUT], vectors[EXPLAINED_CLASS.name]
+    each = np.arange(len(rows)), explained
+    exact = exact_attributions(reasons.deepshap.module, draft.impute(rows), reasons.references)
+    difference = exact.logits[each] - exact.base_values[explained]
+    attribution = exact.attributions[each]
+    made = {
+        "score": exact.logits[each],
+        "base_value": exact.base_values[explained],
+        "attribution": attribution,
+        "completeness_error": np.abs(attribution.sum(axis=1) - difference),
+    }
+    return {name: values.astype(np.float32) for name, values in made.items()}
+
+
+def _gradients(
+    draft: Draft, compiled: Compiled, reasons: Reasons, vectors: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """The gradient of the explained class's logit in the raw values, where there is one."""
+    if compiled.graph is None or not compiled.graph.differentiable:
+        return {}
+    rows = vectors[INPUT]
+    each = np.arange(len(rows)), vectors[EXPLAINED_CLASS.name]
+    per_unit = np.ones(len(draft.features), dtype=np.float32)
+    of_class = torch_gradients(compiled.graph.module, draft.classes, per_unit)(rows)
+    made = {"gradient": np.stack(list(of_class.values()), axis=1)[each]}
+    # explain.onnx's scores come first, where there are some: they were computed in float64.
+    return made if reasons.references is not None else made | {"score": vectors["logits"][each]}

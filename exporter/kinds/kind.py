@@ -1,0 +1,63 @@
+"""What a kind of model is: how it becomes the graphs of a bundle."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.compiled import Compiled
+from whyport.exporter.source import ModelSource
+from whyport.runtime.errors import UsageError
+
+
+class Kind(ABC):
+    """A model of one kind.
+
+    Args:
+        model: the path of the file, or what the factory gave.
+        source: what the user says of the model.
+        opset: ONNX operator set; None for the kind's own.
+
+    Raises:
+        UsageError: an option was given that this kind does not accept.
+    """
+
+    options: ClassVar[frozenset[str]] = frozenset()
+    """Which of --weights, --impute, --standardise and --opset it accepts."""
+    refusal: ClassVar[str] = ""
+    """Why it does not accept the others; the sentence begins with the option."""
+
+    def __init__(self, model: Any, source: ModelSource, opset: int | None = None) -> None:
+        given = {
+            "--weights": source.weights is not None,
+            "--impute": source.impute,
+            "--standardise": source.standardise,
+            "--opset": opset is not None,
+        }
+        for option, is_given in given.items():
+            if is_given and option not in self.options:
+                raise UsageError(f"{option} {self.refusal}")
+        self.model = model
+        self.source = source
+        self.opset = opset
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """The model's name in the bundle's provenance."""
+
+    @property
+    @abstractmethod
+    def file(self) -> Path | None:
+        """The file with the weights, whose digest the provenance holds; None where there is none."""
+
+    @abstractmethod
+    def compile(self, draft: Draft) -> Compiled:
+        """Compile the model.
+
+        Args:
+            draft: what is known of the bundle; its classes may have no names yet.
+
+        Raises:
+            ExportError: the model cannot be compiled, or is no classifier of the sample's features.
+        """

@@ -1,0 +1,88 @@
+"""Compiles explain.onnx and gradient.onnx."""
+
+import logging
+from dataclasses import dataclass
+
+import onnx
+import torch
+from torch import nn
+
+from whyport.exporter.data import samples
+from whyport.exporter.deepshap.program import Program
+from whyport.exporter.deepshap.rules.recurrent import recurrent_steps
+from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.compiled import OnnxFile
+from whyport.exporter.graphs.graph import INPUT, Graph, capability
+from whyport.exporter.graphs.onnx import export_lean
+from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
+from whyport.exporter.reasons.summary import summarise
+from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS
+from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capability, Summary
+from whyport.runtime.errors import ExportError
+
+MAX_STEPS = 512
+"""Of recurrent layers: each is a few nodes of the graph, and takes a tenth of a second to compile."""
+SAMPLE_ROWS = 40
+"""Rows to fit the summary with, and as many to measure its distance on."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PortableGraphs:
+    """The graphs that give reasons without PyTorch."""
+
+    files: dict[str, OnnxFile]
+    """By their names in the bundle."""
+    capabilities: dict[str, Capability]
+    references: References | None = None
+    """The references inside explain.onnx."""
+    summary: Summary | None = None
+
+
+def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -> PortableGraphs:
+    """The graphs, or why there are none.
+
+    Args:
+        draft: what is known of the bundle.
+        graph: the graph in eager mode.
+        program: DeepSHAP's, of the same network.
+        opset: version of the default operator set.
+    """
+    if draft.summary == 0:
+        return no_graphs("it was left out, by --explain-references 0")
+    steps = recurrent_steps(program.rules)
+    if steps > MAX_STEPS:
+        return no_graphs(f"recurrent layers of {steps} steps: a portable graph unrolls {MAX_STEPS} at the most")
+    fitted, held_out = (
+        draft.impute(draft.probes(SAMPLE_ROWS, stream)) for stream in (samples.FITTED, samples.HELD_OUT)
+    )
+    references, summary = summarise(program, draft.background(), draft.features, (fitted, held_out), draft.summary)
+    imputation = draft.preprocessing.imputation
+    graphs: dict[str, nn.Module] = {EXPLAIN_MODEL: ExplainGraph(program, imputation, references)}
+    if graph.differentiable:
+        graphs[GRADIENT_MODEL] = GradientGraph(program, imputation)
+    files, capabilities = {}, dict(no_graphs(graph.capabilities["gradients"].reason).capabilities)
+    for name, module in graphs.items():
+        try:
+            files[name] = OnnxFile(_export(name, module, draft, graph, opset))
+            capabilities[GRAPHS[name].capability] = capability("")
+        except ExportError as error:
+            logger.warning("the bundle will have no %s: %s", name, error)
+            capabilities[GRAPHS[name].capability] = capability(str(error))
+    if EXPLAIN_MODEL not in files:
+        return PortableGraphs(files, capabilities)
+    return PortableGraphs(files, capabilities, references, summary)
+
+
+def no_graphs(reason: str) -> PortableGraphs:
+    """None of the graphs, and why."""
+    return PortableGraphs({}, {graph.capability: capability(reason) for graph in GRAPHS.values()})
+
+
+def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int) -> onnx.ModelProto:
+    rows = draft.trace_rows()
+    inputs = {INPUT: rows, CLASS_INDEX.name: torch.arange(len(rows)) % (len(draft.classes) + 1) - 1}
+    outputs = [spec.name for spec in GRAPHS[name].outputs(draft.signature(graph.outputs), draft.task)]
+    return export_lean(module.eval(), inputs, outputs, opset)
