@@ -78,10 +78,13 @@ class Checkpoint:
         return buffer.getvalue()
 
     def save(self, folder: Path) -> None:
-        """Replace the checkpoint in a folder at once, so that a kill leaves the old one or the new one."""
+        """Replace the checkpoint in a folder at once: a kill or a power cut leaves the old one or the new one."""
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f"{FILE}.tmp"
-        unfinished.write_bytes(self.to_bytes())
+        with unfinished.open("wb") as file:
+            file.write(self.to_bytes())
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(unfinished, folder / FILE)
 
     @classmethod
