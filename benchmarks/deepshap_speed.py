@@ -33,14 +33,14 @@ def measure(bundle: Bundle, device: str, repeats: int) -> dict[str, Any]:
     rows = resample(ROWS["deepshap"]).to_numpy(np.float32)
     whyport = Whyport(bundle, device)
     explainer = whyport.create("deepshap")
-    explain(explainer, *whyport.targets(rows[:8]))  # compiles the kernels, as the search runs shap's settings once
+    explain(explainer, rows[:8])  # compiles the kernels, as the search runs shap's settings once
     with crews(bundle.path) as workers:
         search = Search(workers, rows)
         best = {
             RIVAL: best_deep_explainer(search, ways()),
             ONE_PROCESS: best_deep_explainer(search, [crew for crew in ways() if crew[0] == 1]),
         }
-        contestants: dict[str, Callable[[], Any]] = {"deepshap": lambda: explain(explainer, *whyport.targets(rows))}
+        contestants: dict[str, Callable[[], Any]] = {"deepshap": lambda: explain(explainer, rows)}
         for name, setting in best.items():
             contestants[name] = lambda s=setting: workers.explain(s, rows[: ROWS[RIVAL]])
         times: dict[str, list[float]] = {name: [] for name in contestants}

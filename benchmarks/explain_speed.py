@@ -40,6 +40,7 @@ from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer
 from whyport.batch.methods.integrals.path import Paths, Starts
+from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
@@ -87,17 +88,15 @@ class Whyport:
         """A method with its default settings."""
         return explainer_class(method)(self.model, self.background, ExplainSettings().of_method(method))
 
-    def targets(self, rows: Rows) -> tuple[Rows, NDArray[np.int64]]:
-        """Each row once for every class, and the class."""
-        return rows.repeat(self.classes, axis=0), np.tile(np.arange(self.classes), len(rows))
-
     def differences(self, rows: Rows, references: References) -> NDArray[np.float64]:
         """score - base value of every class, [N, C]."""
         return self.model.scores(rows).astype(np.float64) - references.mean_of(self.model.scores)
 
     def dense(self, rows: Rows) -> NDArray[np.float64]:
         """Expected gradients [N, C, F] by the midpoint rule on DENSE_NODES nodes a path."""
-        paths = Paths(self.model, Starts(self.model, self.background), *self.targets(rows))
+        paths = Paths(
+            self.model, Starts(self.model, self.background), Request.of_every_target(rows, self.model.scores(rows))
+        )
         every = np.arange(paths.rows * paths.fan)
         total = np.zeros((len(every), paths.features))
         for position in (np.arange(DENSE_NODES) + 0.5) / DENSE_NODES:
@@ -206,7 +205,7 @@ def measure(rows: Rows, bundle: Bundle, device: str, repeats: int) -> dict[str, 
         rivals["integrated-gradients"] = best_integrated_gradients(search, steps)
 
         exact = whyport.dense(few)
-        ours = explain(explainers["expected-gradients"], *whyport.targets(few)).values.reshape(exact.shape)
+        ours = explain(explainers["expected-gradients"], few).values.reshape(exact.shape)
         sampled = Setting("shap.GradientExplainer", 1, crew=ways()[-1]).but(samples=SAMPLES, batch=200)
         ratio = distance(workers.explain(sampled, few), exact) / distance(ours, exact)
         rivals["expected-gradients"] = best_gradient_explainer(search, round(SAMPLES * ratio**2))
@@ -214,7 +213,7 @@ def measure(rows: Rows, bundle: Bundle, device: str, repeats: int) -> dict[str, 
         contestants: dict[str, Callable[[], Any]] = {}
         for method, setting in rivals.items():
             given = rows[: ROWS[method]], rows[: ROWS[setting.contender]]
-            contestants[method] = lambda m=method, g=given[0]: explain(explainers[m], *whyport.targets(g))
+            contestants[method] = lambda m=method, g=given[0]: explain(explainers[m], g)
             contestants[setting.contender] = lambda s=setting, g=given[1]: workers.explain(s, g)
         shap_rows = rows[: ROWS["shap.DeepExplainer"]]
         contestants[ONE_PROCESS] = lambda: workers.explain(in_one_process, shap_rows)

@@ -28,7 +28,7 @@ EXPLAIN_REFERENCES = click.option(
     default=10,
     show_default=True,
     metavar="N",
-    help="References of explain.onnx, which stand for the background; 0 leaves it and gradient.onnx out.",
+    help="References of explain.onnx, which represent the background; 0 leaves it and gradient.onnx out.",
 )
 SEED = click.option("--seed", default=0, show_default=True, help="The same seed on the same machine gives the same.")
 
@@ -44,7 +44,13 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 @click.option("--features", default="", metavar="COLUMNS", help="Comma-separated; by default all but the target.")
 @click.option("--exclude", default="", metavar="COLUMNS", help="Columns that are not features, comma-separated.")
 @click.option("--architecture", default="hybrid", show_default=True, help="hybrid (CNN, LSTM, attention) or mlp.")
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting of it, such as channels=8.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the architecture, such as channels=8.",
+)
 @click.option("--epochs", default=50, show_default=True)
 @click.option("--batch-rows", default=32, show_default=True)
 @click.option("--learning-rate", default=0.005, show_default=True)

@@ -32,7 +32,7 @@ class Samples:
 def draw_probes(rows: NDArray[np.float32], count: int, seed: tuple[int, int], *, missing: bool) -> NDArray[np.float32]:
     """Rows that are like the training rows and are none of them.
 
-    Every second one is a training row; the others lie between two of them, each feature at its own point, so that
+    Every second one is a training row. The others are between two training rows, each feature at its own point, so that
     nothing leaves the range the model knows.
 
     Args:

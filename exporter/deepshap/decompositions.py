@@ -16,7 +16,7 @@ def addmm(bias: Tensor, left: Tensor, right: Tensor, *, beta: float = 1, alpha: 
 
 
 def baddbmm(bias: Tensor, left: Tensor, right: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """As `addmm`, for batches of matrices."""
+    """`addmm` for batches of matrices."""
     product = torch.bmm(left, right)
     return (bias if beta == 1 else beta * bias) + (product if alpha == 1 else alpha * product)
 

@@ -26,7 +26,7 @@ def lstm_layer(
 def gru_layer(
     x: Tensor, hidden: Tensor, of_input: Tensor, of_hidden: Tensor, bias: Tensor, hidden_bias: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
-    """As `lstm_layer` with the gates reset, update, candidate; `hidden_bias` lies inside the reset gate's product."""
+    """`lstm_layer` with the gates reset, update, candidate; `hidden_bias` is inside the reset gate's product."""
     raise NotImplementedError("a name in the exported graph, never run")
 
 
@@ -34,7 +34,7 @@ def gru_layer(
 def rnn_layer(
     x: Tensor, hidden: Tensor, of_input: Tensor, of_hidden: Tensor, bias: Tensor, reverse: bool, relu: bool
 ) -> tuple[Tensor, Tensor]:
-    """As `lstm_layer` without gates; tanh, or ReLU."""
+    """`lstm_layer` without gates; tanh, or ReLU."""
     raise NotImplementedError("a name in the exported graph, never run")
 
 

@@ -33,15 +33,15 @@ class Step:
 class Part:
     """Neighbouring steps on the way from the logits back to the input: one that has a kernel, or all between two such.
 
-    Multipliers go from part to part as a list; where a value stands twice in it, its multiplier is their sum.
+    Multipliers go from part to part as a list; a value that occurs twice has the sum as its multiplier.
     """
 
     steps: tuple[int, ...]
     """Numbers of the steps, in the order in which they are walked."""
     given: tuple[Value, ...]
-    """What the multipliers before the part belong to."""
+    """The values of the multipliers before the part."""
     left: tuple[Value, ...]
-    """What those after it belong to."""
+    """The values of the multipliers after the part."""
 
 
 class Program(nn.Module):
@@ -98,7 +98,7 @@ class Program(nn.Module):
     def propagate(
         self, part: Part, multipliers: list[Tensor], of_rows: list[Tensor], of_references: list[Tensor]
     ) -> list[Tensor]:
-        """The multipliers of `part.left` from those of `part.given`."""
+        """The multipliers of `part.left` from the multipliers of `part.given`."""
         live = list(zip(part.given, multipliers, strict=True))
         return self.walk(part.steps, live, lambda value: self._pair(value, of_rows, of_references))
 
@@ -107,7 +107,7 @@ class Program(nn.Module):
 
         Args:
             of_logits: M multipliers of the logits, [M, N or 1, R or 1, 1, C].
-            pair: what stands at a position of `activations`, in rows and references.
+            pair: the value at a position of `activations`, in rows and references.
             portable: whether rules compute as portable graphs do.
         """
         steps = [index for part in self.parts for index in part.steps]
@@ -148,7 +148,7 @@ class Program(nn.Module):
         return (of_input * change * weights.reshape(-1, 1)).sum(2).transpose(0, 1)
 
     def positions(self, index: int) -> list[int]:
-        """Where in `activations` the values stand that a step's rule reads: inputs, then outputs."""
+        """Positions in `activations` of the values that a step's rule reads: inputs, then outputs."""
         return [2 + self.kept.index(value) for values in self._reads(index) for value in values]
 
     def _reads(self, index: int) -> tuple[list[Value], list[Value]]:

@@ -45,7 +45,7 @@ class AttentionGraph(_Wrapped):
 
 
 class SplitLogitsGraph(_Wrapped):
-    """As `LogitsGraph`, by way of the feature maps."""
+    """`LogitsGraph` by way of the feature maps."""
 
     def features(self, rows: Tensor) -> Tensor:
         """Feature maps [N, channels, positions] of raw rows [N, F]."""
@@ -62,7 +62,7 @@ class SplitLogitsGraph(_Wrapped):
 
 
 class SplitAttentionGraph(_Wrapped):
-    """As `AttentionGraph`, by way of the feature maps."""
+    """`AttentionGraph` by way of the feature maps."""
 
     def features(self, rows: Tensor) -> Tensor:
         """Feature maps [N, channels, positions] of raw rows [N, F]."""
@@ -141,7 +141,7 @@ def build_graph(network: nn.Module, preprocess: nn.Module, rows: Tensor) -> Grap
 
 
 def capability(obstacle: str) -> Capability:
-    """Available if nothing stands in the way."""
+    """Available if there is no obstacle."""
     return Capability(available=not obstacle, reason=obstacle)
 
 

@@ -91,7 +91,7 @@ def export_onnx(
 
 
 def export_lean(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], opset: int) -> onnx.ModelProto:
-    """As `export_onnx`, for a module of hundreds of operators: everything constant is computed, whatever its size.
+    """`export_onnx` for a module of hundreds of operators: everything constant is computed, whatever its size.
 
     The exporter's own optimiser matches hundreds of patterns, which takes longer than all the rest, and leaves large
     constants alone: the folding is its own, and the rest is done by ONNX Runtime's basic optimisations, which keep to

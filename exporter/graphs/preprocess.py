@@ -1,4 +1,4 @@
-"""Imputation and standardisation as modules, so that they lie inside the exported graphs."""
+"""Imputation and standardisation as modules, so that they are inside the exported graphs."""
 
 from collections.abc import Sequence
 

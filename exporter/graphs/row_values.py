@@ -1,4 +1,4 @@
-"""How much a graph computes for each row, which decides how many rows of it a call had best take."""
+"""How much a graph computes for each row, which decides how many rows a call takes."""
 
 from typing import Any
 
@@ -25,13 +25,13 @@ def row_values(model: onnx.ModelProto) -> int | None:
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    # As it stands: what is fused away would be missing.
+    # Without optimisation: what is fused away would be missing.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(every.SerializeToString(), options, providers=["CPUExecutionProvider"])
         one, two = (session.run(None, {value.name: _zeros(value, rows) for value in inputs}) for rows in (1, 2))
     except Exception:
-        return None  # those who verify the model say why
+        return None  # the verification of the model says why
     return _size(two) - _size(one)
 
 

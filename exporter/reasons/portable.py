@@ -22,7 +22,7 @@ from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capabi
 from whyport.runtime.errors import ExportError
 
 MAX_STEPS = 512
-"""Of recurrent layers: each is a few nodes of the graph, and takes a tenth of a second to compile."""
+"""Steps of recurrent layers: each is a few nodes of the graph, and takes a tenth of a second to compile."""
 SAMPLE_ROWS = 40
 """Rows to fit the summary with, and as many to measure its distance on."""
 
@@ -54,7 +54,7 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
         return no_graphs("it was left out, by --explain-references 0")
     steps = recurrent_steps(program.rules)
     if steps > MAX_STEPS:
-        return no_graphs(f"recurrent layers of {steps} steps: a portable graph unrolls {MAX_STEPS} at the most")
+        return no_graphs(f"recurrent layers of {steps} steps: a portable graph unrolls at most {MAX_STEPS}")
     fitted, held_out = (
         draft.impute(draft.probes(SAMPLE_ROWS, stream)) for stream in (samples.FITTED, samples.HELD_OUT)
     )

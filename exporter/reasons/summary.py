@@ -1,4 +1,4 @@
-"""A few weighted references that stand for the whole background inside explain.onnx."""
+"""A few weighted references that represent the whole background inside explain.onnx."""
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from whyport.runtime.bundle.sidecar import SUMMARY, Feature, Summary
 from whyport.runtime.task import first_largest
 
 CANDIDATES = 256
-"""Of a larger background, so many rows are drawn that the fitted references can be among."""
+"""How many rows are drawn from a larger background; the fitted references are chosen among them."""
 SUM_WEIGHT = 1e3
 """How much more it counts that fitted weights add up to 1 than that they fit."""
 

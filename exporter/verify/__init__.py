@@ -1,1 +1,1 @@
-"""The comparisons of engines that stand before every bundle."""
+"""The comparisons of engines that every bundle has to pass."""

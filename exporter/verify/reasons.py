@@ -40,10 +40,10 @@ class ReasonsParity:
     """The largest deviations."""
 
     outputs: float
-    """Of logits, scores and base values."""
+    """The deviation of logits, scores and base values."""
     reasons: float
     completeness: float
-    """Of the sum of attributions; 0 for gradients."""
+    """The deviation of the sum of attributions; 0 for gradients."""
 
 
 def verify_reasons(

@@ -118,7 +118,7 @@ class Convolution(LinearRule):
         self.register_buffer("bias", bias.clone())
 
     def transform(self, x: Tensor) -> Tensor:
-        # The network's own batch axis of size 1 lies behind the program's.
+        # The network's own batch axis of size 1 comes behind the program's.
         rows: Tensor = aten.convolution(x.flatten(0, 1), self.weight, self.bias, *self.geometry)
         return rows.reshape(x.shape[0], -1, *rows.shape[1:])
 

@@ -66,7 +66,7 @@ def players(x: Tensor, r: Tensor) -> Tensor:
     of_down = torch.exp(factorial[u] + factorial[(d - 1).clamp(min=0)] - orders) * length
     weight = torch.where(rises.unsqueeze(-1), of_up.unsqueeze(-2), of_down.unsqueeze(-2))
     share = torch.where(up | down, weight, torch.zeros_like(weight)).sum(-1)
-    # A value that is the same in both takes part in the derivative: it shares with those that tie with it.
+    # A value that is the same in both takes part in the derivative: it shares with the values that tie with it.
     top = high.amax(-1, keepdim=True)
     ties = (high == top).to(x.dtype)
     return torch.where(high == low, ties / ties.sum(-1, keepdim=True), share / (high - low))

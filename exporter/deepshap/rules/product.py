@@ -90,7 +90,7 @@ class BatchedProduct(Rule):
         m = only(multipliers)
         left, right = (Pair(*(value.transpose(-1, -2) for value in pair)) for pair in inputs)
         if m.shape[1:3] == (1, 1):
-            # The same for every pair: products for each row and each reference make those of all pairs.
+            # The same for every pair: products for each row and each reference give the products of all pairs.
             return [Pair(m @ right.row, m @ right.reference).mean(), Pair(left.row @ m, left.reference @ m).mean()]
         # The classes become rows, or columns, of one matrix: they share the other factor.
         classes, *_, rows, columns = m.shape

@@ -7,14 +7,14 @@ of f, so it is exact to rounding on all of the plane, in either precision, and n
 import torch
 from torch import Tensor
 
-# Gauss-Legendre nodes and weights on [0, 1]: with 6 of them the error is below 1e-15 for the use made of it here.
+# Gauss-Legendre nodes and weights on [0, 1]: with 6 of them the error is below 1e-15 here.
 _NODES = [0.03376524289842397, 0.16939530676686776, 0.38069040695840156]
 _NODES += [1 - node for node in reversed(_NODES)]
 _WEIGHTS = [0.08566224618958525, 0.1803807865240693, 0.23395696728634546]
 _WEIGHTS += reversed(_WEIGHTS)
 
 _NEAR = 0.5
-"""Below this distance, the mean of the derivative stands for the quotient of functions without an identity."""
+"""Below this distance, the mean of the derivative replaces the quotient of functions without an identity."""
 
 
 _TINY = 1e-30
@@ -85,7 +85,7 @@ def softplus(x: Tensor, r: Tensor) -> Tensor:
 
 
 def normal_distribution(x: Tensor, r: Tensor) -> Tensor:
-    """Of Phi(x) = (1 + erf(x / sqrt 2)) / 2: the mean of its density between near points."""
+    """The quotient of Phi(x) = (1 + erf(x / sqrt 2)) / 2: the mean of its density between near points."""
     distance = x - r
     near = torch.zeros_like(distance)
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):

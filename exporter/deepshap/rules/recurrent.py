@@ -40,7 +40,7 @@ class Recurrent(Rule):
         return torch.stack([steps[t] for t in range(len(self.order))], -2)
 
     def by_step(self, steps: dict[int, Tensor]) -> Tensor:
-        """As `in_order`, but a step lies in memory in one piece, for what `propagate` reads step by step."""
+        """`in_order` with each step in one piece of memory, for what `propagate` reads step by step."""
         return torch.stack([steps[t] for t in range(len(self.order))]).movedim(0, -2)
 
     def players(self, of_input: Tensor, of_states: Sequence[Tensor]) -> list[Tensor]:
@@ -168,7 +168,7 @@ def tanh_quotient(argument: Pair, value: Pair) -> Tensor:
 
 
 def at(pair: Pair, step: int) -> Pair:
-    """A pair of sequences at one step: its values on the grid fit the cache, which those of all steps do not."""
+    """A pair of sequences at one step: its values on the grid fit the cache, unlike the values of all steps."""
     return Pair(pair.row[..., step, :], pair.reference[..., step, :])
 
 

@@ -29,9 +29,9 @@ class Call:
 
     operator: Any
     shape: Shape
-    """Of the output, or of the first one."""
+    """The shape of the first output."""
     place: str
-    """Where in the model it stands."""
+    """Where it is in the model."""
 
     def refuse(self, detail: str = "") -> NoReturn:
         """Raise UnsupportedOperatorError."""

@@ -162,7 +162,7 @@ class Pick(LinearRule):
 
 
 class Split(Rule):
-    """Ranges along one axis that cover it: what several picks of one value come to, whose multipliers need no sum."""
+    """Several picks of one value whose ranges cover an axis, each position once: their multipliers need no sum."""
 
     def __init__(self, picks: Sequence[Pick]) -> None:
         super().__init__()

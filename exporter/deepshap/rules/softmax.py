@@ -46,7 +46,7 @@ class Softmax(Rule):
     ) -> list[Tensor]:
         m = only(multipliers)
         p, q = outputs[0]
-        # A masked logit is -inf in both: its p is 0 and so is every M of it.
+        # A masked logit is -inf in both: its p is 0, and so is its every M.
         change = torch.nan_to_num(inputs[0].difference(), nan=0.0)
         of_input: Tensor | None = None
         for j in range(self.size):

@@ -11,7 +11,7 @@ from whyport.runtime.errors import TrainingError
 class Architecture(nn.Module, ABC):
     """A network from standardised features [N, F] float32 to logits [N, C], or to logits and attention [N, L, L].
 
-    Its constructor takes `features`, `classes` and settings with defaults, whose types are those of the defaults. With
+    Its constructor takes `features`, `classes` and settings with defaults, typed as their defaults. With
     the methods `features(rows)`, feature maps [N, channels, positions], and `classify(maps)`, the rest of `forward`, it
     serves Grad-CAM.
     """

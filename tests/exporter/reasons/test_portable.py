@@ -149,7 +149,7 @@ def test_too_many_recurrent_steps(draft: Draft, graph: Graph, monkeypatch: pytes
     made = compile_portable(draft, graph, build_program(graph.module, torch.ones(5, 6)), 18)
     assert made.references is None
     assert {c.reason for c in made.capabilities.values()} == {
-        "recurrent layers of 6 steps: a portable graph unrolls 5 at the most"
+        "recurrent layers of 6 steps: a portable graph unrolls at most 5"
     }
 
 

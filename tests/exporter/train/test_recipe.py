@@ -18,9 +18,10 @@ import torch
 from whyport.exporter.bundle.write import Target
 from whyport.exporter.data.dataset import TableChoice
 from whyport.exporter.graphs.graph import build_graph
-from whyport.exporter.graphs.onnx import row_values
 from whyport.exporter.graphs.preprocess import build_preprocessing
+from whyport.exporter.graphs.row_values import row_values
 from whyport.exporter.graphs.torchscript import load_torchscript
+from whyport.exporter.kinds import pytorch
 from whyport.exporter.train import recipe
 from whyport.exporter.train.architectures import create, parse_settings
 from whyport.exporter.train.checkpoint import Checkpoint
@@ -117,7 +118,7 @@ def test_the_metadata_travels_inside_the_model(trained):
 
 
 def test_the_bundle_knows_no_path_of_this_machine(trained, table_path):
-    places = [str(Path(torch.__file__).parents[1]), str(Path(recipe.__file__).parents[1]), str(table_path.parent)]
+    places = [str(Path(torch.__file__).parents[1]), str(Path(recipe.__file__).parents[2]), str(table_path.parent)]
     for name in ("bundle.json", *trained.sidecar.files):
         content = (trained.path / name).read_bytes()
         for place in [*places, "site-packages"]:
@@ -158,7 +159,7 @@ def test_another_opset(table_path, tmp_path):
 
 
 def test_a_breach_writes_nothing(table_path, tmp_path, monkeypatch):
-    compile_onnx = recipe.compile_onnx
+    compile_onnx = pytorch.compile_onnx
 
     def tampered(*arguments):
         model = compile_onnx(*arguments)
@@ -166,7 +167,7 @@ def test_a_breach_writes_nothing(table_path, tmp_path, monkeypatch):
         weights.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weights) + 1, weights.name))
         return model
 
-    monkeypatch.setattr(recipe, "compile_onnx", tampered)
+    monkeypatch.setattr(pytorch, "compile_onnx", tampered)
     with pytest.raises(ParityError, match="ONNX Runtime: expected a deviation of at most 0.0001"):
         train_bundle(choice(table_path), MLP, Target(tmp_path / "bundle"))
     assert os.listdir(tmp_path) == []
