@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from whyport.runtime.errors import UsageError
+from whyport.runtime.options import names_option
 
 OUT = click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="BUNDLE", help="The folder to make."
@@ -41,12 +41,11 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 @click.option(
     "--test-fraction", default=0.2, show_default=True, help="Without --test: share of DATA kept for the test."
 )
-@click.option("--features", default="", metavar="COLUMNS", help="Comma-separated; by default all but the target.")
-@click.option("--exclude", default="", metavar="COLUMNS", help="Columns that are not features, comma-separated.")
+@names_option("--features", help="By default all columns but the target.")
+@names_option("--exclude", help="Columns that are not features.")
 @click.option("--architecture", default="hybrid", show_default=True, help="hybrid (CNN, LSTM, attention) or mlp.")
 @click.option(
     "--set",
-    "assignments",
     multiple=True,
     metavar="NAME=VALUE",
     help="A setting of the architecture, such as channels=8.",
@@ -76,41 +75,9 @@ def train(data: Path, target: str, out: Path, **options: Any) -> None:
                  --set channels=8 --epochs 20 --checkpoint state
              whyport train patients.csv --target diagnosis --background healthy.csv --out bundle
     """
-    from whyport.exporter.data.background import BackgroundChoice
-    from whyport.exporter.data.dataset import TableChoice
-    from whyport.exporter.train.architectures import parse_settings
-    from whyport.exporter.train.recipe import CheckpointFolder, train_bundle
-    from whyport.exporter.train.settings import TrainSettings
+    from whyport.exporter.train.train import train as train_bundle
 
-    _set_threads(options["threads"])
-    choice = TableChoice(
-        data=data,
-        target=target,
-        features=_names(options["features"]),
-        excluded=_names(options["exclude"]),
-        test=options["test"],
-        test_fraction=options["test_fraction"],
-    )
-    settings = TrainSettings(
-        architecture=options["architecture"],
-        network=parse_settings(options["architecture"], options["assignments"]),
-        epochs=options["epochs"],
-        batch_rows=options["batch_rows"],
-        learning_rate=options["learning_rate"],
-        seed=options["seed"],
-    )
-    folder = CheckpointFolder(options["checkpoint"], options["resume"])
-    target_folder = _target(out, options)
-    bundle = train_bundle(
-        choice,
-        settings,
-        target_folder,
-        device=options["device"],
-        folder=folder,
-        opset=options["opset"],
-        background=BackgroundChoice.parse(options["background"], options["explain_references"]),
-    )
-    _show(bundle)
+    _show(train_bundle(data, target, out, **options))
 
 
 @click.command()
@@ -120,9 +87,9 @@ def train(data: Path, target: str, out: Path, **options: Any) -> None:
 )
 @OUT
 @click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="State dict: *.pt or *.safetensors.")
-@click.option("--features", default="", metavar="COLUMNS", help="The model's inputs in order; by default all columns.")
-@click.option("--exclude", default="", metavar="COLUMNS", help="Columns of DATA that are not inputs, comma-separated.")
-@click.option("--classes", default="", metavar="NAMES", help="Comma-separated, in the order of the logits.")
+@names_option("--features", help="The model's inputs in order; by default all columns.")
+@names_option("--exclude", help="Columns of DATA that are not inputs.")
+@names_option("--classes", metavar="NAMES", help="In the order of the logits.")
 @click.option("--impute", is_flag=True, help="Replace missing values by the sample's medians, inside the graphs.")
 @click.option("--standardise", is_flag=True, help="Standardise with the sample's statistics, inside the graphs.")
 @BACKGROUND
@@ -143,41 +110,9 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
     Example: whyport export my_models:make --weights best.pt --sample rows.parquet --classes no,yes --out bundle
              whyport export model.onnx --sample rows.csv --features age,income --out bundle --background 200
     """
-    from whyport.exporter.data.background import BackgroundChoice
-    from whyport.exporter.export import export_bundle
-    from whyport.exporter.source import ModelSource
+    from whyport.exporter.export_model import export as export_bundle
 
-    _set_threads(options["threads"])
-    model = ModelSource(
-        source=source,
-        sample=sample,
-        weights=options["weights"],
-        features=_names(options["features"]),
-        excluded=_names(options["exclude"]),
-        classes=_names(options["classes"]),
-        background=BackgroundChoice.parse(options["background"], options["explain_references"]),
-        impute=options["impute"],
-        standardise=options["standardise"],
-    )
-    _show(export_bundle(model, _target(out, options), seed=options["seed"], opset=options["opset"]))
-
-
-def _set_threads(threads: int) -> None:
-    import torch
-
-    if threads < 1:
-        raise UsageError(f"threads: expected at least 1, got {threads}")
-    torch.set_num_threads(threads)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _target(out: Path, options: dict[str, Any]) -> Any:
-    from whyport.exporter.bundle.write import Target
-
-    return Target(path=out, name=options["name"], overwrite=options["overwrite"])
+    _show(export_bundle(source, sample, out, **options))
 
 
 def _show(bundle: Any) -> None:

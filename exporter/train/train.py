@@ -19,7 +19,7 @@ def train(
     features: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
     architecture: str = "hybrid",
-    set: Mapping[str, int | float | bool | str] | None = None,
+    set: Mapping[str, int | float | bool | str] | Iterable[str] | None = None,
     epochs: int = 50,
     batch_rows: int = 32,
     learning_rate: float = 0.005,
@@ -48,7 +48,7 @@ def train(
         features: one or several columns; by default all but the target.
         exclude: one or several columns that are not features.
         architecture: "hybrid" (CNN, LSTM, attention) or "mlp".
-        set: settings of the architecture, such as {"channels": 8}.
+        set: settings of the architecture, such as {"channels": 8} or ["channels=8"].
         epochs: passes over the training rows.
         batch_rows: rows of one step.
         learning_rate: of the optimiser.
@@ -86,7 +86,8 @@ def train(
         test=None if test is None else Path(test),
         test_fraction=test_fraction,
     )
-    network = parse_settings(architecture, [f"{key}={value}" for key, value in (set or {}).items()])
+    given = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else set or ()
+    network = parse_settings(architecture, given)
     settings = TrainSettings(architecture, network, epochs, batch_rows, learning_rate, seed)
     with operator_threads(threads):
         return train_bundle(
