@@ -1,6 +1,6 @@
-"""Arrow arrays to NumPy and back, and rows taken out of columns of any type.
+"""Conversions between Arrow arrays and NumPy, and rows taken out of columns of any type.
 
-Some types Arrow has no kernel for, as of version 26.
+Arrow lacks kernels for some types, as of version 26.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 
 def class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]:
-    """The index of the class that each label names, [N]; -1 where it names none."""
+    """The index of the class that each label names, [N]; -1 for a label that names no class."""
     encoded = labels if pa.types.is_dictionary(labels.type) else labels.dictionary_encode()
     index = {name: i for i, name in enumerate(classes)}
-    # One look-up a distinct value; the last entry answers for null.
+    # One look-up per distinct value; the last entry is for null.
     of_value = np.array([*(index.get(str(value), -1) for value in encoded.dictionary.to_pylist()), -1])
     codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), len(of_value) - 1).to_numpy(zero_copy_only=False)
     indices: NDArray[np.int64] = of_value[codes]
@@ -62,16 +62,16 @@ def numeric_array(array: pa.Array) -> NDArray[Any]:
 
 
 def select(batch: pa.RecordBatch, places: list[int]) -> pa.RecordBatch:
-    """The columns at these places; where that is all of them, the batch: a wide table's cost milliseconds."""
+    """The columns at these places; the batch itself if that is all: selecting from a wide table takes milliseconds."""
     return batch if places == list(range(batch.num_columns)) else batch.select(places)
 
 
 PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
-"""The types that cannot be taken, and others that hold the same values."""
+"""The types that cannot be taken, each with a type that holds the same values."""
 
 
 def take(array: pa.Array, rows: NDArray[Any]) -> pa.Array:
-    """The values at these places, of the same type."""
+    """The values at these indices, of the same type."""
     if isinstance(array, pa.ExtensionArray):
         return pa.ExtensionArray.from_storage(array.type, take(array.storage, rows))
     kind = _plain(array.type)
@@ -81,12 +81,12 @@ def take(array: pa.Array, rows: NDArray[Any]) -> pa.Array:
 
 
 def take_rows(batch: pa.RecordBatch, rows: NDArray[Any]) -> pa.RecordBatch:
-    """The rows at these places."""
+    """The rows at these indices."""
     return pa.record_batch([take(column, rows) for column in batch.columns], schema=batch.schema)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type with what cannot be taken replaced, at any depth."""
+    """The type with every part that cannot be taken replaced, at any depth."""
     if isinstance(kind, pa.StructType):
         return pa.struct([_plain_field(field) for field in kind])
     if isinstance(kind, pa.MapType):
@@ -96,7 +96,7 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     for lists, make in LISTS.items():
         if isinstance(kind, lists):
             return make(_plain_field(kind.value_field))
-    # Extension types that are written in Python cannot be looked up.
+    # Extension types written in Python cannot be looked up in a dictionary.
     return next((plain for view, plain in PLAIN.items() if kind == view), kind)
 
 

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class MethodOptions(click.Command):
-    """A command with the options that the table of methods declares, behind its own."""
+    """A command with its own options, followed by the options that the table of methods declares."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         *own, help_option = super().get_params(ctx)
@@ -35,7 +35,7 @@ class MethodOptions(click.Command):
 
 
 def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
-    """An option of the command line, from what one or several methods say of it."""
+    """A command-line option, from the declarations of one or several methods."""
     option, default = next(iter(declared.values())), shared_default(declared)
     text = f"{', '.join(declared)}: {option.help}"
     if default is None and any(each.default is not None for each in declared.values()):
@@ -70,49 +70,49 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
 @click.option(
     "--explain-where",
     metavar="CONDITION",
-    help="Explain only rows that meet it: a condition on kept columns, prediction, probability.CLASS, score, ...; "
-    "names in backticks or double quotes, texts in single ones.",
+    help="Explain only rows that meet this condition on kept columns, prediction, probability.CLASS, score, ...; "
+    "names in backticks or double quotes, texts in single quotes.",
 )
 @click.option(
     "--explain-fraction",
     type=float,
     metavar="SHARE",
-    help="Explain only this share of the rows, 0.01 say, the same in every run.",
+    help="Explain only this share of the rows, such as 0.01; the same rows in every run.",
 )
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
     default="wide",
     show_default=True,
-    help="Attributions as a column a feature, or as one column of lists.",
+    help="Attributions as one column per feature, or as one column of lists.",
 )
-@click.option("--top-k", type=int, metavar="K", help="Instead of all attributions, a row's K strongest, as lists.")
+@click.option("--top-k", type=int, metavar="K", help="Keep only the K strongest attributions per row, as lists.")
 @names_option("--keep", help="Input columns to copy to the output.")
 @click.option(
     "--on-bad-row",
     type=click.Choice(ON_BAD_ROW),
     default="reject",
     show_default=True,
-    help="What becomes of a row with a null, NaN or infinity.",
+    help="What to do with a row that has a null, NaN or infinity.",
 )
 @click.option(
     "--on-bad-file",
     type=click.Choice(ON_BAD_FILE),
     default="fail",
     show_default=True,
-    help="What becomes of a file that cannot be read or lacks a column; skip leaves all of its rows out (exit code 4).",
+    help="What to do with a file that cannot be read or lacks a column; skip leaves out all its rows (exit code 4).",
 )
 @click.option(
     "--max-rejected",
     metavar="N|N%",
-    help="More rejected rows than this, a count or a share, give exit code 3.",
+    help="Exit with code 3 if more rows than this, a count or a share, are rejected.",
 )
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
     default=TORCHSCRIPT,
     show_default=True,
-    help="What runs the explanations; onnx needs no PyTorch: deepshap then takes the bundle's few summary references.",
+    help="The engine for explanations; onnx needs no PyTorch, and deepshap then uses the bundle's summary references.",
 )
 @click.option(
     "--tolerance",
@@ -127,27 +127,25 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     show_default=True,
     help="or at most this many logits.",
 )
-@click.option(
-    "--seed", default=ExplainSettings.seed, show_default=True, help="Of what a method draws at random, for every row."
-)
+@click.option("--seed", default=ExplainSettings.seed, show_default=True, help="The seed for a method's random draws.")
 @click.option(
     "--memory",
     default="256MB",
     show_default=True,
     metavar="SIZE",
     callback=lambda context, option, text: parse_size("--memory", text),
-    help="What a method may hold at once, beside the model: 64MB or 2GiB, say. One row is always explained.",
+    help="Memory for a method, beside the model: 64MB or 2GiB, for example. One row is always explained.",
 )
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option(
     "--batch-rows",
     type=int,
-    help="Rows read, scored and explained together.  [default: 32768; 4096 to explain; fewer of wide tables]",
+    help="Rows read, scored and explained together.  [default: 32768; 4096 to explain; fewer for wide tables]",
 )
 @click.option(
     "--part-rows",
     type=int,
-    help="Rows of one part, which a signal lets finish.  [default: 1048576; 16384 to explain]",
+    help="Rows per part; after a signal, the current part is finished.  [default: 1048576; 16384 to explain]",
 )
 @click.option("--threads", type=int, help="Threads on the CPU; by default the cores that this process may use.")
 @click.option("--overwrite", is_flag=True, help="Replace another job, or a finished run, in the folder.")
@@ -157,7 +155,7 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     type=click.Choice(LOG_FORMATS),
     default="text",
     show_default=True,
-    help="json gives one object a line: the log on stderr, the report on stdout.",
+    help="json writes one object per line: the log on stderr, the report on stdout.",
 )
 def run(
     bundle: Path,
@@ -170,9 +168,9 @@ def run(
 ) -> None:
     """Stream Parquet files through BUNDLE's predictions and explanations.
 
-    INPUT is a Parquet file, a folder of them, or a glob pattern. The output holds one row per input row, in input
-    order; rows that cannot be scored go to OUT/_rejected with the reason. A run that was stopped or killed is resumed
-    by the same command.
+    INPUT is a Parquet file, a folder of Parquet files, or a glob pattern. The output has one row per input row, in
+    input order. Rows that cannot be scored go to OUT/_rejected with the reason. The same command resumes a run that
+    was stopped or killed.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 done with more rows rejected than --max-rejected, 4 done with files
     skipped, 130 and 143 interrupted by Ctrl-C and SIGTERM.
@@ -215,7 +213,7 @@ def run(
 
 @contextmanager
 def errors_logged(log_format: str) -> Iterator[None]:
-    """Where the log is JSON, an error is one of its lines."""
+    """Write an error as a line of the log, if the log is JSON."""
     if log_format == "json":
         log_as_json()
     try:
@@ -244,14 +242,14 @@ def methods() -> None:
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--sample", type=click.IntRange(min=0), default=100, show_default=True, help="Rows to compute again.")
-@click.option("--seed", default=0, show_default=True, help="Draws the rows.")
-@click.option("--bundle", type=click.Path(path_type=Path), help="Where the bundle lies now, if it was moved.")
+@click.option("--seed", default=0, show_default=True, help="The seed for drawing the rows.")
+@click.option("--bundle", type=click.Path(path_type=Path), help="The bundle's path, if it was moved since the run.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 def audit(out: Path, sample: int, seed: int, bundle: Path | None, device: str) -> None:
     """Prove the finished run in DIR: digests, columns, every row once, and a sample computed again.
 
-    The sample needs the bundle and the inputs; --sample 0 needs the bundle alone. Exit code 1 if anything is not as the
-    run wrote it.
+    The sample needs the bundle and the inputs; --sample 0 needs only the bundle. The exit code is 1 if anything is not
+    as the run wrote it.
 
     \b
     Example: whyport audit scored --sample 1000
@@ -265,7 +263,7 @@ def audit(out: Path, sample: int, seed: int, bundle: Path | None, device: str) -
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--row", type=click.IntRange(min=0), required=True, help="The row's number in its file, from 0.")
-@click.option("--file", help="The input, where the run has several: its source_file, or how that ends after a slash.")
+@click.option("--file", help="The input, if the run has several: its source_file, or how that name ends.")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Reasons to print.")
 def show(out: Path, row: int, file: str | None, top: int) -> None:
     """Print one row of the run in DIR: its prediction and the reasons, strongest first.
@@ -289,7 +287,7 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
     show_default=True,
     help="The page; everything is in this one file.",
 )
-@click.option("--bundle", type=click.Path(path_type=Path), help="Where the bundle lies now, if it was moved.")
+@click.option("--bundle", type=click.Path(path_type=Path), help="The bundle's path, if it was moved since the run.")
 @click.option(
     "--label",
     metavar="COLUMN",
@@ -300,17 +298,17 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
     "rows",
     type=click.IntRange(min=0),
     multiple=True,
-    help="A row to show, from 0, in place of those that stand out.",
+    help="A row to show, from 0; may be repeated.  [default: most certain, least certain and wrong rows]",
 )
-@click.option("--file", help="The input of --row, where the run has several.")
+@click.option("--file", help="The input of --row, if the run has several.")
 @click.option("--images", type=click.Path(path_type=Path, file_okay=False), help="A folder for the pictures as files.")
-@click.option("--format", "formats", default="png", show_default=True, metavar="png,svg,eps", help="Of these files.")
-@click.option("--max-features", type=click.IntRange(min=1), default=20, show_default=True, help="In one figure.")
+@click.option("--format", "formats", default="png", show_default=True, metavar="png,svg,eps", help="Their formats.")
+@click.option("--max-features", type=click.IntRange(min=1), default=20, show_default=True, help="Features per figure.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 def report(out: Path, page: Path, images: Path | None, formats: str, rows: tuple[int, ...], **options: Any) -> None:
     """Write a page with pictures of the finished run in DIR: the model, the reasons, single rows, errors and drift.
 
-    The page needs no network. The bundle must be there; what lies in inputs that are gone is left out.
+    The page needs no network. The bundle must be there; values from inputs that are gone are left out.
 
     \b
     Example: whyport report scored --out report.html --images pictures --format png,svg

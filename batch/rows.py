@@ -1,4 +1,4 @@
-"""A batch of rows on its way: cleaned, predicted, explained."""
+"""A batch of rows in its stages: cleaned, predicted, explained."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,48 +13,48 @@ from whyport.runtime.task import Prediction
 
 @dataclass(frozen=True)
 class CleanRows:
-    """The rows of one batch that can be scored, and those that cannot."""
+    """The rows of one batch that can be scored, and the rows that cannot."""
 
     matrix: NDArray[np.float32]
-    """[N, F]: finite raw values, imputed where that was asked for."""
+    """[N, F]: finite raw values, imputed if that was asked for."""
     kept: NDArray[np.int64]
-    """[N]: which rows of the batch they are."""
+    """[N]: the indices of these rows in the batch."""
     imputed_count: NDArray[np.int32]
-    """[N]: how many of a row's values were imputed."""
+    """[N]: the number of imputed values per row."""
     labels: NDArray[np.int64] | None
-    """[N]: the target that the label column names, where there is one."""
+    """[N]: the target that the label column names, if there is one."""
     rejected: NDArray[np.int64]
-    """[R]: the other rows of the batch."""
+    """[R]: the indices of the other rows of the batch."""
     reasons: list[str]
-    """[R]: why."""
+    """[R]: why each was rejected."""
 
 
 @dataclass(frozen=True)
 class CleanBatch:
-    """Some rows of an input that follow each other."""
+    """Consecutive rows of an input."""
 
     first_row: int
     """The number of the first row in its file."""
     copied: pa.RecordBatch
-    """The columns that are copied to the output, of every row."""
+    """The columns to copy to the output, for every row."""
     rows: CleanRows
 
     @classmethod
     def of_matrix(cls, matrix: NDArray[np.float32]) -> Self:
-        """Rows [N, F] without missing values, and nothing to copy."""
+        """A batch of rows [N, F] without missing values, and nothing to copy."""
         every = np.arange(len(matrix))
         rows = CleanRows(matrix, every, np.zeros(len(matrix), dtype=np.int32), None, every[:0], [])
         return cls(0, pa.record_batch({}), rows)
 
     @property
     def num_rows(self) -> int:
-        """Rows of the input."""
+        """The number of the input's rows."""
         return int(self.copied.num_rows)
 
 
 @dataclass(frozen=True)
 class PredictedRows:
-    """A batch's clean rows with what the model says of them."""
+    """A batch's clean rows with the model's predictions."""
 
     source_file: str
     batch: CleanBatch
@@ -64,7 +64,7 @@ class PredictedRows:
 
     @property
     def rows(self) -> CleanRows:
-        """The N rows."""
+        """The N clean rows."""
         return self.batch.rows
 
     @property
@@ -75,27 +75,27 @@ class PredictedRows:
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """A batch's clean rows with what the engines said about them."""
+    """A batch's clean rows with predictions and explanations."""
 
     predicted: PredictedRows
     targets: NDArray[np.int64]
-    """[M] for the M rows that are explained or, where every target is, [M * K], row by row."""
+    """[M] for M explained rows; [M * K], row by row, where every target is explained."""
     attributions: dict[str, Attribution]
     """By method, for the targets."""
     explained: NDArray[np.int64] | None = None
-    """[M]: which of the N rows are explained, ascending; None where all are."""
+    """[M]: the indices of the explained rows among the N, ascending; None where all are explained."""
 
     @property
     def rows(self) -> CleanRows:
-        """The N rows."""
+        """The N clean rows."""
         return self.predicted.rows
 
     @property
     def prediction(self) -> Prediction:
-        """What is predicted for the N rows."""
+        """The prediction for the N rows."""
         return self.predicted.prediction
 
     @property
     def explained_count(self) -> int:
-        """How many rows are explained."""
+        """The number of explained rows."""
         return len(self.rows.kept) if self.explained is None else len(self.explained)

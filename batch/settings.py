@@ -1,4 +1,4 @@
-"""What to run: the options of `whyport run`."""
+"""The settings of a run: the options of `whyport run`."""
 
 import re
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ UNITS: dict[str, int] = {"": 1, "B": 1} | {
 def parse_size(option: str, text: str) -> int:
     """Bytes behind a size such as 512MB, 1.5 GiB or 1048576; kB, MB, GB, TB are powers of 1000, KiB, MiB, … of 1024.
 
-    Raises UsageError, naming the option, where the text is none.
+    Raises UsageError naming the option for any other text.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().upper(), re.ASCII | re.IGNORECASE)
     if match is None or match[2] not in UNITS:
@@ -26,15 +26,15 @@ def parse_size(option: str, text: str) -> int:
     return round(float(match[1]) * UNITS[match[2]])
 
 
-# Rows that are read, scored and explained together. The engines split them further and finish together, so few large
-# batches keep the cores busier; but progress shows after each, and explaining one takes minutes.
+# Rows that are read, scored and explained together. The engines split a batch further and finish together, so few large
+# batches keep the cores busier. But progress shows only after each batch, and explaining a batch takes minutes.
 PREDICTED_BATCH_ROWS = 32768
 EXPLAINED_BATCH_ROWS = 4096
-# At most so many values are read together: a row of a wide table takes more memory. A power of two, as are the others.
+# The most values that are read together: a row of a wide table takes more memory. A power of two, like the others.
 BATCH_VALUES = 1 << 23
 
-# Rows of one part of the output. A signal lets the part at hand finish, and a kill loses it: a part that is explained
-# takes about 3 minutes at 100 rows/s, one that is predicted half a minute.
+# Rows of one part of the output. A signal lets the current part finish, and a kill loses it. An explained part takes
+# about 3 minutes at 100 rows/s, a predicted one half a minute.
 PREDICTED_PART_ROWS = 1 << 20
 EXPLAINED_PART_ROWS = 1 << 14
 
@@ -45,14 +45,14 @@ LAYOUTS = ("wide", "list")
 
 @dataclass(frozen=True)
 class RejectedLimit:
-    """How many rejected rows are still well: a count, or a share of all rows."""
+    """The number of rejected rows that is tolerated: a count, or a share of all rows."""
 
     count: int | None = None
     share: float | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Understand "1000" or "1%"; UsageError for anything else."""
+        """Parse "1000" or "1%"; raises UsageError for anything else."""
         try:
             limit = cls(share=float(text[:-1]) / 100) if text.endswith("%") else cls(count=int(text))
         except ValueError:
@@ -70,7 +70,7 @@ class RejectedLimit:
 
 @dataclass(frozen=True)
 class JobSettings:
-    """What to run: the options of `whyport run`."""
+    """The settings of a run: the options of `whyport run`."""
 
     inputs: tuple[str, ...]
     out: Path
@@ -81,9 +81,9 @@ class JobSettings:
     explain_fraction: float | None = None
     """Explain only this share of the rows, drawn by file and row number."""
     layout: str = "wide"
-    """Attributions as a column a feature, or "list": as one column."""
+    """The layout of attributions: "wide", a column per feature, or "list", one column."""
     top_k: int | None = None
-    """Keep only so many attributions a row, the largest by magnitude."""
+    """Keep only this many attributions per row, the largest by magnitude."""
     keep: tuple[str, ...] = ()
     on_bad_row: str = "reject"
     on_bad_file: str = "fail"
@@ -116,7 +116,7 @@ class JobSettings:
             RejectedLimit.parse(self.max_rejected)
 
     def rows_per_batch(self, values: int) -> int:
-        """Rows that are read, scored and explained together, where a row has so many values."""
+        """Rows that are read, scored and explained together, for rows of `values` values."""
         if self.batch_rows is not None:
             return self.batch_rows
         most = EXPLAINED_BATCH_ROWS if self.methods else PREDICTED_BATCH_ROWS
@@ -124,7 +124,7 @@ class JobSettings:
         return min(most, 1 << (fitting.bit_length() - 1))
 
     def rows_per_part(self, values: int) -> int:
-        """Rows of one part of the output, whole batches: so no batch depends on where a run was resumed."""
+        """Rows per part of the output, in whole batches, so that no batch depends on where a run was resumed."""
         rows = self.part_rows or (EXPLAINED_PART_ROWS if self.methods else PREDICTED_PART_ROWS)
         batch = self.rows_per_batch(values)
         return -(-rows // batch) * batch

@@ -1,4 +1,4 @@
-"""One explainer asked by itself, in memory: measured against the scores of its own engine."""
+"""One explainer used by itself, in memory; its own engine's scores are the measure."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ def explain(explainer: Explainer, rows: NDArray[np.float32], targets: NDArray[np
     Args:
         explainer: a method on an engine.
         rows: finite raw values, [N, F].
-        targets: the explained target of each row, [N]; None for all K of them, row by row, [N * K].
+        targets: the explained target of each row, [N]; None for all K targets per row, [N * K].
     """
     scores = explainer.model.scores(rows)
     every = Request.of_every_target(rows, scores)

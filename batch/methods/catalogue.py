@@ -36,7 +36,7 @@ def _by_forward_passes(explainer: str, capability: str | None = None) -> dict[st
 
 
 def _by_gradients(explainer: str) -> dict[str, Implementation]:
-    """The same explainer on either engine."""
+    """The entries of an explainer that runs on either engine."""
     return {TORCHSCRIPT: Implementation(explainer, "gradients"), ONNX: Implementation(explainer, "gradient-onnx")}
 
 
@@ -150,20 +150,23 @@ METHODS: dict[str, Method] = {
 
 
 def find_method(name: str) -> Method:
-    """The entry of that name; UsageError for an unknown one."""
+    """The entry of a method; raises UsageError for an unknown name."""
     if name not in METHODS:
         raise UsageError(unknown("explanation method", name, METHODS))
     return METHODS[name]
 
 
 def engine_of(name: str, chosen: str) -> str:
-    """The engine that runs a method: the chosen one, or the only one that can; UsageError for an unknown method."""
+    """The engine that runs a method: the chosen one, or the only one that can.
+
+    Raises UsageError for an unknown method.
+    """
     engines = find_method(name).engines
     return chosen if chosen in engines else next(iter(engines))
 
 
 def method_options() -> dict[str, dict[str, Option]]:
-    """Every option of the methods by its name, and then by the methods that declare it, each with its own default."""
+    """Every option of the methods, by name and then by the methods that declare it, each with its own default."""
     found: dict[str, dict[str, Option]] = {}
     for name, method in METHODS.items():
         for option in method.options:
@@ -172,7 +175,7 @@ def method_options() -> dict[str, dict[str, Option]]:
 
 
 def explainer_class(name: str, engine: str = TORCHSCRIPT) -> "type[Explainer]":
-    """The class of a method on that engine, or on the only one it has; raises as `engine_of`."""
+    """The class of a method on the given engine, or on the only one it has; raises what `engine_of` raises."""
     engine = engine_of(name, engine)
     module, attribute = METHODS[name].engines[engine].explainer.split(":")
     found: type[Explainer] = getattr(import_module(module), attribute)
@@ -180,11 +183,11 @@ def explainer_class(name: str, engine: str = TORCHSCRIPT) -> "type[Explainer]":
 
 
 def check_capabilities(sidecar: Sidecar, engines: Mapping[str, str]) -> None:
-    """Raise BundleError with the reason where a bundle cannot serve a method on its engine.
+    """Raise BundleError with the reason if a bundle cannot serve a method on its engine.
 
     Args:
-        sidecar: the bundle's.
-        engines: the engine by method.
+        sidecar: the bundle's sidecar.
+        engines: the engine of each method.
     """
     for name, engine in engines.items():
         needed = METHODS[name].engines[engine].capability

@@ -1,4 +1,4 @@
-"""What every explanation method is: a request in, shares of the explained scores out."""
+"""The interface of every explanation method: a request in, shares of the explained scores out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,23 +14,23 @@ from whyport.runtime.attribution import Attribution, completeness_errors
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.references import References
 
-# Values of the rows that are put together for one call of the model.
+# Values of the rows that one call of the model takes.
 CALL_VALUES = 1 << 21
 
 
 def rows_within(memory: int, row_bytes: int) -> int:
-    """As many rows as the budget holds, and always one.
+    """As many rows as the memory budget holds; at least one.
 
     Args:
         memory: the budget, in bytes.
-        row_bytes: what a row needs at most, in bytes.
+        row_bytes: the most that a row needs, in bytes.
     """
     return max(1, memory // row_bytes)
 
 
 @dataclass(frozen=True)
 class Shares:
-    """What a method computes for E explanations over F features, before anything is measured."""
+    """The result of a method for E explanations over F features, before anything is measured."""
 
     values: NDArray[np.float32]
     """[E, F]"""
@@ -39,11 +39,11 @@ class Shares:
     evaluations: NDArray[np.int32]
     """[E]: gradients, or forward passes, per row."""
     extras: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """[E, ...] by name: what the method gives besides."""
+    """[E, ...] by name: the method's extra columns."""
 
 
 class Explainer(ABC):
-    """Gives the reasons for scores of rows.
+    """Explains scores of rows.
 
     Args:
         model: the bundle's model on one engine.
@@ -58,23 +58,23 @@ class Explainer(ABC):
 
     @abstractmethod
     def choose_references(self, background: References) -> References | None:
-        """The rows whose mean score is the base value; None where the method measures against nothing."""
+        """The rows whose mean score is the base value; None for a method that measures against nothing."""
 
     @abstractmethod
     def attribute(self, request: Request) -> Shares:
-        """The shares of each feature in the scores that are asked for."""
+        """The shares of each feature in the requested scores."""
 
     def extra_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes, for one explanation, of what `attribute` gives besides, by name."""
+        """The shapes of the extra columns that `attribute` gives, for one explanation, by name."""
         return {}
 
     def row_bytes(self) -> int:
-        """What `attribute` holds for one explanation at most: shares of every target and a few rows, in float64."""
+        """The most bytes that `attribute` holds for one explanation: all targets' shares and a few rows, in float64."""
         sidecar = self.model.bundle.sidecar
         return 8 * (len(sidecar.classes) + 3) * len(sidecar.features)
 
     def explain(self, request: Request) -> Shares:
-        """The shares, from as many rows at a time as the memory budget has room for."""
+        """The shares, computed for as many rows at a time as the memory budget holds."""
         rows = rows_within(self.settings.memory, self.row_bytes() * request.width)
         if 0 < len(request.rows) <= rows:
             return self.attribute(request)
@@ -97,9 +97,9 @@ class Explainer(ABC):
         """The attributions, with how far they are from adding up to the request's scores less their base values.
 
         Args:
-            shares: what `explain` gave.
-            request: what it was given.
-            base_values: of every target, [K]; None where the method makes no claim, and there is nothing to measure.
+            shares: the result of `explain`.
+            request: the request that gave the shares.
+            base_values: the base value of every target, [K]; None where the method makes no claim to measure.
         """
         output, target = request.output, request.target
         if base_values is None:
@@ -114,7 +114,7 @@ class Explainer(ABC):
         )
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The completeness error up to which a row has converged, [N], by its score - base value [N]."""
+        """The largest completeness error with which a row has converged, [N], by its score - base value [N]."""
         return np.maximum(self.settings.tolerance * np.abs(difference), self.settings.absolute_tolerance)
 
     def has_converged(

@@ -1,4 +1,4 @@
-"""The gradient, averaged over noise around the row."""
+"""Methods from the gradient at a row: the gradient, input x gradient, and SmoothGrad."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from whyport.runtime.bundle.references import References
 
 
 class Gradient(Explainer):
-    """df/dx_i: how the score answers to a small change of each feature, in logits per unit of the feature."""
+    """df/dx_i: the change of the score with a small change of each feature, in logits per unit of the feature."""
 
     def choose_references(self, background: References) -> None:
         return None
@@ -35,8 +35,8 @@ class InputXGradient(Explainer):
 class SmoothGrad(Explainer):
     """The mean of df/dx_i over x + noise; Smilkov et al. 2017, without taking magnitudes.
 
-    The noise is Gaussian, as wide as a share of each feature's training standard deviation, and the same for every row,
-    so that no row's values depend on another one.
+    The noise is Gaussian. Its standard deviation is a share of each feature's training standard deviation. Every row
+    gets the same noise, so no row's values depend on another row.
     """
 
     def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
@@ -54,7 +54,7 @@ class SmoothGrad(Explainer):
         rows, targets = request.repeated_rows, request.target
         values = np.empty_like(rows)
         samples = len(self.noise)
-        # A sample's row, its gradient, and what PyTorch makes of both.
+        # Bytes per sample: its row, its gradient, and PyTorch's tensors of both.
         for part in batch_slices(len(rows), rows_within(self.settings.memory, 16 * self.noise.size)):
             noisy = rows[part, None] + self.noise
             gradients, _ = self.model.gradients(noisy.reshape(-1, rows.shape[1]), targets[part].repeat(samples))

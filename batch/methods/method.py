@@ -1,4 +1,4 @@
-"""What the table of methods says about a method: engines, columns, options, cost, guarantee, source."""
+"""An entry of the table of methods: engines, columns, options, cost, guarantee, source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Implementation:
     explainer: str
     """module:class, imported on use."""
     capability: str | None
-    """What the bundle must be capable of; None for what every bundle can."""
+    """The capability that the bundle must have; None if every bundle will do."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,19 @@ class Extra:
     """Columns that a method writes beside its attributions."""
 
     name: str
-    """The column's name; where each feature has a value, it stands before the feature's name."""
+    """The column's name; in front of the feature's name where each feature has a value."""
     per_feature: bool = False
     """One value per feature, in the layout of the attributions; otherwise one array."""
     per_target: bool = True
-    """Whether it differs between the explained targets."""
+    """Whether the values differ between the explained targets."""
     is_error_bar: bool = False
-    """Whether it is the standard error of each attribution, shown beside it."""
+    """Whether the values are the standard errors of the attributions, shown beside them."""
     output: str | None = None
-    """The model's output whose shape the array has; None for a list, whose length is the model's own matter."""
+    """The model's output whose shape the array has; None for a list whose length the model decides."""
     axes: tuple[str, ...] | None = None
     """Names of the array's axes."""
     option: str | None = None
-    """The option that asks for it; None where it is always there."""
+    """The option that asks for the columns; None where they are always written."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class Option:
     """A setting of one or several methods, with this method's default."""
 
     name: str
-    """A keyword; with dashes the option of the command line."""
+    """A Python keyword; with dashes, the command-line option."""
     kind: type[int] | type[float] | type[bool]
     help: str
     default: OptionValue = None
     minimum: float | None = None
     above: float | None = None
-    """What a value must exceed."""
+    """The bound that a value must exceed."""
     reason: str = ""
-    """Why there is a minimum, for the message."""
+    """The reason for the minimum, for the message."""
 
     def check(self, value: OptionValue) -> None:
         """Raise UsageError for a value that is out of range."""
@@ -76,9 +76,9 @@ class Method:
     """One entry of the table."""
 
     engines: Mapping[str, Implementation]
-    """By engine; the first is the default where another engine is asked for that cannot."""
+    """The implementation per engine; the first one is the default if the chosen engine has none."""
     unit: str
-    """What attributions are measured in; `{unit}` is the score's."""
+    """The unit of the attributions; `{unit}` is the score's unit."""
     cost: str
     guarantee: str
     source: str
@@ -86,5 +86,5 @@ class Method:
     options: tuple[Option, ...] = ()
 
     def unit_of(self, score_unit: str) -> str:
-        """What attributions are measured in, where a score is measured in `score_unit`."""
+        """The unit of the attributions, where a score is measured in `score_unit`."""
         return self.unit.format(unit=score_unit)

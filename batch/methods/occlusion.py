@@ -1,4 +1,4 @@
-"""What a score loses when one feature is replaced by its mean."""
+"""Occlusion: the loss of score when one feature is replaced by its mean."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from whyport.runtime.bundle.references import References
 
 
 class Occlusion(Explainer):
-    """f(x) - f(x with r_i in place of x_i), r the mean of the background; Zeiler & Fergus 2014, for single features."""
+    """f(x) - f(x with r_i in place of x_i), r the background's mean; Zeiler & Fergus 2014, for single features."""
 
     def choose_references(self, background: References) -> References:
         return background.mean()
@@ -19,7 +19,7 @@ class Occlusion(Explainer):
         rows, features = request.rows, request.rows.shape[1]
         occluded = np.empty((len(rows), features, request.scores.shape[1]), dtype=np.float32)
         every = np.eye(features, dtype=np.bool_)
-        # Features in slices too: of a wide table, all replacements of one row are many.
+        # Slices of features too: a wide table has many replacements per row.
         for some in batch_slices(features, max(1, CALL_VALUES // features)):
             which = every[some]
             for part in batch_slices(len(rows), max(1, CALL_VALUES // which.size)):

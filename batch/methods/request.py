@@ -1,4 +1,4 @@
-"""The record of what is to be explained: rows, their scores, and which scores of which rows."""
+"""The record of what is to be explained: rows, their scores, and the (row, target) pairs to explain."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """M rows, and E of their scores to explain, row by row."""
+    """M rows, and E of their scores to explain, in row order."""
 
     rows: NDArray[np.float32]
     """[M, F]: finite raw values."""
     scores: NDArray[np.float32]
-    """[M, K]: of every target, as model.onnx gives them."""
+    """[M, K]: the scores of every target, as model.onnx gives them."""
     row: NDArray[np.int64]
-    """[E]: the row of each explanation; ascending, and every row at least once."""
+    """[E]: the row of each explanation; ascending, with every row at least once."""
     target: NDArray[np.int64]
     """[E]: the target of each explanation."""
     _gradients: "dict[Model, Gradients]" = field(default_factory=dict, repr=False)
 
     @classmethod
     def of_one_target(cls, rows: NDArray[np.float32], scores: NDArray[np.float32], target: NDArray[np.int64]) -> Self:
-        """One target [M] of each row."""
+        """A request for one target [M] per row."""
         return cls(rows, scores, np.arange(len(rows)), target)
 
     @classmethod
     def of_every_target(cls, rows: NDArray[np.float32], scores: NDArray[np.float32]) -> Self:
-        """All K targets of each row, in order."""
+        """A request for all K targets of each row, in order."""
         count = scores.shape[1]
         return cls(rows, scores, np.arange(len(rows)).repeat(count), np.tile(np.arange(count), len(rows)))
 
@@ -40,13 +40,13 @@ class Request:
 
     @property
     def width(self) -> int:
-        """The largest number of explanations of one row."""
+        """The largest number of explanations of any row."""
         return int(np.bincount(self.row).max(initial=1))
 
     @property
     def repeated_rows(self) -> NDArray[np.float32]:
         """The row of every explanation, [E, F]."""
-        # Every row comes at least once: as many explanations as rows are one of each.
+        # Every row occurs at least once: with as many explanations as rows, each row occurs once.
         return self.rows if len(self.row) == len(self.rows) else self.rows[self.row]
 
     @property
@@ -62,13 +62,13 @@ class Request:
         return self._gradients[model]
 
     def take(self, rows: slice) -> "Request":
-        """Some of the rows, with all of their explanations."""
+        """The request for some of the rows, with all of their explanations."""
         if rows == slice(0, len(self.rows)):
             return self
         inside = slice(*np.searchsorted(self.row, [rows.start, rows.stop]))
         return Request(self.rows[rows], self.scores[rows], self.row[inside] - rows.start, self.target[inside])
 
     def only(self, explanations: NDArray[np.int64]) -> "Request":
-        """Some of the explanations, ascending, with the rows that they need."""
+        """The request for some of the explanations, in ascending order, with the rows that they need."""
         rows, row = np.unique(self.row[explanations], return_inverse=True)
         return Request(self.rows[rows], self.scores[rows], row, self.target[explanations])

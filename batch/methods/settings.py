@@ -1,4 +1,4 @@
-"""The options of the explanation methods: common ones, and those that the table of methods declares."""
+"""The options of the explanation methods: common ones, and the options that the table of methods declares."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,14 +14,14 @@ MEMORY = 256_000_000
 
 @dataclass(frozen=True)
 class MethodSettings:
-    """The options as one method takes them."""
+    """The options for one method."""
 
     tolerance: float
     absolute_tolerance: float
     seed: int
     memory: int
     options: Mapping[str, Any]
-    """Every option of the method by name: what was given, or the method's default."""
+    """Every option of the method by name: the given value, or the method's default."""
     given: frozenset[str]
     """The names of the options that were given."""
 
@@ -35,14 +35,14 @@ class ExplainSettings:
     absolute_tolerance: float = 0.001
     """... or at most this much, in the score's unit."""
     engine: str = TORCHSCRIPT
-    """What runs the explanations, one of ENGINES."""
+    """The engine that runs the explanations, one of ENGINES."""
     seed: int = 0
-    """Seeds what a method draws at random, for every row."""
+    """The seed for a method's random draws, the same for every row."""
     memory: int = MEMORY
-    """Bytes that a method may hold at once, beside the model and the passes through it, which do not grow. A row that
-    needs more by itself gets more."""
+    """Bytes that a method may hold at once, beside the model and its passes, which do not grow. A row that needs more
+    by itself gets more."""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
-    """What was given of the methods' own options, by name."""
+    """The given options of the methods, by name."""
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
@@ -63,25 +63,25 @@ class ExplainSettings:
 
     @classmethod
     def of(cls, **given: Any) -> Self:
-        """The settings with common and methods' options side by side, as keywords; None is an option's default."""
+        """The settings from common and method options together, as keywords; None stands for an option's default."""
         common = {name: given.pop(name) for name in COMMON if name in given}
         return cls(**common, options={name: value for name, value in given.items() if value is not None})
 
     def of_method(self, name: str) -> MethodSettings:
-        """The settings as the method of that name takes them."""
+        """The settings for the method of that name."""
         options = {option.name: self.options.get(option.name, option.default) for option in find_method(name).options}
         given = frozenset(options) & frozenset(self.options)
         return MethodSettings(self.tolerance, self.absolute_tolerance, self.seed, self.memory, options, given)
 
     def extras_of(self, name: str) -> tuple[Extra, ...]:
-        """What a method writes beside its attributions with these settings."""
+        """The extra columns that a method writes with these settings."""
         options = self.of_method(name).options
         return tuple(extra for extra in find_method(name).extras if extra.option is None or options[extra.option])
 
     def record(self) -> dict[str, Any]:
         """Every option by name, flat, as `of` takes it.
 
-        A method's option that was not given has its default, or null where methods differ in theirs.
+        An option that was not given has its default, or null where methods have different defaults.
         """
         common = {name: getattr(self, name) for name in COMMON}
         return common | {
@@ -90,10 +90,10 @@ class ExplainSettings:
 
 
 COMMON = tuple(each.name for each in fields(ExplainSettings) if each.name != "options")
-"""The options that are every method's."""
+"""The options that every method has."""
 
 
 def shared_default(declared: Mapping[str, Option]) -> OptionValue:
-    """The default that all methods of an option have; None where they differ."""
+    """The default that all methods with an option share; None where they differ."""
     defaults = {option.default for option in declared.values()}
     return defaults.pop() if len(defaults) == 1 else None

@@ -1,1 +1,1 @@
-"""What lies in the output folder of a run, written and read by one room."""
+"""The output folder of a run: everything that writes or reads its files."""

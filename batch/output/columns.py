@@ -1,4 +1,4 @@
-"""The columns of a run's output: their names, types, order and arrays. Writers and readers both ask here."""
+"""The columns of a run's output: names, types, order and arrays, for writers and readers."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,51 +29,51 @@ EXPLAINED_TARGET = pa.field("explained_class", pa.string())
 
 @dataclass(frozen=True)
 class ExplanationColumns:
-    """Names of the columns of one method's explanation; where all targets are explained, of one target."""
+    """Names of the columns of one method's explanation; of one target's, where all targets are explained."""
 
     method: str
     target: str | None
-    """None where the column `explained_class` says it row by row."""
+    """The explained target; None where it differs by row, as the column `explained_class` says."""
     prefix: str
-    """The method's name and a dot, where there are several."""
+    """The method's name and a dot, if there are several methods."""
     suffix: str
-    """A dot and the target's name, where all are explained."""
+    """A dot and the target's name, if all targets are explained."""
 
     @property
     def score(self) -> str:
-        """The explained score, which all methods share."""
+        """The name for the explained score, which all methods share."""
         return f"score{self.suffix}"
 
     @property
     def base_value(self) -> str:
-        """What the score is measured against."""
+        """The name for the value that the score is measured against."""
         return f"{self.prefix}base_value{self.suffix}"
 
     @property
     def completeness_error(self) -> str:
-        """How far the attributions are from adding up."""
+        """The name for the distance of the attributions from adding up."""
         return f"{self.prefix}completeness_error{self.suffix}"
 
     @property
     def evaluations(self) -> str:
-        """How many gradients, or forward passes, the row took."""
+        """The name for the number of gradients, or forward passes, that the row took."""
         return f"{self.prefix}evaluations{self.suffix}"
 
     @property
     def converged(self) -> str:
-        """Whether the completeness error is within the method's tolerance."""
+        """The name for whether the completeness error is within the method's tolerance."""
         return f"{self.prefix}converged{self.suffix}"
 
     def extra(self, extra: Extra) -> str:
-        """An array that the method gives besides; the same for all targets where it does not depend on them."""
+        """The name for an extra column of the method; the same for all targets if it does not depend on them."""
         return f"{self.prefix}{extra.name}{self.suffix if extra.per_target else ''}"
 
 
 class OutputColumns:
     """The columns of one run.
 
-    With several methods, each one's own columns carry its name in front. With every target explained, the target ends a
-    column's name, and stands before the feature.
+    With several methods, each column of a method begins with the method's name. With every target explained, a column's
+    name ends in the target's name; in a feature's column, the target comes before the feature.
 
     Args:
         task: what the model's outputs mean.
@@ -81,7 +81,7 @@ class OutputColumns:
         settings: their options.
         all_targets: whether every target is explained.
         layout: how attributions are laid out in columns.
-        outputs: the model's outputs, whose shapes some arrays have; only writers need them.
+        outputs: the model's outputs, which give some arrays their shapes; needed only for writing.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class OutputColumns:
         self._task = task
         self.layout = layout
         self.targets = task.targets if all_targets else ()
-        """The targets, where every one is explained."""
+        """The targets, if every one is explained; otherwise empty."""
         self.extras = {method: settings.extras_of(method) for method in methods}
-        """What each method writes beside its attributions."""
+        """The extra columns of each method."""
         self.metadata = layout.metadata if methods else {}
-        """What a part says of its own columns."""
+        """A part's metadata on its own columns."""
         explained: list[tuple[str | None, str]] = [(name, f".{name}") for name in self.targets] or [(None, "")]
         self.by_method = {
             method: [
@@ -119,16 +119,16 @@ class OutputColumns:
 
     @cached_property
     def fields(self) -> list[pa.Field]:
-        """The columns between the kept ones and the end."""
+        """The columns between the kept columns and the end."""
         return [*map(prediction_field, self._task.columns), *self.explanation_schema, IMPUTED_COUNT]
 
     @cached_property
     def explanation_schema(self) -> pa.Schema:
-        """The columns that are null in a row that is not explained."""
+        """The columns that are null in a row without explanation."""
         fields = [EXPLAINED_TARGET] if self.by_method and not self.targets else []
         for i, (method, explanations) in enumerate(self.by_method.items()):
             fields += [pa.field(each.base_value, pa.float64()) for each in explanations]
-            if i == 0:  # the score is every method's
+            if i == 0:  # all methods share the score
                 fields += [pa.field(each.score, pa.float32()) for each in explanations]
             per_feature = [extra.name for extra in self.extras[method] if extra.per_feature]
             for each in explanations:
@@ -141,17 +141,17 @@ class OutputColumns:
 
     @property
     def values_per_row(self) -> int:
-        """How many values the arrays of a row have in all explanations, where their shapes are known."""
+        """The number of values in a row's arrays, over all explanations; counts arrays of known shape only."""
         arrays = [extra for extras in self.extras.values() for extra in extras if not extra.per_feature]
         values = sum(int(np.prod(self._shapes.get(extra.output or "", ()))) for extra in arrays)
         return max(1, len(self.targets)) * values
 
     def array_names(self, method: str) -> list[str]:
-        """The columns of the arrays that a method gives besides."""
+        """The columns of a method's extra arrays."""
         return [name for name, _, _ in self._arrays(method)]
 
     def schema(self, kept: Sequence[pa.Field], origin: str) -> pa.Schema:
-        """The output's schema with these kept columns; ColumnError where a name would appear twice."""
+        """The output's schema with these kept columns; raises ColumnError where a name would appear twice."""
         fields = [*IDENTITY, *kept, *self.fields]
         repeated = [name for name, count in Counter(field.name for field in fields).items() if count > 1]
         if repeated:
@@ -162,7 +162,7 @@ class OutputColumns:
         return pa.schema(fields)
 
     def arrays(self, scored: ScoredRows) -> list[pa.Array]:
-        """The arrays of `fields`, in order; what names targets is a dictionary array, as `encoded_schema` has it."""
+        """The arrays of `fields`, in order; names of targets are dictionary arrays, as in `encoded_schema`."""
         names = pa.array(self._task.targets, pa.string())
         predicted = zip(self._task.columns, scored.prediction.values, strict=True)
         return [
@@ -175,7 +175,7 @@ class OutputColumns:
         ]
 
     def _arrays(self, method: str) -> Iterator[tuple[str, Extra, int]]:
-        """The columns of a method's arrays: the name, what it is, and which of the targets it is for."""
+        """The columns of a method's extra arrays: the name, the extra, and the place of the target that it is for."""
         explanations = self.by_method[method]
         for extra in self.extras[method]:
             if not extra.per_feature:
@@ -183,7 +183,7 @@ class OutputColumns:
                     yield each.extra(extra), extra, k
 
     def _explanations(self, scored: ScoredRows, names: pa.Array) -> list[pa.Array]:
-        """The arrays of the explanations' columns, null where a row is not explained."""
+        """The arrays of the explanations' columns, null in rows that are not explained."""
         if not scored.attributions:
             return []
         arrays = [] if self.targets else [names.take(pa.array(scored.targets))]
@@ -225,12 +225,12 @@ class OutputColumns:
 
 
 def prediction_field(column: PredictedColumn) -> pa.Field:
-    """One column of a prediction, as it is read."""
+    """One column of a prediction, with the type that readers get."""
     return pa.field(column.name, pa.string() if column.names_target else pa.float32())
 
 
 def array_type(extra: Extra, shapes: Mapping[str, tuple[int, ...]]) -> pa.DataType:
-    """A tensor of the shape of the model's output, or a list of any length."""
+    """The type of an extra array: a tensor with the shape of the model's output, or a list of any length."""
     if extra.output is None:
         return pa.list_(pa.float32())
     return pa.fixed_shape_tensor(pa.float32(), shapes[extra.output], dim_names=extra.axes)

@@ -1,4 +1,4 @@
-"""The output folder of a run: what lies in it, who may write there, and what is left of an attempt before."""
+"""The output folder of a run: its files, its lock, and what an earlier attempt left."""
 
 import fcntl
 import json
@@ -14,12 +14,12 @@ from whyport.batch.output.parts import PartSpan
 from whyport.batch.store.local import Disk, remove_file, write_whole, writing
 from whyport.runtime.errors import JobError, OutputError, UsageError, listing
 
-# Where things lay, for those who look at a finished run; the digests say what they were.
+# Keys that only inform a reader about where things were; the digests identify them.
 INFORMATIVE = ("path",)
 
 
 def differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
-    """What tells two jobs apart, one line each; empty where the output is the same."""
+    """The differences between two jobs, one line each; empty if they give the same output."""
     old, new = dict(_flat(there)), dict(_flat(here))
     return [
         f"{key}: {_shown(old, key)} there, {_shown(new, key)} here"
@@ -29,7 +29,7 @@ def differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
 
 
 def _flat(document: dict[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value with its path; inputs go by their names, and their order counts too."""
+    """Every value with its path; inputs are keyed by name and order."""
     for key, value in document.items():
         if key in INFORMATIVE:
             continue
@@ -53,7 +53,7 @@ LOCK_FILE = "_lock"
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; JobError naming the holder where another process has it."""
+    """Hold a folder's lock; raises JobError naming the holder if another process has it."""
     path = folder / LOCK_FILE
     descriptor = _acquire(path)
     try:
@@ -75,7 +75,7 @@ def _acquire(path: Path) -> int:
             holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
             os.close(descriptor)
             raise JobError(f"another run writes to {str(path.parent)!r}: {holder}") from None
-        # The holder before may have removed the file between our open and our lock: then we hold a name no one sees.
+        # The previous holder may have removed the file between our open and our lock: we would hold an invisible name.
         if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
         os.close(descriptor)
@@ -91,11 +91,11 @@ MAX_DIFFERENCES = 12
 
 
 class OutputFolder:
-    """Every file of a run but its lock.
+    """Every file of a run except its lock.
 
     Args:
         path: the folder.
-        disk: what it is written to.
+        disk: writes the files.
     """
 
     def __init__(self, path: Path, disk: Disk) -> None:
@@ -105,11 +105,11 @@ class OutputFolder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run in the folder came to its end."""
+        """Whether the run in the folder finished."""
         return (self.path / SUCCESS_FILE).exists()
 
     def check(self) -> None:
-        """Check that a run may write here; UsageError where it would mix with or destroy other files."""
+        """Check that a run may write here; raises UsageError if it would mix with other files or destroy them."""
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"expected a folder for the output, got the file {str(self.path)!r}")
         if not self.path.exists() or (self.path / JOB_FILE).exists():
@@ -120,13 +120,13 @@ class OutputFolder:
             )
 
     def check_writable(self) -> None:
-        """Check, without writing, that the folder or the nearest one above it can be written to; OutputError if not."""
+        """Check, without writing, that the folder or its nearest parent is writable; raises OutputError otherwise."""
         nearest = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise OutputError(f"cannot write: permission denied, in {nearest}")
 
     def holds(self, job: JobFile, overwrite: bool) -> bool:
-        """Whether the folder holds an attempt at this very job; UsageError where it holds another that must stay."""
+        """Whether the folder holds an attempt at this job; raises UsageError if it holds another that must stay."""
         if not (self.path / JOB_FILE).exists():
             return False
         found = self.read_json(JOB_FILE)
@@ -136,9 +136,9 @@ class OutputFolder:
         return not changed and not (overwrite and self.is_finished)
 
     def open(self, job: JobFile, overwrite: bool) -> bool:
-        """Make the folder ready for a job; returns whether it holds an attempt at this very one.
+        """Make the folder ready for a job; returns whether it holds an attempt at the same job.
 
-        A different job, or with `overwrite` a finished one, is removed first; UsageError where it may not be.
+        A different job, or with `overwrite` a finished one, is removed first; raises UsageError if that is not allowed.
         """
         is_held = self.holds(job, overwrite)
         if not is_held:
@@ -153,39 +153,39 @@ class OutputFolder:
         return [path for folder in (self.path, self.rejected) for path in sorted(folder.glob("part-*.parquet"))]
 
     def check_contents(self, expected: Iterable[PartSpan]) -> None:
-        """JobError where there are parts that are none of the job's: readers of the folder would count their rows."""
+        """Raise JobError for parts that are not the job's: readers of the folder would count their rows."""
         names = {span.name for span in expected}
         foreign = [str(path) for path in self.parts() if path.name not in names]
         if foreign:
             raise JobError(f"expected parts of this job alone, got {listing(foreign)}")
 
     def rejected_file(self, span: PartSpan) -> Path:
-        """Where the rejected rows of a part go; makes the folder."""
+        """The path for the rejected rows of a part; makes the folder."""
         with writing(self.rejected):
             self.disk.make_folder(self.rejected)
         return self.rejected / span.name
 
     def remove_part(self, span: PartSpan) -> None:
-        """Remove a part and its rejected part; in this order, as a part vouches for both."""
+        """Remove a part and then its rejected part; in this order, because a part vouches for both."""
         remove_file(self.disk, self.path / span.name)
         remove_file(self.disk, self.rejected / span.name)
 
     def skipped(self) -> dict[str, str]:
-        """The inputs that turned out to be bad in an attempt before, with the reason."""
+        """The inputs that an earlier attempt found to be bad, with the reason."""
         return self.read_json(SKIPPED_FILE) if (self.path / SKIPPED_FILE).exists() else {}
 
     def forget_skipped(self) -> None:
-        """Try the inputs again that were skipped."""
+        """Forget which inputs were skipped, so that they are tried again."""
         self._remove(SUCCESS_FILE)
         self._remove(SKIPPED_FILE)
 
     def finish(self, report: dict[str, Any]) -> None:
-        """Write the report, and `_SUCCESS` after it."""
+        """Write the report, and then `_SUCCESS`."""
         self.write_json(REPORT_FILE, report)
         write_whole(self.disk, self.path / SUCCESS_FILE, b"")
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """One of the folder's documents; JobError where it cannot be read."""
+        """Read one of the folder's documents; raises JobError where it cannot be read."""
         path = self.path / name
         try:
             document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -194,12 +194,12 @@ class OutputFolder:
         return document
 
     def write_json(self, name: str, document: dict[str, Any]) -> None:
-        """Write one of the folder's documents whole or not at all."""
+        """Write one of the folder's documents, whole or not at all."""
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_whole(self.disk, self.path / name, text.encode())
 
     def _clear(self) -> None:
-        """Remove what an earlier run left and nothing else; a kill on the way leaves a folder that says so."""
+        """Remove only an earlier run's files; after a kill on the way, the folder still says that it is unfinished."""
         self.write_json(JOB_FILE, {})
         for name in (SUCCESS_FILE, REPORT_FILE, SKIPPED_FILE):
             self._remove(name)

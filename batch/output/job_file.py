@@ -1,4 +1,4 @@
-"""The contents of _job.json: what decides every byte of a run's output."""
+"""The contents of _job.json: everything that decides the bytes of a run's output."""
 
 import dataclasses
 import json
@@ -16,17 +16,17 @@ from whyport.runtime.errors import BundleFormatError, JobError
 from whyport.runtime.task import Task, find_task
 
 FORMAT_VERSION = 2
-"""Version 2 added the task and its targets, so that a run is read without its bundle."""
+"""The version of _job.json; version 2 added the task and its targets, so that no bundle is needed to read a run."""
 
 
 @dataclass(frozen=True)
 class BundleMark:
-    """The bundle that a run was made with."""
+    """The bundle that a run used."""
 
     name: str
     digest: str
     path: str
-    """Where it was; the digest says what it was."""
+    """The bundle's path during the run; the digest identifies its content."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PinnedSettings:
     explain: dict[str, str | int | float | bool | None]
     """The options of the methods, as `ExplainSettings.record` gives them."""
     call_rows: int
-    """Rows of one call of ONNX Runtime."""
+    """Rows per call of ONNX Runtime."""
 
     @property
     def explain_settings(self) -> ExplainSettings:
@@ -60,13 +60,13 @@ class InputMark:
 
     source_file: str
     path: str
-    """Where it was."""
+    """The path of the input during the run."""
     rows: int | None
-    """None for an input that could not be read."""
+    """The number of rows; None for an input that could not be read."""
     size: int
-    """Bytes."""
+    """The size in bytes."""
     modified_ns: int
-    """Nanoseconds since 1970."""
+    """The time of the last change, in nanoseconds since 1970."""
     footer_sha256: str | None
 
 
@@ -85,7 +85,7 @@ class JobFile:
 
     @classmethod
     def build(cls, document: object, path: Path) -> Self:
-        """The description from a JSON document; JobError where it is none, or of another version."""
+        """Build the description from a JSON document; raises JobError for any other document or version."""
         version = document.get("format_version") if isinstance(document, dict) else None
         if version != FORMAT_VERSION:
             raise JobError(
@@ -99,7 +99,7 @@ class JobFile:
 
     @property
     def meaning(self) -> Task:
-        """What the model's outputs mean."""
+        """The meaning of the model's outputs."""
         return find_task(self.task, self.targets)
 
     @property
@@ -113,7 +113,7 @@ class JobFile:
         return read
 
     def of_every_part(self) -> dict[str, Any]:
-        """What the metadata of every part says of what made it."""
+        """The metadata that every part has in common: what made it."""
         document = self.document()
         return {
             "bundle": {"name": self.bundle.name, "digest": self.bundle.digest},
@@ -125,7 +125,7 @@ class JobFile:
 
         Args:
             features: names of the features, in order.
-            outputs: the model's outputs; only those who compare types need them.
+            outputs: the model's outputs; needed only to compare types.
         """
         settings = self.settings
         layout = attribution_layout(settings.layout, settings.top_k, features)
@@ -133,6 +133,6 @@ class JobFile:
         return OutputColumns(self.meaning, settings.methods, explain, self.explains_all_targets, layout, outputs)
 
     def spans(self, index: int) -> list[PartSpan]:
-        """The parts of an input; none of one that could not be read."""
+        """The parts of an input; none for an input that could not be read."""
         rows = self.inputs[index].rows
         return [] if rows is None else split(index, rows, self.settings.part_rows)

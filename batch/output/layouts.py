@@ -1,4 +1,4 @@
-"""How attributions stand in a run's output: a column a feature, one list, or the strongest alone; and the way back."""
+"""Layouts of attributions in a run's output, written and read: a column per feature, a list, or the strongest."""
 
 import json
 from abc import ABC, abstractmethod
@@ -15,15 +15,15 @@ from whyport.runtime.errors import JobError
 
 
 def strongest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Where the `count` values of the largest magnitude stand in each row [N, F], largest first, [N, count].
+    """The places of the `count` largest magnitudes in each row [N, F], largest first, [N, count].
 
-    Of equal magnitudes the one that stands first comes first; NaN comes last. `count` is from 1 to F.
+    Equal magnitudes keep their order; NaN comes last. `count` is from 1 to F.
     """
     magnitudes = np.abs(values)
     magnitudes[np.isnan(magnitudes)] = -1
     threshold = -np.partition(-magnitudes, count - 1, axis=1)[:, count - 1 : count]
     above, equal = magnitudes > threshold, magnitudes == threshold
-    # A partition takes any of several equal values: here the first ones fill what those above leave.
+    # A partition picks any of several equal values: take the first ones instead, as many as there is room for.
     room = count - above.sum(axis=1, keepdims=True)
     chosen = np.nonzero(above | (equal & (equal.cumsum(axis=1) <= room)))[1].reshape(-1, count)
     order = np.argsort(-np.take_along_axis(magnitudes, chosen, axis=1), axis=1, kind="stable")
@@ -38,16 +38,16 @@ FEATURES_KEY = "whyport.features"
 
 @dataclass(frozen=True)
 class StoredAttributions:
-    """The attributions of N rows as a run has written them, K of F."""
+    """The attributions of N rows as a run has written them: K of the F features."""
 
     features: NDArray[np.int64]
-    """[N, K]: each one's place among all features; -1 for a name that is none of theirs."""
+    """[N, K]: the index of each attribution's feature; -1 for an unknown name."""
     values: NDArray[np.float64]
     """[N, K], in the method's unit."""
 
 
 class AttributionLayout(ABC):
-    """The columns of one method's attributions, of one class.
+    """The columns of one method's attributions for one class.
 
     Args:
         features: the names of the F features, in order.
@@ -58,31 +58,31 @@ class AttributionLayout(ABC):
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What a file says so that it can be read without the bundle."""
+        """The metadata that makes a file readable without the bundle."""
         return {FEATURES_KEY: json.dumps(self.features, ensure_ascii=False)}
 
     @abstractmethod
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
-        """The columns, where `prefix` names the method among several, and `suffix` the class.
+        """The columns; `prefix` names the method among several, and `suffix` the class.
 
-        After those of the attributions come those of every other value that each feature has, by the names `extras`.
+        The columns of the attributions come first, then those of each further per-feature value in `extras`.
         """
 
     @abstractmethod
     def arrays(self, values: NDArray[np.float32], extras: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
-        """The arrays of `fields` for attributions, and what stands beside them, [N, F] each."""
+        """The arrays of `fields` for the attributions and the further per-feature values, [N, F] each."""
 
     @abstractmethod
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
-        """What `fields` hold of rows that all were explained."""
+        """The attributions in the columns `fields`, for rows that are all explained."""
 
     @abstractmethod
     def read_extra(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
-        """The values [N, K] of that name, of the features that `read` gives."""
+        """The per-feature values [N, K] of that name, for the features that `read` gives."""
 
 
 class WideLayout(AttributionLayout):
-    """One column a feature, `attribution.<feature>`."""
+    """The layout with one column per feature, `attribution.<feature>`."""
 
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
         names = [self._names(prefix, suffix, name) for name in (ATTRIBUTION, *extras)]
@@ -104,7 +104,7 @@ class WideLayout(AttributionLayout):
 
 
 class ListLayout(AttributionLayout):
-    """One column `attribution`, a list of a share a feature: thousands of features cost no more than their bytes."""
+    """The layout with one column `attribution`, a list with one share per feature: a feature costs only its bytes."""
 
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
         kind = pa.list_(pa.float32(), len(self.features))
@@ -122,14 +122,14 @@ class ListLayout(AttributionLayout):
 
 
 class StrongestLayout(AttributionLayout):
-    """Two columns of lists, `top_feature` and `top_attribution`: the largest shares by magnitude, largest first.
+    """The layout with the K largest shares by magnitude, largest first: two lists, `top_feature` and `top_attribution`.
 
-    Two lists rather than one of pairs: DuckDB, pandas and polars each unfold both side by side in one call, and pandas
-    would make a dictionary of every pair.
+    Two lists are better than one list of pairs: DuckDB, pandas and polars each unfold both side by side in one call,
+    and pandas would make a dictionary of every pair.
 
     Args:
         features: the names of the F features, in order.
-        count: how many to keep; all where there are not as many.
+        count: how many shares to keep; all F where there are fewer.
     """
 
     def __init__(self, features: Sequence[str], count: int) -> None:
@@ -163,7 +163,7 @@ def attribution_layout(layout: str, top_k: int | None, features: Sequence[str]) 
 
     Args:
         layout: "wide" or "list".
-        top_k: how many of a row's attributions are kept, in lists whatever the layout; None for all of them.
+        top_k: how many of a row's attributions are kept, as lists in either layout; None for all of them.
         features: the names of the features, in order.
     """
     if top_k is not None:
@@ -172,7 +172,7 @@ def attribution_layout(layout: str, top_k: int | None, features: Sequence[str]) 
 
 
 def features_of(schema: pa.Schema) -> list[str]:
-    """The names of the features, in order, as an explained part's metadata has them; JobError where it has none."""
+    """The names of the features, in order, from an explained part's metadata; raises JobError if there are none."""
     try:
         names: list[str] = json.loads((schema.metadata or {})[FEATURES_KEY.encode()])
     except (KeyError, ValueError):
@@ -195,5 +195,5 @@ def _matrix(table: pa.Table, name: str, width: int) -> NDArray[np.float64]:
 
 
 def _flat(table: pa.Table, name: str) -> pa.Array:
-    """The lists' elements one after another."""
+    """The elements of all lists, one after another."""
     return table[name].combine_chunks().flatten()

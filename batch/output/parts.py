@@ -1,4 +1,4 @@
-"""The parts of an output: which rows each covers, and what its footer says."""
+"""The parts of an output: the rows that each covers, and the contents of its footer."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from whyport.batch.output.totals import Totals
 from whyport.runtime.bundle.codec import decode
 from whyport.runtime.errors import BundleFormatError, JobError, message_line
 
-# The keys of a part's metadata.
+# Keys of a part's metadata.
 DESCRIPTION_KEY = "whyport"
 TOTALS_KEY = "whyport.totals"
 
@@ -23,23 +23,23 @@ class PartSpan:
     """One part of the output: a range of rows of one input."""
 
     index: int
-    """The input's place among all."""
+    """The input's index among all inputs."""
     start: int
     stop: int
 
     @property
     def name(self) -> str:
-        """The part's file name, which sorts as the rows do."""
+        """The part's file name; names sort in the order of the rows."""
         return f"part-{self.index:05d}-{self.start:012d}-{self.stop:012d}.parquet"
 
     @property
     def rows(self) -> int:
-        """How many rows of the input it covers."""
+        """The number of the input's rows that the part covers."""
         return self.stop - self.start
 
 
 def split(index: int, rows: int, part_rows: int) -> list[PartSpan]:
-    """The parts of an input with so many rows; one empty part for an input without any."""
+    """The parts of an input with `rows` rows; one empty part for an input without rows."""
     return [PartSpan(index, start, min(start + part_rows, rows)) for start in range(0, max(rows, 1), part_rows)]
 
 
@@ -49,13 +49,13 @@ class PartFooter:
 
     rows: int
     description: dict[str, Any]
-    """What made the part, as `describe_part` gives it."""
+    """The description of what made the part, as `describe_part` gives it."""
     totals: Totals
-    """Of the whole span of rows, in both."""
+    """The totals of the whole span of rows, the same in both files."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a part's footer; JobError where the file is not there, or was not written by a run."""
+        """Read a part's footer; raises JobError if the file is missing or was not written by a run."""
         try:
             metadata = pq.read_metadata(path)
             entries = metadata.metadata or {}

@@ -1,4 +1,4 @@
-"""What came out of a run, counted."""
+"""The result of a run, in counts."""
 
 import resource
 import sys
@@ -16,7 +16,7 @@ from whyport.runtime.task import Task
 
 TAIL_SHARE = 0.99
 
-# A run that is done, but not as it should be.
+# Exit codes of a run that finished, but not as it should.
 TOO_MANY_REJECTED = 3
 FILES_SKIPPED = 4
 
@@ -26,14 +26,14 @@ class MethodReport:
     """How far one method's attributions are from adding up, in the score's unit."""
 
     worst_completeness_error: float | None
-    """None where an error is not finite."""
+    """The largest error; None if an error is not finite."""
     p99_completeness_error: float | None
-    """99 % of the errors are at most this large; up to 5 % too large itself."""
+    """The bound that 99 % of the errors do not exceed; itself up to 5 % too large."""
     not_converged: int
 
     @classmethod
     def of(cls, totals: MethodTotals) -> Self:
-        """The figures that a user reads."""
+        """The figures for a reader, from the totals."""
         tail = totals.errors.quantile(TAIL_SHARE)
         return cls(
             worst_completeness_error=None if totals.errors.not_finite else totals.errors.worst,
@@ -54,7 +54,7 @@ class FileReport:
 
 @dataclass(frozen=True)
 class SkippedFile:
-    """One input that was passed over, and none of whose rows are in the output."""
+    """One input that was skipped; none of its rows are in the output."""
 
     source_file: str
     reason: str
@@ -62,19 +62,19 @@ class SkippedFile:
 
 @dataclass(frozen=True)
 class Performance:
-    """How one attempt went: all that may differ between two runs of the same job."""
+    """The performance of one attempt: everything that may differ between two runs of the same job."""
 
     resumed_parts: int
-    """Parts that were there before this attempt."""
+    """The number of parts that existed before this attempt."""
     seconds: dict[str, float]
-    """By stage, of this attempt; `total` is the wall clock."""
+    """Seconds by stage in this attempt; `total` is the wall clock."""
     rows_per_second: dict[str, float]
-    """By stage, of the rows of this attempt."""
+    """Rows per second by stage, over the rows of this attempt."""
     peak_memory_bytes: int
 
     @classmethod
     def of(cls, seconds: dict[str, float], rows: int, resumed_parts: int) -> Self:
-        """The figures of an attempt that took this long for so many rows of its own."""
+        """The figures of an attempt with these seconds by stage, over the rows that it scored itself."""
         rates = {name: rows / max(value, 1e-9) for name, value in seconds.items()}
         return cls(resumed_parts, dict(seconds), rates, peak_memory())
 
@@ -84,7 +84,7 @@ class JobReport:
     """The contents of _report.json."""
 
     rows_in: int
-    """Of the inputs that were scored."""
+    """Rows of the inputs that were scored."""
     rows_out: int
     rejected: dict[str, int]
     """Rows by reason."""
@@ -93,7 +93,7 @@ class JobReport:
     explained: dict[str, int]
     """Rows by method."""
     methods: dict[str, MethodReport]
-    """The methods that claim to add up."""
+    """Figures of each method that claims to add up."""
     parts: dict[str, str]
     """sha256 by file, of the parts and the rejected parts."""
     files: tuple[FileReport, ...]
@@ -110,7 +110,7 @@ class JobReport:
         provider: str,
         performance: Performance,
     ) -> Self:
-        """Sum up the inputs."""
+        """Sum up the reports of the inputs."""
         totals = sum((totals for _, totals in files), Totals())
         return cls(
             rows_in=sum(file.rows_in for file, _ in files),
@@ -128,11 +128,11 @@ class JobReport:
 
     @property
     def rows_rejected(self) -> int:
-        """Rows rejected for whatever reason."""
+        """The number of rejected rows, over all reasons."""
         return sum(self.rejected.values())
 
     def exit_code(self, max_rejected: str | None) -> int:
-        """What the process says of a run that came to its end: 0, TOO_MANY_REJECTED or FILES_SKIPPED."""
+        """The exit code of a finished run: 0, TOO_MANY_REJECTED or FILES_SKIPPED."""
         if self.skipped:
             return FILES_SKIPPED
         if max_rejected is not None and RejectedLimit.parse(max_rejected).is_exceeded(self.rows_rejected, self.rows_in):
@@ -140,7 +140,7 @@ class JobReport:
         return 0
 
     def lines(self, task: Task) -> list[str]:
-        """The report for a terminal, in the words of the model's task."""
+        """The report for a terminal, in the terms of the model's task."""
         performance = self.performance
         seconds = performance.seconds
         resumed = f", {performance.resumed_parts} of them from an attempt before" if performance.resumed_parts else ""
@@ -172,7 +172,7 @@ class JobReport:
 
 
 def read_report(folder: OutputFolder) -> JobReport:
-    """The report of a finished run; JobError where it cannot be read."""
+    """Read the report of a finished run; raises JobError where it cannot be read."""
     path = folder.path / REPORT_FILE
     try:
         return decode(JobReport, path.read_text(encoding="utf-8"))
@@ -181,8 +181,8 @@ def read_report(folder: OutputFolder) -> JobReport:
 
 
 def peak_memory() -> int:
-    """The most memory that this process has held so far, in bytes."""
-    # Linux counts in ru_maxrss also what the process held that has started this one.
+    """The peak memory of this process so far, in bytes."""
+    # On Linux, ru_maxrss also includes the peak of the process that started this one.
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else ():
         if line.startswith("VmHWM:"):

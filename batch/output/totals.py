@@ -1,4 +1,4 @@
-"""What happened to rows, counted: for a batch, a part, or a run. Sums do not depend on how the rows were cut."""
+"""Counts of rows, for a batch, a part, or a run. Sums do not depend on how the rows were cut."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from whyport.runtime.task import Prediction, Task
 BINS_PER_DECADE = 50
 """A quantile is at most 10^(1/50) - 1 = 4.7 % too large, and never too small."""
 
-# Bin i holds EDGES[i - 1] < error <= EDGES[i]; the last one, everything above.
+# Bin i holds EDGES[i - 1] < error <= EDGES[i]; the last bin holds everything above.
 EDGES: NDArray[np.float64] = np.power(10.0, np.arange(-15 * BINS_PER_DECADE, 9 * BINS_PER_DECADE + 1) / BINS_PER_DECADE)
 
 
 @dataclass(frozen=True)
 class ErrorHistogram:
-    """How many errors lie in each bin."""
+    """The number of errors in each bin."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    """By the bin's number, as text; bins without errors are absent."""
+    """The count of each bin, by the bin's number as text; bins without errors are absent."""
     worst: float = 0.0
     """The largest finite error."""
     not_finite: int = 0
-    """NaN and infinity, which count as larger than every other."""
+    """The number of NaNs and infinities, which count as larger than any finite error."""
 
     @classmethod
     def of(cls, errors: NDArray[np.floating[Any]]) -> Self:
@@ -51,11 +51,11 @@ class ErrorHistogram:
 
     @property
     def total(self) -> int:
-        """How many errors were counted."""
+        """The number of errors counted."""
         return sum(self.counts.values()) + self.not_finite
 
     def quantile(self, share: float) -> float:
-        """The least bound below which at least `share` of the errors lie, up to the width of a bin; 0 without any."""
+        """The smallest bound that `share` of the errors do not exceed, up to a bin's width; 0 without errors."""
         needed = share * self.total
         seen = 0
         for i in sorted(self.counts, key=int):
@@ -65,25 +65,25 @@ class ErrorHistogram:
         return float("inf") if self.not_finite else 0.0
 
 
-# Reasons may quote values of the input, and every part's footer lists them.
+# Reasons may quote values of the input, and every part's footer lists the reasons.
 MAX_REASONS = 100
 OTHER_REASONS = "other reasons"
 
 
 @dataclass(frozen=True)
 class MethodTotals:
-    """What one explanation method gave, counted; no errors for a method that makes no claim to add up."""
+    """The counts of one explanation method; no errors for a method that does not claim to add up."""
 
     not_converged: int = 0
-    """Explanations that missed the method's tolerance."""
+    """The number of explanations that missed the method's tolerance."""
     errors: ErrorHistogram = field(default_factory=ErrorHistogram)
     """Completeness errors, in the score's unit."""
     explained: int = 0
-    """Rows, whether of one target or of all."""
+    """The number of explained rows, whether for one target or for all."""
 
     @classmethod
     def of(cls, attribution: Attribution, rows: int) -> Self:
-        """Count one batch, in which so many rows were explained."""
+        """Count one batch, of which `rows` rows were explained."""
         if attribution.converged is None:
             return cls(explained=rows)
         return cls(int(np.count_nonzero(~attribution.converged)), ErrorHistogram.of(attribution.error), rows)
@@ -96,7 +96,7 @@ class MethodTotals:
 
 @dataclass(frozen=True)
 class Totals:
-    """Rows out, rejected and explained."""
+    """The counts of rows that were written, rejected and explained."""
 
     rows_out: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Totals:
 
     @classmethod
     def empty(cls, task: Task, methods: Sequence[str]) -> Self:
-        """No rows of a model with that task, explained with these methods."""
+        """The totals of no rows, for a model's task and these methods."""
         nothing = Prediction((), np.zeros(0, dtype=np.int64))
         return cls(predictions=task.counts(nothing), methods={name: MethodTotals() for name in methods})
 
@@ -126,7 +126,7 @@ class Totals:
 
     @property
     def rows_rejected(self) -> int:
-        """Rows rejected for whatever reason."""
+        """The number of rejected rows, over all reasons."""
         return sum(self.rejected.values())
 
     def __add__(self, other: Self) -> Self:
@@ -147,7 +147,7 @@ def _sums(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
 
 
 def _most_common(reasons: dict[str, int]) -> dict[str, int]:
-    """The reasons by how many rows they have, then by text; past MAX_REASONS they are summed up."""
+    """The reasons, by number of rows and then by text; all beyond MAX_REASONS are summed up in one."""
     rest = reasons.pop(OTHER_REASONS, 0)
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     rest += sum(count for _, count in ordered[MAX_REASONS:])

@@ -1,4 +1,4 @@
-"""Parquet parts that are visible only when they are whole."""
+"""Parquet parts that become visible only when they are whole."""
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,19 +17,19 @@ DICTIONARIES = (SOURCE_FILE, PREDICTION)
 
 
 def float_leaves(schema: pa.Schema) -> list[str]:
-    """The paths of the leaves that hold floats."""
+    """The paths of the leaf columns that hold floats."""
     return [path for path, kind in _leaves_of(schema) if pa.types.is_floating(kind)]
 
 
 def other_leaves(schema: pa.Schema) -> list[str]:
-    """The paths of all other leaves."""
+    """The paths of all other leaf columns."""
     return [path for path, kind in _leaves_of(schema) if not pa.types.is_floating(kind)]
 
 
 def encoded_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema with the columns of few distinct texts as dictionaries, as a part's writer takes them.
+    """The schema of the arrays that a part's writer takes: columns with few distinct texts are dictionaries.
 
-    Parquet makes a dictionary of such a column in any case, and takes ours without looking at every row's text.
+    Parquet makes a dictionary of such a column in any case. It accepts ours without looking at every row's text.
     """
     kind = pa.dictionary(pa.int64(), pa.string())
     return pa.schema(
@@ -46,7 +46,7 @@ def _leaves_of(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType]]:
 
 
 def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
-    """Named as the Parquet format names what is inside lists and maps."""
+    """The leaves inside a column, with the paths that the Parquet format gives to lists and maps."""
     if isinstance(kind, pa.BaseExtensionType):
         yield from _leaves(path, kind.storage_type)
     elif pa.types.is_map(kind):
@@ -61,17 +61,17 @@ def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
         yield path, kind
 
 
-# A row group is closed by whichever comes first; many small ones read slowly, few large ones cost memory.
+# A row group is closed at whichever limit is first: many small ones are slow to read, few large ones cost memory.
 ROW_GROUP_ROWS = 1 << 16
 ROW_GROUP_BYTES = 64 << 20
 
 
 def write_options(schema: pa.Schema) -> dict[str, Any]:
-    """How parts are encoded, as pyarrow's ParquetWriter takes it."""
+    """The encoding of parts, as options of pyarrow's ParquetWriter."""
     return {
         "compression": "zstd",
         "use_byte_stream_split": float_leaves(schema),
-        # This column ascends: its differences take a three-hundredth of the room, and a seventh of the time.
+        # This column ascends: its differences take 1/300 of the space, and 1/7 of the time.
         "use_dictionary": [path for path in other_leaves(schema) if path != SOURCE_ROW],
         "column_encoding": {SOURCE_ROW: "DELTA_BINARY_PACKED"},
         "write_page_checksum": True,
@@ -79,10 +79,10 @@ def write_options(schema: pa.Schema) -> dict[str, Any]:
 
 
 class PartWriter:
-    """One Parquet file, under a temporary name until `publish`; leaving the context before leaves nothing behind.
+    """One Parquet file, under a temporary name until `publish`; leaving the context before that removes the file.
 
     Args:
-        disk: what it is written to.
+        disk: writes the file.
         path: the final name.
         schema: the columns.
         metadata: the file's own metadata.
@@ -97,7 +97,7 @@ class PartWriter:
         try:
             options = write_options(schema) | {"store_schema": False}
             self._writer = pq.ParquetWriter(self._file.stream, self._encoded, **options)
-            # The schema that readers restore has the columns' own types.
+            # The schema that readers restore has the original types.
             described = base64.b64encode(schema.with_metadata(dict(metadata)).serialize())
             self._writer.add_key_value_metadata({**metadata, "ARROW:schema": described})
         except BaseException:
@@ -115,7 +115,7 @@ class PartWriter:
             self._flush()
 
     def finish(self, metadata: Mapping[str, str]) -> None:
-        """Bring the whole part to the disk, with more metadata, and count its rows in its own footer."""
+        """Sync the whole part to the disk, with more metadata and its number of rows in its footer."""
         self._flush()
         self._writer.add_key_value_metadata(dict(metadata))
         self._writer.close()
@@ -125,7 +125,7 @@ class PartWriter:
             raise OutputError(f"expected {self.rows} rows in the footer, got {counted}, in {self._file.path}")
 
     def publish(self) -> None:
-        """Make the finished part visible under its name."""
+        """Give the finished part its final name."""
         self._file.publish()
 
     def __enter__(self) -> Self:
@@ -134,7 +134,7 @@ class PartWriter:
     def __exit__(self, *error: object) -> None:
         if self._writer.is_open:
             self._file.discard()
-            # Its state after an error is unknown; all that it still writes goes nowhere.
+            # Its state after an error is unknown: everything that it still writes is discarded.
             try:
                 self._writer.close()
             except (pa.ArrowException, OSError):

@@ -1,1 +1,1 @@
-"""A run: from the plan to the finished folder."""
+"""A run, from the plan to the finished folder."""

@@ -1,4 +1,4 @@
-"""The description of a run that is about to begin, and of each of its parts."""
+"""The descriptions of a run about to begin and of each of its parts."""
 
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from whyport.runtime.session import Session
 
 
 def describe_job(bundle: Bundle, plan: Plan, session: Session) -> JobFile:
-    """The contents of _job.json."""
+    """The contents of _job.json for a plan."""
     settings = plan.settings
     return JobFile(
         format_version=FORMAT_VERSION,
@@ -46,7 +46,7 @@ def describe_job(bundle: Bundle, plan: Plan, session: Session) -> JobFile:
 
 
 def describe_part(job: JobFile, source: SourceFile, span: PartSpan) -> dict[str, Any]:
-    """The metadata of one part: what made it, and of which rows. A copy of the input elsewhere gives the same."""
+    """The metadata of one part: what made it, and its rows. A copy of the input elsewhere gives the same metadata."""
     last_row = max(span.start, span.stop - 1)
     groups = [source.row_group(span.start), source.row_group(last_row)] if source.rows else []
     return {
@@ -68,7 +68,7 @@ def _describe_input(source: SourceFile | BadFile) -> InputMark:
 def _versions(settings: JobSettings) -> dict[str, str]:
     by_torch = any(engine_of(method, settings.explain.engine) == TORCHSCRIPT for method in settings.methods)
     versions = {name: version(name) for name in ("whyport", "numpy", "pyarrow", *(["torch"] if by_torch else []))}
-    # The fused kernels' last bits are not the portable program's.
+    # The fused kernels' last bits differ from the portable program's.
     if by_torch and find_spec("numba"):
         versions["numba"] = version("numba")
     return versions | {"onnxruntime": load_onnxruntime().__version__}

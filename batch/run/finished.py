@@ -1,4 +1,4 @@
-"""Parts that are there already: what their footers say."""
+"""Parts that already exist, as their footers describe them."""
 
 import logging
 from collections.abc import Collection
@@ -16,12 +16,12 @@ logger = logging.getLogger(__name__)
 
 
 class FinishedParts:
-    """The parts of a job as their own footers describe them, whichever attempt has made them.
+    """The parts of a job as their own footers describe them, whichever attempt made them.
 
     Args:
-        plan: the parts that there should be.
-        folder: where they lie.
-        job: what makes them.
+        plan: the expected parts.
+        folder: the output folder.
+        job: the job that makes the parts.
     """
 
     def __init__(self, plan: Plan, folder: OutputFolder, job: JobFile) -> None:
@@ -30,7 +30,7 @@ class FinishedParts:
         self._job = job
 
     def whole(self, index: int) -> set[PartSpan]:
-        """The parts of one input that are there and whole; another file of such a name is logged, and made anew."""
+        """The whole parts of one input; any other file with a part's name is logged, and made anew."""
         found = set()
         for span in self._plan.spans(index):
             if not (self._folder.path / span.name).exists():
@@ -43,9 +43,9 @@ class FinishedParts:
         return found
 
     def totals(self, span: PartSpan) -> Totals:
-        """The totals of a part, checked against its own rows and those of its rejected part.
+        """The totals of a part, checked against its own rows and the rows of its rejected part.
 
-        Raises JobError where one is missing, was made by something else, or has not the rows that it should.
+        Raises JobError if a part is missing, was made by another job, or does not have its expected rows.
         """
         description = describe_part(self._job, self._plan.sources[span.index], span)
         path = self._folder.path / span.name
@@ -65,7 +65,7 @@ class FinishedParts:
         return part.totals
 
     def count(self, skipped: Collection[str]) -> list[tuple[FileReport, Totals]]:
-        """Every input's rows as the footers count them; JobError where they are not the input's.
+        """Count every input's rows from the footers; raises JobError if they are not the input's rows.
 
         Args:
             skipped: the names of inputs that have no parts.
@@ -82,5 +82,5 @@ class FinishedParts:
         return counted
 
     def digests(self) -> dict[str, str]:
-        """sha256 of every part and rejected part, by its path in the folder."""
+        """The sha256 of every part and rejected part, by path in the folder."""
         return {path.relative_to(self._folder.path).as_posix(): sha256_of(path) for path in self._folder.parts()}

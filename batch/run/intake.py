@@ -1,4 +1,4 @@
-"""The rows of an input, read and cleaned ahead of those who score them."""
+"""The rows of an input, read and cleaned ahead of scoring."""
 
 from collections.abc import Generator
 from contextlib import closing
@@ -13,7 +13,7 @@ from whyport.batch.source.cleaning import RowCleaner
 from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.errors import WhyportError
 
-# One batch is being scored; with two more behind it, a stage that stutters does not stop the others.
+# One batch is being scored; two more in reserve keep the other stages going when one stage stutters.
 BATCHES_AHEAD = 2
 
 
@@ -21,9 +21,9 @@ class Intake:
     """Makes batches of clean rows.
 
     Args:
-        plan: the columns and the size of a batch.
-        cleaner: tells the rows that can be scored from those that cannot.
-        stages: the clock.
+        plan: the columns and the number of rows per batch.
+        cleaner: separates the rows that can be scored from the rows that cannot.
+        stages: counts the seconds.
     """
 
     def __init__(self, plan: Plan, cleaner: RowCleaner, stages: Stages) -> None:
@@ -32,7 +32,7 @@ class Intake:
         self._stages = stages
 
     def batches(self, source: SourceFile, start: int, stop: int) -> FetchAhead[CleanBatch]:
-        """The rows from `start` up to `stop` in order; raises what `SourceFile.batches` and `RowCleaner.clean` do."""
+        """The rows from `start` up to `stop`, in order; raises as `SourceFile.batches` and `RowCleaner.clean` do."""
         return FetchAhead(self._clean(source, start, stop), BATCHES_AHEAD, "whyport-clean")
 
     def _clean(self, source: SourceFile, start: int, stop: int) -> Generator[CleanBatch, None, None]:
@@ -44,7 +44,7 @@ class Intake:
                         rows = self._cleaner.clean(batch, row)
                     except WhyportError as error:
                         raise error.at(source.name) from None
-                # The features' own columns, twice the size of the matrix, are not needed any more.
+                # The features' own columns, twice the size of the matrix, are no longer needed.
                 yield CleanBatch(row, batch.select(keep), rows)
 
     def _read(self, source: SourceFile, start: int, stop: int) -> Generator[tuple[int, pa.RecordBatch], None, None]:

@@ -1,4 +1,4 @@
-"""A job: Parquet in, predictions and explanations out, every row accounted for, whatever stops it on the way."""
+"""A job: Parquet in, predictions and explanations out, with every row accounted for through any interruption."""
 
 import dataclasses
 import logging
@@ -23,15 +23,15 @@ EXECUTOR = "local"
 
 
 class Job:
-    """Checks everything that can be known before a row is read, then runs.
+    """A run that checks, before it begins, everything that can be known without reading a row.
 
     Args:
         bundle: the model.
         settings: the options.
-        disk: what the output is written to.
+        disk: writes the output.
 
     Raises:
-        UsageError, ColumnError, DataError, BundleError, ProviderError: what is asked for cannot be done.
+        UsageError, ColumnError, DataError, BundleError, ProviderError: the settings cannot be carried out.
     """
 
     def __init__(self, bundle: Bundle, settings: JobSettings, disk: Disk | None = None) -> None:
@@ -45,16 +45,16 @@ class Job:
         self._finished = FinishedParts(self.plan, self._folder, self._description)
 
     def run(self, interruption: Interruption | None = None, progress: ProgressCallback | None = None) -> JobReport:
-        """Score and explain every row that no attempt before has; `_SUCCESS` only after rows in = rows out + rejected.
+        """Score and explain every row that is not done yet; writes `_SUCCESS` only if rows in = rows out + rejected.
 
         Args:
-            interruption: may end the run between two parts; the next attempt goes on from there.
-            progress: is told of every batch, in place of a bar on the terminal.
+            interruption: may end the run between two parts; the next attempt continues from there.
+            progress: called for every batch, in place of a bar on the terminal.
 
         Raises:
             UsageError: the folder holds another job.
             DataError: an input is bad, with column, row and file; ValueRangeError and MissingValueError among them.
-            ParityError, OutputError, InterruptedJobError: see there; finished parts stay.
+            ParityError, OutputError, InterruptedJobError: the run stopped; finished parts stay.
             JobError: another run is at work, an input changes meanwhile, or rows do not add up.
         """
         folder = self._folder
@@ -71,7 +71,7 @@ class Job:
             return self._run(interruption or Interruption(), is_resumed, progress)
 
     def lines(self) -> list[str]:
-        """What `run` would do, for a terminal; writes nothing. UsageError where the folder does not allow it."""
+        """The plan of `run` for a terminal; writes nothing. Raises UsageError if the folder does not allow the run."""
         folder = self._folder
         is_resumed = folder.holds(self._description, self._settings.overwrite)
         whole = sum(len(self._finished.whole(index)) for index in self.plan.sources) if is_resumed else 0
@@ -113,7 +113,7 @@ class Job:
         return report
 
     def _carry_out(self, orders: list[Order], monitor: Monitor) -> dict[str, str]:
-        """Let the orders be carried out; returns the inputs that were skipped, with the reason."""
+        """Have the orders carried out; returns the skipped inputs with the reasons."""
         folder, skipped = self._folder, self._folder.skipped()
         todo = [order for order in orders if self.plan.sources[order.index].name not in skipped]
         for order, error in find_executor(EXECUTOR)(self._worker, monitor).run(todo):

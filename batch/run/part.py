@@ -1,4 +1,4 @@
-"""One part of the output: its rows scored, explained and written, while the next are read."""
+"""One part of the output: its rows are scored, explained and written while the next rows are read."""
 
 import json
 from collections.abc import Iterator
@@ -31,10 +31,10 @@ class PartPair:
 
     Args:
         plan: the columns.
-        folder: where they go.
+        folder: the output folder.
         source: the input.
-        span: which of its rows.
-        description: what makes the part.
+        span: the part's rows of the input.
+        description: what makes the part, for its footer.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class PartPair:
 
     @property
     def rows_out(self) -> int:
-        """The scored rows that were written so far."""
+        """The number of scored rows written so far."""
         return self._part.rows
 
     def write(self, batch: CleanBatch, scored: ScoredRows) -> None:
-        """Append a batch: its scored rows to the part, the others to the rejected part."""
+        """Append a batch: its scored rows to the part, its other rows to the rejected part."""
         rows = batch.rows
         identity = self._identity(batch, rows.kept)
         columns = [*identity, *_copied(batch.copied, rows.kept), *self._plan.output.arrays(scored)]
@@ -72,12 +72,12 @@ class PartPair:
         self._rejects.write(columns)
 
     def finish(self, totals: Totals) -> None:
-        """Bring both files to the disk, with the totals in their footers."""
+        """Sync both files to the disk, with the totals in their footers."""
         for writer in self._writers():
             writer.finish({TOTALS_KEY: encode(totals)})
 
     def publish(self) -> None:
-        """Make both visible, the rejected part first: where the part is, both are."""
+        """Publish the rejected part, then the part: if the part exists, both exist."""
         for writer in self._writers():
             writer.publish()
 
@@ -99,22 +99,22 @@ class PartPair:
 
 
 def _copied(columns: pa.RecordBatch, rows: NDArray[Any]) -> list[pa.Array]:
-    """The columns at these rows, as if nothing but the batch had been read.
+    """The columns at these rows, independent of what was read before the batch.
 
-    A dictionary, or where a slice begins, may depend on the rows before; then a resumed run's bytes would differ.
+    A dictionary or the offset of a slice may depend on earlier rows; a resumed run's bytes would then differ.
     """
     return [_re_encoded(take(array, rows)) for array in columns.columns]
 
 
 def _re_encoded(array: pa.Array) -> pa.Array:
-    """A dictionary array with the dictionary that its values alone give, unless the order of that means something."""
+    """A dictionary array with a dictionary of its own values only, unless the dictionary's order has a meaning."""
     if not pa.types.is_dictionary(array.type) or array.type.ordered:
         return array
     encoded = array.dictionary_decode().dictionary_encode()
     return pa.DictionaryArray.from_arrays(pc.cast(encoded.indices, array.type.index_type), encoded.dictionary)
 
 
-# Batches that were scored and are not written yet.
+# Scored batches that are not written yet.
 BATCHES_BEHIND = 2
 
 
@@ -123,9 +123,9 @@ class PartRunner:
 
     Args:
         plan: the columns.
-        folder: where the parts go.
+        folder: the output folder.
         scorer: predicts and explains.
-        monitor: is told of every batch.
+        monitor: clock, progress and signals of the run.
     """
 
     def __init__(self, plan: Plan, folder: OutputFolder, scorer: Scorer, monitor: Monitor) -> None:
@@ -137,15 +137,15 @@ class PartRunner:
     def run(
         self, source: SourceFile, span: PartSpan, batches: Iterator[CleanBatch], description: dict[str, Any]
     ) -> None:
-        """Take the span's rows from `batches` and make them a part; InterruptedJobError before that, if asked to stop.
+        """Make a part from the span's rows in `batches`; raises InterruptedJobError before it begins if asked to stop.
 
-        The rejected part is published first: where the part is there, both are; a rejected part alone is an attempt's
-        that was killed in between, and is replaced by the same one.
+        The rejected part is published first, so if the part exists, both exist. A rejected part without its part is
+        left by a kill in between, and is replaced by an equal one.
         """
         monitor = self._monitor
         monitor.interruption.check()
         totals = Totals.empty(self._plan.task, self._plan.settings.methods)
-        # The thread that writes has ended before what it writes to is closed.
+        # The writing thread ends before the files that it writes to are closed.
         with (
             PartPair(self._plan, self._folder, source, span, description) as pair,
             DoBehind(BATCHES_BEHIND, "whyport-write") as writing,
@@ -169,7 +169,7 @@ class PartRunner:
                 pair.finish(totals)
                 source.check_unchanged()
                 pair.publish()
-        # What this part's threads have freed would stay beside what the next part's take.
+        # Memory freed by this part's threads would otherwise stay reserved beside the next part's.
         pa.default_memory_pool().release_unused()
 
     def _score(self, source: SourceFile, batch: CleanBatch) -> ScoredRows:

@@ -1,8 +1,8 @@
-"""Stages that overlap: items fetched ahead of whoever uses them, and calls done behind whoever asks for them.
+"""Stages that overlap: items fetched ahead of their use, and calls done behind their caller.
 
-Each has one thread, so that order is kept, and a few items under way, so that memory is bounded. An error is raised in
-the caller, where the item would have come or at a later call. Leaving the context waits for what is at work, drops what
-is waiting, and ends the thread.
+Each stage has one thread, so that order is kept, and a few items under way, so that memory is bounded. An error is
+raised in the caller, in place of the item or at a later call. Leaving the context waits for current work, drops
+waiting items, and ends the thread.
 """
 
 from collections import deque
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 
 class FetchAhead(Generic[T]):
-    """The items of a generator, made in a thread of their own.
+    """The items of a generator, made in its own thread.
 
     Args:
-        items: runs in that thread alone.
+        items: the generator, which runs only in that thread.
         ahead: how many items are made before they are asked for.
-        name: the thread's.
+        name: the thread's name.
     """
 
     def __init__(self, items: Generator[T, None, None], ahead: int, name: str) -> None:
@@ -54,11 +54,11 @@ class FetchAhead(Generic[T]):
 
 
 class DoBehind:
-    """Calls done in order in a thread of their own; after one that fails, those that wait are not done.
+    """Calls done in order in their own thread; after a failed call, the waiting ones are dropped.
 
     Args:
-        behind: how many calls may wait or be at work.
-        name: the thread's.
+        behind: the number of calls that may wait or be in progress.
+        name: the thread's name.
     """
 
     def __init__(self, behind: int, name: str) -> None:
@@ -68,13 +68,13 @@ class DoBehind:
         self._has_failed = False
 
     def call(self, function: Callable[[], None]) -> None:
-        """Do this later, as soon as there is room; raises what a call before raised."""
+        """Queue a call, as soon as there is room; raises what an earlier call raised."""
         while len(self._waiting) >= self._behind:
             self._waiting.popleft().result()
         self._waiting.append(self._executor.submit(self._do, function))
 
     def wait(self) -> None:
-        """Wait until everything is done; raises what a call raised."""
+        """Wait until all calls are done; raises what a call raised."""
         while self._waiting:
             self._waiting.popleft().result()
 

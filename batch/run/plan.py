@@ -1,4 +1,4 @@
-"""What a run will do, and every check that needs no row to be read."""
+"""The plan of a run, with every check that does not need a row."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -29,16 +29,16 @@ from whyport.runtime.task import Task
 
 @dataclass(frozen=True)
 class BadFile:
-    """An input that cannot be scored, and is passed over."""
+    """An input that cannot be scored and is skipped."""
 
     path: Path
     reason: str
     fingerprint: Fingerprint | None
-    """None for a file that cannot be opened."""
+    """The file's fingerprint; None for a file that cannot be opened."""
 
     @property
     def name(self) -> str:
-        """As `SourceFile.name`."""
+        """The value of the output's column `source_file`, as in `SourceFile.name`."""
         return self.path.as_posix()
 
 
@@ -58,8 +58,8 @@ class Plan:
     def make(cls, bundle: Bundle, settings: JobSettings) -> Self:
         """Check the methods, find the inputs, read their footers and check that every column is there.
 
-        Raises UsageError, BundleError, ColumnError or DataError; files that cannot be used are passed over where the
-        settings say so and at least one can.
+        Raises UsageError, BundleError, ColumnError or DataError. Unusable files are skipped if the settings say so and
+        at least one file is usable.
         """
         sidecar = bundle.sidecar
         if len(set(settings.methods)) != len(settings.methods):
@@ -97,12 +97,12 @@ class Plan:
 
     @cached_property
     def sources(self) -> dict[int, SourceFile]:
-        """The inputs that can be scored, by their place among all."""
+        """The inputs that can be scored, by their index among all inputs."""
         return {i: source for i, source in enumerate(self.inputs) if isinstance(source, SourceFile)}
 
     @property
     def rows(self) -> int:
-        """The rows of all inputs that can be scored."""
+        """The number of rows in all inputs that can be scored."""
         return sum(source.rows for source in self.sources.values())
 
     @cached_property
@@ -113,7 +113,7 @@ class Plan:
 
     @property
     def _values_per_row(self) -> int:
-        """Those that are read, and the arrays that explanations add."""
+        """The number of values per row: those of the columns read, and of the arrays that explanations add."""
         return len(self.columns) + self.output.values_per_row
 
     @cached_property
@@ -123,7 +123,7 @@ class Plan:
 
     @cached_property
     def rows_per_part(self) -> int:
-        """Rows of one part of the output, whole batches."""
+        """Rows per part of the output, in whole batches."""
         return self.settings.rows_per_part(self._values_per_row)
 
     def spans(self, index: int) -> list[PartSpan]:
@@ -131,11 +131,11 @@ class Plan:
         return split(index, self.sources[index].rows, self.rows_per_part)
 
     def kept_fields(self, source: SourceFile) -> list[pa.Field]:
-        """The columns of this input that are copied to the output."""
+        """The columns of the input that are copied to the output."""
         return [source.schema.field(name) for name in self.settings.keep]
 
     def explained(self, rows: PredictedRows) -> NDArray[np.int64] | None:
-        """Which of a batch's rows are explained, ascending; None where all are."""
+        """The indices of a batch's rows to explain, ascending; None for all rows."""
         if self.selection.is_all:
             return None
         known = KnownColumns(self.task, self.choice)
@@ -143,11 +143,11 @@ class Plan:
         return np.flatnonzero(mask)
 
     def part_schema(self, source: SourceFile) -> pa.Schema:
-        """The columns of this input's parts."""
+        """The columns of the input's parts."""
         return self.output.schema(self.kept_fields(source), source.name)
 
     def rejected_schema(self, source: SourceFile) -> pa.Schema:
-        """The columns of this input's rejected parts."""
+        """The columns of the input's rejected parts."""
         return pa.schema([*IDENTITY, REASON, *self.kept_fields(source)])
 
     def lines(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Who watches a run: the clock, the progress bar and log lines, and the signals that may interrupt it."""
+"""Everything that watches a run: the clock, the progress bar and log lines, and the signals that may interrupt it."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class Stages:
-    """Counts seconds by stage; grows with every batch. Stages may overlap, in several threads."""
+    """The seconds spent in each stage, summed over batches. Stages may overlap, in several threads."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -27,7 +27,7 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count the time inside as a stage's."""
+        """Count the time inside the context for a stage."""
         started = time.perf_counter()
         try:
             yield
@@ -41,7 +41,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Watches for signals while its context lasts; only the main thread can, elsewhere nothing is watched.
+    """A watch for signals while its context lasts; only works in the main thread, elsewhere nothing is watched.
 
     A signal that the process was started to ignore (nohup, a shell's background job) stays ignored.
     """
@@ -52,12 +52,12 @@ class Interruption:
         self._former: dict[int, Any] = {}
 
     def check(self) -> None:
-        """Call between two parts: raises InterruptedJobError if a signal has come."""
+        """Raise InterruptedJobError if a signal has come; called between two parts."""
         if self._signal is not None:
             raise self._error("stopped after a whole part")
 
     def announce(self, rows_left: int) -> None:
-        """Call between two batches: says once how many rows of the part at hand are still to come."""
+        """Say once how many rows of the current part are left, if a signal has come; called between two batches."""
         if self._signal is not None and not self._is_announced:
             self._is_announced = True
             name = signal.Signals(self._signal).name
@@ -90,10 +90,10 @@ LOG_FORMATS = ("text", "json")
 
 
 class JsonFormatter(logging.Formatter):
-    """time (UTC), level, logger and message; a record's `fields` beside them, and the traceback where there is one."""
+    """JSON lines with time (UTC), level, logger and message, a record's `fields`, and the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Format a record as one line."""
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -107,7 +107,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_as_json() -> None:
-    """Turn the log on stderr into JSON."""
+    """Switch the log on stderr to JSON."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
             handler.setFormatter(JsonFormatter())
@@ -116,14 +116,14 @@ def log_as_json() -> None:
 LOG_SECONDS = 30.0
 
 ProgressCallback = Callable[[int, int], None]
-"""Called with the rows that are done, and the rows in all."""
+"""Called with the rows done and the total rows."""
 
 
 class Progress:
     """Counts rows out of a known total.
 
     Args:
-        total: rows in all.
+        total: the total number of rows.
         done: rows that were done before.
         callback: called at the start and after each batch, in the thread that runs; an error in it ends the run. By
             default a bar on the terminal, or lines in the log, show the progress.
@@ -133,7 +133,7 @@ class Progress:
         self._total = total
         self._before = done
         self.added = 0
-        """Rows that were counted here."""
+        """The rows that were counted here."""
         self._started = self._logged = time.monotonic()
         self._callback = callback
         self._bar: Any = None
@@ -164,14 +164,14 @@ class Progress:
             logger.info(message, done, self._total, rate, left, extra={"fields": fields})
 
     def close(self) -> None:
-        """End the bar."""
+        """Close the bar."""
         if self._bar is not None:
             self._bar.close()
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """Who watches a run: the clock, the progress bar, and whoever may interrupt it."""
+    """The watchers of a run: the clock, the progress bar, and the signals that may interrupt it."""
 
     stages: Stages
     progress: Progress

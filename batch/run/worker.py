@@ -1,4 +1,4 @@
-"""Makes parts: what a run hands over, to this process or to another one that is prepared by a small record."""
+"""Workers, which make parts: in this process, or in another one that is prepared by a small record."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ class Order:
 
 
 class Worker:
-    """Makes the parts that it is ordered to make.
+    """Makes the parts of its orders.
 
     Args:
         plan: the inputs and the columns.
-        folder: where parts go.
+        folder: the output folder.
         session: the model.
         job: the run's description.
     """
@@ -49,7 +49,7 @@ class Worker:
         self._scorer = Scorer(session, settings.methods, plan.choice, settings.explain)
 
     def run(self, order: Order, monitor: Monitor) -> None:
-        """Make the parts of an order, with one reader for neighbours; DataError where the input cannot be scored."""
+        """Make the parts of an order, with one reader for neighbours; raises DataError for a bad input."""
         source = self._plan.sources[order.index]
         intake = Intake(self._plan, self._cleaner, monitor.stages)
         runner = PartRunner(self._plan, self._folder, self._scorer, monitor)
@@ -61,14 +61,14 @@ class Worker:
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What a worker is rebuilt from: small, and nothing in it is open, so that it can be pickled."""
+    """The record that a worker is rebuilt from: small and without open files, so that it can be pickled."""
 
     bundle: Path
     settings: JobSettings
     job: JobFile
 
     def build(self, disk: Disk | None = None) -> Worker:
-        """A worker that makes the very same parts; JobError where bundle, inputs or versions are others here."""
+        """Build a worker that makes equal parts; raises JobError if bundle, inputs or versions differ here."""
         bundle = Bundle.read(self.bundle)
         plan = Plan.make(bundle, self.settings)
         session = Session(bundle, self.settings.device, threads=self.settings.threads)
@@ -81,7 +81,7 @@ class WorkerSetup:
 
 
 def _neighbours(spans: tuple[PartSpan, ...]) -> Iterator[list[PartSpan]]:
-    """Runs of parts whose rows follow each other."""
+    """Groups of parts whose rows are contiguous."""
     run: list[PartSpan] = []
     for span in spans:
         if run and run[-1].stop != span.start:

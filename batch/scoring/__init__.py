@@ -1,1 +1,1 @@
-"""Predicts and explains one batch of clean rows."""
+"""Prediction and explanation of one batch of clean rows."""

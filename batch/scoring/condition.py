@@ -1,9 +1,10 @@
 """A condition on columns written as text, such as `probability.yes > 0.5 and region in ('north', 'south')`.
 
-Python's own parser reads the text and Arrow computes what it says: nothing is ever executed, a node that is not in the
-tables below is refused, and types and nulls are Arrow's. The libraries that read such texts are whole query engines
-(DuckDB, polars) or SQL parsers (sqlglot) that would be one more thing to install, or evaluate NumPy arrays, which know
-neither nulls nor dates (numexpr).
+Python's own parser reads the text, and Arrow computes its value. Nothing is ever executed, and a node outside the
+tables below is refused. Types and nulls are Arrow's.
+
+No library fits: most that read such texts are whole query engines (DuckDB, polars) or SQL parsers (sqlglot), which
+would be one more thing to install. numexpr evaluates NumPy arrays, which know neither nulls nor dates.
 """
 
 import ast
@@ -26,7 +27,7 @@ Column = Callable[[str], pa.Array]
 EXAMPLE = "probability.yes > 0.5 and region in ('north', 'south')"
 OPTION = "explain_where"
 
-# A text stays; what is in backticks or double quotes is a column, and a name in its place is what Python can read.
+# Texts are kept. A name in backticks or double quotes is a column, and is replaced by a name that Python can parse.
 QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`([^`]+)`|\"([^\"]+)\"")
 STAND_IN = re.compile(r"\b__column_(\d+)__\b")
 
@@ -48,16 +49,16 @@ ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True)
 class Condition:
-    """A text that was understood."""
+    """A parsed condition."""
 
     text: str
     tree: ast.expr
     quoted: tuple[str, ...]
-    """The columns in quotes; the tree has stand-ins for them."""
+    """The quoted columns; the tree has stand-ins for them."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Understand the text; UsageError where it is no expression."""
+        """Parse a text; raises UsageError where it is no expression."""
         quoted: list[str] = []
 
         def stand_in(match: re.Match[str]) -> str:
@@ -69,7 +70,7 @@ class Condition:
 
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of escapes in texts that Python may come to refuse
+                warnings.simplefilter("ignore")  # about escapes in texts, which Python may refuse one day
                 tree = ast.parse(QUOTED.sub(stand_in, text.strip()), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             reason = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -77,7 +78,7 @@ class Condition:
         return cls(text, tree, tuple(quoted))
 
     def check(self, known: pa.Schema, origin: str) -> None:
-        """Check that it is a condition on these columns; UsageError naming them, and the file, otherwise."""
+        """Check that this is a condition on the columns; otherwise raise UsageError naming the columns and the file."""
 
         def empty(name: str) -> pa.Array:
             if name not in known.names:
@@ -95,7 +96,7 @@ class Condition:
             raise UsageError(f"{OPTION}: expected a condition on columns, got {kind}: {self.text!r}, in {origin}")
 
     def holds(self, column: Column) -> NDArray[np.bool_]:
-        """Whether it is true of each row, [N]; null is not.
+        """Whether the condition is true for each row, [N]; a null is not true.
 
         Args:
             column: gives the N values of a column by its name.
@@ -104,7 +105,7 @@ class Condition:
         return result
 
     def _value(self, node: ast.expr, column: Column) -> Any:
-        """An Arrow array, or a scalar for a constant."""
+        """The value of a node: an Arrow array, or a scalar for a constant."""
 
         def value(inner: ast.expr) -> Any:
             return self._value(inner, column)
@@ -140,7 +141,7 @@ class Condition:
             case ((ast.Is() | ast.IsNot()), ast.Constant(value=None)):
                 return (pc.is_null if isinstance(op, ast.Is) else pc.is_valid)(value(left))
             case ((ast.In() | ast.NotIn()), (ast.Tuple() | ast.List() | ast.Set())) if right.elts:
-                # As equalities: so null is in nothing and not in nothing, and texts stand for dates here too.
+                # Compared as equalities: a null is then neither in a list nor outside it, and texts can be dates too.
                 one = value(left)
                 found = reduce(pc.or_kleene, (pc.equal(*_alike(one, value(element))) for element in right.elts))
                 return found if isinstance(op, ast.In) else pc.invert(found)
@@ -152,7 +153,7 @@ class Condition:
         return COMPARISONS[type(op)](*_alike(value(left), value(right)))
 
     def _name(self, node: ast.expr) -> str:
-        """The column that a name, names with dots, or something quoted stands for."""
+        """The column behind a name, a name with dots, or a quoted name."""
         match node:
             case ast.Name():
                 return STAND_IN.sub(self._unquoted, node.id)
@@ -168,7 +169,7 @@ class Condition:
 
 
 def _plain(array: pa.Array) -> pa.Array:
-    """The same values in a type that Arrow computes with."""
+    """An array with the same values in a type that Arrow can compute with."""
     if isinstance(array, pa.ExtensionArray):
         return _plain(array.storage)
     if pa.types.is_dictionary(array.type):
@@ -178,14 +179,14 @@ def _plain(array: pa.Array) -> pa.Array:
 
 
 def _number(value: Any) -> Any:
-    """In float64: integers would overflow, and divide to integers."""
+    """A value in float64: integers would overflow, and would divide to integers."""
     if _holds_text(value.type):
-        raise pa.ArrowTypeError(f"expected numbers, got {value.type}")  # a cast would read the text
+        raise pa.ArrowTypeError(f"expected numbers, got {value.type}")  # a cast would parse the text
     return pc.cast(value, pa.float64())
 
 
 def _alike(left: Any, right: Any) -> tuple[Any, Any]:
-    """Two sides of a comparison; a text beside what is no text is read as a value of that type, as a date say."""
+    """Both sides of a comparison in types that compare: a text beside another type, such as a date, is cast to it."""
     if _is_text(right) and not _holds_text(left.type):
         return left, right.cast(left.type)
     if _is_text(left) and not _holds_text(right.type):

@@ -1,4 +1,4 @@
-"""Predicts and explains one batch of clean rows, and checks the two engines against each other."""
+"""Predicts and explains one batch of clean rows, and compares the two engines' scores."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,11 @@ from whyport.runtime.session import Session
 
 
 class Scorer:
-    """ONNX Runtime predicts, and measures every completeness error; the explainers are told what to explain.
+    """Scores batches: ONNX Runtime predicts and measures every completeness error, and the explainers give shares.
 
     Args:
         session: the engine of the predictions.
-        methods: names from the catalogue; without any, nothing but the session is loaded.
+        methods: names from the catalogue; without any, only the session is loaded.
         choice: which target of each row is explained.
         settings: the methods' options.
     """
@@ -49,7 +49,7 @@ class Scorer:
             self._base_values[name] = None if references is None else references.mean_of(self._scores)
 
     def predict(self, batch: CleanBatch, source_file: str = "") -> PredictedRows:
-        """What the model says of a batch's clean rows."""
+        """The model's predictions for a batch's clean rows."""
         task = self._session.task
         outputs = self._session.run(batch.rows.matrix, task.outputs)
         return PredictedRows(source_file, batch, outputs[task.score], task.predict(outputs))
@@ -58,10 +58,10 @@ class Scorer:
         """Every method's attributions, measured against ONNX Runtime's scores.
 
         Args:
-            predicted: N rows, from `predict`.
-            explained: which of the rows to explain, ascending, [M]; None for all.
+                predicted: N rows, from `predict`.
+                explained: indices of the rows to explain, ascending, [M]; None for all.
 
-        Raises ParityError naming the rows where an explainer's own score is not ONNX Runtime's.
+            Raises ParityError naming the rows where an explainer's own score differs from ONNX Runtime's.
         """
         default = predicted.prediction.target
         if not self._explainers:
@@ -95,10 +95,10 @@ class Scorer:
 
 
 def _open_model(session: Session, engine: str) -> Model:
-    """The bundle's model on that engine."""
+    """The bundle's model on the named engine."""
     if engine != TORCHSCRIPT:
         return OnnxModel(session)
-    # It needs torch, which everything else does without.
+    # This module needs torch, and nothing else here does.
     from whyport.batch.methods.engines.torchscript import TorchScriptModel
 
     return TorchScriptModel(session.bundle, session.provider.device, session.threads)

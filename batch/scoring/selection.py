@@ -1,4 +1,4 @@
-"""Which rows are explained: those that meet a condition, and of these a fraction that every attempt draws alike."""
+"""The choice of rows to explain: rows that meet a condition, and of these a fraction that is the same in every run."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -19,20 +19,20 @@ from whyport.runtime.task import Task
 
 @dataclass(frozen=True)
 class KnownColumns:
-    """The columns of the output that are there before anything is explained, as they are written."""
+    """The columns of the output that are known before anything is explained, as they are written."""
 
     task: Task
     choice: TargetChoice
 
     def schema(self, kept: Sequence[pa.Field]) -> pa.Schema:
-        """Their names and types with these kept columns."""
+        """Names and types of the known columns, with these kept columns."""
         explained = [EXPLAINED_TARGET, pa.field("score", pa.float32())]
         if self.choice.is_all:
             explained = [pa.field(name, pa.float32()) for name in self._scores]
         return pa.schema([*IDENTITY, *kept, *map(prediction_field, self.task.columns), *explained, IMPUTED_COUNT])
 
     def array(self, name: str, rows: PredictedRows) -> pa.Array:
-        """One of them, by its name, [N]."""
+        """A known column by its name, [N]."""
         for column, values in zip(self.task.columns, rows.prediction.values, strict=True):
             if name == column.name:
                 return self._names(values) if column.names_target else pa.array(values)
@@ -54,7 +54,7 @@ class KnownColumns:
 
     @property
     def _scores(self) -> list[str]:
-        """The columns of the scores, where every target is explained."""
+        """The columns of the scores, if every target is explained."""
         return [f"score.{target}" for target in self.task.targets]
 
     def _names(self, indices: NDArray[np.int64]) -> pa.Array:
@@ -68,15 +68,15 @@ FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rows are explained; all of them, unless one of the two says less."""
+    """The choice of rows to explain: all rows, unless a condition or a fraction limits it."""
 
     condition: Condition | None = None
     fraction: float | None = None
-    """Above 0, at most 1."""
+    """A number above 0 and at most 1."""
 
     @classmethod
     def parse(cls, where: str | None, fraction: float | None) -> Self:
-        """Understand the options; UsageError for a text that is no condition."""
+        """Parse the options; raises UsageError for a text that is no condition."""
         return cls(None if where is None else Condition.parse(where), fraction)
 
     @property
@@ -85,14 +85,14 @@ class Selection:
         return self.condition is None and self.fraction is None
 
     def check(self, known: pa.Schema, origin: str) -> None:
-        """Check the condition against the columns that there are; UsageError naming them and `origin` otherwise."""
+        """Check the condition against the known columns; raises UsageError naming them and `origin` otherwise."""
         if self.condition is not None:
             self.condition.check(known, origin)
 
     def mask(
         self, source_file: str, source_rows: NDArray[np.int64], column: Callable[[str], pa.Array]
     ) -> NDArray[np.bool_]:
-        """Whether each row of one file is explained, [N]; not where the condition is null.
+        """Whether each row of one file is explained, [N]; False where the condition is null.
 
         Args:
             source_file: the file.
@@ -112,9 +112,9 @@ class Selection:
 
 
 def uniform(source_file: str, source_rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """A number in [0, 1) for every row of a file, [N]: the row's own place in the file's own stream of splitmix64.
+    """A number in [0, 1) for every row of a file, [N], from the file's own stream of splitmix64 at the row's place.
 
-    It depends on nothing but the arguments: not on how the rows are cut, nor in which order they come.
+    It depends only on the arguments: neither on how the rows are cut into batches, nor on their order.
     """
     seed = np.uint64(int.from_bytes(hashlib.sha256(source_file.encode()).digest()[:8], "little"))
     bits = seed + (source_rows.astype(np.uint64) + np.uint64(1)) * INCREMENT

@@ -1,4 +1,4 @@
-"""Which target of each row is explained."""
+"""The choice of the target that is explained for each row."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -23,7 +23,7 @@ class TargetChoice:
 
     @classmethod
     def parse(cls, text: str, task: Task) -> Self:
-        """Understand the option; UsageError for a name that is no target."""
+        """Parse the option; raises UsageError for a name that is no target."""
         if text in ("predicted", "all"):
             return cls(text)
         if text.startswith("label:"):
@@ -39,7 +39,7 @@ class TargetChoice:
         return self.text == "all"
 
     def targets(self, default: NDArray[np.int64], labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """The explained target of each row, [N], from the one that is explained by default and the label's, [N]."""
+        """The explained target of each row, [N], from the row's default target [N] and its label's target [N]."""
         if self.fixed is not None:
             return np.full_like(default, self.fixed)
         if labels is not None:

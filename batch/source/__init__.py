@@ -1,1 +1,1 @@
-"""Parquet in: files, footers, decoded batches, clean rows."""
+"""Parquet input: files, footers, decoded batches, clean rows."""

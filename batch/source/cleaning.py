@@ -1,4 +1,4 @@
-"""From the Arrow columns of a file to rows that can be scored, and the reasons why others cannot."""
+"""The rows of a file: Arrow columns to rows that can be scored, and the reasons why other rows cannot."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import ColumnError, MissingValueError, UsageError, listing, unknown
 from whyport.runtime.inputs.table import Columns
 
-# Rows that are turned together have about so many values, or so many rows: memory that is used again costs less.
+# Rows are transposed in blocks of about this many values, and at least this many rows: reused memory costs less.
 TURNED_VALUES = 1 << 16
 TURNED_ROWS = 1 << 10
 
@@ -26,7 +26,7 @@ class RowCleaner:
 
     Args:
         sidecar: names the feature columns, in order, and the values that replace missing ones.
-        on_bad_row: what becomes of a row with a null, NaN or infinity: "reject", "impute", or "fail".
+        on_bad_row: the treatment of a row with a null, NaN or infinity: "reject", "impute", or "fail".
         label: a column that names a class on every row; a row whose label names none cannot be imputed.
     """
 
@@ -43,7 +43,7 @@ class RowCleaner:
         self._classes = sidecar.classes
         self._schema: pa.Schema | None = None
         self._places: list[int] = []
-        """Where the features stand in batches of that schema."""
+        """The positions of the features in batches of that schema."""
         self._is_floating = False
 
     def clean(self, batch: pa.RecordBatch, first_row: int) -> CleanRows:
@@ -109,12 +109,12 @@ class RowCleaner:
 
 
 def _new_matrix(rows: int, columns: int) -> NDArray[np.float32]:
-    """In Arrow's memory, which is used again: every page of the system's own costs a fault."""
+    """An empty matrix in Arrow's memory, which is reused: every new page from the system costs a page fault."""
     return np.ndarray((rows, columns), np.float32, pa.allocate_buffer(rows * columns * 4))
 
 
 def check_features(source: SourceFile, features: Sequence[str]) -> None:
-    """Check that a file has every feature column once and with a numeric type; ColumnError otherwise."""
+    """Check that a file has every feature column once and with a numeric type; raises ColumnError otherwise."""
     check_present(source, features, "feature")
     for name in features:
         kind = source.schema.field(name).type
@@ -123,12 +123,12 @@ def check_features(source: SourceFile, features: Sequence[str]) -> None:
 
 
 def check_kept(source: SourceFile, names: Sequence[str]) -> None:
-    """Check that a file has every column to keep once and that it can be copied; ColumnError otherwise."""
+    """Check that a file has every column to keep once and that it can be copied; raises ColumnError otherwise."""
     check_present(source, names, "kept")
     for name in names:
         kind = source.schema.field(name).type
         if any(holds_dictionary(kind.field(i).type) for i in range(kind.num_fields)):
-            # pyarrow cannot join those of several row groups.
+            # pyarrow cannot join the dictionaries of several row groups.
             raise ColumnError(f"kept column {name!r}: dictionaries inside {kind} cannot be copied, in {source.name}")
         try:
             take(pa.nulls(0, kind), np.zeros(0, dtype=np.int64))
@@ -137,7 +137,7 @@ def check_kept(source: SourceFile, names: Sequence[str]) -> None:
 
 
 def check_present(source: SourceFile, names: Sequence[str], role: str) -> None:
-    """Check that a file has every one of these columns exactly once; ColumnError otherwise."""
+    """Check that a file has every one of these columns exactly once; raises ColumnError otherwise."""
     present = Counter(source.schema.names)
     missing = [name for name in names if name not in present]
     if missing:

@@ -1,4 +1,4 @@
-"""Row groups of a Parquet file as record batches: many small ones together, one whole, or a large one in parts."""
+"""Row groups of a Parquet file as record batches: many small ones together, one whole, or a large one in pieces."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,15 +7,15 @@ import pyarrow.parquet as pq
 
 from whyport.runtime.providers import available_cores
 
-# What is decoded at once. Of whole row groups, columns are read to their ends one after the other; between the parts of
-# one, a page of every column stays. Every column costs a call, however few rows it gives. Columns of texts, lists and
-# the like may take more memory than the file tells: fewer rows of them.
+# The most that is decoded at once. In whole row groups, columns are read to their ends one after the other. Between the
+# pieces of one row group, a page of every column stays in memory. Every column costs one call, however few its rows.
+# Columns of texts, lists and the like may take more memory than the file tells: fewer of their rows are decoded.
 DECODED_ROWS = 1 << 17
 TEXT_ROWS = 1 << 15
 DECODED_BYTES = 512 << 20
 
-# Few columns of a large row group are decoded by one thread, where the stages of a run have work for all cores: more
-# threads would only wait for each other, and keep memory each for itself.
+# A large row group with fewer columns than this is decoded by one thread: a run's stages keep all cores busy. More
+# threads would only wait for each other, and each would hold memory of its own.
 FEW_COLUMNS = 64
 STAGES = 4
 
@@ -24,9 +24,9 @@ class Decoder:
     """Decodes some columns.
 
     Args:
-        columns: their names.
-        kinds: their types.
-        batch_rows: as many rows are decoded at once whatever memory they take.
+        columns: names of the columns.
+        kinds: types of the columns.
+        batch_rows: the number of rows that is always decoded at once, whatever memory they take.
     """
 
     def __init__(self, columns: Sequence[str], kinds: Sequence[pa.DataType], batch_rows: int) -> None:
@@ -36,7 +36,7 @@ class Decoder:
         self._is_fixed = None not in widths
         self._width = sum(width or 0 for width in widths)
         self._most = max(DECODED_ROWS if self._is_fixed else TEXT_ROWS, batch_rows)
-        # One row group at a time: then what a dictionary holds does not depend on where reading began.
+        # One row group at a time: a dictionary's content then does not depend on where reading began.
         self._is_apart = any(pa.types.is_dictionary(kind) for kind in kinds)
         self._use_threads = len(columns) >= FEW_COLUMNS or available_cores() > STAGES
 
@@ -50,7 +50,7 @@ class Decoder:
                 yield from self._in_parts(file, together, max(fitting, self._batch_rows))
 
     def _together(self, metadata: pq.FileMetaData, groups: Sequence[int]) -> Iterator[tuple[list[int], int, int]]:
-        """Row groups that are decoded at once, with their rows and bytes: as many as fit, at least one."""
+        """Groups of row groups to decode at once, with their rows and bytes: as many as fit, at least one."""
         together: list[int] = []
         rows = size = 0
         for group in groups:
@@ -67,7 +67,7 @@ class Decoder:
             yield together, rows, size
 
     def _whole(self, file: pq.ParquetFile, groups: list[int]) -> Iterator[pa.RecordBatch]:
-        """Row groups at once; where that fails, in parts, up to what cannot be read."""
+        """Decode row groups at once; if that fails, in pieces, up to the first unreadable row."""
         try:
             yield from file.read_row_groups(groups, self._columns).to_batches()
         except (pa.ArrowException, OSError):
@@ -79,7 +79,7 @@ class Decoder:
 
 
 def _width(kind: pa.DataType) -> int | None:
-    """The bytes that every value takes in memory; None where they differ."""
+    """The bytes of one value in memory; None for a type whose values differ in size."""
     types = pa.types
     is_fixed = types.is_primitive(kind) or types.is_decimal(kind) or types.is_fixed_size_binary(kind)
     return -(-kind.bit_width // 8) if is_fixed else None

@@ -1,4 +1,4 @@
-"""What tells a file from a later one of the same name."""
+"""Input files: found by name or pattern, their Hive partitions, and a fingerprint that detects a changed file."""
 
 import glob
 import hashlib
@@ -17,10 +17,13 @@ from whyport.runtime.errors import DataError, UsageError, listing
 
 
 def discover(inputs: Sequence[str]) -> list[Path]:
-    """The Parquet files that files, folders and glob patterns name: in the order given, each folder or glob sorted.
+    """The Parquet files behind files, folders and glob patterns: in the given order, each folder or glob sorted.
 
-    In folders, names that begin with "_" or "." are passed over, and links to folders are not followed. Raises
-    UsageError for an input that names no file, and for a file named twice; DataError for a folder that cannot be read.
+    In folders, names that begin with "_" or "." are skipped, and links to folders are not followed.
+
+    Raises:
+        UsageError: an input names no file, or a file is named twice.
+        DataError: a folder cannot be read.
     """
     paths: list[Path] = []
     for text in inputs:
@@ -44,7 +47,7 @@ def discover(inputs: Sequence[str]) -> list[Path]:
 
 def _files_below(folder: Path) -> Iterator[Path]:
     def fail(error: OSError) -> None:
-        # What lies in there would be missing from the output, and nobody would know.
+        # The files inside would be missing from the output, and nobody would know.
         raise DataError(f"cannot read: {error.strerror}, in {error.filename}")
 
     for root, _, names in os.walk(folder, onerror=fail):
@@ -63,8 +66,8 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 def hive_partitions(paths: Sequence[Path]) -> list[Mapping[str, pa.Scalar]]:
     """The partition columns of each path, by name.
 
-    A column's type is inferred from all paths, as pyarrow's Hive partitioning does: int32 where every value is a number
-    that fits, otherwise string; `__HIVE_DEFAULT_PARTITION__` is null.
+    A column's type is inferred from all paths, as in pyarrow's Hive partitioning: int32 if every value is a number that
+    fits, otherwise string. `__HIVE_DEFAULT_PARTITION__` is null.
     """
     texts = [_segments(path) for path in paths]
     columns: dict[str, set[str]] = {}
@@ -97,18 +100,18 @@ FOOTER_END_BYTES = 8
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What tells a file from a later one of the same name, without reading it all."""
+    """A mark that tells a file from a later one of the same name, without reading the whole file."""
 
     size: int
     """Bytes."""
     modified_ns: int
     """Nanoseconds since 1970."""
     footer_sha256: str | None
-    """None for a file that has no footer."""
+    """The footer's digest; None for a file without a footer."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Look at a file; raises OSError."""
+        """Read a file's fingerprint; raises OSError."""
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             file.seek(-min(FOOTER_END_BYTES, status.st_size), os.SEEK_END)

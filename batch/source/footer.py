@@ -1,11 +1,11 @@
 """The footer of a Parquet file, decoded a few row groups at a time.
 
-pyarrow decodes a footer whole, into eight times its bytes: 80 MB for ten thousand row groups of eight columns. Here its
-list of row groups is cut, and pyarrow is given footers that hold some of them.
+pyarrow decodes a whole footer, into eight times its bytes: 80 MB for ten thousand row groups of eight columns. This
+module cuts the footer's list of row groups, and gives pyarrow footers that hold some of them.
 
 A footer is one struct, FileMetaData (https://github.com/apache/parquet-format, parquet.thrift), in Thrift's compact
-protocol (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md). Where a row group ends
-only a parser can tell: pyarrow's own, which passes over fields that it does not know without building anything.
+protocol (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md). Only a parser can tell
+where a row group ends. pyarrow's own parser does: it skips unknown fields without building anything.
 """
 
 from collections.abc import Iterator
@@ -20,23 +20,23 @@ from whyport.batch.source.files import FOOTER_END_BYTES
 MAGIC = b"PAR1"
 
 WINDOW_BYTES = 512 << 10
-"""Of a footer, decoded at a time; smaller footers are not cut."""
+"""Bytes of a footer that are decoded at a time; smaller footers are not cut."""
 HEADS_A_WINDOW = 128
-"""Each window costs the schema again, so one of a wide table is as large as so many schemas: some twenty row groups."""
+"""A wide table's window is as large as this many schemas, some twenty row groups: each window repeats the schema."""
 
 # Types of the compact protocol, and a field of FileMetaData.
 INTEGERS, LIST, STRUCT = (4, 5, 6), 9, 12
 ROW_GROUPS = 4
 
-# A FileMetaData with no more than it must have: version 1, a schema of a root alone, 0 rows, no row groups.
+# The smallest valid FileMetaData: version 1, a schema with only a root, 0 rows, no row groups.
 LEAST = bytes.fromhex("1502" + "191c480172150000" + "1600" + "190c")
-# The header of its field 19, a list: there is no such field.
+# The header of field 19, a list: FileMetaData has no such field.
 UNKNOWN_LIST = bytes([15 << 4 | LIST])
 
 
 @dataclass(frozen=True)
 class Window:
-    """Row groups that follow each other, and where the footer describes them."""
+    """Consecutive row groups, and the place in the footer that describes them."""
 
     first: int
     count: int
@@ -46,23 +46,23 @@ class Window:
     """Bytes."""
 
     def among(self, groups: range) -> list[int]:
-        """Which of these are among `groups`, counted from the first of these."""
+        """The row groups of the window that are in `groups`, counted from the window's first."""
         return [i for i in range(self.count) if self.first + i in groups]
 
 
 @dataclass(frozen=True)
 class Footer:
-    """What the windows of a footer have in common."""
+    """The contents that all windows of a footer share."""
 
     head: bytes
-    """What stands before the list of row groups; nothing where there is one window, the footer as it stands."""
+    """The bytes before the list of row groups; empty where one window holds the whole footer."""
     tail: bytes
-    """What follows the list."""
+    """The bytes after the list of row groups."""
     windows: tuple[Window, ...]
 
     @classmethod
     def read(cls, file: pa.NativeFile) -> Self:
-        """Find where a file's row groups are described; raises OSError or ArrowException where it has no footer."""
+        """Find the description of a file's row groups; raises OSError or ArrowException where there is no footer."""
         size = file.size()
         end = file.read_at(FOOTER_END_BYTES, max(size - FOOTER_END_BYTES, 0))
         length, stop = int.from_bytes(end[:4], "little"), size - FOOTER_END_BYTES
@@ -84,7 +84,7 @@ class Footer:
         return cls(head, file.read_at(stop - walk.at, walk.at), windows)
 
     def metadata(self, file: pa.NativeFile, window: Window) -> pq.FileMetaData:
-        """The file's metadata as if it had these row groups alone; raises OSError where they cannot be decoded."""
+        """The file's metadata as if it had only these row groups; raises OSError where they cannot be decoded."""
         if not self.head:
             return pq.read_metadata(file)
         groups = file.read_at(window.size, window.offset)
@@ -92,11 +92,11 @@ class Footer:
 
 
 class _UnknownLayoutError(Exception):
-    """A footer is not as Parquet's writers write it."""
+    """A footer is not laid out as Parquet's writers write it."""
 
 
 class _Walk:
-    """A FileMetaData from its beginning to the end of its row groups.
+    """A reading position in a FileMetaData, which moves from the beginning to the end of the row groups.
 
     Args:
         file: the Parquet file.
@@ -108,12 +108,12 @@ class _Walk:
         self._file = file
         self._stop = stop
         self.at = start
-        """The next byte."""
+        """The position of the next byte."""
         self.header = start
-        """Where the header of the list of row groups begins."""
+        """The position of the header of the list of row groups."""
 
     def to_row_groups(self) -> int:
-        """Pass over what comes before the first row group; returns how many row groups there are."""
+        """Skip everything before the first row group; returns the number of row groups."""
         field = 0
         while True:
             delta, kind = divmod(self._byte(), 16)
@@ -131,7 +131,7 @@ class _Walk:
                 pass
 
     def structs(self, count: int, window_bytes: int) -> Iterator[Window]:
-        """So many structs, as many at a time as about so many bytes hold."""
+        """Windows over `count` structs, each of about `window_bytes` bytes."""
         first, many = 0, 1
         while first < count:
             many = min(many, count - first)
@@ -171,10 +171,10 @@ class _Walk:
 
 
 def _size_of(data: bytes, count: int) -> int | None:
-    """How many bytes the first `count` structs take; None if `data` does not hold them whole.
+    """The number of bytes that the first `count` structs take; None if `data` does not hold all of them.
 
-    They are put into a footer as what it does not know: all but the last as the items of a list, and the fields of the
-    last, with the end of it, as more fields of the footer.
+    The structs are put into a footer as unknown fields. All but the last one are items of a list. The fields of the
+    last one, with its end marker, are further fields of the footer.
     """
     before = LEAST + UNKNOWN_LIST + _list_header(count - 1)
     try:
@@ -184,7 +184,7 @@ def _size_of(data: bytes, count: int) -> int | None:
 
 
 def _list_header(count: int) -> bytes:
-    """The header of a list of structs, the count in the first byte or as a varint after it."""
+    """The header of a list of structs: the count is in the first byte, or in a varint after it."""
     if count < 15:
         return bytes([count << 4 | STRUCT])
     header = [15 << 4 | STRUCT]
@@ -195,5 +195,5 @@ def _list_header(count: int) -> bytes:
 
 
 def _decoded(footer: bytes) -> pq.FileMetaData:
-    """What pyarrow makes of a footer; bytes after its end do not count."""
+    """A footer as pyarrow decodes it; bytes after its end do not count."""
     return pq.read_metadata(pa.BufferReader(MAGIC + footer + len(footer).to_bytes(4, "little") + MAGIC))

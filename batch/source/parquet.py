@@ -1,4 +1,4 @@
-"""Parquet files as a stream of record batches, whatever their size and however their row groups are cut."""
+"""Parquet files as a stream of record batches, for files of any size with row groups of any size."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,24 +16,26 @@ from whyport.batch.source.footer import Footer
 from whyport.runtime.errors import DataError, JobError, message_line
 
 READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 14, "page_checksum_verification": True}
-"""pyarrow's defaults read a whole row group ahead; these stream inside one. Each column has a buffer of its own; most
-pages are larger, and go past it without being copied. A page's checksum, if it has one, is verified."""
+"""Options for streaming inside a row group; pyarrow's defaults read a whole row group ahead.
+
+Each column has a buffer of its own; most pages are larger, and bypass it without a copy. A page's checksum, if it has
+one, is verified."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One input file, as its footer describes it."""
+    """One input file as described by its footer."""
 
     path: Path
     rows: int
     schema: pa.Schema
-    """The file's own columns, then those that only its path gives."""
+    """The file's own columns, then the columns that only its path gives."""
     row_group_ends: tuple[int, ...]
     """The row after the last one of each row group."""
     fingerprint: Fingerprint
     footer: Footer = field(repr=False)
     partition: Mapping[str, pa.Scalar] = field(default_factory=dict)
-    """The columns that the path gives, `year=2026`, with the one value that each has in this file."""
+    """The columns that the path gives, such as `year=2026`, with their one value in this file."""
 
     @property
     def name(self) -> str:
@@ -49,8 +51,8 @@ class SourceFile:
     ) -> Generator[tuple[int, pa.RecordBatch], None, None]:
         """The rows from `start` up to `stop` in order, `batch_rows` at a time, each batch with its first row's number.
 
-        Row groups before `start` are not read; of the one that holds it, the rows before are decoded and dropped.
-        Raises DataError naming the row group where the file cannot be read, or holds fewer rows than its footer says.
+        Row groups before `start` are not read. In the one that holds `start`, earlier rows are decoded and dropped.
+        Raises DataError naming the row group if the file cannot be read or holds fewer rows than its footer says.
         """
         stop = self.rows if stop is None else stop
         if start >= stop:
@@ -87,7 +89,7 @@ class SourceFile:
                     yield from decoder.batches(opened, among)
 
     def check_unchanged(self) -> None:
-        """Raises JobError if the file has been replaced or written to since it was opened first."""
+        """Raise JobError if the file has been replaced or written to since it was first opened."""
         try:
             status = self.path.stat()
         except OSError as error:
@@ -97,11 +99,11 @@ class SourceFile:
 
 
 def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) -> SourceFile:
-    """Read a file's footer; DataError where there is none that can be read.
+    """Read a file's footer; raises DataError where there is no readable footer.
 
     Args:
         path: the file.
-        partition: the columns that its path gives; where the file has a column of that name, the file's own counts.
+        partition: the columns that the file's path gives; the file's own columns take precedence.
     """
     try:
         fingerprint = Fingerprint.read(path)
@@ -133,7 +135,7 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
 
 
 class _Selection:
-    """Some columns of a source and no others: what Arrow selects by name may be more ("a" also selects "a.b")."""
+    """Exactly the named columns of a source: Arrow's selection by name may give more ("a" also selects "a.b")."""
 
     def __init__(self, source: SourceFile, columns: Sequence[str]) -> None:
         self.own = [name for name in columns if name not in source.partition]
@@ -143,7 +145,7 @@ class _Selection:
         self._places: list[int] | None = None
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """These columns of a batch of the file, with those that its path gives."""
+        """The selected columns of a batch from the file, with the columns that its path gives."""
         if self._places is None:
             place = {name: i for i, name in enumerate(batch.schema.names)}
             self._places = [place[name] for name in self.own]
@@ -155,7 +157,7 @@ class _Selection:
 
 
 class _Rebatched:
-    """The same rows in batches of exactly `rows`, the last one shorter."""
+    """The same rows in batches of exactly `rows` rows; only the last one is shorter."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
@@ -163,7 +165,7 @@ class _Rebatched:
         self._missing = rows
 
     def add(self, batch: pa.RecordBatch, is_last: bool) -> Iterator[pa.RecordBatch]:
-        """The batches that are complete with these rows; at the end also what is left."""
+        """The batches that these rows complete; at the end, also the remaining rows."""
         start = 0
         while start < batch.num_rows:
             piece = batch.slice(start, self._missing)

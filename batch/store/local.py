@@ -1,4 +1,4 @@
-"""Every write of a run: a file gets its name only once it is whole, and safe from a power cut."""
+"""The writes of a run: a file gets its name only when it is whole and would survive a power cut."""
 
 import io
 import os
@@ -13,10 +13,10 @@ BUFFER_BYTES = 1 << 20
 
 
 class Disk:
-    """The system calls that change the disk, one a method; each raises OSError where it fails."""
+    """The system calls that change the disk, one per method; each raises OSError on failure."""
 
     def make_folder(self, path: Path) -> None:
-        """Make a folder and those above it, unless they are there."""
+        """Make a folder and its parents, unless they exist."""
         path.mkdir(parents=True, exist_ok=True)
 
     def create(self, path: Path) -> int:
@@ -24,7 +24,7 @@ class Disk:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
 
     def write(self, descriptor: int, data: Any) -> int:
-        """Append bytes; returns how many were taken, which may be fewer."""
+        """Append bytes; returns the number of bytes taken, which may be fewer."""
         return os.write(descriptor, data)
 
     def sync(self, descriptor: int) -> None:
@@ -36,7 +36,7 @@ class Disk:
         os.close(descriptor)
 
     def rename(self, old: Path, new: Path) -> None:
-        """Give a file another name, in one step; what had that name before is gone."""
+        """Rename a file in one step; a file that had the new name is replaced."""
         os.replace(old, new)
 
     def remove(self, path: Path) -> None:
@@ -53,7 +53,7 @@ class Disk:
 
 
 class _Descriptor(io.RawIOBase):
-    """A file descriptor as the lowest layer of a Python file; `path` is the name that errors give it."""
+    """A file descriptor as the lowest layer of a Python file; errors name the file by `path`."""
 
     def __init__(self, disk: Disk, path: Path, descriptor: int) -> None:
         super().__init__()
@@ -84,10 +84,10 @@ class _Descriptor(io.RawIOBase):
 
 
 class WholeFile:
-    """A file under a temporary name until `publish`; leaving the context before removes it.
+    """A file under a temporary name until `publish`; leaving the context before that removes it.
 
     Args:
-        disk: what it is written to.
+        disk: writes the file.
         path: the final name.
     """
 
@@ -101,21 +101,21 @@ class WholeFile:
         self._is_published = False
 
     def finish(self) -> None:
-        """Bring every byte to the disk; nothing can be written any more."""
+        """Sync every byte to the disk; nothing can be written afterwards."""
         with writing(self.path):
             self.stream.flush()
             self._raw.sync()
             self._raw.close()
 
     def publish(self) -> None:
-        """Give the finished file its name."""
+        """Give the finished file its final name."""
         with writing(self.path):
             self._disk.rename(self.unfinished, self.path)
             self._is_published = True
             self._disk.sync_folder(self.path.parent)
 
     def discard(self) -> None:
-        """Let what is still written go nowhere, so that a writer above can be closed after an error."""
+        """Discard all further writes, so that a writer on top can be closed after an error."""
         self._raw.discarding = True
 
     def __enter__(self) -> Self:
@@ -125,7 +125,7 @@ class WholeFile:
         if self._is_published:
             return
         self.discard()
-        # The first error is the one to report; a temporary file that stays is removed by the next run.
+        # The first error is the one to report; the next run removes a temporary file that stays.
         try:
             self._raw.close()
             self._disk.remove(self.unfinished)
@@ -134,7 +134,7 @@ class WholeFile:
 
 
 def write_whole(disk: Disk, path: Path, content: bytes) -> None:
-    """Write a small file whole or not at all; OutputError where that fails."""
+    """Write a small file, whole or not at all; raises OutputError on failure."""
     with WholeFile(disk, path) as file:
         file.stream.write(content)
         file.finish()
@@ -142,7 +142,7 @@ def write_whole(disk: Disk, path: Path, content: bytes) -> None:
 
 
 def remove_file(disk: Disk, path: Path) -> None:
-    """Remove a file, if it is there; OutputError where that fails."""
+    """Remove a file if it exists; raises OutputError on failure."""
     with writing(path):
         if path.exists():
             disk.remove(path)
@@ -150,7 +150,7 @@ def remove_file(disk: Disk, path: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn OSError into OutputError that names the path."""
+    """Turn OSError into an OutputError that names the path."""
     try:
         yield
     except OSError as error:

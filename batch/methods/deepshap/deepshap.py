@@ -19,7 +19,7 @@ from whyport.runtime.bundle.deepshap import PARTS_RECORD, PASS_PAIRS, Part, Prog
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
 
-# Rows whose activations are computed together: many small operators, which few rows do not keep busy.
+# Rows whose activations are computed together: too few rows do not keep the many small operators busy.
 ACTIVATED_ROWS = 32
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ Explained = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 class DeepShap(Explainer):
     """The mean over references of multiplier x (x_i - r_i); Lundberg & Lee 2017, section 4.2.
 
-    Every rule conserves, so that shares add up to rounding; rows that still miss the tolerance are redone in float64.
+    Every rule conserves, so shares add up to rounding. Rows that still miss the tolerance are redone in float64.
     """
 
     def __init__(self, model: TorchScriptModel, background: References, settings: MethodSettings) -> None:
@@ -48,13 +48,13 @@ class DeepShap(Explainer):
         return background
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Rounding is all that separates these shares from their sum: the options' tolerances do not apply."""
+        """The tolerance for rounding: nothing else separates these shares from their sum, so options do not apply."""
         return within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)
 
     def attribute(self, request: Request) -> Shares:
         values, scores, differences = self._single.explain(request.rows)
         error = np.abs(values.sum(axis=2) - differences)
-        # Half of what is allowed: the other half is for what separates this engine's scores from ONNX Runtime's.
+        # Half of the allowed error is left for the difference between this engine's scores and ONNX Runtime's.
         missed = np.flatnonzero(~(error <= 0.5 * self.allowed_error(differences)).all(axis=1))
         if len(missed):
             values[missed], scores[missed], _ = self._in_float64().explain(request.rows[missed])
@@ -63,7 +63,7 @@ class DeepShap(Explainer):
         return Shares(values[each].astype(np.float32), scores[each], evaluations)
 
     def _in_float64(self) -> "_Program":
-        """Made when the first row needs it."""
+        """The program in float64, made when the first row needs it."""
         if self._double is None:
             assert self.references is not None
             module = copy.deepcopy(self._module).double()
@@ -86,18 +86,18 @@ class _Program:
         self._attribute = module.attribute
         self._references: list[tuple[list[Tensor], Tensor]] = []
         with torch.no_grad():
-            # In slices, if there are many: memory does not grow with rows x references.
+            # In slices: memory does not grow with rows x references.
             for part in batch_slices(len(references.rows), PASS_PAIRS):
                 weights = self._tensor(references.weights[part])
                 activations = module.activations(self._tensor(references.rows[part]))
                 self._references.append((activations, weights))
         base_values = [(weights @ activations[0]).cpu().numpy() for activations, weights in self._references]
         self._base_values = np.sum(base_values, axis=0)
-        # As many rows at once as fill a pass with their pairs.
+        # As many rows as fill a pass with their pairs.
         self._pass_rows = max(1, PASS_PAIRS // len(references.rows))
 
     def fuse(self, parts: list[Part | None]) -> None:
-        """Let fused kernels compute the parts that have one; in float32 on the CPU."""
+        """Use fused kernels for the parts that have one; in float32 on the CPU."""
         try:
             from whyport.batch.methods.deepshap.fused import FusedProgram
         except ImportError as error:
@@ -106,7 +106,7 @@ class _Program:
             self._attribute = FusedProgram(self._module, parts).attribute
 
     def explain(self, rows: NDArray[np.float32]) -> Explained:
-        """The attributions [N, C, F] of every logit, the logits [N, C], and their distance from the base values."""
+        """The attributions [N, C, F] of every logit, the logits [N, C], and their differences from the base values."""
         values = np.empty((len(rows), len(self._base_values), rows.shape[1]))
         logits = np.empty(values.shape[:2])
 

@@ -1,4 +1,4 @@
-"""Runs deepshap.pt part by part, with a fused kernel in the place of each part that has one."""
+"""deepshap.pt run part by part, with a fused kernel in place of each part that has one."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ class FusedProgram:
 
     Args:
         program: deepshap.pt, on the CPU.
-        parts: its record of parts; None where no kernel can take a part's place.
+        parts: the record of its parts; None where no kernel can replace a part.
     """
 
     def __init__(self, program: Program, parts: Sequence[Part | None]) -> None:
@@ -47,7 +47,7 @@ class FusedProgram:
 
 
 class _LSTM:
-    """The walk back through time of one direction of one layer: the gates' multipliers, then one matrix product."""
+    """The walk back through time for one direction of one layer: the gates' multipliers, then one matrix product."""
 
     def __init__(self, rule: Any, order: list[int]) -> None:
         self._weight: Tensor = rule.weight  # [4H, H + I]
@@ -80,7 +80,7 @@ class _LSTM:
 
 
 class _Softmax:
-    """Over the last axis."""
+    """The rule for softmax over the last axis."""
 
     def __init__(self, rule: Any) -> None:
         pass
@@ -99,7 +99,7 @@ class _Softmax:
 
 
 class _MaximumOfPairs:
-    """Of elements that are neighbours in a window of two."""
+    """The rule for the maximum of two neighbours in a window of two."""
 
     def __init__(self, rule: Any, sign: int) -> None:
         self._pairs: Tensor = rule.pairs
@@ -108,7 +108,7 @@ class _MaximumOfPairs:
     def __call__(self, given: list[Tensor | None], rows: list[Tensor], references: list[Tensor]) -> list[Tensor]:
         (x,), (y,), (m,) = rows, references, given
         assert m is not None
-        # The multipliers are taken in the order in which they lie in memory, and put where they belong.
+        # The multipliers are read in their order in memory, and written to their own places.
         order = axes_in_memory(m[0, 0, 0])
         pairs = self._pairs.view(*m.shape[3:], 2).permute(-1, *order).flatten(1)
         m = on_grid(m.permute(0, 1, 2, *(3 + axis for axis in order)), rows, references)
@@ -133,9 +133,9 @@ class _ReLU:
 
 
 class _SmallProducts:
-    """Of batches of small matrices; the multipliers are laid out as the values are.
+    """The rule for batches of small matrix products; the multipliers have the memory layout of the values.
 
-    What reshapes a value by another view of it then does the same to its multiplier.
+    An operation that reshapes a value by a view can then reshape its multiplier in the same way.
     """
 
     def __init__(self, rule: Any, rows: int, columns: int, inner: int) -> None:
@@ -156,7 +156,7 @@ class _SmallProducts:
 
     @staticmethod
     def _of_uniform(m: Tensor, others: tuple[Tensor, Tensor], value: Tensor) -> Tensor:
-        """Where m is the same for every pair: products for each row and each reference make those of all pairs."""
+        """The multipliers where m is the same for every pair: products per row and per reference give all pairs'."""
         order = axes_in_memory(value[0])
         half = 0.5 * m
         row, reference = (
@@ -167,7 +167,7 @@ class _SmallProducts:
 
 
 class Lines:
-    """Room for the multipliers [C, N, R, ..., K] of a value, laid out as the value is but for the last axis."""
+    """Storage for the multipliers [C, N, R, ..., K] of a value, in the value's memory layout except the last axis."""
 
     def __init__(self, m: Tensor, value: Tensor) -> None:
         own = value.shape[1:]
@@ -190,7 +190,7 @@ KERNELS: dict[str, Callable[..., Callable[..., list[Tensor]]]] = {
 
 
 def axes_in_memory(value: Tensor) -> list[int]:
-    """The axes from the one with the longest steps to the one with the shortest."""
+    """The axes, ordered from the longest memory stride to the shortest."""
     return sorted(range(value.ndim), key=value.stride, reverse=True)
 
 
@@ -205,5 +205,5 @@ def _batches(values: tuple[Tensor, Tensor]) -> tuple[Any, ...]:
 
 
 def _total(multipliers: list[Tensor]) -> Tensor | None:
-    """Their sum; None where there are none."""
+    """The sum of multipliers; None where there are none."""
     return sum(multipliers[1:], multipliers[0]) if multipliers else None

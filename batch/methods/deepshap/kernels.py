@@ -1,8 +1,9 @@
 """Fused kernels for the costliest rules of deepshap.pt: they read rows and references, and build no grid of pairs.
 
-Each gives the multipliers of the portable rule of the same name, to 1e-5, in float32 on the CPU. They release the
-interpreter's lock and run on one thread, as the passes run side by side. An array of multipliers is [C, N, R, ...]:
-classes, rows, references; of values [N, ...] in rows and [R, ...] in references.
+Each gives the multipliers of the portable rule of the same name, to 1e-5, in float32 on the CPU. Kernels release the
+interpreter's lock and run on one thread each, because the passes run side by side.
+
+Multipliers are [C, N, R, ...]: classes, rows, references. Values are [N, ...] in rows and [R, ...] in references.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ Array = NDArray[np.float32]
 
 
 def _compiler(*fastmath: str, inline: str = "never") -> Callable[[Any], Any]:
-    """numba's decorator, with what it compiles kept on disk where there is a place for it."""
+    """numba's decorator; the compiled code is cached on disk where there is a place for it."""
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath), "inline": inline}
 
     def decorate(function: Any) -> Any:
@@ -29,15 +30,15 @@ def _compiler(*fastmath: str, inline: str = "never") -> Callable[[Any], Any]:
     return decorate
 
 
-# No sums may be reordered: differences of neighbouring floats are exact as they are written, and only so.
+# No sum may be reordered: differences of neighbouring floats are exact only in the order as written.
 compiled = _compiler("contract", "nsz")
 inlined = _compiler("contract", "nsz", inline="always")
-# Except in a long sum of products, which takes vector instructions then.
+# The exception: a long sum of products, which then takes vector instructions.
 summing = _compiler("contract", "nsz", "reassoc")
 
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 
-# tanh(z) / z as P(z^2) / Q(z^2) for |z| < 9, fitted for the least relative error, 2e-8; beyond, tanh is 1.
+# tanh(z) / z as P(z^2) / Q(z^2) for |z| < 9, fitted for the least relative error, 2e-8; beyond 9, tanh is 1.
 FAR = np.float32(9)
 P0, P1, P2, P3, P4 = map(np.float32, (0.9999999795, 0.1338102568, 3.495588194e-3, 2.060908398e-5, 1.335466452e-8))
 Q1, Q2, Q3, Q4 = map(np.float32, (0.4671434127, 0.0258769824, 3.285634955e-4, 7.776559404e-7))
@@ -56,7 +57,7 @@ def slope_of_tanh(z: np.float32) -> np.float32:
 
 @inlined
 def decay(z: np.float32) -> np.float32:
-    """(1 - exp(-z)) / z for z >= 0, by way of t = tanh(z / 2): it is (t / (z / 2)) / (1 + t)."""
+    """(1 - exp(-z)) / z for z >= 0, computed as (t / (z / 2)) / (1 + t) with t = tanh(z / 2)."""
     half = HALF * z
     slope = slope_of_tanh(half)
     tanh = slope * half if half < FAR else ONE
@@ -65,7 +66,7 @@ def decay(z: np.float32) -> np.float32:
 
 @cache
 def lstm_step(size: int) -> Any:
-    """The kernel for LSTMs with H hidden units, known to the compiler, which then unrolls every loop over them."""
+    """The kernel for LSTMs with H hidden units; a size known to the compiler lets it unroll every loop over them."""
 
     @compiled
     def kernel(
@@ -82,11 +83,11 @@ def lstm_step(size: int) -> Any:
         Args:
             step: the position t.
             of_sequence: multipliers of the sequence [C, N, R, T, H].
-            of_hidden: of the hidden state after the step, [C, N, R, >= H].
-            of_cell: of the cell after the step, [C, N, R, H]; becomes that of the cell before it.
+            of_hidden: multipliers of the hidden state after the step, [C, N, R, >= H].
+            of_cell: multipliers of the cell after the step, [C, N, R, H]; overwritten by the ones before the step.
             rows: arguments, tanhs and partners [T, N, 5H] and forget gates [T, N, H].
-            refs: the same of the references.
-            gates: where the multipliers of the gates' arguments go, [C, N, R, 4H].
+            refs: the same for the references.
+            gates: where the multipliers of the gates' arguments are written, [C, N, R, 4H].
         """
         half_of_row, tanh_of_row, partner_of_row, forget_of_row = rows
         half_of_ref, tanh_of_ref, partner_of_ref, forget_of_ref = refs
@@ -128,15 +129,15 @@ def lstm_step(size: int) -> Any:
 
 @compiled
 def softmax(m: Array, x: Array, y: Array, p: Array, q: Array, out: Array) -> None:
-    """Softmax over the last axis, for all of a pair's L rows of S values at once.
+    """Softmax over the last axis, for all L rows of S values of a pair at once.
 
     Args:
         m: multipliers of the result [C, N, R, L, S].
         x: arguments in rows [N, S, L].
-        y: in references [R, S, L].
+        y: arguments in references [R, S, L].
         p: results in rows [N, S, L].
-        q: in references [R, S, L].
-        out: where the multipliers of the arguments go, [C, N, R, L, S].
+        q: results in references [R, S, L].
+        out: where the multipliers of the arguments are written, [C, N, R, L, S].
     """
     classes, lines, size = m.shape[0], m.shape[3], m.shape[4]
     change, mean = np.empty((size, lines), np.float32), np.empty(lines, np.float32)
@@ -167,14 +168,14 @@ def softmax(m: Array, x: Array, y: Array, p: Array, q: Array, out: Array) -> Non
 
 @compiled
 def maximum_of_pairs(m: Array, x: Array, y: Array, pairs: NDArray[np.int64], out: Array) -> None:
-    """The larger value of each pair of elements, no element in two pairs.
+    """The larger value of each pair of elements; no element is in two pairs.
 
     Args:
         m: multipliers of the maxima [C, N, R, O].
         x: the pairs' elements in rows [N, 2, O].
-        y: in references [R, 2, O].
+        y: the pairs' elements in references [R, 2, O].
         pairs: where the two elements of each maximum are in `out`, [2, O].
-        out: zeros; where the multipliers of the elements go, [C, N, R, E].
+        out: zeros on entry; where the multipliers of the elements are written, [C, N, R, E].
     """
     size = m.shape[3]
     of_first, of_second = np.empty(size, np.float32), np.empty(size, np.float32)
@@ -196,7 +197,7 @@ def maximum_of_pairs(m: Array, x: Array, y: Array, pairs: NDArray[np.int64], out
 def _share(x: np.float32, y: np.float32, other: np.float32, of_other: np.float32) -> np.float32:
     """The multiplier of one of two values in their maximum: see `two_players` of the portable rule.
 
-    It chooses between results, not between ways, so that a loop of it takes vector instructions.
+    It selects between results instead of branching, so that a loop over it takes vector instructions.
     """
     wins = np.float32(x > other) + np.float32(x >= other) + np.float32(y > of_other) + np.float32(y >= of_other)
     with_other = max(x, other) - max(y, other)
@@ -212,8 +213,8 @@ def relu(m: Array, x: Array, y: Array, out: Array) -> None:
     Args:
         m: multipliers of the result [C, N, R, E].
         x: arguments in rows [N, E].
-        y: in references [R, E].
-        out: where the multipliers of the arguments go, [C, N, R, E].
+        y: arguments in references [R, E].
+        out: where the multipliers of the arguments are written, [C, N, R, E].
     """
     factor = np.empty(x.shape[1], np.float32)
     for n in range(len(x)):
@@ -233,9 +234,9 @@ def relu(m: Array, x: Array, y: Array, out: Array) -> None:
 
 @cache
 def small_products(rows: int, columns: int, inner: int) -> Any:
-    """The kernel for products of small matrices [I, K] @ [K, J], each of the two a player.
+    """The kernel for products of small matrices [I, K] @ [K, J]; each of the two matrices is a player.
 
-    It is compiled for one size, known to the compiler, which then keeps a row of a result in registers.
+    It is compiled for one size: a size known to the compiler lets it keep a row of a result in registers.
     """
 
     @summing
@@ -246,14 +247,14 @@ def small_products(rows: int, columns: int, inner: int) -> Any:
         starts: tuple[NDArray[np.int64], NDArray[np.int64]],
         outs: tuple[Array, Array],
     ) -> None:
-        """Multipliers of the left matrices, and of the right ones transposed.
+        """The multipliers of the left matrices, and of the right ones transposed.
 
         Args:
             m: multipliers of the products [C, N, R, B, I, J].
-            rights: transposed, in rows [N, B, J, K] and references [R, B, J, K].
-            lefts: in rows [N, B, I, K] and references [R, B, I, K].
-            starts: where each line of K multipliers starts, of the left matrices [B, I] and the right ones [B, J].
-            outs: where they go, [C, N, R, B * I * K] and [C, N, R, B * J * K].
+            rights: right matrices transposed, in rows [N, B, J, K] and references [R, B, J, K].
+            lefts: left matrices, in rows [N, B, I, K] and references [R, B, I, K].
+            starts: where each line of K multipliers starts, for left matrices [B, I] and right ones [B, J].
+            outs: where the multipliers are written, [C, N, R, B * I * K] and [C, N, R, B * J * K].
         """
         classes, _, _, batches = m.shape[:4]
         left, right = np.empty((rows, inner), np.float32), np.empty((columns, inner), np.float32)

@@ -1,4 +1,4 @@
-"""DeepSHAP by the bundle's explain.onnx, against the summary of the background that is inside it."""
+"""DeepSHAP by the bundle's explain.onnx, against the summary of the background inside it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL
 
 
 class OnnxDeepShap(Explainer):
-    """The mean over references of multiplier x (x_i - r_i), in float32 alone: rows that miss the tolerance say so."""
+    """The mean over references of multiplier x (x_i - r_i), in float32 only: rows that miss the tolerance say so."""
 
     def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)

@@ -1,1 +1,1 @@
-"""A bundle's model as methods ask it: scores, and gradients of one score per row."""
+"""A bundle's model as the methods use it: scores, and gradients of one score per row."""

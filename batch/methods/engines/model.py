@@ -1,4 +1,4 @@
-"""What the explainers need of a model, whichever engine runs it: scores, and gradients of one score per row."""
+"""The interface of a model for the explainers, whichever engine runs it: scores, and gradients of one score per row."""
 
 from abc import ABC, abstractmethod
 

@@ -1,4 +1,4 @@
-"""The bundle's ONNX graphs: scores by model.onnx, gradients by gradient.onnx. Needs no PyTorch."""
+"""The bundle's ONNX graphs: scores from model.onnx, gradients from gradient.onnx. Needs no PyTorch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +12,10 @@ from whyport.runtime.session import Session
 
 
 class OnnxModel(Model):
-    """A session as explainers see it.
+    """A session with the interface that explainers use.
 
     Args:
-        session: runs the graphs; gradient.onnx is opened when a gradient is first asked for.
+        session: runs the graphs; gradient.onnx is opened when the first gradient is needed.
     """
 
     engine = "ONNX Runtime"
@@ -33,5 +33,5 @@ class OnnxModel(Model):
         return outputs["gradient"], outputs["score"].astype(np.float64)
 
     def run(self, rows: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """These outputs of rows [N, F], by name."""
+        """The named outputs for rows [N, F], by name."""
         return self.session.run(rows, outputs)

@@ -18,10 +18,10 @@ from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL, task_of
 from whyport.runtime.errors import BundleError, ProviderError, message_line
 from whyport.runtime.providers import available_cores
 
-# Rows of one forward and backward pass. Passes run side by side, one thread each: on 2 cores, gradients of the hybrid
-# model come at 14 400 rows/s so (12 300 with 1 024 rows a pass, whose tensors leave the cache), against 11 000 with
-# both threads in each pass; and where other processes want the cores too, at 8 000 against 440, since the threads of
-# one pass wait for each other at every operator.
+# Rows of one forward and backward pass; passes run side by side, one thread each. Gradients of the hybrid model on
+# 2 cores: 14 400 rows/s with 256 rows per pass, 12 300 with 1 024 (the tensors leave the cache), and 11 000 with
+# both threads in each pass. Where other processes want the cores too: 8 000 rows/s against 440, because the threads
+# of one pass wait for each other at every operator.
 PASS_ROWS = 256
 
 RECURRENT = {"RNN", "LSTM", "GRU"}
@@ -31,7 +31,7 @@ class TorchScriptModel(Model):
     """A bundle's model.pt on a device.
 
     Args:
-        bundle: its model.pt is executed from the very bytes whose digest matched.
+        bundle: model.pt is executed from the very bytes whose digest matched.
         device: "cpu" or "cuda".
         threads: passes that run side by side on the CPU; by default the cores that this process may use. The results
             do not depend on it.
@@ -55,7 +55,7 @@ class TorchScriptModel(Model):
         task = task_of(bundle.sidecar)
         self._targets = len(task.targets)
         self._place = [spec.name for spec in bundle.sidecar.signature.outputs].index(task.score)
-        """Where the scores stand among the graph's outputs."""
+        """The position of the scores among the graph's outputs."""
         if not on_cpu:
             allow_recurrent_backward(self._module)
 
@@ -84,9 +84,10 @@ class TorchScriptModel(Model):
         return gradients, scores
 
     def class_maps(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Gradients:
-        """The feature maps weighted by the target's gradient, positive values alone [N, positions], and its score [N].
+        """The feature maps weighted by the target's gradient, positive values only [N, positions], and its score [N].
 
-        Only what lies behind the maps is differentiated. Raises BundleError where they are no [N, channels, positions].
+        Only the layers after the maps are differentiated. Raises BundleError if the maps are not [N, channels,
+        positions].
         """
         maps: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * -(-len(rows) // PASS_ROWS)
         scores = np.empty(len(rows), dtype=np.float64)
@@ -108,11 +109,11 @@ class TorchScriptModel(Model):
         return np.concatenate(maps), scores
 
     def load(self, name: str, records: dict[str, str] | None = None) -> Any:
-        """A TorchScript file of the bundle on the device, in evaluation mode; BundleError where it is none.
+        """Load a TorchScript file of the bundle on the device, in evaluation mode; BundleError for any other file.
 
         Args:
-            name: of the file.
-            records: filled with the text of the records of these names inside the file, where they are there.
+            name: the file's name.
+            records: names of records to read from inside the file; filled with their text where they exist.
         """
         content = self.bundle.read_bytes(name)
         try:

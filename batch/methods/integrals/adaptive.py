@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.integrals.path import Paths
 
-# Of the intervals of a row that misses its tolerance, the share that is halved at a time: the fewer, the better they
-# are chosen, and the more often.
+# The share of the intervals that is halved at a time, in a row that misses its tolerance. A smaller share chooses
+# intervals better, and takes more rounds.
 HALVED = 0.25
 
-# Where a gradient changes by d within an interval, and all at once, at a place that nobody knows, the trapezoidal
-# rule's error is uniform between -d/2 and d/2 times the interval's length: this is its variance. Of smooth changes it
+# Suppose a gradient changes by d within an interval, all at once, at an unknown position. The trapezoidal rule's error
+# is then uniform between -d/2 and d/2 times the interval's length, with this variance. For smooth changes it
 # overestimates the error.
 JUMP_VARIANCE = 1 / 12
 
@@ -21,21 +21,21 @@ GOLDEN_RATIO = (np.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class Nodes:
-    """Positions on paths with what is known there, K in all, in the order of paths and positions."""
+    """Positions on paths with the values computed there, K in all, ordered by path and position."""
 
     path: NDArray[np.int64]
     position: NDArray[np.float64]
     shares: NDArray[np.float32]
     """[K, F]: the gradient times the path's direction and weight."""
     score: NDArray[np.float64]
-    """[K]: times the weight."""
+    """[K]: the score times the weight."""
 
     def take(self, chosen: NDArray[np.bool_]) -> "Nodes":
-        """The chosen ones."""
+        """The chosen nodes."""
         return Nodes(self.path[chosen], self.position[chosen], self.shares[chosen], self.score[chosen])
 
     def join(self, other: "Nodes") -> "Nodes":
-        """These and the others."""
+        """These nodes and the others, in order."""
         path, position = np.concatenate([self.path, other.path]), np.concatenate([self.position, other.position])
         order = np.lexsort((position, path))
         shares, score = np.concatenate([self.shares, other.shares]), np.concatenate([self.score, other.score])
@@ -46,19 +46,22 @@ class AdaptiveIntegral:
     """The trapezoidal rule, with intervals halved where and only where a row misses its tolerance.
 
     Completeness holds on every piece of a path: the integral over [a, b], summed over the features, is f(b) - f(a).
-    What is missing is the piece's error, known exactly and for free. Since errors of single features can cancel in that
-    sum, a row has converged only when in addition no feature's own estimated error exceeds the tolerance. Different
-    references start with different positions, as evenly spread as those of one long path, so that their errors are
-    independent: they add up like standard deviations.
+    What is missing is the piece's error, known exactly and for free.
 
-    Rows are taken up as there is room for their nodes, so that passes stay full while others finish.
+    Errors of single features can cancel in that sum. A row has therefore converged only if, in addition, no feature's
+    own estimated error exceeds the tolerance.
+
+    Different references start with different positions, as evenly spread as the positions of one long path. Their
+    errors are then independent, and add up like standard deviations.
+
+    New rows are started as soon as there is room for their nodes, so that passes stay full while others finish.
 
     Args:
         paths: what to integrate along; a row's integral is the weighted sum over its references.
-        tolerance: of the completeness error and of each feature's estimated error, by row, [N], in logits.
+        tolerance: the limit for the completeness error and each feature's estimated error, by row, [N], in logits.
         nodes: inner nodes of each path at the start.
         max_evaluations: gradients after which a row is left as it is.
-        max_nodes: held at once; a row that needs more by itself gets more.
+        max_nodes: the most nodes held at once; a row that needs more by itself gets more.
     """
 
     def __init__(
@@ -71,14 +74,14 @@ class AdaptiveIntegral:
         self._max_nodes = max_nodes
 
     def compute(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-        """The integrals [N, F] and the gradients that each row took [N], less those shared by all rows."""
+        """The integrals [N, F] and the gradients that each row took [N], without the gradients shared by all rows."""
         paths = self._paths
         integrals = np.empty((paths.rows, paths.features))
         evaluations = np.full(paths.rows, 1 + paths.fan * self._inner_nodes, dtype=np.int32)
         waiting, rows = np.arange(paths.rows), np.arange(0)
         nodes = self._first_nodes(rows)
         while len(waiting) or len(rows):
-            # Half the room is left for nodes to come.
+            # Half the room is left for the nodes that refinement adds.
             fitting = self._room(nodes, 0.5) // (paths.fan * (self._inner_nodes + 2))
             taken_up, waiting = np.split(waiting, [fitting if len(rows) else max(1, fitting)])
             rows, nodes = np.concatenate([rows, taken_up]), nodes.join(self._first_nodes(taken_up))
@@ -93,7 +96,7 @@ class AdaptiveIntegral:
         return integrals, evaluations
 
     def _room(self, nodes: Nodes, share: float) -> int:
-        """How many more nodes may be held, for their number to be at most this share of the limit."""
+        """How many more nodes may be held before their number exceeds this share of the limit."""
         return max(0, int(share * self._max_nodes) - len(nodes.path))
 
     def _first_nodes(self, rows: NDArray[np.int64]) -> Nodes:
@@ -120,7 +123,7 @@ class AdaptiveIntegral:
 
 
 class _Intervals:
-    """What lies between neighbouring nodes of M rows; where two paths meet, an interval without length."""
+    """Intervals between neighbouring nodes of M rows; where two paths meet, an interval without length."""
 
     def __init__(self, nodes: Nodes, paths: Paths) -> None:
         self._nodes = nodes
@@ -135,15 +138,15 @@ class _Intervals:
         self._missing = self._shares.sum(axis=1, dtype=np.float64) - change_of_score
 
     def middle(self) -> NDArray[np.float64]:
-        """Positions [K - 1]."""
+        """The positions [K - 1] of the intervals' middles."""
         return self._nodes.position[:-1] + 0.5 * self._length
 
     def integrals(self) -> NDArray[np.float64]:
-        """[M, F]"""
+        """The integrals of the rows, [M, F]."""
         return self._by_row(self._shares)
 
     def beyond(self, tolerance: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether a row's completeness error or a feature's estimated error is above this, [M]; NaN never is."""
+        """Whether a row's completeness error or estimated feature error exceeds the tolerance, [M]; False for NaN."""
         incomplete = np.abs(self._by_row(self._missing))
         uneven = np.sqrt(JUMP_VARIANCE * self._by_row(self._changes**2).max(axis=1))
         found: NDArray[np.bool_] = (incomplete > tolerance) | (uneven > tolerance)
@@ -152,7 +155,7 @@ class _Intervals:
     def worst(self, rows: NDArray[np.bool_], limit: int) -> NDArray[np.bool_]:
         """The intervals [K - 1] with the largest errors of each of the chosen rows [M].
 
-        No more than `limit` in all: the rows that come last wait. The first is served in any case.
+        At most `limit` intervals are chosen: the last rows wait. The first row is always served.
         """
         errors = np.maximum(np.abs(self._missing), 0.5 * np.sqrt((self._changes**2).sum(axis=1)))
         wanted = np.where(rows, np.ceil(HALVED * self._by_row(self._length > 0)), 0).astype(np.int64)

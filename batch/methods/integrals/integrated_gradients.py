@@ -12,18 +12,18 @@ from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.references import References
 
-# Bytes held at the peak, measured: by feature, and besides.
+# Peak memory as measured: bytes per feature, and bytes besides.
 ADAPTIVE_NODE_BYTES = (44, 150)
-"""For a node of the adaptive rule: its shares, those of its interval and their change, and what replaces them."""
+"""A node of the adaptive rule: its shares, its interval's shares and their change, and what replaces them."""
 FIXED_NODE_BYTES = (24, 40)
-"""For a node of the fixed rule."""
+"""A node of the fixed rule."""
 
 
 class IntegratedGradients(Explainer):
     """(x_i - r_i) * integral over a in [0, 1] of df/dx_i (r + a (x - r)); Sundararajan et al. 2017, equation 1."""
 
     initial_nodes = 15
-    """Of the adaptive rule: few find a network's kinks too late, many cost gradients that smooth rows do not need."""
+    """Inner nodes of a path at the start: few find a network's kinks too late, many waste gradients on smooth rows."""
 
     def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
@@ -39,7 +39,7 @@ class IntegratedGradients(Explainer):
         if steps is not None:
             evaluations = np.full(len(request), len(self._starts) * steps, dtype=np.int32)
             return Shares(self._fixed(request, steps), output, evaluations)
-        # A little is left for what separates this engine's scores from ONNX Runtime's.
+        # A little is left for the difference between this engine's scores and ONNX Runtime's.
         tolerance = 0.95 * self.allowed_error(output - self._starts.base_values()[request.target])
         paths = Paths(self.model, self._starts, request)
         nodes = self._within_memory(ADAPTIVE_NODE_BYTES, 1)
@@ -56,7 +56,7 @@ class IntegratedGradients(Explainer):
         return values
 
     def _within_memory(self, node_bytes: tuple[int, int], nodes: int) -> int:
-        """How often so many nodes fit into the budget; at least once."""
+        """How many times this many nodes fit into the memory budget; at least once."""
         by_feature, besides = node_bytes
         return rows_within(
             self.settings.memory, nodes * (by_feature * len(self.model.bundle.sidecar.features) + besides)
@@ -66,7 +66,8 @@ class IntegratedGradients(Explainer):
 class ExpectedGradients(IntegratedGradients):
     """The mean of integrated gradients over the references; Erion et al. 2021, arXiv:1906.10670, without sampling.
 
-    The guarantee is on the mean: errors of different references cancel there, so a path starts with two inner nodes.
+    The guarantee is on the mean, where errors of different references cancel. A path therefore starts with two inner
+    nodes.
     """
 
     initial_nodes = 2

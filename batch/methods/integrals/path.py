@@ -9,11 +9,11 @@ from whyport.runtime.bundle.references import References
 
 
 class Starts:
-    """The rows that paths start from, R of them, with what every path from them shares.
+    """R rows that paths start from, with the values that all paths from them share.
 
     Args:
         model: gives scores and gradients.
-        background: the rows and their weights.
+        background: the R rows and their weights.
     """
 
     def __init__(self, model: Model, background: References) -> None:
@@ -38,12 +38,12 @@ class Starts:
 class Paths:
     """One path from each of R references to each of N rows; path n * R + k leads from reference k to row n.
 
-    Nothing is held by path, of which there may be many. Arguments `paths` are the numbers of K of them.
+    No value is held per path, because there may be many paths. An argument `paths` holds the numbers of K paths.
 
     Args:
         model: gives scores and gradients.
         references: where the paths start.
-        request: the N explanations whose rows they lead to, and whose scores they follow.
+        request: N explanations, whose rows the paths lead to and whose scores they follow.
     """
 
     def __init__(self, model: Model, references: Starts, request: Request) -> None:
@@ -57,12 +57,12 @@ class Paths:
 
     @property
     def rows(self) -> int:
-        """N"""
+        """The number of rows, N."""
         return len(self._rows)
 
     @property
     def features(self) -> int:
-        """F"""
+        """The number of features, F."""
         return int(self._rows.shape[1])
 
     def row(self, paths: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -70,11 +70,11 @@ class Paths:
         return paths // self.fan
 
     def weights(self, paths: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Those of the references, [K]."""
+        """The weights of the paths' references, [K]."""
         return self._references.weights[paths % self.fan]
 
     def direction(self, paths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """row - reference, [K, F]."""
+        """The direction of each path, row - reference, [K, F]."""
         return self._rows[paths // self.fan] - self._references.rows[paths % self.fan]
 
     def starts(self, paths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -1,1 +1,1 @@
-"""What a network's own feature maps and attention weights say."""
+"""Methods that read a network's own feature maps and attention weights."""

@@ -1,4 +1,4 @@
-"""The model's own attention weights, and what attention each position receives."""
+"""The model's own attention weights, and the attention that each position receives."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ OUTPUT = "attention"
 
 
 class Attention(Explainer):
-    """The mean over queries of the weight of each key, upsampled to the features; the same for every class."""
+    """The mean over queries of each key's weight, upsampled to the features; the same for every class."""
 
     def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)

@@ -1,4 +1,4 @@
-"""Grad-CAM: where the last convolution block saw what speaks for the class."""
+"""Grad-CAM: where the last convolution block found evidence for the class."""
 
 import numpy as np
 

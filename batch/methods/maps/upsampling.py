@@ -1,4 +1,4 @@
-"""From values by position, after convolution and pooling, to one value a feature."""
+"""Upsampling: from one value per position, after convolution and pooling, to one value per feature."""
 
 import logging
 
@@ -11,8 +11,8 @@ logger = logging.getLogger(__name__)
 def upsampling(positions: int, features: int) -> NDArray[np.float32]:
     """Linear interpolation as a matrix [positions, features].
 
-    The centres of positions and of features are spread over the same length, and what lies outside the outermost
-    positions has their values: as torch's interpolate(mode="linear", align_corners=False).
+    The centres of positions and of features are spread over the same length. Features beyond the outermost positions
+    take their values, as in torch's interpolate(mode="linear", align_corners=False).
     """
     place = np.clip((np.arange(features) + 0.5) * positions / features - 0.5, 0, positions - 1)
     apart = np.abs(place - np.arange(positions)[:, None])
@@ -21,7 +21,7 @@ def upsampling(positions: int, features: int) -> NDArray[np.float32]:
 
 
 def warn_if_constant(method: str, positions: int) -> None:
-    """Tell that one position leaves nothing to tell features apart by."""
+    """Warn if there is only one position, which cannot tell features apart."""
     if positions == 1:
         logger.warning(
             "%s: the model has pooled its features to a single position, so every feature of a row gets the same value",

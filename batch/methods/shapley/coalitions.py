@@ -1,4 +1,4 @@
-"""Shapley values by every coalition of features: exact, for a dozen of them at the most."""
+"""Shapley values from every coalition of features: exact, for up to a dozen features."""
 
 from math import factorial
 
@@ -12,12 +12,12 @@ from whyport.runtime.bundle.references import References
 
 
 class Coalitions:
-    """The game in which a coalition of features is worth the mean score where they alone have the row's values.
+    """The game in which a coalition's worth is the mean score where only its features have the row's values.
 
     Args:
         model: gives scores.
-        references: what the other features are replaced by, R rows.
-        base_values: what nobody is worth, by target, [K].
+        references: R rows that give the other features their values.
+        base_values: the worth of the empty coalition, by target, [K].
     """
 
     def __init__(self, model: OnnxModel, references: References, base_values: NDArray[np.float64]) -> None:
@@ -33,7 +33,7 @@ class Coalitions:
 
     @property
     def evaluations(self) -> int:
-        """Forward passes a row."""
+        """Forward passes per row."""
         return (len(self._members) - 2) * len(self._references.rows)
 
     def explain(self, rows: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -41,7 +41,7 @@ class Coalitions:
 
         Args:
             rows: [N, F].
-            scores: of the rows, [N, K].
+            scores: the rows' scores, [N, K].
         """
         worths = np.empty((len(rows), len(self._members), scores.shape[1]))
         worths[:, 0], worths[:, -1] = self._base_values, scores

@@ -1,4 +1,4 @@
-"""Shapley values by forward passes alone: exact for few features, sampled with a standard error for more."""
+"""Shapley values from forward passes only: exact for few features, sampled with a standard error for more."""
 
 from collections.abc import Iterator
 
@@ -15,27 +15,30 @@ from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle.references import References
 
 ENUMERATED_FEATURES = 12
-"""Up to so many, every coalition is asked."""
+"""The most features for which every coalition is evaluated."""
 
 FIRST_PAIRS = 32
-"""Pairs of permutations before a row may have converged: a standard error of fewer is too uncertain to stop by."""
+"""Pairs of permutations before a row may have converged: with fewer, the standard error is too uncertain."""
 
-# Pairs grow by so much from one look at the standard errors to the next.
+# The factor by which the number of pairs grows between two checks of the standard errors.
 GROWTH = 1.4
 
 CONTROL_PAIRS = 16
-"""Pairs by which the references themselves are explained."""
+"""Pairs of permutations that explain the references themselves."""
 
-# Streams of random numbers.
+# Numbers of the random streams.
 OF_ROWS, OF_REFERENCES = 0, 1
 
 
 class Shapley(Explainer):
-    """The mean over permutations and references of what a feature changes as it takes the row's value; Shapley 1953.
+    """The mean over permutations and references of a feature's effect as it takes the row's value; Shapley 1953.
 
-    A walk from reference r to row x sums to f(x) - f(r). What explains r itself against the whole background, g(r), is
-    added: it sums to f(r) - mean f and its mean over the references is 0, so the shares remain unbiased, every one of
-    them sums to f(x) - mean f, and for an additive model they do not depend on r at all.
+    A walk from reference r to row x sums to f(x) - f(r). The shares g(r), which explain r itself against the whole
+    background, are added. They sum to f(r) - mean f, and their mean over the references is 0. Therefore:
+
+    - the shares remain unbiased;
+    - the shares of every sample sum to f(x) - mean f;
+    - for an additive model, the shares do not depend on r.
 
     All rows share the walks, and no row's number of walks depends on another row.
     """
@@ -71,7 +74,7 @@ class Shapley(Explainer):
     def has_converged(
         self, shares: Shares, error: NDArray[np.float64], difference: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """The sum is right up to rounding, and no value's standard error exceeds the tolerance."""
+        """Whether the sum is right up to rounding, and no value's standard error exceeds the tolerance."""
         adds_up = error <= within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)
         certain = shares.extras["standard_error"].max(axis=1, initial=0.0) <= self.allowed_error(difference)
         both: NDArray[np.bool_] = adds_up & certain
@@ -99,7 +102,7 @@ class Shapley(Explainer):
         return Shares(values, output, evaluations, {"standard_error": errors})
 
     def _blocks(self) -> Iterator[int]:
-        """How many pairs are drawn at a time; two at the least in all, for a standard error."""
+        """The number of pairs to draw at a time; at least two in all, for a standard error."""
         given = self.settings.options["permutations"]
         most = given // 2 if given is not None else self.settings.options["max_evaluations"] // self._passes(1)
         most, drawn = max(2, most), 0
@@ -111,7 +114,7 @@ class Shapley(Explainer):
             drawn += pairs
 
     def _passes(self, pairs: int) -> int:
-        """Forward passes of a row; its ends are known."""
+        """Forward passes per row; the scores at a walk's ends are known."""
         return 2 * (self._features - 1) * pairs
 
     def _is_enumerated(self, references: int) -> bool:
@@ -126,10 +129,10 @@ class Shapley(Explainer):
         return Walks.draw((self.settings.seed, stream, block), pairs, self._features, self.references.weights)
 
     def _explain_references(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """g: the shares [R, K, F] of every reference in every score, less their mean over the references.
+        """The shares g [R, K, F] of every reference in every score, less their mean over the references.
 
-        All references go along the same walks, so what the sampled starts are worth is the same for each of them, and
-        vanishes with the mean: what is left sums to f(r) - mean f.
+        All references take the same walks. The worth of the sampled starts is therefore the same for all of them, and
+        vanishes with the mean. The rest sums to f(r) - mean f.
         """
         assert self.references is not None
         count, targets = scores.shape

@@ -1,4 +1,4 @@
-"""Permutation walks from references to rows: what each feature changes as it takes the row's value."""
+"""Permutation walks from references to rows: each feature's effect as it takes the row's value."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -18,13 +18,13 @@ class Walks:
     """P pairs of a permutation and its reverse, each pair against one reference; the same for every row."""
 
     rank: NDArray[np.int64]
-    """[P, F]: how many features come before each one."""
+    """[P, F]: how many features precede each feature."""
     reference: NDArray[np.int64]
     """[P]: which of the R references the pair starts from."""
 
     @classmethod
     def draw(cls, seed: tuple[int, ...], pairs: int, features: int, weights: NDArray[np.float64]) -> Self:
-        """Uniform permutations, and references by their weights [R]; the same for the same seed."""
+        """Draw uniform permutations, and references by their weights [R]; the same seed gives the same walks."""
         generator = np.random.default_rng(seed)
         rank = generator.permuted(np.tile(np.arange(features), (pairs, 1)), axis=1)
         return cls(rank, generator.choice(len(weights), size=pairs, p=weights))
@@ -33,13 +33,13 @@ class Walks:
         return len(self.reference)
 
     def take(self, part: slice) -> "Walks":
-        """Some of them."""
+        """Some of the pairs."""
         return Walks(self.rank[part], self.reference[part])
 
 
 @dataclass
 class Moments:
-    """Means and squared deviations of samples, [E, F] each, from `count` samples of each of E explanations."""
+    """The means and squared deviations of samples, [E, F] each, from `count` samples of each of E explanations."""
 
     count: int
     mean: NDArray[np.float64]
@@ -48,29 +48,29 @@ class Moments:
 
     @classmethod
     def of(cls, samples: NDArray[np.float64]) -> Self:
-        """Those of samples [E, P, F]."""
+        """The moments of samples [E, P, F]."""
         mean = samples.mean(axis=1)
         return cls(samples.shape[1], mean, ((samples - mean[:, None]) ** 2).sum(axis=1))
 
     def join(self, other: "Moments") -> "Moments":
-        """Of both samples; Chan, Golub & LeVeque 1983."""
+        """The moments of both samples together; Chan, Golub & LeVeque 1983."""
         count = self.count + other.count
         apart = other.mean - self.mean
         mean = self.mean + apart * (other.count / count)
         return Moments(count, mean, self.squares + other.squares + apart**2 * (self.count * other.count / count))
 
     def standard_error(self) -> NDArray[np.float64]:
-        """Of the means, [E, F]; from two samples at the least."""
+        """The standard errors of the means, [E, F]; needs at least two samples."""
         return np.sqrt(self.squares / (self.count * (self.count - 1)))
 
 
 class WalkedModel:
-    """A model along walks.
+    """A model evaluated along walks.
 
     Args:
         model: gives scores.
-        references: where walks start, R of them.
-        scores: of the references, [R, K].
+        references: R rows where walks start.
+        scores: the references' scores, [R, K].
         memory: the budget, in bytes.
     """
 
@@ -81,12 +81,12 @@ class WalkedModel:
         self._memory = memory
 
     def moments(self, request: Request, walks: Walks, control: NDArray[np.float32] | None) -> Moments:
-        """Of the pairs' samples of every explanation; a sample is the mean of a walk and its reverse.
+        """The moments of every explanation's samples; a sample is the mean of a walk and its reverse.
 
         Args:
             request: what to explain.
             walks: the pairs.
-            control: what is added to every sample, by its reference, target and feature, [R, K, F].
+            control: added to every sample, by its reference, target and feature, [R, K, F].
         """
         features, targets = request.rows.shape[1], request.scores.shape[1]
         width = len(request.row) / max(1, len(request.rows))
@@ -107,7 +107,7 @@ class WalkedModel:
         return found
 
     def _samples(self, request: Request, walks: Walks, control: NDArray[np.float32] | None) -> NDArray[np.float64]:
-        """[E, P, F]"""
+        """The samples [E, P, F]."""
         inner = self._inner_scores(request.rows, walks)
         scores = np.empty((len(request.row), len(walks), 2, request.rows.shape[1] + 1))
         scores[..., 1:-1] = inner[request.row, ..., request.target]
@@ -123,11 +123,11 @@ class WalkedModel:
         return samples
 
     def _inner_scores(self, rows: NDArray[np.float32], walks: Walks) -> NDArray[np.float32]:
-        """The scores [M, P, 2, F - 1, K] between a walk's ends: some features are the row's, some the reference's."""
+        """The scores [M, P, 2, F - 1, K] between a walk's ends: some features are the row's, others the reference's."""
         features = rows.shape[1]
         shape = len(rows), len(walks), 2, features - 1
         scores = np.empty((np.prod(shape, dtype=int), self._scores.shape[1]), dtype=np.float32)
-        # A feature is the row's if fewer than `taken` come before it; in a reverse, if as many do not come after it.
+        # A feature has the row's value if fewer than `taken` precede it; in a reverse, if as many do not follow it.
         for part in batch_slices(len(scores), max(1, CALL_VALUES // features)):
             row, pair, is_reverse, taken = np.unravel_index(np.arange(part.start, part.stop), shape)
             rank = walks.rank[pair]

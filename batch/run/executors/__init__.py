@@ -1,4 +1,4 @@
-"""Who makes the parts of a run: one file and one line of the table each, imported on use."""
+"""Executors, which make the parts of a run: one file and one line of the table each, imported on use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ EXECUTORS = {"local": "whyport.batch.run.executors.local:Local"}
 
 
 def find_executor(name: str) -> "type[Local]":
-    """The executor's class; UsageError for an unknown name."""
+    """The class of an executor; raises UsageError for an unknown name."""
     if name not in EXECUTORS:
         raise UsageError(unknown("executor", name, EXECUTORS))
     module, attribute = EXECUTORS[name].split(":")

@@ -1,4 +1,4 @@
-"""Parts made by this process, one after the other."""
+"""The executor that makes parts in this process, one after the other."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,11 +8,11 @@ from whyport.runtime.errors import DataError
 
 
 class Local:
-    """Runs orders in this process.
+    """Carries out orders in this process.
 
     Args:
         worker: makes parts.
-        monitor: watches the run.
+        monitor: clock, progress and signals of the run.
     """
 
     def __init__(self, worker: Worker, monitor: Monitor) -> None:
@@ -20,7 +20,7 @@ class Local:
         self._monitor = monitor
 
     def run(self, orders: Iterable[Order]) -> Iterator[tuple[Order, DataError | None]]:
-        """Carry out the orders; each comes back when it is done, with what was wrong with its input."""
+        """Carry out the orders; yields each when it is done, with the error if its input was bad."""
         for order in orders:
             try:
                 self._worker.run(order, self._monitor)
