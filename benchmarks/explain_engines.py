@@ -21,8 +21,8 @@ import torch
 
 from demo_model import EagerModel, resample, train
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.exporter.deepshap import build_program
 from whyport.exporter.graphs.onnx import export_lean

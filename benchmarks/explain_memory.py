@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References

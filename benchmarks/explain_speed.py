@@ -36,9 +36,8 @@ from numpy.typing import NDArray
 from contenders import Crews, Setting, crews
 from demo_model import resample, train
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
-from whyport.batch.methods.explainer import Explainer
+from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.integrals.path import Paths, Starts
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import ExplainSettings

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from fidelity_models import Trained
 from fidelity_softmax import composed_softmax
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.methods.shapley.shapley import Shapley
 from whyport.exporter.deepshap import build_program

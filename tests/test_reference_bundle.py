@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 
 from support.command import Whyport
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References

@@ -4,8 +4,6 @@ Adding a method is one file and one entry.
 """
 
 from collections.abc import Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING
 
 from whyport.batch.methods.method import (
     ONNX,
@@ -19,9 +17,6 @@ from whyport.batch.methods.method import (
 )
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import BundleError, UsageError, unknown
-
-if TYPE_CHECKING:
-    from whyport.batch.methods.explainer import Explainer
 
 STEPS = Option("steps", int, "A fixed number of gradients per row.", minimum=1)
 
@@ -171,14 +166,6 @@ def method_options() -> dict[str, dict[str, Option]]:
     for name, method in METHODS.items():
         for option in method.options:
             found.setdefault(option.name, {})[name] = option
-    return found
-
-
-def explainer_class(name: str, engine: str = TORCHSCRIPT) -> "type[Explainer]":
-    """The class of a method on the given engine, or on the only one it has; raises what `engine_of` raises."""
-    engine = engine_of(name, engine)
-    module, attribute = METHODS[name].engines[engine].explainer.split(":")
-    found: type[Explainer] = getattr(import_module(module), attribute)
     return found
 
 

@@ -3,11 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.catalogue import METHODS, engine_of
 from whyport.batch.methods.engines.model import Model
+from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.attribution import Attribution, completeness_errors
@@ -129,3 +132,11 @@ class Explainer(ABC):
         """
         converged: NDArray[np.bool_] = error <= self.allowed_error(difference)
         return converged
+
+
+def explainer_class(name: str, engine: str = TORCHSCRIPT) -> type[Explainer]:
+    """The class of a method on the given engine, or on the only one it has; raises what `engine_of` raises."""
+    engine = engine_of(name, engine)
+    module, attribute = METHODS[name].engines[engine].explainer.split(":")
+    found: type[Explainer] = getattr(import_module(module), attribute)
+    return found

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.methods.catalogue import engine_of, explainer_class
+from whyport.batch.methods.catalogue import engine_of
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.engines.onnx import OnnxModel
-from whyport.batch.methods.explainer import Explainer
+from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import ExplainSettings

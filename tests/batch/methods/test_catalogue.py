@@ -12,9 +12,9 @@ from support.bundles import BIAS, WEIGHTS, attention_of, linear_bundle, logits_o
 from support.engines import model_for
 from support.reference import path_integral
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import METHODS, explainer_class
+from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.methods.engines.torchscript import RECURRENT, TorchScriptModel, allow_recurrent_backward
-from whyport.batch.methods.explainer import Explainer, Shares
+from whyport.batch.methods.explainer import Explainer, Shares, explainer_class
 from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import ExplainSettings

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from support.engines import model_for
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import explainer_class
-from whyport.batch.methods.explainer import Explainer
+from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.gradients import SmoothGrad
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle

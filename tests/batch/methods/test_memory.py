@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from support.engines import model_for
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import METHODS, explainer_class
-from whyport.batch.methods.explainer import Explainer, rows_within
+from whyport.batch.methods.catalogue import METHODS
+from whyport.batch.methods.explainer import Explainer, explainer_class, rows_within
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.folder import Bundle

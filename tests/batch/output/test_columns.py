@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from support.command import Whyport
-from whyport.batch.methods.catalogue import METHODS, explainer_class
+from whyport.batch.methods.catalogue import METHODS
+from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.review.audit import Audit
 from whyport.batch.run.job import Job
 from whyport.batch.run.watch import Interruption

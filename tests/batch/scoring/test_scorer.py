@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from support.bundles import logits_of
 from support.engines import model_for
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import METHODS, explainer_class
+from whyport.batch.methods.catalogue import METHODS
+from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings

@@ -13,10 +13,10 @@ import pytest
 
 from support.command import Whyport
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import METHODS, explainer_class
+from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
-from whyport.batch.methods.explainer import Explainer
+from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.method import ONNX, TORCHSCRIPT
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.run.job import Job

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from support.bundles import linear_bundle, linear_sidecar, refresh_digests
 from support.reference import exact_shapley
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import explainer_class
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
+from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References

@@ -17,8 +17,7 @@ from support.bundles import attention_of
 from support.engines import model_for
 from support.forging import elements, forge, with_column
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import explainer_class
-from whyport.batch.methods.explainer import Explainer
+from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.review.audit import Audit
 from whyport.batch.run.job import Job
