@@ -1,4 +1,4 @@
-"""Memory that explaining holds: the peak above what is loaded, by method, number of references and budget.
+"""Memory that explaining holds: the peak above the loaded process, by method, number of references and budget.
 
     python benchmarks/explain_memory.py [BUNDLE] [--out JSON]
 

@@ -2,8 +2,9 @@
 
     python benchmarks/fidelity.py [--rows N] [--seeds N] [--out JSON]
 
-For each model and seed, the benchmark trains the model, takes 50 references of its bundle and rows of its test table,
-enumerates every coalition of features in float64, and asks each method about the predicted class. It prints Markdown.
+For each model and seed, the benchmark trains the model and takes 50 references of its bundle and rows of its test
+table. It enumerates every coalition of features in float64, and asks each method about the predicted class. It prints
+Markdown.
 
 - relative_l1: sum |value - exact| / sum |exact| over all rows.
 - spearman: the mean over rows of the rank correlation of signed values.

@@ -1,8 +1,8 @@
-"""`whyport run` with a trivial model, beside pyarrow alone, which reads and writes the same columns.
+"""`whyport run` with a trivial model, beside only pyarrow, which reads and writes the same columns.
 
 pyarrow runs in two ways, and both read the features and write output that was computed before:
 
-- by itself, with its own defaults: a batch at a time or the whole table at once, whichever is faster;
+- with its own defaults: a batch at a time or the whole table at once, whichever is faster;
 - with the options, batches and row groups of the run, which a user would have to find.
 
 The comparison favours pyarrow in that it opens only the file, and does not sync, count or check. It favours the run in
@@ -95,7 +95,7 @@ def read_parts(out: Path) -> Parts:
 
 
 def copy_batches(source: Path, features: int, parts: Parts, folder: Path) -> None:
-    """Read the features and write the parts, a batch and a row group at a time, with pyarrow's defaults."""
+    """Read the features and write the parts, one batch and one row group at a time, with pyarrow's defaults."""
     with pq.ParquetFile(source) as file:
         _copy(file.iter_batches(columns=names(features)), parts, folder, lambda schema: {})
 

@@ -4,7 +4,7 @@
 
 Trains the demo model and resamples its table to a large Parquet file. Each repeat then times everything once, in turn,
 so that a drift of the machine's speed affects all alike. Figures are medians over the repeats; ratios are of the
-medians. The same follows for a trivial model on tables of several widths, beside pyarrow alone: see pass_through.py.
+medians. The same follows for a trivial model on tables of several widths, beside only pyarrow: see pass_through.py.
 Stages overlap, so their seconds may sum to more than the total.
 """
 

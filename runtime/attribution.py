@@ -25,7 +25,7 @@ class Attribution:
     output: NDArray[np.float64]
     """The explained score, [N]."""
     base_value: NDArray[np.float64]
-    """What the score is measured against, [N]."""
+    """The value that the score is measured against, [N]."""
     target: NDArray[np.int64]
     """The index of the explained target, [N]."""
     error: NDArray[np.float64]

@@ -57,7 +57,7 @@ def load_onnxruntime() -> ModuleType:
 
 
 def candidates(device: str, offered: Sequence[str]) -> tuple[Provider, ...]:
-    """The providers to try for a device, in order, out of those that this ONNX Runtime offers.
+    """The providers to try for a device, in order, among the ones that this ONNX Runtime offers.
 
     Raises UsageError for an unknown device, ProviderError if CUDA is asked for and not offered.
     """

@@ -70,5 +70,5 @@ class Section:
 
     @property
     def pictures(self) -> Sequence[Picture]:
-        """Its figures."""
+        """The section's figures."""
         return [block for block in self.blocks if isinstance(block, Picture)]

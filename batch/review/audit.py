@@ -69,7 +69,7 @@ class Audit:
         yield f"sample    {deviations.rows} rows computed again (seed {seed}): {deviations.text(self._run.task)}"
 
     def check_digests(self) -> int:
-        """Check that the files are those of the report, with its digests; returns their number."""
+        """Check that the files and digests are exactly the report's; returns the number of files."""
         found = {path.relative_to(self._out).as_posix(): path for path in self._run.folder.parts()}
         if found.keys() != self._report.parts.keys():
             missing, added = self._report.parts.keys() - found.keys(), found.keys() - self._report.parts.keys()

@@ -69,7 +69,7 @@ class Capability:
 
 @dataclass(frozen=True)
 class Tolerances:
-    """How far two engines may differ: |a - b| / max(1, |b|)."""
+    """The largest difference between two engines that is allowed: |a - b| / max(1, |b|)."""
 
     outputs: float
     gradients: float
@@ -97,7 +97,7 @@ class Parity:
 
 @dataclass(frozen=True)
 class Summary:
-    """The few weighted references of explain.onnx, which stand for the whole background."""
+    """The few weighted references of explain.onnx, which represent the whole background."""
 
     file: str
     rows: int
@@ -106,7 +106,7 @@ class Summary:
     distances: dict[str, float]
     """The distance of every way tried, measured on rows that the references were not chosen with.
 
-    It is the sum of |difference| over the sum of magnitudes, for attributions against those of the whole background."""
+    It is the sum of |difference| over the sum of magnitudes, for attributions against the whole background's."""
 
 
 @dataclass(frozen=True)

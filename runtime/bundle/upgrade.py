@@ -44,7 +44,7 @@ UPGRADES: dict[int, Callable[[Document], Document]] = {1: _from_1}
 
 
 def _within(document: Document, **additions: Document) -> Document:
-    """The document with keys added to those of its objects that exist."""
+    """The document with keys added to its objects, where they exist."""
     changed = {
         key: _with(document[key], f"$.{key}", added)
         for key, added in additions.items()

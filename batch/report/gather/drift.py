@@ -14,7 +14,7 @@ STABLE = 0.1
 MOVED = 0.25
 
 LEAST_SHARE = 1e-4
-"""The share that stands in for an empty bin, whose logarithm would be infinite."""
+"""The share that replaces an empty bin's 0, whose logarithm would be infinite."""
 
 
 def psi(expected: NDArray[Any], found: NDArray[Any]) -> NDArray[np.float64]:
@@ -134,7 +134,7 @@ def attribution_counts(reference: ReferenceAttributions) -> tuple[BinCounts, Bin
 def attribution_drift(
     names: Sequence[str], reference: ReferenceAttributions, halves: tuple[BinCounts, BinCounts]
 ) -> Drift:
-    """The drift of the counted attributions from those of the reference rows."""
+    """The drift of the counted attributions from the reference rows' attributions."""
     edges = quantile_edges(reference.values, reference.weights, ATTRIBUTION_BINS)
     first, second = (each.counts for each in halves)
     found = []
