@@ -119,15 +119,20 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     default=ExplainSettings.tolerance,
     show_default=True,
     help="A row has converged if its completeness error, and for shapley every standard error, is at most this "
-    "share of |score - base value|,",
+    "share of |score - base value|, or within --absolute-tolerance.",
 )
 @click.option(
     "--absolute-tolerance",
     default=ExplainSettings.absolute_tolerance,
     show_default=True,
-    help="or at most this many logits.",
+    help="A row has also converged if that error is at most this many logits.",
 )
-@click.option("--seed", default=ExplainSettings.seed, show_default=True, help="The seed for a method's random draws.")
+@click.option(
+    "--seed",
+    default=ExplainSettings.seed,
+    show_default=True,
+    help="The seed for a method's random draws, the same for every row.",
+)
 @click.option(
     "--memory",
     default="256MB",
@@ -302,7 +307,9 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
 )
 @click.option("--file", help="The input of --row, if the run has several.")
 @click.option("--images", type=click.Path(path_type=Path, file_okay=False), help="A folder for the pictures as files.")
-@click.option("--format", "formats", default="png", show_default=True, metavar="png,svg,eps", help="Their formats.")
+@click.option(
+    "--format", "formats", default="png", show_default=True, metavar="png,svg,eps", help="Formats of these files."
+)
 @click.option("--max-features", type=click.IntRange(min=1), default=20, show_default=True, help="Features per figure.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 def report(out: Path, page: Path, images: Path | None, formats: str, rows: tuple[int, ...], **options: Any) -> None:

@@ -1,6 +1,6 @@
 """shap's and captum's explainers on the demo model, as fast as they can be made to run.
 
-Each explains every class of the rows that it is called with. How they use the cores is a setting like any other: one
+Each explains every class of the rows that it is called with. The use of the cores is a setting like any other: one
 process with one or with all threads, or several processes with one thread each.
 """
 
@@ -25,19 +25,19 @@ from whyport.runtime.bundle.references import References
 
 Rows = NDArray[np.float32]
 Explain = Callable[[Rows], NDArray[np.floating]]
-"""Rows [N, F] to attributions [N, C, F]."""
+"""A function from rows [N, F] to attributions [N, C, F]."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How a contender is run."""
+    """The settings of a contender."""
 
     contender: str
     call_rows: int
-    """Rows of one call."""
+    """Rows per call."""
     options: tuple[tuple[str, Any], ...] = ()
     crew: tuple[int, int] = (1, 1)
-    """Processes, and threads of each."""
+    """Processes, and threads per process."""
 
     def __str__(self) -> str:
         processes, threads = self.crew
@@ -45,7 +45,7 @@ class Setting:
         return f"{self.call_rows} rows a call{options}, {processes} processes x {threads} threads"
 
     def but(self, **options: Any) -> "Setting":
-        """With other options."""
+        """The same setting with other options."""
         return replace(self, options=tuple((dict(self.options) | options).items()))
 
 
@@ -57,7 +57,7 @@ class Crews:
     pools: dict[tuple[int, int], ProcessPoolExecutor] = field(default_factory=dict)
 
     def explain(self, setting: Setting, rows: Rows) -> NDArray[np.float64]:
-        """The attributions [N, C, F]."""
+        """The attributions [N, C, F] of rows."""
         if setting.crew not in self.pools:
             processes, threads = setting.crew
             self.pools[setting.crew] = ProcessPoolExecutor(
@@ -70,7 +70,7 @@ class Crews:
 
 @contextmanager
 def crews(bundle: Path) -> Iterator[Crews]:
-    """Workers that are stopped at the end."""
+    """Workers that are stopped when the context ends."""
     made = Crews(bundle)
     try:
         yield made
@@ -105,7 +105,7 @@ def _contender(name: str, options: tuple[tuple[str, Any], ...]) -> Explain:
 
 
 def deep_explainer(model: EagerModel, background: References, tensor: Callable[..., torch.Tensor]) -> Explain:
-    """shap.DeepExplainer; its attributions do not add up on this model, which it would refuse to return."""
+    """shap.DeepExplainer without its check of the sum: on this model its attributions do not add up."""
     import shap
 
     explainer = shap.DeepExplainer(model, tensor(background.rows))

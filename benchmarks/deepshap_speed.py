@@ -1,9 +1,9 @@
-"""The part of explain_speed.py that is about `deepshap`: minutes instead of half an hour.
+"""Speed of `deepshap` only: the matching part of explain_speed.py, in minutes instead of half an hour.
 
     python benchmarks/deepshap_speed.py [--repeats N] [--out JSON]
 
-shap.DeepExplainer runs at the fastest of the searched settings, in as many processes as there are cores and in one
-process, as a library runs. Everything is timed once in each repeat, in turn; medians of the repeats.
+shap.DeepExplainer runs at the fastest of the searched settings: in as many processes as there are cores, and in one
+process, as a library runs. Each repeat times everything once, in turn; figures are medians over the repeats.
 """
 
 import argparse
@@ -29,7 +29,7 @@ RIVAL = "shap.DeepExplainer"
 
 
 def measure(bundle: Bundle, device: str, repeats: int) -> dict[str, Any]:
-    """Search, then time."""
+    """Search the settings, then time."""
     rows = resample(ROWS["deepshap"]).to_numpy(np.float32)
     whyport = Whyport(bundle, device)
     explainer = whyport.create("deepshap")

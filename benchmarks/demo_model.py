@@ -1,4 +1,4 @@
-"""The model that the benchmarks measure: the demo's, trained on scikit-learn's breast-cancer table."""
+"""The model that the benchmarks measure: the demo model, trained on scikit-learn's breast-cancer table."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from whyport.runtime.bundle.folder import Bundle
 
 
 def train(folder: Path) -> Bundle:
-    """The demo model, as a bundle in a folder."""
+    """Train the demo model and write its bundle to a folder."""
     data = load_breast_cancer(as_frame=True)
     data.data.assign(diagnosis=data.target_names[data.target]).to_parquet(folder / "train.parquet")
     arguments = ["train", folder / "train.parquet", "--target", "diagnosis", "--out", folder / "bundle"]

@@ -12,20 +12,20 @@ from whyport.runtime.providers import available_cores
 
 Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-# Of the model in one call: more leave the cache.
+# Rows per call of the model: more would leave the cache.
 CALL_ROWS = 512
 
 
 def exact_shapley(
     score: Score, row: NDArray[np.float64], references: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The Shapley values [F] of one row, of the game v(S) = sum_r weight_r score(row in S, reference r elsewhere).
+    """The Shapley values [F] of one row in the game v(S) = sum_r weight_r score(row in S, reference r elsewhere).
 
     Args:
         score: rows [N, F] to scores [N]; called from several threads.
-        row: [F].
-        references: [R, F].
-        weights: of the references, [R], with the sum 1.
+        row: the explained row, [F].
+        references: the R references, [R, F].
+        weights: weights of the references, [R], with the sum 1.
 
     Returns:
         sum over S without i of |S|! (F - |S| - 1)! / F! (v(S and i) - v(S)); Shapley 1953.

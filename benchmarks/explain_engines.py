@@ -2,9 +2,9 @@
 
     python benchmarks/explain_engines.py [--references 10 100] [--out JSON]
 
-Trains the demo's model, compiles explain.onnx with so many rows of the background, and explains the predicted class of
-the same rows with both, in turn. Seconds are of all threads of the process together, which other work on the machine
-changes little, and of the clock.
+Trains the demo model, compiles explain.onnx with the given number of background rows, and explains the predicted class
+of the same rows with both engines, in turn. Seconds are given twice: CPU seconds of all threads of the process, which
+other work on the machine changes little, and wall-clock seconds.
 """
 
 import argparse
@@ -38,7 +38,7 @@ REPEATS = 3
 
 
 def measure(bundle: Bundle, count: int) -> dict[str, Any]:
-    """Both engines against the first so many rows of the background."""
+    """Compare both engines against the first `count` rows of the background."""
     sidecar = bundle.sidecar
     whole = References.read(bundle)
     references = References(whole.rows[:count], np.full(count, 1 / count))

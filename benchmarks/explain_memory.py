@@ -1,9 +1,9 @@
-"""What explaining holds in memory: the peak over what is loaded, by method, number of references and budget.
+"""Memory that explaining holds: the peak above the loaded process, by method, number of references and budget.
 
     python benchmarks/explain_memory.py [BUNDLE] [--out JSON]
 
-Each case runs in a process of its own, on Linux. The peak is of the whole process, so it includes the passes through
-the model, which are the same for every budget. Rows and references are resampled from the bundle's references.
+Each case runs in its own process, on Linux. The peak is the process's, so it includes the passes through the model,
+which are the same for every budget. Rows and references are resampled from the bundle's references.
 """
 
 import argparse
@@ -36,7 +36,7 @@ BUDGETS = (64_000_000, 256_000_000, 1_000_000_000)
 
 
 def sample(bundle: Bundle, rows: int, seed: int) -> NDArray[np.float32]:
-    """Rows like the background's, none of them twice."""
+    """Rows like the background's, none of them a copy of another."""
     generator = np.random.default_rng(seed)
     background = References.read(bundle).rows
     drawn = background[generator.integers(len(background), size=rows)]
@@ -44,7 +44,7 @@ def sample(bundle: Bundle, rows: int, seed: int) -> NDArray[np.float32]:
 
 
 def status(key: str) -> float:
-    """A line of this process's status that counts memory, in MB."""
+    """A memory figure from this process's status, in MB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -52,7 +52,7 @@ def status(key: str) -> float:
 
 
 def measure(path: Path, method: str, references: int, budget: int) -> dict[str, Any]:
-    """One case, in this process."""
+    """Measure one case in this process."""
     bundle, rows = Bundle.read(path), ROWS[method]
     background = References(sample(bundle, references, 1), np.full(references, 1 / references))
     explainer = explainer_class(method)(
@@ -75,7 +75,7 @@ def measure(path: Path, method: str, references: int, budget: int) -> dict[str, 
 
 
 def in_a_process(path: Path, case: tuple[str, int, int]) -> dict[str, Any]:
-    """As `measure`, where nothing was measured before."""
+    """Do what `measure` does, in a process where nothing was measured before."""
     command = [sys.executable, __file__, str(path), "--case", *map(str, case)]
     result: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return result

@@ -1,20 +1,20 @@
-"""How fast whyport explains, beside shap and captum at their best.
+"""Speed of whyport's explanations, beside shap and captum at their best.
 
     python benchmarks/explain_speed.py [--repeats N] [--out JSON]
 
 Trains the demo model (hybrid, 30 features, 2 classes) and explains every class of resampled rows against 100
-references. First each competitor's settings are searched: rows of a call, internal batch, rule and number of steps,
-processes and threads. Then everything is timed once in each repeat, in turn, so that a drift of the machine's speed
-falls on all alike; medians of the repeats. A ratio is whyport's rows/s by the competitor's:
+references. First each competitor's settings are searched: rows per call, internal batch, rule and number of steps,
+processes and threads. Then each repeat times everything once, in turn, so that a drift of the machine's speed affects
+all alike. Figures are medians over the repeats. A ratio is whyport's rows/s over the competitor's:
 
-- deepshap: by shap.DeepExplainer, which misses the sum on this model (its error is printed beside); at its best in as
-  many processes as there are cores, and once more at its best in one process, as a library runs.
-- integrated-gradients: at the default tolerance, by captum's IntegratedGradients with the rule and the fewest steps
+- deepshap: over shap.DeepExplainer, which misses the sum on this model (its error is printed too). It runs at its best
+  in as many processes as there are cores, and once more at its best in one process, as a library runs.
+- integrated-gradients: at the default tolerance, over captum's IntegratedGradients with the rule and the fewest steps
   that bring 99.5 % of the explanations of the timed rows within the same tolerance.
-- expected-gradients: by shap.GradientExplainer with as many samples as give the same error of the mean, against a dense
-  path integral.
+- expected-gradients: over shap.GradientExplainer with the number of samples that gives the same error of the mean,
+  against a dense path integral.
 
-Runs on a CUDA card where there is one; its result is kept beside the CPU's, with the card's name.
+Runs on a CUDA GPU if there is one; its result is kept beside the CPU's, with the GPU's name.
 """
 
 import argparse
@@ -50,19 +50,19 @@ STEPS = (50, 75, 100, 125, 150, 200, 250, 300, 400, 500, 650, 850, 1100, 1500, 2
 RULES = ("gausslegendre", "riemann_trapezoid", "riemann_middle")
 INTERNAL_BATCHES = (256, 1024, 2048, 4096)
 CALL_ROWS = (2, 8, 32, 64)
-SAMPLES = 1000  # from which the error of other numbers of samples is extrapolated, before it is measured
+SAMPLES = 1000  # the error of other numbers of samples is extrapolated from it, before it is measured
 DENSE_NODES = 256
 
-# Rows that a setting is tried on.
+# Rows for trying a setting.
 SEARCH_ROWS = {"shap.DeepExplainer": 64, "captum.IntegratedGradients": 16, "shap.GradientExplainer": 2}
 
-# Rows that each is timed on: some seconds' worth.
+# Rows for timing: some seconds' worth of each.
 ROWS = {
     "deepshap": 1024,
     "integrated-gradients": 1024,
     "expected-gradients": 16,
     "shap.DeepExplainer": 256,
-    "captum.IntegratedGradients": 200,  # the number of steps is chosen on the same
+    "captum.IntegratedGradients": 200,  # the number of steps is chosen on the same rows
     "shap.GradientExplainer": 4,
 }
 RIVALS = {
@@ -84,7 +84,7 @@ class Whyport:
         self.classes = len(bundle.sidecar.classes)
 
     def create(self, method: str) -> Explainer:
-        """A method with its default settings."""
+        """Create a method with its default settings."""
         return explainer_class(method)(self.model, self.background, ExplainSettings().of_method(method))
 
     def differences(self, rows: Rows, references: References) -> NDArray[np.float64]:
@@ -92,7 +92,7 @@ class Whyport:
         return self.model.scores(rows).astype(np.float64) - references.mean_of(self.model.scores)
 
     def dense(self, rows: Rows) -> NDArray[np.float64]:
-        """Expected gradients [N, C, F] by the midpoint rule on DENSE_NODES nodes a path."""
+        """Expected gradients [N, C, F] by the midpoint rule with DENSE_NODES nodes per path."""
         paths = Paths(
             self.model, Starts(self.model, self.background), Request.of_every_target(rows, self.model.scores(rows))
         )
@@ -105,7 +105,7 @@ class Whyport:
 
 
 class Search:
-    """Finds the fastest setting of a competitor, and keeps what it has seen."""
+    """Finds the fastest setting of a competitor, and remembers every setting tried."""
 
     def __init__(self, workers: Crews, rows: Rows) -> None:
         self._workers = workers
@@ -114,7 +114,7 @@ class Search:
         self.seen: dict[str, dict[str, float]] = {}
 
     def fastest(self, settings: Iterable[Setting]) -> Setting:
-        """The setting with the most rows/s; none is tried twice."""
+        """The setting with the most rows/s; no setting is tried twice."""
         settings = list(settings)
         for setting in settings:
             if setting in self._rates:
@@ -131,7 +131,7 @@ class Search:
 
 
 def ways() -> list[tuple[int, int]]:
-    """Processes and threads of each: on a card one process, which has it to itself."""
+    """Pairs of processes and threads per process: on a GPU one process, which has it to itself."""
     cores = available_cores()
     return [(1, 1)] if torch.cuda.is_available() else sorted({(1, 1), (1, cores), (cores, 1)})
 
@@ -141,7 +141,7 @@ def best_deep_explainer(search: Search, crews: list[tuple[int, int]]) -> Setting
 
 
 def fewest_steps(setting: Setting, workers: Crews, rows: Rows, whyport: Whyport) -> dict[str, int]:
-    """By rule, the fewest steps at which SHARE of the explanations are within the default tolerance."""
+    """The fewest steps, by rule, at which SHARE of the explanations are within the default tolerance."""
     differences = whyport.differences(rows, whyport.background.mean())
     allowed = whyport.create("integrated-gradients").allowed_error(differences)
 
@@ -185,12 +185,12 @@ def best_gradient_explainer(search: Search, samples: int) -> Setting:
 
 
 def distance(values: NDArray[np.floating], exact: NDArray[np.float64]) -> float:
-    """The root of the mean squared error of an explanation, all features together, in logits."""
+    """The root mean squared error of an explanation, over all features, in logits."""
     return float(np.sqrt(((values - exact) ** 2).sum(axis=2).mean()))
 
 
 def measure(rows: Rows, bundle: Bundle, device: str, repeats: int) -> dict[str, Any]:
-    """Search, then time."""
+    """Search the settings, then time."""
     whyport = Whyport(bundle, device)
     explainers = {method: whyport.create(method) for method in RIVALS}
     few = rows[: ROWS["expected-gradients"]]
@@ -257,7 +257,7 @@ def measure(rows: Rows, bundle: Bundle, device: str, repeats: int) -> dict[str, 
 
 
 def settings(device: str, bundle: Bundle, repeats: int) -> dict[str, Any]:
-    """What the figures depend on."""
+    """The conditions that the figures depend on."""
     packages = ("torch", "numba", "shap", "captum", "numpy")
     return {
         "device": torch.cuda.get_device_name(0) if device == "cuda" else platform.processor() or platform.machine(),

@@ -1,10 +1,10 @@
-"""What kills and signals cost a run, and that it comes to the same bytes.
+"""The cost of kills and signals to a run, with a check that the bytes are the same.
 
     python benchmarks/faults.py [--kills N] [--out JSON]
 
-The demo model scores (and, in a second case, explains) a resampled table: once undisturbed, once killed with SIGKILL
-and once ended with SIGTERM, again and again, each time at a random moment after the attempt has added a part; the same
-command resumes. Seconds are those of all attempts, the loading of Python and the model included.
+The demo model scores (and, in a second case, explains) a resampled table: once undisturbed, once killed with SIGKILL,
+and once ended with SIGTERM. Each kill or signal is repeated at random moments after the attempt has added a part, and
+the same command resumes. Seconds are summed over all attempts, including the loading of Python and the model.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from typing import Any
 
 from demo_model import resample, train
 
-# Rows, and options: small parts, of which a kill costs one.
+# Rows, and options with small parts, one of which a kill costs.
 CASES = {
     "predict": (400_000, ["--part-rows", "8192", "--batch-rows", "8192"]),
     "deepshap": (16_384, ["--explain", "deepshap", "--part-rows", "256", "--batch-rows", "256"]),
@@ -33,12 +33,12 @@ SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM}
 
 @dataclass(frozen=True)
 class Attempt:
-    """One start of the command."""
+    """One attempt: a single start of the command."""
 
     exit_code: int
     seconds: float
     seconds_to_end: float
-    """From the signal to the end of the process."""
+    """Seconds from the signal to the end of the process."""
 
 
 def parts(out: Path) -> dict[str, str]:
@@ -72,7 +72,7 @@ def parts_of(out: Path) -> list[Path]:
 
 
 def finish(command: list[str]) -> float:
-    """Run to the end; the seconds that it took."""
+    """Run to the end; returns the seconds that it took."""
     started = time.perf_counter()
     if start(command).wait():
         raise SystemExit(f"failed: {' '.join(command)}")
@@ -80,7 +80,7 @@ def finish(command: list[str]) -> float:
 
 
 def measure(command: list[str], folder: Path, kills: int) -> dict[str, Any]:
-    """One case."""
+    """Measure one case."""
     expected = folder / "expected"
     undisturbed = finish([*command, "--out", str(expected)])
     whole = parts(expected)

@@ -1,13 +1,15 @@
-"""How faithful explanations are: whyport's methods beside shap's and captum's, against exact Shapley values.
+"""Fidelity of explanations: whyport's methods beside shap's and captum's, against exact Shapley values.
 
     python benchmarks/fidelity.py [--rows N] [--seeds N] [--out JSON]
 
-For each model and seed: trains it, takes 50 references of its bundle and rows of its test table, enumerates every
-coalition of features in float64, and asks each method about the predicted class. Prints Markdown.
+For each model and seed, the benchmark trains the model and takes 50 references of its bundle and rows of its test
+table. It enumerates every coalition of features in float64, and asks each method about the predicted class. It prints
+Markdown.
 
-relative_l1 is sum |value - exact| / sum |exact| over all rows; spearman the mean over rows of the rank correlation of
-signed values; completeness the error of a row's sum against score - base value, the method's own (its references, their
-mean, or a row of zeros), relative to the largest |score - mean score of the references| among the rows.
+- relative_l1: sum |value - exact| / sum |exact| over all rows.
+- spearman: the mean over rows of the rank correlation of signed values.
+- completeness: the error of a row's sum against score - base value, relative to the largest |score - mean score of the
+  references| among the rows. The base value is the method's own: its references, their mean, or a row of zeros.
 """
 
 import argparse
@@ -36,7 +38,7 @@ from whyport.runtime.errors import first_line
 from whyport.runtime.providers import available_cores
 
 REFERENCES = 50
-# With attention, so with a softmax between row and logits.
+# Models with attention, so with a softmax between row and logits.
 ATTENTIVE = ("hybrid", "transformer")
 DIRECT_RULE = "whyport deepshap"
 COMPOSED_RULE = Method(composed_deepshap)
@@ -45,7 +47,7 @@ Figures = dict[str, float]
 
 
 class Truth:
-    """The exact Shapley values of a question, and the scores that shares should add up to."""
+    """The exact Shapley values of a question, and the scores to which shares should add up."""
 
     def __init__(self, question: Question) -> None:
         self.question = question
@@ -56,7 +58,7 @@ class Truth:
         self.range = float(np.abs(self._difference(question.references)).max())
 
     def compare(self, values: NDArray[Any], against: References) -> Figures:
-        """How far values [N, F] are from the exact ones, and from their sum."""
+        """The figures of values [N, F] against the exact values, and against their sum."""
         missing = np.abs(values.sum(axis=1, dtype=np.float64) - self._difference(against)) / self.range
         ranks = [spearmanr(got, exact).statistic for got, exact in zip(values, self.values, strict=True)]
         return {
@@ -77,7 +79,7 @@ class Truth:
 
 
 def ask(trained: Trained, rows: int, seed: int) -> Question:
-    """Rows of the test table, drawn by the seed, and every second row of the bundle's reference sample."""
+    """Rows of the test table drawn by the seed, and every second row of the bundle's reference sample."""
     references = References.read(trained.bundle).rows[::2][:REFERENCES]
     drawn = np.random.default_rng(seed).permutation(len(trained.test_rows))[:rows]
     chosen = trained.test_rows[drawn]
@@ -87,7 +89,7 @@ def ask(trained: Trained, rows: int, seed: int) -> Question:
 
 
 def measure(method: Method, truth: Truth, seed: int) -> Figures | str:
-    """The figures of a method on one model, or why there are none."""
+    """The figures of a method on one model, or the reason why there are none."""
     torch.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - shap and captum draw from it
     started = time.perf_counter()
@@ -95,7 +97,7 @@ def measure(method: Method, truth: Truth, seed: int) -> Figures | str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             values = method.explain(truth.question)
-    except Exception as error:  # a competitor that cannot explain a model fails in any way
+    except Exception as error:  # a competitor may fail in any way on a model that it cannot explain
         return first_line(error)
     seconds = time.perf_counter() - started
     return truth.compare(values, method.against(truth.question.references)) | {"seconds": seconds}
@@ -103,14 +105,14 @@ def measure(method: Method, truth: Truth, seed: int) -> Figures | str:
 
 @dataclass(frozen=True)
 class Measured:
-    """One model of one seed."""
+    """The results of one model with one seed."""
 
     accuracy: float
-    """On the test table."""
+    """The accuracy on the test table."""
     range: float
     methods: dict[str, Figures | str]
     softmax: dict[str, Figures | str]
-    """By the rule for softmax; empty where the model has none."""
+    """Figures by rule for softmax; empty if the model has no softmax."""
 
 
 def run(case: Case, rows: int, seed: int) -> Measured:
@@ -121,7 +123,7 @@ def run(case: Case, rows: int, seed: int) -> Measured:
         truth = Truth(ask(trained, rows, seed))
         methods = {name: measure(method, truth, seed) for name, method in METHODS.items()}
         if case.architecture in ATTENTIVE:
-            # Compiled at export here, and there within the call: the seconds do not compare.
+            # whyport compiles at export, and the composed rule within the call: their seconds do not compare.
             rules = {"direct": methods[DIRECT_RULE], "composed": measure(COMPOSED_RULE, truth, seed)}
             softmax = {name: _without_seconds(figures) for name, figures in rules.items()}
     accuracy = trained.bundle.sidecar.provenance.metrics["test_accuracy"]
@@ -133,13 +135,13 @@ def _without_seconds(figures: Figures | str) -> Figures | str:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Mean and range over the seeds, to 4 digits."""
+    """The mean and range over the seeds, to 4 digits."""
     figures = {"mean": np.mean(values), "min": min(values), "max": max(values)}
     return {name: float(f"{figure:.4g}") for name, figure in figures.items()}
 
 
 def summarise(by_seed: Sequence[Mapping[str, Figures | str]]) -> dict[str, Any]:
-    """Figures by method over the seeds; the reason of the first failure where there is one."""
+    """The figures by method over the seeds; the first failure's reason if there is one."""
     summary: dict[str, Any] = {}
     for name in by_seed[0]:
         results = [figures[name] for figures in by_seed]
@@ -152,13 +154,13 @@ def summarise(by_seed: Sequence[Mapping[str, Figures | str]]) -> dict[str, Any]:
 
 
 def fidelity_cell(figures: Mapping[str, Any]) -> str:
-    """Relative L1 with its range over the seeds, and Spearman."""
+    """The relative L1 error with its range over the seeds, and Spearman."""
     l1, rank = figures["relative_l1"], figures["spearman"]
     return f"{l1['mean']:.2f} [{l1['min']:.2f}, {l1['max']:.2f}] ({rank['mean']:.2f})"
 
 
 def completeness_cell(figures: Mapping[str, Any]) -> str:
-    """The worst error of all seeds, and the median, relative to the range."""
+    """The worst error over all seeds, and the median, relative to the range."""
     return f"{figures['worst_completeness']['max']:.2g} / {figures['median_completeness']['mean']:.2g}"
 
 
@@ -168,7 +170,7 @@ def seconds_cell(figures: Mapping[str, Any]) -> str:
 
 
 def markdown(tables: Mapping[str, Mapping[str, Any]], cell: Callable[[Mapping[str, Any]], str]) -> str:
-    """A row for each method, a column for each model."""
+    """A Markdown table with a row per method and a column per model."""
     lines = ["| | " + " | ".join(tables) + " |", "|---" * (len(tables) + 1) + "|"]
     for name in next(iter(tables.values())):
         methods = (table[name] for table in tables.values())

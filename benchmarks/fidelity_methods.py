@@ -1,7 +1,7 @@
 """The explanation methods that are compared: whyport's from a bundle, shap's and captum's on the eager network.
 
-shap and captum get the network behind the preprocessing, on standardised rows, which changes no feature's share: what
-they lose, they do not lose to the preprocessing.
+shap and captum get the network without the preprocessing, on standardised rows. This changes no feature's share, so
+none of their errors is due to the preprocessing.
 """
 
 import copy
@@ -35,17 +35,17 @@ STEPS = 50
 
 @dataclass(frozen=True)
 class Question:
-    """What every method is asked: the shares of N rows' features in the logits of their classes."""
+    """The question to every method: the shares of N rows' features in the logits of their classes."""
 
     trained: Trained
     references: References
     rows: NDArray[np.float32]
-    """Raw, [N, F]."""
+    """The raw rows, [N, F]."""
     targets: NDArray[np.int64]
-    """[N]"""
+    """The explained class of each row, [N]."""
 
     def standardised(self) -> tuple[nn.Module, Tensor, Tensor]:
-        """A copy of the network, to put hooks on; the rows [N, F] and the references [R, F] as it takes them."""
+        """A copy of the network for hooks, and the standardised rows [N, F] and references [R, F]."""
         rows, references = (self.trained.preprocess(torch.tensor(raw)) for raw in (self.rows, self.references.rows))
         return copy.deepcopy(self.trained.network), rows, references
 
@@ -55,11 +55,11 @@ Explain = Callable[[Question], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Method:
-    """How the shares [N, F] are computed, and against what they are meant to add up."""
+    """A way to compute the shares [N, F], and the rows against which they are meant to add up."""
 
     explain: Explain
     against: Callable[[References], References] = lambda references: references
-    """The rows whose mean score is the base value, from the references."""
+    """The rows whose mean score is the base value, by the references."""
 
 
 def whyport(name: str) -> Explain:
@@ -74,7 +74,7 @@ def whyport(name: str) -> Explain:
 
 
 def whyport_shapley(question: Question) -> NDArray[Any]:
-    """Sampled, although so few features could be enumerated, in as many forward passes as shap_kernel takes."""
+    """Sampled Shapley values, in as many forward passes as shap_kernel takes, instead of the possible enumeration."""
     passes, features = COALITIONS * len(question.references.rows), question.rows.shape[1]
     settings = ExplainSettings.of(permutations=2 * (passes // (2 * (features - 1)))).of_method("shapley")
     model = OnnxModel(Session(question.trained.bundle, "cpu"))
@@ -82,7 +82,7 @@ def whyport_shapley(question: Question) -> NDArray[Any]:
 
 
 def composed_deepshap(question: Question) -> NDArray[Any]:
-    """whyport's DeepSHAP with softmax as the operators it is computed with."""
+    """whyport's DeepSHAP, with softmax replaced by the operators that compute it."""
     rows, references = torch.tensor(question.rows), torch.tensor(question.references.rows)
     with composed_softmax():
         program = build_program(nn.Sequential(question.trained.preprocess, question.trained.network), rows)
@@ -93,7 +93,7 @@ def composed_deepshap(question: Question) -> NDArray[Any]:
 
 
 def shap_deep(question: Question) -> NDArray[Any]:
-    """Its check that the shares add up is off: where it fails it would leave nothing to compare."""
+    """shap.DeepExplainer without its check of the sum: where it fails, there would be nothing to compare."""
     network, rows, references = question.standardised()
     return _of_targets(shap.DeepExplainer(network, references).shap_values(rows, check_additivity=False), question)
 
@@ -106,7 +106,7 @@ def shap_gradient(question: Question) -> NDArray[Any]:
 
 
 def shap_kernel(question: Question) -> NDArray[Any]:
-    """Shapley values by regression on sampled coalitions; every sample takes a forward pass for every reference."""
+    """Shapley values by regression on sampled coalitions; each sample takes one forward pass per reference."""
     network, rows, references = question.standardised()
 
     @torch.no_grad()
@@ -118,7 +118,7 @@ def shap_kernel(question: Question) -> NDArray[Any]:
 
 
 def shap_permutation(question: Question) -> NDArray[Any]:
-    """Shapley values by permutations and their reverses; every step of one takes a forward pass for every reference."""
+    """Shapley values by permutations and their reverses; each step takes one forward pass per reference."""
     network, rows, references = question.standardised()
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The models whose explanations are compared: trained on scikit-learn's tables, as `whyport train` does it."""
+"""The models whose explanations are compared, trained on scikit-learn's tables as `whyport train` trains."""
 
 import copy
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class Recurrent(Architecture):
 
 
 class Transformer(Architecture):
-    """A transformer encoder with a token for every feature: its value times a vector, plus the feature's own vector."""
+    """A transformer encoder with one token per feature: its value times a vector, plus the feature's own vector."""
 
     def __init__(self, features: int, classes: int, width: int = 32, heads: int = 4, layers: int = 2) -> None:
         super().__init__()
@@ -59,19 +59,19 @@ ARCHITECTURES.update({name.lower(): f"{__name__}:{name}" for name in (Recurrent.
 
 
 def breast_cancer() -> pd.DataFrame:
-    """The first 8 features, benign or malignant."""
+    """The breast-cancer table: the first 8 features, benign or malignant."""
     data = load_breast_cancer(as_frame=True)
     return data.data.iloc[:, :8].assign(**{TARGET: data.target_names[data.target]})
 
 
 def wine() -> pd.DataFrame:
-    """The first 12 features, three cultivars."""
+    """The wine table: the first 12 features, three cultivars."""
     data = load_wine(as_frame=True)
     return data.data.iloc[:, :12].assign(**{TARGET: data.target_names[data.target]})
 
 
 def diabetes() -> pd.DataFrame:
-    """All 10 features; whether the disease progressed more than in half of the patients."""
+    """The diabetes table: all 10 features; whether the disease progressed more than in half of the patients."""
     data = load_diabetes(as_frame=True, scaled=False)
     return data.data.assign(**{TARGET: np.where(data.target > data.target.median(), "more", "less")})
 
@@ -101,11 +101,11 @@ class Trained:
     bundle: Bundle
     preprocess: nn.Module
     network: nn.Module
-    """Standardised rows [N, F] to logits [N, C]."""
+    """The network from standardised rows [N, F] to logits [N, C]."""
     double: nn.Module
-    """Both of them in float64."""
+    """The preprocessing and the network in float64."""
     test_rows: NDArray[np.float32]
-    """Raw rows that the model was not trained with, [M, F]."""
+    """Raw rows that were not used for training, [M, F]."""
 
     def logits(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """The eager model in float64: raw rows [N, F] to logits [N, C]."""
@@ -115,7 +115,7 @@ class Trained:
 
 
 class Logits(nn.Module):
-    """The first output of a network that gives more."""
+    """The first output of a network with several."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The alternative to whyport's rule for softmax: the rules of the operators that it is stably computed with."""
+"""The alternative to whyport's rule for softmax: the rules of the operators in its stable computation."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +38,7 @@ class ComposedSoftmax(Rule):
 
 @contextmanager
 def composed_softmax() -> Iterator[None]:
-    """Programs that are built inside explain softmax by the composed rule."""
+    """Use the composed rule for softmax in all programs that are built inside the context."""
     direct = RULES[SOFTMAX]
 
     def build(call: Call, x: Active, axis: int, *_: object) -> Rule:

@@ -1,8 +1,8 @@
-"""Checks a bundle on a CUDA card: parity with the CPU, prediction rate by batch size, gradients through cuDNN.
+"""Checks of a bundle on a CUDA GPU: parity with the CPU, prediction rate by batch size, gradients through cuDNN.
 
     python benchmarks/gpu.py [BUNDLE] [--out JSON]
 
-Needs whyport[gpu,batch,explain]. Without a card it says so, writes nothing and exits with 1.
+Needs whyport[gpu,batch,explain]. Without a GPU it says so, writes nothing and exits with 1.
 """
 
 import argparse
@@ -29,7 +29,7 @@ PARITY_ROWS = 4099
 
 
 def sample(bundle: Bundle, rows: int) -> NDArray[np.float32]:
-    """Rows like the background's, none of them twice."""
+    """Rows like the background's, none of them a copy of another."""
     generator = np.random.default_rng(0)
     background = References.read(bundle).rows
     drawn = background[generator.integers(len(background), size=rows)]
@@ -53,7 +53,7 @@ def prediction_rates(bundle: Bundle, device: str) -> dict[int, float]:
 
 
 def gradient_check(bundle: Bundle, rows: NDArray[np.float32]) -> dict[str, float]:
-    """Gradients in evaluation mode on the card against the CPU's, in logits per training standard deviation."""
+    """Gradients in evaluation mode on the GPU against the CPU's, in logits per training standard deviation."""
     targets = np.arange(len(rows)) % len(bundle.sidecar.classes)
     spread = np.array([feature.standard_deviation for feature in bundle.sidecar.features])
     on_card = TorchScriptModel(bundle, "cuda")
@@ -66,7 +66,7 @@ def gradient_check(bundle: Bundle, rows: NDArray[np.float32]) -> dict[str, float
 
 
 def check(bundle: Bundle) -> dict[str, Any]:
-    """Everything that is measured, for one card."""
+    """Measure everything on one GPU."""
     rows = sample(bundle, PARITY_ROWS)
     expected = Session(bundle, "cpu").predict(rows)
     got = Session(bundle, "cuda").predict(rows)

@@ -1,10 +1,10 @@
-"""How fast Grad-CAM is beside captum's LayerGradCam, at the fastest of captum's batch sizes.
+"""Speed of Grad-CAM, beside captum's LayerGradCam at the fastest of its batch sizes.
 
     python benchmarks/grad_cam_speed.py [BUNDLE] [--rows N] [--repeats N] [--out JSON]
 
-Both explain the same rows from the same TorchScript, in turn, as many times as asked; the best time counts. captum gets
-every batch size below with one thread in each of as many threads as there are cores, which is how whyport runs, and
-with PyTorch's own threads. Both upsample their maps to the features. CPU seconds are of the whole process.
+Both explain the same rows from the same TorchScript, in turn, as many times as asked; the best time counts. captum
+runs at every batch size below, in two ways: with as many threads as cores and one PyTorch thread in each, as whyport
+runs, and with PyTorch's own threads. Both upsample their maps to the features. CPU seconds are the whole process's.
 """
 
 import argparse
@@ -39,7 +39,7 @@ BATCH_ROWS = (64, 128, 256, 512, 1024, 2048, 4096)
 
 
 class Maps(nn.Module):
-    """A layer for captum's hooks."""
+    """The layer for captum's hooks."""
 
     def __init__(self, module: Any) -> None:
         super().__init__()
@@ -66,11 +66,11 @@ class Split(nn.Module):
 
 
 class Captum:
-    """LayerGradCam, with batches one after another or side by side.
+    """captum's LayerGradCam, with batches one after another or side by side.
 
     Args:
         bundle: the model.
-        threads: batches at once.
+        threads: batches that run at once.
     """
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
@@ -80,7 +80,7 @@ class Captum:
         self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(own,))
 
     def explain(self, rows: NDArray[np.float32], targets: NDArray[np.int64], batch_rows: int) -> NDArray[np.float32]:
-        """Maps of rows [N, F] upsampled to the features, [N, F]."""
+        """The maps of rows [N, F], upsampled to the features, [N, F]."""
         slices = list(batch_slices(len(rows), batch_rows))
 
         def run(which: int) -> list[Tensor]:

@@ -1,9 +1,9 @@
-"""Peak memory of `whyport run` by rows of the input and of its row groups, with and without explanations.
+"""Peak memory of `whyport run`, by rows of the input and of its row groups, with and without explanations.
 
     python benchmarks/memory.py [--rows N N] [--out JSON]
 
-Each case runs in a process of its own, on Linux, and reports the peak of the whole process as the kernel counts it
-(VmHWM). The model is trivial and the table narrow: what could grow is what streaming holds.
+Each case runs in its own process, on Linux, and reports the process's peak as the kernel counts it (VmHWM). The model
+is trivial and the table narrow: what could grow is the memory that streaming holds.
 """
 
 import argparse
@@ -25,19 +25,19 @@ from wide_model import train, write_rows
 FEATURES = 8
 ROWS = (1_000_000, 10_000_000)
 ROW_GROUP_ROWS = (1000, 1_000_000, None)
-"""None: a single one, of all rows."""
+"""The rows per row group; None for a single row group."""
 METHODS = ("none", "gradient")
 
 
 def peak_mb() -> float:
-    """The most memory that this process has held."""
+    """The peak memory of this process so far, in MB."""
     status = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in status if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024 / 1e6
 
 
 def run_case(folder: Path, method: str) -> dict[str, float]:
-    """A run, in this process."""
+    """Make a run in this process."""
     methods = () if method == "none" else (method,)
     started = time.perf_counter()
     settings = JobSettings(inputs=(str(folder / "rows.parquet"),), out=folder / "out", methods=methods, device="cpu")
@@ -47,13 +47,13 @@ def run_case(folder: Path, method: str) -> dict[str, float]:
 
 
 def in_a_process(*arguments: object) -> str:
-    """This script, as another process; returns what it prints."""
+    """Run this script as another process; returns what it prints."""
     command = [sys.executable, __file__, *map(str, arguments)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def measure(folder: Path, row_group_rows: int | None, rows: int) -> list[dict[str, Any]]:
-    """Every method on one table."""
+    """Measure every method on one table."""
     source = folder / "rows.parquet"
     in_a_process("--write", source, rows, row_group_rows or rows)
     results = []
@@ -67,7 +67,7 @@ def measure(folder: Path, row_group_rows: int | None, rows: int) -> list[dict[st
 
 
 def growth(results: list[dict[str, Any]]) -> dict[str, float]:
-    """The peak over most rows as a multiple of that over fewest, by case."""
+    """The peak over the most rows as a multiple of the peak over the fewest, by case."""
     peaks: dict[str, list[float]] = {}
     for result in sorted(results, key=lambda result: result["rows"]):
         case = f"explain {result['explain']}, row groups of {result['row_group_rows']} rows"

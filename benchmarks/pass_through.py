@@ -1,11 +1,13 @@
-"""`whyport run` with a trivial model, beside what pyarrow alone needs to read and write the same columns.
+"""`whyport run` with a trivial model, beside only pyarrow, which reads and writes the same columns.
 
-Twice: as pyarrow does it by itself, with its own defaults, a batch at a time or the whole table at once, whichever is
-faster; and with the options, batches and row groups of the run, which its authors would have had to find. Either way it
-reads the features and writes output that was computed before. In its favour: it opens nothing but the file, syncs
-nothing, counts nothing and checks nothing. In the run's: it writes after it has read, where the run does both at once,
-and it is given texts as texts, of which the run has dictionaries. The seconds of all cores leave the overlap out, so
-they are the stricter comparison.
+pyarrow runs in two ways, and both read the features and write output that was computed before:
+
+- with its own defaults: a batch at a time or the whole table at once, whichever is faster;
+- with the options, batches and row groups of the run, which a user would have to find.
+
+The comparison favours pyarrow in that it opens only the file, and does not sync, count or check. It favours the run in
+two points: pyarrow writes after it has read, where the run does both at once, and it is given texts as texts, where
+the run has dictionaries. The CPU seconds leave the overlap out, so they are the stricter comparison.
 """
 
 import time
@@ -26,16 +28,16 @@ from wide_model import names, train, write_rows
 
 VALUES = 120_000_000
 MODELS = ((30, 8), (30, 64), (1000, 64), (5000, 64))
-"""Features, and units of each of the MLP's two hidden layers."""
+"""The number of features, and of units in each of the MLP's two hidden layers."""
 
 Parts = list[list[pa.Table]]
 """The row groups of each part."""
 Options = Callable[[pa.Schema], dict[str, Any]]
-"""How a file with these columns is written."""
+"""The options for writing a file with these columns."""
 
 
 def measure_pass_through(folder: Path, features: int, hidden: int, repeats: int) -> dict[str, Any]:
-    """Median rates over a table of so many features, and the stages of the last run; makes the folder."""
+    """Median rates on a table with `features` features, and the stages of the last run; makes the folder."""
     folder.mkdir()
     bundle, source, out = train(folder, features, hidden), folder / "rows.parquet", folder / "out"
     rows = VALUES // features
@@ -82,38 +84,38 @@ def measure_pass_through(folder: Path, features: int, hidden: int, repeats: int)
 
 
 def now() -> NDArray[np.float64]:
-    """The clock on the wall, and that of all cores this process has used; other work on the machine slows the first."""
+    """The wall clock, and this process's CPU clock over all cores; other work on the machine slows only the first."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
 def read_parts(out: Path) -> Parts:
-    """A run's output."""
+    """Read a run's output."""
     files = [pq.ParquetFile(path) for path in sorted(out.glob("part-*.parquet"))]
     return [[file.read_row_group(i) for i in range(file.num_row_groups)] for file in files]
 
 
 def copy_batches(source: Path, features: int, parts: Parts, folder: Path) -> None:
-    """Read the features and write the parts, a batch and a row group at a time, with pyarrow's defaults."""
+    """Read the features and write the parts, one batch and one row group at a time, with pyarrow's defaults."""
     with pq.ParquetFile(source) as file:
         _copy(file.iter_batches(columns=names(features)), parts, folder, lambda schema: {})
 
 
 def copy_tables(source: Path, features: int, parts: Parts, folder: Path) -> None:
-    """The same with the whole table in memory."""
+    """Read the features and write the parts, with the whole table in memory."""
     pq.read_table(source, columns=names(features))
     for i, groups in enumerate(parts):
         pq.write_table(pa.concat_tables(groups), folder / f"copy-{i}.parquet")
 
 
 def copy_as_run(source: Path, features: int, batch_rows: int, parts: Parts, folder: Path) -> None:
-    """The same with the options, batches and row groups of the run."""
+    """Read the features and write the parts, with the options, batches and row groups of the run."""
     with pq.ParquetFile(source, **READ_OPTIONS) as file:
         batches = file.iter_batches(batch_rows, columns=names(features))
         _copy(batches, parts, folder, write_options)
 
 
 def _copy(batches: Iterator[pa.RecordBatch], parts: Parts, folder: Path, options: Options) -> None:
-    """Write the parts, a row group once its rows were read."""
+    """Write the parts, each row group as soon as its rows are read."""
     read = written = 0
     for i, groups in enumerate(parts):
         schema = groups[0].schema

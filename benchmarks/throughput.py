@@ -1,11 +1,11 @@
-"""End-to-end rate of `whyport run`, beside ONNX Runtime on arrays in memory, pyarrow, and the loop people write today.
+"""Rate of `whyport run` from end to end, beside ONNX Runtime on arrays in memory, pyarrow, and a common pandas loop.
 
     python benchmarks/throughput.py [--rows N] [--repeats N] [--out JSON]
 
-Trains the demo model, resamples its table to a large Parquet file, then in each repeat times everything once, in turn,
-so that a drift of the machine's speed falls on all alike. Medians of the repeats; ratios are of the medians. Then the
-same for a trivial model on tables of several widths, beside pyarrow alone: see pass_through.py. Stages overlap, so the
-seconds of all may be more than the total.
+Trains the demo model and resamples its table to a large Parquet file. Each repeat then times everything once, in turn,
+so that a drift of the machine's speed affects all alike. Figures are medians over the repeats; ratios are of the
+medians. The same follows for a trivial model on tables of several widths, beside only pyarrow: see pass_through.py.
+Stages overlap, so their seconds may sum to more than the total.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from whyport.runtime.session import Session
 
 RAW_ROWS = (256, 1024, 2048, 4096, 8192, 16384)
 LOOP_ROWS = (32, 1024)
-# What is slower gets a share of the rows: one in so many.
+# Slower contenders get a share of the rows: one in this many.
 SHARES = {
     "gradient": 10,
     "input-x-gradient": 10,
@@ -52,7 +52,7 @@ SHARES = {
 
 
 def write_inputs(folder: Path, rows: int) -> pd.DataFrame:
-    """Parquet files of different sizes; returns the largest."""
+    """Write Parquet files of different sizes; returns the largest table."""
     table = resample(rows)
     for share in {1, *SHARES.values()}:
         table[: rows // share].to_parquet(folder / f"rows-{share}.parquet", index=False)
@@ -60,7 +60,7 @@ def write_inputs(folder: Path, rows: int) -> pd.DataFrame:
 
 
 def pandas_loop(source: Path, target: Path, bundle: Bundle, model: Callable[..., torch.Tensor], batch: int) -> None:
-    """What people write today: the whole table in pandas, PyTorch batch by batch."""
+    """The common loop: the whole table in pandas, PyTorch batch by batch."""
     frame = pd.read_parquet(source)
     names = [feature.name for feature in bundle.sidecar.features]
     probabilities = []
@@ -76,7 +76,7 @@ def pandas_loop(source: Path, target: Path, bundle: Bundle, model: Callable[...,
 
 
 def timings(folder: Path, bundle: Bundle, table: pd.DataFrame) -> dict[str, tuple[int, Callable[[], Any]]]:
-    """What is timed: name -> (rows, action)."""
+    """The actions to time: name -> (rows, action)."""
     torch.set_num_threads(available_cores())
     matrix = table.to_numpy(dtype=np.float32)
     raw = onnxruntime.InferenceSession(bundle.read_bytes(ONNX_MODEL), providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""A trivial model for tables of any width, and such tables: the breast-cancer table's columns, again and again."""
+"""A trivial model for tables of any width, and such tables, which repeat the breast-cancer table's columns."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,19 +13,19 @@ from sklearn.datasets import load_breast_cancer
 from whyport.cli import main as whyport
 from whyport.runtime.bundle.folder import Bundle
 
-# A row group of the tables, by default: whichever is more.
+# The size of a row group, by default: the larger of the two.
 CHUNK_VALUES = 1 << 22
 CHUNK_ROWS = 1 << 13
 
 
 def names(features: int) -> list[str]:
-    """The columns of a table with so many features."""
+    """The column names of a table with `features` features."""
     columns = load_breast_cancer().feature_names
     return [f"{columns[j % len(columns)]} {j // len(columns)}" for j in range(features)]
 
 
 def train(folder: Path, features: int, hidden: int = 64) -> Bundle:
-    """A small MLP on so many features, as a bundle in a folder; with 64 hidden units it is the default one."""
+    """Train a small MLP on `features` features and write its bundle; 64 hidden units are the default architecture."""
     data = load_breast_cancer()
     table = _table(names(features), data.data, np.random.default_rng(0))
     pq.write_table(table.append_column("diagnosis", pa.array(data.target)), folder / "train.parquet")
@@ -36,13 +36,13 @@ def train(folder: Path, features: int, hidden: int = 64) -> Bundle:
 
 
 def write_rows(path: Path, features: int, rows: int, row_group_rows: int | None = None) -> None:
-    """A Parquet file with rows drawn from the table, each value off by about 2 %, written bit by bit.
+    """Write a Parquet file with rows drawn from the table, each value off by about 2 %, one row group at a time.
 
     Args:
         path: the file.
-        features: how many columns.
-        rows: how many rows.
-        row_group_rows: rows of a row group, each of which is made in memory.
+        features: the number of columns.
+        rows: the number of rows.
+        row_group_rows: rows per row group; one row group at a time is in memory.
     """
     columns, data = names(features), load_breast_cancer().data
     generator = np.random.default_rng(1)

@@ -1,4 +1,4 @@
-"""The reasons for a score, and the one measure of whether they add up."""
+"""The attributions of a score, and the one measure of whether they add up."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from whyport.runtime.task import Task
 
 @dataclass(frozen=True)
 class Attribution:
-    """The reasons for one score of each of N rows, over F features.
+    """The attributions of one score for each of N rows, over F features.
 
-    `values` sum to `output - base_value`, up to `error`. Where a method makes no such claim, `base_value` and `error`
-    are NaN and `converged` is None.
+    `values` sum to `output - base_value`, up to `error`. For a method that makes no such claim, `base_value` and
+    `error` are NaN and `converged` is None.
     """
 
     values: NDArray[np.float32]
@@ -25,7 +25,7 @@ class Attribution:
     output: NDArray[np.float64]
     """The explained score, [N]."""
     base_value: NDArray[np.float64]
-    """What the score is measured against, [N]."""
+    """The value that the score is measured against, [N]."""
     target: NDArray[np.int64]
     """The index of the explained target, [N]."""
     error: NDArray[np.float64]
@@ -35,11 +35,11 @@ class Attribution:
     converged: NDArray[np.bool_] | None
     """Whether the error is within the method's tolerance, [N]."""
     extras: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """What the method gives besides, [N, ...] by name: an error bar on every value, say."""
+    """The method's extra columns, [N, ...] by name, such as an error bar for every value."""
     feature_names: tuple[str, ...] = ()
     """The names of the F columns of `values`."""
     target_names: tuple[str, ...] = ()
-    """What each target is called, by its index: `target_names[target[i]]` is the class that row i is explained for."""
+    """The name of each target by its index: row i is explained for the class `target_names[target[i]]`."""
 
     def __repr__(self) -> str:
         rows, features = self.values.shape
@@ -50,15 +50,15 @@ class Attribution:
 
 
 def completeness_errors(values: NDArray[np.floating[Any]], difference: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far attributions [N, F] are from adding up to score - base value, the difference [N]: [N], in float64."""
+    """How far attributions [N, F] are from adding up to the difference score - base value [N]: [N], in float64."""
     errors: NDArray[np.float64] = np.abs(values.sum(axis=1, dtype=np.float64) - difference)
     return errors
 
 
 def within_rounding(tolerance: float, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The error [N] that is allowed where only rounding separates shares from their sum.
+    """The error [N] that is allowed if only rounding separates shares from their sum.
 
-    It is `tolerance` times the larger of 1 and |score - base value|, the difference [N].
+    It is `tolerance` times the larger of 1 and |difference|, where the difference [N] is score - base value.
     """
     allowed: NDArray[np.float64] = tolerance * np.maximum(1, np.abs(difference))
     return allowed
@@ -67,7 +67,7 @@ def within_rounding(tolerance: float, difference: NDArray[np.float64]) -> NDArra
 def target_index(targets: Any, task: Task, rows: int) -> NDArray[np.int64]:
     """The input `class_index` [N]: -1 for None, otherwise a target's name or index for all rows, or [N] of either.
 
-    Raises UsageError where there is no such target, or not one for each row.
+    Raises UsageError for an unknown target, or if there is not one target per row.
     """
     if targets is None:
         return np.full(rows, -1, dtype=np.int64)
@@ -89,7 +89,7 @@ def target_index(targets: Any, task: Task, rows: int) -> NDArray[np.int64]:
 
 
 def attribution(outputs: Mapping[str, NDArray[Any]], tolerance: float) -> Attribution:
-    """What explain.onnx gave for N rows.
+    """The attributions that explain.onnx gave for N rows.
 
     A row has converged if its error is within the tolerance, a share of the larger of 1 and |score - base value|.
     """

@@ -1,4 +1,4 @@
-"""How many rows one call of ONNX Runtime takes."""
+"""The number of rows in one call of ONNX Runtime."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -6,13 +6,13 @@ from typing import TypeVar
 
 from whyport.runtime.bundle.signature import Signature
 
-# Values of one call on the CPU: calls of few rows stay in the cache, though each row meets every reference.
+# Values per call on the CPU: a call of few rows stays in the cache, although each row meets every reference.
 CALL_VALUES = 2048
 CALL_ROWS = 64
 
 
 def rows_per_call(signature: Signature) -> dict[str, int]:
-    """How many rows a call of either graph takes, by device."""
+    """The number of rows per call of explain.onnx or gradient.onnx, by device."""
     on_cpu = max(1, min(CALL_ROWS, CALL_VALUES // len(signature.features.columns)))
     return {"cpu": on_cpu, "cuda": 16 * on_cpu}
 
@@ -21,13 +21,13 @@ T = TypeVar("T")
 
 
 def batch_slices(rows: int, batch_rows: int) -> Iterator[slice]:
-    """Slices of at most `batch_rows` rows that cover `rows` rows in order; none where there are no rows."""
+    """Slices of up to `batch_rows` rows that cover `rows` rows in order; none if there are no rows."""
     for start in range(0, rows, batch_rows):
         yield slice(start, min(start + batch_rows, rows))
 
 
 def taken(waiting: deque[T]) -> Iterator[T]:
-    """Items out of a queue until it is empty; several threads may take from the same one."""
+    """Take items from a queue until it is empty; several threads may take from the same queue."""
     while True:
         try:
             item = waiting.popleft()
@@ -37,23 +37,23 @@ def taken(waiting: deque[T]) -> Iterator[T]:
 
 
 ROW_VALUES_KEY = "whyport.row_values"
-"""The key of an ONNX file's metadata_props for how many values its nodes compute for a row."""
+"""The key in an ONNX file's metadata_props for the number of values that its nodes compute per row."""
 
-# On the CPU calls run side by side, one thread each (on 2 cores that is a third faster than calls that share the
-# threads): so few rows that what a call computes stays in the cache, so many that the call itself does not count. On 2
-# cores the demo model, 23 000 values a row, runs 104 000 rows/s with 128 rows a call and 83 000 with 2 048, a small
-# MLP, 156 values, 3.1 million with 128 and 14.5 million with 4 096.
+# On the CPU, calls run side by side, one thread each; on 2 cores that is a third faster than calls that share the
+# threads. A call has few enough rows for its values to stay in the cache, and enough rows to outweigh the call itself.
+# Rates on 2 cores: the demo model (23 000 values per row) runs 104 000 rows/s with 128 rows per call and 83 000 with
+# 2 048; a small MLP (156 values per row) runs 3.1 million with 128 and 14.5 million with 4 096.
 CALL_VALUES = 1 << 21
 FEWEST_ROWS, MOST_ROWS = 128, 4096
 CPU_ROWS = 512
-"""Of a graph that does not say how much it computes."""
+"""Rows per call on the CPU, for a graph without that key."""
 
-# A card wants many at once.
+# A GPU needs many rows at once.
 CUDA_ROWS = 16384
 
 
 def suitable_rows(device: str, properties: Mapping[str, str]) -> int:
-    """Rows of a call of a graph with these metadata_props: a power of two that depends on nothing else."""
+    """Rows per call of a graph with these metadata_props: a power of two that depends on nothing else."""
     if device != "cpu":
         return CUDA_ROWS
     values = properties.get(ROW_VALUES_KEY, "")

@@ -1,4 +1,4 @@
-"""The commands that need no more than a bundle and ONNX Runtime: inspect, verify, predict."""
+"""The commands that need only a bundle and ONNX Runtime: inspect, verify, predict."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Replays the test vectors of a bundle: conformance.parquet holds a column for every tensor of the signature."""
+"""The replay of a bundle's test vectors: conformance.parquet has a column for every tensor of the signature."""
 
 from typing import Any
 
@@ -22,10 +22,10 @@ from whyport.runtime.session import Session
 
 
 def replay(session: Session) -> dict[str, float]:
-    """Run the test vectors and compare: the deviation by output.
+    """Run the test vectors and compare; returns the deviation by output.
 
-    explain.onnx and gradient.onnx are replayed too, where the bundle has them. Raises ParityError where an output is
-    further off than the bundle's tolerance, BundleFormatError where the metadata inside a graph is not the sidecar's.
+    explain.onnx and gradient.onnx are replayed too, if the bundle has them. Raises ParityError if an output deviates by
+    more than the bundle's tolerance, BundleFormatError if the metadata inside a graph is not the sidecar's.
     """
     bundle, deviations = session.bundle, {}
     sidecar = bundle.sidecar

@@ -1,4 +1,4 @@
-"""Every error that whyport raises on purpose.
+"""The errors that whyport raises on purpose.
 
     WhyportError
     ├── UsageError             an option or a name that cannot be what was meant   (exit code 2)
@@ -29,17 +29,17 @@ from typing import Self
 
 
 def message_line(error: BaseException) -> str:
-    """The first line of the message, or the type where there is none: upstream's messages run over pages."""
+    """The first line of the message, or the type if it is empty: messages of other packages run over pages."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def first_line(error: BaseException) -> str:
-    """The type and the first line of the message: upstream's messages run over pages."""
+    """The type and the first line of the message: messages of other packages run over pages."""
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 class WhyportError(Exception):
-    """The root of the tree: catching it catches every error that is whyport's own."""
+    """The root of the tree: catching it catches every error of whyport's own."""
 
     exit_code = 1
 
@@ -119,7 +119,7 @@ class InterruptedJobError(WhyportError):
         self.exit_code = exit_code
 
     def at(self, place: str) -> Self:
-        """The same error: where the signal met the run is of no interest."""
+        """The same error: the place where the signal met the run is of no interest."""
         return self
 
 
@@ -136,7 +136,7 @@ class AuditError(JobError):
 
 
 def listing(names: Iterable[str], limit: int = 12) -> str:
-    """The names in quotes, comma-separated; past `limit` only their count."""
+    """The names in quotes, comma-separated; the names beyond `limit` only as a count."""
     quoted = [repr(name) for name in names]
     if len(quoted) > limit:
         return ", ".join(quoted[:limit]) + f" and {len(quoted) - limit} more"
@@ -144,7 +144,7 @@ def listing(names: Iterable[str], limit: int = 12) -> str:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: it suggests the nearest and lists the known ones."""
+    """The message for an unknown name, which suggests the nearest known name and lists the known ones."""
     known = list(known)
     near = get_close_matches(name, known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,4 +1,4 @@
-"""The extras of whyport: which packages each brings, and the error where a function needs one that is missing."""
+"""The extras of whyport: the packages of each, and the error for a missing package."""
 
 import functools
 from collections.abc import Callable
@@ -12,17 +12,17 @@ EXTRAS = {
     "export": {"torch", "onnx", "onnxscript", "pandas", "pyarrow", "sklearn", "scipy", "matplotlib", "tqdm"},
     "report": {"jinja2", "matplotlib", "shap"},
 }
-"""The modules that each extra brings. onnxruntime, of `cpu` or `gpu`, is missed by `providers` itself."""
+"""The modules of each extra. onnxruntime, of `cpu` or `gpu`, is checked by `providers` itself."""
 
 PREFERRED = ("batch", "explain", "report", "export")
-"""What to install where nobody knows better: the smaller extra first."""
+"""The extras to suggest by default: the smaller one first."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def missing_package(error: ModuleNotFoundError, extras: tuple[str, ...] = PREFERRED) -> MissingPackageError | None:
-    """The error that names the extra to install, the first that brings the missing package; None where none does."""
+    """The error that names the first extra with the missing package; None if no extra has it."""
     package = (error.name or "").split(".")[0]
     found = [extra for extra in (*extras, *PREFERRED) if package in EXTRAS[extra]]
     if not found:
@@ -31,9 +31,9 @@ def missing_package(error: ModuleNotFoundError, extras: tuple[str, ...] = PREFER
 
 
 def needs(*extras: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorates a function that imports packages of these extras when it is called.
+    """Decorate a function that imports packages of these extras when it is called.
 
-    The function raises MissingPackageError where one is not installed.
+    The function raises MissingPackageError if a package is not installed.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

@@ -1,4 +1,4 @@
-"""Small files written whole: under another name first, and safe from a power cut."""
+"""Small files written whole: under a temporary name first, and safe from a power cut."""
 
 import os
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which takes its name once the block has ended well; until then the file before stays.
+    """Open a file that takes its name only when the block ends well; until then, an existing file stays.
 
-    Raises OSError where it cannot be written.
+    Raises OSError if it cannot be written.
     """
     unfinished = path.with_name(f".{path.name}.tmp")
     try:

@@ -1,4 +1,4 @@
-"""Options that take names: of columns, or of classes."""
+"""Options that take names of columns or of classes."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -13,13 +13,11 @@ FIELD = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,]*?))\s*(?:,|$)')
 
 
 def split_names(values: tuple[str, ...]) -> tuple[str, ...]:
-    """The names behind an option.
+    """The names behind an option; empty names are dropped.
 
-    - Given once, its value is split at commas, as a line of CSV: `a,b` is two names, `"a,b"` in double quotes is one.
+    - An option given once is split at commas, as a line of CSV: `a,b` is two names, `"a,b"` in double quotes is one.
       Blanks around a name are dropped.
-    - Given several times, each value is one name, as it is.
-
-    Empty names are dropped.
+    - An option given several times has one name each time, as it is.
     """
     if len(values) == 1:
         pieces = FIELD.finditer(values[0])
@@ -39,7 +37,7 @@ def names_option(flag: str, *, help: str, metavar: str = "COLUMNS") -> Callable[
 
 
 def as_names(names: str | Iterable[str]) -> tuple[str, ...]:
-    """The names that a Python caller gives: one text is one name, whatever it contains."""
+    """The names from a Python caller: one string is one name, whatever it contains."""
     return (names,) if isinstance(names, str) else tuple(names)
 
 

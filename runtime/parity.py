@@ -1,4 +1,4 @@
-"""How far two engines' answers to the same rows lie apart."""
+"""The deviation between two engines' results for the same rows."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 def deviation(got: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
     """The largest |got - expected| / max(1, |expected|); infinite where one is NaN or infinite and the other is not.
 
-    Both arrays have the same shape; without elements the deviation is 0.
+    Both arrays have the same shape; empty arrays have deviation 0.
     """
     return float(row_deviations(got, expected).max(initial=0.0))
 

@@ -25,7 +25,7 @@ def predict(
     device: str = "auto",
     overwrite: bool = False,
 ) -> Any:
-    """Predict the rows of a CSV or Parquet file that fits in memory. `run` takes larger files, and explains.
+    """Predict the rows of a CSV or Parquet file that fits in memory; `run` takes larger files, and explains.
 
     Args:
         bundle: a bundle, or its path.
@@ -39,7 +39,7 @@ def predict(
         A pyarrow.Table [N rows]: the kept columns, `prediction`, `probability.CLASS` for every class, `imputed_count`.
 
     Raises:
-        UsageError: a file's name is of no known kind, or `out` exists. BundleError: the bundle cannot be trusted.
+        UsageError: a file's name has no known ending, or `out` exists. BundleError: the bundle cannot be trusted.
         DataError: the data cannot be read, or a column is missing or taken. ProviderError: no such device.
     """
     if out is not None:
@@ -51,14 +51,14 @@ def predict(
 
 
 def check_output(out: Path, overwrite: bool) -> None:
-    """UsageError where the predictions cannot be written there."""
+    """Raise UsageError if the predictions cannot be written to the file."""
     table_format(out)
     if out.exists() and not overwrite:
         raise UsageError(f"{str(out)!r} exists; --overwrite replaces it")
 
 
 def predict_file(session: Session, data: str | Path, keep: tuple[str, ...]) -> Any:
-    """The pyarrow.Table that `predict` gives for a file; raises DataError with the file's name."""
+    """The predictions for a file, as a pyarrow.Table; raises DataError with the file's name."""
     table = read_table(data)
     try:
         return prediction_table(session, table, keep)
@@ -73,7 +73,7 @@ def write_predictions(table: Any, out: Path) -> None:
 
 
 def prediction_table(session: Session, table: Any, keep: tuple[str, ...]) -> Any:
-    """The pyarrow.Table that `predict` gives for a pyarrow.Table of raw values; raises ColumnError as it does."""
+    """The predictions for a pyarrow.Table of raw values, as a pyarrow.Table; raises ColumnError as `predict` does."""
     import pyarrow as pa
 
     task = session.task

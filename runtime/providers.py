@@ -1,4 +1,4 @@
-"""Which ONNX Runtime is installed, and which of its execution providers runs a model."""
+"""The installed ONNX Runtime, and the execution provider that runs a model."""
 
 import importlib.metadata
 import os
@@ -15,7 +15,7 @@ DISTRIBUTIONS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
 
 @dataclass(frozen=True)
 class Provider:
-    """An execution provider with the options whyport gives it."""
+    """An execution provider with the options that whyport gives it."""
 
     device: str
     name: str
@@ -28,12 +28,12 @@ CUDA = Provider("cuda", "CUDAExecutionProvider", {"use_tf32": "0"})
 
 
 def available_cores() -> int:
-    """How many cores this process may use, which in a container is fewer than the machine has."""
+    """The number of cores that this process may use; in a container it is smaller than the machine's."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_distributions(installed: Iterable[str]) -> str:
-    """The one ONNX Runtime distribution among the installed ones; ProviderError where there are none or both."""
+    """The one ONNX Runtime distribution among the installed ones; raises ProviderError for none or both."""
     found = [name for name in DISTRIBUTIONS if name in set(installed)]
     if len(found) == 1:
         return found[0]
@@ -48,7 +48,7 @@ def check_distributions(installed: Iterable[str]) -> str:
 
 
 def load_onnxruntime() -> ModuleType:
-    """The module onnxruntime, once it is sure that exactly one distribution provides it."""
+    """The module onnxruntime; checks first that exactly one distribution provides it."""
     check_distributions(filter(_is_installed, DISTRIBUTIONS))
     import onnxruntime
 
@@ -57,9 +57,9 @@ def load_onnxruntime() -> ModuleType:
 
 
 def candidates(device: str, offered: Sequence[str]) -> tuple[Provider, ...]:
-    """The providers to try in order for a device, among those that this ONNX Runtime offers.
+    """The providers to try for a device, in order, among the ones that this ONNX Runtime offers.
 
-    Raises UsageError for an unknown device, ProviderError for CUDA where it is not offered.
+    Raises UsageError for an unknown device, ProviderError if CUDA is asked for and not offered.
     """
     if device not in DEVICES:
         raise UsageError(unknown("device", device, DEVICES))
@@ -76,9 +76,9 @@ def candidates(device: str, offered: Sequence[str]) -> tuple[Provider, ...]:
 
 
 def open_session(model: bytes, device: str, options: Any, onnxruntime: Any) -> tuple[Any, Provider]:
-    """An InferenceSession and the provider that it really got, which for `auto` is the first that works.
+    """Open an InferenceSession; returns it with its actual provider, which for `auto` is the first that works.
 
-    ONNX Runtime falls back to the CPU without an error: what the session got is compared with what was asked for.
+    ONNX Runtime falls back to the CPU without an error, so the actual provider is compared with the requested one.
     """
     tried = candidates(device, onnxruntime.get_available_providers())
     for provider in tried:

@@ -1,4 +1,4 @@
-"""One ONNX graph of a bundle, called with slices of the rows, side by side on the CPU."""
+"""One ONNX graph of a bundle, called with slices of rows, side by side on the CPU."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ class Runner:
         model: the ONNX file's content.
         device: "cpu", "cuda" or "auto".
         threads: calls that run side by side on the CPU, one thread each. The results do not depend on it.
-        batch_rows: rows of one call, by device; by default what suits the device and the graph.
+        batch_rows: rows per call, by device; by default a number that suits the device and the graph.
     """
 
     provider: Provider
-    """The provider that the graph really got."""
+    """The graph's actual provider."""
 
     def __init__(self, model: bytes, device: str, threads: int, batch_rows: Mapping[str, int] | None = None) -> None:
         self._onnxruntime = load_onnxruntime()
@@ -34,7 +34,7 @@ class Runner:
         device = self.provider.device
         self.batch_rows = suitable_rows(device, self.metadata()) if batch_rows is None else batch_rows[device]
         self._workers = threads if device == "cpu" else 1
-        # The thread that asks works too.
+        # The calling thread works too.
         self._pool = ThreadPoolExecutor(max(self._workers - 1, 1), "whyport-predict")
 
     def run(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[TensorSpec]) -> dict[str, NDArray[Any]]:
@@ -46,7 +46,7 @@ class Runner:
         waiting = deque(batch_slices(rows, self.batch_rows))
 
         def run() -> None:
-            # Whoever is free takes the next call: a task for each would cost a small model more than the call itself.
+            # A free thread takes the next call: a task per call would cost a small model more than the call itself.
             try:
                 for part in taken(waiting):
                     of_part = {name: np.ascontiguousarray(values[part]) for name, values in feeds.items()}
@@ -75,7 +75,7 @@ class Runner:
 
 
 def run_bound(session: Any, feeds: Mapping[str, Any], names: Sequence[str]) -> list[NDArray[Any]]:
-    """One call with IO binding: the inputs lie on the device already, each output crosses to the host once."""
+    """Make one call with IO binding: the inputs are on the device already, each output is copied to the host once."""
     binding = session.io_binding()
     for name, values in feeds.items():
         binding.bind_ortvalue_input(name, values)

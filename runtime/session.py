@@ -37,16 +37,16 @@ class Session:
 
     Args:
         bundle: the bundle whose model.onnx is run, or its path.
-        device: "cpu", "cuda", or "auto" (CUDA where it works); what is asked for is what it gets, or ProviderError.
+        device: "cpu", "cuda", or "auto" (CUDA if it works); raises ProviderError if the device is not available.
         threads: calls of ONNX Runtime that run side by side on the CPU; by default the cores that this process may
             use. The results do not depend on it.
-        batch_rows: rows of one call of ONNX Runtime; by default what suits the device and the model.
+        batch_rows: rows per call of ONNX Runtime; by default a number that suits the device and the model.
     """
 
     provider: Provider
-    """The provider that the session really got."""
+    """The session's actual provider."""
     task: Task
-    """What the model's outputs mean."""
+    """The meaning of the model's outputs."""
 
     def __init__(
         self,
@@ -82,19 +82,19 @@ class Session:
             An array by output name, N long on the first axis; empty arrays for N = 0.
 
         Raises:
-            ColumnError, ValueRangeError, MissingValueError: the rows do not fit; UsageError: unknown output.
+            ColumnError, ValueRangeError, MissingValueError: the rows do not fit. UsageError: unknown output.
         """
         return self.run(self.matrix(rows), outputs)
 
     def matrix(self, rows: Any) -> NDArray[np.float32]:
-        """The float32 matrix [N, F] that `predict` would run for these rows; raises as it does."""
+        """The float32 matrix [N, F] that `predict` would use for these rows; raises as `predict` does."""
         matrix = self._columns.matrix(column_arrays(rows, self._columns.names))
         if not np.isfinite(matrix).all():
             self._check_missing(matrix)
         return matrix
 
     def run(self, matrix: NDArray[np.float32], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-        """As `predict`, for a float32 matrix [N, F] that `matrix` made."""
+        """Run the model, as `predict` does, on a float32 matrix [N, F] that `matrix` made."""
         signature = self.bundle.sidecar.signature
         known = [spec.name for spec in signature.outputs]
         names = known if outputs is None else list(outputs)
@@ -111,10 +111,10 @@ class Session:
             classes: a class's name or index for all rows, or an array [N] of either; by default the predicted ones.
 
         Returns:
-            The attributions, with `evaluations` 1: a pass through the graph for each row.
+            The attributions, with `evaluations` 1: one pass through the graph per row.
 
         Raises:
-            As `predict`; UsageError: no such class; BundleError: the bundle has no explain.onnx.
+            The errors of `predict`. UsageError: no such class. BundleError: the bundle has no explain.onnx.
         """
         matrix = self.matrix(rows)
         index = target_index(classes, self.task, len(matrix))
@@ -145,7 +145,7 @@ class Session:
         return _reopen, (self.bundle.path.absolute(), self.bundle.digest, self._asked)
 
     def _graph(self, name: str) -> Runner:
-        """Opened when it is first needed."""
+        """The runner of a graph, opened when it is first needed."""
         sidecar = self.bundle.sidecar
         if name not in self._graphs:
             capability = sidecar.capabilities.get(GRAPHS[name].capability, NOT_THERE)
@@ -156,7 +156,7 @@ class Session:
         return self._graphs[name]
 
     def _check_missing(self, matrix: NDArray[np.float32]) -> None:
-        """Refuse infinities, and NaN where the bundle does not impute."""
+        """Refuse infinities, and also NaN if the bundle does not impute."""
         for row, j in np.argwhere(np.isinf(matrix)):
             raise ValueRangeError(f"{self._place(row, j)}: expected a finite value, got {matrix[row, j]}")
         if self.bundle.sidecar.preprocessing.imputation is None:
@@ -168,7 +168,7 @@ class Session:
 
 
 def _reopen(path: Path, digest: str, asked: _Asked) -> Session:
-    """The session that was pickled; DigestError where the bundle is another one now."""
+    """Reopen a pickled session; raises DigestError if the bundle has changed."""
     bundle = Bundle.read(path)
     if bundle.digest != digest:
         raise DigestError(f"bundle {str(path)!r} has changed: expected digest {digest}, got {bundle.digest}")

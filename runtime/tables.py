@@ -1,4 +1,4 @@
-"""Small tables in memory: CSV or Parquet to columns, and back."""
+"""Small tables in memory, read from and written to CSV or Parquet."""
 
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -9,7 +9,7 @@ SUFFIXES = (".csv", ".parquet")
 
 
 def table_format(path: str | Path) -> str:
-    """ "csv" or "parquet", by the file's name; UsageError for another."""
+    """The format of a file by its name, "csv" or "parquet"; raises UsageError for any other name."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"expected a file named *.csv or *.parquet, got {str(path)!r}")
@@ -17,7 +17,7 @@ def table_format(path: str | Path) -> str:
 
 
 def read_table(path: str | Path) -> Any:
-    """The pyarrow.Table of a CSV or Parquet file; DataError where it cannot be read."""
+    """The pyarrow.Table of a CSV or Parquet file; raises DataError if it cannot be read."""
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet

@@ -1,7 +1,7 @@
-"""What a model's outputs mean: which one is explained, what is predicted from it, and in which unit a score is.
+"""The task of a model, which gives its outputs their meaning: the explained score, the prediction, the score's unit.
 
-One class a task, one line of `TASKS`. Everything else asks here: nobody else takes a largest score for a prediction, or
-knows that a score is a logit.
+A task is one class and one line of `TASKS`. No other module takes a largest score for a prediction, or knows that a
+score is a logit.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from whyport.runtime.errors import BundleFormatError, UsageError, unknown
 
 PREDICTION = "prediction"
-"""The column of what is predicted, whatever the task."""
+"""The column of the prediction, in every task."""
 
 
 @dataclass(frozen=True)
@@ -24,47 +24,47 @@ class PredictedColumn:
 
     name: str
     names_target: bool = False
-    """Whether its values are targets, by index; otherwise they are float32 numbers."""
+    """Whether the values are indices of targets; otherwise they are float32 numbers."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model predicts for N rows."""
+    """The prediction for N rows."""
 
     values: tuple[NDArray[Any], ...]
     """[N] each: the values of `Task.columns`."""
     target: NDArray[np.int64]
-    """[N]: the target that is explained where none is asked for."""
+    """[N]: the target that is explained by default."""
 
 
 class Task(ABC):
-    """What a model's outputs mean.
+    """The meaning of a model's outputs.
 
     Args:
-        targets: names of what the K scores are for, in order; for a classification the classes.
+        targets: names of the K scores, in order; the classes of a classification.
     """
 
     name: ClassVar[str]
-    """The task in the sidecar."""
+    """The name of the task in the sidecar."""
     unit: ClassVar[str]
     """The unit of a score, and so of base values, attributions and completeness errors."""
     score: ClassVar[str]
-    """The graph's output [N, K] that is explained."""
+    """The name of the graph's output [N, K] that is explained."""
     outputs: ClassVar[tuple[str, ...]]
-    """The graph's outputs [N, K] that a prediction is made of, the scores first."""
+    """The names of the graph's outputs [N, K] that make a prediction, the scores first."""
     target: ClassVar[str]
-    """What one target is called, in messages."""
+    """The word for one target, in messages."""
     targets_title: ClassVar[str]
-    """What several targets are called, in front of a list of them."""
+    """The word for several targets, in front of a list."""
 
     def __init__(self, targets: Sequence[str]) -> None:
         self.targets = tuple(targets)
 
     @abstractmethod
     def predicted(self, scores: Any) -> Any:
-        """The index of the target that is explained where none is asked for, [N], from scores [N, K].
+        """The index of the target that is explained by default, [N], from scores [N, K].
 
-        Both numpy arrays and PyTorch tensors are taken, and the same is given.
+        Scores are a numpy array or a PyTorch tensor; the result has the same type.
         """
 
     @property
@@ -74,11 +74,11 @@ class Task(ABC):
 
     @abstractmethod
     def predict(self, outputs: Mapping[str, NDArray[np.float32]]) -> Prediction:
-        """The prediction of N rows from `outputs`, [N, K] each."""
+        """The prediction for N rows from `outputs`, [N, K] each."""
 
     @abstractmethod
     def counts(self, prediction: Prediction) -> dict[str, int]:
-        """Rows by predicted target, all targets in order; empty for a task that predicts none of them."""
+        """The number of rows by predicted target, all targets in order; empty for a task that predicts no target."""
 
     @property
     def predicts_targets(self) -> bool:
@@ -87,11 +87,11 @@ class Task(ABC):
 
     @property
     def probability_columns(self) -> dict[str, str]:
-        """The column of each target's probability; empty for a task that has none."""
+        """The column of each target's probability; empty for a task without probabilities."""
         return {}
 
     def check_outputs(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Raise BundleFormatError where the shapes of a row's outputs, by name, lack what the task needs."""
+        """Raise BundleFormatError if the shapes of a row's outputs, by name, lack what the task needs."""
         count = len(self.targets)
         for name in self.outputs:
             if shapes.get(name) != (count,):
@@ -99,14 +99,14 @@ class Task(ABC):
 
 
 def first_largest(scores: Any) -> Any:
-    """The place of the first largest score of each row, [N], from an array or a tensor [N, K]."""
+    """The index of the first largest score of each row, [N], from an array or a tensor [N, K]."""
     return scores.argmax(1)
 
 
 class Classification(Task):
-    """One of C classes: a logit and a probability each; the first largest logit decides.
+    """One of C classes, each with a logit and a probability; the first largest logit decides.
 
-    Probabilities rise with the logits, but round to float32: where two of them tie, the logits still tell them apart.
+    Probabilities rise with the logits, but round to float32: if two probabilities tie, the logits still differ.
     """
 
     name = "classification"
@@ -147,7 +147,7 @@ TASKS: dict[str, type[Task]] = {Classification.name: Classification}
 
 
 def find_task(name: str, targets: Sequence[str]) -> Task:
-    """The task of that name with these targets; UsageError for an unknown one."""
+    """The task of that name with these targets; raises UsageError for an unknown name."""
     if name not in TASKS:
         raise UsageError(unknown("task", name, TASKS))
     return TASKS[name](targets)

@@ -1,4 +1,4 @@
-"""A bundle checked against itself: its files by their digests, its test vectors by replay."""
+"""The check of a bundle against itself: its files by their digests, its test vectors by replay."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,10 @@ from whyport.runtime.session import Session
 
 @dataclass(frozen=True)
 class Verification:
-    """What was checked, and how well the test vectors were met."""
+    """The result of a check: its extent, and the deviations from the test vectors."""
 
     files: int
-    """Files whose digests were compared."""
+    """The number of files whose digests were compared."""
     provider: str
     """The execution provider that ran the test vectors."""
     deviations: dict[str, float]
@@ -29,7 +29,7 @@ def verify(bundle: Bundle | str | Path, device: str = "auto") -> Verification:
         device: "auto", "cpu" or "cuda".
 
     Raises:
-        BundleError: the bundle cannot be trusted. ParityError: an output is further off than the bundle's tolerance.
+        BundleError: the bundle cannot be trusted. ParityError: an output deviates by more than the bundle's tolerance.
         ProviderError: no such device.
     """
     from whyport.runtime.conformance import replay

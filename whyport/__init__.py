@@ -1,7 +1,7 @@
 """Portable model bundles, and Parquet streamed through predictions and the reasons for them.
 
-Every public name is here, and is imported on use: `import whyport` needs nothing, and `whyport --help` stays instant.
-What a function needs beyond numpy is imported when it is called; MissingPackageError names the extra to install.
+Every public name is here and is imported on use: `import whyport` needs no other package, and `whyport --help` stays
+fast. A function's packages beyond numpy are imported when it is called; MissingPackageError names the extra to install.
 """
 
 from importlib import import_module
@@ -93,7 +93,7 @@ _HOMES = {
     "train": "whyport.exporter.train.train:train",
     "verify": "whyport.runtime.verify:verify",
 }
-"""Where each name is defined; an error, which is not listed here, in runtime/errors.py."""
+"""The module of each name; errors, which are not listed here, are in runtime/errors.py."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The command `whyport`: a literal table of sub-commands, each imported when it is used."""
+"""The command `whyport`: a literal table of sub-commands, each imported on use."""
 
 import importlib
 import sys
@@ -35,7 +35,7 @@ INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
-    """A group that imports a sub-command's module on use, and turns whyport's errors into one line each."""
+    """A group that imports a sub-command's module on use, and prints whyport's errors as one line each."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -1,4 +1,4 @@
-"""One explainer used by itself, in memory; its own engine's scores are the measure."""
+"""One explainer used without a run, in memory; its own engine's scores are the measure."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -22,7 +22,7 @@ CALL_VALUES = 1 << 21
 
 
 def rows_within(memory: int, row_bytes: int) -> int:
-    """As many rows as the memory budget holds; at least one.
+    """The number of rows that the memory budget holds; at least one.
 
     Args:
         memory: the budget, in bytes.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from whyport.runtime.errors import UsageError
 
 TORCHSCRIPT, ONNX = ENGINES = ("torchscript", "onnx")
-"""What runs the explanations: PyTorch, or ONNX Runtime alone."""
+"""The engines that run explanations: PyTorch, or only ONNX Runtime."""
 
 OptionValue = int | float | bool | None
 

@@ -1,4 +1,4 @@
-"""The record of what is to be explained: rows, their scores, and the (row, target) pairs to explain."""
+"""The record of a request: rows, their scores, and the (row, target) pairs to explain."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self

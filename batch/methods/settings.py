@@ -39,8 +39,8 @@ class ExplainSettings:
     seed: int = 0
     """The seed for a method's random draws, the same for every row."""
     memory: int = MEMORY
-    """Bytes that a method may hold at once, beside the model and its passes, which do not grow. A row that needs more
-    by itself gets more."""
+    """Bytes that a method may hold at once, beside the model and its passes, which do not grow. A single row that needs
+    more gets more."""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     """The given options of the methods, by name."""
 
@@ -63,7 +63,7 @@ class ExplainSettings:
 
     @classmethod
     def of(cls, **given: Any) -> Self:
-        """The settings from common and method options together, as keywords; None stands for an option's default."""
+        """The settings from common and method options together, as keywords; None means an option's default."""
         common = {name: given.pop(name) for name in COMMON if name in given}
         return cls(**common, options={name: value for name, value in given.items() if value is not None})
 

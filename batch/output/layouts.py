@@ -65,7 +65,7 @@ class AttributionLayout(ABC):
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
         """The columns; `prefix` names the method among several, and `suffix` the class.
 
-        The columns of the attributions come first, then those of each further per-feature value in `extras`.
+        The columns of the attributions come first, then the columns of each further per-feature value in `extras`.
         """
 
     @abstractmethod

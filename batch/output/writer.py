@@ -29,7 +29,7 @@ def other_leaves(schema: pa.Schema) -> list[str]:
 def encoded_schema(schema: pa.Schema) -> pa.Schema:
     """The schema of the arrays that a part's writer takes: columns with few distinct texts are dictionaries.
 
-    Parquet makes a dictionary of such a column in any case. It accepts ours without looking at every row's text.
+    Parquet always makes a dictionary of such a column. It accepts ours without looking at every row's text.
     """
     kind = pa.dictionary(pa.int64(), pa.string())
     return pa.schema(

@@ -1,1 +1,1 @@
-"""Pictures of a finished run: what `whyport report` shows, as data first and drawn afterwards."""
+"""The report of a finished run: `whyport report` gathers its data first, and then draws it."""

@@ -1,4 +1,4 @@
-"""The report as one file, and its pictures as files of their own."""
+"""The report as one file, and its pictures as separate files."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -24,11 +24,11 @@ TEMPLATE = "page.html.j2"
 
 @dataclass(frozen=True)
 class ReportTarget:
-    """Where a report goes."""
+    """The destination of a report."""
 
     page: Path
     images: Path | None = None
-    """A folder for the pictures as files; None for none."""
+    """The folder for the pictures as files; None for no such files."""
     formats: tuple[str, ...] = ("png",)
 
     def __post_init__(self) -> None:
@@ -37,7 +37,7 @@ class ReportTarget:
                 raise UsageError(unknown("format", name, FORMATS))
 
     def check(self, out: Path) -> None:
-        """UsageError where a file would lie among a run's parts, and readers of the folder would take it for data."""
+        """Raise UsageError for a file among a run's parts: readers of the folder would take it for data."""
         for path in (self.page, *([] if self.images is None else [self.images])):
             inside = (
                 path.resolve().relative_to(out.resolve()).parts if path.resolve().is_relative_to(out.resolve()) else ()
@@ -69,7 +69,7 @@ def write_report(settings: ReportSettings, target: ReportTarget) -> list[Path]:
 
 
 def sections_of(view: View, max_features: int) -> list[Section]:
-    """The report in order."""
+    """The report's sections, in order."""
     return [
         model_section(view),
         global_section(view, max_features),
@@ -84,8 +84,8 @@ def page_of(view: View, sections: Sequence[Section], drawn: dict[str, str]) -> s
 
     Args:
         view: names the run.
-        sections: what it says.
-        drawn: an SVG element by picture.
+        sections: the contents.
+        drawn: an SVG element for each picture.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -111,12 +111,12 @@ def page_of(view: View, sections: Sequence[Section], drawn: dict[str, str]) -> s
 
 
 def slug(text: str) -> str:
-    """The text as a part of a file's name or an element's id."""
+    """The text in a form fit for file names and element ids."""
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:80] or "x"
 
 
 def _facts(view: View) -> Iterator[tuple[str, str]]:
-    """What a reader wants to know first."""
+    """The facts at the top of the page."""
     report = view.run.report
     yield "rows scored", f"{report.rows_out:,}"
     yield "rejected", f"{report.rows_rejected:,}"

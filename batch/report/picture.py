@@ -1,4 +1,4 @@
-"""What a report is made of: sections of pictures and tables, with what they say in words."""
+"""The elements of a report: sections with pictures and tables, and their descriptions in words."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,20 +10,20 @@ from whyport.batch.report.figures.canvas import LENGTHS, shorten
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, and what it shows for those who do not see it."""
+    """A figure, and a description for readers who do not see it."""
 
     key: str
-    """Names its file, and its place on the page."""
+    """The name of its file, and its id on the page."""
     title: str
     caption: str
     alt: str
     draw: Callable[[], Figure]
     names: tuple[str, ...] = ()
-    """The names that it may show shortened."""
+    """The names that the figure may shorten."""
 
     @property
     def tooltips(self) -> dict[str, str]:
-        """The full names by the shortened ones, those that differ."""
+        """The full names of the shortened ones, by the shortened form."""
         found: dict[str, str] = {}
         for length in LENGTHS:
             found |= {shorten(name, length): name for name in self.names if shorten(name, length) != name}
@@ -32,7 +32,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a heading row; the columns at these places hold numbers."""
+    """A table with a heading row; `numeric` tells which columns hold numbers."""
 
     title: str
     head: tuple[str, ...]
@@ -50,7 +50,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Heading:
-    """Begins a part of a section."""
+    """A heading inside a section."""
 
     text: str
     note: str = ""
@@ -61,7 +61,7 @@ Block = Picture | Table | Note | Heading
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report, which the table of contents names."""
+    """A section of the report, with an entry in the table of contents."""
 
     key: str
     title: str
@@ -70,5 +70,5 @@ class Section:
 
     @property
     def pictures(self) -> Sequence[Picture]:
-        """Its figures."""
+        """The section's figures."""
         return [block for block in self.blocks if isinstance(block, Picture)]

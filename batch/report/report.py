@@ -33,19 +33,19 @@ def report(
         out: the page; everything is in this one file.
         bundle: the bundle's path, if it was moved since the run.
         label: the kept column with the true classes; by default the model's training target, if it was kept.
-        row: one or several rows to show, from 0; by default those that stand out.
-        file: the input of `row`, where the run has several.
+        row: one or several rows to show, from 0; by default the most certain, least certain and wrong ones.
+        file: the input of `row`, if the run has several.
         images: a folder for the pictures as files.
         format: one or several of "png", "svg" and "eps", for these files.
-        max_features: features in one figure.
+        max_features: features per figure.
         device: "auto", "cpu" or "cuda".
 
     Returns:
         The files that were written, the page first.
 
     Raises:
-        UsageError: an option cannot be meant, or the page would be among the run's parts.
-        JobError, AuditError, BundleError: there is no finished run, or its bundle is missing or another one.
+        UsageError: an option is not valid, or the page would be among the run's parts.
+        JobError, AuditError, BundleError: the run is not finished, or its bundle is missing or another one.
     """
     from whyport.batch.report.gather.view import ReportSettings
     from whyport.batch.report.page import ReportTarget, write_report
@@ -85,7 +85,7 @@ def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], 
 
 @contextmanager
 def _no_window() -> Iterator[None]:
-    """Whatever draws in a notebook or on a screen is left as it was."""
+    """Keep the drawing state of a notebook or a screen as it was."""
     import matplotlib
     from matplotlib import pyplot
 

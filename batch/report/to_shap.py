@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], Explanation]":
     """The attributions of a finished run as `shap.Explanation` objects, by method and class.
 
-    `shap.plots.beeswarm(to_shap("scored")["deepshap", "malignant"])` draws them. An object holds
+    `shap.plots.beeswarm(to_shap("scored")["deepshap", "malignant"])` draws them. An object has
 
     - `values` [N, F] and `base_values` [N], in the score's unit; NaN for a method that measures against nothing.
-    - `data` [N, F], the feature values as they are in the input; NaN where one is missing or its file is gone.
+    - `data` [N, F], the feature values as they are in the input; NaN if one is missing or its file is gone.
     - `feature_names`, and as `output_names` the class.
 
-    Rows that were not explained are left out. Where a run explains one class per row, an object has the rows whose
-    explained class it is; with `--explain-class all`, every row is in every class's. In a run with `--top-k`, what was
-    not kept is 0 in `values`, which then do not add up.
+    Rows without explanation are left out. If a run explains one class per row, an object has the rows whose explained
+    class it is. With `--explain-class all`, every row is in every class's object.
+
+    In a run with `--top-k`, a dropped attribution is 0 in `values`, which then do not add up.
 
     Args:
         out: the run's output folder.
@@ -51,7 +52,7 @@ def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], 
 
 
 def explanation_of(each: TargetAttributions, values: FeatureValues, names: list[str]) -> "Explanation":
-    """The sampled rows of one method and class."""
+    """The sampled rows of one method and class, as an object of shap."""
     return make_explanation(
         each.sample["values"], each.sample["base_value"], values.of(each.sample), names, each.target
     )
@@ -64,10 +65,10 @@ def make_explanation(
     names: list[str],
     target: str,
 ) -> "Explanation":
-    """One object; without `data` where no value is known."""
+    """Make one object; without `data` if no value is known."""
     shap = load_shap()
     known = data if data is not None and np.isfinite(data).any() else None
-    # shap takes names of outputs for many rows alone.
+    # shap takes names of outputs only for several rows.
     outputs = {"output_names": target} if values.ndim > 1 else {}
     made: Explanation = shap.Explanation(
         values=values, base_values=base_values, data=known, feature_names=names, **outputs
@@ -76,7 +77,7 @@ def make_explanation(
 
 
 def load_shap() -> Any:
-    """The module shap, whose import warns of matplotlib functions that it uses."""
+    """Import shap, which warns of matplotlib functions that it uses."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The set_(bad|over|under) function", PendingDeprecationWarning)
         import shap

@@ -1,1 +1,1 @@
-"""A finished run looked at again: audit, show, and what the report reads."""
+"""A finished run read back: audit, show, and the data for the report."""

@@ -1,4 +1,4 @@
-"""Proves a finished run afterwards: its files, its rows, its columns, and rows drawn at random computed again."""
+"""The audit of a finished run: its files, its rows, its columns, and rows drawn at random and computed again."""
 
 import random
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ ROWS_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True)
 class AuditedPart:
-    """A part and what its footer says."""
+    """A part with the contents of its footer."""
 
     span: PartSpan
     totals: Totals
 
 
 class Audit:
-    """The checks, each of which raises AuditError naming the first thing that is not as it should be.
+    """The checks of a finished run; each raises AuditError naming the first fault.
 
     Args:
-        out: the output folder of a finished run.
-        bundle: where the bundle is now; by default where it was during the run.
+        out: the run's output folder.
+        bundle: the bundle's path, if it was moved since the run.
 
     Raises:
         UsageError, JobError: there is no finished run. AuditError: the bundle is another one.
@@ -52,12 +52,12 @@ class Audit:
         self._columns = self._run.job.columns(features, sidecar.signature.outputs)
 
     def run(self, sample: int, seed: int, device: str) -> Iterator[str]:
-        """Make every check; a line of what was found after each.
+        """Make every check; yields a line with the result of each.
 
         Args:
             sample: how many rows to compute again.
-            seed: draws them.
-            device: where to compute them.
+            seed: the seed for drawing these rows.
+            device: the device that computes them.
         """
         count = self.check_digests()
         yield f"digests   {count} files are the ones that were written"
@@ -69,7 +69,7 @@ class Audit:
         yield f"sample    {deviations.rows} rows computed again (seed {seed}): {deviations.text(self._run.task)}"
 
     def check_digests(self) -> int:
-        """The files are those of the report, with its digests; returns how many."""
+        """Check that the files and digests are exactly the report's; returns the number of files."""
         found = {path.relative_to(self._out).as_posix(): path for path in self._run.folder.parts()}
         if found.keys() != self._report.parts.keys():
             missing, added = self._report.parts.keys() - found.keys(), found.keys() - self._report.parts.keys()
@@ -83,7 +83,7 @@ class Audit:
         return len(found)
 
     def check_footers(self) -> list[AuditedPart]:
-        """Every part is there, and its footer fits the run; returns them in order."""
+        """Check that every part exists, and that its footer fits the run; returns the parts in order."""
         parts = [AuditedPart(span, self._checked(span)) for span in self._run.parts]
         expected = {part.span.name for part in parts}
         expected |= {f"{REJECTED_FOLDER}/{part.span.name}" for part in parts if part.totals.rows_rejected}
@@ -93,7 +93,7 @@ class Audit:
         return parts
 
     def check_rows(self, parts: list[AuditedPart]) -> int:
-        """Every row of every input is in its part or rejected, once, and in order; returns how many there are."""
+        """Check that every row of every input is in its part or rejected, once, and in order; returns the row count."""
         for part in parts:
             rows = self._rows(self._out / part.span.name, part)
             if part.totals.rows_rejected:
@@ -120,7 +120,7 @@ class Audit:
         return rows_in
 
     def check_sample(self, parts: list[AuditedPart], sample: int, seed: int, device: str) -> Deviations:
-        """Rows drawn at random come out the same from the inputs and the bundle; returns how far they are off."""
+        """Check that rows drawn at random are the same when computed again; returns the largest deviations."""
         total = sum(part.totals.rows_out for part in parts)
         drawn = sorted(random.Random(seed).sample(range(total), min(sample, total)))
         deviations = Deviations()
@@ -170,7 +170,7 @@ class Audit:
                 raise AuditError(f"expected {key} {value}, got {got.get(key)}, in {path}")
 
     def _rows(self, path: Path, part: AuditedPart) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The numbers of a part's rows; AuditError where one is of another file."""
+        """The numbers of a part's rows; raises AuditError for a row of another file."""
         mark, numbers = self._run.inputs[part.span.index], [np.zeros(0, dtype=np.int64)]
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:

@@ -1,4 +1,4 @@
-"""A run as its own folder describes it, read back without the model or the inputs: for audit, show and report."""
+"""A run as described by its own folder, read without the model or the inputs: for audit, show and report."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,24 +26,24 @@ from whyport.runtime.errors import AuditError, DataError, JobError, UsageError, 
 from whyport.runtime.task import Task
 
 VALUES_AT_ONCE = 1 << 22
-"""Values of all columns together that are read at once."""
+"""Values that are read at once, over all columns."""
 
 
 @dataclass(frozen=True)
 class PartBatch:
-    """Some rows of the output that follow each other."""
+    """Consecutive rows of the output."""
 
     index: int
-    """The input's place among all."""
+    """The input's index among all inputs."""
     source_file: str
     first: int
-    """How many rows of the output come before them."""
+    """The number of output rows before these."""
     table: pa.Table
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run's documents, and its parts in order."""
+    """A run's documents and parts, in order."""
 
     folder: OutputFolder
     job: JobFile
@@ -54,10 +54,10 @@ class FinishedRun:
 
         Args:
             out: the output folder.
-            unfinished: whether a run without _SUCCESS will do: it has a job, and the parts that are there.
+            unfinished: whether to accept a run without _SUCCESS, with its job and the parts that exist.
 
         Raises:
-            UsageError: there is no run. JobError: it cannot be read, or is not finished.
+            UsageError: there is no run. JobError: the run cannot be read, or is not finished.
         """
         folder = OutputFolder(out, Disk())
         if not (out / JOB_FILE).exists():
@@ -79,17 +79,17 @@ class FinishedRun:
 
     @cached_property
     def task(self) -> Task:
-        """What the model's outputs mean."""
+        """The meaning of the model's outputs."""
         return self.job.meaning
 
     @cached_property
     def report(self) -> JobReport:
-        """What came out, counted."""
+        """The run's report."""
         return read_report(self.folder)
 
     @cached_property
     def parts(self) -> tuple[PartSpan, ...]:
-        """The parts in order; inputs that were skipped have none."""
+        """The parts in order; skipped inputs have none."""
         skipped = {file.source_file for file in self.report.skipped}
         scored = [index for index, mark in enumerate(self.inputs) if mark.source_file not in skipped]
         return tuple(span for index in scored for span in self.job.spans(index))
@@ -101,32 +101,32 @@ class FinishedRun:
 
     @cached_property
     def columns(self) -> OutputColumns:
-        """The columns by what they mean."""
+        """The columns of the run's output."""
         return self.columns_of(self.schema)
 
     @property
     def layout(self) -> AttributionLayout:
-        """How attributions are laid out in columns."""
+        """The layout of the attributions."""
         return self.columns.layout
 
     @property
     def selection(self) -> Selection:
-        """Which rows were explained."""
+        """The choice of rows to explain."""
         return Selection.parse(self.settings.explain_where, self.settings.explain_fraction)
 
     @property
     def explanations(self) -> list[ExplanationColumns]:
-        """The explanations that have an attribution for every feature."""
+        """The explanations that have one attribution per feature."""
         names = set(self.schema.names)
         return [each for each in self.columns.explanations if {f.name for f in self.fields(each)} <= names]
 
     @cached_property
     def totals(self) -> Totals:
-        """What the footers of all parts count."""
+        """The totals of all parts' footers."""
         return sum((PartFooter.read(self.path(span)).totals for span in self.parts), Totals())
 
     def columns_of(self, schema: pa.Schema) -> OutputColumns:
-        """The columns of parts with that schema, by what they mean; JobError where they do not name the features."""
+        """The output columns of parts with that schema; raises JobError if the schema does not name the features."""
         return self.job.columns(tuple(features_of(schema)) if self.settings.methods else ())
 
     def fields(self, columns: ExplanationColumns) -> list[pa.Field]:
@@ -134,11 +134,11 @@ class FinishedRun:
         return self.layout.fields(columns.prefix, columns.suffix)
 
     def path(self, span: PartSpan) -> Path:
-        """Where a part is."""
+        """The path of a part."""
         return self.folder.path / span.name
 
     def open_bundle(self, path: Path | None = None) -> Bundle:
-        """The run's bundle, by default where it was; AuditError where another is there."""
+        """Open the run's bundle, by default at its old path; raises AuditError for another bundle."""
         bundle = Bundle.read(path or Path(self.job.bundle.path))
         if bundle.digest != self.job.bundle.digest:
             raise AuditError(
@@ -147,9 +147,9 @@ class FinishedRun:
         return bundle
 
     def find_input(self, name: str | None) -> int:
-        """The place of the input of that name, or the end of it after a slash; without a name, of the only one.
+        """The index of the input with that name, or with that end of the name after a slash; by default the only input.
 
-        Raises UsageError where there is none, or more than one.
+        Raises UsageError if there is no such input, or more than one.
         """
         names = [mark.source_file for mark in self.inputs]
         if name is None:
@@ -164,13 +164,13 @@ class FinishedRun:
         return found[0]
 
     def check_row(self, index: int, row: int) -> None:
-        """Raise UsageError where an input has no row of that number."""
+        """Raise UsageError if an input has no row of that number."""
         mark = self.inputs[index]
         if mark.rows is None or row >= mark.rows:
             raise UsageError(f"row: expected less than {mark.rows}, got {row}, in {mark.source_file}")
 
     def batches(self, columns: Sequence[str], values_at_once: int = VALUES_AT_ONCE) -> Iterator[PartBatch]:
-        """All rows of the output in order, with these columns; DataError where a part cannot be read."""
+        """All rows of the output in order, with these columns; raises DataError if a part cannot be read."""
         wanted = list(dict.fromkeys(columns))
         widths = [getattr(self.schema.field(name).type, "list_size", 1) for name in wanted]
         rows = max(values_at_once // max(sum(widths), 1), 1)
@@ -180,7 +180,7 @@ class FinishedRun:
             try:
                 with pq.ParquetFile(path, **READ_OPTIONS) as file:
                     for batch in file.iter_batches(rows, columns=wanted):
-                        # By name: pyarrow reads "a.b" too where "a" is asked for.
+                        # Selected by name: pyarrow also reads "a.b" where "a" is asked for.
                         table = pa.Table.from_batches([batch]).select(wanted)
                         yield PartBatch(span.index, self.inputs[span.index].source_file, first, table)
                         first += batch.num_rows
@@ -189,9 +189,9 @@ class FinishedRun:
 
 
 def read_rows(path: Path, column: str, wanted: Iterable[int]) -> pa.Table:
-    """The rows of a part whose `column`, which ascends, has the wanted values; only their row groups are read.
+    """The rows of a part whose ascending `column` has a wanted value; only their row groups are read.
 
-    Raises DataError where the file cannot be read.
+    Raises DataError if the file cannot be read.
     """
     rows = sorted(wanted)
     found = []

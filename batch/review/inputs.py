@@ -1,4 +1,4 @@
-"""The inputs of a finished run, read again where they still are what was scored."""
+"""The inputs of a finished run, read again if they have not changed."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ class RunInputs:
         self._partitions = hive_partitions([Path(mark.source_file) for mark in run.inputs])
 
     def open(self, index: int) -> SourceFile:
-        """The input at that place; DataError where it cannot be read, AuditError where it is another file by now."""
+        """Open the input of that index; raises DataError if it cannot be read, AuditError if it has changed."""
         mark = self._inputs[index]
         file = open_source(Path(mark.path), self._partitions[index])
         if file.fingerprint.footer_sha256 != mark.footer_sha256:
@@ -40,11 +40,11 @@ class RunInputs:
         return file
 
     def batches(self, file: SourceFile) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """All rows, each batch with its first row's number, as much at once as the run read."""
+        """All rows in batches as large as the run's, each with its first row's number."""
         return file.batches(self._columns, self._batch_rows)
 
     def rows(self, file: SourceFile, rows: NDArray[np.int64]) -> pa.RecordBatch:
-        """These rows, which ascend, in one pass over what lies between them."""
+        """The rows with these ascending numbers, from one pass over the rows between them."""
         taken = []
         for first, batch in file.batches(self._columns, self._batch_rows, int(rows[0]), int(rows[-1]) + 1):
             inside = rows[(rows >= first) & (rows < first + batch.num_rows)]

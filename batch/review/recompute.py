@@ -1,4 +1,4 @@
-"""Rows of a finished run computed again from the input and the bundle, and compared with what the run wrote."""
+"""Rows of a finished run computed again from the input and the bundle, and compared with the stored rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,20 +26,20 @@ from whyport.runtime.parity import row_deviations
 from whyport.runtime.session import Session
 from whyport.runtime.task import Task
 
-# completeness_error is a difference of numbers that are all in the row: only rounding may separate it from theirs.
+# completeness_error is a difference of numbers that are all in the row: only rounding may separate it from them.
 SUM_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class Deviations:
-    """The largest distances between rows and what the run wrote."""
+    """The largest deviations of recomputed rows from the run's rows."""
 
     rows: int = 0
     explained: int = 0
-    """Explanations of these rows, one per method and target."""
+    """The number of explanations of these rows, one per method and target."""
     prediction: float = 0.0
     attribution: float = 0.0
-    """In the score's unit."""
+    """The largest deviation of an attribution, in the score's unit."""
 
     def __add__(self, other: Self) -> Self:
         return type(self)(
@@ -50,7 +50,7 @@ class Deviations:
         )
 
     def text(self, task: Task) -> str:
-        """The distances in the words of the model's task."""
+        """The deviations, in the terms of the model's task."""
         predicted = "probabilities" if task.probability_columns else "predictions"
         return (
             f"{predicted} within {self.prediction:.2g}, attributions of {self.explained} explanations within "
@@ -62,8 +62,8 @@ class ExplanationComparison:
     """Compares one method's explanations of one target.
 
     Args:
-        layout: how attributions are laid out in columns.
-        tolerances: of the bundle.
+        layout: the layout of the attributions.
+        tolerances: the bundle's tolerances.
         explain: the methods' options.
     """
 
@@ -80,14 +80,14 @@ class ExplanationComparison:
         values: Mapping[str, NDArray[np.float32]],
         place: str,
     ) -> Deviations:
-        """Compare explained rows; AuditError naming those that are further off than is allowed.
+        """Compare explained rows; raises AuditError naming the rows that deviate by more than is allowed.
 
         Args:
-            columns: the explanation's.
+            columns: the explanation's columns.
             stored: N rows as the run wrote them.
             again: the same rows computed again.
-            values: their attributions computed again, whole, and what each feature has besides, [N, F] by name.
-            place: names the rows' file.
+            values: all attributions computed again, and further per-feature values, [N, F] by name.
+            place: the name of the rows' file.
         """
         rows = stored["source_row"].to_pylist()
         model = [columns.score, columns.base_value]
@@ -120,7 +120,7 @@ class ExplanationComparison:
         return Deviations(explained=len(rows), attribution=float(differences.max(initial=0.0)))
 
     def compare_arrays(self, names: Sequence[str], stored: pa.Table, again: pa.Table, place: str) -> None:
-        """Compare columns of arrays of explained rows; AuditError naming those that are further off than is allowed."""
+        """Compare array columns of explained rows; raises AuditError naming the rows that deviate too much."""
         for name in names:
             off = _deviations_of_lists(stored[name], again[name])
             check_same(stored["source_row"].to_pylist(), ~(off <= self._tolerances.gradients), name, place)
@@ -129,20 +129,20 @@ class ExplanationComparison:
     def _differences(
         got: NDArray[np.float64], shares: StoredAttributions, values: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """The largest difference of a row between what is stored [N, K] and all [N, F] computed again, [N]."""
+        """The largest difference per row between the stored [N, K] and all recomputed [N, F] attributions, [N]."""
         differences: NDArray[np.float64] = np.abs(got - np.take_along_axis(values, shares.features, axis=1)).max(axis=1)
         return differences
 
 
 def check_same(rows: Sequence[int], is_off: NDArray[Any], what: str, place: str) -> None:
-    """AuditError naming the rows that are off, where any is."""
+    """Raise AuditError naming the rows that are off, if there are any."""
     if is_off.any():
         bad = [str(row) for row, off in zip(rows, is_off, strict=True) if off]
         raise AuditError(f"{what}: computed again it comes out different, rows {listing(bad)}, in {place}")
 
 
 def matrix(table: pa.Table, names: list[str]) -> NDArray[np.float64]:
-    """Columns of numbers as [N, K] float64, NaN for null."""
+    """Numeric columns as [N, K] float64, NaN for null."""
     columns = [table[name].to_numpy().astype(np.float64) for name in names]
     return np.stack(columns, axis=1) if columns else np.zeros((table.num_rows, 0))
 
@@ -160,7 +160,7 @@ def _deviations_of_lists(stored: pa.ChunkedArray, again: pa.ChunkedArray) -> NDA
 def _are_strongest(
     shares: StoredAttributions, values: NDArray[np.float32], allowed: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Whether a row's shares [N, K] are of K features, largest first, and no other of all F is larger, [N]."""
+    """Whether a row's shares [N, K] are of K features, largest first, and no other of the F is larger, [N]."""
     magnitudes = np.abs(shares.values)
     are_ordered = (np.diff(magnitudes, axis=1) <= 0).all(axis=1)
     are_distinct = (np.diff(np.sort(shares.features, axis=1), axis=1) > 0).all(axis=1)
@@ -171,13 +171,13 @@ def _are_strongest(
 
 
 class Recomputer:
-    """Computes rows again, with the run's own settings.
+    """Computes rows again with the run's own settings.
 
     Args:
         bundle: the run's bundle.
         run: the run.
-        columns: its output.
-        device: where to compute.
+        columns: the run's output columns.
+        device: the device that computes.
     """
 
     def __init__(self, bundle: Bundle, run: FinishedRun, columns: OutputColumns, device: str) -> None:
@@ -198,16 +198,16 @@ class Recomputer:
         self._inputs = RunInputs(run, list(dict.fromkeys([*features, *settings.keep, *label])))
 
     def compare(self, index: int, stored: pa.Table, place: str) -> Deviations:
-        """Compute some rows of one input's output again.
+        """Compute some output rows of one input again, and compare.
 
         Args:
-            index: the input's place among all.
+            index: the input's index among all inputs.
             stored: the rows as the run wrote them.
-            place: names their file.
+            place: the name of their file.
 
         Raises:
-            AuditError: the input is another one, or a row is further off than the engines' tolerance and, for
-                attributions, the methods' own allow.
+            AuditError: the input has changed, or a row deviates by more than the engines' tolerance and, for
+                attributions, the methods' own tolerance.
         """
         file = self._inputs.open(index)
         rows: list[int] = stored["source_row"].to_pylist()
@@ -220,7 +220,7 @@ class Recomputer:
         scored = self._scorer.explain(predicted, np.flatnonzero(is_explained))
         again = pa.table(self._columns.arrays(scored), schema=pa.schema(self._columns.fields))
         for name in self._keep:
-            # As text, so that NaN equals NaN.
+            # Compared as text, so that NaN equals NaN.
             if repr(stored[name].to_pylist()) != repr(batch.column(name).to_pylist()):
                 raise AuditError(f"kept column {name!r}: expected the input's values, got others, in {place}")
         deviations = Deviations(len(rows), prediction=self._compare_predictions(rows, stored, again, place))
@@ -232,7 +232,7 @@ class Recomputer:
         return deviations
 
     def _compare_predictions(self, rows: list[int], stored: pa.Table, again: pa.Table, place: str) -> float:
-        """Compare what is predicted, and what is exact besides; the largest deviation of a number."""
+        """Compare the predictions, and the columns that must be equal; returns the largest numeric deviation."""
         exact = [column.name for column in self._task.columns if column.names_target]
         exact += [name for name in (EXPLAINED_TARGET.name, IMPUTED_COUNT.name) if name in stored.column_names]
         for name in exact:
@@ -259,20 +259,20 @@ class Recomputer:
         return deviations
 
     def _is_explained(self, stored: pa.Table) -> NDArray[np.bool_]:
-        """Which rows the run has explained, [N]."""
+        """Whether the run has explained each row, [N]."""
         if not self._columns.explanations:
             return np.zeros(stored.num_rows, dtype=np.bool_)
         explained: NDArray[np.bool_] = pc.is_valid(stored[self._columns.explanations[0].score]).to_numpy()
         return explained
 
     def _expected(self, stored: pa.Table, predicted: PredictedRows) -> NDArray[np.bool_]:
-        """Which rows the run should have explained by what it says of them, [N]."""
+        """Whether the run should have explained each row, by its own record of the row, [N]."""
         if not self._columns.explanations:
             return np.zeros(stored.num_rows, dtype=np.bool_)
 
         def column(name: str) -> pa.Array:
             values = stored[name].combine_chunks()
-            # What decides is the run's own figure: another machine's may be beyond a threshold.
+            # The run's own figure decides: on another machine, it may be beyond a threshold.
             missing = name in self._columns.explanation_schema.names
             return pc.coalesce(values, self._known.array(name, predicted)) if missing else values
 

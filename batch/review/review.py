@@ -1,4 +1,4 @@
-"""The functions `audit` and `show`: a finished run proved, and one of its rows in words."""
+"""The functions `audit` and `show`: a finished run audited, and one of its rows in words."""
 
 from pathlib import Path
 
@@ -14,15 +14,15 @@ def audit(
     Args:
         out: the run's output folder.
         sample: rows to compute again, which needs the inputs.
-        seed: draws these rows.
+        seed: the seed for drawing these rows.
         bundle: the bundle's path, if it was moved since the run.
         device: "auto", "cpu" or "cuda".
 
     Returns:
-        What was found, a line for each check.
+        The results, one line per check.
 
     Raises:
-        AuditError: something is not as the run wrote it. JobError, UsageError: there is no finished run.
+        AuditError: a file or row is not as the run wrote it. JobError, UsageError: there is no finished run.
     """
     from whyport.batch.review.audit import Audit
 
@@ -31,12 +31,12 @@ def audit(
 
 @needs("batch")
 def show(out: str | Path, row: int, *, file: str | None = None, top: int = 10) -> list[str]:
-    """One row of a run in words: its prediction and the reasons, strongest first.
+    """Describe one row of a run in words: its prediction and the reasons, strongest first.
 
     Args:
         out: the run's output folder.
         row: the row's number in its input, from 0.
-        file: the input, where the run has several: its `source_file`, or how that ends after a slash.
+        file: the input, if the run has several: its `source_file`, or the end of that name after a slash.
         top: how many reasons to give.
 
     Returns:

@@ -15,38 +15,38 @@ from whyport.runtime.task import PREDICTION, Task
 
 @dataclass(frozen=True)
 class Share:
-    """One feature's part in an explanation."""
+    """One feature's share of an explanation."""
 
     feature: str
     value: float
     error: float | None = None
-    """Its standard error; None where the method gives none."""
+    """The share's standard error; None if the method gives none."""
 
     @property
     def error_bar(self) -> str:
-        """As it follows the value."""
+        """The standard error as text that follows the value."""
         return "" if self.error is None else f" ± {self.error:.2g}"
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What a run has kept of one row's shares."""
+    """The shares of a row that a run has kept."""
 
     shares: list[Share]
     features: int
-    """How many features there are."""
+    """The number of features."""
 
 
 def describe_row(out: Path, row: int, file: str | None, top: int) -> list[str]:
-    """What a run says of one row.
+    """Describe one row of a run in words.
 
     Args:
         out: the output folder.
         row: the row's number in its input, from 0.
-        file: the input; None where there is only one.
+        file: the input; None if there is only one.
         top: how many reasons to give.
 
-    Raises UsageError for a row or file that is not there, JobError for one that is not in the output.
+    Raises UsageError for an unknown row or file, JobError for a row that is not in the output.
     """
     run = FinishedRun.read(out, unfinished=True)
     index = run.find_input(file)
@@ -109,7 +109,7 @@ def _explained(
     score, base_value = values[columns.score], values[columns.base_value]
     is_complete = len(shares) == features
     line = f"{heading}: score {score:+.4g}"
-    # What the run has not kept follows from the sum, as far as the method makes the sum right.
+    # The rest follows from the sum, to the accuracy with which the method makes the sum right.
     total = sum(share.value for share in shares) if is_complete or base_value is None else score - base_value
     if base_value is not None:
         state = "converged" if values[columns.converged] else "not converged"

@@ -99,7 +99,7 @@ class PartPair:
 
 
 def _copied(columns: pa.RecordBatch, rows: NDArray[Any]) -> list[pa.Array]:
-    """The columns at these rows, independent of what was read before the batch.
+    """The columns at these rows, independent of the rows before the batch.
 
     A dictionary or the offset of a slice may depend on earlier rows; a resumed run's bytes would then differ.
     """

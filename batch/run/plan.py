@@ -113,7 +113,7 @@ class Plan:
 
     @property
     def _values_per_row(self) -> int:
-        """The number of values per row: those of the columns read, and of the arrays that explanations add."""
+        """The number of values per row, in the columns that are read and the arrays that explanations add."""
         return len(self.columns) + self.output.values_per_row
 
     @cached_property

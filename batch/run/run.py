@@ -1,4 +1,4 @@
-"""The function `run`: the options of `whyport run` as keywords."""
+"""The function `run`, with the options of `whyport run` as keywords."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -52,13 +52,13 @@ def run(
 ) -> "JobReport":
     """Stream Parquet files through a bundle's predictions and explanations.
 
-    The output has one row per input row, in input order. Rows that cannot be scored go to `out/_rejected`. A run that
-    was stopped is resumed by the same call. In the main thread, the first Ctrl-C or SIGTERM lets the part at hand
-    finish; in other threads no signal is watched.
+    The output has one row per input row, in input order. Rows that cannot be scored go to `out/_rejected`. The same
+    call resumes a run that was stopped. In the main thread, the first Ctrl-C or SIGTERM lets the current part finish;
+    in other threads no signal is watched.
 
     Args:
         bundle: a bundle, or its path.
-        inputs: one or several of: a Parquet file, a folder of them, a glob pattern.
+        inputs: one or several of: a Parquet file, a folder of Parquet files, a glob pattern.
         out: the output folder.
         explain: one or several explanation methods.
         explain_class: "predicted", "all", a class's name ("class:NAME" where the name is one of these words), or
@@ -66,7 +66,7 @@ def run(
         explain_where: explain only the rows that meet this condition, such as "probability.yes > 0.5".
         explain_fraction: explain only this share of the rows, the same in every run.
         layout: "wide" for a column per feature, "list" for one column of attributions.
-        top_k: keep only so many attributions per row, the largest by magnitude.
+        top_k: keep only this many attributions per row, the largest by magnitude.
         keep: one or several input columns to copy.
         on_bad_row: "reject", "impute" or "fail", for a row with a null, NaN or infinity.
         on_bad_file: "fail" or "skip", for a file that cannot be read or lacks a column.
@@ -75,14 +75,14 @@ def run(
         tolerance: a row has converged if its completeness error, and for shapley every standard error, is at most
             this share of |score - base value| ...
         absolute_tolerance: ... or at most this much, in the score's unit.
-        seed: seeds what a method draws at random.
+        seed: the seed for a method's random draws.
         memory: bytes that a method may hold at once, beside the model, or a size such as "2GiB".
         device: "auto", "cpu" or "cuda".
         batch_rows: rows that are read, scored and explained together.
-        part_rows: rows of one part of the output.
+        part_rows: rows per part of the output.
         threads: threads on the CPU; by default the cores that this process may use.
         overwrite: whether another job, or a finished run, in `out` is replaced.
-        progress: called in this thread with the rows done and the rows in all, at the start and after each batch.
+        progress: called in this thread with the rows done and the total rows, at the start and after each batch.
             Without it nothing is shown.
         method_options: options of single methods, such as `steps=50`; `METHODS` lists them with their defaults.
 
@@ -105,17 +105,17 @@ def run(
 def plan(
     bundle: Bundle | str | Path, inputs: str | Path | Iterable[str | Path], out: str | Path, **options: Any
 ) -> list[str]:
-    """What `run` would do with the same arguments, as lines of text; nothing is written.
+    """The plan of `run` for the same arguments, as lines of text; nothing is written.
 
     Raises:
-        WhyportError: as `run`, where something can be known before a row is read.
+        WhyportError: an error of `run` that can be known before a row is read.
     """
     given = inspect.signature(run).bind(bundle, inputs, out, **options).kwargs
     return _job(bundle, inputs, out, {name: value for name, value in given.items() if name != "progress"}).lines()
 
 
 def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, Any]) -> JobSettings:
-    """The settings behind keywords of `run`; UsageError where one of them cannot be meant."""
+    """The settings behind keywords of `run`; raises UsageError for a keyword or value that is not valid."""
     given = dict(options)
     methods, keep = as_names(given.pop("explain", ())), as_names(given.pop("keep", ()))
     if isinstance(given.get("memory"), str):
@@ -137,7 +137,7 @@ def _job(
     from whyport.batch.run.job import Job
 
     several = [inputs] if isinstance(inputs, str | Path) else inputs
-    settings = settings_of(several, Path(out), options)  # before a bundle is read: what is wrong costs nothing
+    settings = settings_of(several, Path(out), options)  # before a bundle is read: a mistake costs nothing
     return Job(as_bundle(bundle), settings)
 
 

@@ -1,1 +1,1 @@
-"""Where files are written."""
+"""The places where files are written."""

@@ -27,12 +27,12 @@ def load(text: str) -> object:
 
 
 def decode(cls: type[T], text: str) -> T:
-    """A dataclass from JSON text; raises BundleFormatError naming the path of the first thing that does not fit."""
+    """A dataclass from JSON text; raises BundleFormatError naming the path of the first mismatch."""
     return build(cls, load(text))
 
 
 def build(cls: type[T], document: object) -> T:
-    """As `decode`, from what `load` gave."""
+    """A dataclass from the value that `load` gave; raises as `decode` does."""
     value: T = _decode(cls, document, "$")
     return value
 

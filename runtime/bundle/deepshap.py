@@ -1,7 +1,7 @@
 """The names inside deepshap.pt that its writer and its readers share; models/README.md describes them.
 
 deepshap.pt is TorchScript. `Program` lists the methods and buffers that a reader may use. The record parts.json says
-which parts of the program a fused kernel can take the place of, and which buffers of a rule that kernel needs:
+which parts of the program a fused kernel can replace, and which buffers of a rule that kernel needs:
 
 - lstm: option `order`, the steps of time in the order of the forward pass; buffer `weight` [4H, H + I];
 - softmax: over the last axis; no options and no buffers;
@@ -22,10 +22,10 @@ PARTS_RECORD = "parts.json"
 """The record inside deepshap.pt that describes its parts."""
 
 PASS_PAIRS = 400
-"""Pairs of a row and a reference in one pass, which explains every class: the multipliers of more leave the cache."""
+"""Pairs of a row and a reference in one pass, which explains every class: more multipliers would leave the cache."""
 
 Propagate = Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], list[Any]]
-"""From multipliers, activations of rows and activations of references to the next multipliers."""
+"""The next multipliers, from multipliers, activations of rows and activations of references."""
 
 
 class Program(Protocol):
@@ -37,7 +37,7 @@ class Program(Protocol):
     """The module that holds the rules, see `rule`."""
 
     def activations(self, rows: Any) -> list[Any]:
-        """Tensors with N in front, the logits [N, C] first, of finite rows [N, F]."""
+        """Tensors with N on the first axis, the logits [N, C] first, for finite rows [N, F]."""
 
     def attribute(self, of_rows: list[Any], of_references: list[Any], weights: Any) -> Any:
         """The attributions [N, C, F] of every logit, from `activations` of N rows and R references, weighted [R]."""
@@ -47,7 +47,7 @@ class Program(Protocol):
 
 
 class KernelName(StrEnum):
-    """A fused kernel that may take the place of a part."""
+    """A fused kernel that may replace a part."""
 
     LSTM = "lstm"
     SOFTMAX = "softmax"
@@ -58,23 +58,23 @@ class KernelName(StrEnum):
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the program that a fused kernel can take the place of."""
+    """One part of the program that a fused kernel can replace."""
 
     kernel: str
-    """A `KernelName`, or the name of a later version."""
+    """A `KernelName`, or a name that a later version added."""
     options: Mapping[str, Any]
     rule: int
-    """Which rule holds the kernel's buffers, see `rule`."""
+    """The index of the rule that holds the kernel's buffers, see `rule`."""
     given: Sequence[Sequence[int]]
-    """For every output of the rule, the positions of the multipliers that add up to its own."""
+    """The positions of the multipliers that sum to the multiplier of each of the rule's outputs."""
     passed: Sequence[int]
-    """Positions of the multipliers that pass by; they come before the rule's own in the part's result."""
+    """The positions of the multipliers that pass unchanged; in the part's result they precede the rule's own."""
     reads: Sequence[int]
-    """Positions in `activations` that the rule reads."""
+    """The positions in `activations` that the rule reads."""
 
 
 def part_name(index: int) -> str:
-    """The method that computes a part: part_0, part_1, ..."""
+    """The name of the method that computes a part: part_0, part_1, ..."""
     return f"part_{index}"
 
 
@@ -90,11 +90,11 @@ def rule(program: Program, index: int) -> Any:
 
 
 def write_parts(parts: Sequence[Part | None]) -> str:
-    """The record parts.json: an entry for each part; null where no kernel can take its place."""
+    """The record parts.json: an entry per part; null if no kernel can replace it."""
     return json.dumps([part and asdict(part) for part in parts])
 
 
 def read_parts(text: str) -> list[Part | None]:
-    """The entries of parts.json, without what a later version added to them."""
+    """The entries of parts.json, without keys that a later version added."""
     known = Part.__dataclass_fields__
     return [entry and Part(**{key: entry[key] for key in known}) for entry in json.loads(text)]

@@ -47,7 +47,7 @@ class Bundle:
         return bundle
 
     def read_bytes(self, name: str) -> bytes:
-        """The content of a file of the bundle, checked as it is read, so that what is used is what was checked."""
+        """The content of a file of the bundle, checked as it is read, so that the bytes used are the bytes checked."""
         if name not in self.sidecar.files:
             raise BundleError(f"bundle {str(self.path)!r} has no {name!r}; it has {listing(self.sidecar.files)}")
         file = self.path / name
@@ -62,12 +62,12 @@ class Bundle:
 
 
 def as_bundle(bundle: Bundle | str | Path) -> Bundle:
-    """The bundle itself, or the one that `Bundle.read` gives for a path; raises as it does."""
+    """The bundle itself, or the bundle at a path; raises as `Bundle.read` does."""
     return bundle if isinstance(bundle, Bundle) else Bundle.read(bundle)
 
 
 def write_sidecar(folder: Path, sidecar: Sidecar) -> None:
-    """Write bundle.json with the digests of all the files that lie in `folder`."""
+    """Write bundle.json with the digests of all files in `folder`."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / SIDECAR)
     digests = {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
     sidecar = dataclasses.replace(sidecar, files=digests)

@@ -1,4 +1,4 @@
-"""What the graphs explain.onnx and gradient.onnx take beside the features, and what they give."""
+"""The inputs that explain.onnx and gradient.onnx take beside the features, and their outputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from whyport.runtime.bundle.signature import Signature, TensorSpec
 from whyport.runtime.task import Task
 
 CLASS_INDEX = TensorSpec("class_index", "int64", ("N",))
-"""Which class of each row; below 0, the predicted one."""
+"""The class to explain for each row; below 0, the predicted one."""
 
 EXPLAINED_CLASS = TensorSpec("explained_class", "int64", ("N",))
 SCORE = TensorSpec("score", "float32", ("N",))
@@ -21,18 +21,18 @@ TOLERANCE_OF = {
     "completeness_error": "completeness",
     "gradient": "gradients",
 }
-"""How outputs are compared: by which of the sidecar's tolerances; any other by `outputs`."""
+"""The sidecar's tolerance for each output; every other output has `outputs`."""
 
 
 def tolerance_of(output: str, tolerances: Tolerances) -> float:
-    """How far an output may be off, see `TOLERANCE_OF`."""
+    """The tolerance for an output, see `TOLERANCE_OF`."""
     kind = TOLERANCE_OF.get(output, "outputs")
     tolerance: float = 0.0 if kind == "exact" else getattr(tolerances, kind)
     return tolerance
 
 
 NOT_THERE = Capability(available=False, reason="it was made without")
-"""Of a capability that a bundle does not name."""
+"""The capability of a bundle that does not name it."""
 
 
 def explain_outputs(signature: Signature, task: Task) -> tuple[TensorSpec, ...]:
@@ -47,10 +47,10 @@ def gradient_outputs(signature: Signature, task: Task) -> tuple[TensorSpec, ...]
 
 @dataclass(frozen=True)
 class ReasonsGraph:
-    """A graph that gives reasons."""
+    """A graph that explains."""
 
     capability: str
-    """What the sidecar calls it."""
+    """The sidecar's name for the capability."""
     outputs: Callable[[Signature, Task], tuple[TensorSpec, ...]]
 
 

@@ -21,13 +21,13 @@ class References:
     """R reference rows with weights that sum to 1."""
 
     rows: NDArray[np.float32]
-    """[R, F] in the features' own units; NaN only where the graphs impute."""
+    """[R, F] in the features' own units; NaN only if the graphs impute."""
     weights: NDArray[np.float64]
-    """[R]"""
+    """[R]: the weight of each row."""
 
     @classmethod
     def read(cls, bundle: Bundle) -> Self:
-        """The bundle's reference sample; BundleError where it has none."""
+        """The bundle's reference sample; raises BundleError if it has none."""
         name = bundle.sidecar.background
         if name is None:
             raise BundleError(f"bundle {bundle.sidecar.name!r} has no reference sample to explain against")
@@ -35,7 +35,7 @@ class References:
 
     @classmethod
     def summary(cls, bundle: Bundle) -> Self:
-        """The few references of explain.onnx; BundleError where the bundle has none."""
+        """The few references of explain.onnx; raises BundleError if the bundle has none."""
         summary = bundle.sidecar.summary
         if summary is None:
             raise BundleError(f"bundle {bundle.sidecar.name!r} has no summary of its reference sample")
@@ -50,11 +50,11 @@ class References:
         return cls(rows=rows, weights=weights / weights.sum())
 
     def mean(self) -> "References":
-        """The weighted mean as a sample of one row."""
+        """The weighted mean of the rows, as a sample of one row."""
         mean = self.weights @ self.rows.astype(np.float64)
         return References(rows=mean.astype(np.float32)[None], weights=np.ones(1))
 
     def mean_of(self, logits: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> NDArray[np.float64]:
-        """The weighted mean [C] of what a model, [R, F] -> [R, C], gives for the rows: the base value by class."""
+        """The base value per class [C]: the weighted mean of a model's logits, [R, F] -> [R, C], over the rows."""
         means: NDArray[np.float64] = self.weights @ logits(self.rows).astype(np.float64)
         return means

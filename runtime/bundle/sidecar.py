@@ -1,4 +1,4 @@
-"""The bundle: a folder with a sidecar, bundle.json. The only place where the sidecar's schema is read or written.
+"""The sidecar of a bundle, bundle.json: its schema as dataclasses.
 
 models/README.md specifies the format for consumers in any language.
 """
@@ -14,8 +14,8 @@ from whyport.runtime.bundle.upgrade import upgrade
 from whyport.runtime.errors import BundleFormatError, UsageError, listing
 from whyport.runtime.task import Task, find_task
 
-# Bump it when a reader of the old version would misread the new one, or could not read it at all; describe the
-# change in models/README.md, and keep reading every older version that a released whyport has written.
+# Increase it if a reader of the old version would misread the new one, or could not read it at all. Describe the change
+# in models/README.md, and keep reading every older version that a released whyport has written.
 FORMAT_VERSION = 2
 
 SIDECAR = "bundle.json"
@@ -30,7 +30,7 @@ CONFORMANCE = "conformance.parquet"
 CONFORMANCE_JSON = "conformance.json"
 
 METADATA_KEY = "whyport"
-"""The key of metadata_props in every ONNX file that holds the embedded metadata."""
+"""The key in every ONNX file's metadata_props for the embedded metadata."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Feature:
     bin_edges: tuple[float, ...]
     """Interior deciles without repeats: bin i is edge[i-1] <= value < edge[i]."""
     bin_fractions: tuple[float, ...]
-    """Share of the training values in each bin, one more than there are edges."""
+    """The share of the training values in each bin, one more than there are edges."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What the graphs do to raw values before the network sees them."""
+    """The treatment of raw values by the graphs before the network sees them."""
 
     imputation: tuple[float, ...] | None
     """The value that replaces a NaN, by feature; null if the graphs do not impute."""
@@ -69,26 +69,26 @@ class Capability:
 
 @dataclass(frozen=True)
 class Tolerances:
-    """How far two engines may differ: |a - b| / max(1, |b|)."""
+    """The largest difference between two engines that is allowed: |a - b| / max(1, |b|)."""
 
     outputs: float
     gradients: float
-    """Of gradients in output units per training standard deviation."""
+    """The tolerance for gradients, in output units per training standard deviation."""
     attributions: float
     completeness: float
-    """How far attributions may be from adding up to score - base value: error / max(1, |score - base value|)."""
+    """The tolerance for adding up to score - base value: error / max(1, |score - base value|)."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """The largest deviations measured at export, in the terms of `Tolerances`; null where there is no such graph."""
+    """The largest deviations measured at export, in the terms of `Tolerances`; null if there is no such graph."""
 
     batch_sizes: tuple[int, ...]
     onnx_outputs: float | None = None
     torchscript_outputs: float | None = None
     torchscript_gradients: float | None = None
     explain_outputs: float | None = None
-    """Of the scores and base values of explain.onnx."""
+    """The deviation of the scores and base values of explain.onnx."""
     explain_attributions: float | None = None
     explain_completeness: float | None = None
     gradient_outputs: float | None = None
@@ -97,20 +97,21 @@ class Parity:
 
 @dataclass(frozen=True)
 class Summary:
-    """The few weighted references of explain.onnx, which stand for the whole background."""
+    """The few weighted references of explain.onnx, which represent the whole background."""
 
     file: str
     rows: int
     method: str
-    """How they were chosen, of those that were tried the one with the smallest distance."""
+    """The way they were chosen: of all ways tried, the one with the smallest distance."""
     distances: dict[str, float]
-    """Of every way of choosing that was tried: how far attributions are from those against the whole background, the
-    sum of |difference| over the sum of magnitudes, on rows that the references were not chosen with."""
+    """The distance of every way tried, measured on rows that the references were not chosen with.
+
+    It is the sum of |difference| over the sum of magnitudes, for attributions against the whole background's."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made the bundle."""
+    """The origin of a bundle."""
 
     source: str
     settings: dict[str, str | int | float | bool | None]
@@ -125,7 +126,7 @@ class Sidecar:
     """The contents of bundle.json."""
 
     format_version: int
-    """That of the file; what older versions lack is filled in on reading."""
+    """The file's format version; keys that older versions lack are filled in on reading."""
     name: str
     task: str
     signature: Signature
@@ -146,7 +147,7 @@ class Sidecar:
     """sha256 of every file but bundle.json, by path inside the bundle."""
 
     def described(self) -> Self:
-        """What the ONNX files carry: the sidecar less parity and digests, which they cannot know yet."""
+        """The part of the sidecar that ONNX files carry: without parity and digests, which are not known yet."""
         return dataclasses.replace(self, parity=Parity(batch_sizes=()), files={})
 
     def embedded(self) -> str:
@@ -160,7 +161,7 @@ def decode_sidecar(text: str) -> Sidecar:
 
 
 def task_of(sidecar: Sidecar) -> Task:
-    """What the outputs of a sidecar's model mean; BundleFormatError where this version does not know its task."""
+    """The meaning of a model's outputs; raises BundleFormatError for a task that this version does not know."""
     try:
         return find_task(sidecar.task, sidecar.classes)
     except UsageError as error:
@@ -168,7 +169,7 @@ def task_of(sidecar: Sidecar) -> Task:
 
 
 def check_consistency(sidecar: Sidecar) -> None:
-    """What the types alone do not say."""
+    """Check what the types alone do not ensure; raises BundleFormatError."""
     width = len(sidecar.features)
     names = tuple(feature.name for feature in sidecar.features)
     inputs = sidecar.signature.inputs

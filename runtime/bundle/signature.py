@@ -1,4 +1,4 @@
-"""What the graphs of a bundle take and give, and which columns feed them."""
+"""The inputs and outputs of a bundle's graphs, and the columns that feed the inputs."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ class TensorSpec:
 
     name: str
     dtype: str
-    """numpy's name of the element type, such as "float32"."""
+    """numpy's name for the element type, such as "float32"."""
     shape: tuple[int | str, ...]
-    """A number is a fixed length, a name (such as "N") any length; the first axis counts the rows."""
+    """The axes, the first counting rows; a number is a fixed length, a name (such as "N") any length."""
     columns: tuple[str, ...] = ()
     """Inputs only: the table's columns that fill the last axis, in order."""
 
     def row_shape(self) -> tuple[int, ...]:
-        """The shape of one row of this tensor; every axis but the first must be of fixed length."""
+        """The shape of one row of the tensor; every axis but the first must have a fixed length."""
         fixed = tuple(length for length in self.shape[1:] if isinstance(length, int))
         if len(fixed) != len(self.shape) - 1:
             raise BundleFormatError(

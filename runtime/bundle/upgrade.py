@@ -1,4 +1,4 @@
-"""Sidecars of older format versions, put into the terms of the newest before anything else reads them."""
+"""Sidecars of older format versions, converted to the newest version before anything else reads them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +9,9 @@ Document = dict[str, Any]
 
 
 def upgrade(document: object, newest: int) -> Document:
-    """A sidecar of any version up to the newest with the keys of the newest; its `format_version` stays.
+    """Convert a sidecar of any version to the keys of the newest one; its `format_version` stays.
 
-    Raises BundleFormatError for another version, or a key that the document's own version does not have.
+    Raises BundleFormatError for an unknown version, or a key that the document's own version does not have.
     """
     version = document.get("format_version") if isinstance(document, dict) else None
     if not isinstance(document, dict) or type(version) is not int or not 1 <= version <= newest:
@@ -24,7 +24,7 @@ def upgrade(document: object, newest: int) -> Document:
 
 
 def _from_1(document: Document) -> Document:
-    """Version 2 has attributions as ONNX."""
+    """Convert version 1 to 2, which adds attributions as ONNX."""
     absent = {"available": False, "reason": "bundles of format version 1 have none"}
     unmeasured = ("explain_outputs", "explain_attributions", "explain_completeness", "gradient_outputs")
     return _with(
@@ -40,11 +40,11 @@ def _from_1(document: Document) -> Document:
 
 
 UPGRADES: dict[int, Callable[[Document], Document]] = {1: _from_1}
-"""From each version to the next."""
+"""The conversion from each version to the next."""
 
 
 def _within(document: Document, **additions: Document) -> Document:
-    """The document with keys added to objects in it, where it has these."""
+    """The document with keys added to its objects, where they exist."""
     changed = {
         key: _with(document[key], f"$.{key}", added)
         for key, added in additions.items()

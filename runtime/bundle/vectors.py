@@ -1,4 +1,4 @@
-"""conformance.json: test vectors for consumers that read no Parquet."""
+"""Test vectors as Parquet, and as conformance.json for consumers that read no Parquet."""
 
 import dataclasses
 import io
@@ -22,7 +22,7 @@ from whyport.runtime.errors import BundleFormatError
 
 
 def read_vectors(content: bytes, specs: tuple[TensorSpec, ...]) -> dict[str, NDArray[Any]]:
-    """The tensors of a conformance or background file, each [N, ...] as its spec says."""
+    """The tensors of a conformance or background file, each [N, ...] with the shape of its spec."""
     import pyarrow.parquet
 
     table = pyarrow.parquet.read_table(io.BytesIO(content))
@@ -37,7 +37,7 @@ def read_vectors(content: bytes, specs: tuple[TensorSpec, ...]) -> dict[str, NDA
 
 
 def to_parquet(tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """A column a tensor: a number where there is one a row, otherwise a list of fixed length, row-major."""
+    """One column per tensor: a number if a row has one value, otherwise a list of fixed length, row-major."""
     columns = [_column(tensor) for tensor in tensors.values()]
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns, names=list(tensors)), buffer, compression="zstd")
@@ -58,7 +58,7 @@ def to_json(vectors: Mapping[str, NDArray[Any]], sidecar: Sidecar) -> bytes:
     """The first rows of the test vectors: every graph's inputs and outputs by name, NaN as null.
 
     Args:
-        vectors: by tensor, N long on the first axis.
+        vectors: arrays by tensor name, N long on the first axis.
         sidecar: says which graphs there are.
     """
     model = {"inputs": [sidecar.signature.features.name], "outputs": _outputs(sidecar.signature.outputs)}
@@ -82,7 +82,7 @@ def _outputs(specs: Any) -> dict[str, str]:
 
 
 def _plain(values: NDArray[Any]) -> Any:
-    """Nested lists; of float32 the shortest decimals that give the same float32 again."""
+    """Nested lists; float32 values as the shortest decimals that give the same float32 again."""
     if values.dtype == np.float32:
         values = values.astype("U").astype(np.float64)
     return _without_nan(values.tolist())

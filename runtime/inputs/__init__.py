@@ -1,1 +1,1 @@
-"""Raw values to the tensors that graphs take."""
+"""Conversion of raw values to the tensors that graphs take."""

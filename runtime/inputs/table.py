@@ -1,4 +1,4 @@
-"""Columns of any numeric type to the float32 matrix that the graphs take, refusing what float32 cannot hold."""
+"""Table columns of any numeric type, converted to the graphs' float32 matrix; refuses what float32 cannot hold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from whyport.runtime.bundle.sidecar import Feature
 from whyport.runtime.errors import ColumnError, ValueRangeError, listing
 
 RESOLUTION = 1e-3
-"""float32 must tell apart values that lie this fraction of a feature's training standard deviation apart."""
+"""The share of a feature's training standard deviation that float32 must resolve."""
 
 COMPARED_VALUES = 1 << 11
-"""Values of neighbouring rows that are compared with those of the next ones at once: a call a row would cost more."""
+"""Values of neighbouring rows compared in one call: one call per row would cost more."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Columns:
 
     names: tuple[str, ...]
     limits: NDArray[np.float32]
-    """[F]: float32 is too coarse where |value| >= limit; infinity for a feature that was constant in training."""
+    """[F]: float32 is too coarse if |value| >= limit; infinity for a feature that was constant in training."""
 
     @classmethod
     def of(cls, features: Sequence[Feature]) -> Self:
@@ -36,7 +36,7 @@ class Columns:
         return cls(names=tuple(feature.name for feature in features), limits=limits)
 
     def matrix(self, columns: Sequence[NDArray[Any]], first_row: int = 0) -> NDArray[np.float32]:
-        """[N, F] float32 from one numeric or boolean array of N values a feature, rounded to nearest.
+        """[N, F] float32 from one numeric or boolean array of N values per feature, rounded to nearest.
 
         NaN and infinities pass. Raises ValueRangeError naming column and row (counted from `first_row`) for a finite
         value that overflows float32, or whose float32 spacing is coarser than `RESOLUTION` allows.
@@ -46,14 +46,14 @@ class Columns:
         return matrix
 
     def fill(self, matrix: NDArray[np.float32], columns: Sequence[NDArray[Any]], first_row: int = 0) -> bool:
-        """As `matrix`, into a matrix that is there; returns whether every value is finite."""
+        """Do what `matrix` does, into an existing matrix; returns whether every value is finite."""
         with np.errstate(over="ignore"):
             for j, column in enumerate(columns):
                 matrix[:, j] = column
         return self._check(matrix, columns, first_row)
 
     def round_into(self, matrix: NDArray[np.float32], rows: NDArray[np.floating[Any]], first_row: int = 0) -> bool:
-        """As `fill`, for floating values that stand side by side already, [N, F]."""
+        """Do what `fill` does, for floating values that already form a matrix [N, F]."""
         with np.errstate(over="ignore"):
             np.copyto(matrix, rows, casting="same_kind")
         return self._check(matrix, rows.T, first_row)
@@ -62,7 +62,7 @@ class Columns:
     def _check(
         self, matrix: NDArray[np.float32], columns: Sequence[NDArray[Any]] | NDArray[Any], first_row: int
     ) -> bool:
-        # Neither NaN nor infinity is below a limit, be it infinite.
+        # Neither NaN nor infinity is below a limit, even an infinite one.
         if (_extremes(np.maximum, matrix) < self.limits).all() and (_extremes(np.minimum, matrix) > -self.limits).all():
             return True
         self._refuse(list(columns), np.abs(matrix) >= self.limits, first_row)
@@ -87,7 +87,7 @@ class Columns:
 
 
 def _extremes(larger: np.ufunc, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The maximum or minimum of each column, [F]; NaN where there is one, 0 without rows."""
+    """The maximum or minimum of each column, [F]; NaN if the column has one, 0 without rows."""
     rows, width = matrix.shape
     together = max(COMPARED_VALUES // width, 1)
     even = rows - rows % together
@@ -100,10 +100,10 @@ def _extremes(larger: np.ufunc, matrix: NDArray[np.float32]) -> NDArray[np.float
 
 
 def column_arrays(rows: Any, names: Sequence[str]) -> list[NDArray[Any]]:
-    """One numeric or boolean array a name, from an array [N, F], a mapping of columns, a pandas-like frame, or a list
+    """One numeric or boolean array per name, from an array [N, F], a mapping of columns, a pandas-like frame, or a list
     of N mappings.
 
-    Raises ColumnError for a missing column, one that is not numeric, or columns of different lengths.
+    Raises ColumnError for a missing column, a column that is not numeric, or columns of different lengths.
     """
     if isinstance(rows, np.ndarray):
         if rows.ndim != 2 or rows.shape[1] != len(names):
@@ -124,7 +124,7 @@ def column_arrays(rows: Any, names: Sequence[str]) -> list[NDArray[Any]]:
 
 
 def _columns_of(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
-    """The columns of a list of mappings; ColumnError for a row that is none, or that lacks a feature."""
+    """The columns of a list of mappings; raises ColumnError for a row of another type, or one that lacks a feature."""
     for i, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise ColumnError(f"row {i}: expected a dictionary from feature to value, got {type(row).__name__}")
@@ -136,7 +136,7 @@ def _columns_of(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any
 
 def _numeric(column: Any, name: str) -> NDArray[Any]:
     if hasattr(column, "isna") and getattr(column.dtype, "kind", "O") in "biuf":
-        # pandas' nullable types would come as objects; a missing value is NaN here.
+        # pandas' nullable types would become objects; a missing value is NaN here.
         array: NDArray[Any] = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
         array = np.asarray(column)

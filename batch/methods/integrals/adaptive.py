@@ -61,7 +61,7 @@ class AdaptiveIntegral:
         tolerance: the limit for the completeness error and each feature's estimated error, by row, [N], in logits.
         nodes: inner nodes of each path at the start.
         max_evaluations: gradients after which a row is left as it is.
-        max_nodes: the most nodes held at once; a row that needs more by itself gets more.
+        max_nodes: the most nodes held at once; a single row that needs more gets more.
     """
 
     def __init__(

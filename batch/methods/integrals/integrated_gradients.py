@@ -1,4 +1,4 @@
-"""Integrated gradients against the mean of the background, or averaged over all of it, right on every row."""
+"""Integrated gradients against the background's mean, or averaged over the background, right on every row."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,1 +1,1 @@
-"""Shapley values by forward passes alone."""
+"""Shapley values from forward passes only."""

@@ -108,7 +108,7 @@ class Shapley(Explainer):
         most, drawn = max(2, most), 0
         while drawn < most:
             pairs = min(most, max(FIRST_PAIRS, round(drawn * GROWTH))) - drawn
-            # One pair alone has no spread.
+            # A single pair has no spread.
             pairs = min(most - drawn, max(2, pairs))
             yield pairs
             drawn += pairs

@@ -1,1 +1,1 @@
-"""Figures: how data is drawn."""
+"""Figures: drawings of the report's data."""

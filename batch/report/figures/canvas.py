@@ -1,4 +1,4 @@
-"""Figures of one width and look, as SVG for a page or as files; the one place that contains pyplot's global state."""
+"""Figures of one width and style, as SVG for a page or as files; the only module that uses pyplot's global state."""
 
 import html
 import io
@@ -13,13 +13,13 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-# How many characters of a name a figure shows, by where it shows it.
+# The number of characters of a name that a figure shows, by place in the figure.
 TICK, PLACE, AXIS, ROW, LONGEST, REASON = LENGTHS = (16, 20, 24, 26, 30, 44)
 ELLIPSIS = "…"
 
 
 def shorten(name: str, longest: int = LONGEST) -> str:
-    """The name, with its middle left out where it is longer than that: its ends tell it from its neighbours."""
+    """The name, with its middle left out if it is longer: names are told apart by their ends."""
     name = " ".join(name.split())
     if len(name) <= longest:
         return name
@@ -28,7 +28,7 @@ def shorten(name: str, longest: int = LONGEST) -> str:
 
 
 def plain(name: str) -> str:
-    """The text so that matplotlib reads no mathematics in it."""
+    """The text, escaped so that matplotlib reads no mathematics in it."""
     return name.replace("$", r"\$")
 
 
@@ -38,13 +38,13 @@ def number(value: float) -> str:
 
 
 WIDTH = 8.0
-"""Inches of every figure: they stand on the page in one width."""
+"""The width of every figure, in inches: the page shows all figures in one width."""
 
 FORMATS = ("png", "svg", "eps")
 
 INK, MUTED, RULE, GROUND = "#333333", "#777777", "#cccccc", "#fdfdfc"
 RED, BLUE = "#ff0051", "#008bfb"
-"""shap's colours of what raises and lowers a score."""
+"""shap's colours for what raises and what lowers a score."""
 SERIES = ("#008bfb", "#ff0051", "#13a57c", "#b07aa1", "#e28a1b", "#6a6fd8")
 
 STYLE: Any = {
@@ -72,7 +72,7 @@ STYLE: Any = {
     "image.composite_image": False,
 }
 
-# What a page replaces by its own colours, which change with light and dark.
+# Placeholders that a page replaces by its own colours, which differ in light and dark mode.
 TOKENS = {
     "#333333": "ink",
     "#000000": "ink",
@@ -87,10 +87,10 @@ TOKENS = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """The style, and afterwards the global state as it was: settings, current figures, numpy's random numbers.
+    """Apply the style, and restore the global state afterwards: settings, current figures, numpy's random numbers.
 
-    shap's plots draw into pyplot's current figure, and scatter points by numpy's global generator: a seed of its own
-    makes the same picture every time.
+    shap's plots draw into pyplot's current figure, and scatter points with numpy's global generator. A fixed seed makes
+    the same picture every time.
     """
     from matplotlib import pyplot
 
@@ -98,7 +98,7 @@ def drawing() -> Iterator[None]:
     np.random.seed(0)  # noqa: NPY002
     try:
         with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-            # Columns without any value, in shap's percentiles.
+            # For columns without any value, in shap's percentiles.
             warnings.simplefilter("ignore", RuntimeWarning)
             yield
     finally:
@@ -110,12 +110,12 @@ def drawing() -> Iterator[None]:
 
 
 def svg_of(figure: Figure, prefix: str, tooltips: Mapping[str, str]) -> str:
-    """An element that can stand in a page, in the page's colours and with its fonts.
+    """An SVG element for a page, with the page's colours and fonts.
 
     Args:
         figure: what to draw.
-        prefix: stands before every id, so that two figures do not share one.
-        tooltips: full texts by the shortened ones that the figure shows.
+        prefix: the beginning of every id, so that no two figures share an id.
+        tooltips: full texts by the shortened texts that the figure shows.
     """
     with matplotlib.rc_context({**STYLE, "svg.fonttype": "none"}):
         text = _saved(figure, "svg").decode()
@@ -124,13 +124,13 @@ def svg_of(figure: Figure, prefix: str, tooltips: Mapping[str, str]) -> str:
     text = re.sub(r' xmlns(:xlink)?="[^"]*"| version="[^"]*"', "", text)
     used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text))
     referenced = {name for pair in used for name in pair}
-    # matplotlib gives every element an id, some of them twice.
+    # matplotlib gives an id to every element, and some ids twice.
     text = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in referenced else "", text)
     text = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{prefix}-\1"', text).replace("xlink:href=", "href=")
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
     for colour, token in TOKENS.items():
         text = text.replace(f": {colour}", f": var(--{token})")
-    # The page says what the fonts are; narrower ones than those that the figure was laid out with leave more room.
+    # The page chooses the fonts; fonts narrower than the figure's leave more room.
     text = re.sub(r"font: (?:\w+ )*?([\d.]+px) [^;\"]*", r"font-size: \1", text)
     for short, full in tooltips.items():
         shown = html.escape(short, quote=False)
@@ -141,7 +141,7 @@ def svg_of(figure: Figure, prefix: str, tooltips: Mapping[str, str]) -> str:
 
 
 def file_of(figure: Figure, file_format: str) -> bytes:
-    """A file's content, on white; EPS knows no transparency."""
+    """A file's content, on white, as EPS has no transparency."""
     with matplotlib.rc_context({**STYLE, "savefig.facecolor": "white"}):
         return _saved(figure, file_format)
 

@@ -1,4 +1,4 @@
-"""The report's other figures: curves, counts, errors, drift, and where the network looked."""
+"""Figures of curves, counts, errors, drift, and where the network looked."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,17 +27,17 @@ from whyport.batch.report.figures.canvas import (
 from whyport.batch.report.gather.drift import MOVED, STABLE, FeatureDrift
 
 CELLS = 12
-"""A confusion matrix of more classes than this has no numbers in its cells."""
+"""The largest number of classes for which a confusion matrix has numbers in its cells."""
 
 ROW = 0.34
-"""Inches of a row with a label."""
+"""The height of a labelled row, in inches."""
 
 MAPS = LinearSegmentedColormap.from_list("maps", ["#eaf4fe", BLUE, "#0b2a5b"])
-"""Light to dark: readable on both grounds, as every cell has a colour."""
+"""A colour map from light to dark, readable on both backgrounds because every cell has a colour."""
 
 
 def curves_figure(curves: Mapping[str, NDArray[np.float64]]) -> Figure:
-    """Loss and accuracy by epoch, of training and test."""
+    """Loss and accuracy by epoch, for training and test."""
     figure = Figure(figsize=(WIDTH, 3.1), layout="constrained")
     for axes, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for part, colour in (("train", BLUE), ("test", RED)):
@@ -52,7 +52,7 @@ def curves_figure(curves: Mapping[str, NDArray[np.float64]]) -> Figure:
 
 
 def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """Rows by label and prediction, coloured by their share of the label's rows, [C, C]."""
+    """Row counts by label and prediction, [C, C], coloured by their share of the label's rows."""
     count = len(classes)
     figure = Figure(figsize=(WIDTH, min(1.9 + 0.55 * count, 8.0)), layout="constrained")
     axes = figure.subplots()
@@ -82,7 +82,7 @@ def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figur
 
 
 def counts_figure(counts: Mapping[str, int], colour: str = BLUE, xlabel: str = "rows") -> Figure:
-    """A bar a name."""
+    """One bar per name."""
     names = [plain(shorten(name, REASON)) for name in counts]
     figure = Figure(figsize=(WIDTH, 0.9 + ROW * len(names)), layout="constrained")
     axes = figure.subplots()
@@ -99,7 +99,7 @@ def counts_figure(counts: Mapping[str, int], colour: str = BLUE, xlabel: str = "
 
 
 def errors_figure(errors: Mapping[str, ErrorHistogram], unit: str) -> Figure:
-    """How many explanations have which completeness error, by method, on a logarithmic axis."""
+    """The number of explanations by completeness error, for each method, on a logarithmic axis."""
     figure = Figure(figsize=(WIDTH, 0.7 + 2.1 * len(errors)), layout="constrained")
     grid = figure.subplots(len(errors), 1, squeeze=False, sharex=True).ravel()
     for axes, (method, histogram) in zip(grid, errors.items(), strict=True):
@@ -128,7 +128,7 @@ def errors_figure(errors: Mapping[str, ErrorHistogram], unit: str) -> Figure:
 
 
 def decades(histogram: ErrorHistogram, bins_per_decade: int = 5) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The edges [B + 1] and counts [B] of a histogram's finite errors in wider bins, from the first to the last one."""
+    """The edges [B + 1] and counts [B] of a histogram's finite errors in wider bins, from the first to the last."""
     step = 50 // bins_per_decade
     # Bin i holds EDGES[i - 1] < error <= EDGES[i].
     places = np.array(sorted(map(int, histogram.counts)), dtype=np.int64)
@@ -141,7 +141,7 @@ def decades(histogram: ErrorHistogram, bins_per_decade: int = 5) -> tuple[NDArra
 
 
 def drift_figure(drift: Sequence[FeatureDrift], floor: float) -> Figure:
-    """The index of some features as bars, with the customary thresholds."""
+    """The index of some features as bars, with the usual thresholds."""
     names = [plain(shorten(each.name)) for each in drift]
     values = np.array([np.nan_to_num(each.index) for each in drift])
     figure = Figure(figsize=(WIDTH, 1.1 + ROW * len(names)), layout="constrained")
@@ -174,7 +174,7 @@ def drift_figure(drift: Sequence[FeatureDrift], floor: float) -> Figure:
 
 
 def row_bar_figure(values: NDArray[np.float64], names: Sequence[str], shown: int, unit: str) -> Figure:
-    """The strongest values of one row, for a method that adds up to nothing."""
+    """The strongest values of one row, for a method that makes no claim to add up."""
     order = np.argsort(-np.abs(values), kind="stable")[:shown]
     figure = Figure(figsize=(WIDTH, 0.9 + ROW * len(order)), layout="constrained")
     axes = figure.subplots()
@@ -186,7 +186,7 @@ def row_bar_figure(values: NDArray[np.float64], names: Sequence[str], shown: int
 
 
 def grad_cam_figure(cam: NDArray[np.float32], standardised: NDArray[np.float64], names: Sequence[str]) -> Figure:
-    """The input sequence over its Grad-CAM, place by place."""
+    """The input sequence with its Grad-CAM values, position by position."""
     length = len(cam)
     figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
     axes = figure.subplots()
@@ -232,7 +232,7 @@ def attention_figure(weights: NDArray[np.float64]) -> Figure:
 
 
 def _rows(axes: Axes, names: Sequence[str]) -> None:
-    """One label a row, the first on top."""
+    """Label the rows, the first on top."""
     axes.set_yticks(range(len(names)), list(names))
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params("y", length=0)

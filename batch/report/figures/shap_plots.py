@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LABEL_SIZE = 12
 TOP, BOTTOM = 0.15, 0.65
-"""Inches above and below the axes."""
+"""Space above and below the axes, in inches."""
 
 
 def bar_figure(magnitudes: "dict[str, NDArray[np.float64]]", names: Sequence[str], unit: str) -> Figure:
@@ -76,7 +76,7 @@ def bar_figure(magnitudes: "dict[str, NDArray[np.float64]]", names: Sequence[str
 
 
 def beeswarm_figure(explanation: "Explanation", unit: str) -> Figure:
-    """shap.plots.beeswarm of N rows and K features."""
+    """shap.plots.beeswarm for N rows and K features."""
     shap = load_shap()
     shown = [plain(shorten(name)) for name in explanation.feature_names]
     height = len(shown) * 0.36 + TOP + BOTTOM
@@ -91,7 +91,7 @@ def beeswarm_figure(explanation: "Explanation", unit: str) -> Figure:
 
 
 def scatter_figure(explanation: "Explanation", chosen: Sequence[int], unit: str) -> Figure:
-    """shap.plots.scatter of some features, two beside each other, coloured by what shap finds to interact."""
+    """shap.plots.scatter for some features, two side by side, coloured by the strongest interaction that shap finds."""
     from matplotlib import pyplot
 
     shap = load_shap()
@@ -117,7 +117,7 @@ def scatter_figure(explanation: "Explanation", chosen: Sequence[int], unit: str)
 
 
 def waterfall_figure(explanation: "Explanation", shown: int, unit: str) -> Figure:
-    """shap.plots.waterfall of one row, its strongest features and the others together."""
+    """shap.plots.waterfall for one row: its strongest features one by one, and the others together."""
     shap = load_shap()
     values, data = explanation.values, explanation.data
     count = min(shown, len(values))
@@ -126,7 +126,7 @@ def waterfall_figure(explanation: "Explanation", shown: int, unit: str) -> Figur
     labels = [names[i] if data is None else f"{names[i]} = {number(data[i])}" for i in order[:count]]
     if count < len(values):
         labels[-1] = f"{len(values) - count + 1} other features"
-    # As high as shap will make it, so that its arrows are drawn to scale.
+    # As high as shap will make it: its arrows are then drawn to scale.
     axes = _axes(count * 0.5 + 1.5, _label_width(labels), top=0.65)
     short = shap.Explanation(values, explanation.base_values, feature_names=names)
     shap.plots.waterfall(short, max_display=count, show=False)
@@ -137,7 +137,7 @@ def waterfall_figure(explanation: "Explanation", shown: int, unit: str) -> Figur
         if patch.get_alpha() == 0:  # EPS would show it
             patch.remove()
     axes.set_xlabel(f"score ({unit})", fontsize=12)
-    # In place of shap's E[f(X)] and f(x), whose texts lie over each other where both are near.
+    # These replace shap's E[f(X)] and f(x), whose texts overlap when the two values are near.
     for extra in figure.axes[1:]:
         extra.set_visible(False)
     base, score = float(explanation.base_values), float(explanation.base_values + values.sum())
@@ -166,13 +166,13 @@ def waterfall_figure(explanation: "Explanation", shown: int, unit: str) -> Figur
 
 
 def _point(axes: Axes, shares: NDArray[np.float64], score: float, rows: int) -> None:
-    """Make triangles of arrows shorter than their heads, which shap lets point the wrong way.
+    """Turn arrows shorter than their heads, which shap draws pointing the wrong way, into triangles.
 
     Args:
-        axes: with the arrows, the first row on top.
-        shares: of the features that have a row of their own, from the score downwards.
-        score: where the first arrow ends.
-        rows: of the figure.
+        axes: the axes with the arrows, the first row on top.
+        shares: the shares of the features with their own rows, from the score downwards.
+        score: the value where the first arrow ends.
+        rows: the number of rows in the figure.
     """
     ends = score - np.cumsum([0.0, *shares])
     for arrow in axes.patches:
@@ -186,14 +186,14 @@ def _point(axes: Axes, shares: NDArray[np.float64], score: float, rows: int) -> 
 
 
 def force_figure(explanation: "Explanation") -> Figure:
-    """shap.plots.force of one row, with as many labels as fit side by side."""
+    """shap.plots.force for one row, with as many labels as fit side by side."""
     from matplotlib import pyplot
 
     shap = load_shap()
     names = [plain(shorten(name, PLACE)) for name in explanation.feature_names]
     data = explanation.data
     shown = np.array([""] * len(names) if data is None else [number(value) for value in data])
-    # shap names what has a larger share of Σ |attribution| than this: the 6 strongest, or fewer until they fit.
+    # shap names features with a larger share of Σ |attribution| than this: the 6 strongest, or fewer until they fit.
     shares = np.append(np.sort(np.abs(explanation.values))[::-1] / max(np.abs(explanation.values).sum(), 1e-30), 0)
     for count in range(min(6, len(names)), -1, -1):
         threshold = 2.0 if count == 0 else float(shares[count - 1] + shares[count]) / 2
@@ -215,7 +215,7 @@ def force_figure(explanation: "Explanation") -> Figure:
 
 
 def _clean_force(figure: Figure) -> None:
-    """Leave out white grounds, which a dark page would show, and shap's shading, and part what lies over each other."""
+    """Remove white backgrounds, which show on a dark page, and shap's shading, and move overlapping texts apart."""
     (axes,) = figure.axes
     figure.subplots_adjust(left=0.02, right=0.98, bottom=0.02, top=0.62)
     for image in list(axes.images):
@@ -227,7 +227,7 @@ def _clean_force(figure: Figure) -> None:
     for name, text in texts.items():
         text.set_bbox(None)
         text.set_alpha(None)
-        # Above the axis with its numbers; what is higher and what lower, above that.
+        # Above the axis with its numbers; "higher" and "lower" come above that.
         text.set_y(0.45 if name in ("higher", "lower") else 0.46 if "arrow" in name else 0.3)
     texts["f(x)"].set_text("")
     base, score = texts["base value"], next(text for text in texts.values() if text.get_fontweight() == "bold")
@@ -240,7 +240,7 @@ def _clean_force(figure: Figure) -> None:
 
 
 def _overlap(figure: Figure) -> bool:
-    """Whether any texts of the figure overlap, or leave it."""
+    """Whether any texts of the figure overlap each other or its border."""
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     boxes = [
@@ -251,7 +251,7 @@ def _overlap(figure: Figure) -> bool:
 
 
 def _axes(height: float, left: float, top: float = TOP) -> Axes:
-    """Axes in a new current figure of the report's width, with so many inches left of them for labels."""
+    """Axes in a new current figure of the report's width, with `left` inches for labels on the left."""
     from matplotlib import pyplot
 
     figure = pyplot.figure(figsize=(WIDTH, height))
@@ -260,14 +260,14 @@ def _axes(height: float, left: float, top: float = TOP) -> Axes:
 
 
 def _label_width(labels: Sequence[str]) -> float:
-    """Inches that the widest label takes."""
+    """The width of the widest label, in inches."""
     return (
         max((TextPath((0, 0), label, size=LABEL_SIZE).get_extents().width for label in labels if label), default=0) / 72
     )
 
 
 def _relabel(axes: Axes, labels: Sequence[str], places: NDArray[Any]) -> None:
-    """One label a row: shap writes each twice, and takes what stands after a "=" in a name for the name."""
+    """Draw one label per row: shap writes each label twice, and takes what follows a "=" in a name for a value."""
     axes.set_yticks(list(places), list(labels), fontsize=LABEL_SIZE, color=INK)
 
 

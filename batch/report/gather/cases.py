@@ -1,4 +1,4 @@
-"""Single rows to look at: which ones, and every reason for them."""
+"""Single rows for the report: their choice, and every explanation of them."""
 
 import logging
 from collections.abc import Mapping
@@ -23,43 +23,43 @@ from whyport.runtime.session import Session
 logger = logging.getLogger(__name__)
 
 NOT_KEPT = "what the run has not kept"
-"""Stands for all other features of a row whose strongest alone were kept, and which cannot be computed anew."""
+"""The label for a row's other features, if only its strongest were kept and they cannot be computed again."""
 
 CHOSEN = {"most certain": 1, "least certain": 1, "wrong": 2}
-"""How many rows of each kind are shown."""
+"""The number of rows shown, by kind."""
 
 
 @dataclass(frozen=True)
 class RowChoice:
-    """One row and why it is shown."""
+    """A row with the reason why it is shown."""
 
     kind: str
     index: int
-    """The input's place among all."""
+    """The input's index among all inputs."""
     row: int
 
 
 @dataclass(frozen=True)
 class RowExplanation:
-    """One method's reasons for one target's score of a row."""
+    """One method's explanation of one target's score in a row."""
 
     method: str
     target: str
     role: str
-    """What the target is: "predicted", "true", "explained"."""
+    """The role of the target: "predicted", "true" or "explained"."""
     names: tuple[str, ...]
     values: NDArray[np.float64]
     """[F]"""
     base_value: float
-    """NaN for a method that measures against nothing."""
+    """The base value; NaN for a method that measures against nothing."""
     score: float
     computed_anew: bool
-    """Whether the run does not hold it."""
+    """Whether it was computed for the report, because the run does not hold it."""
 
 
 @dataclass(frozen=True)
 class RowCase:
-    """A row with its prediction and its reasons."""
+    """A row with its prediction and explanations."""
 
     choice: RowChoice
     prediction: str
@@ -79,7 +79,7 @@ class RowCase:
 def choose_rows(
     run: FinishedRun, candidates: Mapping[str, Columns], rows: tuple[int, ...], file: str | None
 ) -> list[RowChoice]:
-    """The rows of these numbers, or without any those that stand out, once each; UsageError for one that is absent."""
+    """The rows with these numbers, or by default the striking ones; raises UsageError for a row that does not exist."""
     if rows:
         index = run.find_input(file)
         for row in rows:
@@ -97,13 +97,13 @@ def choose_rows(
 
 
 class CaseReader:
-    """Reads rows from the parts, and computes anew what they lack.
+    """Reads rows from the parts, and computes what the parts lack.
 
     Args:
         run: the run.
-        values: the feature values of the rows that will be asked for.
-        label: the kept column that names the true target.
-        session: the run's bundle; None where it cannot be had, or the inputs are gone.
+        values: the feature values of all rows that will be read.
+        label: the kept column with the true target.
+        session: the run's bundle; None if the bundle or the inputs are gone.
     """
 
     def __init__(self, run: FinishedRun, values: FeatureValues, label: str | None, session: Session | None) -> None:
@@ -111,7 +111,7 @@ class CaseReader:
         self._scorers: dict[str, Scorer] = {}
 
     def read(self, choice: RowChoice) -> RowCase:
-        """One row; JobError where it was rejected or is not in the output."""
+        """Read one row; raises JobError if it was rejected or is not in the output."""
         task, targets = self._run.task, self._run.task.targets
         table = self._stored(choice)
         stored = table.to_pylist()[0]
@@ -139,7 +139,7 @@ class CaseReader:
         )
 
     def _default_target(self, matrix: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The target that the model would explain of the row, [1]."""
+        """The target that the model explains by default for the row, [1]."""
         assert self._session is not None
         return self._session.task.predict(self._session.run(matrix, self._session.task.outputs)).target
 
@@ -155,7 +155,7 @@ class CaseReader:
         return table
 
     def _matrix(self, features: NDArray[np.float64]) -> NDArray[np.float32] | None:
-        """The row as the model saw it, [1, F]; None where its values are not known."""
+        """The row as the model saw it, [1, F]; None if its values are not known."""
         if self._session is None or not np.isfinite(features).any():
             return None
         imputation = self._session.bundle.sidecar.preprocessing.imputation
@@ -202,7 +202,7 @@ class CaseReader:
     def _anew(
         self, method: str, matrix: NDArray[np.float32], lacking: list[str], wanted: dict[str, str]
     ) -> dict[str, RowExplanation]:
-        """Explain the targets that the run does not hold; none where the bundle cannot here."""
+        """Explanations of the targets that the run does not hold; none if the bundle cannot compute them here."""
         assert self._session is not None
         if method not in self._scorers:
             settings = self._run.settings.explain_settings

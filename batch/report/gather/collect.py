@@ -1,4 +1,4 @@
-"""Everything that pictures need of a run's rows, in one pass over its parts and in bounded memory."""
+"""The data that a report needs from a run's rows, collected in one pass over its parts and in bounded memory."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ Columns = dict[str, NDArray[Any]]
 
 
 class SmallestKeys:
-    """Keeps the rows with the smallest keys; of equal keys, those that came first.
+    """Keeps the rows with the smallest keys; among equal keys, the first rows.
 
-    With a hash of a row's place as its key (`selection.uniform`), this is a random sample without replacement, the same
-    whenever the same rows are offered.
+    With a hash of a row's place as its key (`selection.uniform`), the result is a random sample without replacement. It
+    is the same whenever the same rows are offered.
 
     Args:
         limit: how many rows to keep.
@@ -38,7 +38,7 @@ class SmallestKeys:
         self._bound = np.inf
 
     def offer(self, keys: NDArray[np.floating[Any]], columns: Columns) -> None:
-        """Take what is small enough of some more rows: keys [N], and columns that are N long on their first axis."""
+        """Offer rows: keys [N], and columns with N values on their first axis."""
         chosen = np.flatnonzero(keys < self._bound)
         if not len(chosen):
             return
@@ -51,7 +51,7 @@ class SmallestKeys:
             self._prune()
 
     def rows(self) -> Columns:
-        """The columns of the rows that were kept, by their keys; empty where none was offered."""
+        """The columns of the kept rows, ordered by key; empty if none was offered."""
         if not self._columns:
             return {}
         self._prune()
@@ -59,7 +59,7 @@ class SmallestKeys:
         return {name: values[order] for name, values in self._columns[0].items()}
 
     def _prune(self) -> None:
-        """Forget what is too large; the rows stay in the order they came in."""
+        """Drop rows with too large keys; the others keep their order."""
         keys = np.concatenate(self._keys)
         kept = np.sort(np.argsort(keys, kind="stable")[: self._limit])
         joined = {name: np.concatenate([part[name] for part in self._columns]) for name in self._columns[0]}
@@ -71,37 +71,37 @@ class SmallestKeys:
 
 
 SAMPLE_VALUES = 4_000_000
-"""Attributions that are kept of all rows together."""
+"""Attributions that are kept, over all rows together."""
 SAMPLE_ROWS = 1_000
-"""Rows that are kept of one class, if there is room."""
+"""Rows that are kept per class, if there is room."""
 LEAST_ROWS = 20
 
 CANDIDATES = 10
-"""Rows of each kind that are kept to choose from."""
+"""Rows that are kept per kind, to choose from."""
 
 
 @dataclass(frozen=True)
 class TargetAttributions:
-    """One method's attributions of one target: where a run explains the predicted one, of the rows predicted so."""
+    """One method's attributions of one target: of its predicted rows only, if a run explains the predicted target."""
 
     method: str
     target: str
     rows: int
-    """How many there are."""
+    """The number of rows."""
     left_out: int
-    """Rows with an attribution that is not finite, which are not among them."""
+    """The number of rows left out because an attribution is not finite."""
     mean_magnitude: NDArray[np.float64]
-    """[F]: the mean of |attribution| over all of them."""
+    """[F]: the mean of |attribution| over all the rows."""
     sample: Columns
-    """Some of them, by place: `source`, `row`, `base_value`, `score` [n], `values` [n, F]."""
+    """Some of the rows, by place: `source`, `row`, `base_value`, `score` [n], `values` [n, F]."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What a pass over the parts found."""
+    """The result of a pass over the parts."""
 
     attributions: tuple[TargetAttributions, ...]
-    """By method, and then by target."""
+    """By method, then by target."""
     confusion: NDArray[np.int64] | None
     """[K + 1, K]: rows by label and prediction, the last row for labels that name no target; None without labels."""
     candidates: Mapping[str, Columns]
@@ -110,24 +110,24 @@ class Collected:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to collect."""
+    """The data to collect."""
 
     label: str | None = None
-    """The kept column that names the true class."""
+    """The kept column with the true class."""
     sample_rows: int | None = None
-    """Rows to keep of each target; None for as many as are kept by default."""
+    """Rows to keep per target; None for the default number."""
     halves: Mapping[str, tuple[BinCounts, BinCounts]] = field(default_factory=dict)
-    """By method, where to count the attributions of the first and of the second half of the rows."""
+    """The counters of attributions in the first and the second half of the rows, by method."""
     with_candidates: bool = True
 
 
 def sample_rows(features: int, targets: int) -> int:
-    """How many rows of a target are kept by default."""
+    """The number of rows kept per target by default."""
     return max(min(SAMPLE_ROWS, SAMPLE_VALUES // max(features * targets, 1)), LEAST_ROWS)
 
 
 class _Target:
-    """One method's attributions of one target, as they come."""
+    """One method's attributions of one target, collected batch by batch."""
 
     def __init__(self, features: int, limit: int) -> None:
         self.rows = 0
@@ -147,11 +147,11 @@ class _Target:
 
 
 class Collector:
-    """Reads a run.
+    """Collects data from a run.
 
     Args:
         run: the run.
-        wanted: what is asked for.
+        wanted: the data to collect.
     """
 
     def __init__(self, run: FinishedRun, wanted: Wanted) -> None:
@@ -169,7 +169,7 @@ class Collector:
         self._candidates = {kind: SmallestKeys(CANDIDATES) for kind in kinds}
 
     def collect(self) -> Collected:
-        """Make the pass; DataError where a part cannot be read."""
+        """Make the pass; raises DataError if a part cannot be read."""
         for batch in self._run.batches(self._columns()):
             self._add(batch)
         attributions = [
@@ -218,7 +218,7 @@ class Collector:
         certainty: NDArray[np.float64],
         is_explained: NDArray[np.bool_],
     ) -> None:
-        """Count the labels, and offer rows to look at; where some rows are explained, only these."""
+        """Count the labels, and offer candidate rows; only explained rows, if there are any."""
         columns = {**place, "predicted": predicted}
         if self._confusion is not None and self._wanted.label is not None:
             labels = _indices(table[self._wanted.label], self._targets)
@@ -239,7 +239,7 @@ class Collector:
     ) -> None:
         stored = self._run.layout.read(table, each.prefix, each.suffix)
         values = np.zeros((table.num_rows, len(self._run.layout.features)))
-        # What a run with --top-k has not kept is no larger than the least that it has, and stays 0.
+        # An attribution that --top-k dropped is no larger than the smallest kept one, and stays 0.
         np.put_along_axis(values, stored.features, stored.values, axis=1)
         columns = {
             **place,

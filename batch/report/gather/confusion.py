@@ -1,4 +1,4 @@
-"""How predictions and labels agree, from the counts of a confusion matrix."""
+"""The agreement of predictions and labels, from the counts of a confusion matrix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ClassScores:
-    """How well one class is told from the others; 0 where there is nothing to divide by."""
+    """How well one class is told from the others; 0 in place of a division by zero."""
 
     name: str
     precision: float
     recall: float
     f1: float
     support: int
-    """Rows with this label."""
+    """The number of rows with this label."""
 
 
 @dataclass(frozen=True)
 class ClassificationReport:
-    """The scores of every class, and of all together."""
+    """The scores of every class, and of all classes together."""
 
     classes: tuple[ClassScores, ...]
     accuracy: float
@@ -31,7 +31,7 @@ class ClassificationReport:
 
     @classmethod
     def of(cls, matrix: NDArray[np.int64], names: Sequence[str]) -> Self:
-        """From the rows by label (first axis) and prediction, [C, C]."""
+        """The report for rows by label (first axis) and prediction, [C, C]."""
         right = np.diag(matrix).astype(np.float64)
         predicted, support = matrix.sum(axis=0), matrix.sum(axis=1)
         precision, recall = _ratio(right, predicted), _ratio(right, support)

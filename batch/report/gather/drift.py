@@ -1,4 +1,4 @@
-"""How far a run's inputs and attributions have moved from what the bundle knows of its training."""
+"""The drift of a run's inputs and attributions from the bundle's record of its training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ STABLE = 0.1
 MOVED = 0.25
 
 LEAST_SHARE = 1e-4
-"""An empty bin counts as this share, or its logarithm would be infinite."""
+"""The share that replaces an empty bin's 0, whose logarithm would be infinite."""
 
 
 def psi(expected: NDArray[Any], found: NDArray[Any]) -> NDArray[np.float64]:
-    """The index of shares or counts by bin, [..., B] each, over the last axis; NaN where either has nothing at all."""
+    """The index of shares or counts by bin, [..., B] each, over the last axis; NaN if either side is empty."""
     with np.errstate(invalid="ignore"):
         e, a = (v / v.sum(axis=-1, keepdims=True) for v in (np.asarray(expected, float), np.asarray(found, float)))
     e, a = np.where(e < LEAST_SHARE, LEAST_SHARE, e), np.where(a < LEAST_SHARE, LEAST_SHARE, a)
@@ -27,10 +27,10 @@ def psi(expected: NDArray[Any], found: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def by_chance(bins: int, expected: float, found: float) -> float:
-    """What the index comes to in the mean where nothing moved: (B - 1)(1/N + 1/M) for samples of N and M rows.
+    """The mean of the index without any drift: (B - 1)(1/N + 1/M) for samples of N and M rows.
 
-    Yurdakul & Naranjo 2020, Journal of Risk Model Validation 14(4): it is then distributed as (1/N + 1/M) times χ² with
-    B - 1 degrees of freedom.
+    Yurdakul & Naranjo 2020, Journal of Risk Model Validation 14(4): the index is then distributed as (1/N + 1/M) times
+    χ² with B - 1 degrees of freedom.
     """
     return (bins - 1) * (1 / expected + 1 / found)
 
@@ -46,9 +46,9 @@ class BinCounts:
         self._edges = [np.asarray(each, dtype=np.float64) for each in edges]
         self.bins = max((len(each) for each in self._edges), default=0) + 1
         self.counts = np.zeros((len(self._edges), self.bins), dtype=np.int64)
-        """[F, B]: of finite values; the last ones are 0 where a feature has fewer bins."""
+        """[F, B]: counts of finite values; a feature with fewer bins has zeros at the end."""
         self.missing = np.zeros(len(self._edges), dtype=np.int64)
-        """[F]: of values that are not finite."""
+        """[F]: counts of values that are not finite."""
 
     def add(self, rows: NDArray[np.floating]) -> None:
         """Count rows [N, F]."""
@@ -71,20 +71,20 @@ def quantile_edges(rows: NDArray[np.float64], weights: NDArray[np.float64], bins
 
 
 ATTRIBUTION_BINS = 5
-"""Fewer than the deciles of inputs: there are about a hundred reference rows, not thousands."""
+"""Bins of attributions, fewer than the deciles of inputs: reference rows are about a hundred, not thousands."""
 
 
 @dataclass(frozen=True)
 class FeatureDrift:
-    """How far one feature has moved."""
+    """The drift of one feature."""
 
     name: str
     index: float
-    """The population stability index; NaN where no value is known."""
+    """The population stability index; NaN if no value is known."""
     before: NDArray[np.float64]
-    """[B]: shares of the bins in training, or among the reference rows."""
+    """[B]: the share of each bin in training, or among the reference rows."""
     after: NDArray[np.float64]
-    """[B]: in the run."""
+    """[B]: the share of each bin in the run."""
     missing_before: float = 0.0
     missing_after: float = 0.0
     halves: float = float("nan")
@@ -93,15 +93,15 @@ class FeatureDrift:
 
 @dataclass(frozen=True)
 class Drift:
-    """The features by their index, the largest first."""
+    """The drift of all features, the largest index first."""
 
     features: tuple[FeatureDrift, ...]
     by_chance: float
-    """About what the index comes to where nothing has moved, as both sides are samples."""
+    """The index to expect without any drift, as both sides are samples."""
 
 
 def input_drift(features: Sequence[Feature], counts: BinCounts) -> Drift:
-    """Of the values counted in the bins of the training statistics."""
+    """The drift of the counted values from the bins of the training statistics."""
     found = []
     for feature, after, missing in zip(features, counts.counts, counts.missing, strict=True):
         bins = len(feature.bin_fractions)
@@ -121,12 +121,12 @@ def input_drift(features: Sequence[Feature], counts: BinCounts) -> Drift:
 
 
 def input_counts(features: Sequence[Feature]) -> BinCounts:
-    """Counts values in the bins of the training statistics."""
+    """A counter of values in the bins of the training statistics."""
     return BinCounts([np.array(feature.bin_edges) for feature in features])
 
 
 def attribution_counts(reference: ReferenceAttributions) -> tuple[BinCounts, BinCounts]:
-    """Count a run's attributions, of its first and second half, in bins of equal weight among the reference rows'."""
+    """Counters for a run's first and second half of attributions, in bins of equal weight among the reference rows."""
     edges = quantile_edges(reference.values, reference.weights, ATTRIBUTION_BINS)
     return BinCounts(edges), BinCounts(edges)
 
@@ -134,7 +134,7 @@ def attribution_counts(reference: ReferenceAttributions) -> tuple[BinCounts, Bin
 def attribution_drift(
     names: Sequence[str], reference: ReferenceAttributions, halves: tuple[BinCounts, BinCounts]
 ) -> Drift:
-    """Of the attributions counted, against the reference rows'."""
+    """The drift of the counted attributions from the reference rows' attributions."""
     edges = quantile_edges(reference.values, reference.weights, ATTRIBUTION_BINS)
     first, second = (each.counts for each in halves)
     found = []
@@ -153,7 +153,7 @@ def attribution_drift(
             )
         )
     rows = int((first + second).sum(axis=1).max(initial=0))
-    # As many rows of equal weight as say as much: Kish's effective size, of rows and not of their classes.
+    # Kish's effective sample size: how many rows of equal weight say as much. It counts rows, not their classes.
     per_row = reference.weights[:: max(len(reference.weights) // reference.rows, 1)]
     effective = per_row.sum() ** 2 / (per_row**2).sum()
     return Drift(_ranked(found), by_chance(ATTRIBUTION_BINS, effective, max(rows, 1)))

@@ -1,4 +1,4 @@
-"""What the run's methods attribute to the bundle's reference rows, which its own attributions are compared with."""
+"""The methods' attributions of the bundle's reference rows, for comparison with the run's own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from whyport.runtime.bundle.references import References
 from whyport.runtime.session import Session
 
 REFERENCE_ROWS = 200
-"""Reference rows that are explained at the most, the heaviest ones."""
+"""The most reference rows that are explained; the heaviest are taken."""
 
 
 @dataclass(frozen=True)
 class ReferenceAttributions:
-    """A method's attributions of the reference rows, of the class or the classes that the run explains."""
+    """A method's attributions of the reference rows, for the classes that the run explains."""
 
     values: NDArray[np.float64]
-    """[R, F] or, where every class is explained, [R * C, F]."""
+    """[R, F]; [R * C, F] if every class is explained."""
     weights: NDArray[np.float64]
     rows: int
-    """How many reference rows were explained."""
+    """The number of reference rows explained."""
 
 
 def reference_attributions(
@@ -34,8 +34,8 @@ def reference_attributions(
 ) -> dict[str, ReferenceAttributions]:
     """Explain the reference rows with the run's settings, by method.
 
-    A run that explains the class of a label column is compared with the predicted class: the reference rows have no
-    labels. Raises BundleError where the bundle has no reference rows.
+    A run that explains the class of a label column is compared with the predicted class, because the reference rows
+    have no labels. Raises BundleError if the bundle has no reference rows.
     """
     bundle: Bundle = session.bundle
     background = References.read(bundle)

@@ -1,4 +1,4 @@
-"""What training left in a bundle: the results of every epoch, and the test's report."""
+"""The training's record in a bundle: the results of every epoch, and the report on the test rows."""
 
 import csv
 import io
@@ -16,10 +16,10 @@ REPORT = "training/classification_report.txt"
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What there is of a training; None for what there is not."""
+    """The record of a training; None for anything that is missing."""
 
     curves: dict[str, NDArray[np.float64]] | None
-    """By column, one value an epoch: `epoch`, and such as `train_loss`, `test_accuracy`."""
+    """One value per epoch, by column: `epoch`, and for example `train_loss`, `test_accuracy`."""
     report: str | None
     """Precision and recall by class on the test rows, as text."""
 

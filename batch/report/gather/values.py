@@ -1,4 +1,4 @@
-"""The feature values of some rows, read again from the inputs, and the distribution of all rows' values on the way."""
+"""The feature values of some rows, read again from the inputs, and on the way the distribution of all rows' values."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,20 +16,20 @@ from whyport.runtime.errors import WhyportError
 
 @dataclass
 class FeatureValues:
-    """The values of some rows by place, and what could not be read."""
+    """The values of some rows by place, and the inputs that could not be read."""
 
     features: int
     gone: dict[str, str] = field(default_factory=dict)
-    """Inputs that are not what was scored any more, with the reason."""
+    """The inputs that have changed since they were scored, with the reason."""
     _rows: dict[int, NDArray[np.int64]] = field(default_factory=dict)
     _values: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
     def put(self, source: int, rows: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        """Remember rows of one input, which ascend."""
+        """Store the values of rows of one input, in ascending order."""
         self._rows[source], self._values[source] = rows, values
 
     def of(self, places: Columns) -> NDArray[np.float64]:
-        """[n, F] by the places' `source` and `row` [n]; NaN where a value is missing, or its input gone."""
+        """The values [n, F] at the places' `source` and `row` [n]; NaN if a value is missing or its input gone."""
         values = np.full((len(places["row"]), self.features), np.nan)
         for source in np.unique(places["source"]):
             chosen = np.flatnonzero(places["source"] == source)
@@ -47,7 +47,7 @@ def read_values(
         run: the run.
         features: the columns, in order.
         places: rows to remember, by `source` and `row`.
-        counts: counts the values of every row of every input, where given; otherwise only what holds the rows is read.
+        counts: counts the values of every row of every input; without it, only the needed rows are read.
     """
     wanted: dict[int, list[NDArray[np.int64]]] = {}
     for place in places:

@@ -1,4 +1,4 @@
-"""All the data of a report, gathered from a run, its bundle and its inputs, before anything is drawn."""
+"""The data of a report, gathered from a run, its bundle and its inputs before anything is drawn."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,18 +19,18 @@ from whyport.runtime.session import Session
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """What to report on: the options of `whyport report`."""
+    """The settings of a report: the options of `whyport report`."""
 
     out: Path
     bundle: Path | None = None
-    """Where the bundle lies now; by default where it lay during the run."""
+    """The bundle's path, if it was moved since the run."""
     label: str | None = None
-    """The kept column with the true classes; by default the one that the bundle was trained on, if it was kept."""
+    """The kept column with the true classes; by default the model's training target, if it was kept."""
     rows: tuple[int, ...] = ()
-    """Rows to explain one by one; by default those that stand out."""
+    """Rows to show one by one; by default the most certain, least certain and wrong ones."""
     file: str | None = None
     max_features: int = 20
-    """Features that a figure shows at the most."""
+    """The most features in one figure."""
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -40,7 +40,7 @@ class ReportSettings:
 
 @dataclass(frozen=True)
 class View:
-    """What a report shows."""
+    """The data that a report shows."""
 
     run: FinishedRun
     bundle: Bundle
@@ -50,16 +50,16 @@ class View:
     values: FeatureValues
     cases: tuple[RowCase, ...]
     inputs: Drift | None
-    """None where an input is gone."""
+    """The drift of the inputs; None if an input is gone."""
     attributions: dict[str, Drift]
-    """By method, where the reference rows could be explained."""
+    """The drift of the attributions by method, if the reference rows could be explained."""
     references: dict[str, ReferenceAttributions] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    """What could not be shown, and why."""
+    """What cannot be shown, and why."""
 
 
 def gather(settings: ReportSettings) -> View:
-    """Read everything; UsageError, JobError, AuditError or DataError where the run or its bundle cannot be read."""
+    """Gather the data; raises UsageError, JobError, AuditError or DataError if run or bundle cannot be read."""
     run = FinishedRun.read(settings.out)
     bundle = run.open_bundle(settings.bundle)
     label = choose_label(run, bundle, settings.label)
@@ -103,7 +103,7 @@ def gather(settings: ReportSettings) -> View:
 
 
 def choose_label(run: FinishedRun, bundle: Bundle, name: str | None) -> str | None:
-    """The kept column with the true classes, if there is one; UsageError for a column that was not kept."""
+    """The kept column with the true classes, if there is one; raises UsageError for a column that was not kept."""
     if name is not None:
         if name not in run.settings.keep:
             raise UsageError(unknown("kept column", name, run.settings.keep))

@@ -79,7 +79,7 @@ def _confusion(view: View, counts: NDArray[np.int64]) -> list[Block]:
 
 
 def _text_report(text: str) -> tuple[tuple[str, ...], ...]:
-    """The lines of scikit-learn's report, whose columns two spaces part."""
+    """The lines of scikit-learn's report, whose columns are separated by two spaces."""
     rows = []
     for line in text.splitlines()[1:]:
         words = line.split()

@@ -1,4 +1,4 @@
-"""The section on what made a run: the bundle, the settings, the inputs and the versions."""
+"""The section on the origin of a run: the bundle, the settings, the inputs and the versions."""
 
 import json
 from dataclasses import asdict
@@ -11,7 +11,7 @@ LISTED = 50
 
 
 def origin_section(view: View) -> Section:
-    """From this page back to the bytes."""
+    """The record that leads from this page back to the bytes."""
     job, report, sidecar = view.run.job, view.run.report, view.bundle.sidecar
     provenance = sidecar.provenance
     seconds = report.performance.seconds.get("total")

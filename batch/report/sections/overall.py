@@ -1,4 +1,4 @@
-"""The section on what counts over all rows: bars, beeswarms, and how shares depend on values."""
+"""The section on all rows: bars, beeswarms, and how attributions depend on values."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,12 +13,12 @@ from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
 from whyport.batch.report.to_shap import explanation_of, make_explanation
 
 SHOWN_CLASSES = 4
-"""Classes with figures of their own: those with the most rows."""
+"""The number of classes with figures of their own: the classes with the most rows."""
 DEPENDENCES = 4
 
 
 def global_section(view: View, max_features: int) -> Section:
-    """What every method gives over all explained rows."""
+    """Every method's figures over all explained rows."""
     found = view.collected.attributions
     blocks: list[Block] = []
     methods = list(dict.fromkeys(each.method for each in found))
@@ -36,7 +36,7 @@ def global_section(view: View, max_features: int) -> Section:
 
 
 def unit_of(view: View, method: str) -> str:
-    """What attributions are measured in."""
+    """The unit of a method's attributions."""
     return find_method(method).unit_of(view.run.task.unit)
 
 

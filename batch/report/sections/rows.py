@@ -14,7 +14,7 @@ from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
 from whyport.batch.report.to_shap import make_explanation
 
 WATERFALL = 12
-"""Features of a row that are shown one by one."""
+"""The number of features of a row that are shown one by one."""
 
 KINDS = {
     "most certain": "The most certain",
@@ -25,7 +25,7 @@ KINDS = {
 
 
 def rows_section(view: View) -> Section:
-    """Every chosen row with its reasons."""
+    """Every chosen row with its explanations."""
     blocks: list[Block] = []
     for i, case in enumerate(view.cases):
         blocks += _case(view, i, case)
@@ -87,7 +87,7 @@ def _case(view: View, i: int, case: RowCase) -> list[Block]:
 
 
 def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
-    """The row's values as distances from the training means in training standard deviations, [F]."""
+    """The row's values as distances from the training means, in training standard deviations, [F]."""
     features = view.bundle.sidecar.features
     mean = np.array([feature.mean for feature in features])
     spread = np.array([feature.standard_deviation for feature in features])

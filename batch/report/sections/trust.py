@@ -1,4 +1,4 @@
-"""The section on how far the run can be trusted, and on what made it."""
+"""The section on whether the run can be trusted: errors, rejected rows and drift."""
 
 import numpy as np
 
