@@ -27,10 +27,11 @@ from whyport.batch.methods.settings import ExplainSettings
 from whyport.exporter.deepshap import build_program
 from whyport.exporter.graphs.onnx import export_lean
 from whyport.exporter.reasons.graphs import ExplainGraph
-from whyport.runtime.batching import rows_a_call
+from whyport.runtime.batching import rows_per_call
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import explain_outputs
 from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.sidecar import task_of
 from whyport.runtime.runner import Runner
 
 ROWS = 512
@@ -45,17 +46,17 @@ def measure(bundle: Bundle, count: int) -> dict[str, Any]:
     rows = resample(ROWS).to_numpy(np.float32)
     eager = EagerModel(bundle)
     program = build_program(eager, torch.from_numpy(rows[:5]))
-    graph = ExplainGraph(program, sidecar.preprocessing.imputation, references)
-    specs = explain_outputs(sidecar.signature)
+    graph = ExplainGraph(program, sidecar.preprocessing.imputation, task_of(sidecar), references)
+    specs = explain_outputs(sidecar.signature, task_of(sidecar))
     inputs = {"features": torch.from_numpy(rows[:5]), "class_index": torch.tensor([-1, 0, 1, 0, -1])}
     start = time.process_time()
     model = export_lean(graph.eval(), inputs, [spec.name for spec in specs], 18)
     seconds = time.process_time() - start
     content = model.SerializeToString()
-    runner = Runner(content, "cpu", 2, rows_a_call(sidecar.signature))
+    runner = Runner(content, "cpu", 2, rows_per_call(sidecar.signature))
     torchscript = TorchScriptModel(bundle, "cpu", 2)
     explainer = explainer_class("deepshap")(torchscript, references, ExplainSettings().of_method("deepshap"))
-    targets = torchscript.scores(rows).argmax(axis=1)
+    targets = task_of(sidecar).predicted(torchscript.scores(rows))
     index = np.full(ROWS, -1)
 
     def by_onnx() -> Any:

@@ -36,6 +36,7 @@ from fidelity_models import CASES, Case, Trained, train
 from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import first_line
 from whyport.runtime.providers import available_cores
+from whyport.runtime.task import first_largest
 
 REFERENCES = 50
 # Models with attention, so with a softmax between row and logits.
@@ -84,7 +85,7 @@ def ask(trained: Trained, rows: int, seed: int) -> Question:
     drawn = np.random.default_rng(seed).permutation(len(trained.test_rows))[:rows]
     chosen = trained.test_rows[drawn]
     weights = np.full(len(references), 1 / len(references))
-    predicted = trained.logits(chosen.astype(np.float64)).argmax(axis=1)
+    predicted = first_largest(trained.logits(chosen.astype(np.float64)))
     return Question(trained, References(references, weights), chosen, predicted)
 
 

@@ -31,6 +31,7 @@ from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import ONNX_MODEL
 from whyport.runtime.providers import available_cores
 from whyport.runtime.session import Session
+from whyport.runtime.task import first_largest
 
 RAW_ROWS = (256, 1024, 2048, 4096, 8192, 16384)
 LOOP_ROWS = (32, 1024)
@@ -71,7 +72,7 @@ def pandas_loop(source: Path, target: Path, bundle: Bundle, model: Callable[...,
     scored = np.concatenate(probabilities)
     for k, name in enumerate(bundle.sidecar.classes):
         frame[f"probability.{name}"] = scored[:, k]
-    frame["prediction"] = np.array(bundle.sidecar.classes)[scored.argmax(axis=1)]
+    frame["prediction"] = np.array(bundle.sidecar.classes)[first_largest(scored)]
     frame.drop(columns=names).to_parquet(target)
 
 

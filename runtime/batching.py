@@ -1,4 +1,4 @@
-"""The number of rows in one call of ONNX Runtime."""
+"""How many rows one call of ONNX Runtime takes, and how rows are cut into calls."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -6,18 +6,44 @@ from typing import TypeVar
 
 from whyport.runtime.bundle.signature import Signature
 
-# Values per call on the CPU: a call of few rows stays in the cache, although each row meets every reference.
-CALL_VALUES = 2048
-CALL_ROWS = 64
+# Explanations: features times rows of a call on the CPU. A call of few rows stays in the cache, although each row meets
+# every reference.
+EXPLAINED_VALUES = 2048
+MOST_EXPLAINED_ROWS = 64
+
+ROW_VALUES_KEY = "whyport.row_values"
+"""The key in an ONNX file's metadata_props for the number of values that its nodes compute per row."""
+
+# On the CPU, calls run side by side, one thread each; on 2 cores that is a third faster than calls that share the
+# threads. A call has few enough rows for its values to stay in the cache, and enough rows to outweigh the call itself.
+# Rates on 2 cores: the demo model (23 000 values per row) runs 104 000 rows/s with 128 rows per call and 83 000 with
+# 2 048; a small MLP (156 values per row) runs 3.1 million with 128 and 14.5 million with 4 096.
+PREDICTED_VALUES = 1 << 21
+FEWEST_ROWS, MOST_ROWS = 128, 4096
+CPU_ROWS = 512
+"""Rows per call on the CPU, for a graph without that key."""
+
+# A GPU needs many rows at once.
+CUDA_ROWS = 16384
+
+T = TypeVar("T")
 
 
 def rows_per_call(signature: Signature) -> dict[str, int]:
     """The number of rows per call of explain.onnx or gradient.onnx, by device."""
-    on_cpu = max(1, min(CALL_ROWS, CALL_VALUES // len(signature.features.columns)))
+    on_cpu = max(1, min(MOST_EXPLAINED_ROWS, EXPLAINED_VALUES // len(signature.features.columns)))
     return {"cpu": on_cpu, "cuda": 16 * on_cpu}
 
 
-T = TypeVar("T")
+def suitable_rows(device: str, properties: Mapping[str, str]) -> int:
+    """Rows per call of a graph with these metadata_props: a power of two that depends on nothing else."""
+    if device != "cpu":
+        return CUDA_ROWS
+    values = properties.get(ROW_VALUES_KEY, "")
+    if not values.isdecimal():
+        return CPU_ROWS
+    fitting = max(PREDICTED_VALUES // max(int(values), 1), 1)
+    return min(max(1 << (fitting.bit_length() - 1), FEWEST_ROWS), MOST_ROWS)
 
 
 def batch_slices(rows: int, batch_rows: int) -> Iterator[slice]:
@@ -34,30 +60,3 @@ def taken(waiting: deque[T]) -> Iterator[T]:
         except IndexError:
             return
         yield item
-
-
-ROW_VALUES_KEY = "whyport.row_values"
-"""The key in an ONNX file's metadata_props for the number of values that its nodes compute per row."""
-
-# On the CPU, calls run side by side, one thread each; on 2 cores that is a third faster than calls that share the
-# threads. A call has few enough rows for its values to stay in the cache, and enough rows to outweigh the call itself.
-# Rates on 2 cores: the demo model (23 000 values per row) runs 104 000 rows/s with 128 rows per call and 83 000 with
-# 2 048; a small MLP (156 values per row) runs 3.1 million with 128 and 14.5 million with 4 096.
-CALL_VALUES = 1 << 21
-FEWEST_ROWS, MOST_ROWS = 128, 4096
-CPU_ROWS = 512
-"""Rows per call on the CPU, for a graph without that key."""
-
-# A GPU needs many rows at once.
-CUDA_ROWS = 16384
-
-
-def suitable_rows(device: str, properties: Mapping[str, str]) -> int:
-    """Rows per call of a graph with these metadata_props: a power of two that depends on nothing else."""
-    if device != "cpu":
-        return CUDA_ROWS
-    values = properties.get(ROW_VALUES_KEY, "")
-    if not values.isdecimal():
-        return CPU_ROWS
-    fitting = max(CALL_VALUES // max(int(values), 1), 1)
-    return min(max(1 << (fitting.bit_length() - 1), FEWEST_ROWS), MOST_ROWS)

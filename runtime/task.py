@@ -125,11 +125,6 @@ class Classification(Task):
         return (PredictedColumn(PREDICTION, names_target=True), *chances)
 
     @property
-    def predicts_targets(self) -> bool:
-        """Whether a prediction names one of the targets."""
-        return any(column.names_target for column in self.columns)
-
-    @property
     def probability_columns(self) -> dict[str, str]:
         return {name: f"probability.{name}" for name in self.targets}
 

@@ -25,9 +25,9 @@ def make_vectors(draft: Draft, compiled: Compiled, reasons: Reasons) -> dict[str
         else torch_outputs(graph.module, compiled.names)
     )
     outputs = run(rows)
-    logits = outputs["logits"]
-    index = explained_classes(len(rows), logits.shape[1])
-    explained = np.where(index < 0, draft.task.predicted(logits), index)
+    scores = outputs[draft.task.score]
+    index = explained_classes(len(rows), scores.shape[1])
+    explained = np.where(index < 0, draft.task.predicted(scores), index)
     vectors: dict[str, NDArray[Any]] = {
         INPUT: rows,
         CLASS_INDEX.name: index,
@@ -44,10 +44,10 @@ def _attributions(draft: Draft, reasons: Reasons, vectors: Mapping[str, NDArray[
     rows, explained = vectors[INPUT], vectors[EXPLAINED_CLASS.name]
     each = np.arange(len(rows)), explained
     exact = exact_attributions(reasons.deepshap.module, draft.impute(rows), reasons.references)
-    difference = exact.logits[each] - exact.base_values[explained]
+    difference = exact.scores[each] - exact.base_values[explained]
     attribution = exact.attributions[each]
     made = {
-        "score": exact.logits[each],
+        "score": exact.scores[each],
         "base_value": exact.base_values[explained],
         "attribution": attribution,
         "completeness_error": np.abs(attribution.sum(axis=1) - difference),
@@ -58,7 +58,7 @@ def _attributions(draft: Draft, reasons: Reasons, vectors: Mapping[str, NDArray[
 def _gradients(
     draft: Draft, compiled: Compiled, reasons: Reasons, vectors: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
-    """The gradient of the explained class's logit in the raw values, where there is one."""
+    """The gradient of the explained class's score in the raw values, where there is one."""
     if compiled.graph is None or not compiled.graph.differentiable:
         return {}
     rows = vectors[INPUT]
@@ -67,4 +67,4 @@ def _gradients(
     of_class = torch_gradients(compiled.graph.module, draft.classes, per_unit)(rows)
     made = {"gradient": np.stack(list(of_class.values()), axis=1)[each]}
     # explain.onnx's scores come first, where there are some: they were computed in float64.
-    return made if reasons.references is not None else made | {"score": vectors["logits"][each]}
+    return made if reasons.references is not None else made | {"score": vectors[draft.task.score][each]}

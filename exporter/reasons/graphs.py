@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.deepshap.rules.rule import Pair
 from whyport.runtime.bundle.references import References
-from whyport.runtime.task import first_largest
+from whyport.runtime.task import Task
 
 
 class _Reasons(nn.Module):
@@ -17,14 +17,16 @@ class _Reasons(nn.Module):
     Args:
         program: of the network.
         imputation: the value that replaces a NaN, by feature; None where the graphs do not impute.
+        task: what the scores mean.
     """
 
     identity: Tensor
     imputation: Tensor | None
 
-    def __init__(self, program: Program, imputation: Sequence[float] | None) -> None:
+    def __init__(self, program: Program, imputation: Sequence[float] | None, task: Task) -> None:
         super().__init__()
         self.program = program
+        self.task = task
         values = None if imputation is None else torch.tensor(imputation, dtype=torch.float32)
         self.register_buffer("imputation", values)
         self.register_buffer("identity", program.identity.reshape(program.identity.shape[-1], -1).clone())
@@ -34,7 +36,7 @@ class _Reasons(nn.Module):
         if self.imputation is not None:
             rows = torch.where(torch.isnan(rows), self.imputation, rows)
         of_rows = self.program.activations(rows, portable=True)
-        explained = torch.where(index < 0, first_largest(of_rows[0]), index)
+        explained = torch.where(index < 0, self.task.predicted(of_rows[0]), index)
         return of_rows, explained, self.identity.index_select(0, explained)[None, :, None, None, :]
 
 
@@ -44,11 +46,14 @@ class ExplainGraph(_Reasons):
     Args:
         program: of the network; left in float32.
         imputation: see `_Reasons`.
+        task: see `_Reasons`.
         references: without missing values; computed with in float64.
     """
 
-    def __init__(self, program: Program, imputation: Sequence[float] | None, references: References) -> None:
-        super().__init__(program, imputation)
+    def __init__(
+        self, program: Program, imputation: Sequence[float] | None, task: Task, references: References
+    ) -> None:
+        super().__init__(program, imputation, task)
         weights = torch.from_numpy(references.weights)
         with torch.no_grad():
             of_references = program.double().activations(torch.from_numpy(references.rows).double())

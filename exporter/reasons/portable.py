@@ -58,11 +58,11 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
     fitted, held_out = (
         draft.impute(draft.probes(SAMPLE_ROWS, stream)) for stream in (samples.FITTED, samples.HELD_OUT)
     )
-    references, summary = summarise(program, draft.background(), draft.features, (fitted, held_out), draft.summary)
+    references, summary = summarise(program, draft, (fitted, held_out))
     imputation = draft.preprocessing.imputation
-    graphs: dict[str, nn.Module] = {EXPLAIN_MODEL: ExplainGraph(program, imputation, references)}
+    graphs: dict[str, nn.Module] = {EXPLAIN_MODEL: ExplainGraph(program, imputation, draft.task, references)}
     if graph.differentiable:
-        graphs[GRADIENT_MODEL] = GradientGraph(program, imputation)
+        graphs[GRADIENT_MODEL] = GradientGraph(program, imputation, draft.task)
     files, capabilities = {}, dict(no_graphs(graph.capabilities["gradients"].reason).capabilities)
     for name, module in graphs.items():
         try:

@@ -7,11 +7,12 @@ from scipy.optimize import nnls
 from sklearn.cluster import KMeans
 
 from whyport.exporter.deepshap.program import Program
+from whyport.exporter.draft import Draft
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.deepshap import PASS_PAIRS
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import SUMMARY, Feature, Summary
-from whyport.runtime.task import first_largest
+from whyport.runtime.bundle.sidecar import SUMMARY, Summary
+from whyport.runtime.task import Task
 
 CANDIDATES = 256
 """How many rows are drawn from a larger background; the fitted references are chosen among them."""
@@ -25,16 +26,17 @@ class Attributions:
     Args:
         program: of the network.
         rows: finite raw rows [N, F].
+        task: what the scores mean.
     """
 
-    def __init__(self, program: Program, rows: NDArray[np.float32]) -> None:
+    def __init__(self, program: Program, rows: NDArray[np.float32], task: Task) -> None:
         self._program = program
         self._rows = rows
         with torch.no_grad():
             self._of_rows = program.activations(torch.from_numpy(rows))
-        self._of_logits = torch.nn.functional.one_hot(first_largest(self._of_rows[0]), self._of_rows[0].shape[1]).to(
-            torch.float32
-        )[None, :, None, None, :]
+        scores = self._of_rows[0]
+        predicted = torch.nn.functional.one_hot(task.predicted(scores), scores.shape[1])
+        self._of_scores = predicted.to(torch.float32)[None, :, None, None, :]
 
     def by_reference(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Against each of these rows [R, F] by itself: [N, R, F]."""
@@ -42,7 +44,7 @@ class Attributions:
         for part in batch_slices(len(rows), max(1, PASS_PAIRS // len(self._rows))):
             with torch.no_grad():
                 of_references = self._program.activations(torch.from_numpy(rows[part]))
-                shares[:, part] = self._program.shares(self._of_logits, self._of_rows, of_references)[0].numpy()
+                shares[:, part] = self._program.shares(self._of_scores, self._of_rows, of_references)[0].numpy()
         return shares
 
     def against(self, references: References) -> NDArray[np.float64]:
@@ -55,34 +57,29 @@ class Attributions:
 
 
 def summarise(
-    program: Program,
-    references: References,
-    features: tuple[Feature, ...],
-    samples: tuple[NDArray[np.float32], NDArray[np.float32]],
-    rows: int,
+    program: Program, draft: Draft, samples: tuple[NDArray[np.float32], NDArray[np.float32]]
 ) -> tuple[References, Summary]:
     """Choose references in every way, and keep the choice whose attributions are nearest to the whole background's.
 
     Args:
         program: of the network.
-        references: the background, without missing values.
-        features: their spread is the unit of distances between rows.
+        draft: the background, how many of its rows to choose, and the features, whose spread is the unit of distances.
         samples: finite rows to fit with, and others to measure distances on.
-        rows: how many references to choose, or all if there are no more.
 
     Returns:
         The references, and how near each choice came.
     """
+    references, rows = draft.background(), draft.summary
     if len(references.rows) <= rows:
         return references, Summary(SUMMARY, len(references.rows), "the whole background", {"the whole background": 0.0})
     fitted, held_out = samples
-    spread = np.array([feature.standard_deviation or 1.0 for feature in features])
+    spread = np.array([feature.standard_deviation or 1.0 for feature in draft.features])
     choices = {
         "random rows": _draw(references, rows),
         **_cluster(references, spread, rows),
-        "fitted rows": _fit(Attributions(program, fitted), references, rows),
+        "fitted rows": _fit(Attributions(program, fitted, draft.task), references, rows),
     }
-    attributions = Attributions(program, held_out)
+    attributions = Attributions(program, held_out, draft.task)
     whole = attributions.against(references)
     magnitude = np.abs(whole).sum() or 1.0
     distances = {

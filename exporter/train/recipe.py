@@ -21,7 +21,6 @@ from whyport.exporter.verify.engines import torch_outputs
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import Provenance
 from whyport.runtime.errors import UsageError
-from whyport.runtime.task import first_largest
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def train_bundle(
         summary=background.summary,
     )
     compiled = compile_network(model.get_submodule("network"), draft, opset)
-    package = make_package(draft, compiled, _training_folder(compiled, dataset, last))
+    package = make_package(draft, compiled, _training_folder(draft, compiled, dataset, last))
     return write_bundle(target.path, package, overwrite=target.overwrite)
 
 
@@ -114,9 +113,11 @@ def _provenance(choice: TableChoice, settings: TrainSettings, dataset: Dataset, 
     )
 
 
-def _training_folder(compiled: Compiled, dataset: Dataset, last: Checkpoint) -> dict[str, bytes]:
+def _training_folder(draft: Draft, compiled: Compiled, dataset: Dataset, last: Checkpoint) -> dict[str, bytes]:
     assert compiled.graph is not None
     outputs = torch_outputs(compiled.graph.module, compiled.names)(dataset.test.rows)
-    files = training_files(last.results, first_largest(outputs["logits"]), dataset.test.labels, dataset.classes)
+    files = training_files(
+        last.results, draft.task.predicted(outputs[draft.task.score]), dataset.test.labels, dataset.classes
+    )
     files[checkpoints.FILE] = last.to_bytes()
     return {f"training/{name}": content for name, content in files.items()}

@@ -29,7 +29,7 @@ class Exact:
 
     attributions: NDArray[np.float64]
     """[N, C, F]"""
-    logits: NDArray[np.float64]
+    scores: NDArray[np.float64]
     """[N, C]"""
     base_values: NDArray[np.float64]
     """[C]"""
@@ -118,9 +118,9 @@ def verify_explain(session: Any, rows: NDArray[np.float32], exact: Exact, tolera
         ParityError: it is further off, its attributions do not add up, or it explains another class than it should.
     """
     worst = _Worst()
-    for size, explained, part, got in _runs(EXPLAIN_MODEL, session, rows, exact.logits, tolerances.outputs):
+    for size, explained, part, got in _runs(EXPLAIN_MODEL, session, rows, exact.scores, tolerances.outputs):
         each = np.arange(len(explained)), explained
-        logits, base_values = exact.logits[part], exact.base_values[explained]
+        logits, base_values = exact.scores[part], exact.base_values[explained]
         worst.compare("outputs", "logits", got, logits, size, tolerances.outputs)
         worst.compare("outputs", SCORE.name, got, logits[each], size, tolerances.outputs)
         worst.compare("outputs", BASE_VALUE.name, got, base_values, size, tolerances.outputs)

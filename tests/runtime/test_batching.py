@@ -1,11 +1,12 @@
-"""Rows in batches, and items that several threads take from one queue."""
+"""Rows per call, rows in batches, and items that several threads take from one queue."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from whyport.runtime.batching import batch_slices, taken
+from whyport.runtime.batching import ROW_VALUES_KEY, batch_slices, rows_per_call, suitable_rows, taken
+from whyport.runtime.bundle.signature import Signature, TensorSpec
 
 
 @pytest.mark.parametrize(("rows", "sizes"), [(0, []), (1, [1]), (4, [4]), (9, [4, 4, 1])])
@@ -21,3 +22,29 @@ def test_every_item_is_taken_once_by_whichever_thread() -> None:
         found = list(pool.map(lambda _: list(taken(waiting)), range(4)))
     assert sorted(item for items in found for item in items) == list(range(10_000))
     assert all(items == sorted(items) for items in found)
+
+
+@pytest.mark.parametrize(
+    ("values", "rows"),
+    [(0, 4096), (1, 4096), (512, 4096), (513, 2048), (4260, 256), (8192, 256), (8193, 128), (10**9, 128)],
+)
+def test_a_call_of_a_graph_that_computes_more_takes_fewer_rows(values: int, rows: int) -> None:
+    assert suitable_rows("cpu", {ROW_VALUES_KEY: str(values)}) == rows
+
+
+@pytest.mark.parametrize("properties", [{}, {ROW_VALUES_KEY: ""}, {ROW_VALUES_KEY: "-1"}, {ROW_VALUES_KEY: "many"}])
+def test_a_graph_that_does_not_say_how_much_it_computes(properties: dict[str, str]) -> None:
+    assert suitable_rows("cpu", properties) == 512
+
+
+def test_a_card_takes_many_rows_of_any_graph() -> None:
+    assert suitable_rows("cuda", {ROW_VALUES_KEY: "1000000"}) == 16384
+
+
+@pytest.mark.parametrize(
+    ("features", "rows"), [(1, 64), (32, 64), (33, 62), (100, 20), (1000, 2), (2048, 1), (5000, 1)]
+)
+def test_a_call_that_explains_wider_rows_takes_fewer_of_them(features: int, rows: int) -> None:
+    columns = tuple(f"f{index}" for index in range(features))
+    signature = Signature((TensorSpec("features", "float32", ("N", features), columns),), ())
+    assert rows_per_call(signature) == {"cpu": rows, "cuda": 16 * rows}
