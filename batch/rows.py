@@ -81,7 +81,7 @@ class ScoredRows:
     targets: NDArray[np.int64]
     """[M] for M explained rows; [M * K], row by row, where every target is explained."""
     attributions: dict[str, Attribution]
-    """By method, for the targets."""
+    """The attributions of the targets, by method."""
     explained: NDArray[np.int64] | None = None
     """[M]: the indices of the explained rows among the N, ascending; None where all are explained."""
 

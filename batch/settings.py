@@ -92,9 +92,9 @@ class JobSettings:
     device: str = "auto"
     threads: int | None = None
     batch_rows: int | None = None
-    """By default PREDICTED_BATCH_ROWS or, with methods, EXPLAINED_BATCH_ROWS; fewer where columns are many."""
+    """Rows per batch; by default PREDICTED_BATCH_ROWS or, with methods, EXPLAINED_BATCH_ROWS; fewer in wide tables."""
     part_rows: int | None = None
-    """By default PREDICTED_PART_ROWS or, with methods, EXPLAINED_PART_ROWS; rounded up to whole batches."""
+    """Rows per part, in whole batches; by default PREDICTED_PART_ROWS or, with methods, EXPLAINED_PART_ROWS."""
     explain: ExplainSettings = field(default_factory=ExplainSettings)
     overwrite: bool = False
 

@@ -50,7 +50,7 @@ class Attribution:
 
 
 def completeness_errors(values: NDArray[np.floating[Any]], difference: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far attributions [N, F] are from adding up to the difference score - base value [N]: [N], in float64."""
+    """The distance of attributions [N, F] from adding up to the difference score - base value [N]: [N] float64."""
     errors: NDArray[np.float64] = np.abs(values.sum(axis=1, dtype=np.float64) - difference)
     return errors
 

@@ -23,7 +23,7 @@ FILES_SKIPPED = 4
 
 @dataclass(frozen=True)
 class MethodReport:
-    """How far one method's attributions are from adding up, in the score's unit."""
+    """The completeness errors of one method's attributions, in the score's unit."""
 
     worst_completeness_error: float | None
     """The largest error; None if an error is not finite."""

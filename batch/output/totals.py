@@ -55,7 +55,7 @@ class ErrorHistogram:
         return sum(self.counts.values()) + self.not_finite
 
     def quantile(self, share: float) -> float:
-        """The smallest bound that `share` of the errors do not exceed, up to a bin's width; 0 without errors."""
+        """The least bound that at least `share` of the errors do not exceed, up to a bin's width; 0 without errors."""
         needed = share * self.total
         seen = 0
         for i in sorted(self.counts, key=int):

@@ -35,7 +35,7 @@ class Nodes:
         return Nodes(self.path[chosen], self.position[chosen], self.shares[chosen], self.score[chosen])
 
     def join(self, other: "Nodes") -> "Nodes":
-        """These nodes and the others, in order."""
+        """The nodes of both, in order."""
         path, position = np.concatenate([self.path, other.path]), np.concatenate([self.position, other.position])
         order = np.lexsort((position, path))
         shares, score = np.concatenate([self.shares, other.shares]), np.concatenate([self.score, other.score])
@@ -96,7 +96,7 @@ class AdaptiveIntegral:
         return integrals, evaluations
 
     def _room(self, nodes: Nodes, share: float) -> int:
-        """How many more nodes may be held before their number exceeds this share of the limit."""
+        """The number of nodes that may be added before their number exceeds this share of the limit."""
         return max(0, int(share * self._max_nodes) - len(nodes.path))
 
     def _first_nodes(self, rows: NDArray[np.int64]) -> Nodes:

@@ -56,7 +56,7 @@ class IntegratedGradients(Explainer):
         return values
 
     def _within_memory(self, node_bytes: tuple[int, int], nodes: int) -> int:
-        """How many times this many nodes fit into the memory budget; at least once."""
+        """The number of times that this many nodes fit into the memory budget; at least 1."""
         by_feature, besides = node_bytes
         return rows_within(
             self.settings.memory, nodes * (by_feature * len(self.model.bundle.sidecar.features) + besides)

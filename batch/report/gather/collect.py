@@ -101,11 +101,11 @@ class Collected:
     """The result of a pass over the parts."""
 
     attributions: tuple[TargetAttributions, ...]
-    """By method, then by target."""
+    """The attributions by method, then by target."""
     confusion: NDArray[np.int64] | None
     """[K + 1, K]: rows by label and prediction, the last row for labels that name no target; None without labels."""
     candidates: Mapping[str, Columns]
-    """By kind, "most certain", "least certain" and "wrong", in order: `source`, `row`."""
+    """The candidate rows by kind, "most certain", "least certain" and "wrong", in order: `source`, `row`."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class View:
     """The drift of the attributions by method, if the reference rows could be explained."""
     references: dict[str, ReferenceAttributions] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    """What cannot be shown, and why."""
+    """The parts of the report that cannot be shown, and why."""
 
 
 def gather(settings: ReportSettings) -> View:
