@@ -65,12 +65,12 @@ class Method:
 def whyport(name: str) -> Explain:
     """A method of `whyport run --explain`, with its default settings."""
 
-    def explain(question: Question) -> NDArray[Any]:
+    def attributions(question: Question) -> NDArray[Any]:
         model = TorchScriptModel(question.trained.bundle, "cpu")
         explainer = explainer_class(name)(model, question.references, ExplainSettings().of_method(name))
         return explain(explainer, question.rows, question.targets).values
 
-    return explain
+    return attributions
 
 
 def whyport_shapley(question: Question) -> NDArray[Any]:
