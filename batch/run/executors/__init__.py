@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 from whyport.runtime.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from whyport.batch.run.executors.local import Local
+    from whyport.batch.run.executors.executor import Executor
 
 EXECUTORS = {"local": "whyport.batch.run.executors.local:Local"}
 
 
-def find_executor(name: str) -> "type[Local]":
+def find_executor(name: str) -> "type[Executor]":
     """The class of an executor; raises UsageError for an unknown name."""
     if name not in EXECUTORS:
         raise UsageError(unknown("executor", name, EXECUTORS))
     module, attribute = EXECUTORS[name].split(":")
-    found: type[Local] = getattr(import_module(module), attribute)
+    found: type[Executor] = getattr(import_module(module), attribute)
     return found

@@ -4,7 +4,7 @@ import dataclasses
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,12 +14,13 @@ from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.folder import JOB_FILE, OutputFolder
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.run.executors import EXECUTORS, find_executor
+from whyport.batch.run.executors.executor import Executor
 from whyport.batch.run.job import Job
 from whyport.batch.run.worker import Order, WorkerSetup
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import JobError, UsageError
+from whyport.runtime.errors import DataError, JobError, UsageError
 
 PROGRAM = """
 import pickle, sys
@@ -56,6 +57,28 @@ def test_another_process_makes_the_same_bytes(setup: WorkerSetup) -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], input=content, check=True)
     after = {path.relative_to(out): path.read_bytes() for path in OutputFolder(out, Disk()).parts()}
     assert after == before
+
+
+class Elsewhere(Executor):
+    """Has each order carried out by a worker that another process builds."""
+
+    def run(self, orders: Iterable[Order]) -> Iterator[tuple[Order, DataError | None]]:
+        for order in orders:
+            content = pickle.dumps((self._worker.setup, [order]))
+            subprocess.run([sys.executable, "-c", PROGRAM], input=content, check=True)
+            yield order, None
+
+
+def test_a_run_by_another_executor_makes_the_same_bytes(setup: WorkerSetup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EXECUTORS, "elsewhere", f"{__name__}:Elsewhere")
+    monkeypatch.setattr("whyport.batch.run.job.EXECUTOR", "elsewhere")
+    other = dataclasses.replace(setup.settings, out=setup.settings.out.with_name("elsewhere"))
+    report = Job(Bundle.read(setup.bundle), other).run()
+    assert report.rows_out > 0
+    folders = [OutputFolder(settings.out, Disk()) for settings in (setup.settings, other)]
+    made = [{path.relative_to(folder.path): path.read_bytes() for path in folder.parts()} for folder in folders]
+    assert made[0] == made[1]
+    assert len(made[0]) == 5
 
 
 def test_what_differs_over_there_is_refused(setup: WorkerSetup) -> None:
