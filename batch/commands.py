@@ -1,4 +1,4 @@
-"""The commands that look at a run: audit, show, report."""
+"""The commands of batch: run and methods, and what looks at a run: audit, show and report."""
 
 import json
 import logging
@@ -125,7 +125,7 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     "--absolute-tolerance",
     default=ExplainSettings.absolute_tolerance,
     show_default=True,
-    help="A row has also converged if that error is at most this many logits.",
+    help="A row has also converged if that error is at most this, in the unit of the score.",
 )
 @click.option(
     "--seed",
@@ -300,7 +300,6 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
 )
 @click.option(
     "--row",
-    "rows",
     type=click.IntRange(min=0),
     multiple=True,
     help="A row to show, from 0; may be repeated.  [default: most certain, least certain and wrong rows]",
@@ -312,7 +311,7 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
 )
 @click.option("--max-features", type=click.IntRange(min=1), default=20, show_default=True, help="Features per figure.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
-def report(out: Path, page: Path, images: Path | None, formats: str, rows: tuple[int, ...], **options: Any) -> None:
+def report(out: Path, page: Path, images: Path | None, formats: str, **options: Any) -> None:
     """Write a page with pictures of the finished run in DIR: the model, the reasons, single rows, errors and drift.
 
     The page needs no network. The bundle must be there; values from inputs that are gone are left out.
@@ -320,14 +319,9 @@ def report(out: Path, page: Path, images: Path | None, formats: str, rows: tuple
     \b
     Example: whyport report scored --out report.html --images pictures --format png,svg
     """
-    import matplotlib
+    from whyport.batch.report.report import report as write_report
 
-    from whyport.batch.report.gather.view import ReportSettings
-    from whyport.batch.report.page import ReportTarget, write_report
-
-    matplotlib.use("agg")  # no window, whatever this machine has
-    target = ReportTarget(page, images, tuple(dict.fromkeys(formats.split(","))))
-    files = write_report(ReportSettings(out, rows=rows, **options), target)
+    files = write_report(out, page, images=images, format=formats.split(","), **options)
     click.echo(f"report    {files[0]}")
     if images is not None:
         click.echo(f"pictures  {len(files) - 1} files in {images}")

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle.graphs import (
     BASE_VALUE,
     CLASS_INDEX,
@@ -47,7 +48,7 @@ def replay(session: Session) -> dict[str, float]:
             expected, tolerance = vectors[name], tolerance_of(name, sidecar.tolerances)
             if name == COMPLETENESS_ERROR.name:
                 difference = np.abs(vectors[SCORE.name] - vectors[BASE_VALUE.name])
-                got, expected = got / np.maximum(1, difference), np.zeros_like(got)
+                got, expected = got / within_rounding(1, difference), np.zeros_like(got)
             if name == "gradient":
                 got, expected = got * spread, expected * spread
             deviations[f"{file} {name}"] = _compare(session, f"{file} {name}", got, expected, tolerance)

@@ -91,7 +91,7 @@ def open_session(model: bytes, device: str, options: Any, onnxruntime: Any) -> t
     raise ProviderError(
         f"device {device!r}: asked for {tried[-1].name}, got {', '.join(got) or 'none'}: the card, its driver (see "
         f"nvidia-smi) or the CUDA and cuDNN libraries of 'whyport[gpu]' cannot be used; ONNX Runtime's own message "
-        f"stands above"
+        f"is above"
     )
 
 

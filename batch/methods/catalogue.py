@@ -40,7 +40,7 @@ METHODS: dict[str, Method] = {
         engines=_by_gradients("whyport.batch.methods.gradients:Gradient"),
         unit=SENSITIVITY_UNIT,
         cost="1 gradient a row",
-        guarantee="none: a sensitivity in logits per unit of the feature, not a share of the score",
+        guarantee="none: a sensitivity per unit of the feature, not a share of the score",
         source="Simonyan et al. 2014, arXiv:1312.6034",
     ),
     "input-x-gradient": Method(
@@ -71,7 +71,7 @@ METHODS: dict[str, Method] = {
     "expected-gradients": Method(
         engines=_by_gradients("whyport.batch.methods.integrals.integrated_gradients:ExpectedGradients"),
         unit=SCORE_UNIT,
-        cost="2 gradients a row and reference at the least, 10 to 20 where the path has kinks; --steps fixes them",
+        cost="2 gradients a row and reference or more, 10 to 20 where the path has kinks; --steps fixes them",
         guarantee="sums to f(x) - mean f(reference) within --tolerance on every row, or converged is false",
         source="Erion et al. 2021, arXiv:1906.10670, over every reference instead of samples",
         options=(STEPS, _max_evaluations(5_000)),
@@ -128,7 +128,7 @@ METHODS: dict[str, Method] = {
         engines=_by_gradients("whyport.batch.methods.gradients:SmoothGrad"),
         unit=SENSITIVITY_UNIT,
         cost="--samples gradients a row, 50 by default",
-        guarantee="none: a sensitivity in logits per unit of the feature, with noise averaged out",
+        guarantee="none: a sensitivity per unit of the feature, with noise averaged out",
         source="Smilkov et al. 2017, arXiv:1706.03825",
         options=(
             Option(

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
-from whyport.runtime.attribution import Attribution, completeness_errors
+from whyport.runtime.attribution import Attribution, completeness_errors, within_rounding
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.references import References
 
@@ -53,6 +54,9 @@ class Explainer(ABC):
         background: the bundle's reference sample.
         settings: the method's options.
     """
+
+    only_rounds: ClassVar[bool] = False
+    """Whether nothing but rounding separates the shares from their sum; the options for tolerance then do not apply."""
 
     def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         self.model = model
@@ -118,6 +122,8 @@ class Explainer(ABC):
 
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
         """The largest completeness error with which a row has converged, [N], by its score - base value [N]."""
+        if self.only_rounds:
+            return within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)
         return np.maximum(self.settings.tolerance * np.abs(difference), self.settings.absolute_tolerance)
 
     def has_converged(

@@ -11,7 +11,7 @@ from whyport.runtime.bundle.references import References
 
 
 class Gradient(Explainer):
-    """df/dx_i: the change of the score with a small change of each feature, in logits per unit of the feature."""
+    """df/dx_i: the change of the score with a small change of each feature, per unit of the feature."""
 
     def choose_references(self, background: References) -> None:
         return None

@@ -20,7 +20,7 @@ from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ColumnError, listing
 from whyport.runtime.task import PredictedColumn, Task
 
-SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"
+SOURCE_FILE, SOURCE_ROW, SCORE = "source_file", "source_row", "score"
 IDENTITY = [pa.field(SOURCE_FILE, pa.string()), pa.field(SOURCE_ROW, pa.int64())]
 REASON = pa.field("reason", pa.string())
 IMPUTED_COUNT = pa.field("imputed_count", pa.int32())
@@ -42,7 +42,7 @@ class ExplanationColumns:
     @property
     def score(self) -> str:
         """The name for the explained score, which all methods share."""
-        return f"score{self.suffix}"
+        return f"{SCORE}{self.suffix}"
 
     @property
     def base_value(self) -> str:
@@ -156,7 +156,7 @@ class OutputColumns:
         repeated = [name for name, count in Counter(field.name for field in fields).items() if count > 1]
         if repeated:
             raise ColumnError(
-                f"columns {listing(repeated)} would stand twice in the output: rename the kept column or the "
+                f"columns {listing(repeated)} would appear twice in the output: rename the kept column or the "
                 f"{self._task.target}, in {origin}"
             )
         return pa.schema(fields)

@@ -168,7 +168,7 @@ class JobReport:
         for name, value in seconds.items():
             if name != "total":
                 lines.append(f"          {name:8} {value:10.1f} s {rates[name]:12.0f} rows/s")
-        return [*lines, f"memory    {performance.peak_memory_bytes / 2**20:.0f} MiB at the most"]
+        return [*lines, f"memory    {performance.peak_memory_bytes / 2**20:.0f} MiB at its peak"]
 
 
 def read_report(folder: OutputFolder) -> JobReport:

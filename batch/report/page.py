@@ -43,7 +43,7 @@ class ReportTarget:
                 path.resolve().relative_to(out.resolve()).parts if path.resolve().is_relative_to(out.resolve()) else ()
             )
             if path.resolve() == out.resolve() or (inside and not inside[0].startswith(("_", "."))):
-                raise UsageError(f"{str(path)!r} lies in the run's folder, where readers would take it for data")
+                raise UsageError(f"{str(path)!r} is in the run's folder, where readers would take it for data")
 
 
 def write_report(settings: ReportSettings, target: ReportTarget) -> list[Path]:

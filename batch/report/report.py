@@ -68,12 +68,20 @@ def report(
 def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], Explanation]":
     """The attributions of a finished run as `shap.Explanation` objects, by method and class.
 
-    `shap.plots.beeswarm(to_shap("scored")["deepshap", "malignant"])` draws them. An object has `values` [N, F] and
-    `base_values` [N] in logits, `data` [N, F] in the features' own units, `feature_names` and `output_names`.
+    `shap.plots.beeswarm(to_shap("scored")["deepshap", "malignant"])` draws them. An object has
+
+    - `values` [N, F] and `base_values` [N], in the score's unit; NaN for a method that measures against nothing.
+    - `data` [N, F], the feature values as they are in the input; NaN if one is missing or its file is gone.
+    - `feature_names`, and as `output_names` the class.
+
+    Rows without explanation are left out. If a run explains one class per row, an object has the rows whose explained
+    class it is. With `--explain-class all`, every row is in every class's object.
+
+    In a run with `--top-k`, a dropped attribution is 0 in `values`, which then do not add up.
 
     Args:
         out: the run's output folder.
-        rows: how many rows of each class, the same in every call; None for all of them.
+        rows: how many rows of each class, drawn by a hash of their place, the same in every call; None for all of them.
 
     Raises:
         UsageError: the folder holds no run, or one without explanations. JobError: the run is not finished.

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whyport.batch.output.columns import IDENTITY, REASON
+from whyport.batch.output.columns import IDENTITY, REASON, SOURCE_ROW
 from whyport.batch.output.folder import REJECTED_FOLDER
 from whyport.batch.output.parts import PartFooter, PartSpan, sha256_of
 from whyport.batch.output.totals import Totals
@@ -134,7 +134,7 @@ class Audit:
             if inside:
                 path = self._out / part.span.name
                 wanted = self._rows(path, part)[inside]
-                stored = read_rows(path, "source_row", wanted.tolist())
+                stored = read_rows(path, SOURCE_ROW, wanted.tolist())
                 deviations += recomputer.compare(part.span.index, stored, str(path))
         return deviations
 

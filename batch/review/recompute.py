@@ -10,7 +10,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from whyport.batch.methods.settings import ExplainSettings
-from whyport.batch.output.columns import EXPLAINED_TARGET, IMPUTED_COUNT, ExplanationColumns, OutputColumns
+from whyport.batch.output.columns import (
+    EXPLAINED_TARGET,
+    IMPUTED_COUNT,
+    SOURCE_FILE,
+    SOURCE_ROW,
+    ExplanationColumns,
+    OutputColumns,
+)
 from whyport.batch.output.layouts import ATTRIBUTION, AttributionLayout, StoredAttributions
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
@@ -89,7 +96,7 @@ class ExplanationComparison:
             values: all attributions computed again, and further per-feature values, [N, F] by name.
             place: the name of the rows' file.
         """
-        rows = stored["source_row"].to_pylist()
+        rows = stored[SOURCE_ROW].to_pylist()
         model = [columns.score, columns.base_value]
         off = row_deviations(matrix(stored, model), matrix(again, model))
         check_same(rows, off > self._tolerances.outputs, listing(model), place)
@@ -123,7 +130,7 @@ class ExplanationComparison:
         """Compare array columns of explained rows; raises AuditError naming the rows that deviate too much."""
         for name in names:
             off = _deviations_of_lists(stored[name], again[name])
-            check_same(stored["source_row"].to_pylist(), ~(off <= self._tolerances.gradients), name, place)
+            check_same(stored[SOURCE_ROW].to_pylist(), ~(off <= self._tolerances.gradients), name, place)
 
     @staticmethod
     def _differences(
@@ -210,7 +217,7 @@ class Recomputer:
                 attributions, the methods' own tolerance.
         """
         file = self._inputs.open(index)
-        rows: list[int] = stored["source_row"].to_pylist()
+        rows: list[int] = stored[SOURCE_ROW].to_pylist()
         batch = self._inputs.rows(file, np.array(rows))
         clean = self._cleaner.clean(batch, 0)
         if len(clean.kept) != len(rows):
@@ -245,7 +252,7 @@ class Recomputer:
     def _compare_explanations(
         self, scored: ScoredRows, stored: pa.Table, again: pa.Table, is_explained: NDArray[np.bool_], place: str
     ) -> Deviations:
-        stored = stored.select(["source_row", *self._columns.explanation_schema.names]).filter(pa.array(is_explained))
+        stored = stored.select([SOURCE_ROW, *self._columns.explanation_schema.names]).filter(pa.array(is_explained))
         again = again.filter(pa.array(is_explained))
         deviations = Deviations()
         for method, explanations in self._columns.by_method.items():
@@ -276,5 +283,5 @@ class Recomputer:
             missing = name in self._columns.explanation_schema.names
             return pc.coalesce(values, self._known.array(name, predicted)) if missing else values
 
-        source_file = stored["source_file"][0].as_py()
-        return self._selection.mask(source_file, stored["source_row"].to_numpy(), column)
+        source_file = stored[SOURCE_FILE][0].as_py()
+        return self._selection.mask(source_file, stored[SOURCE_ROW].to_numpy(), column)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from whyport.batch.output.columns import EXPLAINED_TARGET, ExplanationColumns
+from whyport.batch.output.columns import EXPLAINED_TARGET, IMPUTED_COUNT, SOURCE_ROW, ExplanationColumns
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.runtime.errors import JobError
 from whyport.runtime.task import PREDICTION, Task
@@ -57,10 +57,10 @@ def describe_row(out: Path, row: int, file: str | None, top: int) -> list[str]:
     title = f"{mark.source_file}, row {row}"
     if span is None or not run.path(span).exists():
         raise JobError(f"{title}: not in the output: its file was skipped, or the run is not finished")
-    table = read_rows(run.path(span), "source_row", [row])
+    table = read_rows(run.path(span), SOURCE_ROW, [row])
     if table.num_rows:
         return [title, *_scored(table, run, top)]
-    rejected = read_rows(run.folder.rejected / span.name, "source_row", [row]).to_pylist()
+    rejected = read_rows(run.folder.rejected / span.name, SOURCE_ROW, [row]).to_pylist()
     if not rejected:
         raise JobError(f"{title}: neither in the output nor rejected")
     return [title, f"rejected    {rejected[0]['reason']}"]
@@ -71,7 +71,7 @@ def _scored(table: pa.Table, run: FinishedRun, top: int) -> Iterator[str]:
     for name in run.settings.keep:
         yield f"kept        {name} = {values[name]}"
     yield from _predicted(values, run.task)
-    if values["imputed_count"]:
+    if values[IMPUTED_COUNT.name]:
         yield f"imputed     {values['imputed_count']} values"
     columns = run.columns_of(table.schema)
     for each in columns.explanations:

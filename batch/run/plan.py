@@ -70,7 +70,7 @@ class Plan:
         paths = discover(settings.inputs)
         inside = [str(path) for path in paths if path.resolve().is_relative_to(settings.out.resolve())]
         if inside:
-            raise UsageError(f"inputs lie in the output folder: {listing(inside)}")
+            raise UsageError(f"inputs are in the output folder: {listing(inside)}")
         features = tuple(feature.name for feature in sidecar.features)
         layout = attribution_layout(settings.layout, settings.top_k, features)
         outputs = sidecar.signature.outputs

@@ -10,7 +10,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.arrow import take
-from whyport.batch.output.columns import EXPLAINED_TARGET, IDENTITY, IMPUTED_COUNT, prediction_field
+from whyport.batch.output.columns import (
+    EXPLAINED_TARGET,
+    IDENTITY,
+    IMPUTED_COUNT,
+    SCORE,
+    SOURCE_FILE,
+    SOURCE_ROW,
+    prediction_field,
+)
 from whyport.batch.rows import PredictedRows
 from whyport.batch.scoring.condition import Condition
 from whyport.batch.scoring.targets import TargetChoice
@@ -26,7 +34,7 @@ class KnownColumns:
 
     def schema(self, kept: Sequence[pa.Field]) -> pa.Schema:
         """Names and types of the known columns, with these kept columns."""
-        explained = [EXPLAINED_TARGET, pa.field("score", pa.float32())]
+        explained = [EXPLAINED_TARGET, pa.field(SCORE, pa.float32())]
         if self.choice.is_all:
             explained = [pa.field(name, pa.float32()) for name in self._scores]
         return pa.schema([*IDENTITY, *kept, *map(prediction_field, self.task.columns), *explained, IMPUTED_COUNT])
@@ -39,23 +47,22 @@ class KnownColumns:
         if self.choice.is_all and name in self._scores:
             return pa.array(np.ascontiguousarray(rows.scores[:, self._scores.index(name)]))
         targets = self.choice.targets(rows.prediction.target, rows.rows.labels)
-        match name:
-            case "source_file":
-                return pa.repeat(rows.source_file, len(targets))
-            case "source_row":
-                return pa.array(rows.source_rows)
-            case "explained_class" if not self.choice.is_all:
-                return self._names(targets)
-            case "score" if not self.choice.is_all:
-                return pa.array(np.take_along_axis(rows.scores, targets[:, None], axis=1)[:, 0])
-            case "imputed_count":
-                return pa.array(rows.rows.imputed_count)
+        if name == SOURCE_FILE:
+            return pa.repeat(rows.source_file, len(targets))
+        if name == SOURCE_ROW:
+            return pa.array(rows.source_rows)
+        if name == EXPLAINED_TARGET.name and not self.choice.is_all:
+            return self._names(targets)
+        if name == SCORE and not self.choice.is_all:
+            return pa.array(np.take_along_axis(rows.scores, targets[:, None], axis=1)[:, 0])
+        if name == IMPUTED_COUNT.name:
+            return pa.array(rows.rows.imputed_count)
         return take(rows.batch.copied.column(name), rows.rows.kept)
 
     @property
     def _scores(self) -> list[str]:
         """The columns of the scores, if every target is explained."""
-        return [f"score.{target}" for target in self.task.targets]
+        return [f"{SCORE}.{target}" for target in self.task.targets]
 
     def _names(self, indices: NDArray[np.int64]) -> pa.Array:
         return pa.array(self.task.targets, pa.string()).take(pa.array(indices))

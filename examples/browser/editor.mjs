@@ -97,7 +97,7 @@ class Field {
     const value = this.value();
     let text = "";
     if (value === null) text = "needs a number";
-    else if (Number.isNaN(value)) text = `missing: ${short(this.imputation)} stands in`;
+    else if (Number.isNaN(value)) text = `missing: ${short(this.imputation)} replaces it`;
     else if (this.outside()) text = `outside of the training range, ${short(minimum)} to ${short(maximum)}`;
     else if (value < edges[0] && fractions[0] <= TAIL) text = `among the lowest ${tail(fractions[0])}`;
     else if (value >= edges.at(-1) && fractions.at(-1) <= TAIL) text = `among the highest ${tail(fractions.at(-1))}`;

@@ -1,5 +1,6 @@
 // The prediction, the classes' probabilities, and which class is explained.
 
+import { predicted } from "../shared/model.mjs";
 import { element, percent } from "./format.mjs";
 
 const SHOWN_CLASSES = 8;
@@ -31,10 +32,10 @@ export class Outcome {
   }
 
   show(logits, probabilities, explained) {
-    const predicted = logits.indexOf(Math.max(...logits));
+    const first = predicted(logits);
     const { prediction, certainty, classList, glance } = this.page;
-    if (prediction.value !== this.classes[predicted]) prediction.value = this.classes[predicted];
-    certainty.textContent = percent(probabilities[predicted]);
+    if (prediction.value !== this.classes[first]) prediction.value = this.classes[first];
+    certainty.textContent = percent(probabilities[first]);
     [glance.firstElementChild.textContent, glance.lastElementChild.textContent] = [
       prediction.value,
       certainty.textContent,
@@ -43,7 +44,7 @@ export class Outcome {
       radio.checked = k === explained;
       bar.style.setProperty("--share", probabilities[k]);
       share.textContent = percent(probabilities[k]);
-      label.classList.toggle("predicted", k === predicted);
+      label.classList.toggle("predicted", k === first);
     });
     this.shown = { probabilities, explained };
     if (this.classes.length > SHOWN_CLASSES) this.arrange();

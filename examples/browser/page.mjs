@@ -4,7 +4,7 @@ import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
 
 import { Bundle, BundleError } from "../shared/bundle.mjs";
 import { readVectors, replay } from "../shared/conformance.mjs";
-import { EXPLAINING, Model } from "../shared/model.mjs";
+import { EXPLAINING, Model, predicted } from "../shared/model.mjs";
 import { Editor } from "./editor.mjs";
 import { element } from "./format.mjs";
 import { Outcome } from "./outcome.mjs";
@@ -75,7 +75,7 @@ async function startingRows(bundle) {
   const medians = { text: "the training medians", row: Float32Array.from(bundle.features, ({ median }) => median) };
   const vectors = Array.from({ length: count }, (_, i) => {
     const scores = logits.subarray(i * bundle.classes.length, (i + 1) * bundle.classes.length);
-    const name = bundle.classes[scores.indexOf(Math.max(...scores))];
+    const name = bundle.classes[predicted(scores)];
     return { text: `test vector ${i + 1}, ${name}`, row: features.subarray(i * width, (i + 1) * width) };
   });
   return [medians, ...vectors];
@@ -100,7 +100,7 @@ function notice(editor, row) {
 }
 
 function far(names) {
-  const [more, verb] = [names.length > 3 ? ` and ${names.length - 3} more` : "", names.length === 1 ? "lies" : "lie"];
+  const [more, verb] = [names.length > 3 ? ` and ${names.length - 3} more` : "", names.length === 1 ? "is" : "are"];
   return `${names.slice(0, 3).join(", ")}${more} ${verb} outside of what the model was trained on`;
 }
 

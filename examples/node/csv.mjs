@@ -52,7 +52,7 @@ function places(header, path, bundle) {
   }
   return bundle.features.map(({ name }) => {
     const place = header.indexOf(name);
-    if (header.indexOf(name, place + 1) >= 0) throw new TableError(`column '${name}' stands twice in ${path}`);
+    if (header.indexOf(name, place + 1) >= 0) throw new TableError(`column '${name}' appears twice in ${path}`);
     return place;
   });
 }

@@ -1,6 +1,6 @@
 // Predictions and reasons of batches, as lines for people or as CSV for programs.
 
-import { completenessError, strongest } from "../shared/model.mjs";
+import { completenessError, predicted, strongest } from "../shared/model.mjs";
 
 /** Batches of rows become rows with the model's outputs; `target` is the class to explain, below 0 the predicted one. */
 export function score(model, target) {
@@ -18,7 +18,7 @@ export function score(model, target) {
 function rowOf(outputs, i, number, tolerance) {
   const slice = ({ data, dims }) => data.subarray(i * dims[1], (i + 1) * dims[1]);
   const logits = slice(outputs.logits);
-  const row = { number, predicted: logits.indexOf(Math.max(...logits)), probabilities: slice(outputs.probabilities) };
+  const row = { number, predicted: predicted(logits), probabilities: slice(outputs.probabilities) };
   if (!outputs.attribution) return row;
   const [attribution, total, base] = [slice(outputs.attribution), outputs.score.data[i], outputs.base_value.data[i]];
   const error = completenessError(attribution, total, base);

@@ -52,6 +52,11 @@ export class Model {
   }
 }
 
+/** The class that is predicted: the first of the largest score. */
+export function predicted(scores) {
+  return scores.indexOf(Math.max(...scores));
+}
+
 /** How far attributions are from adding up: |their sum - (score - base value)|, summed in float64. */
 export function completenessError(attribution, score, baseValue) {
   return Math.abs(attribution.reduce((sum, value) => sum + value, 0) - (score - baseValue));

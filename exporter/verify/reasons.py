@@ -15,6 +15,7 @@ from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.reasons.compile import Reasons
 from whyport.exporter.verify.outputs import BATCH_SIZES, BATCHES_OF_A_SIZE, check_deviation
 from whyport.exporter.verify.tolerances import TOLERANCES
+from whyport.runtime.attribution import within_rounding
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.deepshap import PASS_PAIRS, Program
 from whyport.runtime.bundle.graphs import BASE_VALUE, CLASS_INDEX, COMPLETENESS_ERROR, EXPLAINED_CLASS, SCORE
@@ -126,7 +127,7 @@ def verify_explain(session: Any, rows: NDArray[np.float32], exact: Exact, tolera
         worst.compare("outputs", BASE_VALUE.name, got, base_values, size, tolerances.outputs)
         wanted = exact.attributions[part][each]
         worst.compare("reasons", "attribution", got, wanted, size, tolerances.attributions)
-        relative = got[COMPLETENESS_ERROR.name] / np.maximum(1, np.abs(logits[each] - base_values))
+        relative = got[COMPLETENESS_ERROR.name] / within_rounding(1, logits[each] - base_values)
         errors = {COMPLETENESS_ERROR.name: relative}
         nothing = np.zeros(len(relative))
         worst.compare("completeness", COMPLETENESS_ERROR.name, errors, nothing, size, tolerances.completeness)

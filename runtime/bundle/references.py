@@ -46,7 +46,7 @@ class References:
         content = bundle.read_bytes(name)
         features = bundle.sidecar.signature.features
         rows = read_vectors(content, (features,))[features.name]
-        weights = pq.read_table(io.BytesIO(content), columns=["weight"])["weight"].to_numpy()
+        weights = pq.read_table(io.BytesIO(content), columns=[WEIGHT])[WEIGHT].to_numpy()
         return cls(rows=rows, weights=weights / weights.sum())
 
     def mean(self) -> "References":
@@ -54,7 +54,7 @@ class References:
         mean = self.weights @ self.rows.astype(np.float64)
         return References(rows=mean.astype(np.float32)[None], weights=np.ones(1))
 
-    def mean_of(self, logits: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> NDArray[np.float64]:
-        """The base value per class [C]: the weighted mean of a model's logits, [R, F] -> [R, C], over the rows."""
-        means: NDArray[np.float64] = self.weights @ logits(self.rows).astype(np.float64)
+    def mean_of(self, scores: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> NDArray[np.float64]:
+        """The base value per class [C]: the weighted mean of a model's scores, [R, F] -> [R, C], over the rows."""
+        means: NDArray[np.float64] = self.weights @ scores(self.rows).astype(np.float64)
         return means

@@ -13,7 +13,6 @@ from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
-from whyport.runtime.attribution import within_rounding
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.deepshap import PARTS_RECORD, PASS_PAIRS, Part, Program, read_parts
 from whyport.runtime.bundle.references import References
@@ -33,6 +32,8 @@ class DeepShap(Explainer):
     Every rule conserves, so shares add up to rounding. Rows that still miss the tolerance are redone in float64.
     """
 
+    only_rounds = True
+
     def __init__(self, model: TorchScriptModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
@@ -46,10 +47,6 @@ class DeepShap(Explainer):
 
     def choose_references(self, background: References) -> References:
         return background
-
-    def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The tolerance for rounding: nothing else separates these shares from their sum, so options do not apply."""
-        return within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)
 
     def attribute(self, request: Request) -> Shares:
         values, scores, differences = self._single.explain(request.rows)

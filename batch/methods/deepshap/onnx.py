@@ -1,13 +1,11 @@
 """DeepSHAP by the bundle's explain.onnx, against the summary of the background inside it."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
-from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL
 
@@ -15,15 +13,14 @@ from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL
 class OnnxDeepShap(Explainer):
     """The mean over references of multiplier x (x_i - r_i), in float32 only: rows that miss the tolerance say so."""
 
+    only_rounds = True
+
     def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         self._session = model.session
 
     def choose_references(self, background: References) -> References:
         return References.summary(self.model.bundle)
-
-    def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-        return within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)
 
     def attribute(self, request: Request) -> Shares:
         outputs = self._session.run_graph(EXPLAIN_MODEL, request.repeated_rows, request.target)

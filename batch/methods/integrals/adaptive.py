@@ -58,7 +58,8 @@ class AdaptiveIntegral:
 
     Args:
         paths: what to integrate along; a row's integral is the weighted sum over its references.
-        tolerance: the limit for the completeness error and each feature's estimated error, by row, [N], in logits.
+        tolerance: the limit for the completeness error and each feature's estimated error, by row, [N], in the unit of
+            the score.
         nodes: inner nodes of each path at the start.
         max_evaluations: gradients after which a row is left as it is.
         max_nodes: the most nodes held at once; a single row that needs more gets more.

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.arrow import class_indices
-from whyport.batch.output.columns import EXPLAINED_TARGET, ExplanationColumns
+from whyport.batch.output.columns import EXPLAINED_TARGET, SOURCE_ROW, ExplanationColumns
 from whyport.batch.report.gather.collect import Columns
 from whyport.batch.report.gather.maps import attention_of, grad_cam_of
 from whyport.batch.report.gather.values import FeatureValues
@@ -149,7 +149,7 @@ class CaseReader:
         place = f"{self._run.inputs[choice.index].source_file}, row {choice.row}"
         if not path.exists():
             raise JobError(f"{place}: not in the output: its file was skipped")
-        table = read_rows(path, "source_row", [choice.row])
+        table = read_rows(path, SOURCE_ROW, [choice.row])
         if not table.num_rows:
             raise JobError(f"{place}: rejected; whyport show says why")
         return table

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from whyport.batch.arrow import class_indices
-from whyport.batch.output.columns import EXPLAINED_TARGET, ExplanationColumns
+from whyport.batch.output.columns import EXPLAINED_TARGET, SOURCE_ROW, ExplanationColumns
 from whyport.batch.report.gather.drift import BinCounts
 from whyport.batch.review.finished_run import FinishedRun, PartBatch
 from whyport.batch.scoring.selection import uniform
@@ -183,7 +183,7 @@ class Collector:
         return Collected(tuple(attributions), self._confusion, {k: rows for k, rows in candidates.items() if rows})
 
     def _columns(self) -> list[str]:
-        names = ["source_row", *(column.name for column in self._task.columns)]
+        names = [SOURCE_ROW, *(column.name for column in self._task.columns)]
         names += [] if self._wanted.label is None else [self._wanted.label]
         for each in self._explanations:
             explained = [] if each.target is not None else [EXPLAINED_TARGET.name]
@@ -192,7 +192,7 @@ class Collector:
 
     def _add(self, batch: PartBatch) -> None:
         table = batch.table
-        rows = table["source_row"].to_numpy()
+        rows = table[SOURCE_ROW].to_numpy()
         place = {"source": np.full(len(rows), batch.index), "row": rows}
         is_explained = np.ones(len(rows), dtype=np.bool_)
         if self._explanations:

@@ -36,7 +36,7 @@ def _errors(view: View) -> list[Block]:
                 "errors",
                 "Completeness errors",
                 "|Σ attribution - (score - base value)| of every explanation, counted in bins of a fifth of a decade; "
-                "errors of exactly 0 stand in the leftmost.",
+                "errors of exactly 0 are in the leftmost.",
                 "; ".join(
                     f"{n}: half are below {e.quantile(0.5):.2g}, the largest finite one is {e.worst:.2g}"
                     for n, e in errors.items()
@@ -107,7 +107,7 @@ def _of_attributions(view: View, method: str, drift: Drift) -> str:
     reference = view.references[method]
     return (
         f"All explained rows against the bundle's {reference.rows} reference rows, explained by the same method and "
-        f"settings, in {ATTRIBUTION_BINS} bins of equal weight. So few references come to about {drift.by_chance:.2g} "
+        f"settings, in {ATTRIBUTION_BINS} bins of equal weight. So few references reach about {drift.by_chance:.2g} "
         f"by chance (shaded). Another mix of {view.run.task.targets_title} moves it too. Where the references were "
         "chosen by hand, it says how far the run is from them."
     )

@@ -389,9 +389,9 @@ def test_schemas_may_drift_between_files(bundle: Path, write: Write, tmp_path: P
     ("settings", "error", "message"),
     [
         ({"keep": ("nowhere",)}, ColumnError, r"missing kept columns 'nowhere'; got .*, in .*input\.parquet"),
-        ({"keep": ("prediction",)}, ColumnError, "columns 'prediction' would stand twice in the output"),
-        ({"keep": ("attribution.a",), "methods": ("gradient",)}, ColumnError, "'attribution.a' would stand twice"),
-        ({"keep": ("id", "id")}, ColumnError, "columns 'id' would stand twice"),
+        ({"keep": ("prediction",)}, ColumnError, "columns 'prediction' would appear twice in the output"),
+        ({"keep": ("attribution.a",), "methods": ("gradient",)}, ColumnError, "'attribution.a' would appear twice"),
+        ({"keep": ("id", "id")}, ColumnError, "columns 'id' would appear twice"),
         ({"explain_class": "label:nowhere"}, ColumnError, "missing label columns 'nowhere'"),
         ({"explain_class": "maybe"}, UsageError, "unknown class 'maybe'"),
         ({"methods": ("lime",)}, UsageError, "unknown explanation method 'lime'"),
@@ -432,7 +432,7 @@ def test_classes_and_features_whose_columns_would_collide_are_refused(
 ) -> None:
     path = linear_bundle(tmp_path / "bundle", names=("x", "y", "b.x"), classes=("a", "a.b"))
     source = write(pa.table({"x": [1.0], "y": [1.0], "b.x": [1.0]}))
-    with pytest.raises(ColumnError, match=r"'attribution\.a\.b\.x' would stand twice"):
+    with pytest.raises(ColumnError, match=r"'attribution\.a\.b\.x' would appear twice"):
         run(path, source, tmp_path / "out", methods=("gradient",), explain_class="all")
 
 
@@ -474,7 +474,7 @@ def test_inputs_in_the_output_folder_are_refused(bundle: Path, table: pa.Table, 
     source = write(table)
     run(bundle, source, tmp_path / "out")
     part = next((tmp_path / "out").glob("part-*.parquet"))
-    with pytest.raises(UsageError, match="inputs lie in the output folder"):
+    with pytest.raises(UsageError, match="inputs are in the output folder"):
         run(bundle, part, tmp_path / "out", overwrite=True)
     assert part.exists()
 
