@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from whyport.batch.methods.settings import ExplainSettings
+from whyport.runtime.arguments import as_kind
 from whyport.runtime.errors import UsageError, unknown
 
 UNITS: dict[str, int] = {"": 1, "B": 1} | {
@@ -51,15 +52,16 @@ class RejectedLimit:
     share: float | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse "1000" or "1%"; raises UsageError for anything else."""
+    def parse(cls, limit: int | str) -> Self:
+        """Parse 1000, "1000" or "1%"; raises UsageError for anything else."""
+        text = str(as_kind("max_rejected", limit, (int, str)))
         try:
-            limit = cls(share=float(text[:-1]) / 100) if text.endswith("%") else cls(count=int(text))
+            found = cls(share=float(text[:-1]) / 100) if text.endswith("%") else cls(count=int(text))
         except ValueError:
-            limit = cls(count=-1)
-        if (limit.count is not None and limit.count < 0) or (limit.share is not None and not 0 <= limit.share <= 1):
+            found = cls(count=-1)
+        if (found.count is not None and found.count < 0) or (found.share is not None and not 0 <= found.share <= 1):
             raise UsageError(f"max_rejected: expected a count such as 1000 or a share such as 1%, got {text!r}")
-        return limit
+        return found
 
     def is_exceeded(self, rejected: int, rows: int) -> bool:
         """Whether this many rejected rows out of `rows` are too many."""
@@ -87,7 +89,7 @@ class JobSettings:
     keep: tuple[str, ...] = ()
     on_bad_row: str = "reject"
     on_bad_file: str = "fail"
-    max_rejected: str | None = None
+    max_rejected: int | str | None = None
     """A count, or a share such as "1%"; by default any number of rows may be rejected."""
     device: str = "auto"
     threads: int | None = None

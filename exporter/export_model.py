@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from whyport.runtime.arguments import typed
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.extras import needs
 from whyport.runtime.options import as_names
 
 
 @needs("export")
+@typed
 def export(
     source: str | Path,
     sample: str | Path,

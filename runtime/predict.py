@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from whyport.runtime.arguments import typed
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import ColumnError, UsageError, WhyportError, listing
 from whyport.runtime.extras import needs
@@ -16,6 +17,7 @@ from whyport.runtime.tables import read_table, table_format, write_table
 
 
 @needs("batch")
+@typed
 def predict(
     bundle: Bundle | str | Path,
     data: str | Path,

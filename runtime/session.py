@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.runtime.arguments import typed
 from whyport.runtime.attribution import Attribution, attribution, target_index
 from whyport.runtime.batching import rows_per_call
 from whyport.runtime.bundle.folder import Bundle, as_bundle
@@ -48,6 +49,7 @@ class Session:
     task: Task
     """The meaning of the model's outputs."""
 
+    @typed
     def __init__(
         self,
         bundle: Bundle | str | Path,
@@ -142,7 +144,7 @@ class Session:
         return (self._model if name == ONNX_MODEL else self._graph(name)).metadata()
 
     def __reduce__(self) -> "tuple[Callable[..., Session], tuple[Path, str, _Asked]]":
-        return _reopen, (self.bundle.path.absolute(), self.bundle.digest, self._asked)
+        return _reopen, (self.bundle.place, self.bundle.digest, self._asked)
 
     def _graph(self, name: str) -> Runner:
         """The runner of a graph, opened when it is first needed."""

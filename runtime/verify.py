@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from whyport.runtime.arguments import typed
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.extras import needs
 from whyport.runtime.session import Session
@@ -21,6 +22,7 @@ class Verification:
 
 
 @needs("batch")
+@typed
 def verify(bundle: Bundle | str | Path, device: str = "auto") -> Verification:
     """Check every file of a bundle against its digest, and replay its test vectors.
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import NoneType
 
+from whyport.runtime.arguments import as_kind
 from whyport.runtime.errors import UsageError
 
 TORCHSCRIPT, ONNX = ENGINES = ("torchscript", "onnx")
@@ -60,15 +62,17 @@ class Option:
     reason: str = ""
     """The reason for the minimum, for the message."""
 
-    def check(self, value: OptionValue) -> None:
-        """Raise UsageError for a value that is out of range."""
+    def read(self, value: OptionValue) -> OptionValue:
+        """The value as the option's kind; raises UsageError for another kind, or a value that is out of range."""
+        value = as_kind(self.name, value, (self.kind, NoneType))
         if value is None:
-            return
+            return None
         if self.minimum is not None and not value >= self.minimum:
             because = f", {self.reason}," if self.reason else ","
             raise UsageError(f"{self.name}: expected at least {self.minimum:g}{because} got {value}")
         if self.above is not None and not self.above < value < float("inf"):
             raise UsageError(f"{self.name}: expected a number above {self.above:g}, got {value}")
+        return value
 
 
 @dataclass(frozen=True)

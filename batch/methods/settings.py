@@ -56,10 +56,11 @@ class ExplainSettings:
             if not 0 < value < float("inf"):
                 raise UsageError(f"{name}: expected a number above 0, got {value}")
         known = method_options()
-        for name, given in self.options.items():
+        for name in self.options:
             if name not in known:
                 raise UsageError(unknown("option", name, [*COMMON, *known]))
-            next(iter(known[name].values())).check(given)
+        read = {name: next(iter(known[name].values())).read(given) for name, given in self.options.items()}
+        object.__setattr__(self, "options", read)
 
     @classmethod
     def of(cls, **given: Any) -> Self:

@@ -131,7 +131,7 @@ class JobReport:
         """The number of rejected rows, over all reasons."""
         return sum(self.rejected.values())
 
-    def exit_code(self, max_rejected: str | None) -> int:
+    def exit_code(self, max_rejected: int | str | None) -> int:
         """The exit code of a finished run: 0, TOO_MANY_REJECTED or FILES_SKIPPED."""
         if self.skipped:
             return FILES_SKIPPED

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from whyport.runtime.arguments import as_kind, typed
 from whyport.runtime.extras import needs
 from whyport.runtime.options import as_names
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 
 @needs("batch", "report", "explain")
+@typed
 def report(
     run: str | Path,
     out: str | Path = "report.html",
@@ -54,7 +56,7 @@ def report(
         out=Path(run),
         bundle=None if bundle is None else Path(bundle),
         label=label,
-        rows=(row,) if isinstance(row, int) else tuple(row),
+        rows=tuple(as_kind("row", each, (int,)) for each in (row if isinstance(row, Iterable) else (row,))),
         file=file,
         max_features=max_features,
         device=device,
@@ -65,6 +67,7 @@ def report(
 
 
 @needs("batch", "report")
+@typed
 def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], Explanation]":
     """The attributions of a finished run as `shap.Explanation` objects, by method and class.
 

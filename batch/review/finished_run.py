@@ -21,6 +21,7 @@ from whyport.batch.output.totals import Totals
 from whyport.batch.scoring.selection import Selection
 from whyport.batch.source.parquet import READ_OPTIONS
 from whyport.batch.store.local import Disk
+from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import AuditError, DataError, JobError, UsageError, message_line, unknown
 from whyport.runtime.task import Task
@@ -96,7 +97,9 @@ class FinishedRun:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The columns of the first part."""
+        """The columns of the first part; raises JobError for a run without parts, whose every input was skipped."""
+        if not self.parts:
+            raise JobError(f"expected a run that scored an input, got one that skipped them all, in {self.folder.path}")
         return pq.read_schema(self.path(self.parts[0]))
 
     @cached_property
@@ -166,6 +169,7 @@ class FinishedRun:
     def check_row(self, index: int, row: int) -> None:
         """Raise UsageError if an input has no row of that number."""
         mark = self.inputs[index]
+        at_least("row", row, 0)
         if mark.rows is None or row >= mark.rows:
             raise UsageError(f"row: expected less than {mark.rows}, got {row}, in {mark.source_file}")
 

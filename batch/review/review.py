@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from whyport.runtime.arguments import at_least, typed
 from whyport.runtime.extras import needs
 
 
 @needs("batch", "explain")
+@typed
 def audit(
     out: str | Path, *, sample: int = 100, seed: int = 0, bundle: str | Path | None = None, device: str = "auto"
 ) -> list[str]:
@@ -24,12 +26,14 @@ def audit(
     Raises:
         AuditError: a file or row is not as the run wrote it. JobError, UsageError: there is no finished run.
     """
+    at_least("sample", sample, 0)
     from whyport.batch.review.audit import Audit
 
     return list(Audit(Path(out), None if bundle is None else Path(bundle)).run(sample, seed, device))
 
 
 @needs("batch")
+@typed
 def show(out: str | Path, row: int, *, file: str | None = None, top: int = 10) -> list[str]:
     """Describe one row of a run in words: its prediction and the reasons, strongest first.
 
@@ -43,8 +47,10 @@ def show(out: str | Path, row: int, *, file: str | None = None, top: int = 10) -
         The lines to print.
 
     Raises:
-        UsageError: there is no such row or file. JobError: the row is not in the output.
+        UsageError: there is no such row or file, or an option is not valid. JobError: the row is not in the output.
     """
+    at_least("row", row, 0)
+    at_least("top", top, 1)
     from whyport.batch.review.show import describe_row
 
     return describe_row(Path(out), row, file, top)

@@ -10,7 +10,7 @@ from whyport.batch.run.description import describe_job
 from whyport.batch.run.executors import find_executor
 from whyport.batch.run.finished import FinishedParts
 from whyport.batch.run.plan import BadFile, Plan
-from whyport.batch.run.watch import Interruption, Monitor, Progress, ProgressCallback, Stages
+from whyport.batch.run.watch import CallbackError, Interruption, Monitor, Progress, ProgressCallback, Stages
 from whyport.batch.run.worker import Order, Worker
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk, writing
@@ -49,7 +49,7 @@ class Job:
 
         Args:
             interruption: may end the run between two parts; the next attempt continues from there.
-            progress: called for every batch, in place of a bar on the terminal.
+            progress: called for every batch, in place of a bar on the terminal; an error in it ends the run.
 
         Raises:
             UsageError: the folder holds another job.
@@ -68,7 +68,10 @@ class Job:
             if folder.is_finished:
                 logger.info("the run in %s is finished already", folder.path)
                 return read_report(folder)
-            return self._run(interruption or Interruption(), is_resumed, progress)
+            try:
+                return self._run(interruption or Interruption(), is_resumed, progress)
+            except CallbackError as failed:
+                raise failed.error from None
 
     def lines(self) -> list[str]:
         """The plan of `run` for a terminal; writes nothing. Raises UsageError if the folder does not allow the run."""

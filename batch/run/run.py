@@ -10,6 +10,7 @@ from whyport.batch.methods.catalogue import method_options
 from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
 from whyport.batch.methods.settings import COMMON, ExplainSettings
 from whyport.batch.settings import JobSettings, parse_size
+from whyport.runtime.arguments import checked_arguments, typed
 from whyport.runtime.bundle.folder import Bundle, as_bundle
 from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.extras import needs
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 @needs("batch", "explain")
+@typed
 def run(
     bundle: Bundle | str | Path,
     inputs: str | Path | Iterable[str | Path],
@@ -36,7 +38,7 @@ def run(
     keep: str | Iterable[str] = (),
     on_bad_row: str = "reject",
     on_bad_file: str = "fail",
-    max_rejected: str | None = None,
+    max_rejected: int | str | None = None,
     engine: str = TORCHSCRIPT,
     tolerance: float = ExplainSettings.tolerance,
     absolute_tolerance: float = ExplainSettings.absolute_tolerance,
@@ -70,7 +72,7 @@ def run(
         keep: one or several input columns to copy.
         on_bad_row: "reject", "impute" or "fail", for a row with a null, NaN or infinity.
         on_bad_file: "fail" or "skip", for a file that cannot be read or lacks a column.
-        max_rejected: what `exit_code` of the report allows: a count such as "1000" or a share such as "1%".
+        max_rejected: what `exit_code` of the report allows: a count or a share such as "1%".
         engine: "torchscript", or "onnx", which needs no PyTorch.
         tolerance: a row has converged if its completeness error, and for shapley every standard error, is at most
             this share of |score - base value| ...
@@ -102,6 +104,7 @@ def run(
 
 
 @needs("batch", "explain")
+@typed
 def plan(
     bundle: Bundle | str | Path, inputs: str | Path | Iterable[str | Path], out: str | Path, **options: Any
 ) -> list[str]:
@@ -110,8 +113,12 @@ def plan(
     Raises:
         WhyportError: an error of `run` that can be known before a row is read.
     """
-    given = inspect.signature(run).bind(bundle, inputs, out, **options).kwargs
+    given = checked_arguments(run, bundle, inputs, out, **options).kwargs
     return _job(bundle, inputs, out, {name: value for name, value in given.items() if name != "progress"}).lines()
+
+
+OWN = {field.name for field in fields(JobSettings)} - {"inputs", "out", "methods", "keep", "explain"}
+"""The options that are the run's own, not its explanations'."""
 
 
 def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, Any]) -> JobSettings:
@@ -120,10 +127,11 @@ def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, A
     methods, keep = as_names(given.pop("explain", ())), as_names(given.pop("keep", ()))
     if isinstance(given.get("memory"), str):
         given["memory"] = parse_size("memory", given["memory"])
-    own = {field.name: given.pop(field.name) for field in fields(JobSettings) if field.name in given}
+    own = {name: given.pop(name) for name in OWN if name in given}
     for name in given:
         if name not in COMMON and name not in method_options():
-            raise UsageError(unknown("option", name, [*inspect.signature(run).parameters, *method_options()]))
+            known = [option for option in inspect.signature(run).parameters if option != "method_options"]
+            raise UsageError(unknown("option", name, [*known, *method_options()]))
     explain = ExplainSettings.of(**given)
     return JobSettings(inputs=tuple(map(str, inputs)), out=out, methods=methods, keep=keep, explain=explain, **own)
 

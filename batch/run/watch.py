@@ -119,13 +119,22 @@ ProgressCallback = Callable[[int, int], None]
 """Called with the rows done and the total rows."""
 
 
+class CallbackError(Exception):
+    """An error of the caller's own progress callback, which no bad input is to blame for."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Progress:
     """Counts rows out of a known total.
 
     Args:
         total: the total number of rows.
         done: rows that were done before.
-        callback: called at the start and after each batch, in the thread that runs; an error in it ends the run. By
+        callback: called at the start and after each batch, in the thread that runs; an error in it ends
+            the run, as a CallbackError. By
             default a bar on the terminal, or lines in the log, show the progress.
     """
 
@@ -138,7 +147,7 @@ class Progress:
         self._callback = callback
         self._bar: Any = None
         if callback is not None:
-            callback(done, total)
+            self._call(done)
         elif sys.stderr.isatty():
             from tqdm import tqdm
 
@@ -148,7 +157,7 @@ class Progress:
         """Count rows as done."""
         self.added += rows
         if self._callback is not None:
-            self._callback(self._before + self.added, self._total)
+            self._call(self._before + self.added)
             return
         if self._bar is not None:
             self._bar.update(rows)
@@ -162,6 +171,13 @@ class Progress:
             fields = {"rows": done, "total_rows": self._total, "rows_per_second": rate, "seconds_left": left}
             message = "%d of %d rows, %.0f rows/s, %.0f s left"
             logger.info(message, done, self._total, rate, left, extra={"fields": fields})
+
+    def _call(self, done: int) -> None:
+        assert self._callback is not None
+        try:
+            self._callback(done, self._total)
+        except Exception as error:
+            raise CallbackError(error) from error
 
     def close(self) -> None:
         """Close the bar."""

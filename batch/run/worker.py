@@ -45,7 +45,7 @@ class Worker:
         self._plan = plan
         self._folder = folder
         self._job = job
-        self.setup = WorkerSetup(session.bundle.path, settings, job)
+        self.setup = WorkerSetup(session.bundle.place, settings, job)
         """The record that builds an equal worker in another process."""
         self._cleaner = RowCleaner(session.bundle.sidecar, settings.on_bad_row, plan.choice.label)
         self._scorer = Scorer(session, settings.methods, plan.choice, settings.explain)

@@ -22,9 +22,11 @@ def discover(inputs: Sequence[str]) -> list[Path]:
     In folders, names that begin with "_" or "." are skipped, and links to folders are not followed.
 
     Raises:
-        UsageError: an input names no file, or a file is named twice.
+        UsageError: there is no input, one names no file, or a file is named twice.
         DataError: a folder cannot be read.
     """
+    if not inputs:
+        raise UsageError("expected one or several inputs, got none")
     paths: list[Path] = []
     for text in inputs:
         path = Path(text)

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from whyport.runtime.arguments import typed
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.extras import needs
 from whyport.runtime.options import as_names
 
 
 @needs("export")
+@typed
 def train(
     data: str | Path,
     target: str,
@@ -86,7 +88,7 @@ def train(
         test=None if test is None else Path(test),
         test_fraction=test_fraction,
     )
-    given = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else set or ()
+    given = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else as_names(set or ())
     network = parse_settings(architecture, given)
     settings = TrainSettings(architecture, network, epochs, batch_rows, learning_rate, seed)
     with operator_threads(threads):

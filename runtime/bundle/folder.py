@@ -5,7 +5,7 @@ models/README.md specifies the format for consumers in any language.
 
 import dataclasses
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +22,11 @@ class Bundle:
     sidecar: Sidecar
     digest: str
     """sha256 of bundle.json, which pins every other file."""
+    place: Path = field(init=False, repr=False, compare=False)
+    """The absolute path: files are found after a change of the working folder, too."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", self.path.absolute())
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -52,7 +57,7 @@ class Bundle:
             raise BundleError(f"bundle {str(self.path)!r} has no {name!r}; it has {listing(self.sidecar.files)}")
         file = self.path / name
         try:
-            content = file.read_bytes()
+            content = (self.place / name).read_bytes()
         except FileNotFoundError:
             raise DigestError(f"file {name!r} of bundle {str(self.path)!r} is missing") from None
         got, expected = hashlib.sha256(content).hexdigest(), self.sidecar.files[name]

@@ -139,12 +139,25 @@ def _numeric(column: Any, name: str) -> NDArray[Any]:
         # pandas' nullable types would become objects; a missing value is NaN here.
         array: NDArray[Any] = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        array = np.asarray(column)
-    if array.dtype == object and all(isinstance(v, bool | int | float | np.generic) or v is None for v in array.flat):
-        array = np.array([np.nan if v is None else v for v in array.flat], dtype=np.float64).reshape(array.shape)
+        try:
+            array = np.asarray(column)
+        except ValueError:  # values of different shapes
+            raise ColumnError(f"column {name!r}: expected one number a row, got lists of different lengths") from None
+    if array.dtype == object and all(v is None or _is_number(v) for v in array.flat):
+        try:
+            array = np.array([np.nan if v is None else v for v in array.flat], dtype=np.float64).reshape(array.shape)
+        except OverflowError:
+            raise ValueRangeError(f"column {name!r}: expected values in float32's range, got a larger one") from None
     if array.dtype.kind not in "biuf":
         kind = getattr(column, "type", getattr(column, "dtype", array.dtype))
         raise ColumnError(f"column {name!r}: expected numbers, got {kind}")
     if array.ndim != 1:
         raise ColumnError(f"column {name!r}: expected one value a row, got shape {list(array.shape)}")
     return array
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value among Python objects is a number; a date, a duration, a text or a complex number is none."""
+    numbers = (bool, int, float, np.bool_, np.integer, np.floating)
+    # numpy takes a duration for an integer.
+    return isinstance(value, numbers) and not isinstance(value, np.timedelta64)

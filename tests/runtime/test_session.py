@@ -53,8 +53,9 @@ def test_a_pickled_session_is_opened_again_with_the_same_arguments(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(bundle.path.parent)
-    pickled = pickle.dumps(Session(bundle.path.name, "cpu", threads=3, batch_rows=7))
+    opened = Session(bundle.path.name, "cpu", threads=3, batch_rows=7)
     monkeypatch.chdir(tmp_path)
+    pickled = pickle.dumps(opened)
     session = pickle.loads(pickled)
     assert (session.bundle.digest, session.threads, session.batch_rows) == (bundle.digest, 3, 7)
     np.testing.assert_allclose(session.predict(ROWS)["logits"], logits_of(ROWS), atol=1e-5)

@@ -25,3 +25,35 @@ def test_audit_and_show_give_what_the_commands_print(
         library.show(out, 1000)
     with pytest.raises(library.AuditError, match="expected the bundle with digest"):
         library.audit(out, bundle=linear_bundle(tmp_path / "another", classes=("left", "right")))
+
+
+def test_numbers_that_are_too_small_are_refused(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    library.run(bundle, write(table), out, explain="gradient", device="cpu")
+    with pytest.raises(library.UsageError, match="^row: expected at least 0, got -1$"):
+        library.show(out, -1)
+    with pytest.raises(library.UsageError, match="^top: expected at least 1, got 0$"):
+        library.show(out, 3, top=0)
+    with pytest.raises(library.UsageError, match="^sample: expected at least 0, got -1$"):
+        library.audit(out, sample=-1)
+    with pytest.raises(library.UsageError, match="^row: expected at least 0, got -2$"):
+        library.report(out, tmp_path / "page.html", row=[-2])
+    with pytest.raises(library.UsageError, match="^row: expected a whole number, got 3.0$"):
+        library.report(out, tmp_path / "page.html", row=[3.0])  # type: ignore[list-item]
+
+
+def test_a_run_that_skipped_every_input_has_nothing_to_show(
+    bundle: Path, table: pa.Table, write: Write, tmp_path: Path
+) -> None:
+    bad = write(table)
+    content = bytearray(bad.read_bytes())
+    content[200:-4000] = bytes(len(content) - 4200)
+    bad.write_bytes(content)
+    out = tmp_path / "out"
+    library.run(bundle, bad, out, explain="gradient", device="cpu", on_bad_file="skip")
+    assert library.audit(out)
+    for function in (lambda: library.report(out, tmp_path / "page.html"), lambda: library.to_shap(out)):
+        with pytest.raises(
+            library.JobError, match="expected a run that scored an input, got one that skipped them all"
+        ):
+            function()

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -167,3 +168,65 @@ def test_no_option_is_lost_on_the_way_to_the_settings() -> None:
         ("deepshap",),
         2,
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"explain": "shapley", "permutations": 4.5}, "permutations: expected a whole number or None, got 4.5"),
+        ({"explain": "grad-cam", "grad_cam_map": "no"}, "grad_cam_map: expected True or False or None, got 'no'"),
+        ({"explain": "smoothgrad", "samples": True}, "samples: expected a whole number or None, got True"),
+        ({"tolerance": None}, "tolerance: expected a number, got None"),
+        ({"layout": None}, "layout: expected a text, got None"),
+        ({"explain_class": 0}, "explain_class: expected a text, got 0"),
+        ({"max_rejected": 1.5}, "max_rejected: expected a whole number or a text or None, got 1.5"),
+        ({"methods": ("gradient",)}, "unknown option 'methods'"),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_refused_before_anything_is_written(
+    bundle: Path, table: pa.Table, write: Write, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        library.run(bundle, write(table), tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_numbers_of_numpy_are_options(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
+    options: dict[str, Any] = {
+        "batch_rows": 100,
+        "seed": 1,
+        "tolerance": 0.5,
+        "explain_fraction": 0.5,
+        "permutations": 4,
+    }
+    source = write(table)
+    library.run(bundle, source, tmp_path / "plain", explain="shapley", device="cpu", **options)
+    same = {name: np.asarray(value)[()] for name, value in options.items()}
+    report = library.run(bundle, source, tmp_path / "numpy", explain="shapley", device="cpu", **same)
+    jobs = [(tmp_path / name / "_job.json").read_bytes() for name in ("plain", "numpy")]
+    assert jobs[0] == jobs[1]
+    assert report.exit_code(np.int64(10)) == report.exit_code(10) == report.exit_code("10") == 0  # type: ignore[arg-type]
+
+
+def test_no_input_is_refused_and_the_result_before_it_stays(
+    bundle: Path, table: pa.Table, write: Write, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    library.run(bundle, write(table), out, device="cpu")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for function in (library.run, library.plan):
+        with pytest.raises(UsageError, match="expected one or several inputs, got none"):
+            function(bundle, [], out, device="cpu", overwrite=True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_an_error_of_the_callback_is_no_bad_file(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
+    def callback(done: int, total: int) -> None:
+        if done:
+            raise ColumnError("the caller's own")
+
+    source = write(table)
+    with pytest.raises(ColumnError, match="^the caller's own$"):
+        library.run(bundle, source, tmp_path / "out", on_bad_file="skip", device="cpu", progress=callback)
+    assert not (tmp_path / "out" / "_SUCCESS").exists()
+    assert library.run(bundle, source, tmp_path / "out", on_bad_file="skip", device="cpu").rows_out == 1000

@@ -118,3 +118,14 @@ def test_the_embedded_metadata_leaves_out_parity_and_digests_alone(path: Path) -
     embedded = json.loads(sidecar.embedded())
     whole = json.loads((path / SIDECAR).read_text())
     assert {key for key in whole if embedded[key] != whole[key]} == {"parity", "files"}
+
+
+def test_a_bundle_is_found_after_a_change_of_the_working_folder(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    opened = Bundle.read(path.name)
+    assert opened.path == Path(path.name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert opened.read_bytes("model.onnx") == (path / "model.onnx").read_bytes()

@@ -160,3 +160,22 @@ def test_a_list_of_dictionaries_is_rows() -> None:
 def test_dictionaries_that_do_not_fit_are_refused(rows: list[object], message: str) -> None:
     with pytest.raises(ColumnError, match=message):
         column_arrays(rows, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        (np.datetime64("2020"), ColumnError),
+        (np.timedelta64(3, "D"), ColumnError),
+        (np.str_("17.2"), ColumnError),
+        (np.complex64(3 + 2j), ColumnError),
+        (np.void(b"1"), ColumnError),
+        ([1, 2], ColumnError),
+        (10**400, ValueRangeError),
+    ],
+)
+@pytest.mark.parametrize("other", [None, 1.0])
+def test_what_is_no_number_never_becomes_one(value: object, error: type[Exception], other: float | None) -> None:
+    rows = [{"a": value, "b": 0, "c": 0}, {"a": other, "b": 0, "c": 0}]
+    with pytest.raises(error, match=r"column 'a': expected"):
+        COLUMNS.matrix(column_arrays(rows, NAMES))

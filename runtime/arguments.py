@@ -1,0 +1,62 @@
+"""Types of arguments: a value of another type is refused before anything is done, instead of in the middle of it."""
+
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, ParamSpec, TypeVar, get_args
+
+import numpy as np
+
+from whyport.runtime.errors import UsageError
+
+KINDS: dict[Any, tuple[str, tuple[type, ...]]] = {
+    bool: ("True or False", (bool, np.bool_)),
+    int: ("a whole number", (Integral,)),
+    float: ("a number", (Real,)),
+    str: ("a text", (str,)),
+    NoneType: ("None", (NoneType,)),
+}
+"""What a type is called, and what is taken for it: numpy's numbers are numbers, and a flag is none."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def as_kind(name: str, value: Any, kinds: Collection[Any]) -> Any:
+    """The value as the first of some types of `KINDS` that it fits; raises UsageError naming the argument."""
+    for kind, (_, taken) in KINDS.items():
+        if kind in kinds and isinstance(value, taken) and (kind is bool or not isinstance(value, bool | np.bool_)):
+            return None if value is None else kind(value)
+    expected = " or ".join(text for kind, (text, _) in KINDS.items() if kind in kinds)
+    raise UsageError(f"{name}: expected {expected}, got {value!r}")
+
+
+def checked_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -> inspect.BoundArguments:
+    """The arguments of a call, those of simple types checked by `as_kind`; raises TypeError as the call would."""
+    signature = inspect.signature(function)
+    bound = signature.bind(*args, **kwargs)
+    for name, value in bound.arguments.items():
+        annotation = signature.parameters[name].annotation
+        kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+        if signature.parameters[name].kind is not inspect.Parameter.VAR_KEYWORD and set(kinds) <= set(KINDS):
+            bound.arguments[name] = as_kind(name, value, kinds)
+    return bound
+
+
+def typed(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function whose arguments of simple types are checked when it is called."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        bound = checked_arguments(function, *args, **kwargs)
+        return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+def at_least(name: str, value: int, minimum: int) -> None:
+    """Raise UsageError for a number below the minimum."""
+    if value < minimum:
+        raise UsageError(f"{name}: expected at least {minimum}, got {value}")
