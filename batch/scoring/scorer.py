@@ -58,10 +58,10 @@ class Scorer:
         """Every method's attributions, measured against ONNX Runtime's scores.
 
         Args:
-                predicted: N rows, from `predict`.
-                explained: indices of the rows to explain, ascending, [M]; None for all.
+            predicted: N rows, from `predict`.
+            explained: indices of the rows to explain, ascending, [M]; None for all.
 
-            Raises ParityError naming the rows where an explainer's own score differs from ONNX Runtime's.
+        Raises ParityError naming the rows where an explainer's own score differs from ONNX Runtime's.
         """
         default = predicted.prediction.target
         if not self._explainers:

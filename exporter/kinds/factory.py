@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from whyport.exporter.kinds import KINDS
 from whyport.runtime.errors import ExportError, UsageError, first_line
 
 
@@ -25,7 +26,8 @@ def make_model(source: str, seed: int) -> Any:
     """
     module_name, colon, factory_name = source.partition(":")
     if not (module_name and colon and factory_name):
-        raise UsageError(f"source {source!r}: expected MODULE:FACTORY, or a file named *.onnx")
+        files = " or ".join(f"*{form}" for form, _ in KINDS.values() if form.startswith("."))
+        raise UsageError(f"source {source!r}: expected MODULE:FACTORY, or a file named {files}")
     with _current_folder_importable():
         try:
             module = importlib.import_module(module_name)

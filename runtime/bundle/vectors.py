@@ -20,12 +20,13 @@ from whyport.runtime.bundle.sidecar import ONNX_MODEL, Sidecar, task_of
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError
 
+JSON_ROWS = 16
+"""Rows of conformance.json."""
+
 
 def read_vectors(content: bytes, specs: tuple[TensorSpec, ...]) -> dict[str, NDArray[Any]]:
     """The tensors of a conformance or background file, each [N, ...] with the shape of its spec."""
-    import pyarrow.parquet
-
-    table = pyarrow.parquet.read_table(io.BytesIO(content))
+    table = pq.read_table(io.BytesIO(content))
     vectors = {}
     for spec in specs:
         if spec.name not in table.column_names:
@@ -51,9 +52,6 @@ def _column(tensor: NDArray[Any]) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), flat.size // len(tensor))
 
 
-ROWS = 16
-
-
 def to_json(vectors: Mapping[str, NDArray[Any]], sidecar: Sidecar) -> bytes:
     """The first rows of the test vectors: every graph's inputs and outputs by name, NaN as null.
 
@@ -72,7 +70,7 @@ def to_json(vectors: Mapping[str, NDArray[Any]], sidecar: Sidecar) -> bytes:
         "tolerances": dataclasses.asdict(sidecar.tolerances),
         "standard_deviations": [feature.standard_deviation for feature in sidecar.features],
         "graphs": graphs,
-        "tensors": {name: _plain(values[:ROWS]) for name, values in vectors.items()},
+        "tensors": {name: _plain(values[:JSON_ROWS]) for name, values in vectors.items()},
     }
     return (json.dumps(document, allow_nan=False) + "\n").encode()
 

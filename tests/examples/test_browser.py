@@ -134,7 +134,7 @@ def test_a_changed_value_and_another_class_change_the_reasons(
         expected = session.explain(rows, explained)
         assert_allclose(attributions(session, result[name]), expected.values[0], rtol=1e-4, atol=1e-5)
         assert result[name]["heading"] == f"Reasons for {classes[expected.target[0]]}"
-    assert result["changed"]["notice"] == "mean radius lies outside of what the model was trained on"
+    assert result["changed"]["notice"] == "mean radius is outside of what the model was trained on"
     assert result["before"]["notice"] == result["missing"]["notice"] == ""
     assert result["changed"]["reasons"] != result["before"]["reasons"]
 
