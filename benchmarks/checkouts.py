@@ -64,7 +64,7 @@ def interval(ratios: Sequence[float]) -> tuple[float, float]:
 
 
 def jobs(folder: Path) -> dict[str, list[object]]:
-    """What is timed: the bundle, the input and the options of each run."""
+    """The timed runs by title: the bundle, the input and the options of each."""
     demo = train(folder).path
     wide = folder / "wide"
     wide.mkdir()

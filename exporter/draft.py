@@ -1,4 +1,4 @@
-"""What is known of a bundle before its graphs are compiled."""
+"""The facts about a bundle that are known before its graphs are compiled."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from whyport.runtime.task import Classification, Task, find_task
 
 @dataclass(frozen=True)
 class Draft:
-    """What is known of a bundle before its graphs are compiled."""
+    """The facts about a bundle that are known before its graphs are compiled."""
 
     name: str
     classes: tuple[str, ...]
