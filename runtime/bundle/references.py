@@ -1,16 +1,14 @@
 """The reference sample that attributions are measured against."""
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.vectors import read_vectors
+from whyport.runtime.bundle.vectors import read_parquet, read_vectors
 from whyport.runtime.errors import BundleError
 
 WEIGHT = "weight"
@@ -46,7 +44,7 @@ class References:
         content = bundle.read_bytes(name)
         features = bundle.sidecar.signature.features
         rows = read_vectors(content, (features,))[features.name]
-        weights = pq.read_table(io.BytesIO(content), columns=[WEIGHT])[WEIGHT].to_numpy()
+        weights = read_parquet(content)[WEIGHT].to_numpy()
         return cls(rows=rows, weights=weights / weights.sum())
 
     def mean(self) -> "References":
