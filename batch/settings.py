@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from whyport.batch.methods.settings import ExplainSettings
-from whyport.runtime.arguments import as_kind
+from whyport.runtime.arguments import as_type, at_least
 from whyport.runtime.errors import UsageError, unknown
 
 UNITS: dict[str, int] = {"": 1, "B": 1} | {
@@ -54,7 +54,7 @@ class RejectedLimit:
     @classmethod
     def parse(cls, limit: int | str) -> Self:
         """Parse 1000, "1000" or "1%"; raises UsageError for anything else."""
-        text = str(as_kind("max_rejected", limit, (int, str)))
+        text = str(as_type("max_rejected", limit, (int, str)))
         try:
             found = cls(share=float(text[:-1]) / 100) if text.endswith("%") else cls(count=int(text))
         except ValueError:
@@ -103,8 +103,8 @@ class JobSettings:
     def __post_init__(self) -> None:
         for name in ("batch_rows", "part_rows", "top_k"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name}: expected at least 1, got {value}")
+            if value is not None:
+                at_least(name, value, 1)
         if self.on_bad_file not in ON_BAD_FILE:
             raise UsageError(unknown("policy for bad files", self.on_bad_file, ON_BAD_FILE))
         if self.layout not in LAYOUTS:

@@ -11,37 +11,37 @@ import numpy as np
 
 from whyport.runtime.errors import UsageError
 
-KINDS: dict[Any, tuple[str, tuple[type, ...]]] = {
+SIMPLE_TYPES: dict[Any, tuple[str, tuple[type, ...]]] = {
     bool: ("True or False", (bool, np.bool_)),
     int: ("a whole number", (Integral,)),
     float: ("a number", (Real,)),
     str: ("a text", (str,)),
     NoneType: ("None", (NoneType,)),
 }
-"""What a type is called, and what is taken for it: numpy's numbers are numbers, and a flag is none."""
+"""By type: its name in messages, and the classes that count as it. numpy's numbers are numbers, and a flag is none."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def as_kind(name: str, value: Any, kinds: Collection[Any]) -> Any:
-    """The value as the first of some types of `KINDS` that it fits; raises UsageError naming the argument."""
-    for kind, (_, taken) in KINDS.items():
-        if kind in kinds and isinstance(value, taken) and (kind is bool or not isinstance(value, bool | np.bool_)):
-            return None if value is None else kind(value)
-    expected = " or ".join(text for kind, (text, _) in KINDS.items() if kind in kinds)
+def as_type(name: str, value: Any, types: Collection[Any]) -> Any:
+    """The value as the first of some types of `SIMPLE_TYPES` that it fits; raises UsageError naming the argument."""
+    for each, (_, taken) in SIMPLE_TYPES.items():
+        if each in types and isinstance(value, taken) and (each is bool or not isinstance(value, bool | np.bool_)):
+            return None if value is None else each(value)
+    expected = " or ".join(text for each, (text, _) in SIMPLE_TYPES.items() if each in types)
     raise UsageError(f"{name}: expected {expected}, got {value!r}")
 
 
 def checked_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -> inspect.BoundArguments:
-    """The arguments of a call, those of simple types checked by `as_kind`; raises TypeError as the call would."""
+    """The arguments of a call, those of simple types checked by `as_type`; raises TypeError as the call would."""
     signature = inspect.signature(function)
     bound = signature.bind(*args, **kwargs)
     for name, value in bound.arguments.items():
         annotation = signature.parameters[name].annotation
-        kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-        if signature.parameters[name].kind is not inspect.Parameter.VAR_KEYWORD and set(kinds) <= set(KINDS):
-            bound.arguments[name] = as_kind(name, value, kinds)
+        types = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+        if signature.parameters[name].kind is not inspect.Parameter.VAR_KEYWORD and set(types) <= set(SIMPLE_TYPES):
+            bound.arguments[name] = as_type(name, value, types)
     return bound
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.arguments import typed
+from whyport.runtime.arguments import at_least, typed
 from whyport.runtime.attribution import Attribution, attribution, target_index
 from whyport.runtime.batching import rows_per_call
 from whyport.runtime.bundle.folder import Bundle, as_bundle
@@ -59,8 +59,8 @@ class Session:
         batch_rows: int | None = None,
     ) -> None:
         for name, number in (("threads", threads), ("batch_rows", batch_rows)):
-            if number is not None and number < 1:
-                raise UsageError(f"{name}: expected at least 1, got {number}")
+            if number is not None:
+                at_least(name, number, 1)
         self.bundle = as_bundle(bundle)
         self._asked = _Asked(device, threads, batch_rows)
         self.task = task_of(self.bundle.sidecar)

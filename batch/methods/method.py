@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType
 
-from whyport.runtime.arguments import as_kind
+from whyport.runtime.arguments import as_type
 from whyport.runtime.errors import UsageError
 
 TORCHSCRIPT, ONNX = ENGINES = ("torchscript", "onnx")
@@ -64,7 +64,7 @@ class Option:
 
     def read(self, value: OptionValue) -> OptionValue:
         """The value as the option's kind; raises UsageError for another kind, or a value that is out of range."""
-        value = as_kind(self.name, value, (self.kind, NoneType))
+        value = as_type(self.name, value, (self.kind, NoneType))
         if value is None:
             return None
         if self.minimum is not None and not value >= self.minimum:

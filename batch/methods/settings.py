@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from whyport.batch.methods.catalogue import find_method, method_options
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Extra, Option, OptionValue
+from whyport.runtime.arguments import at_least
 from whyport.runtime.errors import UsageError, unknown
 
 MEMORY = 256_000_000
@@ -47,10 +48,8 @@ class ExplainSettings:
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
             raise UsageError(unknown("engine", self.engine, ENGINES))
-        if self.memory < 1:
-            raise UsageError(f"memory: expected at least 1, got {self.memory}")
-        if self.seed < 0:
-            raise UsageError(f"seed: expected at least 0, got {self.seed}")
+        at_least("memory", self.memory, 1)
+        at_least("seed", self.seed, 0)
         for name in ("tolerance", "absolute_tolerance"):
             value = getattr(self, name)
             if not 0 < value < float("inf"):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whyport.runtime.arguments import as_kind, typed
+from whyport.runtime.arguments import as_type, typed
 from whyport.runtime.extras import needs
 from whyport.runtime.options import as_names
 
@@ -56,7 +56,7 @@ def report(
         out=Path(run),
         bundle=None if bundle is None else Path(bundle),
         label=label,
-        rows=tuple(as_kind("row", each, (int,)) for each in (row if isinstance(row, Iterable) else (row,))),
+        rows=tuple(as_type("row", each, (int,)) for each in (row if isinstance(row, Iterable) else (row,))),
         file=file,
         max_features=max_features,
         device=device,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import whyport as library
-from whyport.runtime.arguments import as_kind, typed
+from whyport.runtime.arguments import as_type, typed
 from whyport.runtime.errors import UsageError
 
 
@@ -29,7 +29,7 @@ from whyport.runtime.errors import UsageError
     ],
 )
 def test_a_value_becomes_the_type_that_it_fits(value: Any, kinds: tuple[Any, ...], expected: Any) -> None:
-    read = as_kind("x", value, kinds)
+    read = as_type("x", value, kinds)
     assert read == expected
     assert type(read) is type(expected)
 
@@ -52,7 +52,7 @@ def test_a_value_becomes_the_type_that_it_fits(value: Any, kinds: tuple[Any, ...
 )
 def test_another_type_is_refused(value: Any, kinds: tuple[Any, ...], message: str) -> None:
     with pytest.raises(UsageError, match=f"^{message}"):
-        as_kind("x", value, kinds)
+        as_type("x", value, kinds)
 
 
 def test_a_decorated_function_checks_what_is_simple_and_leaves_the_rest() -> None:

@@ -12,6 +12,7 @@ from whyport.batch.report.gather.reference import ReferenceAttributions, referen
 from whyport.batch.report.gather.training import TrainingRecord
 from whyport.batch.report.gather.values import FeatureValues, read_values
 from whyport.batch.review.finished_run import FinishedRun
+from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import UsageError, WhyportError, unknown
 from whyport.runtime.session import Session
@@ -34,8 +35,7 @@ class ReportSettings:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.max_features < 1:
-            raise UsageError(f"max_features: expected at least 1, got {self.max_features}")
+        at_least("max_features", self.max_features, 1)
 
 
 @dataclass(frozen=True)
