@@ -18,11 +18,13 @@ from whyport.batch.methods.method import (
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import BundleError, UsageError, unknown
 
-STEPS = Option("steps", int, "A fixed number of gradients per row.", minimum=1)
+STEPS = Option(
+    "steps", int, "A fixed number of gradients per row and reference; --max-evaluations then limits nothing.", minimum=1
+)
 
 
 def _max_evaluations(default: int) -> Option:
-    text = "Gradients, or forward passes, after which a row is given up."
+    text = "The most gradients, or forward passes, for one row; a row that needs more has not converged."
     return Option("max_evaluations", int, text, default, minimum=1)
 
 
@@ -79,10 +81,11 @@ METHODS: dict[str, Method] = {
     "shapley": Method(
         engines=_by_forward_passes("whyport.batch.methods.shapley.shapley:Shapley"),
         unit=SCORE_UNIT,
-        cost="2 (features - 1) forward passes a pair of permutations, 32 pairs or more a row, for every class; up "
-        "to 12 features 2^features x references",
+        cost="2 (features - 1) forward passes a pair of permutations, 32 pairs or more a row, for every class; where "
+        "--max-evaluations allows it, (2^features - 2) x references",
         guarantee="unbiased, a standard error on every value, sums to f(x) - mean f(reference) up to rounding; exact "
-        "up to 12 features; converged is false where a standard error exceeds --tolerance",
+        "up to 12 features where every coalition fits --max-evaluations: by default up to 7, against 100 references; "
+        "converged is false where a standard error exceeds --tolerance",
         source="Shapley 1953; Castro et al. 2009; antithetic pairs: Mitchell et al. 2022, arXiv:2104.12199",
         extras=(Extra("standard_error", per_feature=True, is_error_bar=True),),
         options=(
@@ -90,8 +93,8 @@ METHODS: dict[str, Method] = {
             Option(
                 "permutations",
                 int,
-                "A fixed number of permutations per row; by default as many as take every standard error to "
-                "--tolerance, or every coalition of up to 12 features.",
+                "A fixed number of permutations per row, whatever --max-evaluations; by default as many as take "
+                "every standard error to --tolerance, or every coalition where they fit --max-evaluations.",
                 minimum=4,
                 reason="for a standard error",
             ),

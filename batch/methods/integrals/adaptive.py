@@ -60,8 +60,8 @@ class AdaptiveIntegral:
         paths: what to integrate along; a row's integral is the weighted sum over its references.
         tolerance: the limit for the completeness error and each feature's estimated error, by row, [N], in the unit of
             the score.
-        nodes: inner nodes of each path at the start.
-        max_evaluations: gradients after which a row is left as it is.
+        nodes: inner nodes of each path at the start; fewer where `max_evaluations` does not hold them.
+        max_evaluations: the most gradients for a row, which is then left as it is.
         max_nodes: the most nodes held at once; a single row that needs more gets more.
     """
 
@@ -70,7 +70,7 @@ class AdaptiveIntegral:
     ) -> None:
         self._paths = paths
         self._tolerance = tolerance
-        self._inner_nodes = nodes
+        self._inner_nodes = min(nodes, (max_evaluations - 1) // paths.fan)
         self._max_evaluations = max_evaluations
         self._max_nodes = max_nodes
 
@@ -89,7 +89,8 @@ class AdaptiveIntegral:
             intervals = _Intervals(nodes, paths)
             finished = ~intervals.beyond(self._tolerance[rows]) | (evaluations[rows] >= self._max_evaluations)
             integrals[rows[finished]] = intervals.integrals()[finished]
-            halved = intervals.worst(~finished, self._room(nodes, 1.0))
+            budgets = np.where(finished, 0, self._max_evaluations - evaluations[rows])
+            halved = intervals.worst(budgets, self._room(nodes, 1.0))
             path, middle = nodes.path[:-1][halved], intervals.middle()[halved]
             evaluations += np.bincount(paths.row(path), minlength=paths.rows).astype(np.int32)
             rows = rows[~finished]
@@ -153,13 +154,14 @@ class _Intervals:
         found: NDArray[np.bool_] = (incomplete > tolerance) | (uneven > tolerance)
         return found
 
-    def worst(self, rows: NDArray[np.bool_], limit: int) -> NDArray[np.bool_]:
-        """The intervals [K - 1] with the largest errors of each of the chosen rows [M].
+    def worst(self, budgets: NDArray[np.int64], limit: int) -> NDArray[np.bool_]:
+        """The intervals [K - 1] with the largest errors of each row, at most so many of a row as its budget [M].
 
         At most `limit` intervals are chosen: the last rows wait. The first row is always served.
         """
+        rows = budgets > 0
         errors = np.maximum(np.abs(self._missing), 0.5 * np.sqrt((self._changes**2).sum(axis=1)))
-        wanted = np.where(rows, np.ceil(HALVED * self._by_row(self._length > 0)), 0).astype(np.int64)
+        wanted = np.minimum(np.ceil(HALVED * self._by_row(self._length > 0)).astype(np.int64), budgets)
         total = np.cumsum(wanted)
         wanted[(total > limit) & (total > wanted[rows.argmax()])] = 0
         counts = np.diff(self._starts, append=len(errors))

@@ -1,4 +1,4 @@
-"""Shapley values from every coalition of features: exact, for up to a dozen features."""
+"""Shapley values from every coalition of features: exact, for few features."""
 
 from math import factorial
 

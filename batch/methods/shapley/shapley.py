@@ -1,4 +1,4 @@
-"""Shapley values from forward passes only: exact for few features, sampled with a standard error for more."""
+"""Shapley values from forward passes only: exact where every coalition fits the cap, else with a standard error."""
 
 from collections.abc import Iterator
 
@@ -13,9 +13,10 @@ from whyport.batch.methods.shapley.coalitions import Coalitions
 from whyport.batch.methods.shapley.walks import Moments, WalkedModel, Walks
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle.references import References
+from whyport.runtime.errors import UsageError
 
 ENUMERATED_FEATURES = 12
-"""The most features for which every coalition is evaluated."""
+"""The most features for which every coalition is evaluated, whatever the cap: all of them are held at once."""
 
 FIRST_PAIRS = 32
 """Pairs of permutations before a row may have converged: with fewer, the standard error is too uncertain."""
@@ -53,6 +54,7 @@ class Shapley(Explainer):
         if self._is_enumerated(len(background.rows)):
             self._coalitions = Coalitions(model, self.references, self._base_values)
             return
+        self._check_walks()
         self._walked = WalkedModel(model, self.references, scores, settings.memory // 2)
         self._control = self._explain_references(scores)
 
@@ -105,7 +107,7 @@ class Shapley(Explainer):
         """The number of pairs to draw at a time; at least two in all, for a standard error."""
         given = self.settings.options["permutations"]
         most = given // 2 if given is not None else self.settings.options["max_evaluations"] // self._passes(1)
-        most, drawn = max(2, most), 0
+        drawn = 0
         while drawn < most:
             pairs = min(most, max(FIRST_PAIRS, round(drawn * GROWTH))) - drawn
             # A single pair has no spread.
@@ -118,11 +120,20 @@ class Shapley(Explainer):
         return 2 * (self._features - 1) * pairs
 
     def _is_enumerated(self, references: int) -> bool:
-        options, given = self.settings.options, self.settings.given
+        options = self.settings.options
         if self._features > ENUMERATED_FEATURES or options["permutations"] is not None:
             return False
-        passes = ((1 << self._features) - 2) * references
-        return "max_evaluations" not in given or passes <= options["max_evaluations"]
+        most: int = options["max_evaluations"]
+        return ((1 << self._features) - 2) * references <= most
+
+    def _check_walks(self) -> None:
+        """Raise UsageError where the cap does not hold the two pairs that a standard error needs."""
+        options, fewest = self.settings.options, self._passes(2)
+        if options["permutations"] is None and options["max_evaluations"] < fewest:
+            raise UsageError(
+                f"max_evaluations: expected at least {fewest} for shapley, two pairs of walks over {self._features} "
+                f"features, got {options['max_evaluations']}"
+            )
 
     def _draw(self, stream: int, block: int, pairs: int) -> Walks:
         assert self.references is not None

@@ -69,6 +69,16 @@ def test_every_feature_is_within_the_tolerance(power: int, references: int) -> N
     assert evaluations.max() < 10_000
 
 
+@pytest.mark.parametrize("references", [1, 3, 40])
+@pytest.mark.parametrize("cap", [1, 2, 7, 40, 41, 121, 122, 300])
+def test_no_row_takes_more_gradients_than_the_cap(references: int, cap: int) -> None:
+    paths = make_paths(Additive(1), 20, references)
+    integrals, evaluations = AdaptiveIntegral(paths, np.full(20, 1e-12), 3, cap, 10**6).compute()
+    assert evaluations.max() <= cap
+    assert (evaluations >= min(cap, 1 + 3 * references)).mean() > 0.5  # the cap is used, too
+    assert np.isfinite(integrals).all()
+
+
 def test_a_linear_function_needs_no_refinement() -> None:
     paths = make_paths(Additive(1, threshold=-100.0), 20, 3)
     _, evaluations = AdaptiveIntegral(paths, np.full(20, 1e-3), 4, 10_000, 10**6).compute()

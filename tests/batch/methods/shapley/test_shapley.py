@@ -98,6 +98,35 @@ def test_a_budget_below_the_enumeration_is_sampled(exact: NDArray[np.float64]) -
     assert (got.extras["standard_error"] > 0).any()
 
 
+@pytest.mark.parametrize(("features", "references"), [(7, 9), (7, 200), (8, 100), (12, 100), (13, 3), (300, 100)])
+@pytest.mark.parametrize("given", [{}, {"max_evaluations": 20_000}, {"max_evaluations": 3_000}])
+def test_no_row_takes_more_passes_than_the_cap(features: int, references: int, given: dict[str, Any]) -> None:
+    generator = np.random.default_rng(1)
+    background = References(
+        generator.normal(size=(references, features)).astype(np.float32), np.full(references, 1 / references)
+    )
+    mixing = generator.normal(size=features)
+    model = Function(lambda rows: np.sin(rows.astype(np.float64) @ mixing)[:, None], features, 1)
+    settings = ExplainSettings.of(tolerance=1e-9, absolute_tolerance=1e-9, **given).of_method("shapley")
+    explainer = Shapley(model, background, settings)  # type: ignore[arg-type]
+    model.passes = 0
+    row = generator.normal(size=(1, features)).astype(np.float32)
+    got = explain(explainer, row, np.zeros(1, dtype=np.int64))
+    cap, every = given.get("max_evaluations", 20_000), (2**features - 2) * references
+    counted = model.passes - 1 - references  # but for the row's own score, and the base value
+    assert got.evaluations.tolist() == [counted]
+    assert counted <= cap
+    is_exact = features <= 12 and every <= cap
+    assert (counted == every) == is_exact
+    assert bool((got.extras["standard_error"] == 0).all()) == is_exact
+
+
+def test_a_cap_below_two_pairs_is_refused() -> None:
+    create(max_evaluations=4 * (FEATURES - 1))
+    with pytest.raises(UsageError, match="max_evaluations: expected at least 24 for shapley, .* 7 features, got 23"):
+        create(max_evaluations=23)
+
+
 def test_samples_add_up_and_are_within_their_standard_errors(exact: NDArray[np.float64]) -> None:
     explainer, model = create(permutations=1000)
     before = model.passes
