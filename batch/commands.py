@@ -14,12 +14,14 @@ import click
 from whyport.batch.methods.catalogue import METHODS, method_options
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Option
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
-from whyport.batch.run.watch import LOG_FORMATS, Interruption, log_as_json
+from whyport.batch.run.interruption import Interruption
+from whyport.batch.run.watch import LOG_FORMATS, log_as_json
 from whyport.batch.settings import LAYOUTS, ON_BAD_FILE, ON_BAD_ROW, JobSettings, parse_size
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.options import names_option
 from whyport.runtime.providers import DEVICES
+from whyport.runtime.terminal import escaped_json, say
 
 NO_METHOD = "none"
 
@@ -204,15 +206,15 @@ def run(
         job = Job(Bundle.read(bundle), settings)
         if dry_run:
             for line in job.lines():
-                click.echo(line)
+                say(line)
             return
         report = job.run(interruption)
     if log_format == "json":
-        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        click.echo(escaped_json(json.dumps(asdict(report), ensure_ascii=False)))
     else:
         for line in report.lines(job.plan.task):
-            click.echo(line)
-        click.echo(f"output    {settings.out}")
+            say(line)
+        say(f"output    {settings.out}")
     sys.exit(report.exit_code(settings.max_rejected))
 
 
@@ -238,10 +240,14 @@ def methods() -> None:
     Example: whyport methods
     """
     for name, method in METHODS.items():
-        click.echo(f"{name}\n  cost       {method.cost}\n  guarantee  {method.guarantee}\n  source     {method.source}")
-        click.echo(f"  unit       {method.unit_of('the score')}\n  engines    {', '.join(method.engines)}")
+        say(name)
+        say(f"  cost       {method.cost}")
+        say(f"  guarantee  {method.guarantee}")
+        say(f"  source     {method.source}")
+        say(f"  unit       {method.unit_of('the score')}")
+        say(f"  engines    {', '.join(method.engines)}")
         if method.options:
-            click.echo(f"  options    {', '.join('--' + each.name.replace('_', '-') for each in method.options)}")
+            say(f"  options    {', '.join('--' + each.name.replace('_', '-') for each in method.options)}")
 
 
 @click.command()
@@ -262,7 +268,7 @@ def audit(out: Path, sample: int, seed: int, bundle: Path | None, device: str) -
     from whyport.batch.review.audit import Audit
 
     for line in Audit(out, bundle).run(sample, seed, device):
-        click.echo(line)
+        say(line)
 
 
 @click.command()
@@ -279,7 +285,7 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
     from whyport.batch.review.show import describe_row
 
     for line in describe_row(out, row, file, top):
-        click.echo(line)
+        say(line)
 
 
 @click.command()
@@ -322,6 +328,6 @@ def report(out: Path, page: Path, images: Path | None, formats: str, **options: 
     from whyport.batch.report.report import report as write_report
 
     files = write_report(out, page, images=images, format=formats.split(","), **options)
-    click.echo(f"report    {files[0]}")
+    say(f"report    {files[0]}")
     if images is not None:
-        click.echo(f"pictures  {len(files) - 1} files in {images}")
+        say(f"pictures  {len(files) - 1} files in {images}")

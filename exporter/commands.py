@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from whyport.runtime.options import names_option
+from whyport.runtime.terminal import say
 
 OUT = click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="BUNDLE", help="The folder to make."
@@ -118,7 +119,7 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
 def _show(bundle: Any) -> None:
     sidecar = bundle.sidecar
     for metric, value in sidecar.provenance.metrics.items():
-        click.echo(f"{metric:15} {value:.4f}")
+        say(f"{metric:15} {value:.4f}")
     parity = sidecar.parity
     measured = {
         "ONNX": parity.onnx_outputs,
@@ -126,5 +127,5 @@ def _show(bundle: Any) -> None:
         "gradients": parity.torchscript_gradients,
     }
     shown = [f"{engine} {value:.2g}" for engine, value in measured.items() if value is not None]
-    click.echo(f"{'parity':15} {', '.join(shown)} (tolerance {sidecar.tolerances.outputs:g})")
-    click.echo(f"{'bundle':15} {bundle.path}")
+    say(f"{'parity':15} {', '.join(shown)} (tolerance {sidecar.tolerances.outputs:g})")
+    say(f"{'bundle':15} {bundle.path}")

@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import UsageError
 from whyport.runtime.options import names_option
 from whyport.runtime.providers import DEVICES
+from whyport.runtime.terminal import can_print, escaped_json, say
 
 
 @click.command()
@@ -22,43 +24,43 @@ def inspect(bundle: Path, as_json: bool) -> None:
     """
     read = Bundle.read(bundle)
     if as_json:
-        click.echo((read.path / "bundle.json").read_text(encoding="utf-8"), nl=False)
+        click.echo(escaped_json((read.path / "bundle.json").read_text(encoding="utf-8")), nl=False)
         return
     sidecar = read.sidecar
-    click.echo(f"{sidecar.name}  {sidecar.task}, format version {sidecar.format_version}")
-    click.echo(f"digest      {read.digest}")
-    click.echo(f"made by     {sidecar.provenance.source}, {_pairs(sidecar.provenance.versions)}")
-    click.echo(f"metrics     {_pairs(sidecar.provenance.metrics)}")
-    click.echo(f"classes     {', '.join(sidecar.classes)}")
-    click.echo(f"graphs      opset {sidecar.opset}, IR {sidecar.ir_version}")
+    say(f"{sidecar.name}  {sidecar.task}, format version {sidecar.format_version}")
+    say(f"digest      {read.digest}")
+    say(f"made by     {sidecar.provenance.source}, {_pairs(sidecar.provenance.versions)}")
+    say(f"metrics     {_pairs(sidecar.provenance.metrics)}")
+    say(f"classes     {', '.join(sidecar.classes)}")
+    say(f"graphs      opset {sidecar.opset}, IR {sidecar.ir_version}")
     for kind, specs in (("input", sidecar.signature.inputs), ("output", sidecar.signature.outputs)):
         for spec in specs:
-            click.echo(f"{kind:11} {spec.name} {spec.dtype} [{', '.join(map(str, spec.shape))}]")
+            say(f"{kind:11} {spec.name} {spec.dtype} [{', '.join(map(str, spec.shape))}]")
     parity = sidecar.parity
-    click.echo(
+    say(
         f"parity      ONNX {_measure(parity.onnx_outputs)}, TorchScript {_measure(parity.torchscript_outputs)}, "
         f"gradients {_measure(parity.torchscript_gradients)}"
     )
-    click.echo(
+    say(
         f"            explain.onnx: outputs {_measure(parity.explain_outputs)}, attributions "
         f"{_measure(parity.explain_attributions)}, completeness {_measure(parity.explain_completeness)}"
     )
-    click.echo(
+    say(
         f"            gradient.onnx: outputs {_measure(parity.gradient_outputs)}, gradients "
         f"{_measure(parity.gradient_gradients)}"
     )
     summary = sidecar.summary
     if summary is not None:
         near = ", ".join(f"{name} {distance:.0%}" for name, distance in summary.distances.items())
-        click.echo(f"summary     {summary.rows} references of explain.onnx, {summary.method}; distance: {near}")
+        say(f"summary     {summary.rows} references of explain.onnx, {summary.method}; distance: {near}")
     imputes = "imputed" if sidecar.preprocessing.imputation is not None else "not accepted"
-    click.echo(f"missing     {imputes}; standardised in the graph: {sidecar.preprocessing.standardised}")
+    say(f"missing     {imputes}; standardised in the graph: {sidecar.preprocessing.standardised}")
     for name, capability in sidecar.capabilities.items():
-        click.echo(f"{name:11} {'available' if capability.available else 'unavailable: ' + capability.reason}")
-    click.echo("files       " + ", ".join(sidecar.files))
-    click.echo(f"features    {'name':32} {'mean':>12} {'std':>12} {'median':>12} {'missing':>8}")
+        say(f"{name:11} {'available' if capability.available else 'unavailable: ' + capability.reason}")
+    say("files       " + ", ".join(sidecar.files))
+    say(f"features    {'name':32} {'mean':>12} {'std':>12} {'median':>12} {'missing':>8}")
     for feature in sidecar.features:
-        click.echo(
+        say(
             f"            {feature.name:32} {feature.mean:12.5g} {feature.standard_deviation:12.5g} "
             f"{feature.median:12.5g} {feature.missing_fraction:8.1%}"
         )
@@ -76,9 +78,9 @@ def verify(bundle: Path, device: str) -> None:
     from whyport.runtime.verify import verify as library_verify
 
     verification = library_verify(bundle, device)
-    click.echo(f"{verification.files} files match their digests")
+    say(f"{verification.files} files match their digests")
     for name, value in verification.deviations.items():
-        click.echo(f"{name}: within {value:.2g} of the test vectors on {verification.provider}")
+        say(f"{name}: within {value:.2g} of the test vectors on {verification.provider}")
 
 
 @click.command()
@@ -102,13 +104,16 @@ def predict(bundle: Path, data: Path, out: Path | None, keep: tuple[str, ...], d
 
     if out is not None:
         check_output(out, overwrite)
+    elif not can_print():
+        raise UsageError("stdout: expected an open stream, got a closed one; --out names a file instead")
     session = Session(bundle, device)
     predictions = predict_file(session, data, keep)
     if out is None:
         write_table(predictions, sys.stdout.buffer, "csv")
+        sys.stdout.buffer.flush()
         return
     write_predictions(predictions, out)
-    click.echo(f"{predictions.num_rows} rows on {session.provider.name} -> {out}", err=True)
+    say(f"{predictions.num_rows} rows on {session.provider.name} -> {out}", err=True)
 
 
 def _pairs(values: dict[str, Any]) -> str:

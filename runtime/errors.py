@@ -43,6 +43,21 @@ class WhyportError(Exception):
 
     exit_code = 1
 
+    details: tuple[str, ...] = ()
+    """Further lines, each about one thing."""
+
+    def lines(self) -> list[str]:
+        """The message, and the further lines."""
+        return [super().__str__(), *self.details]
+
+    def with_details(self, lines: Iterable[str]) -> Self:
+        """The same error with further lines, which `str` gives indented."""
+        self.details = tuple(lines)
+        return self
+
+    def __str__(self) -> str:
+        return "\n  ".join(self.lines())
+
     def at(self, place: str) -> Self:
         """The same error with the place where it happened appended to its message."""
         return type(self)(f"{self}, in {place}")

@@ -2,12 +2,16 @@
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import click
 
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.extras import missing_package
+from whyport.runtime.terminal import LineFormatter, say
 
 COMMANDS = {
     "train": ("whyport.exporter.commands:train", "Train a classifier on a table and export it as a verified bundle."),
@@ -37,6 +41,15 @@ INTERRUPTED = 130
 class LazyGroup(click.Group):
     """A group that imports a sub-command's module on use, and prints whyport's errors as one line each."""
 
+    def main(self, args: Any = None, *rest: Any, **options: Any) -> Any:
+        """Run the command; where its arguments are this process's own, it also ends the process."""
+        run = errors_as_lines()(partial(super().main, args, *rest, **options))
+        if args is not None:
+            return run()
+        from whyport.process import run_command
+
+        run_command(run)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -54,24 +67,33 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except WhyportError as error:
-            fail(str(error), error.exit_code)
-        except ModuleNotFoundError as error:
-            missing = missing_package(error)
-            if missing is None:
-                raise
-            fail(str(missing), missing.exit_code)
-        except OSError as error:
-            if error.strerror is None:
-                raise
-            fail(f"{error.strerror}: {error.filename!r}" if error.filename else error.strerror, 1)
         except KeyboardInterrupt:
-            fail("interrupted", INTERRUPTED)
+            fail(["interrupted"], INTERRUPTED)
 
 
-def fail(message: str, exit_code: int) -> None:
-    """Print one line on stderr and end the process."""
-    click.echo(f"error: {message}", err=True)
+@contextmanager
+def errors_as_lines() -> Iterator[None]:
+    """Turn an error that is the user's, or the system's, into lines on stderr and an exit code."""
+    try:
+        yield
+    except WhyportError as error:
+        fail(error.lines(), error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        fail(missing.lines(), missing.exit_code)
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        fail([f"{error.strerror}: {error.filename!r}" if error.filename else error.strerror], 1)
+
+
+def fail(lines: list[str], exit_code: int) -> None:
+    """Print an error's line on stderr, with its further lines below, and end the process."""
+    first, *further = lines
+    for line in (f"error: {first}", *(f"  {line}" for line in further)):
+        say(line, err=True)
     sys.exit(exit_code)
 
 
@@ -85,5 +107,7 @@ def main() -> None:
     """Portable model bundles, and Parquet streamed through predictions and the reasons for them."""
     import logging
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.captureWarnings(True)

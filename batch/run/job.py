@@ -9,8 +9,9 @@ from whyport.batch.output.result import JobReport, Performance, SkippedFile, rea
 from whyport.batch.run.description import describe_job
 from whyport.batch.run.executors import find_executor
 from whyport.batch.run.finished import FinishedParts
+from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.plan import BadFile, Plan
-from whyport.batch.run.watch import CallbackError, Interruption, Monitor, Progress, ProgressCallback, Stages
+from whyport.batch.run.watch import CallbackError, Monitor, Progress, ProgressCallback, Stages
 from whyport.batch.run.worker import Order, Worker
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk, writing

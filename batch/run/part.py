@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import Any, Self
 
@@ -143,7 +143,7 @@ class PartRunner:
         left by a kill in between, and is replaced by an equal one.
         """
         monitor = self._monitor
-        monitor.interruption.check()
+        monitor.interruption.begin(span.rows)
         totals = Totals.empty(self._plan.task, self._plan.settings.methods)
         # The writing thread ends before the files that it writes to are closed.
         with (
@@ -158,7 +158,7 @@ class PartRunner:
                 totals += Totals.of(scored, self._plan.task)
                 row += batch.num_rows
                 monitor.progress.add(batch.num_rows)
-                monitor.interruption.announce(span.stop - row)
+                monitor.interruption.advance(batch.num_rows)
             writing.wait()
             if pair.rows_out + totals.rows_rejected != span.rows:
                 raise JobError(
@@ -169,6 +169,7 @@ class PartRunner:
                 pair.finish(totals)
                 source.check_unchanged()
                 pair.publish()
+        monitor.interruption.end()
         # Memory freed by this part's threads would otherwise stay reserved beside the next part's.
         pa.default_memory_pool().release_unused()
 
@@ -177,7 +178,7 @@ class PartRunner:
         try:
             with stage("predict"):
                 predicted = self._scorer.predict(batch, source.name)
-            with stage("explain"):
+            with stage("explain") if self._plan.settings.methods else nullcontext():
                 return self._scorer.explain(predicted, self._plan.explained(predicted))
         except WhyportError as error:
             raise error.at(source.name) from None

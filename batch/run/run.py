@@ -95,7 +95,7 @@ def run(
         WhyportError: see whyport/runtime/errors.py for the tree. MissingPackageError: an extra is not installed.
     """
     options = dict(locals())
-    from whyport.batch.run.watch import Interruption
+    from whyport.batch.run.interruption import Interruption
 
     for name in ("bundle", "inputs", "out", "progress", "method_options"):
         del options[name]

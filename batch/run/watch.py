@@ -1,8 +1,7 @@
-"""Everything that watches a run: the clock, the progress bar and log lines, and the signals that may interrupt it."""
+"""Everything that watches a run but the signals: the clock, the progress bar and log lines."""
 
 import json
 import logging
-import signal
 import sys
 import threading
 import time
@@ -10,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import FrameType
-from typing import Any, Self
+from typing import Any
 
-from whyport.runtime.errors import InterruptedJobError
+from whyport.batch.run.interruption import Interruption
+from whyport.runtime.terminal import escaped_json
 
 logger = logging.getLogger(__name__)
 
@@ -37,55 +36,6 @@ class Stages:
                 self.seconds[name] = self.seconds.get(name, 0.0) + elapsed
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Interruption:
-    """A watch for signals while its context lasts; only works in the main thread, elsewhere nothing is watched.
-
-    A signal that the process was started to ignore (nohup, a shell's background job) stays ignored.
-    """
-
-    def __init__(self) -> None:
-        self._signal: int | None = None
-        self._is_announced = False
-        self._former: dict[int, Any] = {}
-
-    def check(self) -> None:
-        """Raise InterruptedJobError if a signal has come; called between two parts."""
-        if self._signal is not None:
-            raise self._error("stopped after a whole part")
-
-    def announce(self, rows_left: int) -> None:
-        """Say once how many rows of the current part are left, if a signal has come; called between two batches."""
-        if self._signal is not None and not self._is_announced:
-            self._is_announced = True
-            name = signal.Signals(self._signal).name
-            logger.warning("%s: %d more rows finish the part at hand; once more to stop at once", name, rows_left)
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._former[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, _: FrameType | None) -> None:
-        if self._signal is not None:
-            self._signal = number
-            raise self._error("stopped at once")
-        self._signal = number
-
-    def _error(self, message: str) -> InterruptedJobError:
-        assert self._signal is not None
-        name = signal.Signals(self._signal).name
-        return InterruptedJobError(f"{message} ({name}): the same command resumes", 128 + self._signal)
-
-
 LOG_FORMATS = ("text", "json")
 
 
@@ -103,7 +53,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False, default=str)
+        return escaped_json(json.dumps(entry, ensure_ascii=False, default=str))
 
 
 def log_as_json() -> None:

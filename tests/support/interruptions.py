@@ -1,6 +1,6 @@
 """Runs that are interrupted between two parts."""
 
-from whyport.batch.run.watch import Interruption
+from whyport.batch.run.interruption import Interruption
 from whyport.runtime.errors import InterruptedJobError
 
 

@@ -17,8 +17,8 @@ from support.command import Whyport
 from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.review.audit import Audit
+from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.job import Job
-from whyport.batch.run.watch import Interruption
 from whyport.batch.scoring.selection import uniform
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle

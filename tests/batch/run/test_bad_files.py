@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from support.command import Whyport
+from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.job import Job
-from whyport.batch.run.watch import Interruption
 from whyport.batch.run.worker import Worker
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle

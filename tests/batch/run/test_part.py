@@ -12,8 +12,8 @@ import pytest
 
 from whyport.batch.output.totals import Totals
 from whyport.batch.output.writer import PartWriter
+from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.job import Job
-from whyport.batch.run.watch import Interruption
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.cleaning import RowCleaner
@@ -29,7 +29,7 @@ STAGES = [
     (Scorer, "explain", 5),
     (Totals, "__add__", 5),
     (PartWriter, "write", 5),
-    (Interruption, "announce", 5),
+    (Interruption, "advance", 5),
     (PartWriter, "finish", 2),
     (PartWriter, "publish", 2),
 ]
@@ -85,9 +85,9 @@ def test_an_error_of_any_stage_is_raised_and_leaves_whole_parts_and_no_thread(
 
 def test_no_thread_is_left_after_a_run(bundle: Path, settings: JobSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[str] = set()
-    announce = Interruption.announce
+    advance = Interruption.advance
     monkeypatch.setattr(
-        Interruption, "announce", lambda self, rows: (seen.update(own_threads()), announce(self, rows))[1]
+        Interruption, "advance", lambda self, rows: (seen.update(own_threads()), advance(self, rows))[1]
     )
     Job(Bundle.read(bundle), settings).run()
     assert {name.rsplit("_", 1)[0] for name in seen} == {"whyport-read", "whyport-write"}

@@ -24,7 +24,8 @@ from whyport.runtime.errors import DataError, JobError, UsageError
 
 PROGRAM = """
 import pickle, sys
-from whyport.batch.run.watch import Interruption, Monitor, Progress, Stages
+from whyport.batch.run.interruption import Interruption
+from whyport.batch.run.watch import Monitor, Progress, Stages
 from whyport.batch.run.worker import Order
 setup, orders = pickle.load(sys.stdin.buffer)
 worker = setup.build()
