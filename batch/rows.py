@@ -1,5 +1,6 @@
 """A batch of rows in its stages: cleaned, predicted, explained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -28,6 +29,25 @@ class CleanRows:
     reasons: list[str]
     """[R]: why each was rejected."""
 
+    def without(self, rows: NDArray[np.int64], reasons: Sequence[str]) -> "CleanRows":
+        """The same rows with some of the N rejected too.
+
+        Args:
+            rows: which, ascending.
+            reasons: why each of them is rejected.
+        """
+        rejected = np.concatenate([self.rejected, self.kept[rows]])
+        order = np.argsort(rejected)
+        texts = [*self.reasons, *reasons]
+        return CleanRows(
+            np.delete(self.matrix, rows, axis=0),
+            np.delete(self.kept, rows),
+            np.delete(self.imputed_count, rows),
+            None if self.labels is None else np.delete(self.labels, rows),
+            rejected[order],
+            [texts[i] for i in order],
+        )
+
 
 @dataclass(frozen=True)
 class CleanBatch:
@@ -54,7 +74,7 @@ class CleanBatch:
 
 @dataclass(frozen=True)
 class PredictedRows:
-    """A batch's clean rows with the model's predictions."""
+    """A batch's clean rows with the model's predictions; rows without a finite one are rejected in `batch`."""
 
     source_file: str
     batch: CleanBatch

@@ -17,7 +17,7 @@ class Attribution:
     """The attributions of one score for each of N rows, over F features.
 
     `values` sum to `output - base_value`, up to `error`. For a method that makes no such claim, `base_value` and
-    `error` are NaN and `converged` is None.
+    `error` are NaN and `converged` is None. An explanation that is not finite has NaN in all its values.
     """
 
     values: NDArray[np.float32]
@@ -41,12 +41,19 @@ class Attribution:
     target_names: tuple[str, ...] = ()
     """The name of each target by its index: row i is explained for the class `target_names[target[i]]`."""
 
+    @property
+    def is_finite(self) -> NDArray[np.bool_]:
+        """Whether each explanation is finite, [N]; one that is not has not converged."""
+        return np.asarray(np.isfinite(self.values).all(axis=1))
+
     def __repr__(self) -> str:
         rows, features = self.values.shape
         shown = f"Attribution of {rows} rows and {features} features"
         if self.converged is None or not rows:
             return f"<{shown}>"
-        return f"<{shown}: largest error {self.error.max():.2g}, {int(self.converged.sum())} rows converged>"
+        finite = self.error[np.isfinite(self.error)]
+        shown += f": largest error {finite.max(initial=0.0):.2g}, {int(self.converged.sum())} rows converged"
+        return f"<{shown}>" if len(finite) == rows else f"<{shown}, {rows - len(finite)} not finite>"
 
 
 def completeness_errors(values: NDArray[np.floating[Any]], difference: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,9 +8,12 @@ import click
 
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import UsageError
-from whyport.runtime.options import names_option
+from whyport.runtime.options import ON_BAD_ROW, names_option
 from whyport.runtime.providers import DEVICES
 from whyport.runtime.terminal import can_print, escaped_json, say
+
+WITHOUT_PREDICTION = 3
+"""The exit code where some rows have no prediction."""
 
 
 @click.command()
@@ -88,17 +91,27 @@ def verify(bundle: Path, device: str) -> None:
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="A CSV or Parquet file; by default CSV on stdout.")
 @names_option("--keep", help="Columns of DATA to copy.")
+@click.option(
+    "--on-bad-row",
+    type=click.Choice(ON_BAD_ROW),
+    default="null",
+    show_default=True,
+    help="What to do with a row for which the model gives NaN or infinity: leave its prediction empty, or fail.",
+)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace the file named by --out.")
-def predict(bundle: Path, data: Path, out: Path | None, keep: tuple[str, ...], device: str, overwrite: bool) -> None:
+def predict(
+    bundle: Path, data: Path, out: Path | None, keep: tuple[str, ...], on_bad_row: str, device: str, overwrite: bool
+) -> None:
     """Predict the rows of DATA, a CSV or Parquet file that fits in memory.
 
-    For large files, and for explanations, see whyport run.
+    For large files, and for explanations, see whyport run. Exit codes: 0 done, 1 failed, 2 usage, 3 done with rows
+    that have no prediction.
 
     \b
     Example: whyport predict models/breast_cancer patients.csv --keep id --out predictions.csv
     """
-    from whyport.runtime.predict import check_output, predict_file, write_predictions
+    from whyport.runtime.predict import check_output, lacks_predictions, predict_file, write_predictions
     from whyport.runtime.session import Session
     from whyport.runtime.tables import write_table
 
@@ -107,13 +120,15 @@ def predict(bundle: Path, data: Path, out: Path | None, keep: tuple[str, ...], d
     elif not can_print():
         raise UsageError("stdout: expected an open stream, got a closed one; --out names a file instead")
     session = Session(bundle, device)
-    predictions = predict_file(session, data, keep)
+    predictions = predict_file(session, data, keep, on_bad_row)
     if out is None:
         write_table(predictions, sys.stdout.buffer, "csv")
         sys.stdout.buffer.flush()
-        return
-    write_predictions(predictions, out)
-    say(f"{predictions.num_rows} rows on {session.provider.name} -> {out}", err=True)
+    else:
+        write_predictions(predictions, out)
+        say(f"{predictions.num_rows} rows on {session.provider.name} -> {out}", err=True)
+    if lacks_predictions(session, predictions):
+        sys.exit(WITHOUT_PREDICTION)
 
 
 def _pairs(values: dict[str, Any]) -> str:

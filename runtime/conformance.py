@@ -63,7 +63,7 @@ def _check_metadata(session: Session, file: str) -> None:
 
 def _compare(session: Session, name: str, got: NDArray[Any], expected: NDArray[Any], tolerance: float) -> float:
     value = deviation(got, expected)
-    if value > tolerance:
+    if not value <= tolerance:
         raise ParityError(
             f"output {name!r} on {session.provider.name}: expected the conformance values within {tolerance:g}, "
             f"got a deviation of {value:.3g}, in {str(session.bundle.path)!r}"

@@ -10,7 +10,8 @@
     ├── DataError              input data that cannot be used
     │   ├── ColumnError            a column is missing, of the wrong type, or its name is taken
     │   ├── ValueRangeError        a value that float32 cannot hold faithfully
-    │   └── MissingValueError      a null, NaN or infinity where none is allowed
+    │   ├── MissingValueError      a null, NaN or infinity where none is allowed
+    │   └── NotFiniteError         a row for which the model gives NaN or infinity
     ├── TrainingError          a table or settings that no model can be trained with
     ├── ExportError            a model that cannot be turned into a bundle
     │   └── UnsupportedOperatorError   an operator that no rule of DeepSHAP can explain
@@ -103,6 +104,10 @@ class ValueRangeError(DataError):
 
 class MissingValueError(DataError):
     """A null, NaN or infinity where none is allowed."""
+
+
+class NotFiniteError(DataError):
+    """A row for which the model gives NaN or infinity: it has no prediction."""
 
 
 class TrainingError(WhyportError):

@@ -1,10 +1,13 @@
-"""Options that take names of columns or of classes."""
+"""Options that take names, and what `predict` may do with a row."""
 
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+
+ON_BAD_ROW = ("null", "fail")
+"""What `predict` does with a row for which the model gives NaN or infinity."""
 
 RULE = "Comma-separated; an option that is repeated takes one name each time, commas and all."
 

@@ -1,5 +1,6 @@
 """Predictions for a small table in memory."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,15 @@ import numpy as np
 
 from whyport.runtime.arguments import typed
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import ColumnError, UsageError, WhyportError, listing
+from whyport.runtime.errors import ColumnError, UsageError, WhyportError, listing, unknown
 from whyport.runtime.extras import needs
 from whyport.runtime.files import whole_file
-from whyport.runtime.options import as_names
+from whyport.runtime.finite import UnansweredRows
+from whyport.runtime.options import ON_BAD_ROW, as_names
 from whyport.runtime.session import Session
 from whyport.runtime.tables import read_table, table_format, write_table
+
+logger = logging.getLogger(__name__)
 
 
 @needs("batch")
@@ -24,6 +28,7 @@ def predict(
     out: str | Path | None = None,
     *,
     keep: str | Iterable[str] = (),
+    on_bad_row: str = "null",
     device: str = "auto",
     overwrite: bool = False,
 ) -> Any:
@@ -34,6 +39,8 @@ def predict(
         data: a file named *.csv or *.parquet.
         out: a file of either kind to write; None for none.
         keep: columns of the data to copy, in this order.
+        on_bad_row: what becomes of a row for which the model gives NaN or infinity: "null", an empty prediction and a
+            warning in the log, or "fail".
         device: "auto", "cpu" or "cuda".
         overwrite: whether `out` may be replaced.
 
@@ -43,10 +50,12 @@ def predict(
     Raises:
         UsageError: a file's name has no known ending, or `out` exists. BundleError: the bundle cannot be trusted.
         DataError: the data cannot be read, or a column is missing or taken. ProviderError: no such device.
+        NotFiniteError: the model has no finite outputs for a row, and `on_bad_row` is "fail".
     """
+    check_on_bad_row(on_bad_row)
     if out is not None:
         check_output(Path(out), overwrite)
-    predictions = predict_file(Session(bundle, device), data, as_names(keep))
+    predictions = predict_file(Session(bundle, device), data, as_names(keep), on_bad_row)
     if out is not None:
         write_predictions(predictions, Path(out))
     return predictions
@@ -59,13 +68,33 @@ def check_output(out: Path, overwrite: bool) -> None:
         raise UsageError(f"{str(out)!r} exists; --overwrite replaces it")
 
 
-def predict_file(session: Session, data: str | Path, keep: tuple[str, ...]) -> Any:
-    """The predictions for a file, as a pyarrow.Table; raises DataError with the file's name."""
+def check_on_bad_row(on_bad_row: str) -> None:
+    """Raise UsageError for an unknown policy."""
+    if on_bad_row not in ON_BAD_ROW:
+        raise UsageError(f"on_bad_row: {unknown('policy for bad rows', on_bad_row, ON_BAD_ROW)}")
+
+
+def predict_file(session: Session, data: str | Path, keep: tuple[str, ...], on_bad_row: str = "null") -> Any:
+    """The predictions for a file, as a pyarrow.Table; raises DataError with the file's name.
+
+    Rows for which the model gives NaN or infinity are empty, and named in the log; with "fail", NotFiniteError is
+    raised.
+    """
     table = read_table(data)
     try:
-        return prediction_table(session, table, keep)
+        predictions, unanswered = prediction_table(session, table, keep)
+        if on_bad_row == "fail":
+            unanswered.refuse()
     except WhyportError as error:
         raise error.at(str(data)) from None
+    if len(unanswered):
+        logger.warning("no prediction: %s, in %s", unanswered.summary, data)
+    return predictions
+
+
+def lacks_predictions(session: Session, predictions: Any) -> bool:
+    """Whether a row of the table that `predict_file` gave has no prediction."""
+    return bool(predictions[session.task.columns[0].name].null_count)
 
 
 def write_predictions(table: Any, out: Path) -> None:
@@ -74,8 +103,11 @@ def write_predictions(table: Any, out: Path) -> None:
         write_table(table, file, table_format(out))
 
 
-def prediction_table(session: Session, table: Any, keep: tuple[str, ...]) -> Any:
-    """The predictions for a pyarrow.Table of raw values, as a pyarrow.Table; raises ColumnError as `predict` does."""
+def prediction_table(session: Session, table: Any, keep: tuple[str, ...]) -> tuple[Any, UnansweredRows]:
+    """The predictions for a pyarrow.Table of raw values, as another, and the rows that have none.
+
+    Raises ColumnError as `predict` does.
+    """
     import pyarrow as pa
 
     task = session.task
@@ -86,11 +118,14 @@ def prediction_table(session: Session, table: Any, keep: tuple[str, ...]) -> Any
         if name in added or keep.count(name) > 1:
             raise ColumnError(f"kept column {name!r} collides with another column of the output")
     matrix = session.matrix(table)
-    predicted = task.predict(session.run(matrix, task.outputs))
+    outputs = session.run(matrix, task.outputs)
+    unanswered = UnansweredRows.of(outputs)
+    lacks = np.isin(np.arange(len(matrix)), unanswered.rows)
+    predicted = task.predict(outputs)
     targets = pa.array(task.targets, pa.string())
     columns = [
-        targets.take(pa.array(values)) if column.names_target else pa.array(values)
+        targets.take(pa.array(values, mask=lacks)) if column.names_target else pa.array(values, mask=lacks)
         for column, values in zip(task.columns, predicted.values, strict=True)
     ]
     columns.append(pa.array(np.isnan(matrix).sum(axis=1)))
-    return pa.table([*(table.column(name) for name in keep), *columns], names=[*keep, *added])
+    return pa.table([*(table.column(name) for name in keep), *columns], names=[*keep, *added]), unanswered

@@ -12,9 +12,10 @@ from whyport.runtime.arguments import at_least, typed
 from whyport.runtime.attribution import Attribution, attribution, target_index
 from whyport.runtime.batching import rows_per_call
 from whyport.runtime.bundle.folder import Bundle, as_bundle
-from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS, NOT_THERE
+from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS, NOT_THERE, SCORE
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, task_of
 from whyport.runtime.errors import BundleError, DigestError, MissingValueError, UsageError, ValueRangeError, unknown
+from whyport.runtime.finite import UnansweredRows
 from whyport.runtime.inputs.table import Columns, column_arrays
 from whyport.runtime.providers import DEVICES, Provider, available_cores
 from whyport.runtime.runner import Runner
@@ -72,21 +73,27 @@ class Session:
         self._graphs: dict[str, Runner] = {}
         self._columns = Columns.of(self.bundle.sidecar.features)
 
-    def predict(self, rows: Any, outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    def predict(
+        self, rows: Any, outputs: Sequence[str] | None = None, *, on_bad: str = "raise"
+    ) -> dict[str, NDArray[Any]]:
         """Run the model on raw feature values.
 
         Args:
             rows: an array [N, F], a mapping from column names to arrays [N], a list of N dictionaries, or a pandas- or
                 polars-like frame. Any numeric type; NaN is a missing value, which only a bundle that imputes accepts.
             outputs: names of the outputs to compute; by default all of the signature's.
+            on_bad: what becomes of rows with an output that is not finite: "raise", or "nan", which gives NaN in every
+                output of theirs.
 
         Returns:
             An array by output name, N long on the first axis; empty arrays for N = 0.
 
         Raises:
-            ColumnError, ValueRangeError, MissingValueError: the rows do not fit. UsageError: unknown output.
+            ColumnError, ValueRangeError, MissingValueError: the rows do not fit. NotFiniteError: the model gives NaN
+            or infinity; the first ten rows are named. UsageError: unknown output, or unknown `on_bad`.
         """
-        return self.run(self.matrix(rows), outputs)
+        _check_on_bad(on_bad)
+        return _answers(self.run(self.matrix(rows), outputs), on_bad)
 
     def matrix(self, rows: Any) -> NDArray[np.float32]:
         """The float32 matrix [N, F] that `predict` would use for these rows; raises as `predict` does."""
@@ -96,7 +103,7 @@ class Session:
         return matrix
 
     def run(self, matrix: NDArray[np.float32], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-        """Run the model, as `predict` does, on a float32 matrix [N, F] that `matrix` made."""
+        """Run the model on a float32 matrix [N, F] that `matrix` made; what is not finite is given as it is."""
         signature = self.bundle.sidecar.signature
         known = [spec.name for spec in signature.outputs]
         names = known if outputs is None else list(outputs)
@@ -105,12 +112,14 @@ class Session:
                 raise UsageError(unknown("output", name, known))
         return self._model.run({signature.features.name: matrix}, [signature.output(name) for name in names])
 
-    def explain(self, rows: Any, classes: Any = None) -> Attribution:
+    def explain(self, rows: Any, classes: Any = None, *, on_bad: str = "raise") -> Attribution:
         """Explain a class of each row by explain.onnx: DeepSHAP against the bundle's summary of its background.
 
         Args:
             rows: as `predict` takes them. Where the bundle imputes, an imputed row is explained.
             classes: a class's name or index for all rows, or an array [N] of either; by default the predicted ones.
+            on_bad: what becomes of rows whose score or attributions are not finite: "raise", or "nan". Such a row has
+                NaN and has not converged; without a score, its predicted target is -1.
 
         Returns:
             The attributions, with `evaluations` 1: one pass through the graph per row.
@@ -118,11 +127,17 @@ class Session:
         Raises:
             The errors of `predict`. UsageError: no such class. BundleError: the bundle has no explain.onnx.
         """
+        _check_on_bad(on_bad)
         matrix = self.matrix(rows)
         index = target_index(classes, self.task, len(matrix))
         sidecar = self.bundle.sidecar
-        explained = attribution(self.run_graph(EXPLAIN_MODEL, matrix, index), sidecar.tolerances.completeness)
-        return dataclasses.replace(explained, feature_names=self._columns.names, target_names=self.task.targets)
+        outputs = self.run_graph(EXPLAIN_MODEL, matrix, index)
+        explained = attribution(_answers(outputs, on_bad), sidecar.tolerances.completeness)
+        target = explained.target
+        if classes is None:  # a row without a score has no predicted class
+            target = np.where(np.isfinite(outputs[SCORE.name]), target, -1)
+        names = self._columns.names, self.task.targets
+        return dataclasses.replace(explained, target=target, feature_names=names[0], target_names=names[1])
 
     def run_graph(self, name: str, matrix: NDArray[np.float32], index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The outputs of explain.onnx or gradient.onnx, by name.
@@ -167,6 +182,23 @@ class Session:
 
     def _place(self, row: int, j: int) -> str:
         return f"column {self._columns.names[j]!r}, row {row}"
+
+
+ON_BAD = ("raise", "nan")
+
+
+def _check_on_bad(on_bad: str) -> None:
+    """Raise UsageError for an unknown way with rows whose outputs are not finite."""
+    if on_bad not in ON_BAD:
+        raise UsageError(f"on_bad: {unknown('policy for bad rows', on_bad, ON_BAD)}")
+
+
+def _answers(outputs: dict[str, NDArray[Any]], on_bad: str) -> dict[str, NDArray[Any]]:
+    """The outputs, in which no number is made up: rows that are not finite raise NotFiniteError, or are NaN."""
+    unanswered = UnansweredRows.of(outputs)
+    if on_bad == "raise":
+        unanswered.refuse()
+    return unanswered.blanked(outputs)
 
 
 def _reopen(path: Path, digest: str, asked: _Asked) -> Session:

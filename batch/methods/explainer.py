@@ -45,6 +45,23 @@ class Shares:
     extras: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """[E, ...] by name: the method's extra columns."""
 
+    def without_infinities(self) -> "Shares":
+        """The same, with NaN in all values and extras of an explanation of which one is not finite.
+
+        The other values would be the shares of a sum that does not exist.
+        """
+        finite = np.isfinite(self.values).all(axis=1)
+        for values in self.extras.values():
+            finite &= np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+        if finite.all():
+            return self
+        values, *extras = (
+            np.where(finite.reshape(-1, *[1] * (array.ndim - 1)), array, np.nan).astype(np.float32)
+            for array in (self.values, *self.extras.values())
+        )
+        named = dict(zip(self.extras, extras, strict=True))
+        return Shares(values, self.output, self.evaluations, named)
+
 
 class Explainer(ABC):
     """Explains scores of rows.
@@ -81,7 +98,14 @@ class Explainer(ABC):
         return 8 * (len(sidecar.classes) + 3) * len(sidecar.features)
 
     def explain(self, request: Request) -> Shares:
-        """The shares, computed for as many rows at a time as the memory budget holds."""
+        """The shares, computed for as many rows at a time as the memory budget holds.
+
+        Where the model is not finite on the way, an explanation's values are NaN, every one and every extra.
+        """
+        with np.errstate(invalid="ignore", over="ignore"):
+            return self._in_slices(request).without_infinities()
+
+    def _in_slices(self, request: Request) -> Shares:
         rows = rows_within(self.settings.memory, self.row_bytes() * request.width)
         if 0 < len(request.rows) <= rows:
             return self.attribute(request)

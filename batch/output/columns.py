@@ -198,13 +198,22 @@ class OutputColumns:
         return spread
 
     def _explanation(self, method: str, attribution: Attribution, with_score: bool) -> list[pa.Array]:
-        width = len(self.by_method[method])
+        width, kinds = len(self.by_method[method]), self.explanation_schema
 
         def by_target(values: NDArray[Any]) -> NDArray[Any]:
             return values.reshape(-1, width)
 
+        # An explanation that is not finite has no attributions, and has not converged, whatever the method claims.
+        finite = attribution.is_finite
         converged = attribution.converged
-        flags = np.zeros(len(attribution.target), dtype=bool) if converged is None else converged
+        flags = np.zeros(len(finite), dtype=bool) if converged is None else converged
+        claims = ~finite if converged is None else np.ones(len(finite), dtype=bool)
+
+        def honest(array: pa.Array, k: int) -> pa.Array:
+            """The array of one target, null where its explanation is not finite."""
+            has = finite[k::width]
+            return array if has.all() else array.take(pa.array(np.arange(len(has)), mask=~has))
+
         per_feature = [attribution.extras[extra.name] for extra in self.extras[method] if extra.per_feature]
         shares = [
             self.layout.arrays(attribution.values[k::width], [values[k::width] for values in per_feature])
@@ -213,12 +222,12 @@ class OutputColumns:
         return [
             *_columns(by_target(attribution.base_value), null_nan=True),
             *(_columns(by_target(attribution.output.astype(np.float32))) if with_score else []),
-            *(array for arrays in shares for array in arrays),
+            *(honest(array, k) for k, arrays in enumerate(shares) for array in arrays),
             *_columns(by_target(attribution.error), null_nan=True),
             *_columns(by_target(attribution.evaluations)),
-            *(pa.array(column, mask=np.full(len(column), converged is None)) for column in by_target(flags).T),
+            *(pa.array(flags[k::width], mask=~claims[k::width]) for k in range(width)),
             *(
-                array_of_rows(self.explanation_schema.field(name).type, attribution.extras[extra.name][k::width])
+                honest(array_of_rows(kinds.field(name).type, attribution.extras[extra.name][k::width]), k)
                 for name, extra, k in self._arrays(method)
             ),
         ]

@@ -38,7 +38,7 @@ FEATURES_KEY = "whyport.features"
 
 @dataclass(frozen=True)
 class StoredAttributions:
-    """The attributions of N rows as a run has written them: K of the F features."""
+    """The attributions of N rows as a run has written them: K of the F features; NaN in rows that have none."""
 
     features: NDArray[np.int64]
     """[N, K]: the index of each attribution's feature; -1 for an unknown name."""
@@ -74,7 +74,7 @@ class AttributionLayout(ABC):
 
     @abstractmethod
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
-        """The attributions in the columns `fields`, for rows that are all explained."""
+        """The attributions in the columns `fields`, for rows that are all explained; NaN where they are null."""
 
     @abstractmethod
     def read_extra(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
@@ -147,12 +147,12 @@ class StrongestLayout(AttributionLayout):
         return [_lists(array, self._count) for array in (names, *map(pa.array, kept))]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
-        names = _flat(table, f"{prefix}top_feature{suffix}")
+        column = table[f"{prefix}top_feature{suffix}"]
+        names = column.combine_chunks().flatten()
         places = pc.fill_null(pc.index_in(names, pa.array(self.features, pa.string())), -1)
-        return StoredAttributions(
-            places.to_numpy().astype(np.int64).reshape(-1, self._count),
-            self.read_extra(table, prefix, suffix, ATTRIBUTION),
-        )
+        features = _every_feature(np.empty((table.num_rows, self._count))).copy()
+        features[column.is_valid().to_numpy()] = places.to_numpy().reshape(-1, self._count)
+        return StoredAttributions(features, self.read_extra(table, prefix, suffix, ATTRIBUTION))
 
     def read_extra(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
         return _matrix(table, f"{prefix}top_{name}{suffix}", self._count)
@@ -189,11 +189,10 @@ def _lists(values: pa.Array, length: int) -> pa.Array:
 
 
 def _matrix(table: pa.Table, name: str, width: int) -> NDArray[np.float64]:
-    """The lists of a column as [N, width]."""
-    values: NDArray[np.float64] = _flat(table, name).to_numpy(zero_copy_only=False).astype(np.float64)
-    return values.reshape(-1, width)
-
-
-def _flat(table: pa.Table, name: str) -> pa.Array:
-    """The elements of all lists, one after another."""
-    return table[name].combine_chunks().flatten()
+    """The lists of a column as [N, width]; NaN where there is no list."""
+    column = table[name]
+    values = np.full((table.num_rows, width), np.nan)
+    # The elements of the lists that are there, one after another.
+    elements = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    values[column.is_valid().to_numpy()] = elements.reshape(-1, width)
+    return values

@@ -10,7 +10,7 @@ from typing import Self
 from whyport.batch.output.folder import REPORT_FILE, OutputFolder
 from whyport.batch.output.totals import MethodTotals, Totals
 from whyport.batch.settings import RejectedLimit
-from whyport.runtime.bundle.codec import decode
+from whyport.runtime.bundle.codec import build, load
 from whyport.runtime.errors import BundleFormatError, JobError
 from whyport.runtime.task import Task
 
@@ -92,6 +92,8 @@ class JobReport:
     """Rows by predicted target; empty for a task that predicts none."""
     explained: dict[str, int]
     """Rows by method."""
+    not_finite: dict[str, int]
+    """Explanations without attributions, because they are not finite, by method."""
     methods: dict[str, MethodReport]
     """Figures of each method that claims to add up."""
     parts: dict[str, str]
@@ -118,6 +120,7 @@ class JobReport:
             rejected=totals.rejected,
             predictions=totals.predictions,
             explained={name: method.explained for name, method in totals.methods.items()},
+            not_finite={name: method.not_finite for name, method in totals.methods.items()},
             methods={name: MethodReport.of(method) for name, method in totals.methods.items() if method.errors.total},
             parts=parts,
             files=tuple(file for file, _ in files),
@@ -163,6 +166,11 @@ class JobReport:
                 f"{name}: worst completeness error {worst} {task.unit}, 99 % within {tail}, "
                 f"{method.not_converged} not converged"
             )
+        lines += [
+            f"{name}: {count} explanations are not finite: their attributions are null, not converged"
+            for name, count in self.not_finite.items()
+            if count
+        ]
         rates = performance.rows_per_second
         lines.append(f"time      {seconds['total']:.1f} s, {rates['total']:.0f} rows/s on {self.provider}")
         for name, value in seconds.items():
@@ -175,7 +183,9 @@ def read_report(folder: OutputFolder) -> JobReport:
     """Read the report of a finished run; raises JobError where it cannot be read."""
     path = folder.path / REPORT_FILE
     try:
-        return decode(JobReport, path.read_text(encoding="utf-8"))
+        document = load(path.read_text(encoding="utf-8"))
+        # Reports of earlier runs do not count what is not finite.
+        return build(JobReport, {"not_finite": {}} | document if isinstance(document, dict) else document)
     except (OSError, UnicodeDecodeError, BundleFormatError) as error:
         raise JobError(f"expected the report of a run, got {error}, in {path}") from None
 

@@ -75,7 +75,7 @@ class MethodTotals:
     """The counts of one explanation method; no errors for a method that does not claim to add up."""
 
     not_converged: int = 0
-    """The number of explanations that missed the method's tolerance."""
+    """The number of explanations that missed the method's tolerance, or are not finite."""
     errors: ErrorHistogram = field(default_factory=ErrorHistogram)
     """Completeness errors, in the score's unit."""
     explained: int = 0
@@ -85,8 +85,13 @@ class MethodTotals:
     def of(cls, attribution: Attribution, rows: int) -> Self:
         """Count one batch, of which `rows` rows were explained."""
         if attribution.converged is None:
-            return cls(explained=rows)
+            return cls(int(np.count_nonzero(~attribution.is_finite)), explained=rows)
         return cls(int(np.count_nonzero(~attribution.converged)), ErrorHistogram.of(attribution.error), rows)
+
+    @property
+    def not_finite(self) -> int:
+        """The number of explanations without attributions, because one was not finite."""
+        return self.errors.not_finite if self.errors.total else self.not_converged
 
     def __add__(self, other: Self) -> Self:
         return type(self)(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from whyport.batch.output.columns import EXPLAINED_TARGET, IMPUTED_COUNT, SOURCE_ROW, ExplanationColumns
@@ -79,6 +80,10 @@ def _scored(table: pa.Table, run: FinishedRun, top: int) -> Iterator[str]:
             yield f"explained   not by {each.method}: the run explained {run.selection} alone"
             continue
         stored = columns.layout.read(table, each.prefix, each.suffix)
+        heading = f"{each.method}, {run.task.target} {each.target or values[EXPLAINED_TARGET.name]}"
+        if not np.isfinite(stored.values).all():
+            yield f"{heading}: score {values[each.score]:+.4g}; no attributions, because they are not finite"
+            continue
         shares = [
             Share(columns.layout.features[i], share)
             for i, share in zip(stored.features[0], stored.values[0], strict=True)
@@ -86,7 +91,6 @@ def _scored(table: pa.Table, run: FinishedRun, top: int) -> Iterator[str]:
         for bar in (extra for extra in columns.extras[each.method] if extra.is_error_bar):
             errors = columns.layout.read_extra(table, each.prefix, each.suffix, bar.name)[0]
             shares = [replace(share, error=float(error)) for share, error in zip(shares, errors, strict=True)]
-        heading = f"{each.method}, {run.task.target} {each.target or values[EXPLAINED_TARGET.name]}"
         yield from _explained(values, each, heading, Kept(shares, len(columns.layout.features)), top)
 
 

@@ -16,14 +16,14 @@ from whyport.batch.output.folder import OutputFolder
 from whyport.batch.output.parts import DESCRIPTION_KEY, TOTALS_KEY, PartSpan
 from whyport.batch.output.totals import Totals
 from whyport.batch.output.writer import PartWriter
-from whyport.batch.rows import CleanBatch, ScoredRows
+from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
 from whyport.batch.run.pipeline import DoBehind
 from whyport.batch.run.plan import Plan
 from whyport.batch.run.watch import Monitor
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.bundle.codec import encode
-from whyport.runtime.errors import JobError, WhyportError
+from whyport.runtime.errors import JobError, NotFiniteError, WhyportError
 
 
 class PartPair:
@@ -56,9 +56,9 @@ class PartPair:
         """The number of scored rows written so far."""
         return self._part.rows
 
-    def write(self, batch: CleanBatch, scored: ScoredRows) -> None:
+    def write(self, scored: ScoredRows) -> None:
         """Append a batch: its scored rows to the part, its other rows to the rejected part."""
-        rows = batch.rows
+        batch, rows = scored.predicted.batch, scored.rows
         identity = self._identity(batch, rows.kept)
         columns = [*identity, *_copied(batch.copied, rows.kept), *self._plan.output.arrays(scored)]
         self._part.write(columns)
@@ -118,6 +118,13 @@ def _re_encoded(array: pa.Array) -> pa.Array:
 BATCHES_BEHIND = 2
 
 
+def _refuse_rejected(predicted: PredictedRows) -> None:
+    """Raise NotFiniteError for a row that was rejected for its outputs, in a run that rejects no row."""
+    rows = predicted.rows
+    if rows.reasons:
+        raise NotFiniteError(f"{rows.reasons[0]}, row {predicted.batch.first_row + rows.rejected[0]}")
+
+
 class PartRunner:
     """Makes parts.
 
@@ -154,7 +161,7 @@ class PartRunner:
             while row < span.stop:
                 batch = next(batches)
                 scored = self._score(source, batch)
-                writing.call(partial(self._write, pair, batch, scored))
+                writing.call(partial(self._write, pair, scored))
                 totals += Totals.of(scored, self._plan.task)
                 row += batch.num_rows
                 monitor.progress.add(batch.num_rows)
@@ -178,11 +185,13 @@ class PartRunner:
         try:
             with stage("predict"):
                 predicted = self._scorer.predict(batch, source.name)
+                if self._plan.settings.on_bad_row == "fail":
+                    _refuse_rejected(predicted)
             with stage("explain") if self._plan.settings.methods else nullcontext():
                 return self._scorer.explain(predicted, self._plan.explained(predicted))
         except WhyportError as error:
             raise error.at(source.name) from None
 
-    def _write(self, pair: PartPair, batch: CleanBatch, scored: ScoredRows) -> None:
+    def _write(self, pair: PartPair, scored: ScoredRows) -> None:
         with self._monitor.stages.stage("write"):
-            pair.write(batch, scored)
+            pair.write(scored)

@@ -1,5 +1,7 @@
 """Predicts and explains one batch of clean rows, and compares the two engines' scores."""
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,8 @@ from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
 from whyport.batch.scoring.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.references import References
-from whyport.runtime.errors import ParityError, listing
+from whyport.runtime.errors import BundleError, ParityError, listing
+from whyport.runtime.finite import UnansweredRows
 from whyport.runtime.parity import row_deviations
 from whyport.runtime.session import Session
 
@@ -43,15 +46,21 @@ class Scorer:
         models = {engine: _open_model(session, engine) for engine in sorted(set(engines.values()))}
         background = References.read(session.bundle)
         for name, engine in engines.items():
-            explainer = explainer_class(name, engine)(models[engine], background, settings.of_method(name))
+            with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused below, in words
+                explainer = explainer_class(name, engine)(models[engine], background, settings.of_method(name))
             self._explainers[name] = explainer
             references = explainer.references
-            self._base_values[name] = None if references is None else references.mean_of(self._scores)
+            self._base_values[name] = None if references is None else self._base_value(name, references)
 
     def predict(self, batch: CleanBatch, source_file: str = "") -> PredictedRows:
-        """The model's predictions for a batch's clean rows."""
+        """The model's predictions for a batch's clean rows; rows whose outputs are not finite are rejected."""
         task = self._session.task
         outputs = self._session.run(batch.rows.matrix, task.outputs)
+        unanswered = UnansweredRows.of(outputs)
+        if len(unanswered):
+            rows = batch.rows.without(unanswered.rows, unanswered.reasons)
+            batch = dataclasses.replace(batch, rows=rows)
+            outputs = {name: np.delete(values, unanswered.rows, axis=0) for name, values in outputs.items()}
         return PredictedRows(source_file, batch, outputs[task.score], task.predict(outputs))
 
     def explain(self, predicted: PredictedRows, explained: NDArray[np.int64] | None = None) -> ScoredRows:
@@ -80,13 +89,25 @@ class Scorer:
         explainer = self._explainers[name]
         shares = explainer.explain(request)
         off = row_deviations(shares.output, request.output)
-        if (off > self._tolerance).any():
-            bad = np.unique(source_rows[request.row[off > self._tolerance]])
+        is_off = ~(off <= self._tolerance)
+        if is_off.any():
+            bad = np.unique(source_rows[request.row[is_off]])
             raise ParityError(
                 f"method {name!r}: {explainer.model.engine}'s scores differ from model.onnx's: expected a deviation of "
                 f"at most {self._tolerance:g}, got {off.max():.3g}, rows {listing(map(str, bad))}"
             )
         return explainer.measure(shares, request, self._base_values[name])
+
+    def _base_value(self, method: str, references: References) -> NDArray[np.float64]:
+        """The mean score of every target over the references, [K]; raises BundleError where a score is not finite."""
+        scores = self._scores(references.rows)
+        unanswered = UnansweredRows.of({self._session.task.score: scores})
+        if len(unanswered):
+            raise BundleError(
+                f"method {method!r} cannot measure against reference rows without a score: {unanswered.summary}, "
+                f"in {self._session.bundle.path}"
+            )
+        return references.mean_of(lambda rows: scores)
 
     def _scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         name = self._session.task.score

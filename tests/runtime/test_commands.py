@@ -106,3 +106,15 @@ def test_kept_names_with_commas_are_quoted_or_repeated(
     assert kept("--keep", '"city, state"') == ["city, state"]
     assert kept("--keep", "city, state", "--keep", "id") == ["city, state", "id"]
     assert "missing kept column 'city'" in whyport("predict", bundle, data, "--keep", "city, state", exit_code=1).output
+
+
+def test_predict_leaves_a_row_without_finite_outputs_empty(whyport: Whyport, tmp_path: Path) -> None:
+    bundle, data, out = linear_bundle(tmp_path / "bundle", bounded=True), tmp_path / "rows.csv", tmp_path / "out.csv"
+    data.write_text("a,b,c\n1,1,0\n4,2,0\n")
+    printed = whyport("predict", bundle, data, exit_code=3).stdout.splitlines()
+    assert printed[2].replace('"', "") == ",,,0"
+    whyport("predict", bundle, data, "--out", out, exit_code=3)
+    assert pd.read_csv(out)["prediction"].isna().tolist() == [False, True]
+    failed = whyport("predict", bundle, data, "--out", tmp_path / "none.csv", "--on-bad-row", "fail", exit_code=1)
+    assert "error: output 'logits': expected finite numbers, got NaN, in 1 of 2 rows: 1, in " in failed.output
+    assert not (tmp_path / "none.csv").exists()

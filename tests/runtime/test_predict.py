@@ -9,7 +9,7 @@ import pytest
 
 import whyport
 from support.bundles import linear_bundle, logits_of, softmax
-from whyport.runtime.errors import ColumnError, DigestError, UsageError
+from whyport.runtime.errors import ColumnError, DigestError, NotFiniteError, UsageError
 
 ROWS = np.random.default_rng(5).normal(size=(20, 3))
 
@@ -53,3 +53,19 @@ def test_verify_gives_the_deviations(bundle: Path, tmp_path: Path) -> None:
     (changed / "model.onnx").write_bytes(b"")
     with pytest.raises(DigestError, match="has changed"):
         whyport.verify(changed)
+
+
+def test_a_row_without_finite_outputs_has_no_prediction(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bounded = linear_bundle(tmp_path / "bounded", bounded=True)
+    data, rows = tmp_path / "rows.csv", np.array([[1, 1, 0], [4, 2, 0], [0, 0, -9], [0, 1, 0]])
+    data.write_text("a,b,c\n" + "\n".join(",".join(map(str, row)) for row in rows))
+    table = whyport.predict(bounded, data, device="cpu")
+    assert table["prediction"].to_pylist() == ["yes", None, None, "yes"]
+    assert table["probability.no"].null_count == table["probability.yes"].null_count == 2
+    kept = softmax(logits_of(rows[[0, 3]]))[:, 1]
+    np.testing.assert_allclose(table["probability.yes"].drop_null(), kept, atol=1e-6)
+    assert "no prediction: output 'logits': expected finite numbers, got NaN, in 2 of 4 rows: 1, 2, in " in caplog.text
+    with pytest.raises(NotFiniteError, match=r"in 2 of 4 rows: 1, 2, in .*rows\.csv$"):
+        whyport.predict(bounded, data, on_bad_row="fail")
+    with pytest.raises(UsageError, match=r"on_bad_row: unknown policy for bad rows 'reject'; known: 'null', 'fail'"):
+        whyport.predict(bounded, data, on_bad_row="reject")

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -13,7 +14,14 @@ from numpy.typing import NDArray
 
 from support.bundles import IMPUTATION, linear_bundle, logits_of, softmax
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import BundleFormatError, DigestError, MissingValueError, UsageError, ValueRangeError
+from whyport.runtime.errors import (
+    BundleFormatError,
+    DigestError,
+    MissingValueError,
+    NotFiniteError,
+    UsageError,
+    ValueRangeError,
+)
 from whyport.runtime.runner import run_bound
 from whyport.runtime.session import Session
 
@@ -180,3 +188,57 @@ def test_runtime_never_imports_torch(bundle: Bundle) -> None:
     for extra, imported in (("0", "False"), ("import torch", "True")):  # the second proves that the first can fail
         command = [sys.executable, "-c", program.format(extra=extra), bundle.path]
         assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{imported}\n"
+
+
+UNANSWERED = np.array([[1, 1, 0], [4, 2, 0], [0, 0, 0], [0, 0, -9]], dtype=np.float32)
+"""Rows of a bounded model: finite, NaN, finite, infinite."""
+
+
+@pytest.fixture(scope="module")
+def bounded(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    return Session(linear_bundle(tmp_path_factory.mktemp("session") / "bounded", bounded=True), "cpu")
+
+
+def test_rows_without_a_finite_output_are_refused_by_number(bounded: Session) -> None:
+    match = r"^output 'logits': expected finite numbers, got NaN, in 2 of 4 rows: 1, 3$"
+    with pytest.raises(NotFiniteError, match=match):
+        bounded.predict(UNANSWERED)
+    with pytest.raises(NotFiniteError, match=r"^output 'probabilities': expected finite numbers, got NaN, in 2 of 4"):
+        bounded.predict(UNANSWERED, ["probabilities"])
+    bounded.predict(UNANSWERED[[0, 2]])
+
+
+def test_rows_without_a_finite_output_are_nan_if_asked_for(bounded: Session) -> None:
+    outputs = bounded.predict(UNANSWERED, on_bad="nan")
+    for name, of_finite in (("logits", logits_of), ("probabilities", lambda rows: softmax(logits_of(rows)))):
+        assert np.isnan(outputs[name][[1, 3]]).all()
+        np.testing.assert_allclose(outputs[name][[0, 2]], of_finite(UNANSWERED[[0, 2]]), atol=1e-5)
+    with pytest.raises(UsageError, match=r"on_bad: unknown policy for bad rows 'nul'"):
+        bounded.predict(UNANSWERED, on_bad="nul")
+
+
+def test_explanations_of_rows_without_a_score_are_refused_or_nan(
+    reference_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(reference_bundle, "cpu")
+    row = np.array([[feature.mean for feature in session.bundle.sidecar.features]], dtype=np.float32)
+    whole, rows, run_graph = session.explain(row), row.repeat(3, axis=0), Session.run_graph
+
+    def broken(self: Session, *arguments: Any) -> dict[str, NDArray[Any]]:
+        outputs = run_graph(self, *arguments)
+        outputs["attribution"][1, :2] = np.inf, -np.inf
+        outputs["score"][1] = np.nan
+        return outputs
+
+    monkeypatch.setattr(Session, "run_graph", broken)
+    with pytest.raises(NotFiniteError, match=r"in 1 of 3 rows: 1$"):
+        session.explain(rows)
+    found = session.explain(rows, on_bad="nan")
+    assert found.is_finite.tolist() == [True, False, True]
+    assert np.isnan([found.values[1].max(), found.error[1], found.output[1], found.base_value[1]]).all()
+    assert found.converged is not None
+    assert found.converged.tolist() == [True, False, True]
+    assert found.target.tolist() == [whole.target[0], -1, whole.target[0]]
+    assert "2 rows converged, 1 not finite" in repr(found)
+    np.testing.assert_allclose(found.values[[0, 2]], whole.values[[0, 0]], atol=1e-5)
+    assert session.explain(rows, 1, on_bad="nan").target.tolist() == [1, 1, 1]

@@ -39,6 +39,8 @@ from whyport.runtime.bundle.signature import Signature, TensorSpec
 WEIGHTS = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]], dtype=np.float32)
 BIAS = np.array([0.5, -0.25], dtype=np.float32)
 IMPUTATION = np.array([10.0, 20.0, 30.0], dtype=np.float32)
+BOUND = 5.0
+"""The largest a + b of a bounded model."""
 
 
 def logits_of(rows: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -59,18 +61,20 @@ def linear_bundle(
     classes: tuple[str, str] = ("no", "yes"),
     torchscript_bias: float = 0.0,
     maps: bool = False,
+    bounded: bool = False,
 ) -> Path:
     """A bundle of the linear model f(x) = WEIGHTS x + BIAS on three features with training spread 1.
 
     With `maps` it has one channel of feature maps, the rows themselves, and attention softmax(x_q x_k) over k.
-    `torchscript_bias` is added by model.pt alone: where it is not 0, the engines disagree.
+    `torchscript_bias` is added by model.pt alone: where it is not 0, the engines disagree. With `bounded`, the outputs
+    are NaN where a + b > BOUND, and infinite where c < -BOUND - 2.
     """
     path.mkdir(parents=True)
     sidecar = linear_sidecar(imputes, names, classes)
     if maps:
         sidecar = _with_maps(sidecar)
-    (path / ONNX_MODEL).write_bytes(_onnx_model(sidecar, imputes))
-    _write_torchscript(path / TORCHSCRIPT_MODEL, torchscript_bias, maps)
+    (path / ONNX_MODEL).write_bytes(_onnx_model(sidecar, imputes, bounded))
+    _write_torchscript(path / TORCHSCRIPT_MODEL, torchscript_bias, maps, bounded)
     (path / DEEPSHAP_MODEL).write_bytes(_deepshap(torchscript_bias))
     background = np.array([[0, 0, 0], [1, 2, 3], [2, 0, -1], [-1, 1, 1]], dtype=np.float32)
     write_vectors(path / BACKGROUND, {"features": background}, weight=np.array([0.4, 0.3, 0.2, 0.1]))
@@ -140,12 +144,31 @@ def refresh_digests(path: Path, sidecar: Sidecar) -> None:
     write_sidecar(path, dataclasses.replace(sidecar, files={}))
 
 
-def _onnx_model(sidecar: Sidecar, imputes: bool) -> bytes:
+def _onnx_model(sidecar: Sidecar, imputes: bool, bounded: bool) -> bytes:
     constants = {"weights": WEIGHTS, "bias": BIAS, "imputation": IMPUTATION}
+    clean, linear = "clean" if imputes else "features", "linear" if bounded else "logits"
     nodes = [
-        helper.make_node("Gemm", ["clean" if imputes else "features", "weights", "bias"], ["logits"], transB=1),
+        helper.make_node("Gemm", [clean, "weights", "bias"], [linear], transB=1),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
+    if bounded:
+        constants |= {
+            "minus": np.array([[-1, -1, 0]] * 2, dtype=np.float32),
+            "bound": np.full(2, BOUND, dtype=np.float32),
+            "zero": np.float32(0),
+            "below": np.array([[0, 0, -1]] * 2, dtype=np.float32),
+            "minus bound": np.full(2, -BOUND, dtype=np.float32),
+            "huge": np.float32(3e38),
+        }
+        nodes[1:1] = [
+            helper.make_node("Gemm", [clean, "minus", "bound"], ["room"], transB=1),
+            helper.make_node("Sqrt", ["room"], ["root"]),
+            helper.make_node("Mul", ["root", "zero"], ["nothing"]),
+            helper.make_node("Gemm", [clean, "below", "minus bound"], ["beyond"], transB=1),
+            helper.make_node("Relu", ["beyond"], ["excess"]),
+            helper.make_node("Mul", ["excess", "huge"], ["infinite"]),
+            helper.make_node("Sum", ["linear", "nothing", "infinite"], ["logits"]),
+        ]
     if imputes:
         nodes.insert(0, helper.make_node("Where", ["missing", "imputation", "features"], ["clean"]))
         nodes.insert(0, helper.make_node("IsNaN", ["features"], ["missing"]))
@@ -175,14 +198,18 @@ def _onnx_model(sidecar: Sidecar, imputes: bool) -> bytes:
 class LinearModel(torch.nn.Module):
     """The model of every bundle of this file, in PyTorch, with something added to the bias."""
 
-    def __init__(self, extra_bias: float) -> None:
+    def __init__(self, extra_bias: float, bounded: bool = False) -> None:
         super().__init__()
+        self.bounded = bounded
         self.linear = torch.nn.Linear(3, 2)
         self.linear.weight.data = torch.tensor(WEIGHTS)
         self.linear.bias.data = torch.tensor(BIAS + np.float32(extra_bias))
 
     def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logits = self.linear(rows)
+        if self.bounded:
+            logits = logits + 0 * torch.sqrt(BOUND - rows[:, :2].sum(1, keepdim=True))
+            logits = logits + 3e38 * torch.relu(-rows[:, 2:] - BOUND)
         return logits, torch.softmax(logits, 1)
 
 
@@ -201,13 +228,13 @@ class MappedModel(LinearModel):
         return self.classify(self.features(rows))
 
 
-def _write_torchscript(path: Path, extra_bias: float, maps: bool) -> None:
+def _write_torchscript(path: Path, extra_bias: float, maps: bool, bounded: bool) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
         if maps:
             torch.jit.script(MappedModel(extra_bias).eval()).save(str(path))
             return
-        torch.jit.trace(LinearModel(extra_bias).eval(), torch.zeros(2, 3)).save(str(path))
+        torch.jit.trace(LinearModel(extra_bias, bounded).eval(), torch.zeros(2, 3)).save(str(path))
 
 
 @functools.cache

@@ -33,6 +33,6 @@ class GradCam(Explainer):
     def attribute(self, request: Request) -> Shares:
         maps, scores = self._torchscript.class_maps(request.repeated_rows, request.target)
         largest = maps.max(axis=1, keepdims=True)
-        scaled = np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
+        scaled = np.divide(maps, largest, out=np.zeros_like(maps), where=largest != 0)  # NaN stays NaN
         evaluations = np.ones(len(request), dtype=np.int32)
         return Shares(scaled @ self._upsampling, scores, evaluations, {"grad_cam_map": maps})

@@ -171,7 +171,7 @@ class CaseReader:
         label: str | None,
     ) -> list[RowExplanation]:
         # The first method that adds up makes the better picture.
-        known = [each for each in self._run.explanations if stored[each.score] is not None]
+        known = [each for each in self._run.explanations if self._is_explained(table, each)]
         method = next((each.method for each in [*(e for e in known if stored[e.base_value] is not None), *known]), None)
         if method is None:
             return []
@@ -186,7 +186,14 @@ class CaseReader:
         if lacking and matrix is not None:
             found |= self._anew(method, matrix, lacking, wanted)
         order = {name: i for i, name in enumerate(dict.fromkeys([*wanted, *found]))}
-        return sorted(found.values(), key=lambda each: order[each.target])
+        drawn = [each for each in found.values() if np.isfinite(each.values).all()]
+        return sorted(drawn, key=lambda each: order[each.target])
+
+    def _is_explained(self, table: pa.Table, each: ExplanationColumns) -> bool:
+        """Whether the run has explained the row, with attributions that are finite."""
+        if table[each.score].null_count:
+            return False
+        return bool(np.isfinite(self._run.layout.read(table, each.prefix, each.suffix).values).all())
 
     def _of_columns(self, table: pa.Table, each: ExplanationColumns, name: str, role: str) -> RowExplanation:
         shares = self._run.layout.read(table, each.prefix, each.suffix)

@@ -45,10 +45,12 @@ def reference_attributions(
         choice = TargetChoice("predicted")
     scorer = Scorer(session, tuple(methods), choice, run.settings.explain_settings)
     scored = scorer.explain(scorer.predict(CleanBatch.of_matrix(background.rows[heaviest])))
-    weights = background.weights[heaviest]
+    weights = background.weights[heaviest][scored.rows.kept]
     found = {}
     for method, attribution in scored.attributions.items():
-        repeats = len(attribution.values) // len(heaviest)
-        values = attribution.values.astype(np.float64)
-        found[method] = ReferenceAttributions(values, weights.repeat(repeats), len(heaviest))
+        finite = attribution.is_finite
+        repeats = len(finite) // max(len(weights), 1)
+        values = attribution.values[finite].astype(np.float64)
+        if len(values):
+            found[method] = ReferenceAttributions(values, weights.repeat(repeats)[finite], len(values) // repeats)
     return found

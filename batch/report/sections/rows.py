@@ -54,7 +54,7 @@ def _case(view: View, i: int, case: RowCase) -> list[Block]:
     for each in case.explanations:
         blocks += _explanation(view, i, case, each)
     if not case.explanations and view.run.settings.methods:
-        blocks.append(Note("The run did not explain this row."))
+        blocks.append(Note("The run has no attributions of this row."))
     names = [feature.name for feature in view.bundle.sidecar.features]
     if case.grad_cam is not None:
         cam, values = case.grad_cam, standardised(view, case)
