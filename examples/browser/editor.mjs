@@ -99,8 +99,8 @@ class Field {
     if (value === null) text = "needs a number";
     else if (Number.isNaN(value)) text = `missing: ${short(this.imputation)} replaces it`;
     else if (this.outside()) text = `outside of the training range, ${short(minimum)} to ${short(maximum)}`;
-    else if (value < edges[0] && fractions[0] <= TAIL) text = `among the lowest ${tail(fractions[0])}`;
-    else if (value >= edges.at(-1) && fractions.at(-1) <= TAIL) text = `among the highest ${tail(fractions.at(-1))}`;
+    else if (value < Math.fround(edges[0]) && fractions[0] <= TAIL) text = `among the lowest ${tail(fractions[0])}`;
+    else if (value >= Math.fround(edges.at(-1)) && fractions.at(-1) <= TAIL) text = `among the highest ${tail(fractions.at(-1))}`;
     this.hint.textContent = text;
     this.hint.classList.toggle("unusual", value === null || this.outside());
     this.number.setAttribute("aria-invalid", value === null);
@@ -116,7 +116,7 @@ function tail(fraction) {
   return `${Math.round(100 * fraction)} % of the training values`;
 }
 
-/** The density of the training values between their deciles, as a step curve. */
+/** The density of the training values in their bins, as a step curve. */
 function curve({ minimum, maximum, bin_edges: edges, bin_fractions: fractions }) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${CURVE_WIDTH} ${CURVE_HEIGHT}`);
@@ -125,9 +125,11 @@ function curve({ minimum, maximum, bin_edges: edges, bin_fractions: fractions })
   const bounds = [minimum, ...edges, maximum];
   const bins = fractions.map((fraction, i) => ({ from: bounds[i], to: bounds[i + 1], fraction }));
   const wide = bins.filter(({ from, to }) => to > from);
-  const highest = Math.max(...wide.map(({ from, to, fraction }) => fraction / (to - from)));
+  // A bin of one value is nearly without width: as one of ten, it does not flatten the others.
+  const density = ({ from, to, fraction }) => fraction / Math.max(to - from, (maximum - minimum) / 10);
+  const highest = Math.max(...wide.map(density));
   const x = (value) => ((CURVE_WIDTH * (value - minimum)) / (maximum - minimum)).toFixed(2);
-  const y = ({ from, to, fraction }) => (CURVE_HEIGHT * (1 - fraction / (to - from) / highest)).toFixed(2);
+  const y = (bin) => (CURVE_HEIGHT * (1 - density(bin) / highest)).toFixed(2);
   const steps = wide.map((bin) => `L${x(bin.from)} ${y(bin)}L${x(bin.to)} ${y(bin)}`).join("");
   const path = document.createElementNS(SVG, "path");
   if (wide.length > 0) path.setAttribute("d", `M0 ${CURVE_HEIGHT}${steps}L${CURVE_WIDTH} ${CURVE_HEIGHT}Z`);

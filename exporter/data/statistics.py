@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.runtime.bundle.bins import as_float32, bin_places, just_above
 from whyport.runtime.bundle.sidecar import Feature
 from whyport.runtime.errors import TrainingError
 from whyport.runtime.inputs.table import Columns
+
+FEW = 10
+"""The number of distinct values up to which each has a bin of its own."""
 
 
 def describe_features(names: Sequence[str], columns: Sequence[NDArray[Any]]) -> tuple[Feature, ...]:
@@ -32,14 +36,42 @@ def impute(rows: NDArray[np.float32], features: Sequence[Feature]) -> NDArray[np
     return np.where(np.isnan(rows), medians, rows)
 
 
+def bin_edges(present: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inner edges of the bins that a column's values [N] are counted in, ascending, distinct as float32.
+
+    - Up to `FEW` distinct values: an edge at each.
+    - Otherwise the deciles. A value of a tenth of the rows or more has a bin of its own: an edge at the value, one just
+      above it, and one at the value after it. With deciles alone, what follows it could be in its bin.
+    """
+    ascending = np.sort(present)
+    _, first, counts = np.unique(as_float32(ascending), return_index=True, return_counts=True)
+    values = ascending[first]
+    if len(values) <= FEW:
+        return values
+    frequent = np.flatnonzero(counts >= len(present) / 10)
+    followed = frequent[frequent < len(values) - 1]
+    edges = np.sort(
+        np.concatenate(
+            [
+                np.quantile(ascending, np.arange(1, 10) / 10),
+                values[frequent],
+                just_above(values[followed]),
+                values[followed + 1],
+            ]
+        )
+    )
+    _, first = np.unique(as_float32(edges), return_index=True)
+    return edges[first]
+
+
 def _describe(name: str, column: NDArray[Any]) -> Feature:
-    values = column.astype(np.float64)
+    values = column.astype(np.float64) + 0.0  # -0 is 0
     present = values[~np.isnan(values)]
     if not len(present):
         raise TrainingError(f"column {name!r}: expected values, got only missing ones; leave it out with --exclude")
     constant = present.min() == present.max()
-    edges = np.unique(np.quantile(present, np.arange(1, 10) / 10))
-    counts = np.bincount(np.searchsorted(edges, present, side="right"), minlength=len(edges) + 1)
+    edges = bin_edges(present)
+    counts = np.bincount(bin_places(edges, present), minlength=len(edges) + 1)
     return Feature(
         name=name,
         minimum=float(present.min()),

@@ -45,7 +45,10 @@ class Feature:
     median: float
     missing_fraction: float
     bin_edges: tuple[float, ...]
-    """Interior deciles without repeats: bin i is edge[i-1] <= value < edge[i]."""
+    """The inner edges of the bins: bin i is edge[i-1] <= value < edge[i], all compared as float32.
+
+    They are the distinct values, where these are at most ten; otherwise the deciles without repeats, with further edges
+    at, just above and after every value of a tenth of the rows or more. Older bundles have the deciles alone."""
     bin_fractions: tuple[float, ...]
     """The share of the training values in each bin, one more than there are edges."""
 

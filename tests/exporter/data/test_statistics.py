@@ -26,6 +26,44 @@ def test_repeated_deciles_are_one_edge():
     np.testing.assert_allclose(feature.bin_fractions, [0, 71 / 101, 30 / 101])
 
 
+def test_few_values_are_all_edges():
+    for values in ([0, 1], [2, 3, 5], [0.1, 0.2, 0.7], np.arange(10), [-1, -0.0], [4]):
+        column = np.repeat(np.array(values, dtype=float), np.arange(len(values)) ** 3 + 1)
+        (feature,) = describe_features(["a"], [np.random.default_rng(0).permutation(column)])
+        expected, counts = np.unique(column, return_counts=True)
+        np.testing.assert_array_equal(feature.bin_edges, expected)
+        np.testing.assert_allclose(feature.bin_fractions, [0, *counts / len(column)])
+        assert "-0.0" not in str(feature)
+
+
+def test_a_frequent_value_has_a_bin_of_its_own():
+    column = np.concatenate([np.zeros(950), np.arange(1, 51)])
+    (feature,) = describe_features(["a"], [column])
+    tiny = np.finfo(np.float32).tiny  # smaller floats are 0 on some machines
+    assert feature.bin_edges == (0, float(tiny), 1)
+    np.testing.assert_allclose(feature.bin_fractions, [0, 0.95, 0, 0.05])
+    (feature,) = describe_features(["a"], [7 - column])
+    assert feature.bin_edges[-1] == 7
+    np.testing.assert_allclose(feature.bin_fractions[-1], 0.95)
+    middle = np.concatenate([np.arange(100), np.full(100, 200), 300 + np.arange(100)])
+    (feature,) = describe_features(["a"], [middle])
+    alone = np.float32(200), np.nextafter(np.float32(200), np.float32(np.inf)), np.float32(300)
+    assert set(map(float, alone)) <= set(feature.bin_edges)
+    bins = np.searchsorted(feature.bin_edges, middle, side="right")
+    np.testing.assert_allclose(feature.bin_fractions, np.bincount(bins) / 300)
+    np.testing.assert_allclose(feature.bin_fractions[feature.bin_edges.index(200) + 1], 1 / 3)
+
+
+def test_edges_are_distinct_as_float32():
+    column = np.concatenate([np.full(60, 0.3), np.full(40, 0.1 + 0.2), np.linspace(1, 2, 100)])
+    (feature,) = describe_features(["a"], [column])
+    rounded = np.array(feature.bin_edges, dtype=np.float32)
+    assert (np.diff(rounded) > 0).all()
+    bins = np.searchsorted(rounded, column.astype(np.float32), side="right")
+    np.testing.assert_allclose(feature.bin_fractions, np.bincount(bins, minlength=len(rounded) + 1) / 200)
+    np.testing.assert_allclose(feature.bin_fractions[1], 0.5)
+
+
 def test_a_constant_has_no_spread():
     (feature,) = describe_features(["a"], [np.full(10, 0.1)])
     assert (feature.mean, feature.standard_deviation) == (0.1, 0.0)
