@@ -103,7 +103,7 @@ def page_of(view: View, sections: Sequence[Section], drawn: dict[str, str]) -> s
         name=view.bundle.sidecar.name,
         sections=sections,
         drawn=drawn,
-        facts=list(_facts(view)),
+        facts=list(facts(view)),
         digest=view.bundle.digest,
         version=view.run.job.versions["whyport"],
         rows=report.rows_in,
@@ -115,7 +115,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:80] or "x"
 
 
-def _facts(view: View) -> Iterator[tuple[str, str]]:
+def facts(view: View) -> Iterator[tuple[str, str]]:
     """The facts at the top of the page."""
     report = view.run.report
     yield "rows scored", f"{report.rows_out:,}"
@@ -130,10 +130,9 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
         finite: list[Any] = [error for error in errors if error is not None]
         yield f"largest error, {view.run.task.unit}", f"{max(finite):.1g}" if len(finite) == len(errors) else "infinite"
     if view.inputs is not None:
-        yield (
-            "features moved",
-            f"{sum(each.index >= 0.25 for each in view.inputs.features)} of {len(view.inputs.features)}",
-        )
+        drift = view.inputs
+        untold = f", {len(drift.untold)} cannot be told" if drift.untold else ""
+        yield "features moved", f"{len(drift.moved)} of {len(drift.features)}{untold}"
 
 
 def _write_files(figure: Figure, target: ReportTarget, name: str) -> list[Path]:

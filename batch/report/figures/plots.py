@@ -24,7 +24,7 @@ from whyport.batch.report.figures.canvas import (
     plain,
     shorten,
 )
-from whyport.batch.report.gather.drift import MOVED, STABLE, FeatureDrift
+from whyport.batch.report.gather.drift import MOVED, STABLE, UNTOLD, FeatureDrift
 
 CELLS = 12
 """The largest number of classes for which a confusion matrix has numbers in its cells."""
@@ -143,16 +143,15 @@ def decades(histogram: ErrorHistogram, bins_per_decade: int = 5) -> tuple[NDArra
 def drift_figure(drift: Sequence[FeatureDrift], floor: float) -> Figure:
     """The index of some features as bars, with the usual thresholds."""
     names = [plain(shorten(each.name)) for each in drift]
-    values = np.array([np.nan_to_num(each.index) for each in drift])
+    values = np.array([each.index if each.is_told else 0.0 for each in drift])
     figure = Figure(figsize=(WIDTH, 1.1 + ROW * len(names)), layout="constrained")
     axes = figure.subplots()
     colours = [RED if value >= MOVED else "#e28a1b" if value >= STABLE else BLUE for value in values]
     axes.barh(range(len(names)), values, color=colours, height=0.62)
-    for i, value in enumerate(values):
+    for i, (each, value) in enumerate(zip(drift, values, strict=True)):
         ground = {"facecolor": GROUND, "edgecolor": "none", "pad": 1}
-        axes.annotate(
-            f"{value:.2g}", (value, i), (5, 0), textcoords="offset points", va="center", fontsize=10, bbox=ground
-        )
+        text = f"{value:.2g}" if each.is_told else UNTOLD
+        axes.annotate(text, (value, i), (5, 0), textcoords="offset points", va="center", fontsize=10, bbox=ground)
     axes.set_xlim(0, max(values.max(initial=0) * 1.15, MOVED * 1.2))
     for threshold in (STABLE, MOVED):
         axes.axvline(threshold, color=MUTED, linewidth=1, dashes=(3, 2), zorder=0)

@@ -1,6 +1,6 @@
 """The drift of a run's inputs and attributions from the bundle's record of its training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.report.gather.reference import ReferenceAttributions
+from whyport.batch.report.gather.training_bins import TrainingBins
+from whyport.runtime.bundle.bins import SMALLEST, as_float32, bin_places
 from whyport.runtime.bundle.sidecar import Feature
 
 STABLE = 0.1
 MOVED = 0.25
+UNTOLD = "cannot be told"
 
 LEAST_SHARE = 1e-4
 """The share that replaces an empty bin's 0, whose logarithm would be infinite."""
@@ -40,23 +43,28 @@ class BinCounts:
 
     Args:
         edges: the inner edges of each feature's bins, ascending; features may have different numbers of them.
+        ranges: the smallest and the largest value expected of each feature, [F, 2]; by default any value is.
     """
 
-    def __init__(self, edges: Sequence[NDArray[np.float64]]) -> None:
-        self._edges = [np.asarray(each, dtype=np.float64) for each in edges]
+    def __init__(self, edges: Sequence[NDArray[np.float64]], ranges: NDArray[np.float64] | None = None) -> None:
+        self._edges = [as_float32(each) for each in edges]
+        self._ranges = as_float32(np.tile([-np.inf, np.inf], (len(edges), 1)) if ranges is None else ranges)
         self.bins = max((len(each) for each in self._edges), default=0) + 1
         self.counts = np.zeros((len(self._edges), self.bins), dtype=np.int64)
         """[F, B]: counts of finite values; a feature with fewer bins has zeros at the end."""
         self.missing = np.zeros(len(self._edges), dtype=np.int64)
         """[F]: counts of values that are not finite."""
+        self.outside = np.zeros(len(self._edges), dtype=np.int64)
+        """[F]: counts of finite values below or above the expected range."""
 
     def add(self, rows: NDArray[np.floating]) -> None:
-        """Count rows [N, F]."""
-        for j, edges in enumerate(self._edges):
+        """Count rows [N, F]; values and edges are compared as float32, as the model sees them."""
+        for j, (edges, (low, high)) in enumerate(zip(self._edges, self._ranges, strict=True)):
             column = rows[:, j]
-            finite = column[np.isfinite(column)]
+            finite = as_float32(column[np.isfinite(column)])
             self.missing[j] += len(column) - len(finite)
             self.counts[j] += np.bincount(np.searchsorted(edges, finite, side="right"), minlength=self.bins)
+            self.outside[j] += np.count_nonzero((finite < low) | (finite > high))
 
 
 def quantile_edges(rows: NDArray[np.float64], weights: NDArray[np.float64], bins: int) -> list[NDArray[np.float64]]:
@@ -72,6 +80,35 @@ def quantile_edges(rows: NDArray[np.float64], weights: NDArray[np.float64], bins
 
 ATTRIBUTION_BINS = 5
 """Bins of attributions, fewer than the deciles of inputs: reference rows are about a hundred, not thousands."""
+
+ROUNDING = 1e-6
+"""Attributions nearer to each other than this share of the largest one count as equal."""
+
+
+def attribution_edges(reference: ReferenceAttributions) -> list[NDArray[np.float64]]:
+    """Inner edges of bins of about equal weight, for each feature.
+
+    Attributions that are equal in a bin's weight of rows have a bin of their own, such as the zeros of a feature that
+    few rows have: what moves away from them would not show. Rounding does not move them out of it.
+    """
+    values, edges = reference.values, []
+    margin = max(ROUNDING * np.abs(values[np.isfinite(values)]).max(initial=0), SMALLEST)
+    for every in values.T:
+        known = np.isfinite(every)
+        column, weights = every[known], reference.weights[known]
+        found = quantile_edges(column[:, None], weights, ATTRIBUTION_BINS)[0] if len(column) else column
+        for low, high in _equal(column, weights, margin):
+            found = np.concatenate([found[(found < low) | (found > high)], [low, high]])
+        edges.append(np.sort(found))
+    return edges
+
+
+def _equal(column: NDArray[np.float64], weights: NDArray[np.float64], margin: float) -> Iterator[tuple[float, float]]:
+    """The ranges of equal values that have a bin's weight and at least as many rows as there are bins."""
+    order = np.argsort(column)
+    for group in np.split(order, np.flatnonzero(np.diff(column[order]) > margin) + 1):
+        if len(group) >= ATTRIBUTION_BINS and weights[group].sum() * ATTRIBUTION_BINS >= weights.sum():
+            yield float(column[group[0]] - margin), float(column[group[-1]] + margin)
 
 
 @dataclass(frozen=True)
@@ -89,32 +126,59 @@ class FeatureDrift:
     missing_after: float = 0.0
     halves: float = float("nan")
     """The index of the run's second half of rows against its first."""
+    are_coarse: bool = False
+    """Whether values can move within a bin, so that the index is the least that it can be."""
+    outside: float = 0.0
+    """The share of the run's values below or above all training values."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the index tells how far the feature has moved: a coarse one only if it is far."""
+        return self.index >= MOVED or (not self.are_coarse and not np.isnan(self.index))
+
+    @property
+    def missing_index(self) -> float:
+        """The index of the share of missing values."""
+        before, after = self.missing_before, self.missing_after
+        return float(psi(np.array([before, 1 - before]), np.array([after, 1 - after])))
 
 
 @dataclass(frozen=True)
 class Drift:
-    """The drift of all features, the largest index first."""
+    """The drift of all features, the largest index first; what cannot be told is before what has not moved."""
 
     features: tuple[FeatureDrift, ...]
     by_chance: float
     """The index to expect without any drift, as both sides are samples."""
 
+    @property
+    def moved(self) -> tuple[FeatureDrift, ...]:
+        """The features that have moved."""
+        return tuple(each for each in self.features if each.index >= MOVED)
+
+    @property
+    def untold(self) -> tuple[FeatureDrift, ...]:
+        """The features of which it cannot be told whether they have moved."""
+        return tuple(each for each in self.features if not each.is_told)
+
 
 def input_drift(features: Sequence[Feature], counts: BinCounts) -> Drift:
     """The drift of the counted values from the bins of the training statistics."""
     found = []
-    for feature, after, missing in zip(features, counts.counts, counts.missing, strict=True):
-        bins = len(feature.bin_fractions)
-        before = np.array(feature.bin_fractions)
-        known, total = after.sum(), after.sum() + missing
+    for j, feature in enumerate(features):
+        bins = TrainingBins.of(feature)
+        after = counts.counts[j, : len(bins.shares)]
+        known, missing = after.sum(), counts.missing[j]
         found.append(
             FeatureDrift(
                 name=feature.name,
-                index=float(psi(before, after[:bins])),
-                before=before,
-                after=after[:bins] / max(known, 1),
+                index=float(psi(bins.shares, after)),
+                before=bins.shares,
+                after=after / max(known, 1),
                 missing_before=feature.missing_fraction,
-                missing_after=float(missing / max(total, 1)),
+                missing_after=float(missing / max(known + missing, 1)),
+                are_coarse=bins.are_coarse,
+                outside=float(counts.outside[j] / max(known, 1)),
             )
         )
     return Drift(_ranked(found), 0.0)
@@ -122,12 +186,13 @@ def input_drift(features: Sequence[Feature], counts: BinCounts) -> Drift:
 
 def input_counts(features: Sequence[Feature]) -> BinCounts:
     """A counter of values in the bins of the training statistics."""
-    return BinCounts([np.array(feature.bin_edges) for feature in features])
+    ranges = np.array([(feature.minimum, feature.maximum) for feature in features])
+    return BinCounts([TrainingBins.of(feature).edges for feature in features], ranges)
 
 
 def attribution_counts(reference: ReferenceAttributions) -> tuple[BinCounts, BinCounts]:
     """Counters for a run's first and second half of attributions, in bins of equal weight among the reference rows."""
-    edges = quantile_edges(reference.values, reference.weights, ATTRIBUTION_BINS)
+    edges = attribution_edges(reference)
     return BinCounts(edges), BinCounts(edges)
 
 
@@ -135,20 +200,20 @@ def attribution_drift(
     names: Sequence[str], reference: ReferenceAttributions, halves: tuple[BinCounts, BinCounts]
 ) -> Drift:
     """The drift of the counted attributions from the reference rows' attributions."""
-    edges = quantile_edges(reference.values, reference.weights, ATTRIBUTION_BINS)
     first, second = (each.counts for each in halves)
     found = []
-    for j, name in enumerate(names):
-        places = np.searchsorted(edges[j], reference.values[:, j], side="right")
-        before = np.bincount(places, weights=reference.weights, minlength=first.shape[1])
-        after = first[j] + second[j]
-        bins = len(edges[j]) + 1
+    for j, (name, edges) in enumerate(zip(names, attribution_edges(reference), strict=True)):
+        known = np.isfinite(reference.values[:, j])
+        places = bin_places(edges, reference.values[known, j])
+        bins = len(edges) + 1
+        before = np.bincount(places, weights=reference.weights[known], minlength=bins)
+        after = first[j, :bins] + second[j, :bins]
         found.append(
             FeatureDrift(
                 name=name,
-                index=float(psi(before[:bins], after[:bins])),
-                before=before[:bins] / before.sum(),
-                after=after[:bins] / max(after.sum(), 1),
+                index=float(psi(before, after)),
+                before=before / max(before.sum(), SMALLEST),
+                after=after / max(after.sum(), 1),
                 halves=float(psi(first[j, :bins], second[j, :bins])),
             )
         )
@@ -160,4 +225,4 @@ def attribution_drift(
 
 
 def _ranked(found: list[FeatureDrift]) -> tuple[FeatureDrift, ...]:
-    return tuple(sorted(found, key=lambda each: -np.nan_to_num(each.index, nan=-1.0)))
+    return tuple(sorted(found, key=lambda each: -each.index if each.is_told else -MOVED))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.output.layouts import strongest
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
@@ -52,5 +53,16 @@ def reference_attributions(
         repeats = len(finite) // max(len(weights), 1)
         values = attribution.values[finite].astype(np.float64)
         if len(values):
+            values = _kept(values, run.settings.top_k)
             found[method] = ReferenceAttributions(values, weights.repeat(repeats)[finite], len(values) // repeats)
     return found
+
+
+def _kept(values: NDArray[np.float64], top_k: int | None) -> NDArray[np.float64]:
+    """The attributions [N, F], with 0 for those that a run with `--top-k` does not keep."""
+    if top_k is None:
+        return values
+    kept = strongest(values.astype(np.float32), min(top_k, values.shape[1]))
+    zeros = np.zeros(values.shape)
+    np.put_along_axis(zeros, kept, np.take_along_axis(values, kept, axis=1), axis=1)
+    return zeros

@@ -1,14 +1,18 @@
 """The section on whether the run can be trusted: errors, rejected rows and drift."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from whyport.batch.report.figures.plots import counts_figure, drift_figure, errors_figure
-from whyport.batch.report.gather.drift import ATTRIBUTION_BINS, MOVED, STABLE, Drift
+from whyport.batch.report.gather.drift import ATTRIBUTION_BINS, MOVED, STABLE, UNTOLD, Drift, FeatureDrift
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section, Table
 
 THRESHOLDS = f"Below {STABLE:g} is stable, above {MOVED:g} has moved, by custom."
 TABLE_ROWS = 50
+OUTSIDE = 0.01
+"""The share of values outside of the training range that is worth a word."""
 
 
 def trust_section(view: View, max_features: int) -> Section:
@@ -98,8 +102,8 @@ def _formula() -> str:
 def _of_inputs(view: View) -> str:
     rows = view.run.report.rows_in
     return (
-        f"All {rows:,} rows of the inputs, in the deciles of the training rows that the bundle records; missing values "
-        "are not binned, the table has their share."
+        f"All {rows:,} rows of the inputs, in the bins of the training rows that the bundle records: deciles, and "
+        "single values that are frequent or few. Missing and infinite values are not binned, the table has their share."
     )
 
 
@@ -115,51 +119,75 @@ def _of_attributions(view: View, method: str, drift: Drift) -> str:
 
 def _drift(drift: Drift, key: str, title: str, caption: str, limit: int) -> list[Block]:
     shown = drift.features[:limit]
-    moved = [each for each in drift.features if each.index >= MOVED]
-    watched = [each for each in drift.features if STABLE <= each.index < MOVED]
-    unknown = [each for each in drift.features if np.isnan(each.index)]
+    watched = [each for each in drift.features if each.is_told and STABLE <= each.index < MOVED]
     names = tuple(each.name for each in drift.features)
     some = "" if len(shown) == len(names) else f" The {len(shown)} features that moved most, of {len(names)}."
-    is_inputs = key == "inputs"
-    rows = tuple(
-        (
-            each.name,
-            "" if np.isnan(each.index) else f"{each.index:.3f}",
-            *(
-                (f"{each.missing_before:.2%}", f"{each.missing_after:.2%}")
-                if is_inputs
-                else ("" if np.isnan(each.halves) else f"{each.halves:.3f}",)
-            ),
-        )
-        for each in drift.features[:TABLE_ROWS]
-    )
-    head = (
-        ("feature", "index", "missing in training", "missing in this run")
-        if is_inputs
-        else (
-            "feature",
-            "index",
-            "second half of the run against its first",
-        )
-    )
+    head, rows = _table_of_inputs(drift) if key == "inputs" else _table_of_attributions(drift)
+    largest = [f"{each.name} {each.index:.3g}" for each in shown if each.is_told][:5]
     return [
         Picture(
             f"drift-{key}",
             title,
-            caption + some,
-            f"{len(moved)} of {len(names)} features have moved, {len(watched)} more are to be watched"
-            + (f", {len(unknown)} have no values" if unknown else "")
-            + ". Largest: "
-            + ", ".join(f"{each.name} {each.index:.3g}" for each in shown[:5])
-            + ".",
+            caption + some + _unseen(drift),
+            f"{len(drift.moved)} of {len(names)} features have moved, {len(watched)} more are to be watched"
+            + (f", {len(drift.untold)} {UNTOLD}" if drift.untold else "")
+            + "."
+            + (f" Largest: {', '.join(largest)}." if largest else ""),
             lambda: drift_figure(shown, drift.by_chance),
             names[:limit],
         ),
         Table(
             f"{title}, ranked",
             head,
-            rows,
+            rows[:TABLE_ROWS],
             frozenset(range(1, len(head))),
-            "" if len(rows) == len(names) else f"The first {len(rows)} of {len(names)} features.",
+            "" if len(rows) <= TABLE_ROWS else f"The first {TABLE_ROWS} of {len(names)} features.",
         ),
     ]
+
+
+def _unseen(drift: Drift) -> str:
+    """What the index does not show."""
+    empty = [each.name for each in drift.untold if np.isnan(each.index)]
+    coarse = [each.name for each in drift.untold if not np.isnan(each.index)]
+    missing = [
+        f"{each.name} {each.missing_before:.2%} to {each.missing_after:.2%}"
+        for each in drift.features
+        if each.missing_index >= STABLE
+    ]
+    outside = [f"{each.name} {each.outside:.2%}" for each in drift.features if each.outside >= OUTSIDE]
+    found = {
+        f"{len(empty)} {UNTOLD}, without any value": empty,
+        f"{len(coarse)} {UNTOLD} until the model is exported anew, as most values are in one of its bins": coarse,
+        f"The share of missing values has moved in {len(missing)}": missing,
+        f"Values are outside of the training range in {len(outside)}": outside,
+    }
+    return "".join(f" {what}: {_some(names)}." for what, names in found.items() if names)
+
+
+def _some(texts: Sequence[str], limit: int = 10) -> str:
+    """The first of the texts, and how many more there are."""
+    more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + more
+
+
+Cells = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
+
+
+def _table_of_inputs(drift: Drift) -> Cells:
+    head = ("feature", "index", "missing in training", "missing in this run", "outside of the training range")
+    return head, tuple(
+        (each.name, _index(each), f"{each.missing_before:.2%}", f"{each.missing_after:.2%}", f"{each.outside:.2%}")
+        for each in drift.features
+    )
+
+
+def _table_of_attributions(drift: Drift) -> Cells:
+    head = ("feature", "index", "second half of the run against its first")
+    return head, tuple(
+        (each.name, _index(each), "" if np.isnan(each.halves) else f"{each.halves:.3f}") for each in drift.features
+    )
+
+
+def _index(each: FeatureDrift) -> str:
+    return f"{each.index:.3f}" if each.is_told else UNTOLD

@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
 
 from support.bundles import WEIGHTS
 from whyport.batch.report.gather.drift import attribution_counts, attribution_drift, input_counts, input_drift
@@ -72,6 +74,53 @@ def test_attributions_that_are_the_references_have_not_moved() -> None:
     drift = attribution_drift(["a", "b"], reference, halves)
     np.testing.assert_allclose([(each.index, each.halves) for each in drift.features], 0, atol=1e-12)
     np.testing.assert_allclose(drift.by_chance, 4 * (1 / 100 + 1 / 200))
+
+
+def test_a_top_k_run_is_compared_with_as_many_of_the_references_attributions(
+    bundle: Path, score: Score, write: Write, table: pa.Table
+) -> None:
+    run = FinishedRun.read(score(write(table), methods=("deepshap",), explain_class="yes", top_k=1))
+    read = Bundle.read(bundle)
+    found = reference_attributions(Session(read, "cpu"), run, ["deepshap"])["deepshap"]
+    background = References.read(read)
+    expected = WEIGHTS[1] * (background.rows - background.weights @ background.rows)
+    expected[np.abs(expected) < np.abs(expected).max(axis=1, keepdims=True)] = 0
+    np.testing.assert_allclose(found.values, expected, atol=1e-5)
+
+
+ZEROS = np.concatenate([np.zeros(90), np.linspace(0.5, 1, 10)])
+
+
+@pytest.mark.parametrize(
+    "after",
+    [np.where(ZEROS == 0, 0.4, ZEROS), np.where(ZEROS == 0, -0.4, ZEROS), np.repeat(ZEROS, 50)[4400:]],
+    ids=["above", "below", "fewer"],
+)
+def test_attributions_that_leave_a_frequent_value_show(after: NDArray[np.float64]) -> None:
+    reference = ReferenceAttributions(np.stack([ZEROS, 1 - ZEROS], axis=1), np.full(100, 0.01), 100)
+    rounding = np.random.default_rng(0).uniform(-1e-8, 1e-8, size=(100, 2))
+    for moved in (False, True):
+        halves = attribution_counts(reference)
+        for half in halves:
+            half.add(reference.values + rounding)
+            if moved:
+                half.add(np.stack([after, 1 - after], axis=1).repeat(3, axis=0))
+        for each in attribution_drift(["a", "b"], reference, halves).features:
+            assert each.is_told
+            assert (each.index > 0.25) == moved
+            assert moved or each.index < 1e-9
+
+
+def test_attributions_that_are_not_finite_cannot_be_told() -> None:
+    values = np.random.default_rng(0).normal(size=(100, 3))
+    values[:, 1], values[::2, 2] = np.nan, np.nan
+    reference = ReferenceAttributions(values, np.full(100, 0.01), 100)
+    halves = attribution_counts(reference)
+    for half in halves:
+        half.add(values)
+    drift = attribution_drift(["a", "b", "c"], reference, halves)
+    assert [each.name for each in drift.untold] == ["b"]
+    np.testing.assert_allclose([each.index for each in drift.features if each.is_told], [0, 0], atol=1e-12)
 
 
 def test_what_moves_between_the_halves_shows() -> None:
