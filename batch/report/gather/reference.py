@@ -54,7 +54,8 @@ def reference_attributions(
         values = attribution.values[finite].astype(np.float64)
         if len(values):
             values = _kept(values, run.settings.top_k)
-            found[method] = ReferenceAttributions(values, weights.repeat(repeats)[finite], len(values) // repeats)
+            rows = -(-len(values) // repeats)
+            found[method] = ReferenceAttributions(values, weights.repeat(repeats)[finite], rows)
     return found
 
 

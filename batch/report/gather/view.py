@@ -69,6 +69,11 @@ def gather(settings: ReportSettings) -> View:
     references: dict[str, ReferenceAttributions] = {}
     try:
         references = reference_attributions(session, run, methods) if methods else {}
+        problems += [
+            f"The drift of the attributions of {method} cannot be told, as no reference row has finite ones."
+            for method in methods
+            if method not in references
+        ]
     except (WhyportError, ModuleNotFoundError) as error:
         problems.append(
             f"The drift of attributions is not shown, as the reference rows cannot be explained here: {error}."
