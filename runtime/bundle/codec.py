@@ -1,27 +1,46 @@
-"""Dataclasses to JSON and back, strictly: an unknown key, a missing key or a wrong type is an error with its path."""
+"""Dataclasses to JSON and back, strictly: whatever does not fit, key, type or value, is an error with its path.
+
+A field's type may carry `Constraint`s: `Annotated[float, Within(0, 1)]`.
+"""
 
 import dataclasses
+import functools
 import json
 import types
 import typing
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
+from whyport.runtime.bundle.constraints import Constraint
 from whyport.runtime.errors import BundleFormatError
 
 T = TypeVar("T")
 
+LONGEST_INTEGER = 300
+"""Digits of the longest integer that is read as one: every such integer is a finite float64."""
+
 
 def encode(value: object) -> str:
-    """JSON text of a dataclass, keys in the order of the fields; the same value always gives the same bytes."""
+    """JSON text of a dataclass, keys in the order of the fields; the same value always gives the same bytes.
+
+    Raises BundleFormatError for a number that is not finite.
+    """
     assert dataclasses.is_dataclass(value)
     assert not isinstance(value, type)
-    return json.dumps(dataclasses.asdict(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        return json.dumps(dataclasses.asdict(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except ValueError:
+        raise BundleFormatError(f"expected finite numbers, got others in {value}") from None
 
 
 def load(text: str) -> object:
-    """The value of JSON text; raises BundleFormatError for other text, a repeated key, a number that is not finite."""
+    """The value of JSON text; raises BundleFormatError for other text, a repeated key, NaN or Infinity.
+
+    A number beyond float64, such as 1e999, becomes infinite here, and is refused where its path is known.
+    """
     try:
-        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        return json.loads(
+            text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant, parse_int=_read_integer
+        )
     except (json.JSONDecodeError, RecursionError) as error:
         raise BundleFormatError(f"expected JSON, got text that is not ({error})") from None
 
@@ -37,54 +56,116 @@ def build(cls: type[T], document: object) -> T:
     return value
 
 
+def shown(value: object) -> str:
+    """The start of a JSON value, as a message shows it."""
+    if isinstance(value, dict | list):
+        kind = "an object" if isinstance(value, dict) else "a list"
+        return f"{kind} of {len(value)}" if value else f"an empty {kind.split()[-1]}"
+    return json.dumps(value[:60] if isinstance(value, str) else value)[:60]
+
+
+def alternatives(kind: Any) -> tuple[Any, ...]:
+    """The members of a union; any other type alone."""
+    return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+
+
+def constrained(kind: Any) -> tuple[Any, tuple[Constraint, ...]]:
+    """A type, and the constraints that are annotated beside it."""
+    if typing.get_origin(kind) is not Annotated:
+        return kind, ()
+    base, *beside = typing.get_args(kind)
+    return base, tuple(entry for entry in beside if isinstance(entry, Constraint))
+
+
+@functools.cache
+def field_types(cls: type) -> dict[str, Any]:
+    """The types of a dataclass's fields, with their constraints."""
+    return typing.get_type_hints(cls, include_extras=True)
+
+
 def _decode(kind: Any, value: Any, path: str) -> Any:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        return _decode_dataclass(kind, value, path)
-    if origin in (typing.Union, types.UnionType):
-        for option in arguments:
-            try:
-                return _decode(option, value, path)
-            except BundleFormatError as error:
-                failure = error
-        raise failure if len(arguments) == 2 and types.NoneType in arguments else _mismatch(kind, value, path)
-    if origin is tuple and isinstance(value, list):
+    """The value of the first alternative that has its type."""
+    for option in alternatives(kind):
+        base, constraints = constrained(option)
+        if _has_type(base, value):
+            return _check(constraints, _convert(base, value, path), path)
+    raise BundleFormatError(f"{path}: expected {_name(kind)}, got {shown(value)}")
+
+
+def _has_type(base: Any, value: Any) -> bool:
+    if base is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if dataclasses.is_dataclass(base):
+        return isinstance(value, dict)
+    written = {tuple: list}.get(typing.get_origin(base), typing.get_origin(base) or base)
+    return type(value) is written  # so that True is not an int
+
+
+def _convert(base: Any, value: Any, path: str) -> Any:
+    arguments = typing.get_args(base)
+    if dataclasses.is_dataclass(base):
+        return _convert_dataclass(base, value, path)
+    if isinstance(value, list):
         return tuple(_decode(arguments[0], item, f"{path}[{i}]") for i, item in enumerate(value))
-    if origin is dict and isinstance(value, dict):
-        return {key: _decode(arguments[1], item, f"{path}.{key}") for key, item in value.items()}
-    if kind is types.NoneType and value is None:
-        return None
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(kind, type) and type(value) is kind:  # so that True is not an int
-        return value
-    raise _mismatch(kind, value, path)
+    if isinstance(value, dict):
+        return {
+            _decode(arguments[0], key, f"{path}, key {shown(key)}"): _decode(arguments[1], item, f"{path}.{_step(key)}")
+            for key, item in value.items()
+        }
+    return float(value) if base is float else value
 
 
-def _decode_dataclass(kind: Any, value: Any, path: str) -> Any:
-    if not isinstance(value, dict):
-        raise _mismatch(dict, value, path)
-    hints = typing.get_type_hints(kind)
-    unknown = [key for key in value if key not in hints]
-    if unknown:
-        raise BundleFormatError(f"{path}: unknown key {unknown[0]!r}; known: {', '.join(hints)}")
-    missing = [key for key in hints if key not in value]
-    if missing:
-        raise BundleFormatError(f"{path}: missing key {missing[0]!r}")
-    return kind(**{key: _decode(hint, value[key], f"{path}.{key}") for key, hint in hints.items()})
+def _convert_dataclass(cls: Any, value: dict[str, Any], path: str) -> Any:
+    hints = field_types(cls)
+    for key in value:
+        if key not in hints:
+            raise BundleFormatError(f"{path}: unknown key {_step(key, quoted=True)}; known: {', '.join(hints)}")
+    for key in hints:
+        if key not in value:
+            raise BundleFormatError(f"{path}: missing key {key!r}")
+    return cls(**{key: _decode(hint, value[key], f"{path}.{key}") for key, hint in hints.items()})
 
 
-def _mismatch(kind: Any, value: Any, path: str) -> BundleFormatError:
-    expected = kind.__name__ if isinstance(kind, type) else str(kind)
-    return BundleFormatError(f"{path}: expected {expected}, got {json.dumps(value)[:60]}")
+def _check(constraints: tuple[Constraint, ...], value: Any, path: str) -> Any:
+    for constraint in constraints:
+        if not constraint.holds(value):
+            got = value if not isinstance(value, tuple) else list(value)
+            raise BundleFormatError(f"{path}: expected {constraint.expected}, got {shown(got)}")
+    return value
+
+
+def _name(kind: Any) -> str:
+    """A type as messages name it."""
+    if len(alternatives(kind)) > 1:
+        return " | ".join(map(_name, alternatives(kind)))
+    base, _ = constrained(kind)
+    if dataclasses.is_dataclass(base):
+        return "dict"
+    if typing.get_origin(base) is tuple:
+        return "list"
+    name: str = (typing.get_origin(base) or base).__name__
+    return name
+
+
+def _step(key: str, *, quoted: bool = False) -> str:
+    """A key within a path: short, and as ASCII where it cannot be printed."""
+    plain = key.isprintable() and len(key) <= 60 and not quoted
+    return key if plain else shown(key).replace('"', "'")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise BundleFormatError(f"key {key!r} appears twice")
-    return dict(pairs)
+    keys = dict(pairs)
+    if len(keys) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise BundleFormatError(f"key {_step(key, quoted=True)} appears twice")
+            seen.add(key)
+    return keys
+
+
+def _read_integer(text: str) -> int | float:
+    return int(text) if len(text) <= LONGEST_INTEGER else float(text)
 
 
 def _refuse_constant(name: str) -> None:

@@ -5,13 +5,19 @@ models/README.md specifies the format for consumers in any language.
 
 import dataclasses
 import hashlib
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from whyport.runtime.bundle.codec import encode
-from whyport.runtime.bundle.sidecar import SIDECAR, Sidecar, check_consistency, decode_sidecar
-from whyport.runtime.errors import BundleError, BundleFormatError, DigestError, listing
+from whyport.runtime.bundle.consistency import check_consistency
+from whyport.runtime.bundle.self_contained import check_self_contained
+from whyport.runtime.bundle.sidecar import SIDECAR, Sidecar, decode_sidecar
+from whyport.runtime.errors import BundleError, BundleFormatError, DigestError, listing, message_line
+
+MOST_BYTES = 1 << 25
+"""The longest bundle.json: 50 000 features take 30 MB."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +39,25 @@ class Bundle:
         """Read and check a bundle.
 
         Raises BundleFormatError if bundle.json is missing, malformed, of another format version or contradicts
-        itself, and DigestError if a file is missing or changed.
+        itself, or if a graph needs files outside the bundle, and DigestError if a file is missing or changed.
         """
         path = Path(path)
-        sidecar_path = path / SIDECAR
         try:
-            content = sidecar_path.read_bytes()
+            content = _content(path / SIDECAR, MOST_BYTES)
         except (FileNotFoundError, NotADirectoryError):
             raise BundleFormatError(f"expected a bundle, a folder with {SIDECAR}, got {str(path)!r}") from None
         try:
             sidecar = decode_sidecar(_text(content))
             check_consistency(sidecar)
         except BundleFormatError as error:
-            raise error.at(str(sidecar_path)) from None
+            raise error.at(str(path / SIDECAR)) from None
         bundle = cls(path=path, sidecar=sidecar, digest=hashlib.sha256(content).hexdigest())
         for name in sidecar.files:
-            bundle.read_bytes(name)
+            content = bundle.read_bytes(name)
+            try:
+                check_self_contained(name, content)
+            except BundleFormatError as error:
+                raise error.at(str(path / name)) from None
         return bundle
 
     def read_bytes(self, name: str) -> bytes:
@@ -57,8 +66,8 @@ class Bundle:
             raise BundleError(f"bundle {str(self.path)!r} has no {name!r}; it has {listing(self.sidecar.files)}")
         file = self.path / name
         try:
-            content = (self.place / name).read_bytes()
-        except FileNotFoundError:
+            content = _content(self.place / name)
+        except (FileNotFoundError, NotADirectoryError):
             raise DigestError(f"file {name!r} of bundle {str(self.path)!r} is missing") from None
         got, expected = hashlib.sha256(content).hexdigest(), self.sidecar.files[name]
         if got != expected:
@@ -72,12 +81,31 @@ def as_bundle(bundle: Bundle | str | Path) -> Bundle:
 
 
 def write_sidecar(folder: Path, sidecar: Sidecar) -> None:
-    """Write bundle.json with the digests of all files in `folder`."""
+    """Write bundle.json with the digests of all files in `folder`; raises BundleFormatError if none could read it."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / SIDECAR)
     digests = {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
     sidecar = dataclasses.replace(sidecar, files=digests)
-    check_consistency(sidecar)
-    (folder / SIDECAR).write_text(encode(sidecar), encoding="utf-8")
+    text = encode(sidecar)
+    check_consistency(decode_sidecar(text))
+    (folder / SIDECAR).write_text(text, encoding="utf-8")
+
+
+def _content(path: Path, most_bytes: int | None = None) -> bytes:
+    """The content of a regular file: a pipe would wait for ever, and a device need not end.
+
+    Raises FileNotFoundError and NotADirectoryError, and BundleFormatError for any other entry or a longer file.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BundleFormatError(f"expected a file, got a folder, pipe or device, in {str(path)!r}")
+        if most_bytes is not None and status.st_size > most_bytes:
+            raise BundleFormatError(f"expected at most {most_bytes} bytes, got {status.st_size}, in {str(path)!r}")
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except (OSError, ValueError) as error:  # ValueError: no path can hold a NUL
+        raise BundleFormatError(f"cannot read {str(path)!r}: {message_line(error)}") from None
 
 
 def _text(content: bytes) -> str:

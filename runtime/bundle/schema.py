@@ -7,6 +7,7 @@ import types
 import typing
 from typing import Any
 
+from whyport.runtime.bundle.codec import alternatives, constrained, field_types
 from whyport.runtime.bundle.sidecar import FORMAT_VERSION, Sidecar
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -18,32 +19,40 @@ def sidecar_schema() -> str:
     definitions: dict[str, Any] = {}
     root = _schema(Sidecar, definitions)
     definitions["Sidecar"]["properties"]["format_version"] = {"const": FORMAT_VERSION}
-    digest = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-    definitions["Sidecar"]["properties"]["files"]["additionalProperties"] = digest
     title = f"bundle.json of a whyport bundle, format version {FORMAT_VERSION}"
     document = {"$schema": DIALECT, "title": title, **root, "$defs": definitions}
     return json.dumps(document, indent=2) + "\n"
 
 
 def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        return _definition(kind, definitions)
-    if origin in (typing.Union, types.UnionType):
-        return {"anyOf": [_schema(option, definitions) for option in arguments]}
+    if len(alternatives(kind)) > 1:
+        return {"anyOf": [_schema(option, definitions) for option in alternatives(kind)]}
+    base, constraints = constrained(kind)
+    schema = _plain(base, definitions)
+    for constraint in constraints:
+        schema |= constraint.schema()
+    return schema
+
+
+def _plain(base: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a type without its constraints."""
+    origin, arguments = typing.get_origin(base), typing.get_args(base)
+    if dataclasses.is_dataclass(base):
+        return _definition(base, definitions)
     if origin is tuple:
         return {"type": "array", "items": _schema(arguments[0], definitions)}
     if origin is dict:
-        return {"type": "object", "additionalProperties": _schema(arguments[1], definitions)}
-    return {"type": PLAIN[kind]}
+        names, values = (_schema(argument, definitions) for argument in arguments)
+        return {"type": "object", "propertyNames": names, "additionalProperties": values}
+    return {"type": PLAIN[base]}
 
 
-def _definition(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    name = kind.__name__
+def _definition(cls: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    name = cls.__name__
     if name not in definitions:
-        properties = {key: _schema(hint, definitions) for key, hint in typing.get_type_hints(kind).items()}
+        properties = {key: _schema(hint, definitions) for key, hint in field_types(cls).items()}
         definitions[name] = {
-            "description": " ".join((inspect.getdoc(kind) or "").split()),
+            "description": " ".join((inspect.getdoc(cls) or "").split()),
             "type": "object",
             "properties": properties,
             "required": list(properties),

@@ -1,7 +1,9 @@
 """The inputs and outputs of a bundle's graphs, and the columns that feed the inputs."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from whyport.runtime.bundle.constraints import AtLeastOne, AxisName, Count, DataType, Name
 from whyport.runtime.errors import BundleFormatError
 
 
@@ -9,12 +11,12 @@ from whyport.runtime.errors import BundleFormatError
 class TensorSpec:
     """One input or output of a graph."""
 
-    name: str
-    dtype: str
+    name: Name
+    dtype: DataType
     """numpy's name for the element type, such as "float32"."""
-    shape: tuple[int | str, ...]
+    shape: Annotated[tuple[Count | AxisName, ...], AtLeastOne()]
     """The axes, the first counting rows; a number is a fixed length, a name (such as "N") any length."""
-    columns: tuple[str, ...] = ()
+    columns: tuple[Name, ...] = ()
     """Inputs only: the table's columns that fill the last axis, in order."""
 
     def row_shape(self) -> tuple[int, ...]:
@@ -31,8 +33,8 @@ class TensorSpec:
 class Signature:
     """The inputs and outputs shared by every graph of a bundle, in the graphs' order."""
 
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
+    inputs: Annotated[tuple[TensorSpec, ...], AtLeastOne()]
+    outputs: Annotated[tuple[TensorSpec, ...], AtLeastOne()]
 
     @property
     def features(self) -> TensorSpec:

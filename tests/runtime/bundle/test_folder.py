@@ -1,12 +1,15 @@
 """Every way in which a bundle can be broken is its own clear error."""
 
+import dataclasses
 import json
+import math
+import os
 from pathlib import Path
 
 import pytest
 
 from support.bundles import edit_sidecar, linear_bundle
-from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.folder import MOST_BYTES, Bundle, write_sidecar
 from whyport.runtime.bundle.sidecar import SIDECAR
 from whyport.runtime.errors import BundleError, BundleFormatError, DigestError
 
@@ -104,7 +107,8 @@ def test_every_required_file_needs_a_digest(path: Path, name: str) -> None:
         ({"classes": ["yes", "yes"]}, "expected class names to differ"),
         ({"classes": ["a", "b", "c"]}, r"expected an output 'logits' of shape \[N, 3\]"),
         ({"preprocessing": {"imputation": [1.0], "standardised": False}}, "expected 3 imputation values, got 1"),
-        ({"features": []}, "expected one input fed by the 0 features"),
+        ({"features": []}, r"\$\.features: expected at least one entry"),
+        ({"signature": {"inputs": [], "outputs": []}}, r"\$\.signature\.inputs: expected at least one entry"),
     ],
 )
 def test_a_sidecar_that_contradicts_itself_is_refused(path: Path, changes: dict[str, object], message: str) -> None:
@@ -129,3 +133,41 @@ def test_a_bundle_is_found_after_a_change_of_the_working_folder(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert opened.read_bytes("model.onnx") == (path / "model.onnx").read_bytes()
+
+
+def test_a_sidecar_that_is_too_long_is_refused_unread(path: Path) -> None:
+    with (path / SIDECAR).open("ab") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(BundleFormatError, match=rf"expected at most {MOST_BYTES} bytes"):
+        Bundle.read(path)
+
+
+@pytest.mark.parametrize("name", [SIDECAR, "model.onnx", "model.pt"])
+def test_what_is_no_file_is_refused_and_never_waited_for(path: Path, name: str) -> None:
+    for make in (
+        os.mkfifo,
+        os.mkdir,
+        lambda place: os.symlink("/dev/zero", place),
+        lambda place: os.symlink(place, place),
+    ):
+        (path / name).rename(path / "aside")
+        make(path / name)
+        with pytest.raises(BundleError, match=name):
+            Bundle.read(path)
+        (path / name).rename(path.parent / f"{name} {len(list(path.parent.iterdir()))}")
+        (path / "aside").rename(path / name)
+    Bundle.read(path)
+
+
+def test_no_sidecar_is_written_that_could_not_be_read(path: Path) -> None:
+    sidecar = Bundle.read(path).sidecar
+    before = (path / SIDECAR).read_bytes()
+    for broken in (
+        dataclasses.replace(sidecar, classes=("no", "\ud800")),
+        dataclasses.replace(sidecar, name="a\0b"),
+        dataclasses.replace(sidecar, tolerances=dataclasses.replace(sidecar.tolerances, outputs=math.inf)),
+        dataclasses.replace(sidecar, opset=0),
+    ):
+        with pytest.raises(BundleFormatError, match=r"\$\.|finite numbers"):
+            write_sidecar(path, broken)
+    assert (path / SIDECAR).read_bytes() == before
