@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from whyport.runtime.errors import ProviderError, UsageError, unknown
+from whyport.runtime.errors import BundleError, ProviderError, UsageError, message_line, unknown
 
 DEVICES = ("auto", "cpu", "cuda")
 DISTRIBUTIONS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
@@ -79,12 +79,17 @@ def open_session(model: bytes, device: str, options: Any, onnxruntime: Any) -> t
     """Open an InferenceSession; returns it with its actual provider, which for `auto` is the first that works.
 
     ONNX Runtime falls back to the CPU without an error, so the actual provider is compared with the requested one.
+
+    Raises ProviderError if no provider can be had, and BundleError if the content is no graph that ONNX Runtime runs.
     """
     tried = candidates(device, onnxruntime.get_available_providers())
     for provider in tried:
         if provider is CUDA and hasattr(onnxruntime, "preload_dlls"):
             onnxruntime.preload_dlls()  # finds the CUDA libraries of the extra `gpu`
-        session = onnxruntime.InferenceSession(model, options, providers=[(provider.name, provider.options)])
+        try:
+            session = onnxruntime.InferenceSession(model, options, providers=[(provider.name, provider.options)])
+        except Exception as error:  # ONNX Runtime's own errors have no common class
+            raise BundleError(f"ONNX Runtime cannot open it: {message_line(error)}") from None
         got = session.get_providers()
         if got and got[0] == provider.name:
             return session, provider

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from whyport.runtime.batching import batch_slices, suitable_rows, taken
 from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.errors import BundleError, message_line
 from whyport.runtime.providers import CUDA, Provider, load_onnxruntime, open_session
 
 
@@ -17,20 +19,31 @@ class Runner:
     """A graph on an execution provider.
 
     Args:
-        model: the ONNX file's content.
+        name: the ONNX file's name, for messages.
+        model: its content.
         device: "cpu", "cuda" or "auto".
         threads: calls that run side by side on the CPU, one thread each. The results do not depend on it.
         batch_rows: rows per call, by device; by default a number that suits the device and the graph.
+
+    Raises ProviderError if the device is not available, and BundleError if ONNX Runtime cannot open the graph.
     """
 
     provider: Provider
     """The graph's actual provider."""
 
-    def __init__(self, model: bytes, device: str, threads: int, batch_rows: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, name: str, model: bytes, device: str, threads: int, batch_rows: Mapping[str, int] | None = None
+    ) -> None:
+        self._name = name
         self._onnxruntime = load_onnxruntime()
         options = self._onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self._session, self.provider = open_session(model, device, options, self._onnxruntime)
+        # Else ONNX Runtime would take another format, too, which the check for external data does not read.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        try:
+            self._session, self.provider = open_session(model, device, options, self._onnxruntime)
+        except BundleError as error:
+            raise error.at(name) from None
         device = self.provider.device
         self.batch_rows = suitable_rows(device, self.metadata()) if batch_rows is None else batch_rows[device]
         self._workers = threads if device == "cpu" else 1
@@ -38,9 +51,13 @@ class Runner:
         self._pool = ThreadPoolExecutor(max(self._workers - 1, 1), "whyport-predict")
 
     def run(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[TensorSpec]) -> dict[str, NDArray[Any]]:
-        """The outputs, N long on the first axis, from inputs of N rows each, by name; empty arrays for N = 0."""
+        """The outputs, N long on the first axis, from inputs of N rows each, by name; empty arrays for N = 0.
+
+        Raises BundleError if the graph cannot be run, or if an output has another type or shape than its spec says.
+        """
         rows = len(next(iter(feeds.values())))
-        results = {spec.name: np.empty((rows, *spec.row_shape()), dtype=np.dtype(spec.dtype)) for spec in outputs}
+        results: dict[str, NDArray[Any]] = {}
+        starting = Lock()
 
         # Without rows there are no slices: ONNX Runtime would abort the process on an empty batch through an LSTM.
         waiting = deque(batch_slices(rows, self.batch_rows))
@@ -50,8 +67,14 @@ class Runner:
             try:
                 for part in taken(waiting):
                     of_part = {name: np.ascontiguousarray(values[part]) for name, values in feeds.items()}
-                    for (_, values), got in zip(results.items(), self._call(of_part, list(results)), strict=True):
-                        values[part] = got
+                    got = self._call(of_part, [spec.name for spec in outputs])
+                    for spec, values in zip(outputs, got, strict=True):
+                        self._check(spec, values, part.stop - part.start)
+                    with starting:  # memory is taken for shapes that the graph has, whatever the bundle says
+                        if not results:
+                            results.update(_empty(outputs, rows))
+                    for spec, values in zip(outputs, got, strict=True):
+                        results[spec.name][part] = values
             except BaseException:
                 waiting.clear()
                 raise
@@ -60,18 +83,37 @@ class Runner:
         run()
         for helper in helpers:
             helper.result()
-        return results
+        return results or _empty(outputs, rows)
 
     def metadata(self) -> dict[str, str]:
-        """The graph's metadata_props."""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
+        """The graph's metadata_props; raises BundleError if they are no text."""
+        try:
+            return dict(self._session.get_modelmeta().custom_metadata_map)
+        except UnicodeDecodeError as error:
+            raise BundleError(f"expected metadata in UTF-8, got {error}, in {self._name}") from None
 
     def _call(self, feeds: dict[str, NDArray[Any]], names: list[str]) -> list[NDArray[Any]]:
-        if self.provider is not CUDA:
-            plain: list[NDArray[Any]] = self._session.run(names, feeds)
-            return plain
-        on_card = self._onnxruntime.OrtValue.ortvalue_from_numpy
-        return run_bound(self._session, {name: on_card(values, "cuda", 0) for name, values in feeds.items()}, names)
+        try:
+            if self.provider is not CUDA:
+                plain: list[NDArray[Any]] = self._session.run(names, feeds)
+                return plain
+            on_card = self._onnxruntime.OrtValue.ortvalue_from_numpy
+            given = {name: on_card(values, "cuda", 0) for name, values in feeds.items()}
+            return run_bound(self._session, given, names)
+        except Exception as error:  # ONNX Runtime's own errors have no common class
+            raise BundleError(f"ONNX Runtime cannot run it: {message_line(error)}, in {self._name}") from None
+
+    def _check(self, spec: TensorSpec, values: Any, rows: int) -> None:
+        """Refuse an output that would otherwise be broadcast or converted to what the bundle says."""
+        expected = f"{spec.dtype} {[rows, *spec.row_shape()]}"
+        got = f"{values.dtype} {list(values.shape)}" if isinstance(values, np.ndarray) else type(values).__name__
+        if got != expected:
+            raise BundleError(f"output {spec.name!r}: expected {expected} for {rows} rows, got {got}, in {self._name}")
+
+
+def _empty(outputs: Sequence[TensorSpec], rows: int) -> dict[str, NDArray[Any]]:
+    """Arrays for the outputs of that many rows."""
+    return {spec.name: np.empty((rows, *spec.row_shape()), dtype=np.dtype(spec.dtype)) for spec in outputs}
 
 
 def run_bound(session: Any, feeds: Mapping[str, Any], names: Sequence[str]) -> list[NDArray[Any]]:

@@ -67,7 +67,7 @@ class Session:
         self.task = task_of(self.bundle.sidecar)
         self.threads = threads or available_cores()
         sizes = None if batch_rows is None else dict.fromkeys(DEVICES, batch_rows)
-        self._model = Runner(self.bundle.read_bytes(ONNX_MODEL), device, self.threads, sizes)
+        self._model = Runner(ONNX_MODEL, self.bundle.read_bytes(ONNX_MODEL), device, self.threads, sizes)
         self.provider = self._model.provider
         self.batch_rows = self._model.batch_rows
         self._graphs: dict[str, Runner] = {}
@@ -169,7 +169,7 @@ class Session:
             if not capability.available:
                 raise BundleError(f"bundle {sidecar.name!r} has no {name}: {capability.reason}")
             sizes = rows_per_call(sidecar.signature)
-            self._graphs[name] = Runner(self.bundle.read_bytes(name), self.provider.device, self.threads, sizes)
+            self._graphs[name] = Runner(name, self.bundle.read_bytes(name), self.provider.device, self.threads, sizes)
         return self._graphs[name]
 
     def _check_missing(self, matrix: NDArray[np.float32]) -> None:
