@@ -16,6 +16,7 @@ from whyport.runtime.bundle.graphs import (
     tolerance_of,
 )
 from whyport.runtime.bundle.sidecar import CONFORMANCE, METADATA_KEY, ONNX_MODEL, decode_sidecar
+from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.errors import BundleFormatError, ParityError
 from whyport.runtime.parity import deviation
@@ -31,9 +32,8 @@ def replay(session: Session) -> dict[str, float]:
     bundle, deviations = session.bundle, {}
     sidecar = bundle.sidecar
     signature = sidecar.signature
-    content = bundle.read_bytes(CONFORMANCE)
     _check_metadata(session, ONNX_MODEL)
-    vectors = read_vectors(content, (*signature.inputs, *signature.outputs))
+    vectors = _read(session, (*signature.inputs, *signature.outputs))
     features = vectors[signature.features.name]
     spread = np.array([feature.standard_deviation for feature in sidecar.features])
     for name, got in session.run(features).items():
@@ -43,7 +43,7 @@ def replay(session: Session) -> dict[str, float]:
             continue
         _check_metadata(session, file)
         specs = graph.outputs(signature, session.task)
-        vectors = read_vectors(content, (CLASS_INDEX, *specs))
+        vectors = _read(session, (CLASS_INDEX, *specs))
         for name, got in session.run_graph(file, features, vectors[CLASS_INDEX.name]).items():
             expected, tolerance = vectors[name], tolerance_of(name, sidecar.tolerances)
             if name == COMPLETENESS_ERROR.name:
@@ -55,9 +55,29 @@ def replay(session: Session) -> dict[str, float]:
     return deviations
 
 
+def _read(session: Session, specs: tuple[TensorSpec, ...]) -> dict[str, NDArray[Any]]:
+    """The test vectors of some tensors; raises BundleFormatError if they are not what the bundle should have."""
+    bundle, count = session.bundle, len(session.task.targets)
+    try:
+        vectors = read_vectors(bundle.read_bytes(CONFORMANCE), specs)
+        index = vectors.get(CLASS_INDEX.name, np.zeros(1))
+        if index.min() < -1 or index.max() >= count:
+            raise BundleFormatError(f"column {CLASS_INDEX.name!r}: expected numbers from -1 to {count - 1}, got others")
+    except BundleFormatError as error:
+        raise error.at(str(bundle.path / CONFORMANCE)) from None
+    return vectors
+
+
 def _check_metadata(session: Session, file: str) -> None:
     bundle = session.bundle
-    if decode_sidecar(session.embedded_metadata(file).get(METADATA_KEY, "")) != bundle.sidecar.described():
+    text = session.embedded_metadata(file).get(METADATA_KEY)
+    if text is None:
+        raise BundleFormatError(f"expected metadata {METADATA_KEY!r}, got none, in {str(bundle.path / file)!r}")
+    try:
+        embedded = decode_sidecar(text)
+    except BundleFormatError as error:
+        raise error.at(f"the metadata of {str(bundle.path / file)!r}") from None
+    if embedded != bundle.sidecar.described():
         raise BundleFormatError(f"the metadata in {file} is not that of bundle.json, in {str(bundle.path)!r}")
 
 

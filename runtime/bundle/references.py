@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.vectors import read_parquet, read_vectors
-from whyport.runtime.errors import BundleError
+from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.bundle.vectors import read_vectors
+from whyport.runtime.errors import BundleError, BundleFormatError, listing
 
 WEIGHT = "weight"
+
+WEIGHTS = TensorSpec(WEIGHT, "float64", ("N",))
+"""The column of the weights, beside the features."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class References:
 
     @classmethod
     def read(cls, bundle: Bundle) -> Self:
-        """The bundle's reference sample; raises BundleError if it has none."""
+        """The bundle's reference sample; raises BundleError if it has none, or one that no mean can be taken of."""
         name = bundle.sidecar.background
         if name is None:
             raise BundleError(f"bundle {bundle.sidecar.name!r} has no reference sample to explain against")
@@ -33,18 +37,26 @@ class References:
 
     @classmethod
     def summary(cls, bundle: Bundle) -> Self:
-        """The few references of explain.onnx; raises BundleError if the bundle has none."""
+        """The few references of explain.onnx; raises BundleError as `read` does, or for another number of rows."""
         summary = bundle.sidecar.summary
         if summary is None:
             raise BundleError(f"bundle {bundle.sidecar.name!r} has no summary of its reference sample")
-        return cls._read(bundle, summary.file)
+        references = cls._read(bundle, summary.file)
+        if len(references.rows) != summary.rows:
+            got = f"{len(references.rows)}, in {str(bundle.path / summary.file)!r}"
+            raise BundleFormatError(f"expected the {summary.rows} rows of $.summary, got {got}")
+        return references
 
     @classmethod
     def _read(cls, bundle: Bundle, name: str) -> Self:
-        content = bundle.read_bytes(name)
         features = bundle.sidecar.signature.features
-        rows = read_vectors(content, (features,))[features.name]
-        weights = read_parquet(content)[WEIGHT].to_numpy()
+        content = bundle.read_bytes(name)
+        try:
+            tensors = read_vectors(content, (features, WEIGHTS))
+            rows, weights = tensors[features.name], tensors[WEIGHTS.name]
+            _check(rows, weights)
+        except BundleFormatError as error:
+            raise error.at(str(bundle.path / name)) from None
         return cls(rows=rows, weights=weights / weights.sum())
 
     def mean(self) -> "References":
@@ -56,3 +68,17 @@ class References:
         """The base value per class [C]: the weighted mean of a model's scores, [R, F] -> [R, C], over the rows."""
         means: NDArray[np.float64] = self.weights @ scores(self.rows).astype(np.float64)
         return means
+
+
+def _check(rows: NDArray[np.float32], weights: NDArray[np.float64]) -> None:
+    """Refuse values whose mean would be NaN, and weights that no mean can have."""
+    for bad, expected in (
+        (~np.isfinite(rows).all(axis=1), "finite features"),
+        (~(np.isfinite(weights) & (weights >= 0)), "finite weights of at least 0"),
+    ):
+        if bad.any():
+            raise BundleFormatError(f"expected {expected}, got others in rows {listing(map(str, np.flatnonzero(bad)))}")
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not (np.isfinite(total) and total > 0):
+        raise BundleFormatError(f"expected weights with a positive sum, got {total}")

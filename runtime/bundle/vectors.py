@@ -3,11 +3,13 @@
 import dataclasses
 import io
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -18,32 +20,74 @@ from whyport.runtime.bundle.graphs import (
 )
 from whyport.runtime.bundle.sidecar import ONNX_MODEL, Sidecar, task_of
 from whyport.runtime.bundle.signature import TensorSpec
-from whyport.runtime.errors import BundleFormatError
+from whyport.runtime.errors import BundleFormatError, listing, message_line
 
 JSON_ROWS = 16
 """Rows of conformance.json."""
 
+SMALL: dict[str, Any] = {"thrift_string_size_limit": 1 << 24, "thrift_container_size_limit": 1 << 20}
+"""Limits within which a bundle's Parquet files have their footers."""
+
+MOST_UNPACKED = 1 << 10
+"""The most bytes that a byte of such a file may unpack to: equal rows shrink well, but not without end."""
+
+TYPES = {"float32": pa.float32(), "float64": pa.float64(), "int64": pa.int64()}
+"""The type of a column by that of its tensor."""
+
 
 def read_parquet(content: bytes) -> pa.Table:
-    """The table in a small Parquet file.
+    """The table in a small Parquet file of a bundle; raises BundleFormatError if it cannot be read.
 
     Read in this thread: after pyarrow's own threads have read from Python's memory, the process may abort at its end
     (apache/arrow#34314).
     """
-    return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content), **SMALL)
+        declared = sum(file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups))
+        if declared > MOST_UNPACKED * len(content):
+            raise BundleFormatError(f"expected a small Parquet file, got {len(content)} bytes that hold {declared}")
+        table = file.read(use_threads=False)
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BundleFormatError(
+            f"expected a Parquet file, got content that is not one ({message_line(error)})"
+        ) from None
+    return table
 
 
 def read_vectors(content: bytes, specs: tuple[TensorSpec, ...]) -> dict[str, NDArray[Any]]:
-    """The tensors of a conformance or background file, each [N, ...] with the shape of its spec."""
+    """The tensors of a conformance or background file, each [N, ...] with the shape of its spec.
+
+    Raises BundleFormatError if the file cannot be read, has no rows, or lacks a tensor, or if a tensor has another
+    type or shape.
+    """
     table = read_parquet(content)
-    vectors = {}
-    for spec in specs:
-        if spec.name not in table.column_names:
-            raise BundleFormatError(f"missing column {spec.name!r}; the file has {table.column_names}")
-        column = table.column(spec.name).combine_chunks()
-        flat = (column.flatten() if spec.row_shape() else column).to_numpy(zero_copy_only=False)
-        vectors[spec.name] = np.asarray(flat, dtype=spec.dtype).reshape(table.num_rows, *spec.row_shape())
-    return vectors
+    if not table.num_rows:
+        raise BundleFormatError("expected rows, got a file without any")
+    return {spec.name: _tensor(table, spec) for spec in specs}
+
+
+def _tensor(table: pa.Table, spec: TensorSpec) -> NDArray[Any]:
+    """The column of that name, [N, ...]."""
+    found = table.column_names.count(spec.name)
+    if found != 1:
+        missing = f"missing column {spec.name!r}" if not found else f"column {spec.name!r} is there {found} times"
+        raise BundleFormatError(f"{missing}; the file has {listing(table.column_names)}")
+    column = table.column(spec.name)
+    shape = (table.num_rows, *spec.row_shape())
+    values = column.combine_chunks()
+    whole = not values.null_count
+    if len(shape) > 1:
+        if whole and pa.types.is_list(values.type):
+            # Written without Arrow's own schema, a fixed length is not known to the file.
+            whole = pc.all(pc.equal(pc.list_value_length(values), math.prod(shape[1:]))).as_py()
+        elif not (pa.types.is_fixed_size_list(values.type) and values.type.list_size == math.prod(shape[1:])):
+            whole = False
+        values = values.flatten() if whole else values
+    if not whole or values.null_count or values.type != TYPES[spec.dtype]:
+        expected = f"{spec.dtype} {list(spec.row_shape())}" if spec.row_shape() else spec.dtype
+        raise BundleFormatError(f"column {spec.name!r}: expected {expected} in every row, got {column.type} or nulls")
+    return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(shape)
 
 
 def to_parquet(tensors: Mapping[str, NDArray[Any]]) -> bytes:
