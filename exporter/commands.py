@@ -90,9 +90,14 @@ def train(data: Path, target: str, out: Path, **options: Any) -> None:
 @click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="State dict: *.pt or *.safetensors.")
 @names_option("--features", help="The model's inputs in order; by default all columns.")
 @names_option("--exclude", help="Columns of DATA that are not inputs.")
-@names_option("--classes", metavar="NAMES", help="In the order of the logits.")
+@names_option("--classes", metavar="NAMES", help="In the order of the outputs.")
 @click.option("--impute", is_flag=True, help="Replace missing values by the sample's medians, inside the graphs.")
 @click.option("--standardise", is_flag=True, help="Standardise with the sample's statistics, inside the graphs.")
+@click.option(
+    "--from-probabilities",
+    is_flag=True,
+    help="The model gives probabilities, as a softmax or a forest does: they are explained themselves, in their unit.",
+)
 @BACKGROUND
 @EXPLAIN_REFERENCES
 @THREADS
@@ -106,10 +111,12 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
     SOURCE is MODULE:FACTORY, where FACTORY() gives a torch.nn.Module from [N, F] float32 to logits [N, C], or to logits
     and attention weights [N, L, L]; or a plain .onnx file, for predictions. With methods features(rows) and
     classify(maps) a module also serves Grad-CAM. The sample gives the features' statistics and the reference rows.
+    A model that ends in a softmax is refused, unless --from-probabilities says that it should.
 
     \b
     Example: whyport export my_models:make --weights best.pt --sample rows.parquet --classes no,yes --out bundle
              whyport export model.onnx --sample rows.csv --features age,income --out bundle --background 200
+             whyport export forest.onnx --sample rows.csv --from-probabilities --out bundle
     """
     from whyport.exporter.export_model import export as export_bundle
 

@@ -60,7 +60,7 @@ class Draft:
         return References(self.impute(self.references.rows), self.references.weights)
 
     def named(self, outputs: int) -> Self:
-        """The draft with generic names for the classes, one for each of the logits, unless they have names."""
+        """The draft with generic names for the classes, one for each of the scores, unless they have names."""
         return self if self.classes else dataclasses.replace(self, classes=tuple(f"class {i}" for i in range(outputs)))
 
     def signature(self, outputs: tuple[TensorSpec, ...]) -> Signature:

@@ -16,6 +16,7 @@ from whyport.exporter.source import ModelSource
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import Provenance
 from whyport.runtime.errors import MissingValueError, UsageError, WhyportError, listing
+from whyport.runtime.task import Classification, ProbabilityClassification
 
 
 def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: int | None = None) -> Bundle:
@@ -69,6 +70,7 @@ def _draft(source: ModelSource, kind: Kind, name: str, seed: int) -> Draft:
         references=source.background.take(features, rows, seed),
         samples=Samples(rows, seed, missing=source.impute),
         summary=source.background.summary,
+        task_name=(ProbabilityClassification if source.from_probabilities else Classification).name,
     )
 
 

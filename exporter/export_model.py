@@ -22,6 +22,7 @@ def export(
     classes: str | Iterable[str] = (),
     impute: bool = False,
     standardise: bool = False,
+    from_probabilities: bool = False,
     background: int | str | Path | None = None,
     explain_references: int = 10,
     threads: int = 1,
@@ -40,9 +41,11 @@ def export(
         weights: a state dict: a file named *.pt or *.safetensors.
         features: the model's inputs in order; by default all columns.
         exclude: one or several columns that are not inputs.
-        classes: the classes' names, in the order of the logits.
+        classes: the classes' names, in the order of the outputs.
         impute: whether missing values are replaced by the sample's medians, inside the graphs.
         standardise: whether features are standardised with the sample's statistics, inside the graphs.
+        from_probabilities: whether the model's last step gives probabilities, as a softmax or a forest does. The
+            probability is then the score: attributions, base value and completeness error are in it.
         background: reference rows of explanations: how many rows to draw, or a table of them. By default 100.
         explain_references: references of explain.onnx; 0 leaves it and gradient.onnx out.
         threads: threads of one operator of PyTorch.
@@ -74,6 +77,7 @@ def export(
         background=BackgroundChoice.parse(None if background is None else str(background), explain_references),
         impute=impute,
         standardise=standardise,
+        from_probabilities=from_probabilities,
     )
     with operator_threads(threads):
         return export_bundle(model, Target(Path(out), name, overwrite), seed=seed, opset=opset)

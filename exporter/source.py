@@ -18,7 +18,9 @@ class ModelSource:
     """The model's inputs in order; empty for all columns of the sample but the excluded."""
     excluded: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    """In the order of the logits; empty for generic names."""
+    """In the order of the outputs; empty for generic names."""
     background: BackgroundChoice = field(default_factory=BackgroundChoice)
     impute: bool = False
     standardise: bool = False
+    from_probabilities: bool = False
+    """Whether the model's outputs are probabilities, which are the scores then."""

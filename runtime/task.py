@@ -7,7 +7,7 @@ score is a logit.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,8 @@ class Task(ABC):
     """The unit of a score, and so of base values, attributions and completeness errors."""
     score: ClassVar[str]
     """The name of the graph's output [N, K] that is explained."""
+    one_score: ClassVar[str] = "score"
+    """The word for one score, in messages."""
     outputs: ClassVar[tuple[str, ...]]
     """The names of the graph's outputs [N, K] that make a prediction, the scores first."""
     target: ClassVar[str]
@@ -103,16 +105,9 @@ def first_largest(scores: Any) -> Any:
     return scores.argmax(1)
 
 
-class Classification(Task):
-    """One of C classes, each with a logit and a probability; the first largest logit decides.
+class _Classes(Task):
+    """One of C classes, each with a probability; the first largest score decides."""
 
-    Probabilities rise with the logits, but round to float32: if two probabilities tie, the logits still differ.
-    """
-
-    name = "classification"
-    unit = "logits"
-    score = "logits"
-    outputs = ("logits", "probabilities")
     target = "class"
     targets_title = "classes"
 
@@ -137,7 +132,35 @@ class Classification(Task):
         return {name: int(rows) for name, rows in zip(self.targets, counted, strict=True)}
 
 
-TASKS: dict[str, type[Task]] = {Classification.name: Classification}
+@final
+class Classification(_Classes):
+    """One of C classes, each with a logit and a probability; the first largest logit decides.
+
+    Probabilities rise with the logits, but round to float32: if two probabilities tie, the logits still differ.
+    """
+
+    name = "classification"
+    unit = "logits"
+    score = "logits"
+    one_score = "logit"
+    outputs = ("logits", "probabilities")
+
+
+@final
+class ProbabilityClassification(_Classes):
+    """One of C classes, each with a probability, which is the score; the first largest decides.
+
+    It is for models whose last step is a softmax or a vote: a logit is infinite wherever a probability is 0.
+    """
+
+    name = "classification-by-probability"
+    unit = "probability"
+    score = "probabilities"
+    one_score = "probability"
+    outputs = ("probabilities",)
+
+
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, ProbabilityClassification)}
 """The tasks by their names in the sidecar."""
 
 

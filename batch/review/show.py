@@ -91,7 +91,8 @@ def _scored(table: pa.Table, run: FinishedRun, top: int) -> Iterator[str]:
         for bar in (extra for extra in columns.extras[each.method] if extra.is_error_bar):
             errors = columns.layout.read_extra(table, each.prefix, each.suffix, bar.name)[0]
             shares = [replace(share, error=float(error)) for share, error in zip(shares, errors, strict=True)]
-        yield from _explained(values, each, heading, Kept(shares, len(columns.layout.features)), top)
+        kept = Kept(shares, len(columns.layout.features))
+        yield from _explained(values, each, heading, run.task.unit, kept, top)
 
 
 def _predicted(values: dict[str, Any], task: Task) -> Iterator[str]:
@@ -106,7 +107,7 @@ def _predicted(values: dict[str, Any], task: Task) -> Iterator[str]:
 
 
 def _explained(
-    values: dict[str, Any], columns: ExplanationColumns, heading: str, kept: Kept, top: int
+    values: dict[str, Any], columns: ExplanationColumns, heading: str, unit: str, kept: Kept, top: int
 ) -> Iterator[str]:
     """The shares that the run has kept, strongest first."""
     shares, features = kept.shares, kept.features
@@ -119,7 +120,7 @@ def _explained(
         state = "converged" if values[columns.converged] else "not converged"
         line += (
             f" = base {base_value:+.4g} + attributions {total:+.4g} "
-            f"(off by {values[columns.completeness_error]:.2g}, {state})"
+            f"(off by {values[columns.completeness_error]:.2g} {unit}, {state})"
         )
     yield line
     ordered = sorted(shares, key=lambda share: -abs(share.value))[:top]

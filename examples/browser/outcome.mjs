@@ -31,8 +31,8 @@ export class Outcome {
     return this.page.follow.checked ? -1 : this.rows.findIndex(({ radio }) => radio.checked);
   }
 
-  show(logits, probabilities, explained) {
-    const first = predicted(logits);
+  show(scores, probabilities, explained) {
+    const first = predicted(scores);
     const { prediction, certainty, classList, glance } = this.page;
     if (prediction.value !== this.classes[first]) prediction.value = this.classes[first];
     certainty.textContent = percent(probabilities[first]);

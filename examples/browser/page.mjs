@@ -43,7 +43,7 @@ async function main() {
     const outputs = await model.run(row, BigInt64Array.of(BigInt(outcome.target())));
     const only = (name) => Number(outputs[name].data[0]);
     const [explained, score, base] = [only("explained_class"), only("score"), only("base_value")];
-    outcome.show(outputs.logits.data, outputs.probabilities.data, explained);
+    outcome.show(outputs[bundle.task.scores].data, outputs.probabilities.data, explained);
     reasons.show(bundle.classes[explained], row, { attribution: outputs.attribution.data, score, base });
   });
   const start = () => {
@@ -70,11 +70,11 @@ function readUrl(url) {
 
 /** The rows to start from: the training medians, then the test vectors. */
 async function startingRows(bundle) {
-  const { features, logits } = (await readVectors(bundle)).tensors;
-  const [width, count] = [bundle.features.length, logits.length / bundle.classes.length];
+  const { features, [bundle.task.scores]: every } = (await readVectors(bundle)).tensors;
+  const [width, count] = [bundle.features.length, every.length / bundle.classes.length];
   const medians = { text: "the training medians", row: Float32Array.from(bundle.features, ({ median }) => median) };
   const vectors = Array.from({ length: count }, (_, i) => {
-    const scores = logits.subarray(i * bundle.classes.length, (i + 1) * bundle.classes.length);
+    const scores = every.subarray(i * bundle.classes.length, (i + 1) * bundle.classes.length);
     const name = bundle.classes[predicted(scores)];
     return { text: `test vector ${i + 1}, ${name}`, row: features.subarray(i * width, (i + 1) * width) };
   });

@@ -59,7 +59,8 @@ export class Reasons {
     const { base: baseCell, total, score: scoreCell, check } = this.page;
     [baseCell.textContent, total.textContent, scoreCell.textContent] = [base, sum, score].map(signed);
     const verdict = error <= allowed ? "Adds up" : "Does not add up";
-    check.textContent = `${verdict}: off by ${error.toExponential(1)} of the ${allowed.toExponential(0)} logits allowed`;
+    const { unit } = this.bundle.task;
+    check.textContent = `${verdict}: off by ${error.toExponential(1)} of the ${allowed.toExponential(0)} ${unit} allowed`;
     check.classList.toggle("failed", !(error <= allowed));
     check.dataset.error = error;
   }

@@ -4,21 +4,20 @@ import { completenessError, predicted, strongest } from "../shared/model.mjs";
 
 /** Batches of rows become rows with the model's outputs; `target` is the class to explain, below 0 the predicted one. */
 export function score(model, target) {
-  const { features, sidecar } = model.bundle;
+  const { features, sidecar, task } = model.bundle;
   const [width, tolerance] = [features.length, sidecar.tolerances.completeness];
   return async function* (batches) {
     for await (const { first, rows } of batches) {
       const count = rows.length / width;
       const outputs = await model.run(rows, new BigInt64Array(count).fill(BigInt(target)));
-      for (let i = 0; i < count; i++) yield rowOf(outputs, i, first + i, tolerance);
+      for (let i = 0; i < count; i++) yield rowOf(outputs, task.scores, i, first + i, tolerance);
     }
   };
 }
 
-function rowOf(outputs, i, number, tolerance) {
+function rowOf(outputs, scores, i, number, tolerance) {
   const slice = ({ data, dims }) => data.subarray(i * dims[1], (i + 1) * dims[1]);
-  const logits = slice(outputs.logits);
-  const row = { number, predicted: predicted(logits), probabilities: slice(outputs.probabilities) };
+  const row = { number, predicted: predicted(slice(outputs[scores])), probabilities: slice(outputs.probabilities) };
   if (!outputs.attribution) return row;
   const [attribution, total, base] = [slice(outputs.attribution), outputs.score.data[i], outputs.base_value.data[i]];
   const error = completenessError(attribution, total, base);

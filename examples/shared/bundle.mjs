@@ -3,6 +3,12 @@
 
 export const FORMAT_VERSION = 2;
 
+/** By task: the output that is explained, and the unit of its values, of base values and of attributions. */
+export const TASKS = {
+  classification: { scores: "logits", unit: "logits" },
+  "classification-by-probability": { scores: "probabilities", unit: "probability" },
+};
+
 /** What is wrong with a bundle, a file or a value, in words for the person who gave it. */
 export class BundleError extends Error {}
 
@@ -28,6 +34,10 @@ export class Bundle {
       throw new BundleError(`expected format version ${FORMAT_VERSION}, got ${version}, in bundle.json of ${place}`);
     }
     check(sidecar, SIDECAR, "$");
+    if (!Object.hasOwn(TASKS, sidecar.task)) {
+      const known = Object.keys(TASKS).join(", ");
+      throw new BundleError(`unknown task '${sidecar.task}'; known: ${known}, in bundle.json of ${place}`);
+    }
     return new Bundle(place, sidecar, await sha256(content), fetchBytes);
   }
 
@@ -38,6 +48,7 @@ export class Bundle {
     this.fetchBytes = fetchBytes;
     this.features = sidecar.features;
     this.classes = sidecar.classes;
+    this.task = TASKS[sidecar.task];
     this.imputation = sidecar.preprocessing.imputation;
   }
 

@@ -15,6 +15,7 @@ from whyport.exporter.graphs.onnx import default_opset
 from whyport.exporter.reasons.compile import Reasons, compile_reasons
 from whyport.exporter.verify.outputs import BATCH_SIZES, PROBE_ROWS, verify_outputs
 from whyport.exporter.verify.reasons import verify_reasons
+from whyport.exporter.verify.scores import check_meaning
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.bundle.sidecar import (
@@ -51,12 +52,14 @@ def make_package(draft: Draft, compiled: Compiled, extras: Mapping[str, bytes]) 
         extras: further files by path inside the bundle.
 
     Raises:
-        ExportError: there is not one logit for each class.
+        ExportError: there is not one score for each class, or the outputs are not what the task says.
         ParityError: the engines do not agree about the model's outputs.
     """
-    logits = compiled.outputs[0].row_shape()
-    if logits != (len(draft.classes),):
-        raise ExportError(f"expected a logit for each of the {len(draft.classes)} classes, got {logits[0]} a row")
+    (count,) = compiled.outputs[0].row_shape()
+    if count != len(draft.classes):
+        one = draft.task.one_score
+        raise ExportError(f"expected a {one} for each of the {len(draft.classes)} classes, got {count} a row")
+    check_meaning(draft, compiled)
     probes = draft.probes(PROBE_ROWS, PROBE)
     parity = verify_outputs(compiled, probes, draft.features, draft.classes)
     # Once it is sure that there will be a bundle: this takes longer than all the rest.

@@ -11,20 +11,15 @@ from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.reasons.compile import Reasons
-from whyport.exporter.verify.engines import onnx_outputs, torch_gradients, torch_outputs
+from whyport.exporter.verify.engines import model_outputs, torch_gradients
 from whyport.exporter.verify.reasons import exact_attributions, explained_classes
 from whyport.runtime.bundle.graphs import CLASS_INDEX, EXPLAINED_CLASS
 
 
 def make_vectors(draft: Draft, compiled: Compiled, reasons: Reasons) -> dict[str, NDArray[Any]]:
     """Arrays by tensor, N long on the first axis: by eager PyTorch where there is a graph, else by ONNX Runtime."""
-    rows, graph = draft.probes(CONFORMANCE_ROWS, CONFORMANCE), compiled.graph
-    run = (
-        onnx_outputs(compiled.onnx.session, compiled.names)
-        if graph is None
-        else torch_outputs(graph.module, compiled.names)
-    )
-    outputs = run(rows)
+    rows = draft.probes(CONFORMANCE_ROWS, CONFORMANCE)
+    outputs = model_outputs(compiled)(rows)
     scores = outputs[draft.task.score]
     index = explained_classes(len(rows), scores.shape[1])
     explained = np.where(index < 0, draft.task.predicted(scores), index)

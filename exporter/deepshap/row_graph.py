@@ -17,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from whyport.exporter.deepshap import layers
 from whyport.exporter.deepshap.decompositions import DECOMPOSITIONS
+from whyport.exporter.graphs.fast_path import no_fast_path
 from whyport.runtime.errors import ExportError, first_line
 
 aten = torch.ops.aten
@@ -46,7 +47,7 @@ def export_row(module: nn.Module, rows: Tensor, *, fused: bool = True) -> RowGra
         ExportError: torch.export cannot take the network.
     """
     try:
-        with _quiet(), _no_fast_path(), sdpa_kernel(SDPBackend.MATH):
+        with _quiet(), no_fast_path(), sdpa_kernel(SDPBackend.MATH):
             exported = torch.export.export(module, (rows[:1].clone(),)).run_decompositions(dict(_table(fused)))
     except Exception as error:
         raise ExportError(f"torch.export cannot take the network: {first_line(error)}") from error
@@ -88,17 +89,6 @@ _WHOLE = (
     *(aten.softplus.default, aten.silu.default, aten.celu.default, aten.prelu.default),
     *(aten.logsumexp.default, aten.nan_to_num.default),
 )
-
-
-@contextmanager
-def _no_fast_path() -> Iterator[None]:
-    """The fused kernel of TransformerEncoderLayer is one opaque operator."""
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 @contextmanager

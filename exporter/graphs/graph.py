@@ -1,8 +1,9 @@
-"""The graphs that a bundle holds: raw feature values in; logits, probabilities and attention weights out.
+"""The graphs that a bundle holds: raw feature values in; the task's outputs and attention weights out.
 
-TorchScript types every method statically, so there is one class for each set of outputs, with and without the split at
-the feature maps. Nothing here is marked for export to TorchScript, because the tracer would then try to script it; the
-split methods are compiled because `forward` calls them.
+TorchScript types every method statically, so there is one class for each set of the network's outputs, with and without
+the split at the feature maps. The length of a tuple follows from the head, so TorchScript infers it. Nothing here is
+marked for export to TorchScript, because the tracer would then try to script it; the split methods are compiled because
+`forward` calls them.
 """
 
 import copy
@@ -12,52 +13,54 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from whyport.exporter.graphs.heads import HEADS
 from whyport.runtime.bundle.sidecar import Capability
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ExportError, first_line
+from whyport.runtime.task import Classification, Task
 
 INPUT = "features"
+ATTENTION = "attention"
 
 
 class _Wrapped(nn.Module):
-    """The preprocessing and the network behind it."""
+    """The preprocessing, the network behind it, and the head, which gives the task's outputs."""
 
-    def __init__(self, preprocess: nn.Module, network: nn.Module) -> None:
+    def __init__(self, preprocess: nn.Module, network: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.preprocess = preprocess
         self.network: Any = network
+        self.head: Any = head
 
 
-class LogitsGraph(_Wrapped):
-    """Raw rows [N, F] float32 to logits and probabilities [N, C]."""
+class ScoresGraph(_Wrapped):
+    """Raw rows [N, F] float32 to the task's outputs [N, C]."""
 
-    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.network(self.preprocess(rows))
-        return logits, torch.softmax(logits, dim=1)
+    def forward(self, rows: Tensor):  # type: ignore[no-untyped-def]
+        return self.head(self.network(self.preprocess(rows)))
 
 
 class AttentionGraph(_Wrapped):
-    """Raw rows [N, F] float32 to logits and probabilities [N, C] and attention weights [N, query, key]."""
+    """Raw rows [N, F] float32 to the task's outputs [N, C] and attention weights [N, L, L]."""
 
-    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits, weights = self.network(self.preprocess(rows))
-        return logits, torch.softmax(logits, dim=1), weights
+    def forward(self, rows: Tensor):  # type: ignore[no-untyped-def]
+        scores, weights = self.network(self.preprocess(rows))
+        return (*self.head(scores), weights)
 
 
-class SplitLogitsGraph(_Wrapped):
-    """`LogitsGraph` by way of the feature maps."""
+class SplitScoresGraph(_Wrapped):
+    """`ScoresGraph` by way of the feature maps."""
 
     def features(self, rows: Tensor) -> Tensor:
         """Feature maps [N, channels, positions] of raw rows [N, F]."""
         maps: Tensor = self.network.features(self.preprocess(rows))
         return maps
 
-    def classify(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and probabilities of feature maps."""
-        logits = self.network.classify(maps)
-        return logits, torch.softmax(logits, dim=1)
+    def classify(self, maps: Tensor):  # type: ignore[no-untyped-def]
+        """The task's outputs of feature maps."""
+        return self.head(self.network.classify(maps))
 
-    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, rows: Tensor):  # type: ignore[no-untyped-def]
         return self.classify(self.features(rows))
 
 
@@ -69,12 +72,12 @@ class SplitAttentionGraph(_Wrapped):
         maps: Tensor = self.network.features(self.preprocess(rows))
         return maps
 
-    def classify(self, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, probabilities and attention weights of feature maps."""
-        logits, weights = self.network.classify(maps)
-        return logits, torch.softmax(logits, dim=1), weights
+    def classify(self, maps: Tensor):  # type: ignore[no-untyped-def]
+        """The task's outputs and the attention weights of feature maps."""
+        scores, weights = self.network.classify(maps)
+        return (*self.head(scores), weights)
 
-    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, rows: Tensor):  # type: ignore[no-untyped-def]
         return self.classify(self.features(rows))
 
 
@@ -87,50 +90,59 @@ class Graph:
     capabilities: dict[str, Capability]
 
     @property
+    def names(self) -> list[str]:
+        """The outputs' names."""
+        return [spec.name for spec in self.outputs]
+
+    @property
     def differentiable(self) -> bool:
-        """Whether the logits have a gradient with respect to the input."""
+        """Whether the scores have a gradient with respect to the input."""
         return self.capabilities["gradients"].available
 
     @property
     def whole(self) -> nn.Module:
         """The graph by the network's own `forward`, even where `module` goes by way of the feature maps."""
         attentive = isinstance(self.module, AttentionGraph | SplitAttentionGraph)
-        parts = self.module.preprocess, self.module.network
-        return AttentionGraph(*parts) if attentive else LogitsGraph(*parts)
+        parts = self.module.preprocess, self.module.network, self.module.head
+        return AttentionGraph(*parts) if attentive else ScoresGraph(*parts)
 
     @property
     def split(self) -> bool:
         """Whether the module has `features` and `classify`."""
-        return isinstance(self.module, SplitLogitsGraph | SplitAttentionGraph)
+        return isinstance(self.module, SplitScoresGraph | SplitAttentionGraph)
 
 
-def build_graph(network: nn.Module, preprocess: nn.Module, rows: Tensor) -> Graph:
-    """Wrap a network from [N, F] to logits [N, C], or to logits and attention [N, L, L].
+def build_graph(network: nn.Module, preprocess: nn.Module, rows: Tensor, task: type[Task] = Classification) -> Graph:
+    """Wrap a network from [N, F] to scores [N, C], or to scores and attention weights [N, L, L].
 
     Args:
         network: the network behind the preprocessing.
         preprocess: what is done to raw values first.
         rows: two or more raw rows [N, F] float32, to see what the network gives.
+        task: what the scores are.
 
     Raises:
-        ExportError: the network fails on the rows, or gives something else.
+        ExportError: the network cannot be copied, fails on the rows, or gives something else.
     """
-    network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
+    try:
+        network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
+    except Exception as error:
+        raise ExportError(f"the network cannot be copied: {first_line(error)}") from error
     prepared = preprocess(rows).clone().requires_grad_()
     try:
         given = network(prepared)
     except Exception as error:
         raise ExportError(f"the network fails on rows of shape {list(rows.shape)}: {first_line(error)}") from error
-    logits, weights = _check_outputs(given, len(rows))
-    split_obstacle = _split_obstacle(network, prepared)
-    outputs = [_spec("logits", logits), _spec("probabilities", logits)]
+    scores, weights = _check_outputs(given, len(rows), task)
+    split_obstacle = _split_obstacle(network, prepared, task)
+    outputs = [_spec(name, scores) for name in task.outputs]
     if weights is not None:
-        outputs.append(_spec("attention", weights))
-    plain, split = (LogitsGraph, SplitLogitsGraph) if weights is None else (AttentionGraph, SplitAttentionGraph)
-    gradients = "" if logits.requires_grad else "the logits have no gradient with respect to the input"
+        outputs.append(_spec(ATTENTION, weights))
+    plain, split = (ScoresGraph, SplitScoresGraph) if weights is None else (AttentionGraph, SplitAttentionGraph)
+    gradients = "" if scores.requires_grad else f"the {task.score} have no gradient with respect to the input"
     attention = "the network returns no attention weights" if weights is None else ""
     return Graph(
-        module=(plain if split_obstacle else split)(preprocess, network).eval(),
+        module=(plain if split_obstacle else split)(preprocess, network, HEADS[task.name]()).eval(),
         outputs=tuple(outputs),
         capabilities={
             "gradients": capability(gradients),
@@ -145,25 +157,32 @@ def capability(obstacle: str) -> Capability:
     return Capability(available=not obstacle, reason=obstacle)
 
 
-def _check_outputs(given: object, rows: int) -> tuple[Tensor, Tensor | None]:
-    expected = "expected logits [N, classes] float32, or a tuple of logits and attention weights [N, query, key]"
-    logits, weights = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
-    if not isinstance(logits, Tensor) or not isinstance(weights, Tensor | None):
+def _check_outputs(given: object, rows: int, task: type[Task]) -> tuple[Tensor, Tensor | None]:
+    """The scores and the attention weights among what the network gives for so many rows."""
+    score = task.score
+    expected = f"expected {score} [N, classes] float32, or a tuple of {score} and attention weights [N, L, L]"
+    scores, weights = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    if not isinstance(scores, Tensor) or not isinstance(weights, Tensor | None):
         raise ExportError(f"the network gives {_kind(given)}; {expected}")
-    tensors = [logits] if weights is None else [logits, weights]
+    tensors = [scores] if weights is None else [scores, weights]
     sizes = [list(tensor.shape) for tensor in tensors]
     ranks = [2, 3][: len(tensors)]
     fits = all(t.dtype == torch.float32 and t.ndim == rank for t, rank in zip(tensors, ranks, strict=True))
     if not fits or any(tensor.shape[0] != rows for tensor in tensors):
-        raise ExportError(f"the network gives {sizes} {logits.dtype} for {rows} rows; {expected}")
-    if logits.shape[1] < 2:
+        raise ExportError(f"the network gives {sizes} {scores.dtype} for {rows} rows; {expected}")
+    if weights is not None and weights.shape[1] != weights.shape[2]:
         raise ExportError(
-            f"the network gives {logits.shape[1]} logit a row; expected one for each of 2 classes or more"
+            f"the network's second output has the shape {sizes[1]}: it is no attention; {expected}, so return the "
+            f"{score} alone"
         )
-    return logits, weights
+    if scores.shape[1] < 2:
+        raise ExportError(
+            f"the network gives {scores.shape[1]} {task.one_score} a row; expected one for each of 2 classes or more"
+        )
+    return scores, weights
 
 
-def _split_obstacle(network: nn.Module, prepared: Tensor) -> str:
+def _split_obstacle(network: nn.Module, prepared: Tensor, task: type[Task]) -> str:
     """Why the network cannot be split at its feature maps; empty if it can."""
     methods = ("features", "classify")
     missing = [name for name in methods if not callable(getattr(network, name, None))]
@@ -171,7 +190,7 @@ def _split_obstacle(network: nn.Module, prepared: Tensor) -> str:
         return f"the network has no method {' and no method '.join(missing)}"
     try:
         maps = network.features(prepared)  # type: ignore[operator]
-        _check_outputs(network.classify(maps), len(prepared))  # type: ignore[operator]
+        _check_outputs(network.classify(maps), len(prepared), task)  # type: ignore[operator]
     except Exception as error:
         return f"classify(features(rows)) of the network fails: {first_line(error)}"
     if not isinstance(maps, Tensor) or maps.ndim != 3:

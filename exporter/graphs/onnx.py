@@ -41,7 +41,7 @@ def compile_onnx(graph: Graph, rows: Tensor, opset: int = DEFAULT_OPSET) -> onnx
         UsageError: an opset that the runtime does not read, or the exporter does not write.
         ExportError: the graph cannot be exported.
     """
-    return export_onnx(graph.module, {INPUT: rows}, [spec.name for spec in graph.outputs], opset)
+    return export_onnx(graph.module, {INPUT: rows}, graph.names, opset)
 
 
 def export_onnx(
@@ -164,7 +164,7 @@ def open_onnx(model: bytes) -> Any:
     """ONNX Runtime's session of a model on the CPU; ExportError where it cannot be loaded."""
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only; they come as exceptions as well
+    options.log_severity_level = 4  # errors come as exceptions
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:

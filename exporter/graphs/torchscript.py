@@ -16,8 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
+from whyport.exporter.graphs.fast_path import no_fast_path
 from whyport.exporter.graphs.graph import Graph
+from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.errors import ExportError, first_line
+from whyport.runtime.parity import deviation
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +40,11 @@ def compile_torchscript(graph: Graph, rows: Tensor) -> bytes:
         if isinstance(part, nn.RNNBase):
             # So that a consumer can put the recurrent layers alone into training mode, which cuDNN's backward needs.
             part.dropout = 0.0
-    with quiet():
-        try:
-            compiled = torch.jit.script(module)
-        except Exception as error:
-            logger.info("the graph cannot be scripted and is traced instead: %s", first_line(error))
-            compiled = _trace(module, graph.split, rows)
-        buffer = io.BytesIO()
-        torch.jit.save(compiled, buffer)
-    return without_debug_records(buffer.getvalue())
+    try:
+        return _script(module, graph, rows)
+    except Exception as error:
+        logger.info("the graph cannot be scripted and is traced instead: %s", first_line(error))
+    return _trace(module, graph.split, rows)
 
 
 def load_torchscript(content: bytes) -> Any:
@@ -54,15 +53,39 @@ def load_torchscript(content: bytes) -> Any:
         return torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
 
 
-def _trace(module: nn.Module, split: bool, rows: Tensor) -> Any:
+def _script(module: nn.Module, graph: Graph, rows: Tensor) -> bytes:
+    """The scripted module; any exception where it cannot be scripted, saved or run, or gives something else.
+
+    A method with `torch.jit.ignore` scripts and cannot be saved. One with `torch.jit.unused` can be saved, and raises
+    when it runs. A branch for `torch.jit.is_scripting` may compute something else.
+    """
+    with quiet():
+        content = _save(torch.jit.script(module))
+    scripted = load_torchscript(content)
+    with torch.no_grad():
+        for name, got, wanted in zip(graph.names, scripted(rows), module(rows), strict=True):
+            off = deviation(got.numpy(), wanted.numpy())
+            if off > TOLERANCES.outputs:
+                raise ExportError(f"{name} of the scripted graph are {off:.3g} off")
+    return content
+
+
+def _trace(module: nn.Module, split: bool, rows: Tensor) -> bytes:
     inputs = {"forward": (rows,)}
     try:
-        if split:
-            inputs |= {"features": (rows,), "classify": (module.features(rows),)}  # type: ignore[operator]
-        # The comparison of every engine on other rows and other batch sizes replaces the tracer's own check.
-        return torch.jit.trace_module(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+        with quiet(), no_fast_path():
+            if split:
+                inputs |= {"features": (rows,), "classify": (module.features(rows),)}  # type: ignore[operator]
+            # The comparison of every engine on other rows and other batch sizes replaces the tracer's own check.
+            return _save(torch.jit.trace_module(module, inputs, check_trace=False))  # type: ignore[no-untyped-call]
     except Exception as error:
         raise ExportError(f"the network can be neither scripted nor traced: {first_line(error)}") from error
+
+
+def _save(compiled: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.jit.save(compiled, buffer)
+    return without_debug_records(buffer.getvalue())
 
 
 def without_debug_records(content: bytes) -> bytes:

@@ -38,7 +38,7 @@ class PyTorchModule(Kind):
 
 
 def compile_network(network: nn.Module, draft: Draft, opset: int | None = None) -> Compiled:
-    """Compile a network from prepared rows [N, F] to logits [N, C], or to logits and attention weights [N, L, L].
+    """Compile a network from prepared rows [N, F] to scores [N, C], or to scores and attention weights [N, L, L].
 
     Args:
         network: the network behind the preprocessing.
@@ -50,7 +50,7 @@ def compile_network(network: nn.Module, draft: Draft, opset: int | None = None) 
         UsageError: an opset that the runtime does not read, or the exporter does not write.
     """
     rows = draft.trace_rows()
-    graph = build_graph(network, build_preprocessing(draft.features, draft.preprocessing), rows)
+    graph = build_graph(network, build_preprocessing(draft.features, draft.preprocessing), rows, type(draft.task))
     model = compile_onnx(graph, rows, opset or DEFAULT_OPSET)
     torchscript = TorchScriptFile(compile_torchscript(graph, rows)) if graph.differentiable else None
     return Compiled(graph.outputs, graph.capabilities, OnnxFile(model), graph, torchscript)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.deepshap.rules.rule import Pair
+from whyport.exporter.graphs.heads import HEADS
 from whyport.runtime.bundle.references import References
 from whyport.runtime.task import Task
 
@@ -27,6 +28,7 @@ class _Reasons(nn.Module):
         super().__init__()
         self.program = program
         self.task = task
+        self.head = HEADS[task.name]()
         values = None if imputation is None else torch.tensor(imputation, dtype=torch.float32)
         self.register_buffer("imputation", values)
         self.register_buffer("identity", program.identity.reshape(program.identity.shape[-1], -1).clone())
@@ -73,11 +75,11 @@ class ExplainGraph(_Reasons):
 
         change = pair(1).difference() * self.get_buffer("weights").unsqueeze(-1)
         attribution = (self.program.multipliers(of_logits, pair, portable=True)[0] * change).sum(1)
-        logits = of_rows[0]
-        score = logits.gather(1, explained.unsqueeze(1)).squeeze(1)
+        scores = of_rows[0]
+        score = scores.gather(1, explained.unsqueeze(1)).squeeze(1)
         base_value = self.get_buffer("base_values").index_select(0, explained)
         error = (attribution.sum(1) - (score - base_value)).abs()
-        return logits, torch.softmax(logits, 1), explained, score, base_value, attribution, error
+        return *self.head(scores), explained, score, base_value, attribution, error
 
 
 class GradientGraph(_Reasons):
@@ -97,6 +99,6 @@ class GradientGraph(_Reasons):
         gradient = self.program.multipliers(of_logits, pair, portable=True)[0, :, 0]
         if self.imputation is not None:
             gradient = torch.where(torch.isnan(features), 0.0, gradient)
-        logits = of_rows[0]
-        score = logits.gather(1, explained.unsqueeze(1)).squeeze(1)
-        return logits, torch.softmax(logits, 1), explained, score, gradient
+        scores = of_rows[0]
+        score = scores.gather(1, explained.unsqueeze(1)).squeeze(1)
+        return *self.head(scores), explained, score, gradient

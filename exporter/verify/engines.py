@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whyport.exporter.graphs.compiled import Compiled
+
 Engine = Callable[[NDArray[np.float32]], dict[str, NDArray[Any]]]
 """Raw rows [N, F] to arrays by name, N long on the first axis."""
 
@@ -33,20 +35,20 @@ def torch_split_outputs(module: Any, names: Sequence[str]) -> Engine:
 
 
 def torch_gradients(module: Any, classes: Sequence[str], spread: NDArray[np.float32]) -> Engine:
-    """The gradient of each class's logit in the input, [N, F] by class, in logits per training standard deviation.
+    """The gradient of each class's score in the input, [N, F] by class, in its unit per training standard deviation.
 
     Args:
-        module: an eager or a TorchScript module whose first output is the logits.
+        module: an eager or a TorchScript module whose first output is the scores.
         classes: the class names.
         spread: [F], the features' training standard deviations.
     """
 
     def run(rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         leaf = torch.from_numpy(rows).clone().requires_grad_()
-        logits = module(leaf)[0]
+        scores = module(leaf)[0]
         gradients = {}
         for index, name in enumerate(classes):
-            (gradient,) = torch.autograd.grad(logits[:, index].sum(), leaf, retain_graph=True)
+            (gradient,) = torch.autograd.grad(scores[:, index].sum(), leaf, retain_graph=True)
             gradients[f"gradient of {name}"] = gradient.numpy() * spread
         return gradients
 
@@ -61,6 +63,13 @@ def onnx_outputs(session: Any, names: Sequence[str]) -> Engine:
         return dict(zip(names, session.run(list(names), {feed: np.ascontiguousarray(rows)}), strict=True))
 
     return run
+
+
+def model_outputs(compiled: Compiled) -> Engine:
+    """A compiled model's outputs: by eager PyTorch where there is a graph, else by ONNX Runtime."""
+    if compiled.graph is None:
+        return onnx_outputs(compiled.onnx.session, compiled.names)
+    return torch_outputs(compiled.graph.whole, compiled.names)
 
 
 def _named(names: Sequence[str], outputs: Sequence[Tensor]) -> dict[str, NDArray[Any]]:

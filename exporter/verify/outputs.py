@@ -87,7 +87,7 @@ def measure(
     worst = 0.0
     for size in BATCH_SIZES:
         for batch in list(batch_slices(len(rows), size))[:BATCHES_OF_A_SIZE]:
-            got = _run(name, engine, rows[batch], size)
+            got = run_engine(name, engine, rows[batch], size)
             for output, values in got.items():
                 worst = max(
                     worst, check_deviation(f"{output}: {name}", values, expected[output][batch], size, tolerance)
@@ -106,7 +106,8 @@ def check_deviation(what: str, got: NDArray[Any], expected: NDArray[Any], size: 
     return distance
 
 
-def _run(name: str, engine: Engine, rows: NDArray[np.float32], size: int) -> dict[str, NDArray[Any]]:
+def run_engine(name: str, engine: Engine, rows: NDArray[np.float32], size: int) -> dict[str, NDArray[Any]]:
+    """What an engine gives for rows [N, F]; ParityError with the batch size where it fails."""
     try:
         return engine(rows)
     except Exception as error:
@@ -114,7 +115,7 @@ def _run(name: str, engine: Engine, rows: NDArray[np.float32], size: int) -> dic
 
 
 def _reference(engine: Engine, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    expected = _run("the model", engine, rows, len(rows))
+    expected = run_engine("the model", engine, rows, len(rows))
     for output, values in expected.items():
         bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
         if len(bad):

@@ -41,7 +41,7 @@ class ReasonsParity:
     """The largest deviations."""
 
     outputs: float
-    """The deviation of logits, scores and base values."""
+    """The deviation of scores and base values."""
     reasons: float
     completeness: float
     """The deviation of the sum of attributions; 0 for gradients."""
@@ -118,16 +118,16 @@ def verify_explain(session: Any, rows: NDArray[np.float32], exact: Exact, tolera
     Raises:
         ParityError: it is further off, its attributions do not add up, or it explains another class than it should.
     """
-    worst = _Worst()
+    worst, scores_name = _Worst(), _scores_name(session)
     for size, explained, part, got in _runs(EXPLAIN_MODEL, session, rows, exact.scores, tolerances.outputs):
         each = np.arange(len(explained)), explained
-        logits, base_values = exact.scores[part], exact.base_values[explained]
-        worst.compare("outputs", "logits", got, logits, size, tolerances.outputs)
-        worst.compare("outputs", SCORE.name, got, logits[each], size, tolerances.outputs)
+        scores, base_values = exact.scores[part], exact.base_values[explained]
+        worst.compare("outputs", scores_name, got, scores, size, tolerances.outputs)
+        worst.compare("outputs", SCORE.name, got, scores[each], size, tolerances.outputs)
         worst.compare("outputs", BASE_VALUE.name, got, base_values, size, tolerances.outputs)
         wanted = exact.attributions[part][each]
         worst.compare("reasons", "attribution", got, wanted, size, tolerances.attributions)
-        relative = got[COMPLETENESS_ERROR.name] / within_rounding(1, logits[each] - base_values)
+        relative = got[COMPLETENESS_ERROR.name] / within_rounding(1, scores[each] - base_values)
         errors = {COMPLETENESS_ERROR.name: relative}
         nothing = np.zeros(len(relative))
         worst.compare("completeness", COMPLETENESS_ERROR.name, errors, nothing, size, tolerances.completeness)
@@ -153,16 +153,16 @@ def verify_gradient(
     Raises:
         ParityError: it is further off.
     """
-    worst = _Worst()
+    worst, scores_name = _Worst(), _scores_name(session)
     leaf = torch.from_numpy(rows).clone().requires_grad_()
     of_rows = torchscript(leaf)[0]
     classes = of_rows.shape[1]
     every = [torch.autograd.grad(of_rows[:, k].sum(), leaf, retain_graph=True)[0].numpy() for k in range(classes)]
-    gradients, logits = np.stack(every, axis=1) * spread, of_rows.detach().numpy().astype(np.float64)
-    for size, explained, part, got in _runs(GRADIENT_MODEL, session, rows, logits, tolerances.outputs):
+    gradients, scores = np.stack(every, axis=1) * spread, of_rows.detach().numpy().astype(np.float64)
+    for size, explained, part, got in _runs(GRADIENT_MODEL, session, rows, scores, tolerances.outputs):
         each = np.arange(len(explained)), explained
-        worst.compare("outputs", "logits", got, logits[part], size, tolerances.outputs)
-        worst.compare("outputs", SCORE.name, got, logits[part][each], size, tolerances.outputs)
+        worst.compare("outputs", scores_name, got, scores[part], size, tolerances.outputs)
+        worst.compare("outputs", SCORE.name, got, scores[part][each], size, tolerances.outputs)
         scaled = {"gradient": got["gradient"] * spread}
         worst.compare("reasons", "gradient", scaled, gradients[part][each], size, tolerances.gradients)
     return ReasonsParity(**worst.found)
@@ -188,18 +188,24 @@ class _Worst:
         self.found[kind] = max(self.found[kind], off)
 
 
+def _scores_name(session: Any) -> str:
+    """The name of the scores [N, C], the first output of both graphs."""
+    name: str = session.get_outputs()[0].name
+    return name
+
+
 def _runs(
-    name: str, session: Any, rows: NDArray[np.float32], logits: NDArray[np.float64], tolerance: float
+    name: str, session: Any, rows: NDArray[np.float32], scores: NDArray[np.float64], tolerance: float
 ) -> Iterator[tuple[int, NDArray[np.int64], slice, dict[str, NDArray[Any]]]]:
     """Batches of every size: the size, the explained classes, which rows they are, and what the graph gives."""
     names = [output.name for output in session.get_outputs()]
-    index = explained_classes(len(rows), logits.shape[1])
+    index = explained_classes(len(rows), scores.shape[1])
     for size in BATCH_SIZES:
         for part in list(batch_slices(len(rows), size))[:BATCHES_OF_A_SIZE]:
             feeds = {INPUT: rows[part], CLASS_INDEX.name: index[part]}
             got = dict(zip(names, session.run(None, feeds), strict=True))
             explained = got[EXPLAINED_CLASS.name]
-            _check_class(name, explained, index[part], logits[part], tolerance)
+            _check_class(name, explained, index[part], scores[part], tolerance)
             yield size, explained, part, got
 
 
@@ -207,12 +213,12 @@ def _check_class(
     name: str,
     explained: NDArray[np.int64],
     index: NDArray[np.int64],
-    logits: NDArray[np.float64],
+    scores: NDArray[np.float64],
     tolerance: float,
 ) -> None:
-    """The class that was asked for, or one whose logit is the largest but for rounding."""
-    best = logits.max(axis=1)
-    is_best = logits[np.arange(len(logits)), explained] >= best - tolerance * np.maximum(1, np.abs(best))
+    """The class that was asked for, or one whose score is the largest but for rounding."""
+    best = scores.max(axis=1)
+    is_best = scores[np.arange(len(scores)), explained] >= best - tolerance * np.maximum(1, np.abs(best))
     wrong = np.where(index < 0, ~is_best, explained != index)
     if wrong.any():
         row = int(wrong.argmax())

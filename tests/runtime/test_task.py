@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from whyport.runtime.errors import BundleFormatError, UsageError
-from whyport.runtime.task import Classification, PredictedColumn, find_task
+from whyport.runtime.task import Classification, PredictedColumn, ProbabilityClassification, find_task
 
 TASK = Classification(("no", "yes", "maybe"))
 
@@ -31,6 +31,15 @@ def test_a_prediction_is_a_class_and_the_probabilities() -> None:
     prediction = TASK.predict(outputs)
     np.testing.assert_array_equal(np.stack(prediction.values[1:], axis=1), outputs["probabilities"])
     assert TASK.counts(prediction) == {"no": 1, "yes": 1, "maybe": 0}
+
+
+def test_probabilities_can_be_the_scores() -> None:
+    task = find_task("classification-by-probability", TASK.targets)
+    assert (type(task), task.unit, task.score) == (ProbabilityClassification, "probability", "probabilities")
+    assert task.columns == TASK.columns
+    prediction = task.predict({"probabilities": np.array([[0.1, 0.7, 0.2], [0.5, 0.5, 0]], dtype=np.float32)})
+    assert prediction.target.tolist() == [1, 0]
+    task.check_outputs({"probabilities": (3,)})
 
 
 def test_outputs_that_are_missing_are_named() -> None:

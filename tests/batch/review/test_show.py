@@ -38,7 +38,7 @@ def test_reasons_stand_strongest_first(score: Callable[..., Path], source: Path)
         f"{source.as_posix()}, row 0",
         "kept        id = p",
         f"prediction  yes (yes {describe_chances()})",
-        "input-x-gradient, class yes: score +5.75 = base -0.25 + attributions +6 (off by 0, converged)",
+        "input-x-gradient, class yes: score +5.75 = base -0.25 + attributions +6 (off by 0 logits, converged)",
         "            +3  b",
         "            +2  c",
         "            +1  1 others together",
@@ -100,7 +100,7 @@ def test_every_layout_reads_the_same(score: Callable[..., Path], source: Path, s
 def test_what_was_not_kept_is_told_from_the_sum(score: Callable[..., Path], source: Path) -> None:
     out = score(source, methods=("input-x-gradient", "gradient"), top_k=1)
     assert describe_row(out, 0, None, 2)[2:] == [
-        "input-x-gradient, class yes: score +5.75 = base -0.25 + attributions +6 (off by 0, converged)",
+        "input-x-gradient, class yes: score +5.75 = base -0.25 + attributions +6 (off by 0 logits, converged)",
         "            +3  b",
         "            +3  2 others together",
         "gradient, class yes: score +5.75",

@@ -6,7 +6,9 @@ from torch import nn
 from support import example_networks as networks
 from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.preprocess import Impute
+from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
 from whyport.runtime.errors import ExportError
+from whyport.runtime.task import ProbabilityClassification
 
 ROWS = torch.randn(5, networks.FEATURES, generator=torch.Generator().manual_seed(0))
 
@@ -28,6 +30,46 @@ def test_logits_alone():
     }
     assert graph.capabilities["grad-cam"].reason == "the network has no method features and no method classify"
     assert graph.capabilities["gradients"].reason == ""
+
+
+@pytest.mark.parametrize("factory", [networks.linear, networks.Convolution, networks.Recurrent])
+def test_probabilities_as_they_are(factory):
+    """The network's own scores are the only ones, without a second softmax, by forward and by way of the maps."""
+    network = factory().eval()
+    graph = build_graph(network, nn.Sequential(), ROWS, ProbabilityClassification)
+    assert graph.names == ["probabilities", *(["attention"] if factory is networks.Recurrent else [])]
+    given = network(ROWS)
+    expected = given[0] if isinstance(given, tuple) else given
+    for module in (graph.module, graph.whole):
+        np.testing.assert_allclose(module(ROWS)[0], expected.detach(), atol=1e-6)
+    scripted = load_torchscript(compile_torchscript(graph, ROWS))
+    assert isinstance(scripted(ROWS), tuple)
+    np.testing.assert_allclose(scripted(ROWS)[0], expected.detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (1, 4), (4, 1)])
+def test_a_second_output_that_is_no_attention(shape):
+    network = networks.linear()
+    second = nn.Linear(networks.FEATURES, shape[0] * shape[1])
+
+    class Hidden(nn.Module):
+        def forward(self, rows):
+            return network(rows), second(rows).reshape(-1, *shape)
+
+    message = (
+        rf"the network's second output has the shape \[5, {shape[0]}, {shape[1]}\]: it is no attention; expected log"
+    )
+    with pytest.raises(ExportError, match=message):
+        build_graph(Hidden(), nn.Sequential(), ROWS)
+
+
+def test_a_network_that_cannot_be_copied():
+    network = networks.linear()
+    network.hidden = network(ROWS)
+    with pytest.raises(
+        ExportError, match="the network cannot be copied: RuntimeError: Only Tensors created explicitly"
+    ):
+        build_graph(network, nn.Sequential(), ROWS)
 
 
 def test_attention():

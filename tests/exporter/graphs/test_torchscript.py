@@ -44,6 +44,109 @@ def test_traces_the_rest_and_says_why(factory, caplog):
     assert_same(module(OTHER), graph.module(OTHER))
 
 
+class Ignoring(nn.Linear):
+    """It can be scripted, and not saved."""
+
+    def __init__(self):
+        super().__init__(networks.FEATURES, networks.CLASSES)
+
+    @torch.jit.ignore
+    def scale(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows * 2.0
+
+    def forward(self, rows):
+        return super().forward(self.scale(rows))
+
+
+class Unused(Ignoring):
+    """It can be scripted and saved, and not run."""
+
+    @torch.jit.unused
+    def scale(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows * 2.0
+
+
+class Branching(Ignoring):
+    """It can be scripted, saved and run, and gives something else then."""
+
+    def scale(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows * (3.0 if torch.jit.is_scripting() else 2.0)
+
+
+class IgnoringSplit(networks.Convolution):
+    @torch.jit.ignore
+    def scale(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows * 2.0
+
+    def features(self, rows):
+        return super().features(self.scale(rows))
+
+
+@pytest.mark.parametrize("factory", [Ignoring, Unused, Branching, IgnoringSplit])
+def test_traces_what_scripts_and_is_not_the_network_then(factory, caplog):
+    with caplog.at_level(logging.INFO):
+        graph, module = compiled(factory())
+    assert "cannot be scripted and is traced instead: " in caplog.text
+    assert_same(module(OTHER), graph.module(OTHER))
+
+
+class UntraceableFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(context, rows):
+        return rows * 2
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient * 2
+
+
+def test_a_function_of_ones_own_can_be_neither():
+    class Own(Ignoring):
+        def scale(self, rows):
+            return UntraceableFunction.apply(rows)
+
+    with pytest.raises(
+        ExportError, match="neither scripted nor traced: RuntimeError: Could not export Python function"
+    ):
+        compiled(Own())
+
+
+class Attentive(nn.Module):
+    """A lambda keeps it from being scripted; in evaluation mode the layer has a fused kernel without a derivative."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.pool = lambda sequence: sequence.mean(1)
+        self.embed = nn.Linear(1, 4)
+        self.layer = layer
+        self.head = nn.Linear(4, networks.CLASSES)
+
+    def forward(self, rows):
+        sequence = self.embed(rows.unsqueeze(2))
+        inputs = [sequence] * 3 if isinstance(self.layer, nn.MultiheadAttention) else [sequence]
+        given = self.layer(*inputs)
+        return self.head(self.pool(given[0] if isinstance(given, tuple) else given))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: nn.MultiheadAttention(4, 2, batch_first=True),
+        lambda: nn.TransformerEncoderLayer(4, 2, 8, batch_first=True),
+        lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 2),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
+def test_traced_attention_has_a_gradient(layer):
+    graph, module = compiled(Attentive(layer()))
+    gradients = []
+    for each in (graph.module, module):
+        leaf = OTHER.clone().requires_grad_()
+        gradients += torch.autograd.grad(each(leaf)[0][:, 0].sum(), leaf)
+    np.testing.assert_allclose(gradients[1], gradients[0], atol=1e-6)
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
 @pytest.mark.parametrize("factory", [networks.Convolution, networks.UnscriptableConvolution])
 def test_keeps_the_split(factory):
     graph, module = compiled(factory())

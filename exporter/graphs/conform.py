@@ -1,0 +1,91 @@
+"""An ONNX model of somebody else's, changed to give a bundle's tensors alone, under their names."""
+
+from collections.abc import Iterator
+
+import onnx
+from google.protobuf.message import Message  # type: ignore[import-untyped]
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto
+
+from whyport.exporter.graphs.graph import INPUT
+from whyport.exporter.graphs.onnx import walk
+from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.task import Task
+
+
+def conform(model: onnx.ModelProto, scores: str, sizes: tuple[int, int], task: type[Task]) -> tuple[TensorSpec, ...]:
+    """Change the model in place to give a bundle's tensors alone, under their names.
+
+    Args:
+        model: the model.
+        scores: the name of its scores so far.
+        sizes: numbers of features and of classes.
+        task: what the scores are. Its outputs are the scores, and their softmax where there are two.
+
+    Returns:
+        What it gives now.
+    """
+    graph = model.graph
+    features, classes = sizes
+    taken = inputs_of(graph)[0].name
+    others = {output.name for output in graph.output} - {scores, taken}
+    kept = {name: name for name in task.outputs[1:] if name in others}
+    if scores == taken:
+        scores = _free(task.score, _used(graph))
+        graph.node.append(onnx.helper.make_node("Identity", [taken], [scores]))
+    _rename(graph, {taken: INPUT, scores: task.score, **kept}, {INPUT, *task.outputs})
+    for name in task.outputs[1:]:
+        if name not in kept:
+            graph.node.append(onnx.helper.make_node("Softmax", [task.score], [name], axis=1))
+    weights = [value for value in graph.input if value.name in _weights(graph)]
+    del graph.input[:], graph.output[:], graph.value_info[:], graph.quantization_annotation[:]
+    graph.input.extend([_matrix(INPUT, features), *weights])
+    graph.output.extend(_matrix(name, classes) for name in task.outputs)
+    return tuple(TensorSpec(name, "float32", ("N", classes)) for name in task.outputs)
+
+
+def inputs_of(graph: GraphProto) -> list[ValueInfoProto]:
+    """The inputs that a caller feeds; old models list their weights among them."""
+    weights = _weights(graph)
+    return [value for value in graph.input if value.name not in weights]
+
+
+def is_float_matrix(value: ValueInfoProto) -> bool:
+    """Whether the value is a float32 tensor of two axes."""
+    tensor = value.type.tensor_type
+    return tensor.elem_type == TensorProto.FLOAT and len(tensor.shape.dim) == 2
+
+
+def _weights(graph: GraphProto) -> set[str]:
+    sparse = {tensor.values.name for tensor in graph.sparse_initializer}
+    return sparse | {tensor.name for tensor in graph.initializer}
+
+
+def _rename(graph: GraphProto, names: dict[str, str], reserved: set[str]) -> None:
+    """Rename tensors; others that have a reserved name make way for them."""
+    used = _used(graph)
+    names = names | {name: _free(name, used) for name in (reserved - set(names)) & used}
+    for message in walk(graph):
+        if isinstance(message, NodeProto):
+            message.input[:] = [names.get(name, name) for name in message.input]
+            message.output[:] = [names.get(name, name) for name in message.output]
+        elif isinstance(message, ValueInfoProto | TensorProto) and message.name in names:
+            message.name = names[message.name]
+
+
+def _free(name: str, used: set[str]) -> str:
+    return next(f"{name}.{i}" for i in range(len(used) + 1) if f"{name}.{i}" not in used)
+
+
+def _used(graph: GraphProto) -> set[str]:
+    return {name for message in walk(graph) for name in _names(message)}
+
+
+def _names(message: Message) -> Iterator[str]:
+    if isinstance(message, NodeProto):
+        yield from (*message.input, *message.output)
+    elif isinstance(message, ValueInfoProto | TensorProto):
+        yield message.name
+
+
+def _matrix(name: str, width: int) -> ValueInfoProto:
+    return onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width])
