@@ -14,8 +14,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises OSError if it cannot be written.
     """
     unfinished = path.with_name(f".{path.name}.tmp")
+    # What has that name may be a link or a pipe: it is removed, not written to.
+    unfinished.unlink(missing_ok=True)
     try:
-        with unfinished.open("wb") as file:
+        with unfinished.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -4,49 +4,17 @@ import fcntl
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from whyport.batch.output.differences import differences, refusal
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.parts import PartSpan
 from whyport.batch.store.local import Disk, remove_file, write_whole, writing
 from whyport.runtime.errors import JobError, OutputError, UsageError, listing
-
-# Keys that only inform a reader about where things were; the digests identify them.
-INFORMATIVE = ("path",)
-
-
-def differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
-    """The differences between two jobs, one line each; empty if they give the same output."""
-    old, new = dict(_flat(there)), dict(_flat(here))
-    return [
-        f"{key}: {_shown(old, key)} there, {_shown(new, key)} here"
-        for key in dict.fromkeys([*old, *new])
-        if key not in old or key not in new or old[key] != new[key]
-    ]
-
-
-def _flat(document: dict[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value with its path; inputs are keyed by name and order."""
-    for key, value in document.items():
-        if key in INFORMATIVE:
-            continue
-        if key == "inputs" and isinstance(value, list):
-            for i, entry in enumerate(value):
-                name = entry.get("source_file")
-                yield f"input {name!r}, place", i
-                yield from ((f"input {name!r}, {inner}", v) for inner, v in _flat(entry))
-        elif isinstance(value, dict):
-            yield from _flat(value, f"{place}{key}.")
-        else:
-            yield f"{place}{key}", value
-
-
-def _shown(values: dict[str, Any], key: str) -> str:
-    return json.dumps(values[key], ensure_ascii=False) if key in values else "nothing"
-
 
 LOCK_FILE = "_lock"
 
@@ -68,7 +36,14 @@ def folder_lock(folder: Path) -> Iterator[None]:
 def _acquire(path: Path) -> int:
     while True:
         with writing(path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            # A pipe would keep the opening waiting.
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(path, flags, 0o666)
+        status = os.fstat(descriptor)
+        # The holder's name is written into the file. A second name would be that of somebody's own file.
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            os.close(descriptor)
+            raise OutputError(f"expected a file of the run's own, got {_nature(path)}: remove it, in {path}")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -81,13 +56,28 @@ def _acquire(path: Path) -> int:
         os.close(descriptor)
 
 
+NATURES = (
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISREG, "a file with another name too"),
+)
+
+
+def _nature(path: Path) -> str:
+    """What has a path's name, in words."""
+    mode = path.lstat().st_mode
+    return next((text for has_mode, text in NATURES if has_mode(mode)), "a device")
+
+
 JOB_FILE = "_job.json"
 REPORT_FILE = "_report.json"
 SKIPPED_FILE = "_skipped.json"
 SUCCESS_FILE = "_SUCCESS"
 REJECTED_FOLDER = "_rejected"
 
-MAX_DIFFERENCES = 12
+OWN_NAMES = (LOCK_FILE, JOB_FILE, REPORT_FILE, SKIPPED_FILE, SUCCESS_FILE, REJECTED_FOLDER)
 
 
 class OutputFolder:
@@ -112,6 +102,7 @@ class OutputFolder:
         """Check that a run may write here; raises UsageError if it would mix with other files or destroy them."""
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"expected a folder for the output, got the file {str(self.path)!r}")
+        self._check_natures()
         if not self.path.exists() or (self.path / JOB_FILE).exists():
             return
         if any(entry.name not in (LOCK_FILE, f".{JOB_FILE}.tmp") for entry in self.path.iterdir()):
@@ -132,7 +123,7 @@ class OutputFolder:
         found = self.read_json(JOB_FILE)
         changed = differences(found, job.document())
         if changed and not overwrite:
-            raise UsageError(_refusal(self.path, found, changed))
+            raise refusal(self.path, found, changed)
         return not changed and not (overwrite and self.is_finished)
 
     def open(self, job: JobFile, overwrite: bool) -> bool:
@@ -188,6 +179,8 @@ class OutputFolder:
         """Read one of the folder's documents; raises JobError where it cannot be read."""
         path = self.path / name
         try:
+            if not path.is_file():
+                raise OSError(_nature(path) if path.exists() else "nothing")
             document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise JobError(f"expected a document that a run has written, got {error}, in {path}") from None
@@ -197,6 +190,17 @@ class OutputFolder:
         """Write one of the folder's documents, whole or not at all."""
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_whole(self.disk, self.path / name, text.encode())
+
+    def _check_natures(self) -> None:
+        """Raise UsageError for a link, a pipe or a device where a run has a file: none is followed or waited for."""
+        for folder in (self.path, self.rejected):
+            if folder is self.rejected and folder.is_symlink():
+                raise UsageError(f"expected only what a run has written, got a link: remove it, in {folder}")
+            if not folder.is_dir():
+                continue
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    _check_nature(entry)
 
     def _clear(self) -> None:
         """Remove only an earlier run's files; after a kill on the way, the folder still says that it is unfinished."""
@@ -215,9 +219,10 @@ class OutputFolder:
         remove_file(self.disk, self.path / name)
 
 
-def _refusal(path: Path, found: dict[str, Any], changed: list[str]) -> str:
-    if not found:
-        return f"{str(path)!r} holds a run that was being replaced; --overwrite goes on with that"
-    shown = "".join(f"\n  {line}" for line in changed[:MAX_DIFFERENCES])
-    more = f"\n  and {len(changed) - MAX_DIFFERENCES} more" if len(changed) > MAX_DIFFERENCES else ""
-    return f"{str(path)!r} holds another job; --overwrite replaces it, or choose another folder{shown}{more}"
+def _check_nature(entry: os.DirEntry[str]) -> None:
+    if entry.name not in OWN_NAMES and not entry.name.startswith("part-"):
+        return
+    is_folder = entry.name == REJECTED_FOLDER and entry.is_dir(follow_symlinks=False)
+    if not is_folder and not entry.is_file(follow_symlinks=False):
+        got = _nature(Path(entry.path))
+        raise UsageError(f"expected only what a run has written, got {got}: remove it, in {entry.path}")

@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,8 +20,13 @@ class Disk:
         path.mkdir(parents=True, exist_ok=True)
 
     def create(self, path: Path) -> int:
-        """Open a new or emptied file; returns its descriptor."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        """Open a new file, in place of whatever has its name; returns its descriptor.
+
+        What has the name may be a link or a pipe: it is removed, not written to.
+        """
+        with suppress(FileNotFoundError):
+            path.unlink()
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
     def write(self, descriptor: int, data: Any) -> int:
         """Append bytes; returns the number of bytes taken, which may be fewer."""
@@ -144,7 +149,7 @@ def write_whole(disk: Disk, path: Path, content: bytes) -> None:
 def remove_file(disk: Disk, path: Path) -> None:
     """Remove a file if it exists; raises OutputError on failure."""
     with writing(path):
-        if path.exists():
+        if path.exists() or path.is_symlink():
             disk.remove(path)
 
 

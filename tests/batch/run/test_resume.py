@@ -13,12 +13,13 @@ import pytest
 
 from support.bundles import linear_bundle
 from support.interruptions import StopAfter
-from whyport.batch.output.folder import folder_lock
+from whyport.batch.output.folder import OutputFolder, folder_lock
 from whyport.batch.run.job import Job
 from whyport.batch.run.part import PartRunner
 from whyport.batch.settings import JobSettings
+from whyport.batch.store.local import Disk
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import DataError, InterruptedJobError, JobError, UsageError
+from whyport.runtime.errors import DataError, InterruptedJobError, JobError, OutputError, UsageError
 
 Write = Callable[..., Path]
 
@@ -132,26 +133,57 @@ def test_an_input_that_changed_is_refused(
 ) -> None:
     interrupt(job(settings))
     path = write(table.slice(0, 11), "two.parquet")
-    message = rf"\n  input '{path.as_posix()}', rows: 10 there, 11 here\n  input .*, size: \d+ there, \d+ here\n"
+    message = rf"\n  1 of 2 inputs has changed: '{path.as_posix()}' \(10 rows there, 11 here\)$"
     with pytest.raises(UsageError, match=message):
         job(settings).run()
     write(table.slice(0, 10), "two.parquet")
-    with pytest.raises(UsageError, match="modified_ns"):
+    with pytest.raises(UsageError, match=r"two.parquet' \(modified at another time\)$"):
+        job(settings).run()
+    write(table.slice(1, 10), "two.parquet")
+    with pytest.raises(UsageError, match=r"two.parquet' \((\d+ bytes there, \d+ here|another footer)\)$"):
         job(settings).run()
 
 
-def test_an_input_that_came_or_went_is_refused(
+def test_inputs_that_came_or_went_or_moved_are_refused(
     job: Callable[..., Job], settings: JobSettings, table: pa.Table, write: Write, tmp_path: Path
 ) -> None:
     pattern = (str(tmp_path / "*.parquet"),)
     interrupt(job(settings, inputs=pattern))
     path = write(table.slice(0, 5), "three.parquet")
-    with pytest.raises(UsageError, match=rf"input '{path.as_posix()}', rows: nothing there, 5 here"):
+    with pytest.raises(UsageError, match=rf"\n  1 of 3 inputs has changed: '{path.as_posix()}' \(added\)$"):
         job(settings, inputs=pattern).run()
     path.unlink()
     (tmp_path / "two.parquet").unlink()
-    with pytest.raises(UsageError, match=r"input '.*two.parquet', rows: 10 there, nothing here"):
+    with pytest.raises(UsageError, match=r"\n  1 of 2 inputs has changed: '.*two.parquet' \(gone\)$"):
         job(settings, inputs=pattern).run()
+    write(table.slice(0, 10), "two.parquet")
+    os.utime(tmp_path / "two.parquet", ns=(0, 0))
+    with pytest.raises(UsageError, match=r"\n  1 of 2 inputs has changed"):
+        job(settings, inputs=pattern).run()
+
+
+def test_another_order_of_the_inputs_is_refused(job: Callable[..., Job], settings: JobSettings) -> None:
+    interrupt(job(settings))
+    with pytest.raises(UsageError, match=r"\n  the inputs are in another order: '.*one.*', '.*two.*' there, '.*two"):
+        job(settings, inputs=settings.inputs[::-1]).run()
+
+
+@pytest.mark.parametrize("changed", [2, 5, 9])
+def test_many_changed_inputs_share_one_line(
+    job: Callable[..., Job], settings: JobSettings, table: pa.Table, write: Write, changed: int
+) -> None:
+    inputs = tuple(str(write(table.slice(0, 3), f"{i}.parquet")) for i in range(12))
+    interrupt(job(settings, inputs=inputs))
+    for path in inputs[:changed]:
+        write(table.slice(0, 4), path)
+    with pytest.raises(UsageError) as raised:
+        job(settings, inputs=inputs, batch_rows=25).run()
+    lines = raised.value.lines()
+    assert lines[1:-1] == ["settings.batch_rows: 50 there, 25 here"]
+    assert lines[-1].startswith(f"{changed} of 12 inputs have changed: {inputs[0]!r} (3 rows there, 4 here), ")
+    assert lines[-1].count("rows there") == min(changed, 5)
+    assert lines[-1].endswith(f" and {changed - 5} more") == (changed > 5)
+    assert str(raised.value) == "\n  ".join(lines)
 
 
 def test_an_input_that_changes_during_the_run_is_an_error(
@@ -188,6 +220,81 @@ def test_the_lock_of_a_dead_process_is_no_obstacle(job: Callable[..., Job], sett
     (settings.out / "_lock").write_text("process 1 on elsewhere")
     job(settings).run()
     assert not (settings.out / "_lock").exists()
+
+
+def link(path: Path, target: Path) -> None:
+    path.symlink_to(target)
+
+
+def link_to_nothing(path: Path, target: Path) -> None:
+    path.symlink_to(target.with_name("nothing"))
+
+
+def pipe(path: Path, target: Path) -> None:
+    os.mkfifo(path)
+
+
+def hard_link(path: Path, target: Path) -> None:
+    path.hardlink_to(target)
+
+
+@pytest.mark.parametrize("make", [link, link_to_nothing, pipe])
+@pytest.mark.parametrize("name", ["_lock", "_job.json", "_report.json", "_skipped.json", "_SUCCESS", "_rejected"])
+def test_no_link_or_pipe_in_the_folder_is_followed_or_waited_for(
+    job: Callable[..., Job], settings: JobSettings, tmp_path: Path, name: str, make: Callable[[Path, Path], None]
+) -> None:
+    own = tmp_path / "own"
+    own.write_text("somebody's own")
+    interrupt(job(settings))
+    (settings.out / name).unlink(missing_ok=True)
+    make(settings.out / name, own)
+    got = "a pipe" if make is pipe else "a link"
+    for options in ({}, {"overwrite": True}):
+        with pytest.raises(
+            UsageError, match=f"expected only what a run has written, got {got}: remove it, in .*{name}"
+        ):
+            job(settings, **options).run()
+    assert own.read_text() == "somebody's own"
+    assert not own.with_name("nothing").exists()
+
+
+@pytest.mark.parametrize("make", [link, link_to_nothing, pipe, hard_link])
+def test_a_lock_that_is_no_file_of_the_runs_own_is_refused(tmp_path: Path, make: Callable[[Path, Path], None]) -> None:
+    """The folder may change between the check and the lock."""
+    own = tmp_path / "own"
+    own.write_text("somebody's own")
+    make(tmp_path / "_lock", own)
+    with pytest.raises(OutputError, match="_lock"), folder_lock(tmp_path):
+        pytest.fail("locked")
+    assert own.read_text() == "somebody's own"
+    assert not own.with_name("nothing").exists()
+
+
+@pytest.mark.parametrize("make", [link, link_to_nothing, pipe, hard_link])
+@pytest.mark.parametrize("name", ["_job.json", "part-00000-000000000000-000000000250.parquet", "_SUCCESS"])
+def test_what_has_an_unfinished_files_name_is_replaced(
+    job: Callable[..., Job], settings: JobSettings, tmp_path: Path, name: str, make: Callable[[Path, Path], None]
+) -> None:
+    own = tmp_path / "own"
+    own.write_text("somebody's own")
+    interrupt(job(settings))
+    (settings.out / name).unlink(missing_ok=True)
+    make(settings.out / f".{name}.tmp", own)
+    if name == "_job.json":  # as a first start finds the folder
+        for path in settings.out.glob("[!.]*"):
+            path.unlink()
+    assert job(settings).run().rows_out == 1010
+    assert own.read_text() == "somebody's own"
+    assert not own.with_name("nothing").exists()
+    assert not list(settings.out.rglob(".*"))
+
+
+def test_a_document_that_is_a_pipe_is_not_waited_for(job: Callable[..., Job], settings: JobSettings) -> None:
+    job(settings).run()
+    (settings.out / "_job.json").unlink()
+    os.mkfifo(settings.out / "_job.json")
+    with pytest.raises(JobError, match=r"got a pipe, in .*_job.json"):
+        OutputFolder(settings.out, Disk()).read_json("_job.json")
 
 
 def test_a_part_that_is_not_whole_is_made_again(
