@@ -110,6 +110,11 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     help="Exit with code 3 if more rows than this, a count or a share, are rejected.",
 )
 @click.option(
+    "--max-not-converged",
+    metavar="N|N%",
+    help="Exit with code 3 if a method has not converged on more explained rows than this, a count or a share.",
+)
+@click.option(
     "--engine",
     type=click.Choice(ENGINES),
     default=TORCHSCRIPT,
@@ -179,8 +184,8 @@ def run(
     input order. Rows that cannot be scored go to OUT/_rejected with the reason. The same command resumes a run that
     was stopped or killed.
 
-    Exit codes: 0 done, 1 failed, 2 usage, 3 done with more rows rejected than --max-rejected, 4 done with files
-    skipped, 130 and 143 interrupted by Ctrl-C and SIGTERM.
+    Exit codes: 0 done, 1 failed, 2 usage, 3 done with more rows rejected than --max-rejected or not converged than
+    --max-not-converged, 4 done with files skipped, 130 and 143 interrupted by Ctrl-C and SIGTERM.
 
     \b
     Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
@@ -215,7 +220,7 @@ def run(
         for line in report.lines(job.plan.task):
             say(line)
         say(f"output    {settings.out}")
-    sys.exit(report.exit_code(settings.max_rejected))
+    sys.exit(report.exit_code(settings.max_rejected, settings.max_not_converged))
 
 
 @contextmanager

@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
+from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.arguments import as_type, at_least
-from whyport.runtime.errors import UsageError, unknown
+from whyport.runtime.errors import UsageError, listing, unknown
 
 UNITS: dict[str, int] = {"": 1, "B": 1} | {
     f"{prefix}{suffix}": base**power
@@ -45,29 +48,30 @@ LAYOUTS = ("wide", "list")
 
 
 @dataclass(frozen=True)
-class RejectedLimit:
-    """The number of rejected rows that is tolerated: a count, or a share of all rows."""
+class RowLimit:
+    """The number of rows with a fault that is tolerated: a count, or a share of all rows."""
 
     count: int | None = None
-    share: float | None = None
+    share: Fraction | None = None
 
     @classmethod
-    def parse(cls, limit: int | str) -> Self:
-        """Parse 1000, "1000" or "1%"; raises UsageError for anything else."""
-        text = str(as_type("max_rejected", limit, (int, str)))
+    def parse(cls, name: str, limit: int | str) -> Self:
+        """Parse 1000, "1000" or "1%", exactly; raises UsageError naming the option for anything else."""
+        text = str(as_type(name, limit, (int, str)))
         try:
-            found = cls(share=float(text[:-1]) / 100) if text.endswith("%") else cls(count=int(text))
-        except ValueError:
+            share = Fraction(Decimal(text[:-1])) / 100 if text.endswith("%") else None
+            found = cls(int(text) if share is None else None, share)
+        except (ValueError, ArithmeticError):
             found = cls(count=-1)
         if (found.count is not None and found.count < 0) or (found.share is not None and not 0 <= found.share <= 1):
-            raise UsageError(f"max_rejected: expected a count such as 1000 or a share such as 1%, got {text!r}")
+            raise UsageError(f"{name}: expected a count such as 1000 or a share such as 1%, got {text!r}")
         return found
 
-    def is_exceeded(self, rejected: int, rows: int) -> bool:
-        """Whether this many rejected rows out of `rows` are too many."""
+    def is_exceeded(self, faulty: int, rows: int) -> bool:
+        """Whether this many faulty rows out of `rows` are too many."""
         if self.count is not None:
-            return rejected > self.count
-        return self.share is not None and rejected > self.share * rows
+            return faulty > self.count
+        return self.share is not None and faulty > self.share * rows
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class JobSettings:
     on_bad_file: str = "fail"
     max_rejected: int | str | None = None
     """A count, or a share such as "1%"; by default any number of rows may be rejected."""
+    max_not_converged: int | str | None = None
+    """A count, or a share of the explained rows, by method; by default any number of rows may not have converged."""
     device: str = "auto"
     threads: int | None = None
     batch_rows: int | None = None
@@ -111,11 +117,18 @@ class JobSettings:
             raise UsageError(unknown("layout", self.layout, LAYOUTS))
         if self.explain_fraction is not None and not 0 < self.explain_fraction <= 1:
             raise UsageError(f"explain_fraction: expected above 0 and at most 1, got {self.explain_fraction}")
-        for name in ("explain_where", "explain_fraction", "top_k"):
+        for name in ("explain_where", "explain_fraction", "top_k", "max_not_converged"):
             if getattr(self, name) is not None and not self.methods:
                 raise UsageError(f"{name}: expected an explanation method beside it, got none")
-        if self.max_rejected is not None:
-            RejectedLimit.parse(self.max_rejected)
+        for name in ("max_rejected", "max_not_converged"):
+            if getattr(self, name) is not None:
+                RowLimit.parse(name, getattr(self, name))
+        adding_up = [name for name, method in METHODS.items() if method.adds_up]
+        if self.max_not_converged is not None and not set(adding_up) & set(self.methods):
+            raise UsageError(
+                f"max_not_converged: expected a method whose attributions add up, got {listing(self.methods)}; such "
+                f"are {listing(adding_up)}"
+            )
 
     def rows_per_batch(self, values: int) -> int:
         """Rows that are read, scored and explained together, for rows of `values` values."""

@@ -89,6 +89,11 @@ class Method:
     extras: tuple[Extra, ...] = ()
     options: tuple[Option, ...] = ()
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether the attributions are shares of the score, so that a row can fail to converge."""
+        return self.unit == SCORE_UNIT
+
     def unit_of(self, score_unit: str) -> str:
         """The unit of the attributions, where a score is measured in `score_unit`."""
         return self.unit.format(unit=score_unit)

@@ -9,7 +9,7 @@ from typing import Self
 
 from whyport.batch.output.folder import REPORT_FILE, OutputFolder
 from whyport.batch.output.totals import MethodTotals, Totals
-from whyport.batch.settings import RejectedLimit
+from whyport.batch.settings import RowLimit
 from whyport.runtime.bundle.codec import build, load
 from whyport.runtime.errors import BundleFormatError, JobError
 from whyport.runtime.task import Task
@@ -17,7 +17,7 @@ from whyport.runtime.task import Task
 TAIL_SHARE = 0.99
 
 # Exit codes of a run that finished, but not as it should.
-TOO_MANY_REJECTED = 3
+TOO_MANY_FAULTY = 3
 FILES_SKIPPED = 4
 
 
@@ -30,6 +30,7 @@ class MethodReport:
     p99_completeness_error: float | None
     """The bound that 99 % of the errors do not exceed; itself up to 5 % too large."""
     not_converged: int
+    """Rows of which an explanation has not converged."""
 
     @classmethod
     def of(cls, totals: MethodTotals) -> Self:
@@ -93,7 +94,7 @@ class JobReport:
     explained: dict[str, int]
     """Rows by method."""
     not_finite: dict[str, int]
-    """Explanations without attributions, because they are not finite, by method."""
+    """Rows by method of which an explanation is not finite, and has no attributions."""
     methods: dict[str, MethodReport]
     """Figures of each method that claims to add up."""
     parts: dict[str, str]
@@ -134,12 +135,24 @@ class JobReport:
         """The number of rejected rows, over all reasons."""
         return sum(self.rejected.values())
 
-    def exit_code(self, max_rejected: int | str | None) -> int:
-        """The exit code of a finished run: 0, TOO_MANY_REJECTED or FILES_SKIPPED."""
+    def exit_code(self, max_rejected: int | str | None = None, max_not_converged: int | str | None = None) -> int:
+        """The exit code of a finished run: 0, TOO_MANY_FAULTY or FILES_SKIPPED.
+
+        Args:
+            max_rejected: a count, or a share of all rows such as "1%"; None for no limit.
+            max_not_converged: a count, or a share of the explained rows, that no method may exceed; None for no limit.
+        """
         if self.skipped:
             return FILES_SKIPPED
-        if max_rejected is not None and RejectedLimit.parse(max_rejected).is_exceeded(self.rows_rejected, self.rows_in):
-            return TOO_MANY_REJECTED
+        if max_rejected is not None:
+            limit = RowLimit.parse("max_rejected", max_rejected)
+            if limit.is_exceeded(self.rows_rejected, self.rows_in):
+                return TOO_MANY_FAULTY
+        if max_not_converged is not None:
+            limit = RowLimit.parse("max_not_converged", max_not_converged)
+            counts = ((method.not_converged, self.explained[name]) for name, method in self.methods.items())
+            if any(limit.is_exceeded(*count) for count in counts):
+                return TOO_MANY_FAULTY
         return 0
 
     def lines(self, task: Task) -> list[str]:
@@ -159,15 +172,15 @@ class JobReport:
             counted = ", ".join(f"{name} {count}" for name, count in self.predictions.items())
             lines.append(f"{task.targets_title:9} {counted}")
         if self.explained:
-            lines.append("explained " + ", ".join(f"{count} by {name}" for name, count in self.explained.items()))
+            lines.append("explained " + ", ".join(f"{count} rows by {name}" for name, count in self.explained.items()))
         for name, method in self.methods.items():
             worst, tail = _shown(method.worst_completeness_error), _shown(method.p99_completeness_error)
             lines.append(
                 f"{name}: worst completeness error {worst} {task.unit}, 99 % within {tail}, "
-                f"{method.not_converged} not converged"
+                f"{method.not_converged} of {self.explained[name]} rows not converged"
             )
         lines += [
-            f"{name}: {count} explanations are not finite: their attributions are null, not converged"
+            f"{name}: {count} rows with an explanation that is not finite: its attributions are null, not converged"
             for name, count in self.not_finite.items()
             if count
         ]

@@ -75,27 +75,29 @@ class MethodTotals:
     """The counts of one explanation method; no errors for a method that does not claim to add up."""
 
     not_converged: int = 0
-    """The number of explanations that missed the method's tolerance, or are not finite."""
+    """The number of rows of which an explanation, for any target, missed the method's tolerance or is not finite."""
     errors: ErrorHistogram = field(default_factory=ErrorHistogram)
-    """Completeness errors, in the score's unit."""
+    """Completeness errors of every explanation, in the score's unit."""
     explained: int = 0
     """The number of explained rows, whether for one target or for all."""
+    not_finite: int = 0
+    """The number of rows of which an explanation, for any target, is not finite, and has no attributions."""
 
     @classmethod
     def of(cls, attribution: Attribution, rows: int) -> Self:
         """Count one batch, of which `rows` rows were explained."""
+        not_finite = _rows_with(~attribution.is_finite, rows)
         if attribution.converged is None:
-            return cls(int(np.count_nonzero(~attribution.is_finite)), explained=rows)
-        return cls(int(np.count_nonzero(~attribution.converged)), ErrorHistogram.of(attribution.error), rows)
-
-    @property
-    def not_finite(self) -> int:
-        """The number of explanations without attributions, because one was not finite."""
-        return self.errors.not_finite if self.errors.total else self.not_converged
+            return cls(not_finite, explained=rows, not_finite=not_finite)
+        errors = ErrorHistogram.of(attribution.error)
+        return cls(_rows_with(~attribution.converged, rows), errors, rows, not_finite)
 
     def __add__(self, other: Self) -> Self:
         return type(self)(
-            self.not_converged + other.not_converged, self.errors + other.errors, self.explained + other.explained
+            self.not_converged + other.not_converged,
+            self.errors + other.errors,
+            self.explained + other.explained,
+            self.not_finite + other.not_finite,
         )
 
 
@@ -145,6 +147,11 @@ class Totals:
             predictions=_sums(self.predictions, other.predictions),
             methods=methods,
         )
+
+
+def _rows_with(fault: NDArray[np.bool_], rows: int) -> int:
+    """The number of rows with a fault in any of their explanations [E], which are as many for every row."""
+    return int(np.count_nonzero(fault.reshape(rows, -1).any(axis=1))) if rows else 0
 
 
 def _sums(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:

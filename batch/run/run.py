@@ -39,6 +39,7 @@ def run(
     on_bad_row: str = "reject",
     on_bad_file: str = "fail",
     max_rejected: int | str | None = None,
+    max_not_converged: int | str | None = None,
     engine: str = TORCHSCRIPT,
     tolerance: float = ExplainSettings.tolerance,
     absolute_tolerance: float = ExplainSettings.absolute_tolerance,
@@ -72,7 +73,9 @@ def run(
         keep: one or several input columns to copy.
         on_bad_row: "reject", "impute" or "fail", for a row with a null, NaN or infinity.
         on_bad_file: "fail" or "skip", for a file that cannot be read or lacks a column.
-        max_rejected: what `exit_code` of the report allows: a count or a share such as "1%".
+        max_rejected: the rejected rows that are tolerated, a count or a share such as "1%"; give it to `exit_code` of
+            the report as well.
+        max_not_converged: the same for rows whose explanation has not converged, out of those explained.
         engine: "torchscript", or "onnx", which needs no PyTorch.
         tolerance: a row has converged if its completeness error, and for shapley every standard error, is at most
             this share of |score - base value| ...

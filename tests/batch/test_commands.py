@@ -6,8 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from sklearn.datasets import load_breast_cancer
 
 from support.command import Whyport
 
@@ -31,6 +34,47 @@ def test_too_many_rejected_rows_have_an_exit_code(
     assert (tmp_path / "out" / "_SUCCESS").exists()
     # The limit is no part of the job: it says how the same output is looked at.
     whyport(*arguments[:-1], "10", exit_code=0)
+
+
+@pytest.mark.parametrize(
+    ("targets", "limit", "exit_code"),
+    [
+        ("predicted", "0", 3),
+        ("predicted", "100%", 0),
+        ("all", "{count}", 0),
+        ("all", "{fewer}", 3),
+        ("all", "{share}%", 0),
+        ("all", "{less}%", 3),
+    ],
+)
+def test_rows_that_have_not_converged_are_counted_as_rows(
+    whyport: Whyport, reference_bundle: Path, tmp_path: Path, targets: str, limit: str, exit_code: int
+) -> None:
+    source, out = tmp_path / "patients.parquet", tmp_path / "out"
+    load_breast_cancer(as_frame=True).data.head(60).to_parquet(source, index=False)
+    arguments = ["run", reference_bundle, source, "--out", out, "--explain", "occlusion", "--explain-class", targets]
+    arguments += ["--absolute-tolerance", 3.0]
+    whyport(*arguments)
+    (part,) = out.glob("part-*")
+    table = pq.read_table(part)
+    converged = [table[name].to_numpy() for name in table.column_names if "converged" in name]
+    rows = int((~np.all(converged, axis=0)).sum())
+    assert 0 < rows < 60
+    text = limit.format(count=rows, fewer=rows - 1, share=rows / 0.6 + 1e-9, less=(rows - 0.5) / 0.6)
+    output = whyport(*arguments, "--max-not-converged", text, exit_code=exit_code).output
+    assert "explained 60 rows by occlusion\n" in output
+    assert f", {rows} of 60 rows not converged\n" in output
+    assert json.loads((out / "_report.json").read_text())["methods"]["occlusion"]["not_converged"] == rows
+
+
+@pytest.mark.parametrize("options", [[], ["--explain", "shapley"]])
+def test_only_a_run_that_explains_has_a_rate_of_explaining(
+    whyport: Whyport, bundle: Path, source: Path, tmp_path: Path, options: list[str]
+) -> None:
+    output = whyport("run", bundle, source, "--out", tmp_path / "out", *options).output
+    assert ("          explain " in output) == bool(options)
+    seconds = json.loads((tmp_path / "out" / "_report.json").read_text())["performance"]["seconds"]
+    assert ("explain" in seconds) == bool(options)
 
 
 def test_a_limit_that_is_none_is_a_usage_error(whyport: Whyport, bundle: Path, source: Path, tmp_path: Path) -> None:

@@ -57,11 +57,11 @@ def _errors(view: View) -> list[Block]:
             f"{each.errors.worst:.2g}"
             + (f" ({each.errors.not_finite:,} not finite)" if each.errors.not_finite else ""),
             f"{each.not_converged:,}",
-            f"{each.not_converged / each.errors.total:.2%}",
+            f"{each.not_converged / each.explained:.2%}",
         )
         for name, each in totals.items()
     )
-    head = ("method", "rows", "explanations", f"worst error ({view.run.task.unit})", "not converged", "share")
+    head = ("method", "rows", "explanations", f"worst error ({view.run.task.unit})", "rows not converged", "share")
     blocks.append(Table("Explanations that did not converge", head, rows, frozenset({1, 2, 3, 4, 5})))
     return blocks
 

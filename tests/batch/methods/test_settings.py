@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from whyport.batch.settings import JobSettings, RejectedLimit
+from whyport.batch.settings import JobSettings, RowLimit
 from whyport.runtime.errors import UsageError
 
 
@@ -20,16 +20,26 @@ from whyport.runtime.errors import UsageError
         ("0.5%", 5, 1000, False),
         ("100%", 10, 10, False),
         ("1%", 0, 0, False),
+        ("29%", 29, 100, False),  # 0.29 * 100 < 29 in floating point
+        ("0.07%", 7, 10_000, False),
+        ("0.07%", 8, 10_000, True),
     ],
 )
 def test_a_limit_is_a_count_or_a_share(text: str, rejected: int, rows: int, is_exceeded: bool) -> None:
-    assert RejectedLimit.parse(text).is_exceeded(rejected, rows) is is_exceeded
+    assert RowLimit.parse("max_rejected", text).is_exceeded(rejected, rows) is is_exceeded
 
 
-@pytest.mark.parametrize("text", ["", "%", "many", "-1", "1.5", "101%", "-1%", "nan%", "inf%"])
-def test_what_is_neither_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="max_rejected: expected a count such as 1000 or a share such as 1%, got "):
-        JobSettings(inputs=(), out=Path(), max_rejected=text)
+@pytest.mark.parametrize("name", ["max_rejected", "max_not_converged"])
+@pytest.mark.parametrize("text", ["", "%", "many", "-1", "1.5", "101%", "-1%", "nan%", "inf%", "1/3%"])
+def test_what_is_neither_is_refused(name: str, text: str) -> None:
+    with pytest.raises(UsageError, match=f"{name}: expected a count such as 1000 or a share such as 1%, got "):
+        JobSettings(inputs=(), out=Path(), methods=("deepshap",), **{name: text})
+
+
+@pytest.mark.parametrize("methods", [(), ("gradient",), ("smoothgrad", "attention", "grad-cam")])
+def test_a_limit_that_no_method_can_exceed_is_refused(methods: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="max_not_converged: expected a"):
+        JobSettings(inputs=(), out=Path(), methods=methods, max_not_converged="1%")
 
 
 @pytest.mark.parametrize(

@@ -327,6 +327,6 @@ def test_the_command_takes_the_options(whyport: Whyport, bundle: Path, source: P
     assert whyport("run", bundle, source, "--out", tmp_path / "no", "--layout", "x", exit_code=2)
     output = whyport(*arguments).output
     table = pa.concat_tables(pq.read_table(path) for path in (tmp_path / "out").glob("part-*"))
-    assert f"explained {table['score'].is_valid().to_pylist().count(True)} by deepshap\n" in output
+    assert f"explained {table['score'].is_valid().to_pylist().count(True)} rows by deepshap\n" in output
     bad = whyport(*arguments[:-4], "--explain-where", "x > 1", "--dry-run", "--overwrite", exit_code=2).output
     assert bad.startswith("error: explain_where: unknown column 'x'; known: ")
