@@ -1,6 +1,7 @@
 """Small files written whole: under a temporary name first, and safe from a power cut."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import BinaryIO
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes its name only when the block ends well; until then, an existing file stays.
 
+    Two writers of one file do not meet: each has a temporary file of its own, and the last one's is the file.
+
     Raises OSError if it cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.tmp")
-    # What has that name may be a link or a pipe: it is removed, not written to.
-    unfinished.unlink(missing_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with unfinished.open("xb") as file:
             yield file

@@ -13,7 +13,7 @@ from typing import Any
 from whyport.batch.output.differences import differences, refusal
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.parts import PartSpan
-from whyport.batch.store.local import Disk, remove_file, write_whole, writing
+from whyport.batch.store.local import Disk, leftovers, remove_file, remove_leftover, write_whole, writing
 from whyport.runtime.errors import JobError, OutputError, UsageError, listing
 
 LOCK_FILE = "_lock"
@@ -105,7 +105,8 @@ class OutputFolder:
         self._check_natures()
         if not self.path.exists() or (self.path / JOB_FILE).exists():
             return
-        if any(entry.name not in (LOCK_FILE, f".{JOB_FILE}.tmp") for entry in self.path.iterdir()):
+        known = {self.path / LOCK_FILE, *leftovers(self.path, JOB_FILE)}
+        if any(entry not in known for entry in self.path.iterdir()):
             raise UsageError(
                 f"{str(self.path)!r} is not empty and holds no earlier run ({JOB_FILE}): choose another folder"
             )
@@ -136,7 +137,7 @@ class OutputFolder:
             if (self.path / JOB_FILE).exists():
                 self._clear()
             self.write_json(JOB_FILE, job.document())
-        self._remove_unfinished()
+        self.sweep()
         return is_held
 
     def parts(self) -> list[Path]:
@@ -170,8 +171,15 @@ class OutputFolder:
         self._remove(SUCCESS_FILE)
         self._remove(SKIPPED_FILE)
 
+    def sweep(self) -> None:
+        """Remove what dead attempts left; temporary files of attempts that are alive stay."""
+        for folder in (self.path, self.rejected):
+            for path in (*leftovers(folder, "part-*.parquet"), *leftovers(folder, "_*")):
+                remove_leftover(self.disk, path)
+
     def finish(self, report: dict[str, Any]) -> None:
-        """Write the report, and then `_SUCCESS`."""
+        """Sweep, write the report, and then `_SUCCESS`."""
+        self.sweep()
         self.write_json(REPORT_FILE, report)
         write_whole(self.disk, self.path / SUCCESS_FILE, b"")
 
@@ -209,11 +217,6 @@ class OutputFolder:
             self._remove(name)
         for path in self.parts():
             remove_file(self.disk, path)
-
-    def _remove_unfinished(self) -> None:
-        for folder in (self.path, self.rejected):
-            for path in (*folder.glob(".part-*.parquet.tmp"), *folder.glob("._*.tmp")):
-                remove_file(self.disk, path)
 
     def _remove(self, name: str) -> None:
         remove_file(self.disk, self.path / name)

@@ -66,6 +66,22 @@ class PartFooter:
             raise JobError(f"expected a part that a run has written, got {message_line(error)}, in {path}") from None
 
 
+VALUES_CHECKED = 1 << 20
+"""Values that are decoded at once to check pages, over all columns."""
+
+
+def check_pages(path: Path) -> None:
+    """Read every page of a part and compare it with its checksum; raises JobError where one is damaged."""
+    try:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 14, page_checksum_verification=True) as file:
+            rows = max(VALUES_CHECKED // file.metadata.num_columns, 1)
+            counted = sum(batch.num_rows for batch in file.iter_batches(rows))
+            if counted != file.metadata.num_rows:
+                raise JobError(f"expected {file.metadata.num_rows} rows in the pages, got {counted}, in {path}")
+    except (pa.ArrowException, OSError) as error:
+        raise JobError(f"expected the pages that were written, got {message_line(error)}, in {path}") from None
+
+
 def sha256_of(path: Path) -> str:
     """The digest of a file of any size."""
     with path.open("rb") as file:

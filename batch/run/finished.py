@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Collection
+from pathlib import Path
 
 from whyport.batch.output.folder import OutputFolder
 from whyport.batch.output.job_file import JobFile
-from whyport.batch.output.parts import PartFooter, PartSpan, sha256_of
+from whyport.batch.output.parts import PartFooter, PartSpan, check_pages, sha256_of
 from whyport.batch.output.result import FileReport
 from whyport.batch.output.totals import Totals
 from whyport.batch.run.description import describe_part
@@ -29,18 +30,30 @@ class FinishedParts:
         self._folder = folder
         self._job = job
 
-    def whole(self, index: int) -> set[PartSpan]:
-        """The whole parts of one input; any other file with a part's name is logged, and made anew."""
+    def whole(self, index: int, *, with_pages: bool) -> set[PartSpan]:
+        """The whole parts of one input; any other file with a part's name is logged, and made anew.
+
+        Args:
+            index: the input.
+            with_pages: whether to read every page too, and compare it with its checksum.
+        """
         found = set()
         for span in self._plan.spans(index):
             if not (self._folder.path / span.name).exists():
                 continue
             try:
-                self.totals(span)
+                totals = self.totals(span)
+                for path in self._files(span, totals) if with_pages else ():
+                    check_pages(path)
                 found.add(span)
             except JobError as error:
                 logger.warning("made anew: %s", error)
         return found
+
+    def _files(self, span: PartSpan, totals: Totals) -> list[Path]:
+        """The part, and its rejected part if it has one."""
+        rejected = [self._folder.rejected / span.name] if totals.rows_rejected else []
+        return [self._folder.path / span.name, *rejected]
 
     def totals(self, span: PartSpan) -> Totals:
         """The totals of a part, checked against its own rows and the rows of its rejected part.

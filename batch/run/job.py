@@ -78,7 +78,9 @@ class Job:
         """The plan of `run` for a terminal; writes nothing. Raises UsageError if the folder does not allow the run."""
         folder = self._folder
         is_resumed = folder.holds(self._description, self._settings.overwrite)
-        whole = sum(len(self._finished.whole(index)) for index in self.plan.sources) if is_resumed else 0
+        whole = (
+            sum(len(self._finished.whole(index, with_pages=False)) for index in self.plan.sources) if is_resumed else 0
+        )
         folder.check_writable()
         bundle = self._description.bundle
         return [
@@ -90,7 +92,9 @@ class Job:
     def _run(self, interruption: Interruption, is_resumed: bool, callback: ProgressCallback | None) -> JobReport:
         plan, folder, stages = self.plan, self._folder, Stages()
         folder.check_contents(span for index in plan.sources for span in plan.spans(index))
-        finished = {index: self._finished.whole(index) if is_resumed else set() for index in plan.sources}
+        finished = {
+            index: self._finished.whole(index, with_pages=True) if is_resumed else set() for index in plan.sources
+        }
         orders = [
             Order(index, tuple(span for span in plan.spans(index) if span not in finished[index]))
             for index in plan.sources

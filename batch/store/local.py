@@ -1,7 +1,12 @@
 """The writes of a run: a file gets its name only when it is whole and would survive a power cut."""
 
+import fcntl
 import io
+import logging
 import os
+import re
+import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +15,8 @@ from typing import Any, Self
 from whyport.runtime.errors import OutputError
 
 BUFFER_BYTES = 1 << 20
+
+logger = logging.getLogger(__name__)
 
 
 class Disk:
@@ -20,13 +27,8 @@ class Disk:
         path.mkdir(parents=True, exist_ok=True)
 
     def create(self, path: Path) -> int:
-        """Open a new file, in place of whatever has its name; returns its descriptor.
-
-        What has the name may be a link or a pipe: it is removed, not written to.
-        """
-        with suppress(FileNotFoundError):
-            path.unlink()
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        """Open a new file; returns its descriptor. Whatever has the name already, a link too, is an error."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
     def write(self, descriptor: int, data: Any) -> int:
         """Append bytes; returns the number of bytes taken, which may be fewer."""
@@ -88,8 +90,62 @@ class _Descriptor(io.RawIOBase):
             self._disk.close(descriptor)
 
 
+class _Attempt:
+    """A new file under a name that no other attempt has: of this host, this process, and a number drawn at random.
+
+    A lock says that the attempt is alive. It ends with `close` or with the process, however that ends.
+    """
+
+    def __init__(self, disk: Disk, path: Path) -> None:
+        while True:
+            self.path = path.with_name(f".{path.name}.{HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+            self.descriptor = disk.create(self.path)
+            self._lock: int | None = os.dup(self.descriptor)  # it holds the lock when the file is closed
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            # A sweep may have come between the two: it removes what is not locked.
+            if self.path.exists():
+                return
+            os.close(self.descriptor)
+            self.close()
+
+    def close(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+
+HOST = re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname())[:32]
+"""This machine's name, as file names have it."""
+
+
+def leftovers(folder: Path, names: str) -> list[Path]:
+    """The temporary files of attempts, alive or dead, at files whose names match the pattern."""
+    return sorted({*folder.glob(f".{names}.tmp"), *folder.glob(f".{names}.*.tmp")})
+
+
+def remove_leftover(disk: Disk, path: Path) -> None:
+    """Remove the temporary file of a dead attempt; one that is alive, here or on another host, keeps it.
+
+    Raises OutputError on failure.
+    """
+    with writing(path), suppress(FileNotFoundError):
+        if path.is_symlink() or not path.is_file():
+            disk.remove(path)
+            return
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            disk.remove(path)
+        except BlockingIOError:
+            logger.info("left alone: an attempt that is still at work, in %s", path)
+        finally:
+            os.close(descriptor)
+
+
 class WholeFile:
-    """A file under a temporary name until `publish`; leaving the context before that removes it.
+    """A file under a temporary name of its own until `publish`; leaving the context before that removes it.
+
+    Several attempts at one file do not meet: whichever is published last, the file is whole, and one attempt's alone.
 
     Args:
         disk: writes the file.
@@ -98,10 +154,11 @@ class WholeFile:
 
     def __init__(self, disk: Disk, path: Path) -> None:
         self.path = path
-        self.unfinished = path.with_name(f".{path.name}.tmp")
         self._disk = disk
         with writing(path):
-            self._raw = _Descriptor(disk, path, disk.create(self.unfinished))
+            self._attempt = _Attempt(disk, path)
+        self.unfinished = self._attempt.path
+        self._raw = _Descriptor(disk, path, self._attempt.descriptor)
         self.stream = io.BufferedWriter(self._raw, BUFFER_BYTES)
         self._is_published = False
 
@@ -117,6 +174,7 @@ class WholeFile:
         with writing(self.path):
             self._disk.rename(self.unfinished, self.path)
             self._is_published = True
+            self._attempt.close()
             self._disk.sync_folder(self.path.parent)
 
     def discard(self) -> None:
@@ -136,6 +194,8 @@ class WholeFile:
             self._disk.remove(self.unfinished)
         except OSError:
             pass
+        finally:
+            self._attempt.close()
 
 
 def write_whole(disk: Disk, path: Path, content: bytes) -> None:

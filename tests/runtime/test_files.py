@@ -28,3 +28,15 @@ def fail_halfway(path: Path) -> None:
     with whole_file(path) as file:
         file.write(b"half")
         raise KeyError
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    with whole_file(path) as first:
+        first.write(b"first, " * 1000)
+        with whole_file(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+        first.write(b"to its end")
+    assert path.read_bytes() == b"first, " * 1000 + b"to its end"
+    assert list(tmp_path.iterdir()) == [path]

@@ -102,7 +102,7 @@ def test_a_second_signal_stops_at_once(bundle: Path, source: Path, tmp_path: Pat
     # One part, so that finishing it would finish the run.
     arguments = [*command(bundle, source, out, "--explain", "integrated-gradients"), "--part-rows", str(ROWS)]
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
-    while not (out / f".part-00000-{0:012d}-{ROWS:012d}.parquet.tmp").exists():
+    while not list(out.glob(f".part-00000-{0:012d}-{ROWS:012d}.parquet.*.tmp")):
         time.sleep(0.002)
     process.send_signal(signal.SIGTERM)
     time.sleep(0.2)

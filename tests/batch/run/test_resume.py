@@ -380,3 +380,25 @@ def test_dictionaries_of_the_rows_before_leave_no_trace(
         interrupt(job(settings, **changes, out=resumed), stop_after)
         job(settings, **changes, out=resumed).run()
         assert parts(resumed) == whole
+
+
+def test_a_damaged_page_of_a_kept_part_is_made_again(
+    job: Callable[..., Job], settings: JobSettings, table: pa.Table, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(table.set_column(1, "a", pa.array([None, *table["a"].to_pylist()[1:]])), "one.parquet")
+    expected = dataclasses.replace(settings, out=settings.out.with_name("expected"))
+    job(expected).run()
+    whole = parts(expected.out)
+    interrupt(job(settings), parts=4)
+    kept = sorted(settings.out.rglob("part-*.parquet"))
+    assert len(kept) == 5
+    for number, path in enumerate(kept):
+        # The last byte of a page, in another column of each part.
+        column = pq.read_metadata(path).row_group(0).column(number)
+        first = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
+        content = bytearray(path.read_bytes())
+        content[first + column.total_compressed_size - 1] ^= 0x10
+        path.write_bytes(content)
+    assert job(settings).run().performance.resumed_parts == 0
+    assert parts(settings.out) == whole
+    assert caplog.text.count("made anew: expected the pages that were written, got ") == 4
