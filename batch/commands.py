@@ -161,6 +161,11 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
 )
 @click.option("--threads", type=int, help="Threads on the CPU; by default the cores that this process may use.")
 @click.option("--overwrite", is_flag=True, help="Replace another job, or a finished run, in the folder.")
+@click.option(
+    "--any-arithmetic",
+    is_flag=True,
+    help="Resume also where the last bits of the results differ, on another processor; each part says what made it.",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything that can be checked and print the plan; write nothing.")
 @click.option(
     "--log-format",

@@ -105,6 +105,8 @@ class JobSettings:
     """Rows per part, in whole batches; by default PREDICTED_PART_ROWS or, with methods, EXPLAINED_PART_ROWS."""
     explain: ExplainSettings = field(default_factory=ExplainSettings)
     overwrite: bool = False
+    any_arithmetic: bool = False
+    """Whether parts of another machine's arithmetic are kept, and recorded, when a run is resumed."""
 
     def __post_init__(self) -> None:
         for name in ("batch_rows", "part_rows", "top_k"):

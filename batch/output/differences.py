@@ -7,8 +7,8 @@ from typing import Any
 
 from whyport.runtime.errors import UsageError, listing
 
-# Keys that only inform a reader about where things were; the digests identify them.
-INFORMATIVE = ("path",)
+# Keys that no job differs by: places, which the digests identify, and the arithmetic, which has a rule of its own.
+INFORMATIVE = ("path", "arithmetic")
 
 MAX_LINES = 12
 MAX_INPUTS = 5

@@ -15,8 +15,10 @@ from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, JobError
 from whyport.runtime.task import Task, find_task
 
-FORMAT_VERSION = 2
-"""The version of _job.json; version 2 added the task and its targets, so that no bundle is needed to read a run."""
+FORMAT_VERSION = 3
+"""The version of _job.json; version 2 added the task and its targets, and version 3 the arithmetic."""
+WITHOUT_ARITHMETIC = 2
+"""The oldest version that is read; its runs are not resumed."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,16 @@ class JobFile:
     provider: str
     versions: dict[str, str]
     inputs: tuple[InputMark, ...]
+    arithmetic: tuple[dict[str, str], ...] = ()
+    """The arithmetics that made parts, as digests by name; several only in a run that was allowed to mix them."""
 
     @classmethod
     def build(cls, document: object, path: Path) -> Self:
         """Build the description from a JSON document; raises JobError for any other document or version."""
         version = document.get("format_version") if isinstance(document, dict) else None
+        if isinstance(document, dict) and version == WITHOUT_ARITHMETIC:
+            version = FORMAT_VERSION
+            document = document | {"format_version": version, "arithmetic": []}
         if version != FORMAT_VERSION:
             raise JobError(
                 f"expected a description of format version {FORMAT_VERSION}, got {version}: another whyport wrote it, "

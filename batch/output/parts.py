@@ -16,6 +16,8 @@ from whyport.runtime.errors import BundleFormatError, JobError, message_line
 # Keys of a part's metadata.
 DESCRIPTION_KEY = "whyport"
 TOTALS_KEY = "whyport.totals"
+ARITHMETIC_KEY = "arithmetic"
+"""The key in a description."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,11 @@ class PartFooter:
 
     rows: int
     description: dict[str, Any]
-    """The description of what made the part, as `describe_part` gives it."""
+    """The description of what made the part, as `describe_part` gives it, without the arithmetic."""
     totals: Totals
     """The totals of the whole span of rows, the same in both files."""
+    arithmetic: dict[str, str]
+    """The arithmetic that made the part, as digests by name; empty where that was not recorded."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -61,7 +65,8 @@ class PartFooter:
             entries = metadata.metadata or {}
             description = json.loads(entries[DESCRIPTION_KEY.encode()])
             totals = decode(Totals, entries[TOTALS_KEY.encode()].decode())
-            return cls(metadata.num_rows, description, totals)
+            arithmetic = description.pop(ARITHMETIC_KEY, {})
+            return cls(metadata.num_rows, description, totals, arithmetic)
         except (pa.ArrowException, OSError, KeyError, ValueError, BundleFormatError) as error:
             raise JobError(f"expected a part that a run has written, got {message_line(error)}, in {path}") from None
 

@@ -149,6 +149,9 @@ class Audit:
         rejected = part.totals.rows_rejected
         if part.rows != part.totals.rows_out or part.rows + rejected != span.rows:
             raise AuditError(f"expected {span.rows} rows out or rejected, got {part.rows} + {rejected}, in {path}")
+        known = self._run.job.arithmetic
+        if known and part.arithmetic not in known:
+            raise AuditError(f"expected one of the run's arithmetics, got {part.arithmetic}, in {path}")
         if rejected:
             beside = self._run.folder.rejected / span.name
             other = PartFooter.read(beside)

@@ -94,6 +94,15 @@ class FinishedParts:
             counted.append((FileReport(source.name, source.rows, out, rejected), totals))
         return counted
 
+    def arithmetics(self) -> tuple[dict[str, str], ...]:
+        """The arithmetics that made the parts, in the parts' order."""
+        found: list[dict[str, str]] = []
+        for path in self._folder.parts():
+            arithmetic = PartFooter.read(path).arithmetic
+            if arithmetic not in found:
+                found.append(arithmetic)
+        return tuple(found)
+
     def digests(self) -> dict[str, str]:
         """The sha256 of every part and rejected part, by path in the folder."""
         return {path.relative_to(self._folder.path).as_posix(): sha256_of(path) for path in self._folder.parts()}

@@ -4,7 +4,8 @@ import dataclasses
 import logging
 from collections.abc import Iterator
 
-from whyport.batch.output.folder import SKIPPED_FILE, OutputFolder, folder_lock
+from whyport.batch.output.folder import JOB_FILE, SKIPPED_FILE, OutputFolder, folder_lock
+from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.result import JobReport, Performance, SkippedFile, read_report
 from whyport.batch.run.description import describe_job
 from whyport.batch.run.executors import find_executor
@@ -13,9 +14,11 @@ from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.plan import BadFile, Plan
 from whyport.batch.run.watch import CallbackError, Monitor, Progress, ProgressCallback, Stages
 from whyport.batch.run.worker import Order, Worker
+from whyport.batch.scoring.arithmetic import Arithmetic, other_arithmetic
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk, writing
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import UsageError
 from whyport.runtime.session import Session
 
 logger = logging.getLogger(__name__)
@@ -53,7 +56,7 @@ class Job:
             progress: called for every batch, in place of a bar on the terminal; an error in it ends the run.
 
         Raises:
-            UsageError: the folder holds another job.
+            UsageError: the folder holds another job, or parts of another arithmetic.
             DataError: an input is bad, with column, row and file; ValueRangeError and MissingValueError among them.
             ParityError, OutputError, InterruptedJobError: the run stopped; finished parts stay.
             JobError: another run is at work, an input changes meanwhile, or rows do not add up.
@@ -63,12 +66,15 @@ class Job:
             folder.disk.make_folder(folder.path)
         with folder_lock(folder.path):
             folder.check()
-            is_resumed = folder.open(self._description, self._settings.overwrite)
+            job = dataclasses.replace(self._description, arithmetic=(self._worker.arithmetic,))
+            is_resumed = folder.open(job, self._settings.overwrite)
             if self._settings.on_bad_file == "fail" and folder.skipped():
                 folder.forget_skipped()
             if folder.is_finished:
                 logger.info("the run in %s is finished already", folder.path)
                 return read_report(folder)
+            if is_resumed:
+                self._record(self._arithmetics())
             try:
                 return self._run(interruption or Interruption(), is_resumed, progress)
             except CallbackError as failed:
@@ -81,6 +87,8 @@ class Job:
         whole = (
             sum(len(self._finished.whole(index, with_pages=False)) for index in self.plan.sources) if is_resumed else 0
         )
+        if whole:
+            self._arithmetics()
         folder.check_writable()
         bundle = self._description.bundle
         return [
@@ -88,6 +96,30 @@ class Job:
             *self.plan.lines(),
             f"output    {folder.path}, where {whole} parts are finished",
         ]
+
+    def _arithmetics(self) -> tuple[Arithmetic, ...]:
+        """The arithmetics of the parts in the folder, and of this attempt.
+
+        Raises UsageError where this attempt's is another than the parts', unless the settings allow any.
+        """
+        path, own = self._folder.path / JOB_FILE, self._worker.arithmetic
+        known = JobFile.build(self._folder.read_json(JOB_FILE), path).arithmetic if self._folder.parts() else ()
+        if own in known or not known:
+            return known or (own,)
+        what = other_arithmetic(known, own)
+        if not self._settings.any_arithmetic:
+            raise UsageError(
+                f"{str(self._folder.path)!r} holds parts of another arithmetic: {what}; resume where it began, or "
+                "--any-arithmetic goes on and records it, or --overwrite starts anew"
+            )
+        logger.warning("parts of several arithmetics: %s; each part's footer says which made it", what)
+        return (*known, own)
+
+    def _record(self, arithmetics: tuple[Arithmetic, ...]) -> None:
+        """Write the arithmetics of the parts into the job's description, where they are not there already."""
+        job = dataclasses.replace(self._description, arithmetic=arithmetics)
+        if self._folder.read_json(JOB_FILE)["arithmetic"] != job.document()["arithmetic"]:
+            self._folder.write_json(JOB_FILE, job.document())
 
     def _run(self, interruption: Interruption, is_resumed: bool, callback: ProgressCallback | None) -> JobReport:
         plan, folder, stages = self.plan, self._folder, Stages()
@@ -109,6 +141,8 @@ class Job:
             with stages.stage("check"):
                 files = self._finished.count(skipped)
                 digests = self._finished.digests()
+                if self._settings.any_arithmetic:
+                    self._record(self._finished.arithmetics())
         kept = [len(spans) for index, spans in finished.items() if plan.sources[index].name not in skipped]
         report = JobReport.of(
             files,

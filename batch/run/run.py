@@ -50,6 +50,7 @@ def run(
     part_rows: int | None = None,
     threads: int | None = None,
     overwrite: bool = False,
+    any_arithmetic: bool = False,
     progress: "ProgressCallback | None" = None,
     **method_options: OptionValue,
 ) -> "JobReport":
@@ -87,6 +88,7 @@ def run(
         part_rows: rows per part of the output.
         threads: threads on the CPU; by default the cores that this process may use.
         overwrite: whether another job, or a finished run, in `out` is replaced.
+        any_arithmetic: whether a run is resumed where the last bits of its results differ, which the parts then say.
         progress: called in this thread with the rows done and the total rows, at the start and after each batch.
             Without it nothing is shown.
         method_options: options of single methods, such as `steps=50`; `METHODS` lists them with their defaults.

@@ -1,17 +1,20 @@
 """Workers, which make parts: in this process, or in another one that is prepared by a small record."""
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from whyport.batch.output.folder import OutputFolder
 from whyport.batch.output.job_file import JobFile
-from whyport.batch.output.parts import PartSpan
+from whyport.batch.output.parts import ARITHMETIC_KEY, PartSpan
 from whyport.batch.run.description import describe_job, describe_part
 from whyport.batch.run.intake import Intake
 from whyport.batch.run.part import PartRunner
 from whyport.batch.run.plan import Plan
 from whyport.batch.run.watch import Monitor
+from whyport.batch.scoring.arithmetic import Arithmetic, arithmetic_of, other_arithmetic
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.cleaning import RowCleaner
@@ -44,11 +47,21 @@ class Worker:
         settings = plan.settings
         self._plan = plan
         self._folder = folder
+        self._session = session
         self._job = job
-        self.setup = WorkerSetup(session.bundle.place, settings, job)
-        """The record that builds an equal worker in another process."""
         self._cleaner = RowCleaner(session.bundle.sidecar, settings.on_bad_row, plan.choice.label)
         self._scorer = Scorer(session, settings.methods, plan.choice, settings.explain)
+
+    @cached_property
+    def arithmetic(self) -> Arithmetic:
+        """The arithmetic of this process, as digests by name."""
+        return arithmetic_of(self._session, self._scorer.explainers)
+
+    @cached_property
+    def setup(self) -> "WorkerSetup":
+        """The record that builds an equal worker in another process."""
+        job = dataclasses.replace(self._job, arithmetic=(self.arithmetic,))
+        return WorkerSetup(self._session.bundle.place, self._plan.settings, job)
 
     def run(self, order: Order, monitor: Monitor) -> None:
         """Make the parts of an order, with one reader for neighbours; raises DataError for a bad input."""
@@ -58,7 +71,8 @@ class Worker:
         for spans in _neighbours(order.spans):
             with intake.batches(source, spans[0].start, spans[-1].stop) as batches:
                 for span in spans:
-                    runner.run(source, span, batches, describe_part(self._job, source, span))
+                    description = describe_part(self._job, source, span) | {ARITHMETIC_KEY: self.arithmetic}
+                    runner.run(source, span, batches, description)
 
 
 @dataclass(frozen=True)
@@ -70,16 +84,25 @@ class WorkerSetup:
     job: JobFile
 
     def build(self, disk: Disk | None = None) -> Worker:
-        """Build a worker that makes equal parts; raises JobError if bundle, inputs or versions differ here."""
+        """Build a worker that makes equal parts; raises JobError if bundle, inputs, versions or arithmetic differ here.
+
+        With the setting `any_arithmetic`, another one is no error: the parts say what made them.
+        """
         bundle = Bundle.read(self.bundle)
         plan = Plan.make(bundle, self.settings)
         session = Session(bundle, self.settings.device, threads=self.settings.threads)
         here = describe_job(bundle, plan, session)
-        if here != self.job:
+        if here != dataclasses.replace(self.job, arithmetic=()):
             raise JobError(
                 "expected the run's own bundle, inputs, versions and provider, got others where it is to run"
             )
-        return Worker(plan, OutputFolder(self.settings.out, disk or Disk()), session, self.job)
+        worker = Worker(plan, OutputFolder(self.settings.out, disk or Disk()), session, here)
+        if worker.arithmetic not in self.job.arithmetic and not self.settings.any_arithmetic:
+            raise JobError(
+                f"expected the run's arithmetic where it is to run: "
+                f"{other_arithmetic(self.job.arithmetic, worker.arithmetic)}"
+            )
+        return worker
 
 
 def _neighbours(spans: tuple[PartSpan, ...]) -> Iterator[list[PartSpan]]:

@@ -38,7 +38,8 @@ class Scorer:
         self._session = session
         self._choice = choice
         self._tolerance = session.bundle.sidecar.tolerances.outputs
-        self._explainers: dict[str, Explainer] = {}
+        self.explainers: dict[str, Explainer] = {}
+        """The methods, by name."""
         self._base_values: dict[str, NDArray[np.float64] | None] = {}
         if not methods:
             return
@@ -48,7 +49,7 @@ class Scorer:
         for name, engine in engines.items():
             with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused below, in words
                 explainer = explainer_class(name, engine)(models[engine], background, settings.of_method(name))
-            self._explainers[name] = explainer
+            self.explainers[name] = explainer
             references = explainer.references
             self._base_values[name] = None if references is None else self._base_value(name, references)
 
@@ -73,7 +74,7 @@ class Scorer:
         Raises ParityError naming the rows where an explainer's own score differs from ONNX Runtime's.
         """
         default = predicted.prediction.target
-        if not self._explainers:
+        if not self.explainers:
             return ScoredRows(predicted, default, {}, explained)
         rows, scores, source_rows = predicted.rows.matrix, predicted.scores, predicted.source_rows
         targets = self._choice.targets(default, predicted.rows.labels)
@@ -82,11 +83,11 @@ class Scorer:
             targets = targets[explained]
         every = self._choice.is_all
         request = Request.of_every_target(rows, scores) if every else Request.of_one_target(rows, scores, targets)
-        attributions = {name: self._explain(name, request, source_rows) for name in self._explainers}
+        attributions = {name: self._explain(name, request, source_rows) for name in self.explainers}
         return ScoredRows(predicted, request.target, attributions, explained)
 
     def _explain(self, name: str, request: Request, source_rows: NDArray[np.int64]) -> Attribution:
-        explainer = self._explainers[name]
+        explainer = self.explainers[name]
         shares = explainer.explain(request)
         off = row_deviations(shares.output, request.output)
         is_off = ~(off <= self._tolerance)
