@@ -9,6 +9,7 @@ import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Self
 
@@ -120,7 +121,10 @@ HOST = re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname())[:32]
 
 def leftovers(folder: Path, names: str) -> list[Path]:
     """The temporary files of attempts, alive or dead, at files whose names match the pattern."""
-    return sorted({*folder.glob(f".{names}.tmp"), *folder.glob(f".{names}.*.tmp")})
+    patterns = f".{names}.tmp", f".{names}.*.tmp"
+    # A glob without wildcards passes over links that lead nowhere.
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in entries if any(fnmatchcase(path.name, pattern) for pattern in patterns)]
 
 
 def remove_leftover(disk: Disk, path: Path) -> None:
