@@ -27,7 +27,7 @@ def conform(model: onnx.ModelProto, scores: str, sizes: tuple[int, int], task: t
     graph = model.graph
     features, classes = sizes
     taken = inputs_of(graph)[0].name
-    others = {output.name for output in graph.output} - {scores, taken}
+    others = {output.name for output in graph.output if is_float_tensor(output)} - {scores, taken}
     kept = {name: name for name in task.outputs[1:] if name in others}
     if scores == taken:
         scores = _free(task.score, _used(graph))
@@ -51,8 +51,13 @@ def inputs_of(graph: GraphProto) -> list[ValueInfoProto]:
 
 def is_float_matrix(value: ValueInfoProto) -> bool:
     """Whether the value is a float32 tensor of two axes."""
-    tensor = value.type.tensor_type
-    return tensor.elem_type == TensorProto.FLOAT and len(tensor.shape.dim) == 2
+    return is_float_tensor(value) and len(value.type.tensor_type.shape.dim) == 2
+
+
+def is_float_tensor(value: ValueInfoProto) -> bool:
+    """Whether the value is a float32 tensor."""
+    kind: int = value.type.tensor_type.elem_type
+    return kind == TensorProto.FLOAT
 
 
 def _weights(graph: GraphProto) -> set[str]:

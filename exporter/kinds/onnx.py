@@ -11,7 +11,7 @@ from onnx.external_data_helper import uses_external_data
 from whyport.exporter.data.samples import CONFORMANCE_ROWS, TRACE
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile
-from whyport.exporter.graphs.conform import conform, inputs_of, is_float_matrix
+from whyport.exporter.graphs.conform import conform, inputs_of, is_float_matrix, is_float_tensor
 from whyport.exporter.graphs.graph import capability
 from whyport.exporter.graphs.onnx import GREATEST_IR, GREATEST_OPSET, default_opset, open_onnx, strip_notes, walk
 from whyport.exporter.kinds.kind import Kind
@@ -117,7 +117,7 @@ def find_scores(model: onnx.ModelProto, score: str) -> str:
         score: what a bundle calls the scores.
     """
     outputs = list(model.graph.output)
-    if any(output.name == score and output.type.tensor_type.elem_type == TensorProto.FLOAT for output in outputs):
+    if any(output.name == score and is_float_tensor(output) for output in outputs):
         return score
     matrices: list[str] = [output.name for output in outputs if is_float_matrix(output)]
     if len(matrices) != 1:

@@ -132,3 +132,32 @@ def needs_argument(width: int) -> nn.Module:
 
 def no_module() -> int:
     return 1
+
+
+def softmax_head() -> nn.Sequential:
+    """Probabilities, always of the same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(FEATURES, 5), nn.Tanh(), nn.Linear(5, CLASSES), nn.Softmax(1)).eval()
+
+
+class SoftmaxConvolution(Convolution):
+    """Probabilities, by way of feature maps."""
+
+    def classify(self, maps: Tensor) -> Tensor:
+        return torch.softmax(super().classify(maps), dim=1)
+
+
+SLOPES = (0.02, -0.03, 0.01, 0.05)
+
+
+class LinearProbability(nn.Module):
+    """Two probabilities, 1/2 - w x and 1/2 + w x."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slopes = nn.Parameter(torch.tensor(SLOPES))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        part = (rows * self.slopes).sum(dim=1, keepdim=True)
+        return torch.cat([0.5 - part, 0.5 + part], dim=1)
