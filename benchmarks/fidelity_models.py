@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from torch import Tensor, nn
 
-from whyport.exporter.bundle.write import Target
+from whyport.exporter.bundle.target import Target
 from whyport.exporter.data.dataset import TableChoice, load_dataset
 from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.train.architectures import ARCHITECTURES, create, parse_settings

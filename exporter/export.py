@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.exporter.bundle.package import make_package, versions
-from whyport.exporter.bundle.write import Target, check_target, write_bundle
+from whyport.exporter.bundle.target import Target, check_target
+from whyport.exporter.bundle.write import write_bundle
 from whyport.exporter.data.samples import Samples
 from whyport.exporter.data.statistics import describe_features, float32_matrix
 from whyport.exporter.data.table import choose_features, digest, feature_arrays, read_frame

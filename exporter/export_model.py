@@ -61,11 +61,10 @@ def export(
         WhyportError: anything is wrong with the model, the sample or the options; nothing is written then.
         MissingPackageError: the extra `export` is not installed.
     """
-    from whyport.exporter.bundle.write import Target
+    from whyport.exporter.bundle.target import Target, check_target
     from whyport.exporter.data.background import BackgroundChoice
-    from whyport.exporter.export import export_bundle
+    from whyport.exporter.data.table import check_header
     from whyport.exporter.source import ModelSource
-    from whyport.exporter.threads import operator_threads
 
     model = ModelSource(
         source=str(source),
@@ -79,5 +78,11 @@ def export(
         standardise=standardise,
         from_probabilities=from_probabilities,
     )
+    check_target(Path(out), overwrite=overwrite)
+    check_header(model.sample, model.features, model.excluded)
+
+    from whyport.exporter.export import export_bundle  # starts PyTorch
+    from whyport.exporter.threads import operator_threads
+
     with operator_threads(threads):
         return export_bundle(model, Target(Path(out), name, overwrite), seed=seed, opset=opset)

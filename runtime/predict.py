@@ -9,10 +9,11 @@ import numpy as np
 
 from whyport.runtime.arguments import typed
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import ColumnError, UsageError, WhyportError, listing, unknown
+from whyport.runtime.errors import UsageError, WhyportError, unknown
 from whyport.runtime.extras import needs
 from whyport.runtime.files import whole_file
 from whyport.runtime.finite import UnansweredRows
+from whyport.runtime.inputs.columns import ColumnFaults
 from whyport.runtime.options import ON_BAD_ROW, as_names
 from whyport.runtime.session import Session
 from whyport.runtime.tables import read_table, table_format, write_table
@@ -112,11 +113,15 @@ def prediction_table(session: Session, table: Any, keep: tuple[str, ...]) -> tup
 
     task = session.task
     added = [*(column.name for column in task.columns), "imputed_count"]
-    for name in keep:
-        if name not in table.column_names:
-            raise ColumnError(f"missing kept column {name!r}; the data has {listing(table.column_names)}")
-        if name in added or keep.count(name) > 1:
-            raise ColumnError(f"kept column {name!r} collides with another column of the output")
+    faults = ColumnFaults(table.column_names)
+    faults.check_present(session.bundle.sidecar.signature.features.columns, "feature")
+    faults.check_present(keep, "kept")
+    faults.check_types(
+        keep,
+        lambda name: "" if name in added or keep.count(name) > 1 else None,
+        "kept columns that collide with another column of the output",
+    )
+    faults.refuse("the data")
     matrix = session.matrix(table)
     outputs = session.run(matrix, task.outputs)
     unanswered = UnansweredRows.of(outputs)

@@ -18,7 +18,7 @@ from whyport.batch.rows import PredictedRows
 from whyport.batch.scoring.selection import KnownColumns, Selection
 from whyport.batch.scoring.targets import TargetChoice
 from whyport.batch.settings import JobSettings
-from whyport.batch.source.cleaning import check_features, check_kept, check_present
+from whyport.batch.source.cleaning import check_columns
 from whyport.batch.source.files import Fingerprint, discover, hive_partitions
 from whyport.batch.source.parquet import SourceFile, open_source
 from whyport.runtime.bundle.folder import Bundle
@@ -170,10 +170,7 @@ class Plan:
         return [*lines, f"columns   {len(columns)}: {', '.join(shown)}"]
 
     def _checked(self, source: SourceFile) -> SourceFile:
-        check_features(source, self.features)
-        check_kept(source, self.settings.keep)
-        if self.choice.label is not None:
-            check_present(source, [self.choice.label], "label")
+        check_columns(source, self.features, self.settings.keep, self.choice.label)
         self.part_schema(source)
         known = KnownColumns(self.task, self.choice).schema(self.kept_fields(source))
         self.selection.check(known, source.name)

@@ -1,6 +1,5 @@
 """The rows of a file: Arrow columns to rows that can be scored, and the reasons why other rows cannot."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import ColumnError, MissingValueError, UsageError, listing, unknown
+from whyport.runtime.inputs.columns import ColumnFaults
 from whyport.runtime.inputs.table import Columns
 
 # Rows are transposed in blocks of about this many values, and at least this many rows: reused memory costs less.
@@ -113,36 +113,40 @@ def _new_matrix(rows: int, columns: int) -> NDArray[np.float32]:
     return np.ndarray((rows, columns), np.float32, pa.allocate_buffer(rows * columns * 4))
 
 
-def check_features(source: SourceFile, features: Sequence[str]) -> None:
-    """Check that a file has every feature column once and with a numeric type; raises ColumnError otherwise."""
-    check_present(source, features, "feature")
-    for name in features:
-        kind = source.schema.field(name).type
-        if not is_numeric(kind):
-            raise ColumnError(f"column {name!r}: expected a numeric or boolean type, got {kind}, in {source.name}")
+def check_columns(source: SourceFile, features: Sequence[str], kept: Sequence[str], label: str | None) -> None:
+    """Check a file's columns; raises ColumnError with everything that is wrong with them.
+
+    Args:
+        source: the file.
+        features: columns that must be there once, with a numeric or boolean type.
+        kept: columns that must be there once, with a type that can be copied.
+        label: a column that must be there once; None for none.
+    """
+    faults = ColumnFaults(source.schema.names)
+    there = faults.check_present(features, "feature")
+    faults.check_types(
+        there, lambda name: _not_numeric(source, name), "feature columns that are not numeric or boolean"
+    )
+    there = faults.check_present(kept, "kept")
+    faults.check_types(there, lambda name: _not_copied(source, name), "kept columns whose rows cannot be copied")
+    faults.check_present([] if label is None else [label], "label")
+    try:
+        faults.refuse()
+    except ColumnError as error:
+        raise error.at(source.name) from None
 
 
-def check_kept(source: SourceFile, names: Sequence[str]) -> None:
-    """Check that a file has every column to keep once and that it can be copied; raises ColumnError otherwise."""
-    check_present(source, names, "kept")
-    for name in names:
-        kind = source.schema.field(name).type
-        if any(holds_dictionary(kind.field(i).type) for i in range(kind.num_fields)):
-            # pyarrow cannot join the dictionaries of several row groups.
-            raise ColumnError(f"kept column {name!r}: dictionaries inside {kind} cannot be copied, in {source.name}")
-        try:
-            take(pa.nulls(0, kind), np.zeros(0, dtype=np.int64))
-        except pa.ArrowNotImplementedError:
-            raise ColumnError(f"kept column {name!r}: Arrow cannot take rows of {kind}, in {source.name}") from None
+def _not_numeric(source: SourceFile, name: str) -> str | None:
+    kind = source.schema.field(name).type
+    return None if is_numeric(kind) else str(kind)
 
 
-def check_present(source: SourceFile, names: Sequence[str], role: str) -> None:
-    """Check that a file has every one of these columns exactly once; raises ColumnError otherwise."""
-    present = Counter(source.schema.names)
-    missing = [name for name in names if name not in present]
-    if missing:
-        got = listing(source.schema.names)
-        raise ColumnError(f"missing {role} columns {listing(missing)}; got {got}, in {source.name}")
-    for name in names:
-        if present[name] > 1:
-            raise ColumnError(f"{role} column {name!r}: expected once, got {present[name]} times, in {source.name}")
+def _not_copied(source: SourceFile, name: str) -> str | None:
+    kind = source.schema.field(name).type
+    if any(holds_dictionary(kind.field(i).type) for i in range(kind.num_fields)):
+        return f"{kind}, with dictionaries inside"  # pyarrow cannot join the dictionaries of several row groups
+    try:
+        take(pa.nulls(0, kind), np.zeros(0, dtype=np.int64))
+    except pa.ArrowNotImplementedError:
+        return str(kind)
+    return None

@@ -13,7 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from whyport.runtime.errors import ColumnError, DataError, TrainingError, ValueRangeError, listing, unknown
+from whyport.runtime.errors import (
+    ColumnError,
+    DataError,
+    TrainingError,
+    ValueRangeError,
+    listing,
+    message_line,
+    unknown,
+)
+from whyport.runtime.inputs.columns import ColumnFaults, pasted
 from whyport.runtime.inputs.table import column_arrays
 from whyport.runtime.tables import table_format
 
@@ -44,10 +53,21 @@ def choose_features(
 
     Raises ColumnError for a column that the table does not have, or that cannot be a feature.
     """
-    known = list(map(str, frame.columns))
-    for name in (*([target] if target is not None else []), *chosen, *excluded):
-        if name not in known:
-            raise ColumnError(unknown("column", name, known))
+    return choose_names(list(map(str, frame.columns)), chosen, excluded, target)
+
+
+def choose_names(
+    known: Sequence[str], chosen: Sequence[str], excluded: Sequence[str], target: str | None = None
+) -> tuple[str, ...]:
+    """Do what `choose_features` does, for the names of a table's columns."""
+    asked = dict.fromkeys([*([target] if target is not None else []), *chosen, *excluded])
+    strange = [name for name in asked if name not in known]
+    if len(strange) == 1:
+        raise ColumnError(unknown("column", strange[0], known))
+    if strange:
+        raise ColumnError(
+            f"unknown columns: {pasted(strange)} ({len(strange)} of {len(asked)}); known: {pasted(known)}"
+        )
     _check_names(chosen)
     if target in chosen:
         raise ColumnError(f"column {target!r} is the target and cannot be a feature")
@@ -55,6 +75,57 @@ def choose_features(
     if not names:
         raise ColumnError(f"expected feature columns, got none; the table has {listing(known)}")
     return names
+
+
+def check_header(
+    path: Path, chosen: Sequence[str], excluded: Sequence[str], target: str | None = None
+) -> tuple[str, ...]:
+    """Check what a table's header alone shows, before anything costly begins; returns the feature columns.
+
+    Raises UsageError for another kind of file, DataError where it cannot be read, ColumnError for columns that are
+    missing, or that a Parquet file says are not numeric.
+    """
+    is_csv = table_format(path) == "csv"
+    try:
+        schema = None if is_csv else pq.read_schema(path)
+        header = _csv_header(path) if schema is None else schema.names
+    except (ValueError, OSError, pa.ArrowException) as error:
+        raise DataError(f"cannot read {str(path)!r}: {message_line(error)}") from None
+    try:
+        _check_names(header)
+        names = choose_names(header, chosen, excluded, target)
+        if schema is not None:
+            _check_types(schema, names)
+    except ColumnError as error:
+        raise error.at(str(path)) from None
+    return names
+
+
+def _check_types(schema: pa.Schema, names: Sequence[str]) -> None:
+    faults = ColumnFaults(schema.names)
+
+    def wrong_type(name: str) -> str | None:
+        kind = schema.field(name).type
+        held = kind.value_type if pa.types.is_dictionary(kind) else kind
+        return str(kind) if any(is_other(held) for is_other in NOT_NUMERIC) else None
+
+    faults.check_types(names, wrong_type, "columns that are not one number a row")
+    if faults.found:
+        raise ColumnError(f"{'; '.join(faults.found)}; {OTHER_COLUMNS}")
+
+
+NOT_NUMERIC = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_temporal,
+    pa.types.is_nested,
+)
+"""Tells the types that are no numbers, whatever their values are."""
+
+OTHER_COLUMNS = "choose other columns with --features or --exclude"
 
 
 def feature_arrays(frame: pd.DataFrame, names: Sequence[str]) -> list[NDArray[Any]]:
@@ -65,7 +136,7 @@ def feature_arrays(frame: pd.DataFrame, names: Sequence[str]) -> list[NDArray[An
     try:
         columns = column_arrays(frame, names)
     except ColumnError as error:
-        raise ColumnError(f"{error}; choose other columns with --features or --exclude") from None
+        raise ColumnError(f"{error}; {OTHER_COLUMNS}") from None
     for name, column in zip(names, columns, strict=True):
         for row in np.flatnonzero(np.isinf(column)):
             raise ValueRangeError(f"column {name!r}, row {row}: expected a finite value, got {column[row]}")
@@ -88,6 +159,6 @@ def _csv_header(path: Path) -> list[str]:
 
 
 def _check_names(names: Sequence[str]) -> None:
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise ColumnError(f"column {name!r}: expected once, got {count} columns of that name")
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ColumnError(f"columns that occur more than once: {pasted(repeated)} ({len(repeated)} of {len(names)})")

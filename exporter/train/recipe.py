@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whyport.exporter.bundle.package import make_package, versions
-from whyport.exporter.bundle.write import Target, check_target, write_bundle
+from whyport.exporter.bundle.target import Target, check_target
+from whyport.exporter.bundle.write import write_bundle
 from whyport.exporter.data.background import BackgroundChoice
 from whyport.exporter.data.dataset import Dataset, TableChoice, load_dataset
 from whyport.exporter.data.samples import Samples

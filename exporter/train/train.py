@@ -72,13 +72,10 @@ def train(
         WhyportError: anything is wrong with the table or the options; nothing is written then.
         MissingPackageError: the extra `export` is not installed.
     """
-    from whyport.exporter.bundle.write import Target
+    from whyport.exporter.bundle.target import Target, check_target
     from whyport.exporter.data.background import BackgroundChoice
     from whyport.exporter.data.dataset import TableChoice
-    from whyport.exporter.threads import operator_threads
-    from whyport.exporter.train.architectures import parse_settings
-    from whyport.exporter.train.recipe import CheckpointFolder, train_bundle
-    from whyport.exporter.train.settings import TrainSettings
+    from whyport.exporter.data.table import check_header
 
     choice = TableChoice(
         data=Path(data),
@@ -88,6 +85,16 @@ def train(
         test=None if test is None else Path(test),
         test_fraction=test_fraction,
     )
+    check_target(Path(out), overwrite=overwrite)
+    found = check_header(choice.data, choice.features, choice.excluded, target)
+    if choice.test is not None:
+        check_header(choice.test, found, (), target)
+
+    from whyport.exporter.threads import operator_threads  # starts PyTorch
+    from whyport.exporter.train.architectures import parse_settings
+    from whyport.exporter.train.recipe import CheckpointFolder, train_bundle
+    from whyport.exporter.train.settings import TrainSettings
+
     given = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else as_names(set or ())
     network = parse_settings(architecture, given)
     settings = TrainSettings(architecture, network, epochs, batch_rows, learning_rate, seed)

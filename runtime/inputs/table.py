@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.sidecar import Feature
-from whyport.runtime.errors import ColumnError, ValueRangeError, listing
+from whyport.runtime.errors import ColumnError, ValueRangeError
+from whyport.runtime.inputs.columns import ColumnFaults, pasted
 
 RESOLUTION = 1e-3
 """The share of a feature's training standard deviation that float32 must resolve."""
@@ -103,24 +104,36 @@ def column_arrays(rows: Any, names: Sequence[str]) -> list[NDArray[Any]]:
     """One numeric or boolean array per name, from an array [N, F], a mapping of columns, a pandas-like frame, or a list
     of N mappings.
 
-    Raises ColumnError for a missing column, a column that is not numeric, or columns of different lengths.
+    Raises ColumnError with every column that is missing or not numeric, or for columns of different lengths.
     """
     if isinstance(rows, np.ndarray):
         if rows.ndim != 2 or rows.shape[1] != len(names):
             raise ColumnError(f"expected an array of shape [N, {len(names)}], got {list(rows.shape)}")
-        return [_numeric(rows[:, j], name) for j, name in enumerate(names)]
+        rows = {name: rows[:, j] for j, name in enumerate(names)}
     if isinstance(rows, list | tuple):
         rows = _columns_of(rows, names)
     # An Arrow table's own `columns` are the columns themselves; a mapping has neither attribute.
     available = list(getattr(rows, "column_names", getattr(rows, "columns", rows)))
-    missing = [name for name in names if name not in available]
-    if missing:
-        raise ColumnError(f"missing feature columns {listing(missing)}; the data has {listing(map(str, available))}")
-    columns = [_numeric(rows[name], name) for name in names]
-    for name, column in zip(names, columns, strict=True):
-        if len(column) != len(columns[0]):
-            raise ColumnError(f"column {name!r}: expected {len(columns[0])} values, got {len(column)}")
-    return columns
+    faults = ColumnFaults([str(name) for name in available])
+    columns: dict[str, NDArray[Any]] = {}
+
+    def wrong_type(name: str) -> str | None:
+        try:
+            columns[name] = _numeric(rows[name], name)
+        except _NotNumericError as error:
+            return str(error)
+        return None
+
+    faults.check_types(faults.check_present(names, "feature"), wrong_type, "columns that are not one number a row")
+    faults.refuse("the data")
+    first = len(columns[names[0]]) if names else 0
+    faults.check_types(
+        names,
+        lambda name: None if len(columns[name]) == first else f"{len(columns[name])} values",
+        f"columns that are not of {first} values, as {names[0]!r} is",
+    )
+    faults.refuse("the data")
+    return [columns[name] for name in names]
 
 
 def _columns_of(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
@@ -130,8 +143,15 @@ def _columns_of(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any
             raise ColumnError(f"row {i}: expected a dictionary from feature to value, got {type(row).__name__}")
         missing = [name for name in names if name not in row]
         if missing:
-            raise ColumnError(f"row {i}: missing features {listing(missing)}; the row has {listing(map(str, row))}")
+            got = pasted(map(str, row))
+            raise ColumnError(
+                f"row {i}: missing features: {pasted(missing)} ({len(missing)} of {len(names)}); the row has: {got}"
+            )
     return {name: [row[name] for row in rows] for name in names}
+
+
+class _NotNumericError(Exception):
+    """What a column is instead of one number a row."""
 
 
 def _numeric(column: Any, name: str) -> NDArray[Any]:
@@ -142,7 +162,7 @@ def _numeric(column: Any, name: str) -> NDArray[Any]:
         try:
             array = np.asarray(column)
         except ValueError:  # values of different shapes
-            raise ColumnError(f"column {name!r}: expected one number a row, got lists of different lengths") from None
+            raise _NotNumericError("lists of different lengths") from None
     if array.dtype == object and all(v is None or _is_number(v) for v in array.flat):
         try:
             array = np.array([np.nan if v is None else v for v in array.flat], dtype=np.float64).reshape(array.shape)
@@ -150,9 +170,9 @@ def _numeric(column: Any, name: str) -> NDArray[Any]:
             raise ValueRangeError(f"column {name!r}: expected values in float32's range, got a larger one") from None
     if array.dtype.kind not in "biuf":
         kind = getattr(column, "type", getattr(column, "dtype", array.dtype))
-        raise ColumnError(f"column {name!r}: expected numbers, got {kind}")
+        raise _NotNumericError(str(kind))
     if array.ndim != 1:
-        raise ColumnError(f"column {name!r}: expected one value a row, got shape {list(array.shape)}")
+        raise _NotNumericError(f"shape {list(array.shape)}")
     return array
 
 

@@ -103,7 +103,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
 def test_a_dry_run_finds_what_a_run_would(whyport: Whyport, bundle: Path, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = ["run", bundle, source, "--out", out, "--device", "cpu"]
-    assert "missing kept columns 'x'" in whyport(*arguments, "--dry-run", "--keep", "x", exit_code=1).output
+    assert "missing kept columns: x (1 of 1); " in whyport(*arguments, "--dry-run", "--keep", "x", exit_code=1).output
     whyport(*arguments)
     other = [*arguments, "--keep", "id", "--dry-run"]
     assert 'settings.keep: [] there, ["id"] here' in whyport(*other, exit_code=2).output
@@ -132,7 +132,7 @@ def test_logs_as_json_are_nothing_but_json(bundle: Path, source: Path, tmp_path:
     failed = run(bundle, source, "--out", out, "--keep", "x")
     (entry,) = map(json.loads, failed.stderr.splitlines())
     assert (failed.returncode, entry["level"], entry["exit_code"]) == (1, "error", 1)
-    assert entry["message"].startswith("missing kept columns 'x'")
+    assert entry["message"].startswith("missing kept columns: x (1 of 1); ")
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(

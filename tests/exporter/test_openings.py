@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from whyport.exporter.bundle.write import Target
+from whyport.exporter.bundle.target import Target
 from whyport.exporter.data import samples
 from whyport.exporter.export import export_bundle
 from whyport.exporter.source import ModelSource

@@ -65,14 +65,18 @@ def test_predict_reads_and_writes_small_tables(
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["data.csv", "--keep", "nowhere"], 1, "missing kept column 'nowhere'"),
-        (["data.csv", "--keep", "prediction"], 1, "kept column 'prediction' collides"),
+        (["data.csv", "--keep", "nowhere"], 1, "missing kept columns: nowhere (1 of 1); "),
+        (
+            ["data.csv", "--keep", "prediction"],
+            1,
+            "kept columns that collide with another column of the output: prediction ",
+        ),
         (["data.csv", "--out", "out.txt"], 2, "expected a file named *.csv or *.parquet, got 'out.txt'"),
         (["data.txt"], 2, "expected a file named *.csv or *.parquet"),
         (["data.csv", "--out", "data.csv"], 2, "'data.csv' exists; --overwrite replaces it"),
         (["nowhere.csv"], 1, "No such file or directory"),
         (["broken.parquet"], 1, "cannot read 'broken.parquet'"),
-        (["strings.csv"], 1, "column 'b': expected numbers, got string, in strings.csv"),
+        (["strings.csv"], 1, "columns that are not one number a row: b (1 of 3; string); the data has: "),
     ],
 )
 def test_predict_says_what_is_wrong(
@@ -105,7 +109,10 @@ def test_kept_names_with_commas_are_quoted_or_repeated(
     assert kept("--keep", "id,a") == ["id", "a"]
     assert kept("--keep", '"city, state"') == ["city, state"]
     assert kept("--keep", "city, state", "--keep", "id") == ["city, state", "id"]
-    assert "missing kept column 'city'" in whyport("predict", bundle, data, "--keep", "city, state", exit_code=1).output
+    assert (
+        "missing kept columns: city, state (2 of 2); "
+        in whyport("predict", bundle, data, "--keep", "city, state", exit_code=1).output
+    )
 
 
 def test_predict_leaves_a_row_without_finite_outputs_empty(whyport: Whyport, tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def test_predict_gives_a_table_and_writes_it(bundle: Path, data: Path, tmp_path:
 
 
 def test_predict_names_the_file_that_does_not_fit(bundle: Path, data: Path) -> None:
-    with pytest.raises(ColumnError, match=r"missing kept column 'd'; the data has 'a, b', 'a', .*rows.parquet"):
+    with pytest.raises(
+        ColumnError, match=r"missing kept columns: d \(1 of 1\); the data has: \"a, b\", a, .*rows.parquet"
+    ):
         whyport.predict(bundle, str(data), keep=["d"])
 
 

@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 COMMAND = f"{sys.executable} -m whyport"
@@ -67,6 +70,42 @@ def test_a_file_of_the_run_is_never_taken_for_a_closed_stream(tmp_path: Path) ->
     )
     for closed in ("2>&-", "1>&-", "0<&-", "0<&- 2>&-", "0<&- 1>&- 2>&-"):
         assert shell(f"{sys.executable} -c '{program}' {tmp_path / 'file'} {closed}").returncode == 0, closed
+
+
+IMPORTED = """
+import sys
+from whyport.cli import main
+try:
+    main(sys.argv[1:], standalone_mode=False)
+finally:
+    print([name for name in ("torch", "onnx", "onnxruntime") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("run {bundle} {table} --out {out} --explain deepshap --keep id,zip", ["mean radius, ", "id, zip (2 of 2)"]),
+        ("run {bundle} {table} --out {out} --explain deepshap --top-k 0", ["top_k"]),
+        ("train {table} --target diagnosis --features age,size --out {out}", ["diagnosis, age, size (3 of 3)"]),
+        ("train {table} --target x --out {out}", ["text, day (2 of 2; string, date32[day])"]),
+        ("export model:make --sample {table} --exclude x --out {out}", ["text, day (2 of 2; string, date32[day])"]),
+        ("export model:make --sample {table} --out {table}", ["exists; --overwrite replaces it"]),
+    ],
+)
+def test_what_costs_nothing_is_checked_before_pytorch_starts(
+    reference_bundle: Path, tmp_path: Path, command: str, named: list[str]
+) -> None:
+    table = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"x": [0, 1], "text": ["a", "b"], "day": [date(2026, 1, 1)] * 2}), table)
+    arguments = command.format(bundle=reference_bundle, table=table, out=tmp_path / "out").split()
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode in (1, 2)
+    assert done.stdout == "[]\n"
+    assert all(each in done.stderr for each in named), done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 ENDING = """

@@ -388,11 +388,15 @@ def test_schemas_may_drift_between_files(bundle: Path, write: Write, tmp_path: P
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"keep": ("nowhere",)}, ColumnError, r"missing kept columns 'nowhere'; got .*, in .*input\.parquet"),
+        (
+            {"keep": ("nowhere",)},
+            ColumnError,
+            r"missing kept columns: nowhere \(1 of 1\); the file has: .*, in .*input\.parquet",
+        ),
         ({"keep": ("prediction",)}, ColumnError, "columns 'prediction' would appear twice in the output"),
         ({"keep": ("attribution.a",), "methods": ("gradient",)}, ColumnError, "'attribution.a' would appear twice"),
         ({"keep": ("id", "id")}, ColumnError, "columns 'id' would appear twice"),
-        ({"explain_class": "label:nowhere"}, ColumnError, "missing label columns 'nowhere'"),
+        ({"explain_class": "label:nowhere"}, ColumnError, "missing label columns: nowhere "),
         ({"explain_class": "maybe"}, UsageError, "unknown class 'maybe'"),
         ({"methods": ("lime",)}, UsageError, "unknown explanation method 'lime'"),
         ({"methods": ("gradient", "gradient")}, UsageError, "methods named twice"),
@@ -421,7 +425,7 @@ def test_the_last_of_many_files_is_checked_before_the_first_is_scored(
 ) -> None:
     sources = [write(table, "1.parquet"), write(table.set_column(2, "b", table["id"]), "2.parquet")]
     with pytest.raises(
-        ColumnError, match=r"column 'b': expected a numeric or boolean type, got string, in .*2\.parquet"
+        ColumnError, match=r"feature columns that are not numeric or boolean: b .*, in .*2\.parquet"
     ):
         run(bundle, sources, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -449,7 +453,7 @@ def test_a_folder_is_not_overwritten_unless_asked(bundle: Path, table: pa.Table,
     source, out = write(table), tmp_path / "out"
     run(bundle, source, out)
     other = write(pa.table(BAD), "other.parquet")
-    with pytest.raises(UsageError, match=r"holds another job; --overwrite replaces it, .*\n  input .*input.parquet"):
+    with pytest.raises(UsageError, match=r"holds another job; --overwrite replaces it, .*\n  2 of 2 inputs have changed: .*input.parquet' \(gone\)"):
         run(bundle, other, out)
     (out / "mine.txt").write_text("not whyport's")
     again = run(bundle, other, out, overwrite=True)
@@ -535,7 +539,7 @@ def test_the_command_prints_the_report(whyport: Whyport, bundle: Path, write: Wr
 def test_the_command_names_bad_input_in_one_line(whyport: Whyport, bundle: Path, write: Write, tmp_path: Path) -> None:
     source = write(pa.table({"a": [1.0], "b": [1.0]}))
     result = whyport("run", bundle, source, "--out", tmp_path / "out", exit_code=1)
-    assert result.output == f"error: missing feature columns 'c'; got 'a', 'b', in {source.as_posix()}\n"
+    assert result.output == f"error: missing feature columns: c (1 of 3); the file has: a, b, in {source.as_posix()}\n"
 
 
 def test_the_methods_are_listed(whyport: Whyport) -> None:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from support.bundles import IMPUTATION, linear_sidecar
-from whyport.batch.source.cleaning import RowCleaner, check_features, check_kept, check_present
+from whyport.batch.source.cleaning import RowCleaner, check_columns
 from whyport.batch.source.files import Fingerprint
 from whyport.batch.source.footer import Footer
 from whyport.batch.source.parquet import SourceFile
@@ -135,36 +135,62 @@ def source(schema: pa.Schema) -> SourceFile:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ([("a", pa.float32()), ("b", pa.float32())], "missing feature columns 'c'; got 'a', 'b', in part-0003.parquet"),
+        (
+            [("a", pa.float32()), ("b", pa.float32())],
+            r"^missing feature columns: c \(1 of 3\); the file has: a, b, in part-0003.parquet$",
+        ),
         (
             [("a", pa.float32()), ("b", pa.string()), ("c", pa.int8())],
-            "column 'b': expected a numeric or boolean type, got string, in part-0003.parquet",
+            r"^feature columns that are not numeric or boolean: b \(1 of 3; string\); .*, in part-0003.parquet$",
         ),
-        ([("a", pa.float32()), ("b", pa.timestamp("ms")), ("c", pa.int8())], r"column 'b': .* got timestamp\[ms\]"),
-        ([("a", pa.int8()), ("b", pa.dictionary(pa.int8(), pa.string())), ("c", pa.int8())], "column 'b': .* got dict"),
-        ([("a", pa.int8()), ("b", pa.int8()), ("c", pa.int8()), ("b", pa.int8())], "'b': expected once, got 2 times"),
+        ([("a", pa.float32()), ("b", pa.timestamp("ms")), ("c", pa.int8())], r": b \(1 of 3; timestamp\[ms\]\)"),
+        (
+            [("a", pa.int8()), ("b", pa.dictionary(pa.int8(), pa.string())), ("c", pa.int8())],
+            r": b \(1 of 3; dictionary<",
+        ),
+        ([("a", pa.int8()), ("b", pa.int8()), ("c", pa.int8()), ("b", pa.int8())], r"once: b \(1 of 3; 2 times\)"),
+        (
+            [("a", pa.string()), ("d", pa.date32()), ("x", pa.list_(pa.float32()))],
+            r"^missing feature columns: b, c \(2 of 3\); feature columns that are not numeric or boolean: a "
+            r"\(1 of 1; string\); the file has: a, d, x, in part-0003.parquet$",
+        ),
+        (
+            [("a", pa.string()), ("c", pa.date32()), ("b", pa.string())],
+            r": a, b, c \(3 of 3; string, date32\[day\]\); the file has: a, c, b, in part-0003.parquet$",
+        ),
     ],
 )
 def test_features_that_cannot_be_used_are_named(fields: list[tuple[str, pa.DataType]], message: str) -> None:
     with pytest.raises(ColumnError, match=message):
-        check_features(source(pa.schema(fields)), ["a", "b", "c"])
+        check_columns(source(pa.schema(fields)), ["a", "b", "c"], (), None)
 
 
 def test_other_columns_are_free() -> None:
-    check_present(source(pa.schema([("x", pa.string()), ("y", pa.int8()), ("y", pa.int8())])), ["x"], "kept")
-    with pytest.raises(ColumnError, match="kept column 'y': expected once"):
-        check_present(source(pa.schema([("x", pa.string()), ("y", pa.int8()), ("y", pa.int8())])), ["y"], "kept")
+    columns = source(pa.schema([("x", pa.string()), ("y", pa.int8()), ("y", pa.int8())]))
+    check_columns(columns, (), ["x"], None)
+    with pytest.raises(ColumnError, match=r"kept columns that occur more than once: y \(1 of 1; 2 times\)"):
+        check_columns(columns, (), ["y"], None)
+
+
+def test_every_fault_of_every_role_is_in_one_message() -> None:
+    columns = source(pa.schema([("a", pa.string()), ("y", pa.int8()), ("y", pa.int8())]))
+    with pytest.raises(ColumnError) as raised:
+        check_columns(columns, ["a", "b"], ["y", "id", "a, b"], "class")
+    assert str(raised.value) == (
+        "missing feature columns: b (1 of 2); feature columns that are not numeric or boolean: a (1 of 1; string); "
+        'missing kept columns: id, "a, b" (2 of 3); kept columns that occur more than once: y (1 of 3; 2 times); '
+        "missing label columns: class (1 of 1); the file has: a, y, y, in part-0003.parquet"
+    )
 
 
 def test_a_dictionary_inside_a_list_cannot_be_kept() -> None:
     schema = pa.schema(
         [("x", pa.dictionary(pa.int8(), pa.string())), ("y", pa.list_(pa.dictionary(pa.int8(), pa.string())))]
     )
-    check_kept(source(schema), ["x"])
-    with pytest.raises(
-        ColumnError, match=r"kept column 'y': dictionaries inside list<.*> cannot be copied, in part-0003"
-    ):
-        check_kept(source(schema), ["y"])
+    check_columns(source(schema), (), ["x"], None)
+    message = r"kept columns whose rows cannot be copied: y \(1 of 1; list<.*>, with dictionaries inside\); .*part-0003"
+    with pytest.raises(ColumnError, match=message):
+        check_columns(source(schema), (), ["y"], None)
 
 
 @pytest.mark.parametrize("on_bad_row", ["reject", "impute"])

@@ -6,7 +6,8 @@ import onnx
 import pytest
 
 from whyport.exporter.bundle.package import Package
-from whyport.exporter.bundle.write import Target, check_target, write_bundle
+from whyport.exporter.bundle.target import Target, check_target
+from whyport.exporter.bundle.write import write_bundle
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import ParityError, UsageError
 

@@ -4,7 +4,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from whyport.exporter.bundle.write import Target
+from whyport.exporter.bundle.target import Target
 from whyport.exporter.export import export_bundle
 from whyport.exporter.kinds.onnx import read_onnx
 from whyport.exporter.source import ModelSource

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 
-from whyport.exporter.bundle.write import Target
+from whyport.exporter.bundle.target import Target
 from whyport.exporter.data.dataset import TableChoice
 from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.preprocess import build_preprocessing

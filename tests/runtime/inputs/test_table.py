@@ -103,15 +103,22 @@ def test_a_null_is_nan(column: object) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ({"a": [1.0], "b": [1.0]}, "missing feature columns 'c'; the data has 'a', 'b'"),
-        ({"a": [1.0], "b": ["1.0"], "c": [1.0]}, "column 'b': expected numbers, got"),
-        (pd.DataFrame({"a": [1.0], "b": ["1.0"], "c": [1.0]}), "column 'b': expected numbers, got"),
-        ({"a": [1.0], "b": np.array(["2026-01-01"], dtype="M8[s]"), "c": [1.0]}, "column 'b': expected numbers"),
-        ({"a": [1.0], "b": [1.0, 2.0], "c": [1.0]}, "column 'b': expected 1 values, got 2"),
-        ({"a": [[1.0]], "b": [1.0], "c": [1.0]}, "column 'a': expected one value a row"),
+        ({"a": [1.0], "b": [1.0]}, r"^missing feature columns: c \(1 of 3\); the data has: a, b$"),
+        (
+            {"a": ["x"], "d": [1.0]},
+            r"^missing feature columns: b, c \(2 of 3\); columns that are not one number a row: a \(1 of 1; ",
+        ),
+        ({"a": ["1"], "b": [1.0], "c": [[1.0], [2.0, 3.0]]}, r": a, c \(2 of 3; <U1, lists of different lengths\); "),
+        (pa.table([[1.0], [2.0], [1.0], [1.0]], names=["a", "b", "c", "b"]), r"once: b \(1 of 3; 2 times\)"),
+        ({"a": [1.0], "b": [1.0, 2.0], "c": []}, r"of 1 values, as 'a' is: b, c \(2 of 3; 2 values, 0 values\)"),
+        ({"a": [1.0], "b": ["1.0"], "c": [1.0]}, r"not one number a row: b \(1 of 3; <U3\)"),
+        (pd.DataFrame({"a": [1.0], "b": ["1.0"], "c": [1.0]}), r"not one number a row: b \(1 of 3; "),
+        ({"a": [1.0], "b": np.array(["2026-01-01"], dtype="M8[s]"), "c": [1.0]}, r": b \(1 of 3; datetime64"),
+        ({"a": [1.0], "b": [1.0, 2.0], "c": [1.0]}, r"of 1 values, as 'a' is: b \(1 of 3; 2 values\)"),
+        ({"a": [[1.0]], "b": [1.0], "c": [1.0]}, r"not one number a row: a \(1 of 3; shape \[1, 1\]\)"),
         (np.zeros((2, 4)), r"expected an array of shape \[N, 3\], got \[2, 4\]"),
         (np.zeros(3), r"expected an array of shape \[N, 3\], got \[3\]"),
-        (np.array([["x", "y", "z"]]), "column 'a': expected numbers"),
+        (np.array([["x", "y", "z"]]), r"not one number a row: a, b, c \(3 of 3; <U1\)"),
     ],
 )
 def test_columns_that_do_not_fit_are_refused_by_name(rows: object, message: str) -> None:
@@ -152,9 +159,9 @@ def test_a_list_of_dictionaries_is_rows() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"a": 1, "b": 2, "c": 3}, {"a": 1, "c": 3}], "row 1: missing features 'b'; the row has 'a', 'c'"),
+        ([{"a": 1, "b": 2, "c": 3}, {"a": 1, "c": 3}], r"row 1: missing features: b \(1 of 3\); the row has: a, c$"),
         ([{"a": 1, "b": 2, "c": 3}, [1, 2, 3]], "row 1: expected a dictionary from feature to value, got list"),
-        ([{"a": "x", "b": 2, "c": 3}], "column 'a': expected numbers"),
+        ([{"a": "x", "b": 2, "c": 3}], r"not one number a row: a \(1 of 3; "),
     ],
 )
 def test_dictionaries_that_do_not_fit_are_refused(rows: list[object], message: str) -> None:
@@ -177,5 +184,5 @@ def test_dictionaries_that_do_not_fit_are_refused(rows: list[object], message: s
 @pytest.mark.parametrize("other", [None, 1.0])
 def test_what_is_no_number_never_becomes_one(value: object, error: type[Exception], other: float | None) -> None:
     rows = [{"a": value, "b": 0, "c": 0}, {"a": other, "b": 0, "c": 0}]
-    with pytest.raises(error, match=r"column 'a': expected"):
+    with pytest.raises(error, match=r"not one number a row: a \(1 of 3; |column 'a': expected"):
         COLUMNS.matrix(column_arrays(rows, NAMES))
