@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from whyport.exporter.bundle.vectors import make_vectors
-from whyport.exporter.data.samples import PROBE
+from whyport.exporter.data import samples
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.graph import INPUT
@@ -60,17 +60,18 @@ def make_package(draft: Draft, compiled: Compiled, extras: Mapping[str, bytes]) 
         one = draft.task.one_score
         raise ExportError(f"expected a {one} for each of the {len(draft.classes)} classes, got {count} a row")
     check_meaning(draft, compiled)
-    probes = draft.probes(PROBE_ROWS, PROBE)
+    probes = draft.probes(PROBE_ROWS, samples.PROBE)
     parity = verify_outputs(compiled, probes, draft.features, draft.classes)
     # Once it is sure that there will be a bundle: this takes longer than all the rest.
     reasons = compile_reasons(draft, compiled)
+    replayed = draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE)
+    reasons, parity = verify_reasons(draft, compiled, reasons, (probes, replayed), parity)
     sidecar = _describe(draft, compiled, reasons)
     files = {
         name: file.finish(sidecar.embedded()) for name, file in {ONNX_MODEL: compiled.onnx, **reasons.graphs}.items()
     }
     torchscript = {TORCHSCRIPT_MODEL: compiled.torchscript, DEEPSHAP_MODEL: reasons.deepshap}
     files |= {name: file.content for name, file in torchscript.items() if file is not None}
-    parity = verify_reasons(draft, compiled, reasons, probes, parity)
     sidecar = dataclasses.replace(sidecar, parity=parity)
     vectors = make_vectors(draft, compiled, reasons)
     files |= {CONFORMANCE: to_parquet(vectors), CONFORMANCE_JSON: to_json(vectors, sidecar)}

@@ -26,8 +26,11 @@ def build_program(module: nn.Module, rows: Tensor, *, fused: bool = True) -> Pro
 
     Raises:
         UnsupportedOperatorError: an operator on the way to the logits has no rule.
-        ExportError: torch.export cannot take the network, or it is not a function of one row at a time.
+        ExportError: the rows have not two axes; torch.export cannot take the network; or it is not a function of one
+            row at a time.
     """
+    if rows.ndim != 2:
+        raise ExportError(f"the rows that a program is built with: expected shape [N, F], got {list(rows.shape)}")
     program = lower(export_row(module, rows, fused=fused)).to(rows.dtype).eval()
     with torch.no_grad():
         given = module(rows)

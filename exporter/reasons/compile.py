@@ -1,6 +1,7 @@
 """Compiles all that gives a bundle's reasons: deepshap.pt, explain.onnx and gradient.onnx."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from whyport.exporter.data.samples import PROBE
 from whyport.exporter.draft import Draft
@@ -8,8 +9,9 @@ from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.onnx import default_opset
 from whyport.exporter.reasons.portable import compile_portable, no_graphs
 from whyport.exporter.reasons.program import compile_program
+from whyport.runtime.bundle.graphs import GRAPHS
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import Capability, Summary
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, Capability, Summary
 
 EXPLAINED_ROWS = 16
 """How many rows DeepSHAP's program is checked with."""
@@ -28,6 +30,15 @@ class Reasons:
     """The references inside explain.onnx."""
     summary: Summary | None = None
 
+    def without(self, name: str, obstacle: Capability) -> Self:
+        """The same without one of the graphs, whose capability says why; the references go with explain.onnx."""
+        left = replace(
+            self,
+            capabilities=self.capabilities | {GRAPHS[name].capability: obstacle},
+            graphs={other: file for other, file in self.graphs.items() if other != name},
+        )
+        return replace(left, references=None, summary=None) if name == EXPLAIN_MODEL else left
+
 
 def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
     """Compile what there can be; the capabilities say why the rest is missing.
@@ -35,9 +46,6 @@ def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
     Args:
         draft: what is known of the bundle.
         compiled: the model, already verified: this takes longer than all the rest.
-
-    Raises:
-        ParityError: the compiled program does not give the model's logits, or its attributions do not add up.
     """
     graph = compiled.graph
     if graph is None:

@@ -1,6 +1,5 @@
 """Compiles explain.onnx and gradient.onnx."""
 
-import logging
 from dataclasses import dataclass
 
 import onnx
@@ -15,18 +14,16 @@ from whyport.exporter.graphs.compiled import OnnxFile
 from whyport.exporter.graphs.graph import INPUT, Graph, capability
 from whyport.exporter.graphs.onnx import export_lean
 from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
+from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.reasons.summary import summarise
 from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capability, Summary
-from whyport.runtime.errors import ExportError
 
 MAX_STEPS = 512
 """Steps of recurrent layers: each is a few nodes of the graph, and takes a tenth of a second to compile."""
 SAMPLE_ROWS = 40
 """Rows to fit the summary with, and as many to measure its distance on."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,22 +52,24 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
     steps = recurrent_steps(program.rules)
     if steps > MAX_STEPS:
         return no_graphs(f"recurrent layers of {steps} steps: a portable graph unrolls at most {MAX_STEPS}")
-    fitted, held_out = (
-        draft.impute(draft.probes(SAMPLE_ROWS, stream)) for stream in (samples.FITTED, samples.HELD_OUT)
-    )
-    references, summary = summarise(program, draft, (fitted, held_out))
     imputation = draft.preprocessing.imputation
-    graphs: dict[str, nn.Module] = {EXPLAIN_MODEL: ExplainGraph(program, imputation, draft.task, references)}
+    files, capabilities = {}, dict(no_graphs(graph.capabilities["gradients"].reason).capabilities)
+    graphs: dict[str, nn.Module] = {}
+    references = summary = None
+    try:
+        references, summary = _summarise(program, draft)
+        graphs[EXPLAIN_MODEL] = ExplainGraph(program, imputation, draft.task, references)
+    except Exception as error:  # of another package, on numbers that nobody has thought of
+        capabilities[GRAPHS[EXPLAIN_MODEL].capability] = left_out(GRAPHS[EXPLAIN_MODEL].capability, error)
     if graph.differentiable:
         graphs[GRADIENT_MODEL] = GradientGraph(program, imputation, draft.task)
-    files, capabilities = {}, dict(no_graphs(graph.capabilities["gradients"].reason).capabilities)
     for name, module in graphs.items():
+        served = GRAPHS[name].capability
         try:
             files[name] = OnnxFile(_export(name, module, draft, graph, opset))
-            capabilities[GRAPHS[name].capability] = capability("")
-        except ExportError as error:
-            logger.warning("the bundle will have no %s: %s", name, error)
-            capabilities[GRAPHS[name].capability] = capability(str(error))
+            capabilities[served] = capability("")
+        except Exception as error:  # whatever the exporter to ONNX raises
+            capabilities[served] = left_out(served, error)
     if EXPLAIN_MODEL not in files:
         return PortableGraphs(files, capabilities)
     return PortableGraphs(files, capabilities, references, summary)
@@ -79,6 +78,13 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
 def no_graphs(reason: str) -> PortableGraphs:
     """None of the graphs, and why."""
     return PortableGraphs({}, {graph.capability: capability(reason) for graph in GRAPHS.values()})
+
+
+def _summarise(program: Program, draft: Draft) -> tuple[References, Summary]:
+    fitted, held_out = (
+        draft.impute(draft.probes(SAMPLE_ROWS, stream)) for stream in (samples.FITTED, samples.HELD_OUT)
+    )
+    return summarise(program, draft, (fitted, held_out))
 
 
 def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int) -> onnx.ModelProto:

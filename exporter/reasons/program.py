@@ -1,6 +1,5 @@
 """Compiles DeepSHAP's program, and checks that it adds up on rows it was not traced with."""
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +10,11 @@ from whyport.exporter.deepshap import build_program, trace_program
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.graphs.compiled import TorchScriptFile
 from whyport.exporter.graphs.graph import Graph, capability
+from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.bundle import deepshap as deepshap_file
 from whyport.runtime.bundle.sidecar import Capability
-from whyport.runtime.errors import ExportError, ParityError
-
-logger = logging.getLogger(__name__)
+from whyport.runtime.errors import ParityError
 
 
 @dataclass(frozen=True)
@@ -37,17 +35,13 @@ def compile_program(
         graph: the graph in eager mode.
         traced: a few finite rows to trace with, [N, F].
         others: finite rows to check with, [M, F].
-
-    Raises:
-        ParityError: the compiled program does not give the graph's logits, or its attributions do not add up.
     """
     try:
         program = build_program(graph.module, torch.from_numpy(traced))
         file = TorchScriptFile(trace_program(program, torch.from_numpy(traced)), in_float64=True)
-    except ExportError as error:
-        logger.warning("the bundle will not serve deepshap: %s", error)
-        return None, capability(str(error))
-    check_completeness(file.module, graph, others)
+        check_completeness(file.module, graph, others)
+    except Exception as error:  # whatever PyTorch raises on a network that it runs
+        return None, left_out("deepshap", error)
     return DeepShap(program, file), capability("")
 
 

@@ -1,7 +1,7 @@
 """Compares explain.onnx and gradient.onnx with the TorchScript graphs, on other rows than they were traced with."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,13 @@ from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.reasons.compile import Reasons
+from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.verify.outputs import BATCH_SIZES, BATCHES_OF_A_SIZE, check_deviation
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.deepshap import PASS_PAIRS, Program
-from whyport.runtime.bundle.graphs import BASE_VALUE, CLASS_INDEX, COMPLETENESS_ERROR, EXPLAINED_CLASS, SCORE
+from whyport.runtime.bundle.graphs import BASE_VALUE, CLASS_INDEX, COMPLETENESS_ERROR, EXPLAINED_CLASS, GRAPHS, SCORE
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Parity, Tolerances
 from whyport.runtime.errors import ParityError
@@ -48,38 +49,54 @@ class ReasonsParity:
 
 
 def verify_reasons(
-    draft: Draft, compiled: Compiled, reasons: Reasons, rows: NDArray[np.float32], parity: Parity
-) -> Parity:
+    draft: Draft, compiled: Compiled, reasons: Reasons, samples: Sequence[NDArray[np.float32]], parity: Parity
+) -> tuple[Reasons, Parity]:
     """Compare the graphs that give reasons, where there are some.
 
     Args:
         draft: what is known of the bundle.
         compiled: the model.
         reasons: what gives its reasons.
-        rows: raw rows [N, F] that no graph was traced with.
+        samples: raw rows [N, F] that no graph was traced with; the first are those whose deviations are kept.
         parity: what was measured before.
 
     Returns:
-        The parity with what is measured here.
-
-    Raises:
-        ParityError: a graph is further off than the tolerances allow.
+        The reasons without a graph that fails or is further off than the tolerances allow, and the parity with what is
+        measured here.
     """
-    explain, gradient = (reasons.graphs.get(name) for name in (EXPLAIN_MODEL, GRADIENT_MODEL))
-    if explain is not None and reasons.deepshap is not None and reasons.references is not None:
-        exact = exact_attributions(reasons.deepshap.module, draft.impute(rows), reasons.references)
-        measured = verify_explain(explain.session, rows, exact, TOLERANCES)
-        parity = dataclasses.replace(
-            parity,
-            explain_outputs=measured.outputs,
-            explain_attributions=measured.reasons,
-            explain_completeness=measured.completeness,
-        )
-    if gradient is not None and compiled.torchscript is not None:
-        spread = np.array([feature.standard_deviation for feature in draft.features])
-        measured = verify_gradient(gradient.session, rows, compiled.torchscript.module, spread, TOLERANCES)
-        parity = dataclasses.replace(parity, gradient_outputs=measured.outputs, gradient_gradients=measured.reasons)
-    return parity
+    for name, measure in {EXPLAIN_MODEL: _measure_explain, GRADIENT_MODEL: _measure_gradient}.items():
+        if name not in reasons.graphs:
+            continue
+        try:
+            parity, *_ = [measure(draft, compiled, reasons, rows, parity) for rows in samples]
+        except Exception as error:  # also what an engine raises by itself
+            reasons = reasons.without(name, left_out(GRAPHS[name].capability, error))
+    return reasons, parity
+
+
+def _measure_explain(
+    draft: Draft, compiled: Compiled, reasons: Reasons, rows: NDArray[np.float32], parity: Parity
+) -> Parity:
+    assert reasons.deepshap is not None
+    assert reasons.references is not None
+    exact = exact_attributions(reasons.deepshap.module, draft.impute(rows), reasons.references)
+    measured = verify_explain(reasons.graphs[EXPLAIN_MODEL].session, rows, exact, TOLERANCES)
+    return dataclasses.replace(
+        parity,
+        explain_outputs=measured.outputs,
+        explain_attributions=measured.reasons,
+        explain_completeness=measured.completeness,
+    )
+
+
+def _measure_gradient(
+    draft: Draft, compiled: Compiled, reasons: Reasons, rows: NDArray[np.float32], parity: Parity
+) -> Parity:
+    assert compiled.torchscript is not None
+    spread = np.array([feature.standard_deviation for feature in draft.features])
+    session = reasons.graphs[GRADIENT_MODEL].session
+    measured = verify_gradient(session, rows, compiled.torchscript.module, spread, TOLERANCES)
+    return dataclasses.replace(parity, gradient_outputs=measured.outputs, gradient_gradients=measured.reasons)
 
 
 def explained_classes(rows: int, classes: int) -> NDArray[np.int64]:
