@@ -1,5 +1,6 @@
 """Operators that torch.export keeps whole, written as the operators that have rules."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -64,19 +65,30 @@ def clamp(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> T
 def vector_norm(
     x: Tensor, order: float = 2, dim: list[int] | None = None, keepdim: bool = False, *, dtype: object = None
 ) -> Tensor:
-    """The Euclidean norm; another one stays as it is."""
+    """(sum |x|^p)^(1/p), or the largest |x|; the Euclidean norm stays whole, and so does the count of order 0."""
     axes = list(range(x.ndim)) if dim is None else dim
-    return (x * x).sum(axes, keepdim=keepdim).sqrt() if order == 2 else NotImplemented
+    if order in (0, 2):
+        return NotImplemented  # type: ignore[no-any-return]
+    if abs(order) == torch.inf:
+        return torch.amax(x.abs(), axes, keepdim) if order > 0 else torch.amin(x.abs(), axes, keepdim)
+    return torch.pow(torch.pow(x.abs(), order).sum(axes, keepdim=keepdim), 1 / order)
 
 
 def var(x: Tensor, dim: list[int] | None = None, *, correction: float | None = None, keepdim: bool = False) -> Tensor:
     """The mean of the squared deviations, over n - correction."""
     axes = dim or list(range(x.ndim))
     deviation = x - x.mean(axes, keepdim=True)
-    count = 1
-    for axis in axes:
-        count *= x.shape[axis]
-    return (deviation * deviation).sum(axes, keepdim=keepdim) / (count - (1 if correction is None else correction))
+    count = math.prod(x.shape[axis] for axis in axes) - (1 if correction is None else correction)
+    return (deviation * deviation).sum(axes, keepdim=keepdim) / count
+
+
+def std(x: Tensor, dim: list[int] | None = None, *, correction: float | None = None, keepdim: bool = False) -> Tensor:
+    """The norm of the deviations, over the root of n - correction."""
+    axes = dim or list(range(x.ndim))
+    count = math.prod(x.shape[axis] for axis in axes) - (1 if correction is None else correction)
+    deviation = x - x.mean(axes, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(deviation, 2, axes, keepdim)
+    return norm / math.sqrt(count)
 
 
 def scaled_dot_product_attention(
@@ -112,8 +124,8 @@ def unbind(x: Tensor, dim: int = 0) -> list[Tensor]:
 def _normalise(x: Tensor, axes: list[int], eps: float) -> tuple[Tensor, Tensor, Tensor]:
     mean = x.mean(axes, keepdim=True)
     deviation = x - mean
-    scale = ((deviation * deviation).mean(axes, keepdim=True) + eps).rsqrt()
-    return deviation * scale, mean, scale
+    spread = ((deviation * deviation).mean(axes, keepdim=True) + eps).sqrt()
+    return deviation / spread, mean, spread.reciprocal()
 
 
 DECOMPOSITIONS: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
@@ -124,6 +136,7 @@ DECOMPOSITIONS: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
     aten._native_batch_norm_legit.no_stats: instance_norm,
     aten.clamp.Tensor: clamp,
     aten.linalg_vector_norm.default: vector_norm,
+    aten.std.correction: std,
     aten.var.correction: var,
     aten.split_with_sizes.default: split_with_sizes,
     aten.unbind.int: unbind,

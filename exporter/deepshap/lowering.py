@@ -8,6 +8,7 @@ from torch import fx
 from torch.utils import _pytree as pytree
 
 import whyport.exporter.deepshap.rules  # noqa: F401 - registers every rule
+from whyport.exporter.deepshap.dividing import find_shared, write_divisions
 from whyport.exporter.deepshap.program import Program, Step, Value
 from whyport.exporter.deepshap.row_graph import RowGraph
 from whyport.exporter.deepshap.rules.registry import RULES, Active, Call
@@ -16,8 +17,9 @@ from whyport.runtime.errors import UnsupportedOperatorError
 
 aten = torch.ops.aten
 
-# Tests of the row that are false on the finite rows that are explained, whose answer is therefore a constant.
-_FALSE_ON_FINITE = (aten.isnan.default, aten.isinf.default)
+# What tells finite values from others: where the rows that are explained make the value finite, it has nothing to tell.
+_TESTS = (aten.isnan.default, aten.isinf.default)
+_FINITE_ALONE = (*_TESTS, aten.nan_to_num.default)
 
 
 def lower(graph: RowGraph) -> Program:
@@ -29,34 +31,57 @@ def lower(graph: RowGraph) -> Program:
     known: dict[fx.Node, Any] = {graph.row: Value(0, 0), **graph.constants}
     steps: list[Step] = []
     shapes: dict[Value, tuple[int, ...]] = {Value(0, 0): tuple(graph.row.meta["val"].shape)}
+    finite = {Value(0, 0)}
     for node in graph.nodes:
         args, kwargs = pytree.tree_map_only(fx.Node, known.__getitem__, (node.args, dict(node.kwargs)))
         inputs = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Value)]
         if not inputs:
             known[node] = node.target(*args, **kwargs)  # type: ignore[operator]
         elif node.target is operator.getitem:
-            known[node] = Value(inputs[0].step, args[1])
-        elif node.target in _FALSE_ON_FINITE:
+            known[node] = _output(node, inputs[0], args[1], steps)
+        elif node.target in _FINITE_ALONE and inputs[0] not in finite:
+            _call(node).refuse(" on a value that can be infinite where the row is finite")
+        elif node.target in _TESTS:
             known[node] = torch.zeros(node.meta["val"].shape, dtype=torch.bool)
         else:
             steps.append(_step(node, args, kwargs, inputs, shapes))
             known[node] = Value(len(steps), 0)
+            if steps[-1].rule.keeps_finite and finite.issuperset(inputs):
+                finite.add(known[node])
         for index, output in enumerate(pytree.tree_leaves(node.meta["val"])):
             if isinstance(known[node], Value) and node.target is not operator.getitem:
                 shapes[Value(len(steps), index)] = tuple(output.shape)
     logits = known[graph.logits]
     if not isinstance(logits, Value):
         raise UnsupportedOperatorError("the logits do not depend on the row")
-    return Program(*merge_picks(steps, logits), graph.logits.meta["val"].shape[-1])
+    steps, logits = merge_picks(*write_divisions(steps, logits))
+    program = Program(steps, logits, graph.logits.meta["val"].shape[-1]).to(graph.row.meta["val"].dtype)
+    find_shared(program, graph.row.meta["val"].shape[-1])
+    return program
 
 
 def _step(node: fx.Node, args: Any, kwargs: Any, inputs: list[Value], shapes: dict[Value, tuple[int, ...]]) -> Step:
-    output = pytree.tree_leaves(node.meta["val"])[0]
-    call = Call(node.target, tuple(output.shape), _place(node))
+    call = _call(node)
     if node.target not in RULES:
         call.refuse()
+    kind = pytree.tree_leaves(node.meta["val"])[0].dtype
+    if kind not in (torch.float32, torch.float64):
+        loss = ", whose rounding would be nobody's share" if kind.is_floating_point else ""
+        call.refuse(f" with a result in {str(kind).removeprefix('torch.')}{loss}")
     args, kwargs = pytree.tree_map_only(Value, lambda value: Active(shapes[value]), (args, kwargs))
     return Step(RULES[node.target](call, *args, **kwargs), tuple(inputs))
+
+
+def _output(node: fx.Node, of_step: Value, index: int, steps: list[Step]) -> Value:
+    """One of a step's outputs, unless it is a position, which is no sum of shares."""
+    if index >= steps[of_step.step - 1].rule.outputs:
+        _call(node.all_input_nodes[0]).refuse(" where more than its values is used")
+    return Value(of_step.step, index)
+
+
+def _call(node: fx.Node) -> Call:
+    output = pytree.tree_leaves(node.meta["val"])[0]
+    return Call(node.target, tuple(output.shape), _place(node))
 
 
 def _place(node: fx.Node) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from whyport.exporter.deepshap.rules.rule import Pair, Rule
+from whyport.exporter.deepshap.rules.rule import Pair, Rule, settled
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,17 @@ class Program(nn.Module):
             rows: finite rows [N, F].
             portable: whether rules compute as portable graphs do.
         """
+        values = self.values(rows, portable)
+        return [values[self.logits].squeeze(1), rows, *(values[value] for value in self.kept)]
+
+    def values(self, rows: Tensor, portable: bool = False) -> dict[Value, Tensor]:
+        """Every value [N, *shape] of rows [N, F], see `activations`."""
         values = {Value(0, 0): rows.unsqueeze(1)}
         for index, step in enumerate(self.steps, start=1):
             activate = step.rule.activate_portable if portable else step.rule.activate
             outputs = activate([values[value] for value in step.inputs])
             values.update({Value(index, i): output for i, output in enumerate(outputs)})
-        return [values[self.logits].squeeze(1), rows, *(values[value] for value in self.kept)]
+        return values
 
     def attribute(self, of_rows: list[Tensor], of_references: list[Tensor], weights: Tensor) -> Tensor:
         """The attributions [N, C, F] of every logit.
@@ -117,10 +122,11 @@ class Program(nn.Module):
 
     def shares(self, of_logits: Tensor, of_rows: list[Tensor], of_references: list[Tensor]) -> Tensor:
         """What each pair adds to the attributions, [M, N, R, F], from multipliers of the logits as in `multipliers`."""
-        change = of_rows[1].unsqueeze(1) - of_references[1].unsqueeze(0)
-        return change * self.multipliers(
-            of_logits, lambda i: Pair(of_rows[i].unsqueeze(1), of_references[i].unsqueeze(0))
-        )
+
+        def pair(position: int) -> Pair:
+            return Pair(of_rows[position].unsqueeze(1), of_references[position].unsqueeze(0))
+
+        return settled(self.multipliers(of_logits, pair), pair(1)) * pair(1).difference()
 
     def walk(
         self,
@@ -144,8 +150,8 @@ class Program(nn.Module):
     ) -> Tensor:
         """The attributions from the multipliers after the last part."""
         of_input = sum(multipliers[1:], multipliers[0]).squeeze(3)
-        change = of_rows[1].unsqueeze(1) - of_references[1].unsqueeze(0)
-        return (of_input * change * weights.reshape(-1, 1)).sum(2).transpose(0, 1)
+        row = Pair(of_rows[1].unsqueeze(1), of_references[1].unsqueeze(0))
+        return (settled(of_input, row) * row.difference() * weights.reshape(-1, 1)).sum(2).transpose(0, 1)
 
     def positions(self, index: int) -> list[int]:
         """Positions in `activations` of the values that a step's rule reads: inputs, then outputs."""

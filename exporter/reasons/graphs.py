@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from whyport.exporter.deepshap.program import Program
-from whyport.exporter.deepshap.rules.rule import Pair
+from whyport.exporter.deepshap.rules.rule import Pair, settled
 from whyport.exporter.graphs.heads import HEADS
 from whyport.runtime.bundle.references import References
 from whyport.runtime.task import Task
@@ -73,8 +73,10 @@ class ExplainGraph(_Reasons):
         def pair(position: int) -> Pair:
             return Pair(of_rows[position].unsqueeze(1), self.get_buffer(f"reference_{position}").unsqueeze(0))
 
-        change = pair(1).difference() * self.get_buffer("weights").unsqueeze(-1)
-        attribution = (self.program.multipliers(of_logits, pair, portable=True)[0] * change).sum(1)
+        row = pair(1)
+        change = row.difference() * self.get_buffer("weights").unsqueeze(-1)
+        multipliers = settled(self.program.multipliers(of_logits, pair, portable=True)[0], row)
+        attribution = (multipliers * change).sum(1)
         scores = of_rows[0]
         score = scores.gather(1, explained.unsqueeze(1)).squeeze(1)
         base_value = self.get_buffer("base_values").index_select(0, explained)

@@ -2,10 +2,12 @@
 
 from whyport.exporter.deepshap.rules import (  # noqa: F401
     choice,
+    division,
     elementwise,
     linear,
     lstm,
     maximum,
+    norm,
     product,
     recurrent,
     shape,

@@ -14,6 +14,7 @@ aten = torch.ops.aten
 class Choice(Rule):
     """Where the condition holds the first side, elsewhere the second; a side that is None is active."""
 
+    keeps_finite = True
     condition: Tensor
 
     def __init__(self, condition: Tensor, shapes: Sequence[Shape], sides: Sequence[Tensor | None], rank: int) -> None:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from whyport.exporter.deepshap.rules import quotients
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule, only
+from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule, only, settled
 from whyport.runtime.bundle.deepshap import KernelName
 
 aten = torch.ops.aten
@@ -40,6 +40,16 @@ class Elementwise(Rule):
         return [only(multipliers) * self.quotient(*inputs[0])]
 
 
+class Steep(Elementwise):
+    """A function whose slope is infinite or undefined at an end of its domain."""
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        (m,) = super().propagate(multipliers, inputs, outputs)
+        return [settled(m, inputs[0])]
+
+
 # Functions without parameters.
 _PLAIN: dict[Any, tuple[Function, Quotient]] = {
     aten.relu.default: (torch.relu, quotients.relu),
@@ -47,17 +57,23 @@ _PLAIN: dict[Any, tuple[Function, Quotient]] = {
     aten.tanh.default: (torch.tanh, quotients.tanh),
     aten.exp.default: (torch.exp, quotients.exponential),
     aten.expm1.default: (torch.expm1, quotients.exponential),
-    aten.log.default: (torch.log, quotients.logarithm),
-    aten.log1p.default: (torch.log1p, lambda x, r: quotients.logarithm(1 + x, 1 + r)),
-    aten.sqrt.default: (torch.sqrt, quotients.square_root),
-    aten.rsqrt.default: (torch.rsqrt, quotients.inverse_square_root),
-    aten.reciprocal.default: (torch.reciprocal, quotients.reciprocal),
     aten.abs.default: (torch.abs, quotients.absolute),
     aten.silu.default: (functional.silu, lambda x, r: _gated(x, r, torch.sigmoid, quotients.sigmoid)),
     aten.sin.default: (torch.sin, quotients.sine),
     aten.cos.default: (torch.cos, lambda x, r: quotients.sine(x + math.pi / 2, r + math.pi / 2)),
     aten.erf.default: (torch.erf, lambda x, r: _erf(x, r)),
 }
+
+_STEEP: dict[Any, tuple[Function, Quotient]] = {
+    aten.log.default: (torch.log, quotients.logarithm),
+    aten.log1p.default: (torch.log1p, lambda x, r: quotients.logarithm(1 + x, 1 + r)),
+    aten.sqrt.default: (torch.sqrt, quotients.square_root),
+}
+
+
+@rule_for(*_STEEP)
+def _steep(call: Call, x: Active) -> Rule:
+    return Steep(*_STEEP[call.operator])
 
 
 @rule_for(*_PLAIN)
@@ -146,10 +162,16 @@ def _gelu(call: Call, x: Active, *, approximate: str = "none") -> Rule:
 
 @rule_for(aten.softplus.default)
 def _softplus(call: Call, x: Active, beta: float = 1, threshold: float = 20) -> Rule:
-    # Past the threshold PyTorch takes x itself: the same but for less than exp(-threshold) / beta.
-    return Elementwise(
-        lambda x: functional.softplus(x * beta, 1, 100.0) / beta, lambda x, r: quotients.softplus(x * beta, r * beta)
-    )
+    """log(1 + exp(beta x)) / beta up to beta x = threshold, and x beyond: down by a step there."""
+
+    def quotient(x: Tensor, r: Tensor) -> Tensor:
+        x, r = x * beta, r * beta
+        beyond = (x > threshold).to(x.dtype) - (r > threshold).to(x.dtype)
+        step = beyond * functional.softplus(-torch.where(beyond > 0, x, r), threshold=100.0)
+        below = quotients.softplus(x, r) - quotients.ratio(step, x - r, 0.0)
+        return torch.where(torch.minimum(x, r) > threshold, torch.ones_like(below), below)
+
+    return Elementwise(lambda x: functional.softplus(x, beta, threshold), quotient)
 
 
 @rule_for(aten.clamp.default, aten.hardtanh.default)
@@ -161,21 +183,41 @@ def _clamp(call: Call, x: Active, low: float | None = None, high: float | None =
 
 @rule_for(aten.pow.Tensor_Scalar)
 def _power(call: Call, x: Active, exponent: float) -> Rule:
-    return Elementwise(lambda x: x.pow(exponent), lambda x, r: _power_quotient(x, r, exponent))
-
-
-def _power_quotient(x: Tensor, r: Tensor, exponent: float) -> Tensor:
     if exponent == 0:
-        return torch.zeros_like(x - r)
-    if exponent < 0:
-        return quotients.reciprocal(x.pow(-exponent), r.pow(-exponent)) * _power_quotient(x, r, -exponent)
+        return Elementwise(torch.ones_like, lambda x, r: torch.zeros_like(x - r))
+    root = _positive_power(abs(exponent))
+    return root if exponent > 0 else Inverse(root)
+
+
+def _positive_power(exponent: float) -> Elementwise:
     if exponent == int(exponent):
-        return quotients.integer_power(x, r, int(exponent))
-    if 2 * exponent == int(2 * exponent):
-        inner = quotients.integer_power(x.sqrt(), r.sqrt(), int(2 * exponent))
-        return inner * quotients.square_root(x, r)
-    logs = quotients.logarithm(x, r)
-    return quotients.exponential(x.log() * exponent, r.log() * exponent) * logs * exponent
+        return Elementwise(lambda x: x.pow(exponent), lambda x, r: quotients.integer_power(x, r, int(exponent)))
+    return Steep(lambda x: x.pow(exponent), lambda x, r: quotients.power(x, r, exponent))
+
+
+class Inverse(Elementwise):
+    """1 / f(x); `under` is the rule of f, or None where it is x itself."""
+
+    def __init__(self, under: Elementwise | None) -> None:
+        def value(x: Tensor) -> Tensor:
+            return x if under is None else under.function(x)
+
+        def quotient(x: Tensor, r: Tensor) -> Tensor:
+            of_inverse = quotients.reciprocal(value(x), value(r))
+            return of_inverse if under is None else of_inverse * under.quotient(x, r)
+
+        super().__init__(lambda x: value(x).reciprocal(), quotient)
+        self.under = under
+
+
+@rule_for(aten.reciprocal.default)
+def _reciprocal(call: Call, x: Active) -> Rule:
+    return Inverse(None)
+
+
+@rule_for(aten.rsqrt.default)
+def _inverse_square_root(call: Call, x: Active) -> Rule:
+    return Inverse(Steep(*_STEEP[aten.sqrt.default]))
 
 
 def _gated(x: Tensor, r: Tensor, gate: Function, gate_quotient: Quotient) -> Tensor:

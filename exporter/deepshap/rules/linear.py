@@ -18,11 +18,12 @@ aten = torch.ops.aten
 class Scale(Rule):
     """A broadcast product with a constant."""
 
+    keeps_finite = True
     factor: Tensor
 
     def __init__(self, given: Shape, factor: Tensor, shape: Shape) -> None:
         super().__init__()
-        self.given, self.rank = given, len(shape)
+        self.given, self.shape, self.rank = given, shape, len(shape)
         self.register_buffer("factor", factor.clone())
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -37,6 +38,7 @@ class Scale(Rule):
 class Sum(Rule):
     """A broadcast sum of active terms with fixed signs and factors, and of constants."""
 
+    keeps_finite = True
     offset: Tensor
 
     def __init__(self, shapes: Sequence[Shape], factors: Sequence[float], offset: Tensor, shape: Shape) -> None:
@@ -61,6 +63,8 @@ class Sum(Rule):
 
 class Concatenation(Rule):
     """Active and constant parts behind each other."""
+
+    keeps_finite = True
 
     def __init__(self, parts: Sequence[Operand], axis: int) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ class Product(Rule):
 
     def __init__(self, left: Shape, right: Shape, shape: Shape) -> None:
         super().__init__()
-        self.left, self.right, self.rank = left, right, len(shape)
+        self.left, self.right, self.shape, self.rank = left, right, shape, len(shape)
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         left, right = inputs
@@ -42,31 +42,6 @@ class Product(Rule):
         of_left = m * aligned(right.mean(), 2, len(self.right), self.rank)
         of_right = m * aligned(left.mean(), 2, len(self.left), self.rank)
         return [unbroadcast(of_left, self.left), unbroadcast(of_right, self.right)]
-
-
-class Quotient(Rule):
-    """a / b, as the product of a and 1 / b; the rescale rule of 1 / b is -1 / (b b')."""
-
-    reads_inputs = True
-
-    def __init__(self, left: Shape, right: Shape, shape: Shape) -> None:
-        super().__init__()
-        self.left, self.right, self.rank = left, right, len(shape)
-
-    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        left, right = inputs
-        return [aligned(left, 1, len(self.left), self.rank) / aligned(right, 1, len(self.right), self.rank)]
-
-    def propagate(
-        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
-    ) -> list[Tensor]:
-        m = only(multipliers)
-        left, right = inputs
-        inverse = Pair(right.row.reciprocal(), right.reference.reciprocal())
-        of_left = m * aligned(inverse.mean(), 2, len(self.right), self.rank)
-        of_inverse = m * aligned(left.mean(), 2, len(self.left), self.rank)
-        of_right = unbroadcast(of_inverse, self.right) * (inverse.row * -inverse.reference)
-        return [unbroadcast(of_left, self.left), of_right]
 
 
 class BatchedProduct(Rule):
@@ -108,37 +83,6 @@ def _multiply(call: Call, left: Operand, right: Any) -> Rule:
         return Product(left.shape, right.shape, call.shape)
     active, factor = (left, right) if isinstance(left, Active) else (right, left)
     return Scale(active.shape, constant(call, factor), call.shape)
-
-
-@rule_for(aten.div.Tensor)
-def _divide(call: Call, left: Operand, right: Any) -> Rule:
-    if not isinstance(right, Active):
-        return Scale(left.shape, constant(call, right).reciprocal(), call.shape)
-    if not isinstance(left, Active):
-        return ConstantQuotient(constant(call, left), right.shape, call.shape)
-    return Quotient(left.shape, right.shape, call.shape)
-
-
-class ConstantQuotient(Rule):
-    """a / b with a constant a."""
-
-    reads_inputs = True
-    numerator: Tensor
-
-    def __init__(self, numerator: Tensor, right: Shape, shape: Shape) -> None:
-        super().__init__()
-        self.right, self.rank = right, len(shape)
-        self.register_buffer("numerator", numerator.clone())
-
-    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        return [self.numerator / aligned(inputs[0], 1, len(self.right), self.rank)]
-
-    def propagate(
-        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
-    ) -> list[Tensor]:
-        (right,) = inputs
-        of_inverse = unbroadcast(only(multipliers) * self.numerator, self.right)
-        return [of_inverse * (right.row.reciprocal() * -right.reference.reciprocal())]
 
 
 @rule_for(aten.mm.default, aten.bmm.default)

@@ -94,15 +94,21 @@ def normal_distribution(x: Tensor, r: Tensor) -> Tensor:
     return torch.where(distance.abs() < _NEAR, near * (2 * torch.pi) ** -0.5, far)
 
 
+def power(x: Tensor, r: Tensor, exponent: float) -> Tensor:
+    """From the larger M, the smaller m and d = 1 - m / M: M^(p - 1) (1 - (m / M)^p) / d, for p > 0 and M >= m >= 0.
+
+    With z = -p log(m / M), the last factor is (1 - exp(-z)) / d: z / d times `decay` where z is small.
+    """
+    low, high = torch.minimum(x, r), torch.maximum(x, r)
+    d = ratio(high - low, high, 0.0)
+    slope = exponent * torch.where(d < _NEAR, slope_of_log(-d), -torch.log(low / high) / d)
+    z = slope * d
+    return high.pow(exponent - 1) * torch.where(z < 1, slope * decay(z), (1 - torch.exp(-z)) / d)
+
+
 def square_root(x: Tensor, r: Tensor) -> Tensor:
     """1 / (sqrt x + sqrt r)."""
     return (x.sqrt() + r.sqrt()).reciprocal()
-
-
-def inverse_square_root(x: Tensor, r: Tensor) -> Tensor:
-    """With a = 1 / sqrt x and b = 1 / sqrt r: -a^2 b^2 / (a + b)."""
-    a, b = x.rsqrt(), r.rsqrt()
-    return -((a * b) * (a * b)) / (a + b)
 
 
 def reciprocal(x: Tensor, r: Tensor) -> Tensor:
@@ -127,7 +133,7 @@ def sine(x: Tensor, r: Tensor) -> Tensor:
 
 def piecewise_linear(x: Tensor, r: Tensor, value: Tensor, of_reference: Tensor, limit: Tensor) -> Tensor:
     """The plain quotient: each value of such a function is one of few exact floats, so that nothing cancels."""
-    return ratio(value - of_reference, x - r, limit)
+    return torch.where(x == r, limit, (value - of_reference) / (x - r))
 
 
 def relu(x: Tensor, r: Tensor) -> Tensor:

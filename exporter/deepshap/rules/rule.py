@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 Shape = tuple[int, ...]
@@ -22,7 +23,10 @@ GRID = 3
 
 
 class Pair(NamedTuple):
-    """A value in rows and references, shaped to meet on the grid of pairs."""
+    """A value in rows and references, shaped to meet on the grid of pairs.
+
+    Where both are the same tensor, a rule gives the derivative.
+    """
 
     row: Tensor
     """[N, 1, *shape]"""
@@ -36,6 +40,17 @@ class Pair(NamedTuple):
     def mean(self) -> Tensor:
         """[N, R, *shape]"""
         return (self.row + self.reference) * 0.5
+
+
+def settled(m: Tensor, value: Pair) -> Tensor:
+    """The multipliers m of a value; 0 where they are infinite or undefined and the value does not change.
+
+    Nothing that does not change has a share, however steep the operator is there. A derivative stays what it is.
+    """
+    if value.row is value.reference:
+        return m
+    steep = (value.row == value.reference) & ~(m.abs() < torch.inf)
+    return torch.where(steep, torch.zeros_like(m), m)
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,8 @@ class Rule(nn.Module, ABC):
 
     outputs = 1
     """How many outputs can have multipliers."""
+    keeps_finite = False
+    """Whether finite inputs make finite outputs, of magnitudes that float32 holds."""
     reads_inputs = False
     """Whether the multipliers depend on the inputs' values."""
     reads_outputs: tuple[int, ...] = ()
@@ -91,6 +108,8 @@ class Rule(nn.Module, ABC):
 
 class LinearRule(Rule):
     """A linear or affine operator of one input: multipliers pass through its transpose."""
+
+    keeps_finite = True
 
     @abstractmethod
     def transform(self, x: Tensor) -> Tensor:

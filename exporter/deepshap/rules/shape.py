@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from whyport.exporter.deepshap.rules.registry import Active, Call, rule_for
 from whyport.exporter.deepshap.rules.rule import GRID, LinearRule, Pair, Rule, Shape, only
@@ -191,12 +192,9 @@ def _with(shape: Shape, axis: int, size: int) -> Shape:
 
 @rule_for(
     *(aten.view.default, aten.unsqueeze.default, aten.squeeze.dims, aten.clone.default, aten._to_copy.default),
-    aten.nan_to_num.default,
+    aten.nan_to_num.default,  # on values that are finite: lowering sees to it
 )
-def _reshape(call: Call, x: Active, *_: Any, **options: Any) -> Rule:
-    # The values that are explained are finite.
-    if not options.get("dtype", torch.float32).is_floating_point:
-        call.refuse(f" to {options['dtype']}")
+def _reshape(call: Call, x: Active, *_: Any, **__: Any) -> Rule:
     return Reshape(x.shape, call.shape)
 
 
@@ -229,7 +227,7 @@ def _expand(call: Call, x: Active, sizes: list[int]) -> Rule:
     *(aten.index.Tensor, aten.gather.default, aten.unfold.default),
 )
 def _move(call: Call, x: Active, *arguments: Any, **options: Any) -> Rule:
-    if any(isinstance(argument, Active) for argument in (*arguments, *options.values())):
+    if any(isinstance(leaf, Active) for leaf in pytree.tree_leaves((arguments, options))):
         call.refuse(" where the index depends on the row")
     # The operator itself says where it takes each element from.
     elements = torch.arange(int(torch.tensor(x.shape).prod())).reshape(x.shape)

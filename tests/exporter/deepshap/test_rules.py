@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from support.reference import exact_shapley
 from whyport.exporter.deepshap import build_program
 from whyport.exporter.deepshap.lowering import lower
 from whyport.exporter.deepshap.rules import quotients
+from whyport.exporter.deepshap.rules.elementwise import Inverse, Steep
 from whyport.exporter.deepshap.rules.maximum import players, two_players
 from whyport.exporter.deepshap.rules.registry import RULES
 from whyport.exporter.deepshap.rules.rule import Rule
@@ -96,7 +98,15 @@ QUOTIENTS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Any], A
     "cube": (lambda x, r: quotients.integer_power(x, r, 3), lambda x: x**3, POINTS),
     "logarithm": (quotients.logarithm, np.log, POSITIVE),
     "square root": (quotients.square_root, np.sqrt, POSITIVE),
-    "inverse square root": (quotients.inverse_square_root, lambda x: x**-0.5, POSITIVE),
+    "inverse square root": (
+        Inverse(Steep(torch.sqrt, quotients.square_root)).quotient,
+        lambda x: x**-0.5,
+        POSITIVE,
+    ),
+    **{
+        f"power {p}": (partial(quotients.power, exponent=p), lambda x, p=p: x**p, POSITIVE)
+        for p in (0.3, 0.5, 1.5, 2.2)
+    },
     "reciprocal": (quotients.reciprocal, lambda x: 1 / x, POSITIVE),
     "relu": (quotients.relu, lambda x: np.maximum(x, 0), POINTS),
     "absolute": (quotients.absolute, np.abs, POINTS),

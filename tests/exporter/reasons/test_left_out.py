@@ -74,7 +74,7 @@ IN_THE_EXPORT: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     ),
     "while they are compared": (
         {
-            "whyport.exporter.reasons.graphs.Pair.difference": lambda self: 1.01 * (self.row - self.reference),
+            "whyport.exporter.reasons.graphs.settled": lambda m, value: 1.01 * m,
             "whyport.exporter.verify.reasons.verify_gradient": fail(IndexError("row 7")),
         },
         {
