@@ -84,14 +84,14 @@ class OutputFolder:
     """Every file of a run except its lock.
 
     Args:
-        path: the folder.
+        path: the folder; it stays the same after a change of the working folder.
         disk: writes the files.
     """
 
     def __init__(self, path: Path, disk: Disk) -> None:
-        self.path = path
+        self.path = path.absolute()
         self.disk = disk
-        self.rejected = path / REJECTED_FOLDER
+        self.rejected = self.path / REJECTED_FOLDER
 
     @property
     def is_finished(self) -> bool:

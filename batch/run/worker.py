@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +50,7 @@ class Worker:
         self._folder = folder
         self._session = session
         self._job = job
+        self._started = Path.cwd()
         self._cleaner = RowCleaner(session.bundle.sidecar, settings.on_bad_row, plan.choice.label)
         self._scorer = Scorer(session, settings.methods, plan.choice, settings.explain)
 
@@ -61,7 +63,7 @@ class Worker:
     def setup(self) -> "WorkerSetup":
         """The record that builds an equal worker in another process."""
         job = dataclasses.replace(self._job, arithmetic=(self.arithmetic,))
-        return WorkerSetup(self._session.bundle.place, self._plan.settings, job)
+        return WorkerSetup(self._session.bundle.place, self._started, self._plan.settings, job)
 
     def run(self, order: Order, monitor: Monitor) -> None:
         """Make the parts of an order, with one reader for neighbours; raises DataError for a bad input."""
@@ -80,6 +82,8 @@ class WorkerSetup:
     """The record that a worker is rebuilt from: small and without open files, so that it can be pickled."""
 
     bundle: Path
+    folder: Path
+    """The working folder that the settings' paths are relative to."""
     settings: JobSettings
     job: JobFile
 
@@ -89,14 +93,17 @@ class WorkerSetup:
         With the setting `any_arithmetic`, another one is no error: the parts say what made them.
         """
         bundle = Bundle.read(self.bundle)
-        plan = Plan.make(bundle, self.settings)
         session = Session(bundle, self.settings.device, threads=self.settings.threads)
-        here = describe_job(bundle, plan, session)
+        # Names stay as they were given, and lead to the same places as where the run began.
+        with chdir(self.folder):
+            plan = Plan.make(bundle, self.settings)
+            here = describe_job(bundle, plan, session)
+            folder = OutputFolder(self.settings.out, disk or Disk())
         if here != dataclasses.replace(self.job, arithmetic=()):
             raise JobError(
                 "expected the run's own bundle, inputs, versions and provider, got others where it is to run"
             )
-        worker = Worker(plan, OutputFolder(self.settings.out, disk or Disk()), session, here)
+        worker = Worker(plan, folder, session, here)
         if worker.arithmetic not in self.job.arithmetic and not self.settings.any_arithmetic:
             raise JobError(
                 f"expected the run's arithmetic where it is to run: "

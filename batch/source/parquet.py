@@ -36,10 +36,15 @@ class SourceFile:
     footer: Footer = field(repr=False)
     partition: Mapping[str, pa.Scalar] = field(default_factory=dict)
     """The columns that the path gives, such as `year=2026`, with their one value in this file."""
+    place: Path = field(init=False, repr=False, compare=False)
+    """The absolute path: the file is found after a change of the working folder, too."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", self.path.absolute())
 
     @property
     def name(self) -> str:
-        """The value of the output's column `source_file`."""
+        """The value of the output's column `source_file`: the path as it was given."""
         return self.path.as_posix()
 
     def row_group(self, row: int) -> int:
@@ -61,7 +66,7 @@ class SourceFile:
         row, decoded = start, self.row_group_ends[groups.start - 1] if groups.start else 0
         selection, rebatched = _Selection(self, columns), _Rebatched(batch_rows)
         try:
-            with pa.OSFile(str(self.path)) as file:
+            with pa.OSFile(str(self.place)) as file:
                 for batch in self._decoded(file, groups, selection.own, batch_rows):
                     end = decoded + batch.num_rows
                     low, high = max(start - decoded, 0), min(stop - decoded, batch.num_rows)
@@ -91,7 +96,7 @@ class SourceFile:
     def check_unchanged(self) -> None:
         """Raise JobError if the file has been replaced or written to since it was first opened."""
         try:
-            status = self.path.stat()
+            status = self.place.stat()
         except OSError as error:
             raise DataError(f"cannot read: {error.strerror}, in {self.name}") from None
         if (status.st_size, status.st_mtime_ns) != (self.fingerprint.size, self.fingerprint.modified_ns):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from whyport.batch.methods.settings import ExplainSettings
@@ -15,7 +16,9 @@ from whyport.batch.output.folder import JOB_FILE, OutputFolder
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.run.executors import EXECUTORS, find_executor
 from whyport.batch.run.executors.executor import Executor
+from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.job import Job
+from whyport.batch.run.watch import Monitor, Progress, Stages
 from whyport.batch.run.worker import Order, WorkerSetup
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk
@@ -44,7 +47,7 @@ def setup(bundle: Path, table: pa.Table, write: Callable[..., Path], tmp_path: P
     )  # fmt: skip
     Job(Bundle.read(bundle), settings).run()
     job = JobFile.build(OutputFolder(settings.out, Disk()).read_json(JOB_FILE), settings.out / JOB_FILE)
-    return WorkerSetup(bundle, settings, job)
+    return WorkerSetup(bundle, Path.cwd(), settings, job)
 
 
 def test_another_process_makes_the_same_bytes(setup: WorkerSetup) -> None:
@@ -92,3 +95,30 @@ def test_an_unknown_executor_is_refused() -> None:
     assert all(find_executor(name) for name in EXECUTORS)
     with pytest.raises(UsageError, match=r"unknown executor 'lokal' \(did you mean 'local'\?\)"):
         find_executor("lokal")
+
+
+def test_names_are_kept_as_given_wherever_the_work_goes_on(
+    bundle: Path, table: pa.Table, write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(table, "here/data/one.parquet")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    settings = JobSettings(("data",), Path("out"), part_rows=250, batch_rows=50, device="cpu")
+    job = Job(Bundle.read(bundle), settings)
+    setup = job._worker.setup
+
+    def move(done: int, total: int) -> None:
+        monkeypatch.chdir(tmp_path / "elsewhere")
+
+    job.run(progress=move)
+    folder = tmp_path / "here" / "out"
+    before = {path: path.read_bytes() for path in sorted(folder.glob("part-*"))}
+    assert len(before) == 4
+    assert set(pq.read_table(folder, columns=["source_file"])["source_file"].to_pylist()) == {"data/one.parquet"}
+    for path in before:
+        path.unlink()
+    worker = setup.build()
+    assert Path.cwd() == tmp_path / "elsewhere"
+    worker.run(Order(0, tuple(job.plan.spans(0))), Monitor(Stages(), Progress(1000, callback=move), Interruption()))
+    assert {path: path.read_bytes() for path in sorted(folder.glob("part-*"))} == before
+    assert not list((tmp_path / "elsewhere").iterdir())
