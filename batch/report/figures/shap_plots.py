@@ -1,5 +1,6 @@
 """shap's own plots, in the report's width and with labels that fit."""
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 
 from whyport.batch.report.figures.canvas import (
     AXIS,
+    BLUE,
+    GROUND,
     INK,
     MUTED,
     PLACE,
+    RED,
     ROW,
     RULE,
     SERIES,
@@ -185,46 +189,109 @@ def _point(axes: Axes, shares: NDArray[np.float64], score: float, rows: int) -> 
             arrow.set_xy([(ends[i + 1], y - 0.4), (ends[i + 1], y + 0.4), (ends[i], y)])
 
 
-def force_figure(explanation: "Explanation") -> Figure:
-    """shap.plots.force for one row, with as many labels as fit side by side."""
-    from matplotlib import pyplot
+NAMED, DRAWN = 6, 20
+"""The most features of a force plot that are named, and that are drawn one by one."""
+LINE, INCHES = 0.1, 2.03
+"""The height of a line of text in a force plot, in the plot's units, and the inches of a unit."""
 
+
+def force_figure(explanation: "Explanation") -> Figure:
+    """shap.plots.force for one row: the strongest features are named below it, each in a line of its own."""
     shap = load_shap()
-    names = [plain(shorten(name, PLACE)) for name in explanation.feature_names]
-    data = explanation.data
-    shown = np.array([""] * len(names) if data is None else [number(value) for value in data])
-    # shap names features with a larger share of Σ |attribution| than this: the 6 strongest, or fewer until they fit.
-    shares = np.append(np.sort(np.abs(explanation.values))[::-1] / max(np.abs(explanation.values).sum(), 1e-30), 0)
-    for count in range(min(6, len(names)), -1, -1):
-        threshold = 2.0 if count == 0 else float(shares[count - 1] + shares[count]) / 2
+    values, data = np.asarray(explanation.values), explanation.data
+    order = np.argsort(-np.abs(values), kind="stable")
+    others = values[order[DRAWN:]]
+    joined = [others[others > 0], others[others < 0]]
+    shares = [*values[order[:DRAWN]], *(each.sum() for each in joined if len(each))]
+    labels = [plain(shorten(explanation.feature_names[i], PLACE)) for i in order[:DRAWN]]
+    if data is not None:
+        labels = [f"{label} = {number(data[i])}" for label, i in zip(labels, order, strict=False)]
+    named = [i for i in range(min(NAMED, len(labels))) if shares[i]]
+    named += range(len(labels), len(shares))
+    labels += [f"{len(each)} others together" for each in joined if len(each)]
+    height = (0.25 + LINE * len(named)) * INCHES
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        # Where every share is 0, shap divides by their sum, and its axis has no length.
+        warnings.filterwarnings("ignore", "Attempting to set identical", UserWarning)
         figure: Figure = shap.plots.force(
             float(explanation.base_values),
-            explanation.values,
-            shown,
-            names,
+            np.array(shares),
+            [""] * len(labels),
+            labels,
             matplotlib=True,
             show=False,
-            figsize=(WIDTH, 2.2),
-            contribution_threshold=threshold,
+            figsize=(WIDTH, height + 0.88),
+            contribution_threshold=2.0,
         )
-        _clean_force(figure)
-        if count == 0 or not _overlap(figure):
-            break
-        pyplot.close(figure)
+    (axes,) = figure.axes
+    for own in [text for text in axes.texts if text.get_position()[1] < 0]:
+        own.remove()
+    for line in [line for line in axes.lines if np.min(line.get_ydata()) < 0]:
+        line.remove()
+    base, score = float(explanation.base_values), float(explanation.base_values + values.sum())
+    raised, lowered = (float(values[values * sign > 0].sum()) for sign in (1, -1))
+    low, high = min(base, score - raised), max(base, score - lowered)
+    room = 0.12 * (high - low) or 1.0
+    axes.set(xlim=(low - room, high + room), ylim=(-0.1 - LINE * len(named), 0.15))
+    _clean_force(figure, height)
+    places = _middles(score, shares)
+    _name(axes, [(places[i], labels[i], RED if shares[i] > 0 else BLUE) for i in named])
     return figure
 
 
-def _clean_force(figure: Figure) -> None:
-    """Remove white backgrounds, which show on a dark page, and shap's shading, and move overlapping texts apart."""
+def _middles(score: float, shares: Sequence[float]) -> list[float]:
+    """The middle of each share's arrow: raising ones end at the score, lowering ones begin there, largest first."""
+    middles = [score] * len(shares)
+    reached = {1.0: score, -1.0: score}
+    for i in sorted(range(len(shares)), key=lambda i: -abs(shares[i])):
+        sign = 1.0 if shares[i] >= 0 else -1.0
+        middles[i] = reached[sign] - shares[i] / 2
+        reached[sign] -= shares[i]
+    return middles
+
+
+def _name(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
+    """Write labels (place, text, colour) below their arrows, a line each, towards the side with more room.
+
+    The outermost is lowest, and the ground of a label hides the lines behind it.
+    """
+    middle = sum(axes.get_xlim()) / 2
+    for i, (x, text, colour) in enumerate(sorted(labels, key=lambda label: abs(label[0] - middle))):
+        y = -0.1 - LINE * (i + 0.5)
+        axes.plot([x, x], [0, y], color=colour, linewidth=1, alpha=0.5, clip_on=False)
+        axes.annotate(
+            text,
+            (x, y),
+            (5 if x < middle else -5, 0),
+            textcoords="offset points",
+            ha="left" if x < middle else "right",
+            va="center",
+            fontsize=12,
+            color=colour,
+            bbox={"facecolor": GROUND, "edgecolor": "none", "pad": 1},
+        )
+
+
+def _clean_force(figure: Figure, height: float) -> None:
+    """Remove white backgrounds, which show on a dark page, and shap's shading, and move overlapping texts apart.
+
+    Args:
+        figure: the figure.
+        height: the height of its axes, in inches.
+    """
     (axes,) = figure.axes
-    figure.subplots_adjust(left=0.02, right=0.98, bottom=0.02, top=0.62)
+    bottom = 0.044 / figure.get_figheight()
+    figure.subplots_adjust(left=0.02, right=0.98, bottom=bottom, top=bottom + height / figure.get_figheight())
     for image in list(axes.images):
         image.remove()
     for line in axes.lines:
         if line.get_color() == "#F2F2F2":
             line.set(color=RULE, ydata=(line.get_ydata()[0], 0.3))  # type: ignore[index]
     texts = {text.get_text(): text for text in axes.texts if text.get_position()[1] > 0}
+    aside = 0.02 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     for name, text in texts.items():
+        if name in ("higher", "lower"):
+            text.set_x(texts["f(x)"].get_position()[0] + (-aside if name == "higher" else aside))
         text.set_bbox(None)
         text.set_alpha(None)
         # Above the axis with its numbers; "higher" and "lower" come above that.
@@ -237,17 +304,6 @@ def _clean_force(figure: Figure) -> None:
         is_left = base.get_position()[0] < score.get_position()[0]
         base.set_horizontalalignment("right" if is_left else "left")
         score.set_horizontalalignment("left" if is_left else "right")
-
-
-def _overlap(figure: Figure) -> bool:
-    """Whether any texts of the figure overlap each other or its border."""
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    boxes = [
-        t.get_window_extent(renderer) for t in figure.axes[0].texts if t.get_text() and "arrow" not in t.get_text()
-    ]
-    inside = all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
-    return not inside or any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def _axes(height: float, left: float, top: float = TOP) -> Axes:

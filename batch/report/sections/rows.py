@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.catalogue import find_method
 from whyport.batch.report.figures.plots import attention_figure, grad_cam_figure, row_bar_figure
-from whyport.batch.report.figures.shap_plots import force_figure, waterfall_figure
+from whyport.batch.report.figures.shap_plots import DRAWN, force_figure, waterfall_figure
 from whyport.batch.report.gather.cases import RowCase, RowExplanation
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
@@ -135,7 +135,8 @@ def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> lis
         Picture(
             f"force-{key}",
             f"What raises and what lowers the score of {role}",
-            "The same shares side by side: red raises the score, blue lowers it; the strongest are named.",
+            "The same shares side by side: red raises the score, blue lowers it; the strongest are named."
+            + ("" if len(each.names) <= DRAWN else f" All but the {DRAWN} strongest are drawn together."),
             sums,
             lambda: force_figure(one),
             each.names,

@@ -91,6 +91,36 @@ def test_every_feature_of_a_waterfall_has_its_label_once(values: np.ndarray) -> 
     assert labels == [*expected, "4 other features"]
 
 
+SHARES = np.random.default_rng(0).normal(size=400)
+FORCES = {
+    "one feature": SHARES[:1],
+    "all raise": np.abs(SHARES[:9]),
+    "all lower": -np.abs(SHARES[:9]),
+    "one of 300 alone": np.where(np.arange(300) == 7, 5.0, SHARES[:300] / 1e4),
+    "one of 2 is 0": np.array([0.0, -1.0]),
+    "nothing": np.zeros(5),
+    **{f"{count} even ones": SHARES[:count] for count in (2, 7, 20, 21, 300)},
+}
+
+
+@pytest.mark.parametrize("shares", FORCES.values(), ids=FORCES)
+def test_a_force_plot_names_the_strongest_features(shares: np.ndarray) -> None:
+    names = [f"feature number {i}" for i in range(len(shares))]
+    one = make_explanation(shares, 0.5, np.arange(len(shares), dtype=float), names, "yes")
+    with drawing():
+        figure = force_figure(one)
+        figure.canvas.draw()
+        labels = [text for text in figure.axes[0].texts if " = " in text.get_text()]
+        boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_position()[1] <= 0]
+        rest = [text.get_text() for text in figure.axes[0].texts if "together" in text.get_text()]
+        width = figure.bbox.width
+    strongest = [i for i in np.argsort(-np.abs(shares), kind="stable")[:6] if shares[i]]
+    assert sorted(text.get_text() for text in labels) == sorted(f"feature number {i} = {i}" for i in strongest)
+    assert all(box.x0 >= 0 and box.x1 <= width and box.y0 >= -1 for box in boxes)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert sum(int(text.split()[0]) for text in rest) == max(len(shares) - 20, 0)
+
+
 def test_bars_say_their_values(values: np.ndarray) -> None:
     magnitudes = {"no": np.abs(values[0]), "yes": np.abs(values[1])}
     order = np.argsort(-(magnitudes["no"] + magnitudes["yes"]))
