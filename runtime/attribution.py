@@ -21,7 +21,7 @@ class Attribution:
     """
 
     values: NDArray[np.float32]
-    """[N, F], in the score's unit."""
+    """[N, F], in the method's unit: for those that sum to something, the score's."""
     output: NDArray[np.float64]
     """The explained score, [N]."""
     base_value: NDArray[np.float64]

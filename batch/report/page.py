@@ -124,7 +124,11 @@ def facts(view: View) -> Iterator[tuple[str, str]]:
         yield "explained", f"{max(report.explained.values()):,}"
     matrix = view.collected.confusion
     if matrix is not None and matrix[:-1].sum():
-        yield "accuracy", f"{matrix[:-1].trace() / matrix[:-1].sum():.1%}"
+        includes = view.known is not None and view.known.found
+        yield (
+            "accuracy, training rows included" if includes else "accuracy",
+            f"{matrix[:-1].trace() / matrix[:-1].sum():.1%}",
+        )
     errors = [m.worst_completeness_error for m in report.methods.values()]
     if errors:
         finite: list[Any] = [error for error in errors if error is not None]

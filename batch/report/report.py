@@ -73,7 +73,8 @@ def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], 
 
     `shap.plots.beeswarm(to_shap("scored")["deepshap", "malignant"])` draws them. An object has
 
-    - `values` [N, F] and `base_values` [N], in the score's unit; NaN for a method that measures against nothing.
+    - `values` [N, F], in the method's unit, such as the score's, or for `gradient` the score's per unit of the feature.
+    - `base_values` [N], in the score's unit; NaN for a method that measures against nothing.
     - `data` [N, F], the feature values as they are in the input; NaN if one is missing or its file is gone.
     - `feature_names`, and as `output_names` the class.
 

@@ -1,7 +1,7 @@
 """Rows of a finished run computed again from the input and the bundle, and compared with the stored rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from whyport.batch.methods.catalogue import find_method
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.columns import (
     EXPLAINED_TARGET,
@@ -45,23 +46,27 @@ class Deviations:
     explained: int = 0
     """The number of explanations of these rows, one per method and target."""
     prediction: float = 0.0
-    attribution: float = 0.0
-    """The largest deviation of an attribution, in the score's unit."""
+    attributions: Mapping[str, float] = field(default_factory=dict)
+    """The largest deviation of an attribution, by the unit of the methods."""
 
     def __add__(self, other: Self) -> Self:
         return type(self)(
             self.rows + other.rows,
             self.explained + other.explained,
             max(self.prediction, other.prediction),
-            max(self.attribution, other.attribution),
+            {
+                unit: max(each.attributions.get(unit, 0.0) for each in (self, other))
+                for unit in {**self.attributions, **other.attributions}
+            },
         )
 
     def text(self, task: Task) -> str:
         """The deviations, in the terms of the model's task."""
         predicted = "probabilities" if task.probability_columns else "predictions"
+        within = ", ".join(f"{off:.2g} {unit.format(unit=task.unit)}" for unit, off in self.attributions.items())
         return (
             f"{predicted} within {self.prediction:.2g}, attributions of {self.explained} explanations within "
-            f"{self.attribution:.2g} {task.unit}"
+            f"{within or f'0 {task.unit}'}"
         )
 
 
@@ -124,7 +129,8 @@ class ExplanationComparison:
             got = self._layout.read_extra(stored, columns.prefix, columns.suffix, name)
             is_off = ~(self._differences(got, shares, values[name]) <= allowed)
             check_same(rows, is_off, f"{columns.prefix}{name}{columns.suffix}", place)
-        return Deviations(explained=len(rows), attribution=float(differences.max(initial=0.0)))
+        unit = find_method(columns.method).unit
+        return Deviations(explained=len(rows), attributions={unit: float(differences.max(initial=0.0))})
 
     def compare_arrays(self, names: Sequence[str], stored: pa.Table, again: pa.Table, place: str) -> None:
         """Compare array columns of explained rows; raises AuditError naming the rows that deviate too much."""

@@ -1,7 +1,7 @@
 """shap's own plots, in the report's width and with labels that fit."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,14 +38,24 @@ TOP, BOTTOM = 0.15, 0.65
 """Space above and below the axes, in inches."""
 
 
-def bar_figure(magnitudes: "dict[str, NDArray[np.float64]]", names: Sequence[str], unit: str) -> Figure:
-    """shap.plots.bar of the mean magnitudes [K] of each class, for K features."""
+def bar_figure(
+    magnitudes: "dict[str, NDArray[np.float64]]", names: Sequence[str], unit: str, rows: Mapping[str, int] | None = None
+) -> Figure:
+    """shap.plots.bar of the mean magnitudes [K] of each class, for K features, ranked by the mean over all rows.
+
+    Args:
+        magnitudes: the means by class.
+        names: the names of the features.
+        unit: their unit.
+        rows: the number of rows of each class, which its mean is over; by default as many for each.
+    """
     shap = load_shap()
     shown = [plain(shorten(name)) for name in names]
     made = {name: shap.Explanation(values, feature_names=shown) for name, values in magnitudes.items()}
     height = len(shown) * (0.36 if len(made) == 1 else 0.2 + 0.2 * len(made)) + TOP + BOTTOM
     axes = _axes(height + 0.3 * (len(made) > 1), _label_width(shown), top=TOP + 0.3 * (len(made) > 1))
-    order = -np.stack(list(magnitudes.values())).mean(axis=0)
+    weights = [1 if rows is None else rows[name] for name in magnitudes]
+    order = -np.average(np.stack(list(magnitudes.values())), axis=0, weights=weights)
     shap.plots.bar(
         made if len(made) > 1 else next(iter(made.values())),
         max_display=len(shown),
@@ -68,7 +78,7 @@ def bar_figure(magnitudes: "dict[str, NDArray[np.float64]]", names: Sequence[str
     if len(made) > 1:
         axes.legend(
             axes.containers,
-            [plain(shorten(name)) for name in made],
+            [plain(shorten(name)) + ("" if rows is None else f" ({rows[name]:,} rows)") for name in made],
             fontsize=11,
             loc="lower left",
             bbox_to_anchor=(0, 1),

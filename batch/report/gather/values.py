@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from whyport.batch.arrow import numeric_array
 from whyport.batch.report.gather.collect import Columns
 from whyport.batch.report.gather.drift import BinCounts
+from whyport.batch.report.gather.known_rows import KnownRows
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
 from whyport.runtime.errors import WhyportError
@@ -39,7 +40,11 @@ class FeatureValues:
 
 
 def read_values(
-    run: FinishedRun, features: Sequence[str], places: Iterable[Columns], counts: BinCounts | None = None
+    run: FinishedRun,
+    features: Sequence[str],
+    places: Iterable[Columns],
+    counts: BinCounts | None = None,
+    known: KnownRows | None = None,
 ) -> FeatureValues:
     """Read the features of rows again.
 
@@ -48,6 +53,7 @@ def read_values(
         features: the columns, in order.
         places: rows to remember, by `source` and `row`.
         counts: counts the values of every row of every input; without it, only the needed rows are read.
+        known: looks at these rows as well.
     """
     wanted: dict[int, list[NDArray[np.int64]]] = {}
     for place in places:
@@ -60,13 +66,15 @@ def read_values(
         if not len(rows) and counts is None:
             continue
         try:
-            found.put(index, rows, _read(inputs, index, rows, counts))
+            found.put(index, rows, _read(inputs, index, rows, counts, known))
         except WhyportError as error:
             found.gone[run.inputs[index].source_file] = str(error)
     return found
 
 
-def _read(inputs: RunInputs, index: int, rows: NDArray[np.int64], counts: BinCounts | None) -> NDArray[np.float64]:
+def _read(
+    inputs: RunInputs, index: int, rows: NDArray[np.int64], counts: BinCounts | None, known: KnownRows | None
+) -> NDArray[np.float64]:
     file = inputs.open(index)
     if counts is None:
         return _matrix(inputs.rows(file, rows).columns)
@@ -74,6 +82,8 @@ def _read(inputs: RunInputs, index: int, rows: NDArray[np.int64], counts: BinCou
     for first, batch in inputs.batches(file):
         matrix = _matrix(batch.columns)
         counts.add(matrix)
+        if known is not None:
+            known.add(matrix)
         taken.append(matrix[rows[(rows >= first) & (rows < first + len(matrix))] - first])
     return np.concatenate(taken) if taken else np.zeros((0, len(counts.counts)))
 

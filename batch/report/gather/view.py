@@ -8,12 +8,14 @@ import numpy as np
 from whyport.batch.report.gather.cases import CaseReader, RowCase, choose_rows
 from whyport.batch.report.gather.collect import Collected, Collector, Wanted
 from whyport.batch.report.gather.drift import Drift, attribution_counts, attribution_drift, input_counts, input_drift
+from whyport.batch.report.gather.known_rows import KnownRows
 from whyport.batch.report.gather.reference import ReferenceAttributions, reference_attributions
 from whyport.batch.report.gather.training import TrainingRecord
 from whyport.batch.report.gather.values import FeatureValues, read_values
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import UsageError, WhyportError, unknown
 from whyport.runtime.session import Session
 
@@ -54,6 +56,8 @@ class View:
     attributions: dict[str, Drift]
     """The drift of the attributions by method, if the reference rows could be explained."""
     references: dict[str, ReferenceAttributions] = field(default_factory=dict)
+    known: KnownRows | None = None
+    """The training rows among the inputs, if there are labels to compare with."""
     problems: tuple[str, ...] = ()
     """The parts of the report that cannot be shown, and why."""
 
@@ -85,7 +89,11 @@ def gather(settings: ReportSettings) -> View:
     counts = input_counts(bundle.sidecar.features)
     places = [each.sample for each in collected.attributions]
     places += [{"source": np.array([c.index]), "row": np.array([c.row])} for c in choices]
-    values = read_values(run, features, places, counts)
+    # Without labels there is no accuracy to which they matter.
+    known = None
+    if label is not None and bundle.sidecar.background is not None:
+        known = KnownRows(References.read(bundle), bundle.sidecar)
+    values = read_values(run, features, places, counts, known)
     problems += [
         f"An input cannot be read as it was scored, so its values are not shown: {r}." for r in values.gone.values()
     ]
@@ -103,6 +111,7 @@ def gather(settings: ReportSettings) -> View:
             method: attribution_drift(features, reference, halves[method]) for method, reference in references.items()
         },
         references=references,
+        known=known,
         problems=tuple(problems),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from whyport.batch.methods.catalogue import find_method
+from whyport.batch.methods.method import SCORE_UNIT, SENSITIVITY_UNIT
 from whyport.batch.report.figures.canvas import shorten
 from whyport.batch.report.figures.shap_plots import bar_figure, beeswarm_figure, scatter_figure
 from whyport.batch.report.gather.collect import TargetAttributions
@@ -60,17 +61,23 @@ def _bar(
     overall = rows @ np.stack([each.mean_magnitude for each in of_method]) / rows.sum()
     strongest = np.argsort(-overall, kind="stable")[:limit]
     kept = [names[i] for i in strongest]
-    magnitudes = {"": overall[strongest]}
+    magnitudes, by_class = {"": overall[strongest]}, None
+    explained = rows.max() if view.run.job.explains_all_targets else rows.sum()
+    over = f"The mean over all {explained:,} explained rows, exact."
+    if view.run.job.explains_all_targets:
+        over = f"The mean over every {view.run.task.target} of all {explained:,} explained rows, exact."
     if 1 < len(of_method) <= SHOWN_CLASSES:
         magnitudes = {each.target: each.mean_magnitude[strongest] for each in of_method}
-    what = f"every {view.run.task.target} of " if view.run.job.explains_all_targets else ""
-    explained = rows.max() if view.run.job.explains_all_targets else rows.sum()
+        by_class = {each.target: each.rows for each in of_method}
+        each_over = ", ".join(f"{shorten(name)} over {count:,}" for name, count in by_class.items())
+        over = f"Each mean is over the rows explained for its {view.run.task.target}, exact: {each_over}. "
+        over += f"Ranked by the mean over all {sum(by_class.values()):,} explanations."
     return Picture(
         f"bar-{of_method[0].method}",
         f"Mean |attribution|, {of_method[0].method}",
-        f"The mean over {what}all {explained:,} explained rows, exact.{_of_features(len(kept), len(names))}",
+        over + _of_unit(of_method[0].method) + _of_features(len(kept), len(names)),
         "Strongest first: " + _ranked(kept, overall[strongest]),
-        lambda: bar_figure(magnitudes, kept, unit_of(view, of_method[0].method)),
+        lambda: bar_figure(magnitudes, kept, unit_of(view, of_method[0].method), by_class),
         (*kept, *magnitudes),
     )
 
@@ -92,7 +99,7 @@ def _of_target(view: View, each: TargetAttributions, limit: int) -> list[Block]:
         Picture(
             f"beeswarm-{key}",
             f"Attributions for {shorten(each.target)}, {each.method}",
-            f"One point a row: {drawn}. Right of 0 a value speaks for the {view.run.task.target}, left of it against."
+            f"One point a row: {drawn}. {_meaning(view, each.method)}"
             + ("" if data is not None else " The inputs are gone, so points have no colour.")
             + _of_features(len(kept), len(names)),
             "Strongest first: " + _ranked(kept, each.mean_magnitude[strongest]),
@@ -114,6 +121,23 @@ def _of_target(view: View, each: TargetAttributions, limit: int) -> list[Block]:
             )
         )
     return blocks
+
+
+def _of_unit(method: str) -> str:
+    """A warning where the ranking is one of unlike things."""
+    if find_method(method).unit != SENSITIVITY_UNIT:
+        return ""
+    return " A sensitivity is per unit of its feature: features in other units do not compare."
+
+
+def _meaning(view: View, method: str) -> str:
+    """What a point's place says."""
+    unit = find_method(method).unit
+    if unit == SCORE_UNIT:
+        return f"Right of 0 a value speaks for the {view.run.task.target}, left of it against."
+    if unit == SENSITIVITY_UNIT:
+        return "Right of 0 the score rises with the feature, left of it falls; per unit of the feature."
+    return f"Further right counts more; in {unit_of(view, method)}."
 
 
 def _of_features(shown: int, total: int) -> str:

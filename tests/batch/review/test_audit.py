@@ -1,6 +1,7 @@
 """A finished run passes; a forger who also corrects the digests does not."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,7 +174,9 @@ def test_the_sample_says_how_many_explanations_it_found(bundle: Path, source: Pa
     Job(Bundle.read(bundle), job).run()
     # Row 0 is rejected; two methods, two classes.
     assert "980 rows computed again (seed 0): " in audit(job.out, sample=1000)[-1]
-    assert "attributions of 36 explanations within " in audit(job.out, sample=1000)[-1]
+    said = audit(job.out, sample=1000)[-1]
+    assert "attributions of 36 explanations within " in said
+    assert re.search(r"within \S+ logits per unit of the feature, \S+ logits$", said)
 
 
 def test_a_row_that_should_have_been_explained_is_found(bundle: Path, source: Path, tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""Rows of the inputs that the bundle's training knew: those equal to its reference rows."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.sidecar import Sidecar
+
+
+class KnownRows:
+    """Finds the references among rows.
+
+    Args:
+        references: rows that were drawn from the training rows, without missing values.
+        sidecar: the bundle's sidecar, which says what replaces a missing value.
+    """
+
+    def __init__(self, references: References, sidecar: Sidecar) -> None:
+        self._rows = references.rows + np.float32(0)  # -0 is 0
+        self._imputation = sidecar.preprocessing.imputation
+        self._places = {row.tobytes(): i for i, row in enumerate(self._rows)}
+        self._found: set[int] = set()
+        self.total = len(self._places)
+        """The number of references that differ."""
+
+    @property
+    def found(self) -> int:
+        """The number of these that have an equal row among those looked at."""
+        return len(self._found)
+
+    def add(self, rows: NDArray[np.floating]) -> None:
+        """Look at rows [N, F], NaN where a value is missing."""
+        with np.errstate(over="ignore"):
+            looked = rows.astype(np.float32) + np.float32(0)
+        if self._imputation is not None:
+            looked = np.where(np.isnan(looked), np.array(self._imputation, dtype=np.float32), looked)
+        # Few rows share a value of one feature with a reference, fewer of the next.
+        for j in range(looked.shape[1]):
+            if len(looked) <= len(self._rows):
+                break
+            looked = looked[np.isin(looked[:, j], self._rows[:, j])]
+        self._found |= {self._places[key] for key in map(np.ndarray.tobytes, looked) if key in self._places}
