@@ -20,6 +20,7 @@ from whyport.batch.settings import LAYOUTS, ON_BAD_FILE, ON_BAD_ROW, JobSettings
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.options import names_option
+from whyport.runtime.paths import LocalPath
 from whyport.runtime.providers import DEVICES
 from whyport.runtime.terminal import escaped_json, say
 
@@ -50,9 +51,9 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
 
 
 @click.command(cls=MethodOptions)
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=LocalPath())
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder for the output.")
+@click.option("--out", type=LocalPath(), required=True, help="The folder for the output.")
 @click.option(
     "--explain",
     "methods",
@@ -261,10 +262,10 @@ def methods() -> None:
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("out", type=LocalPath(), metavar="DIR")
 @click.option("--sample", type=click.IntRange(min=0), default=100, show_default=True, help="Rows to compute again.")
 @click.option("--seed", default=0, show_default=True, help="The seed for drawing the rows.")
-@click.option("--bundle", type=click.Path(path_type=Path), help="The bundle's path, if it was moved since the run.")
+@click.option("--bundle", type=LocalPath(), help="The bundle's path, if it was moved since the run.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 def audit(out: Path, sample: int, seed: int, bundle: Path | None, device: str) -> None:
     """Prove the finished run in DIR: digests, columns, every row once, and a sample computed again.
@@ -282,7 +283,7 @@ def audit(out: Path, sample: int, seed: int, bundle: Path | None, device: str) -
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("out", type=LocalPath(), metavar="DIR")
 @click.option("--row", type=click.IntRange(min=0), required=True, help="The row's number in its file, from 0.")
 @click.option("--file", help="The input, if the run has several: its source_file, or how that name ends.")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Reasons to print.")
@@ -299,16 +300,16 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("out", type=LocalPath(), metavar="DIR")
 @click.option(
     "--out",
     "page",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LocalPath(dir_okay=False),
     default="report.html",
     show_default=True,
     help="The page; everything is in this one file.",
 )
-@click.option("--bundle", type=click.Path(path_type=Path), help="The bundle's path, if it was moved since the run.")
+@click.option("--bundle", type=LocalPath(), help="The bundle's path, if it was moved since the run.")
 @click.option(
     "--label",
     metavar="COLUMN",
@@ -321,7 +322,7 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
     help="A row to show, from 0; may be repeated.  [default: most certain, least certain and wrong rows]",
 )
 @click.option("--file", help="The input of --row, if the run has several.")
-@click.option("--images", type=click.Path(path_type=Path, file_okay=False), help="A folder for the pictures as files.")
+@click.option("--images", type=LocalPath(file_okay=False), help="A folder for the pictures as files.")
 @click.option(
     "--format", "formats", default="png", show_default=True, metavar="png,svg,eps", help="Formats of these files."
 )

@@ -6,11 +6,10 @@ from typing import Any
 import click
 
 from whyport.runtime.options import names_option
+from whyport.runtime.paths import LocalPath
 from whyport.runtime.terminal import say
 
-OUT = click.option(
-    "--out", required=True, type=click.Path(path_type=Path), metavar="BUNDLE", help="The folder to make."
-)
+OUT = click.option("--out", required=True, type=LocalPath(), metavar="BUNDLE", help="The folder to make.")
 NAME = click.option("--name", help="The bundle's name; by default its folder's.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a bundle, once the new one is complete.")
 OPSET = click.option("--opset", type=int, help="ONNX operator set, 18 to 26; by default 18, which every runtime reads.")
@@ -35,10 +34,10 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=LocalPath())
 @click.option("--target", required=True, metavar="COLUMN", help="The column with the classes: text or whole numbers.")
 @OUT
-@click.option("--test", type=click.Path(path_type=Path), metavar="DATA", help="A table to test with.")
+@click.option("--test", type=LocalPath(), metavar="DATA", help="A table to test with.")
 @click.option(
     "--test-fraction", default=0.2, show_default=True, help="Without --test: share of DATA kept for the test."
 )
@@ -59,7 +58,7 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 @SEED
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @THREADS
-@click.option("--checkpoint", type=click.Path(path_type=Path), metavar="DIR", help="Save the state here every epoch.")
+@click.option("--checkpoint", type=LocalPath(), metavar="DIR", help="Save the state here every epoch.")
 @click.option("--resume", is_flag=True, help="Go on from the state in --checkpoint.")
 @NAME
 @OVERWRITE
@@ -83,11 +82,9 @@ def train(data: Path, target: str, out: Path, **options: Any) -> None:
 
 @click.command()
 @click.argument("source")
-@click.option(
-    "--sample", required=True, type=click.Path(path_type=Path), metavar="DATA", help="Typical rows, CSV or Parquet."
-)
+@click.option("--sample", required=True, type=LocalPath(), metavar="DATA", help="Typical rows, CSV or Parquet.")
 @OUT
-@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="State dict: *.pt or *.safetensors.")
+@click.option("--weights", type=LocalPath(), metavar="FILE", help="State dict: *.pt or *.safetensors.")
 @names_option("--features", help="The model's inputs in order; by default all columns.")
 @names_option("--exclude", help="Columns of DATA that are not inputs.")
 @names_option("--classes", metavar="NAMES", help="In the order of the outputs.")

@@ -4,12 +4,14 @@ import functools
 import inspect
 from collections.abc import Callable, Collection
 from numbers import Integral, Real
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ParamSpec, TypeVar, get_args
 
 import numpy as np
 
 from whyport.runtime.errors import UsageError
+from whyport.runtime.paths import check_path
 
 SIMPLE_TYPES: dict[Any, tuple[str, tuple[type, ...]]] = {
     bool: ("True or False", (bool, np.bool_)),
@@ -34,12 +36,17 @@ def as_type(name: str, value: Any, types: Collection[Any]) -> Any:
 
 
 def checked_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -> inspect.BoundArguments:
-    """The arguments of a call, those of simple types checked by `as_type`; raises TypeError as the call would."""
+    """The arguments of a call, those of simple types checked by `as_type`, and paths by `check_path`.
+
+    Raises TypeError as the call would.
+    """
     signature = inspect.signature(function)
     bound = signature.bind(*args, **kwargs)
     for name, value in bound.arguments.items():
         annotation = signature.parameters[name].annotation
         types = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+        if Path in types and isinstance(value, str | Path):
+            check_path(name, value)
         if signature.parameters[name].kind is not inspect.Parameter.VAR_KEYWORD and set(types) <= set(SIMPLE_TYPES):
             bound.arguments[name] = as_type(name, value, types)
     return bound

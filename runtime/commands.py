@@ -9,6 +9,7 @@ import click
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import UsageError
 from whyport.runtime.options import ON_BAD_ROW, names_option
+from whyport.runtime.paths import LocalPath
 from whyport.runtime.providers import DEVICES
 from whyport.runtime.terminal import can_print, escaped_json, say
 
@@ -17,7 +18,7 @@ WITHOUT_PREDICTION = 3
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=LocalPath())
 @click.option("--json", "as_json", is_flag=True, help="Print the sidecar as JSON.")
 def inspect(bundle: Path, as_json: bool) -> None:
     """Show what BUNDLE holds: classes, features, files, parity.
@@ -70,7 +71,7 @@ def inspect(bundle: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=LocalPath())
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 def verify(bundle: Path, device: str) -> None:
     """Check every file of BUNDLE against its digest and replay its test vectors.
@@ -87,9 +88,9 @@ def verify(bundle: Path, device: str) -> None:
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="A CSV or Parquet file; by default CSV on stdout.")
+@click.argument("bundle", type=LocalPath())
+@click.argument("data", type=LocalPath())
+@click.option("--out", type=LocalPath(), help="A CSV or Parquet file; by default CSV on stdout.")
 @names_option("--keep", help="Columns of DATA to copy.")
 @click.option(
     "--on-bad-row",

@@ -197,7 +197,8 @@ class OutputFolder:
     def write_json(self, name: str, document: dict[str, Any]) -> None:
         """Write one of the folder's documents, whole or not at all."""
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_whole(self.disk, self.path / name, text.encode())
+        # A path that is not UTF-8 holds surrogates, which JSON escapes in the same way.
+        write_whole(self.disk, self.path / name, text.encode(errors="backslashreplace"))
 
     def _check_natures(self) -> None:
         """Raise UsageError for a link, a pipe or a device where a run has a file: none is followed or waited for."""

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from whyport.batch.output.totals import Totals
 from whyport.runtime.bundle.codec import decode
 from whyport.runtime.errors import BundleFormatError, JobError, message_line
+from whyport.runtime.paths import open_file
 
 # Keys of a part's metadata.
 DESCRIPTION_KEY = "whyport"
@@ -61,7 +62,8 @@ class PartFooter:
     def read(cls, path: Path) -> Self:
         """Read a part's footer; raises JobError if the file is missing or was not written by a run."""
         try:
-            metadata = pq.read_metadata(path)
+            with open_file(path) as file:
+                metadata = pq.read_metadata(file)
             entries = metadata.metadata or {}
             description = json.loads(entries[DESCRIPTION_KEY.encode()])
             totals = decode(Totals, entries[TOTALS_KEY.encode()].decode())
@@ -78,13 +80,26 @@ VALUES_CHECKED = 1 << 20
 def check_pages(path: Path) -> None:
     """Read every page of a part and compare it with its checksum; raises JobError where one is damaged."""
     try:
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 14, page_checksum_verification=True) as file:
+        # Without a buffer, pyarrow takes no more memory than there are bytes, whatever a damaged page says of its size.
+        with (
+            open_file(path) as opened,
+            pq.ParquetFile(opened, pre_buffer=False, page_checksum_verification=True) as file,
+        ):
             rows = max(VALUES_CHECKED // file.metadata.num_columns, 1)
             counted = sum(batch.num_rows for batch in file.iter_batches(rows))
             if counted != file.metadata.num_rows:
                 raise JobError(f"expected {file.metadata.num_rows} rows in the pages, got {counted}, in {path}")
     except (pa.ArrowException, OSError) as error:
         raise JobError(f"expected the pages that were written, got {message_line(error)}, in {path}") from None
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The columns of a part; raises JobError if it cannot be read."""
+    try:
+        with open_file(path) as file:
+            return pq.read_schema(file)
+    except (pa.ArrowException, OSError) as error:
+        raise JobError(f"expected a part that a run has written, got {message_line(error)}, in {path}") from None
 
 
 def sha256_of(path: Path) -> str:

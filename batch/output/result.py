@@ -10,6 +10,7 @@ from typing import Self
 from whyport.batch.output.folder import REPORT_FILE, OutputFolder
 from whyport.batch.output.totals import MethodTotals, Totals
 from whyport.batch.settings import RowLimit
+from whyport.batch.source.discovery import PassedOver
 from whyport.runtime.bundle.codec import build, load
 from whyport.runtime.errors import BundleFormatError, JobError
 from whyport.runtime.task import Task
@@ -101,6 +102,7 @@ class JobReport:
     """sha256 by file, of the parts and the rejected parts."""
     files: tuple[FileReport, ...]
     skipped: tuple[SkippedFile, ...]
+    passed_over: PassedOver
     provider: str
     performance: Performance
 
@@ -109,6 +111,7 @@ class JobReport:
         cls,
         files: list[tuple[FileReport, Totals]],
         skipped: list[SkippedFile],
+        passed_over: PassedOver,
         parts: dict[str, str],
         provider: str,
         performance: Performance,
@@ -126,6 +129,7 @@ class JobReport:
             parts=parts,
             files=tuple(file for file, _ in files),
             skipped=tuple(skipped),
+            passed_over=passed_over,
             provider=provider,
             performance=performance,
         )
@@ -166,6 +170,7 @@ class JobReport:
             *(f"          {count} x {reason}" for reason, count in Counter(self.rejected).most_common(10)),
             f"files     {len(self.files)}, {len(self.skipped)} skipped",
             *(f"          skipped: {skipped.reason}" for skipped in self.skipped),
+            *([f"          {self.passed_over.text}"] if self.passed_over.text else []),
             f"parts     {len(self.parts) - rejected_parts}{resumed}",
         ]
         if self.predictions:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from whyport.batch.output.columns import SOURCE_FILE, SOURCE_ROW
 from whyport.batch.store.local import Disk, WholeFile
 from whyport.runtime.errors import OutputError
+from whyport.runtime.paths import open_file
 from whyport.runtime.task import PREDICTION
 
 DICTIONARIES = (SOURCE_FILE, PREDICTION)
@@ -18,12 +19,19 @@ DICTIONARIES = (SOURCE_FILE, PREDICTION)
 
 def float_leaves(schema: pa.Schema) -> list[str]:
     """The paths of the leaf columns that hold floats."""
-    return [path for path, kind in _leaves_of(schema) if pa.types.is_floating(kind)]
+    return _split_leaves(schema)[0]
 
 
 def other_leaves(schema: pa.Schema) -> list[str]:
     """The paths of all other leaf columns."""
-    return [path for path, kind in _leaves_of(schema) if not pa.types.is_floating(kind)]
+    return _split_leaves(schema)[1]
+
+
+def _split_leaves(schema: pa.Schema) -> tuple[list[str], list[str]]:
+    """The paths of floats, and of others: two leaves may share a path, the column `a.b` and the field b in `a`."""
+    leaves = list(_leaves_of(schema))
+    others = {path for path, kind in leaves if not pa.types.is_floating(kind)}
+    return list(dict.fromkeys(path for path, _ in leaves if path not in others)), sorted(others)
 
 
 def encoded_schema(schema: pa.Schema) -> pa.Schema:
@@ -120,7 +128,8 @@ class PartWriter:
         self._writer.add_key_value_metadata(dict(metadata))
         self._writer.close()
         self._file.finish()
-        counted = pq.read_metadata(self._file.unfinished).num_rows
+        with open_file(self._file.unfinished) as file:
+            counted = pq.read_metadata(file).num_rows
         if counted != self.rows:
             raise OutputError(f"expected {self.rows} rows in the footer, got {counted}, in {self._file.path}")
 

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 
 from whyport.batch.output.columns import IDENTITY, REASON, SOURCE_ROW
 from whyport.batch.output.folder import REJECTED_FOLDER
-from whyport.batch.output.parts import PartFooter, PartSpan, sha256_of
+from whyport.batch.output.parts import PartFooter, PartSpan, read_schema, sha256_of
 from whyport.batch.output.totals import Totals
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.recompute import Deviations, Recomputer
 from whyport.runtime.errors import AuditError, listing, message_line
+from whyport.runtime.paths import open_file
 
 ROWS_AT_ONCE = 1 << 20
 
@@ -142,8 +143,8 @@ class Audit:
         path = self._out / span.name
         part = PartFooter.read(path)
         self._check_description(part.description, span, path)
-        names = pq.read_schema(path).names
-        fields = [field for field in pq.read_schema(path) if field.name not in self._run.settings.keep]
+        names = read_schema(path).names
+        fields = [field for field in read_schema(path) if field.name not in self._run.settings.keep]
         if fields != [*IDENTITY, *self._columns.fields]:
             raise AuditError(f"expected the columns that the settings give, got {listing(names)}, in {path}")
         rejected = part.totals.rows_rejected
@@ -156,7 +157,7 @@ class Audit:
             beside = self._run.folder.rejected / span.name
             other = PartFooter.read(beside)
             self._check_description(other.description, span, beside)
-            if other.rows != rejected or pq.read_schema(beside).names[:3] != [*(f.name for f in IDENTITY), REASON.name]:
+            if other.rows != rejected or read_schema(beside).names[:3] != [*(f.name for f in IDENTITY), REASON.name]:
                 raise AuditError(f"expected {rejected} rejected rows with their reasons, got {other.rows}, in {beside}")
         return part.totals
 
@@ -176,7 +177,7 @@ class Audit:
         """The numbers of a part's rows; raises AuditError for a row of another file."""
         mark, numbers = self._run.inputs[part.span.index], [np.zeros(0, dtype=np.int64)]
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            with open_file(path) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(ROWS_AT_ONCE, columns=[field.name for field in IDENTITY]):
                     others = set(batch.column(0).unique().to_pylist()) - {mark.source_file}
                     if others:

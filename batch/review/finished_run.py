@@ -15,7 +15,7 @@ from whyport.batch.output.columns import ExplanationColumns, OutputColumns
 from whyport.batch.output.folder import JOB_FILE, OutputFolder
 from whyport.batch.output.job_file import InputMark, JobFile, PinnedSettings
 from whyport.batch.output.layouts import AttributionLayout, features_of
-from whyport.batch.output.parts import PartFooter, PartSpan
+from whyport.batch.output.parts import PartFooter, PartSpan, read_schema
 from whyport.batch.output.result import JobReport, read_report
 from whyport.batch.output.totals import Totals
 from whyport.batch.scoring.selection import Selection
@@ -24,6 +24,7 @@ from whyport.batch.store.local import Disk
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import AuditError, DataError, JobError, UsageError, message_line, unknown
+from whyport.runtime.paths import open_file
 from whyport.runtime.task import Task
 
 VALUES_AT_ONCE = 1 << 22
@@ -100,7 +101,7 @@ class FinishedRun:
         """The columns of the first part; raises JobError for a run without parts, whose every input was skipped."""
         if not self.parts:
             raise JobError(f"expected a run that scored an input, got one that skipped them all, in {self.folder.path}")
-        return pq.read_schema(self.path(self.parts[0]))
+        return read_schema(self.path(self.parts[0]))
 
     @cached_property
     def columns(self) -> OutputColumns:
@@ -182,7 +183,7 @@ class FinishedRun:
         for span in self.parts:
             path = self.path(span)
             try:
-                with pq.ParquetFile(path, **READ_OPTIONS) as file:
+                with open_file(path) as opened, pq.ParquetFile(opened, **READ_OPTIONS) as file:
                     for batch in file.iter_batches(rows, columns=wanted):
                         # Selected by name: pyarrow also reads "a.b" where "a" is asked for.
                         table = pa.Table.from_batches([batch]).select(wanted)
@@ -200,7 +201,7 @@ def read_rows(path: Path, column: str, wanted: Iterable[int]) -> pa.Table:
     rows = sorted(wanted)
     found = []
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with open_file(path) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
             place = file.schema_arrow.names.index(column)
             for i in range(file.num_row_groups):
                 statistics = file.metadata.row_group(i).column(place).statistics

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from whyport.batch.arrow import take_rows
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.source.files import hive_partitions
-from whyport.batch.source.parquet import SourceFile, open_source
+from whyport.batch.source.kept import is_widened
+from whyport.batch.source.parquet import INT96_UNIT, SourceFile, open_source
 from whyport.runtime.errors import AuditError
 
 
@@ -28,10 +29,18 @@ class RunInputs:
         self._batch_rows = run.settings.batch_rows
         self._partitions = hive_partitions([Path(mark.source_file) for mark in run.inputs])
 
-    def open(self, index: int) -> SourceFile:
-        """Open the input of that index; raises DataError if it cannot be read, AuditError if it has changed."""
+    def open(self, index: int, kept: Sequence[pa.Field] = ()) -> SourceFile:
+        """Open the input of that index; raises DataError if it cannot be read, AuditError if it has changed.
+
+        Args:
+            index: the input's index among all inputs.
+            kept: the kept columns in the output: INT96 times are read in the unit that the run chose.
+        """
         mark = self._inputs[index]
-        file = open_source(Path(mark.path), self._partitions[index])
+        for unit in (INT96_UNIT, "ns"):
+            file = open_source(Path(mark.path), self._partitions[index], unit)
+            if all(is_widened(file.schema.field(field.name).type, field.type) for field in kept):
+                break
         if file.fingerprint.footer_sha256 != mark.footer_sha256:
             raise AuditError(
                 f"expected the input that was scored, with footer {mark.footer_sha256}, "

@@ -27,6 +27,7 @@ from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.scoring.selection import KnownColumns
 from whyport.batch.scoring.targets import TargetChoice
 from whyport.batch.source.cleaning import RowCleaner
+from whyport.batch.source.kept import widened
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import Tolerances
 from whyport.runtime.errors import AuditError, listing
@@ -224,11 +225,13 @@ class Recomputer:
             AuditError: the input has changed, or a row deviates by more than the engines' tolerance and, for
                 attributions, the methods' own tolerance.
         """
-        file = self._inputs.open(index)
+        kept = [stored.schema.field(name) for name in self._keep]
+        file = self._inputs.open(index, kept)
         rows: list[int] = stored[SOURCE_ROW].to_pylist()
         batch = self._inputs.rows(file, np.array(rows))
         clean = self._cleaner.clean(batch, 0)
-        predicted = self._scorer.predict(CleanBatch(0, batch, clean), file.name)
+        copied = widened(batch, kept)
+        predicted = self._scorer.predict(CleanBatch(0, copied, clean), file.name)
         if predicted.rows.reasons:
             raise AuditError(f"expected rows that can be scored, got {listing(predicted.rows.reasons)}, in {place}")
         is_explained = self._is_explained(stored)
@@ -236,7 +239,7 @@ class Recomputer:
         again = pa.table(self._columns.arrays(scored), schema=pa.schema(self._columns.fields))
         for name in self._keep:
             # Compared as text, so that NaN equals NaN.
-            if repr(stored[name].to_pylist()) != repr(batch.column(name).to_pylist()):
+            if repr(stored[name].to_pylist()) != repr(copied.column(name).to_pylist()):
                 raise AuditError(f"kept column {name!r}: expected the input's values, got others, in {place}")
         deviations = Deviations(len(rows), prediction=self._compare_predictions(rows, stored, again, place))
         for name in self._columns.explanation_schema.names:

@@ -1,5 +1,6 @@
 """The descriptions of a run about to begin and of each of its parts."""
 
+import os
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
@@ -61,7 +62,7 @@ def describe_part(job: JobFile, source: SourceFile, span: PartSpan) -> dict[str,
 def _describe_input(source: SourceFile | BadFile) -> InputMark:
     mark = source.fingerprint or Fingerprint(0, 0, None)
     rows = source.rows if isinstance(source, SourceFile) else None
-    path = str(source.path.resolve())
+    path = os.path.realpath(source.path)
     return InputMark(source.name, path, rows, mark.size, mark.modified_ns, mark.footer_sha256)
 
 

@@ -10,6 +10,7 @@ from whyport.batch.run.pipeline import FetchAhead
 from whyport.batch.run.plan import Plan
 from whyport.batch.run.watch import Stages
 from whyport.batch.source.cleaning import RowCleaner
+from whyport.batch.source.kept import widened
 from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.errors import WhyportError
 
@@ -36,7 +37,6 @@ class Intake:
         return FetchAhead(self._clean(source, start, stop), BATCHES_AHEAD, "whyport-clean")
 
     def _clean(self, source: SourceFile, start: int, stop: int) -> Generator[CleanBatch, None, None]:
-        keep = list(self._plan.settings.keep)
         with FetchAhead(self._read(source, start, stop), BATCHES_AHEAD, "whyport-read") as read:
             for row, batch in read:
                 with self._stages.stage("clean"):
@@ -45,7 +45,7 @@ class Intake:
                     except WhyportError as error:
                         raise error.at(source.name) from None
                 # The features' own columns, twice the size of the matrix, are no longer needed.
-                yield CleanBatch(row, batch.select(keep), rows)
+                yield CleanBatch(row, widened(batch, self._plan.kept), rows)
 
     def _read(self, source: SourceFile, start: int, stop: int) -> Generator[tuple[int, pa.RecordBatch], None, None]:
         with closing(source.batches(self._plan.columns, self._plan.rows_per_batch, start, stop)) as batches:

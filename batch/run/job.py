@@ -66,6 +66,8 @@ class Job:
             folder.disk.make_folder(folder.path)
         with folder_lock(folder.path):
             folder.check()
+            if self.plan.passed_over.text:
+                logger.info(self.plan.passed_over.text)
             job = dataclasses.replace(self._description, arithmetic=(self._worker.arithmetic,))
             is_resumed = folder.open(job, self._settings.overwrite)
             if self._settings.on_bad_file == "fail" and folder.skipped():
@@ -147,6 +149,7 @@ class Job:
         report = JobReport.of(
             files,
             [SkippedFile(name, reason) for name, reason in self._reasons(skipped)],
+            plan.passed_over,
             digests,
             self._description.provider,
             Performance.of(stages.seconds, progress.added, sum(kept)),

@@ -45,8 +45,8 @@ class PartPair:
         self._source = source
         self._span = span
         self._metadata = {DESCRIPTION_KEY: json.dumps(description, ensure_ascii=False), **plan.output.metadata}
-        self._schema = plan.part_schema(source)
-        self._rejected_schema = plan.rejected_schema(source)
+        self._schema = plan.part_schema
+        self._rejected_schema = plan.rejected_schema
         self._stack = ExitStack()
         self._part = self._open(PartWriter(folder.disk, folder.path / span.name, self._schema, self._metadata))
         self._rejects: PartWriter | None = None

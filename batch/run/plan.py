@@ -19,11 +19,16 @@ from whyport.batch.scoring.selection import KnownColumns, Selection
 from whyport.batch.scoring.targets import TargetChoice
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.cleaning import check_columns
-from whyport.batch.source.files import Fingerprint, discover, hive_partitions
-from whyport.batch.source.parquet import SourceFile, open_source
+from whyport.batch.source.discovery import PassedOver, check_apart, discover
+from whyport.batch.source.files import Fingerprint, check_name, hive_partitions
+from whyport.batch.source.kept import kept_fields
+from whyport.batch.source.parquet import INT96_UNIT, SourceFile, open_source
+from whyport.batch.source.times import int96_needs
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import task_of
 from whyport.runtime.errors import DataError, UsageError, listing
+from whyport.runtime.inputs.int96 import Int96Needs
+from whyport.runtime.paths import path_text
 from whyport.runtime.task import Task
 
 
@@ -39,7 +44,7 @@ class BadFile:
     @property
     def name(self) -> str:
         """The value of the output's column `source_file`, as in `SourceFile.name`."""
-        return self.path.as_posix()
+        return path_text(self.path.as_posix())
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,9 @@ class Plan:
     selection: Selection
     output: OutputColumns
     inputs: tuple[SourceFile | BadFile, ...]
+    kept: tuple[pa.Field, ...]
+    """The columns of the inputs that are copied to the output, with one type for all inputs."""
+    passed_over: PassedOver
 
     @classmethod
     def make(cls, bundle: Bundle, settings: JobSettings) -> Self:
@@ -67,10 +75,8 @@ class Plan:
         check_capabilities(sidecar, {method: engine_of(method, settings.explain.engine) for method in settings.methods})
         task = task_of(sidecar)
         choice = TargetChoice.parse(settings.explain_class, task)
-        paths = discover(settings.inputs)
-        inside = [str(path) for path in paths if path.resolve().is_relative_to(settings.out.resolve())]
-        if inside:
-            raise UsageError(f"inputs are in the output folder: {listing(inside)}")
+        found = discover(settings.inputs)
+        check_apart(settings.inputs, found, settings.out)
         features = tuple(feature.name for feature in sidecar.features)
         layout = attribution_layout(settings.layout, settings.top_k, features)
         outputs = sidecar.signature.outputs
@@ -82,18 +88,35 @@ class Plan:
             selection=Selection.parse(settings.explain_where, settings.explain_fraction),
             output=OutputColumns(task, settings.methods, settings.explain, choice.is_all, layout, outputs),
             inputs=(),
+            kept=(),
+            passed_over=found.passed_over,
         )
         inputs: list[SourceFile | BadFile] = []
         errors: list[DataError] = []
-        for path, partition in zip(paths, hive_partitions(paths), strict=True):
+        needs = Int96Needs()
+        for path, partition in zip(found.paths, hive_partitions(found.paths), strict=True):
             try:
-                inputs.append(plan._checked(open_source(path, partition)))
+                check_name(path)
+                source = plan._checked(open_source(path, partition))
+                needs |= int96_needs(source, settings.keep)
+                inputs.append(source)
             except DataError as error:
                 errors.append(error)
                 inputs.append(BadFile(path, str(error), _fingerprint(path)))
-        if errors and (settings.on_bad_file == "fail" or len(errors) == len(paths)):
+        if errors and (settings.on_bad_file == "fail" or len(errors) == len(inputs)):
             raise errors[0]
-        return dataclasses.replace(plan, inputs=tuple(inputs))
+        if needs.unit != INT96_UNIT:
+            inputs = [
+                open_source(each.path, each.partition, needs.unit) if isinstance(each, SourceFile) else each
+                for each in inputs
+            ]
+        plan = dataclasses.replace(plan, inputs=tuple(inputs))
+        plan = dataclasses.replace(plan, kept=kept_fields(list(plan.sources.values()), settings.keep))
+        known = KnownColumns(task, choice).schema(plan.kept)
+        first = next(iter(plan.sources.values())).name
+        plan.selection.check(known, first)
+        plan.output.schema(plan.kept, first)
+        return plan
 
     @cached_property
     def sources(self) -> dict[int, SourceFile]:
@@ -130,10 +153,6 @@ class Plan:
         """The parts of one input, which cover its rows."""
         return split(index, self.sources[index].rows, self.rows_per_part)
 
-    def kept_fields(self, source: SourceFile) -> list[pa.Field]:
-        """The columns of the input that are copied to the output."""
-        return [source.schema.field(name) for name in self.settings.keep]
-
     def explained(self, rows: PredictedRows) -> NDArray[np.int64] | None:
         """The indices of a batch's rows to explain, ascending; None for all rows."""
         if self.selection.is_all:
@@ -142,13 +161,15 @@ class Plan:
         mask = self.selection.mask(rows.source_file, rows.source_rows, lambda name: known.array(name, rows))
         return np.flatnonzero(mask)
 
-    def part_schema(self, source: SourceFile) -> pa.Schema:
-        """The columns of the input's parts."""
-        return self.output.schema(self.kept_fields(source), source.name)
+    @cached_property
+    def part_schema(self) -> pa.Schema:
+        """The columns of the parts."""
+        return self.output.schema(self.kept, "the inputs")
 
-    def rejected_schema(self, source: SourceFile) -> pa.Schema:
-        """The columns of the input's rejected parts."""
-        return pa.schema([*IDENTITY, REASON, *self.kept_fields(source)])
+    @cached_property
+    def rejected_schema(self) -> pa.Schema:
+        """The columns of the rejected parts."""
+        return pa.schema([*IDENTITY, REASON, *self.kept])
 
     def lines(self) -> list[str]:
         """The plan for a terminal."""
@@ -159,26 +180,23 @@ class Plan:
             *(f"          {source.rows:>12}  {source.name}" for source in list(sources.values())[:20]),
             *([f"          ... and {len(sources) - 20} more"] if len(sources) > 20 else []),
             *(f"skipped   {bad.reason}" for bad in self.inputs if isinstance(bad, BadFile)),
+            *([f"          {self.passed_over.text}"] if self.passed_over.text else []),
             f"parts     {parts}, of up to {self.rows_per_part} rows in batches of {self.rows_per_batch}",
         ]
         if not self.selection.is_all:
             lines.append(f"explained {self.selection}")
-        first = next(iter(sources.values()))
-        schema = self.part_schema(first)
-        columns = [f"{field.name} ({field.type})" for field in schema]
+        columns = [f"{field.name} ({field.type})" for field in self.part_schema]
         shown = columns if len(columns) <= 40 else [*columns[:40], f"... and {len(columns) - 40} more"]
         return [*lines, f"columns   {len(columns)}: {', '.join(shown)}"]
 
     def _checked(self, source: SourceFile) -> SourceFile:
         check_columns(source, self.features, self.settings.keep, self.choice.label)
-        self.part_schema(source)
-        known = KnownColumns(self.task, self.choice).schema(self.kept_fields(source))
-        self.selection.check(known, source.name)
+        self.output.schema([source.schema.field(name) for name in self.settings.keep], source.name)
         return source
 
 
 def _fingerprint(path: Path) -> Fingerprint | None:
     try:
         return Fingerprint.read(path)
-    except OSError:
+    except (OSError, DataError):
         return None

@@ -1,10 +1,9 @@
-"""Input files: found by name or pattern, their Hive partitions, and a fingerprint that detects a changed file."""
+"""Input files: their kinds, their Hive partitions, and a fingerprint that detects a changed file."""
 
-import glob
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,54 +12,8 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whyport.runtime.errors import DataError, UsageError, listing
-
-
-def discover(inputs: Sequence[str]) -> list[Path]:
-    """The Parquet files behind files, folders and glob patterns: in the given order, each folder or glob sorted.
-
-    In folders, names that begin with "_" or "." are skipped, and links to folders are not followed.
-
-    Raises:
-        UsageError: there is no input, one names no file, or a file is named twice.
-        DataError: a folder cannot be read.
-    """
-    if not inputs:
-        raise UsageError("expected one or several inputs, got none")
-    paths: list[Path] = []
-    for text in inputs:
-        path = Path(text)
-        if path.is_dir():
-            found = sorted(_files_below(path))
-        elif path.is_file():
-            found = [path]
-        else:
-            found = sorted(Path(match) for match in glob.glob(text, recursive=True) if Path(match).is_file())
-        if not found:
-            raise UsageError(
-                f"expected Parquet files, a folder of them or a glob pattern, got {text!r}, which names none"
-            )
-        paths += found
-    repeated = [str(path) for path, count in Counter(p.resolve() for p in paths).items() if count > 1]
-    if repeated:
-        raise UsageError(f"inputs named twice: {listing(repeated)}")
-    return paths
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    def fail(error: OSError) -> None:
-        # The files inside would be missing from the output, and nobody would know.
-        raise DataError(f"cannot read: {error.strerror}, in {error.filename}")
-
-    for root, _, names in os.walk(folder, onerror=fail):
-        for path in (Path(root, name) for name in names if name.endswith(".parquet")):
-            if _is_visible(path.relative_to(folder)) and path.is_file():
-                yield path
-
-
-def _is_visible(path: Path) -> bool:
-    return not any(part.startswith(("_", ".")) for part in path.parts)
-
+from whyport.runtime.errors import DataError
+from whyport.runtime.paths import is_utf8, path_text
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -71,7 +24,7 @@ def hive_partitions(paths: Sequence[Path]) -> list[Mapping[str, pa.Scalar]]:
     A column's type is inferred from all paths, as in pyarrow's Hive partitioning: int32 if every value is a number that
     fits, otherwise string. `__HIVE_DEFAULT_PARTITION__` is null.
     """
-    texts = [_segments(path) for path in paths]
+    texts = [_segments(Path(path_text(path))) for path in paths]
     columns: dict[str, set[str]] = {}
     for segments in texts:
         for name, text in segments.items():
@@ -85,7 +38,43 @@ def hive_partitions(paths: Sequence[Path]) -> list[Mapping[str, pa.Scalar]]:
 
 def _segments(path: Path) -> dict[str, str]:
     pairs = (part.partition("=") for part in path.parent.parts)
-    return {unquote(name): unquote(text) for name, separator, text in pairs if name and separator}
+    return {_decoded(name): _decoded(text) for name, separator, text in pairs if name and separator}
+
+
+def _decoded(text: str) -> str:
+    """A text with its %20 decoded; as it is where that gives no text, which `check_name` refuses."""
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
+
+
+def check_name(path: Path) -> None:
+    """Raise DataError for a name that is no text, or a Hive folder whose value is none: no column can hold it."""
+    if not is_utf8(path):
+        raise DataError(f"expected a name in UTF-8, got other bytes: rename it, in {path_text(path)}")
+    for part in path.parent.parts:
+        try:
+            unquote(part, errors="strict")
+        except UnicodeDecodeError:
+            raise DataError(f"expected a folder's name in UTF-8, got {part!r}, in {path}") from None
+
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def check_kind(path: Path) -> None:
+    """Raise DataError for anything but a file, or a link to one; a pipe is not waited for."""
+    mode = stat.S_IFMT(path.stat().st_mode) if path.exists() else stat.S_IFREG
+    if mode != stat.S_IFREG:
+        kind = f"a link to {KINDS[mode]}" if path.is_symlink() else KINDS[mode]
+        raise DataError(f"expected a Parquet file, got {kind}, in {path_text(path)}")
 
 
 def _inferred(values: set[str]) -> pa.DataType:
@@ -113,7 +102,8 @@ class Fingerprint:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file's fingerprint; raises OSError."""
+        """Read a file's fingerprint; raises OSError, and DataError for anything but a file."""
+        check_kind(path)
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             file.seek(-min(FOOTER_END_BYTES, status.st_size), os.SEEK_END)

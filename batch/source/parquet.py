@@ -11,15 +11,20 @@ import pyarrow.parquet as pq
 
 from whyport.batch.arrow import select
 from whyport.batch.source.decoding import Decoder
+from whyport.batch.source.discovery import CSV_ADVICE, CSV_SUFFIXES
 from whyport.batch.source.files import Fingerprint
 from whyport.batch.source.footer import Footer
 from whyport.runtime.errors import DataError, JobError, message_line
+from whyport.runtime.paths import open_file, path_text
 
 READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 14, "page_checksum_verification": True}
 """Options for streaming inside a row group; pyarrow's defaults read a whole row group ahead.
 
 Each column has a buffer of its own; most pages are larger, and bypass it without a copy. A page's checksum, if it has
 one, is verified."""
+
+INT96_UNIT = "us"
+"""The unit of INT96 times, unless they have nanoseconds: Spark and Hive use INT96 for dates far away, as 9999-12-31."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class SourceFile:
     footer: Footer = field(repr=False)
     partition: Mapping[str, pa.Scalar] = field(default_factory=dict)
     """The columns that the path gives, such as `year=2026`, with their one value in this file."""
+    int96_unit: str = INT96_UNIT
+    """The unit that INT96 times are read in."""
     place: Path = field(init=False, repr=False, compare=False)
     """The absolute path: the file is found after a change of the working folder, too."""
 
@@ -45,7 +52,7 @@ class SourceFile:
     @property
     def name(self) -> str:
         """The value of the output's column `source_file`: the path as it was given."""
-        return self.path.as_posix()
+        return path_text(self.path.as_posix())
 
     def row_group(self, row: int) -> int:
         """The index of the row group that holds a row."""
@@ -66,7 +73,7 @@ class SourceFile:
         row, decoded = start, self.row_group_ends[groups.start - 1] if groups.start else 0
         selection, rebatched = _Selection(self, columns), _Rebatched(batch_rows)
         try:
-            with pa.OSFile(str(self.place)) as file:
+            with open_file(self.place) as file:
                 for batch in self._decoded(file, groups, selection.own, batch_rows):
                     end = decoded + batch.num_rows
                     low, high = max(start - decoded, 0), min(stop - decoded, batch.num_rows)
@@ -90,7 +97,8 @@ class SourceFile:
         for window in self.footer.windows:
             if among := window.among(groups):
                 metadata = self.footer.metadata(file, window)
-                with pq.ParquetFile(file, metadata=metadata, **READ_OPTIONS) as opened:
+                options = READ_OPTIONS | {"coerce_int96_timestamp_unit": self.int96_unit}
+                with pq.ParquetFile(file, metadata=metadata, **options) as opened:
                     yield from decoder.batches(opened, among)
 
     def check_unchanged(self) -> None:
@@ -103,28 +111,35 @@ class SourceFile:
             raise JobError(f"the file changed while the run read it, in {self.name}; --overwrite starts anew")
 
 
-def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) -> SourceFile:
+def open_source(
+    path: Path, partition: Mapping[str, pa.Scalar] | None = None, int96_unit: str = INT96_UNIT
+) -> SourceFile:
     """Read a file's footer; raises DataError where there is no readable footer.
 
     Args:
         path: the file.
         partition: the columns that the file's path gives; the file's own columns take precedence.
+        int96_unit: the unit that INT96 times are read in: "us", "ns", or another one of Arrow's.
     """
+    options = READ_OPTIONS | {"coerce_int96_timestamp_unit": int96_unit}
     try:
         fingerprint = Fingerprint.read(path)
-        with pa.OSFile(str(path)) as file:
+        with open_file(path) as file:
             footer, counts = Footer.read(file), []
             for window in footer.windows:
                 metadata = footer.metadata(file, window)
                 counts += [metadata.row_group(i).num_rows for i in range(window.count)]
-            schema = pq.ParquetFile(file, metadata=metadata, **READ_OPTIONS).schema_arrow
+            schema = pq.ParquetFile(file, metadata=metadata, **options).schema_arrow
+            for own in schema:
+                str(own)  # names at any depth are decoded
     except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"expected a Parquet file, got one that cannot be read ({message_line(error)}), in {path}"
-        ) from None
+        raise DataError(f"{_not_parquet(path)} ({message_line(error)}), in {path_text(path)}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"expected names of columns in UTF-8, got {error.object!r}, in {path_text(path)}") from None
     if sum(counts) != metadata.num_rows:
         raise DataError(
-            f"expected {metadata.num_rows} rows as the footer says, got {sum(counts)} in row groups, in {path}"
+            f"expected {metadata.num_rows} rows as the footer says, got {sum(counts)} in row groups, "
+            f"in {path_text(path)}"
         )
     added = {name: value for name, value in (partition or {}).items() if name not in schema.names}
     fields = [*schema, *(pa.field(name, value.type) for name, value in added.items())]
@@ -136,7 +151,14 @@ def open_source(path: Path, partition: Mapping[str, pa.Scalar] | None = None) ->
         fingerprint=fingerprint,
         footer=footer,
         partition=added,
+        int96_unit=int96_unit,
     )
+
+
+def _not_parquet(path: Path) -> str:
+    if path.name.lower().endswith(CSV_SUFFIXES):
+        return f"expected a Parquet file, got a text file; {CSV_ADVICE}"
+    return "expected a Parquet file, got one that cannot be read"
 
 
 class _Selection:

@@ -1,17 +1,14 @@
-import errno
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from whyport.batch.source.files import Fingerprint, discover
+from whyport.batch.source.files import Fingerprint
 from whyport.batch.source.parquet import SourceFile, open_source
-from whyport.runtime.errors import DataError, UsageError
+from whyport.runtime.errors import DataError
 
 Write = Callable[..., Path]
 
@@ -47,46 +44,6 @@ def test_columns_come_in_the_order_asked_for_and_none_besides(write: Write) -> N
 def test_a_row_is_found_in_its_row_group(write: Write) -> None:
     source = open_source(write(numbers(10), row_group_size=4))
     assert [source.row_group(row) for row in (0, 3, 4, 9)] == [0, 0, 1, 2]
-
-
-def test_inputs_are_files_folders_and_globs_in_order(write: Write, tmp_path: Path) -> None:
-    for name in ("b.parquet", "a/2.parquet", "a/1.parquet", "a/_part/0.parquet", "a/.hidden.parquet", "a/other.txt"):
-        write(numbers(1), name)
-    assert discover([str(tmp_path / "b.parquet"), str(tmp_path / "a")]) == [
-        tmp_path / "b.parquet",
-        tmp_path / "a" / "1.parquet",
-        tmp_path / "a" / "2.parquet",
-    ]
-    assert discover([str(tmp_path / "a" / "[12].parquet")]) == [tmp_path / "a" / f"{i}.parquet" for i in (1, 2)]
-
-
-def test_an_input_that_names_nothing_is_refused(tmp_path: Path) -> None:
-    for name in ("nowhere.parquet", "*.parquet", "."):
-        with pytest.raises(UsageError, match="expected Parquet files, .* which names none"):
-            discover([str(tmp_path / name)])
-
-
-def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
-    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(numbers(1), "in/open/1.parquet")
-    (tmp_path / "in" / "shut").mkdir()
-    scandir = os.scandir
-
-    def refuse(path: str) -> Any:  # as the system would, but for the tests of a superuser
-        if Path(path).name == "shut":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(DataError, match=r"^cannot read: Permission denied, in .*/in/shut$"):
-        discover([str(tmp_path / "in")])
-
-
-def test_a_file_named_twice_is_refused(write: Write, tmp_path: Path) -> None:
-    path = write(numbers(1))
-    with pytest.raises(UsageError, match=r"inputs named twice: '.*input\.parquet'"):
-        discover([str(path), str(tmp_path)])
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not a Parquet file at all"])

@@ -1,0 +1,81 @@
+"""Every path argument of every command: a URL is refused at the start, and a name with a colon is a name."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import whyport as library
+from support.bundles import linear_bundle
+from support.command import Whyport
+from whyport.cli import COMMANDS, main
+from whyport.runtime.errors import UsageError
+from whyport.runtime.paths import LocalPath
+
+PATHS = [
+    (name, param)
+    for name in COMMANDS
+    if (command := main.get_command(click.Context(main), name)) is not None
+    for param in command.params
+    if isinstance(param.type, click.Path | click.File)
+]
+
+
+@pytest.mark.parametrize(("name", "param"), PATHS, ids=lambda value: getattr(value, "name", value))
+def test_every_path_is_of_this_machine(name: str, param: click.Parameter) -> None:
+    assert isinstance(param.type, LocalPath)
+    for url in ("s3://b/x", "file:///x", "https://host/x.csv", "hdfs://host:80/x"):
+        with pytest.raises(UsageError, match=r"expected a path, got the URL '.*': copy"):
+            param.type.convert(url, param, None)
+    with pytest.raises(UsageError, match=r"expected a path in UTF-8, got caf\\xe9"):
+        param.type.convert("caf\udce9", param, None)
+    assert param.type.convert("day:1", param, None) == Path("day:1")
+
+
+def test_the_commands_have_paths() -> None:
+    assert {name for name, _ in PATHS} == COMMANDS.keys() - {"methods"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a bundle and a table, whose names have colons."""
+    monkeypatch.chdir(tmp_path)
+    linear_bundle(tmp_path / "model:1")
+    pq.write_table(pa.table({name: np.arange(4.0) for name in "abc"}), tmp_path / "day:1.parquet")
+    return tmp_path
+
+
+def test_names_with_colons_go_through_every_command(whyport: Whyport, folder: Path) -> None:
+    whyport("run", "model:1", "day:1.parquet", "--out", "run:1", "--device", "cpu", "--explain", "gradient")
+    whyport("audit", "run:1")
+    whyport("show", "run:1", "--row", 1)
+    whyport("predict", "model:1", "day:1.parquet", "--out", "out:1.parquet")
+    assert pq.read_table(folder / "out:1.parquet").num_rows == 4
+    whyport("predict", "model:1", "day:1.parquet", "--out", "out:1.csv")
+    whyport("predict", "model:1", "out:1.csv", exit_code=1)
+
+
+def test_nothing_is_left_behind(whyport: Whyport, folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    for command in (
+        ["run", "model:1", "day:1.parquet", "--out", "s3://b/x"],
+        ["run", "model:1", "s3://b/x", "--out", "out"],
+        ["run", "s3://b/x", "day:1.parquet", "--out", "out"],
+        ["predict", "model:1", "day:1.parquet", "--out", "file:///x.csv"],
+        ["predict", "model:1", "file:///x.csv"],
+        ["train", "https://host/x.csv", "--target", "c", "--out", "bundle"],
+        ["audit", "s3://b/x"],
+    ):
+        assert "got the URL" in whyport(*command, exit_code=2).output
+    for call in (
+        lambda: library.run("model:1", "day:1.parquet", "s3://b/x"),
+        lambda: library.run("model:1", ["s3://b/x"], "out"),
+        lambda: library.predict("model:1", "s3://b/x.csv"),
+        lambda: library.audit("file:///x"),
+    ):
+        with pytest.raises(UsageError, match="got the URL"):
+            call()
+    assert sorted(folder.rglob("*")) == before
