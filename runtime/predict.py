@@ -15,8 +15,9 @@ from whyport.runtime.files import whole_file
 from whyport.runtime.finite import UnansweredRows
 from whyport.runtime.inputs.columns import ColumnFaults
 from whyport.runtime.options import ON_BAD_ROW, as_names
+from whyport.runtime.paths import path_text
 from whyport.runtime.session import Session
-from whyport.runtime.tables import read_table, table_format, write_table
+from whyport.runtime.tables import read_table, separator_hint, table_format, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -81,13 +82,16 @@ def predict_file(session: Session, data: str | Path, keep: tuple[str, ...], on_b
     Rows for which the model gives NaN or infinity are empty, and named in the log; with "fail", NotFiniteError is
     raised.
     """
-    table = read_table(data)
+    table = read_table(data, keep)
     try:
         predictions, unanswered = prediction_table(session, table, keep)
         if on_bad_row == "fail":
             unanswered.refuse()
+    except ColumnError as error:
+        hint = separator_hint(Path(data)) if table_format(data) == "csv" else ""
+        raise ColumnError(f"{error}{hint}, in {path_text(data)}") from None
     except WhyportError as error:
-        raise error.at(str(data)) from None
+        raise error.at(path_text(data)) from None
     if len(unanswered):
         logger.warning("no prediction: %s, in %s", unanswered.summary, data)
     return predictions

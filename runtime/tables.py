@@ -1,11 +1,20 @@
 """Small tables in memory, read from and written to CSV or Parquet."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from whyport.runtime.errors import DataError, UsageError
+from whyport.runtime.errors import ColumnError, DataError, UsageError, listing, message_line
+from whyport.runtime.paths import open_file, path_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SUFFIXES = (".csv", ".parquet")
+
+SEPARATORS = ";\t|"
+"""What separates the values of files that are called CSV, besides commas."""
+LINE_BYTES = 1 << 16
 
 
 def table_format(path: str | Path) -> str:
@@ -16,25 +25,78 @@ def table_format(path: str | Path) -> str:
     return suffix[1:]
 
 
-def read_table(path: str | Path) -> Any:
-    """The pyarrow.Table of a CSV or Parquet file; raises DataError if it cannot be read."""
+def read_table(path: str | Path, keep: Sequence[str] = ()) -> Any:
+    """The pyarrow.Table of a CSV or Parquet file; raises DataError if it cannot be read.
+
+    Args:
+        path: the file.
+        keep: the columns whose INT96 times are read in a unit that holds them.
+    """
+    import pyarrow as pa
+    import pyarrow.csv
+
+    is_csv = table_format(path) == "csv"
+    place = Path(path)
+    if not is_csv and place.exists() and not place.is_file():
+        raise DataError(f"cannot read {path_text(path)!r}: expected a file, got something else")
+    try:
+        with open_file(place) as file:
+            return pyarrow.csv.read_csv(file) if is_csv else _read_parquet(file, keep)
+    except UnicodeDecodeError as error:
+        raise DataError(f"cannot read {path_text(path)!r}: expected text in UTF-8, got {error.object!r}") from None
+    except (pa.ArrowException, OSError) as error:
+        hint = separator_hint(place) if is_csv else ""
+        raise DataError(f"cannot read {path_text(path)!r}: {message_line(error)}{hint}") from None
+
+
+def separator_hint(path: Path) -> str:
+    """A hint for a file whose values are not separated by commas, as its first line shows; otherwise empty."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(LINE_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
+    separator = max(SEPARATORS, key=line.count)
+    if line.count(separator) <= line.count(","):
+        return ""
+    return (
+        f"; its values are separated by {separator!r}, expected commas: "
+        f"pandas.read_csv({path.name!r}, sep={separator!r}).to_csv(…, index=False) writes them so"
+    )
+
+
+def write_table(table: Any, file: BinaryIO, file_format: str) -> None:
+    """Write a pyarrow.Table as "csv" or "parquet"; raises ColumnError for columns that a CSV file cannot hold."""
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
 
-    is_csv = table_format(path) == "csv"
-    try:
-        return pyarrow.csv.read_csv(path) if is_csv else pyarrow.parquet.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise DataError(f"cannot read {str(path)!r}: {error}") from None
-
-
-def write_table(table: Any, file: BinaryIO, file_format: str) -> None:
-    """Write a pyarrow.Table as "csv" or "parquet"."""
-    import pyarrow.csv
-    import pyarrow.parquet
-
     if file_format == "csv":
-        pyarrow.csv.write_csv(table, file)
+        nested = [field.name for field in table.schema if field.type.num_fields and not _is_dictionary(field.type)]
+        if nested:
+            raise ColumnError(f"columns {listing(nested)}: a CSV file holds no lists or structs; write *.parquet")
+        try:
+            pyarrow.csv.write_csv(table, file)
+        except pa.ArrowException as error:
+            raise ColumnError(f"a CSV file cannot hold the columns: {message_line(error)}; write *.parquet") from None
     else:
         pyarrow.parquet.write_table(table, file, compression="zstd")
+
+
+def _is_dictionary(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_dictionary(kind))
+
+
+def _read_parquet(file: "pa.NativeFile", keep: Sequence[str]) -> Any:
+    import pyarrow.parquet as pq
+
+    from whyport.runtime.inputs.int96 import UNITS, Int96Needs, int96_columns
+
+    columns = sorted(int96_columns(file, pq.read_metadata(file)) & set(keep))
+    unit = "us"
+    if columns:
+        by_unit = (pq.ParquetFile(file, coerce_int96_timestamp_unit=each).read(columns) for each in UNITS)
+        unit = Int96Needs.of(columns, by_unit).unit
+    return pq.ParquetFile(file, coerce_int96_timestamp_unit=unit, page_checksum_verification=True).read()

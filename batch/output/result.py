@@ -197,13 +197,16 @@ class JobReport:
         return [*lines, f"memory    {performance.peak_memory_bytes / 2**20:.0f} MiB at its peak"]
 
 
+NOT_COUNTED = {"not_finite": {}, "passed_over": {"others": 0, "names": [], "hidden": 0}}
+"""The counts that reports of older runs lack."""
+
+
 def read_report(folder: OutputFolder) -> JobReport:
     """Read the report of a finished run; raises JobError where it cannot be read."""
     path = folder.path / REPORT_FILE
     try:
         document = load(path.read_text(encoding="utf-8"))
-        # Reports of earlier runs do not count what is not finite.
-        return build(JobReport, {"not_finite": {}} | document if isinstance(document, dict) else document)
+        return build(JobReport, NOT_COUNTED | document if isinstance(document, dict) else document)
     except (OSError, UnicodeDecodeError, BundleFormatError) as error:
         raise JobError(f"expected the report of a run, got {error}, in {path}") from None
 

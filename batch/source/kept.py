@@ -56,7 +56,7 @@ def common_type(kinds: Iterable[pa.DataType]) -> pa.DataType | None:
 
 def is_widened(kind: pa.DataType, to: pa.DataType) -> bool:
     """Whether a type holds the values of another one unchanged, and is the one that they have in common."""
-    return common_type([kind, to]) == to
+    return bool(common_type([kind, to]) == to)
 
 
 def kept_fields(sources: Sequence[SourceFile], names: Sequence[str]) -> tuple[pa.Field, ...]:

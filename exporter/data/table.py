@@ -24,7 +24,7 @@ from whyport.runtime.errors import (
 )
 from whyport.runtime.inputs.columns import ColumnFaults, pasted
 from whyport.runtime.inputs.table import column_arrays
-from whyport.runtime.tables import table_format
+from whyport.runtime.tables import separator_hint, table_format
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -35,12 +35,19 @@ def read_frame(path: Path) -> pd.DataFrame:
     """
     is_csv = table_format(path) == "csv"
     try:
-        _check_names(_csv_header(path) if is_csv else pq.read_schema(path).names)
-        frame = pd.read_csv(path) if is_csv else pd.read_parquet(path)
+        if is_csv:
+            _check_names(_csv_header(path))
+            frame = pd.read_csv(path)
+        else:
+            with path.open("rb") as file:  # pandas would take a name such as `day:1.parquet` for a URL
+                _check_names(pq.read_schema(file).names)
+                frame = pd.read_parquet(file)
     except (ValueError, OSError, pa.ArrowException) as error:
-        raise DataError(f"cannot read {str(path)!r}: {error}") from None
+        raise DataError(f"cannot read {str(path)!r}: {error}{separator_hint(path) if is_csv else ''}") from None
     except ColumnError as error:
         raise error.at(str(path)) from None
+    if is_csv and len(frame.columns) == 1 and (hint := separator_hint(path)):
+        raise DataError(f"expected several columns, got one{hint}, in {path}")
     if frame.empty:
         raise TrainingError(f"expected rows, got an empty table, in {path}")
     return frame
