@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from whyport.batch.output.writer import write_options
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
-from whyport.batch.source.parquet import READ_OPTIONS
+from whyport.batch.source.decoding import BUFFER_BYTES, READ_OPTIONS
 from wide_model import names, train, write_rows
 
 VALUES = 120_000_000
@@ -109,7 +109,7 @@ def copy_tables(source: Path, features: int, parts: Parts, folder: Path) -> None
 
 def copy_as_run(source: Path, features: int, batch_rows: int, parts: Parts, folder: Path) -> None:
     """Read the features and write the parts, with the options, batches and row groups of the run."""
-    with pq.ParquetFile(source, **READ_OPTIONS) as file:
+    with pq.ParquetFile(source, buffer_size=BUFFER_BYTES, **READ_OPTIONS) as file:
         batches = file.iter_batches(batch_rows, columns=names(features))
         _copy(batches, parts, folder, write_options)
 

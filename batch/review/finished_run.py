@@ -19,7 +19,7 @@ from whyport.batch.output.parts import PartFooter, PartSpan, read_schema
 from whyport.batch.output.result import JobReport, read_report
 from whyport.batch.output.totals import Totals
 from whyport.batch.scoring.selection import Selection
-from whyport.batch.source.parquet import READ_OPTIONS
+from whyport.batch.source.decoding import BUFFER_BYTES, READ_OPTIONS
 from whyport.batch.store.local import Disk
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
@@ -183,7 +183,10 @@ class FinishedRun:
         for span in self.parts:
             path = self.path(span)
             try:
-                with open_file(path) as opened, pq.ParquetFile(opened, **READ_OPTIONS) as file:
+                with (
+                    open_file(path) as opened,
+                    pq.ParquetFile(opened, buffer_size=BUFFER_BYTES, **READ_OPTIONS) as file,
+                ):
                     for batch in file.iter_batches(rows, columns=wanted):
                         # Selected by name: pyarrow also reads "a.b" where "a" is asked for.
                         table = pa.Table.from_batches([batch]).select(wanted)

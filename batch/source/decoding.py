@@ -1,11 +1,20 @@
 """Row groups of a Parquet file as record batches: many small ones together, one whole, or a large one in pieces."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whyport.batch.source.pages import check_pages
 from whyport.runtime.providers import available_cores
+
+READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "page_checksum_verification": True}
+"""Options for every reading; pyarrow's defaults read a whole row group ahead. A page's checksum is verified."""
+BUFFER_BYTES = 1 << 14
+"""The buffer that each column of a streamed row group has; most pages are larger, and bypass it without a copy."""
 
 # The most that is decoded at once. In whole row groups, columns are read to their ends one after the other. Between the
 # pieces of one row group, a page of every column stays in memory. Every column costs one call, however few its rows.
@@ -18,6 +27,32 @@ DECODED_BYTES = 512 << 20
 # threads would only wait for each other, and each would hold memory of its own.
 FEW_COLUMNS = 64
 STAGES = 4
+
+# About as many bytes of the file are read at once where a row group is decoded whole, in some of its columns.
+READ_BYTES = 8 << 20
+
+
+@dataclass(frozen=True)
+class OpenedFile:
+    """Row groups of a file, as pyarrow reads them."""
+
+    file: pa.NativeFile
+    metadata: pq.FileMetaData
+    int96_unit: str
+
+    @cached_property
+    def whole(self) -> pq.ParquetFile:
+        """The file read a column of a row group at a time: pyarrow takes no more memory than there are bytes."""
+        return self._opened(0)
+
+    @cached_property
+    def streamed(self) -> pq.ParquetFile:
+        """The file read a page at a time: pyarrow believes what a page's header says, so `check_pages` comes before."""
+        return self._opened(BUFFER_BYTES)
+
+    def _opened(self, buffer_size: int) -> pq.ParquetFile:
+        options = READ_OPTIONS | {"buffer_size": buffer_size, "coerce_int96_timestamp_unit": self.int96_unit}
+        return pq.ParquetFile(self.file, metadata=self.metadata, **options)
 
 
 class Decoder:
@@ -40,14 +75,16 @@ class Decoder:
         self._is_apart = any(pa.types.is_dictionary(kind) for kind in kinds)
         self._use_threads = len(columns) >= FEW_COLUMNS or available_cores() > STAGES
 
-    def batches(self, file: pq.ParquetFile, groups: Sequence[int]) -> Iterator[pa.RecordBatch]:
-        """The rows of row groups in order, in batches of any size."""
-        for together, rows, size in self._together(file.metadata, groups):
+    def batches(self, opened: OpenedFile, groups: Sequence[int]) -> Iterator[pa.RecordBatch]:
+        """The rows of row groups in order, in batches of any size; raises OSError and ArrowException."""
+        for together, rows, size in self._together(opened.metadata, groups):
             if rows <= self._most and size <= DECODED_BYTES:
-                yield from self._whole(file, together)
+                yield from self._whole(opened, together)
             else:
                 fitting = min(self._most, DECODED_BYTES * rows // size) // 2
-                yield from self._in_parts(file, together, max(fitting, self._batch_rows))
+                for group in together:
+                    check_pages(opened.file, opened.metadata.row_group(group), self._columns)
+                yield from self._in_parts(opened.streamed, together, max(fitting, self._batch_rows))
 
     def _together(self, metadata: pq.FileMetaData, groups: Sequence[int]) -> Iterator[tuple[list[int], int, int]]:
         """Groups of row groups to decode at once, with their rows and bytes: as many as fit, at least one."""
@@ -66,13 +103,27 @@ class Decoder:
         if together:
             yield together, rows, size
 
-    def _whole(self, file: pq.ParquetFile, groups: list[int]) -> Iterator[pa.RecordBatch]:
+    def _whole(self, opened: OpenedFile, groups: list[int]) -> Iterator[pa.RecordBatch]:
         """Decode row groups at once; if that fails, in pieces, up to the first unreadable row."""
         try:
-            yield from file.read_row_groups(groups, self._columns).to_batches()
+            yield from self._read(opened, groups).to_batches()
         except (pa.ArrowException, OSError):
             for group in groups:
-                yield from self._in_parts(file, [group], self._batch_rows)
+                yield from self._in_parts(opened.whole, [group], self._batch_rows)
+
+    def _read(self, opened: OpenedFile, groups: list[int]) -> pa.Table:
+        """Row groups, some columns at a time, so that few of the file's bytes are in memory beside what they give."""
+        size = sum(max(opened.metadata.row_group(group).total_byte_size, 0) for group in groups)
+        count = -(-len(self._columns) // max(1, -(-size // READ_BYTES)))
+        pieces = [self._columns[i : i + count] for i in range(0, len(self._columns), max(count, 1))]
+        if len(pieces) <= 1:
+            return opened.whole.read_row_groups(groups, self._columns)
+        columns: dict[str, pa.ChunkedArray] = {}
+        for names in pieces:
+            table = opened.whole.read_row_groups(groups, names)
+            place = {name: i for i, name in enumerate(table.schema.names)}  # "a" reads "a.b" too
+            columns |= {name: table.column(place[name]) for name in names}
+        return pa.table(columns)
 
     def _in_parts(self, file: pq.ParquetFile, groups: list[int], rows: int) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(rows, groups, self._columns, use_threads=self._use_threads)

@@ -3,25 +3,17 @@
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from whyport.batch.arrow import select
-from whyport.batch.source.decoding import Decoder
+from whyport.batch.source.decoding import Decoder, OpenedFile
 from whyport.batch.source.discovery import CSV_ADVICE, CSV_SUFFIXES
 from whyport.batch.source.files import Fingerprint
 from whyport.batch.source.footer import Footer
 from whyport.runtime.errors import DataError, JobError, message_line
 from whyport.runtime.paths import open_file, path_text
-
-READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 14, "page_checksum_verification": True}
-"""Options for streaming inside a row group; pyarrow's defaults read a whole row group ahead.
-
-Each column has a buffer of its own; most pages are larger, and bypass it without a copy. A page's checksum, if it has
-one, is verified."""
 
 INT96_UNIT = "us"
 """The unit of INT96 times, unless they have nanoseconds: Spark and Hive use INT96 for dates far away, as 9999-12-31."""
@@ -97,9 +89,7 @@ class SourceFile:
         for window in self.footer.windows:
             if among := window.among(groups):
                 metadata = self.footer.metadata(file, window)
-                options = READ_OPTIONS | {"coerce_int96_timestamp_unit": self.int96_unit}
-                with pq.ParquetFile(file, metadata=metadata, **options) as opened:
-                    yield from decoder.batches(opened, among)
+                yield from decoder.batches(OpenedFile(file, metadata, self.int96_unit), among)
 
     def check_unchanged(self) -> None:
         """Raise JobError if the file has been replaced or written to since it was first opened."""
@@ -121,7 +111,6 @@ def open_source(
         partition: the columns that the file's path gives; the file's own columns take precedence.
         int96_unit: the unit that INT96 times are read in: "us", "ns", or another one of Arrow's.
     """
-    options = READ_OPTIONS | {"coerce_int96_timestamp_unit": int96_unit}
     try:
         fingerprint = Fingerprint.read(path)
         with open_file(path) as file:
@@ -129,7 +118,7 @@ def open_source(
             for window in footer.windows:
                 metadata = footer.metadata(file, window)
                 counts += [metadata.row_group(i).num_rows for i in range(window.count)]
-            schema = pq.ParquetFile(file, metadata=metadata, **options).schema_arrow
+            schema = OpenedFile(file, metadata, int96_unit).whole.schema_arrow
             for own in schema:
                 str(own)  # names at any depth are decoded
     except (pa.ArrowException, OSError) as error:

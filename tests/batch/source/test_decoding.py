@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from whyport.batch.source.decoding import Decoder
+from whyport.batch.source.decoding import Decoder, OpenedFile
 from whyport.batch.source.parquet import open_source
 
 Write = Callable[..., Path]
@@ -35,9 +35,10 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
 
 
 def decoded(path: Path, batch_rows: int = 1) -> list[dict[str, Any]]:
-    with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
-        batches = Decoder(schema.names, schema.types, batch_rows).batches(file, range(file.num_row_groups))
+    with pa.OSFile(str(path)) as file:
+        opened = OpenedFile(file, pq.read_metadata(file), "us")
+        schema = opened.whole.schema_arrow
+        batches = Decoder(schema.names, schema.types, batch_rows).batches(opened, range(opened.metadata.num_row_groups))
         rows: list[dict[str, Any]] = [row for batch in batches for row in batch.to_pylist()]
         return rows
 
