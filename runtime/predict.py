@@ -9,7 +9,7 @@ import numpy as np
 
 from whyport.runtime.arguments import typed
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import UsageError, WhyportError, unknown
+from whyport.runtime.errors import ColumnError, UsageError, WhyportError, unknown
 from whyport.runtime.extras import needs
 from whyport.runtime.files import whole_file
 from whyport.runtime.finite import UnansweredRows
