@@ -17,7 +17,7 @@ def int96_needs(source: SourceFile, names: Sequence[str]) -> Int96Needs:
     """What the INT96 times of these columns need, from all rows; raises DataError and ColumnError naming the file."""
     if not any("timestamp" in str(source.schema.field(name).type) for name in names):
         return Int96Needs()
-    with open_file(source.path) as file:
+    with open_file(source.place) as file:
         metadata = source.footer.metadata(file, source.footer.windows[0])
         columns = sorted(int96_columns(file, metadata) & set(names) - source.partition.keys())
     needs = Int96Needs()
