@@ -43,7 +43,7 @@ class Audit:
 
     def __init__(self, out: Path, bundle: Path | None = None) -> None:
         self._run = FinishedRun.read(out, unfinished=True)
-        self._out = out
+        self._out = self._run.folder.path  # absolute, as the paths of its parts
         if not self._run.folder.is_finished:
             raise AuditError(f"expected a finished run, got one without _SUCCESS, in {out}")
         self._report = self._run.report
