@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whyport.batch.output.totals import Totals
-from whyport.runtime.bundle.codec import decode
 from whyport.runtime.errors import BundleFormatError, JobError, message_line
 from whyport.runtime.paths import open_file
 
@@ -66,7 +65,7 @@ class PartFooter:
                 metadata = pq.read_metadata(file)
             entries = metadata.metadata or {}
             description = json.loads(entries[DESCRIPTION_KEY.encode()])
-            totals = decode(Totals, entries[TOTALS_KEY.encode()].decode())
+            totals = Totals.read(entries[TOTALS_KEY.encode()].decode())
             arithmetic = description.pop(ARITHMETIC_KEY, {})
             return cls(metadata.num_rows, description, totals, arithmetic)
         except (pa.ArrowException, OSError, KeyError, ValueError, BundleFormatError) as error:

@@ -154,8 +154,9 @@ class JobReport:
                 return TOO_MANY_FAULTY
         if max_not_converged is not None:
             limit = RowLimit.parse("max_not_converged", max_not_converged)
-            counts = ((method.not_converged, self.explained[name]) for name, method in self.methods.items())
-            if any(limit.is_exceeded(*count) for count in counts):
+            # A method that makes no claim has only what is not finite against it.
+            missed = self.not_finite | {name: method.not_converged for name, method in self.methods.items()}
+            if any(limit.is_exceeded(count, self.explained[name]) for name, count in missed.items()):
                 return TOO_MANY_FAULTY
         return 0
 

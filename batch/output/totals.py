@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.rows import ScoredRows
 from whyport.runtime.attribution import Attribution
+from whyport.runtime.bundle.codec import build, load
 from whyport.runtime.task import Prediction, Task
 
 BINS_PER_DECADE = 50
@@ -117,6 +118,19 @@ class Totals:
         """The totals of no rows, for a model's task and these methods."""
         nothing = Prediction((), np.zeros(0, dtype=np.int64))
         return cls(predictions=task.counts(nothing), methods={name: MethodTotals() for name in methods})
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The totals in a part's footer; those of earlier runs do not count what is not finite.
+
+        Raises BundleFormatError for any other text.
+        """
+        document = load(text)
+        if isinstance(document, dict) and isinstance(document.get("methods"), dict):
+            for method in document["methods"].values():
+                if isinstance(method, dict):
+                    method.setdefault("not_finite", 0)
+        return build(cls, document)
 
     @classmethod
     def of(cls, scored: ScoredRows, task: Task) -> Self:

@@ -1,5 +1,10 @@
+import json
+
+import pytest
+
 from whyport.batch.output.totals import MAX_REASONS, OTHER_REASONS, ErrorHistogram, MethodTotals, Totals
-from whyport.runtime.bundle.codec import decode, encode
+from whyport.runtime.bundle.codec import encode
+from whyport.runtime.errors import BundleFormatError
 from whyport.runtime.task import Classification
 
 
@@ -25,4 +30,11 @@ def test_reasons_that_are_too_many_are_summed_up() -> None:
 
 def test_totals_survive_a_footer() -> None:
     totals = Totals(3, {"größe": 1}, {"no": 3}, {"deepshap": MethodTotals(1, ErrorHistogram({"7": 3}, 0.5, 1))})
-    assert decode(Totals, encode(totals)) == totals
+    assert Totals.read(encode(totals)) == totals
+    # Earlier runs did not count what is not finite.
+    document = json.loads(encode(totals))
+    del document["methods"]["deepshap"]["not_finite"]
+    assert Totals.read(json.dumps(document)) == totals
+    for text in ("[]", "{}", '{"methods": 1}', '{"methods": {"deepshap": 1}}'):
+        with pytest.raises(BundleFormatError):
+            Totals.read(text)
