@@ -47,7 +47,19 @@ def kind_of(model: Any, source: str) -> "type[Kind]":
         # An instance of a class has had the class's module imported.
         if module in sys.modules and isinstance(model, getattr(sys.modules[module], name)):
             return _load(kind)
-    raise ExportError(f"source {source!r}: expected a {' or '.join(forms)}, got {type(model).__name__}")
+    raise ExportError(f"source {source!r}: expected a {' or '.join(forms)}, got {_describe(model)}")
+
+
+def _describe(model: Any) -> str:
+    """The type of what a factory gave, and what to do instead where that is known."""
+    name = type(model).__name__
+    if isinstance(model, type):
+        return f"the class {model.__name__}; return an object of it, {model.__name__}()"
+    if callable(getattr(model, "predict_proba", None)):
+        return f"{name}; convert it to ONNX, with skl2onnx or onnxmltools, and name that file"
+    if isinstance(model, dict):
+        return f"{name}; return the module, and give its state dict with --weights"
+    return name
 
 
 def _load(kind: str) -> "type[Kind]":

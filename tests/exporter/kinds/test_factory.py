@@ -2,7 +2,10 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
+from torch import nn
 
+from support import example_networks
 from whyport.exporter.kinds.factory import make_model
 from whyport.runtime.errors import ExportError, UsageError
 
@@ -21,15 +24,66 @@ def test_imports_from_the_current_folder(tmp_path, monkeypatch):
     assert sys.path == path
 
 
+EXPECTED = "expected MODULE:FACTORY, or a file named \\*.onnx"
+
+
 @pytest.mark.parametrize(
-    ("source", "error", "message"),
+    ("source", "message"),
     [
-        ("example_networks", UsageError, "expected MODULE:FACTORY, or a file named"),
-        ("no_such_module:make", UsageError, "cannot import 'no_such_module': ModuleNotFoundError"),
-        ("example_networks:nothing", UsageError, "module 'example_networks' has no function 'nothing'"),
-        ("example_networks:needs_argument", ExportError, r"needs_argument\(\) fails: TypeError"),
+        ("example_networks", f"{EXPECTED}$"),
+        ("example_networks:", f"{EXPECTED}$"),
+        (":linear", f"{EXPECTED}$"),
+        ("example_networks.linear", f"{EXPECTED}; did you mean example_networks:linear\\?$"),
+        ("example_networks.py:linear", f"{EXPECTED}; a module goes by its name: example_networks:linear$"),
+        ("./example_networks.py:linear", f"{EXPECTED}; a module goes by its name: example_networks:linear$"),
+        ("example_networks.py", f"{EXPECTED}; a module goes by its name: example_networks:FACTORY$"),
+        (
+            "src/My.PY:make",
+            f"{EXPECTED}; a module goes by its name: My:make, in the folder 'src' or with it in PYTHONPATH",
+        ),
+        ("best.pt", f"{EXPECTED}; a file of weights goes with its factory: MODULE:FACTORY --weights FILE$"),
+        ("forest.joblib", f"{EXPECTED}; a fitted object is first converted to ONNX, with skl2onnx or onnxmltools$"),
+        ("folder/model", f"{EXPECTED}$"),
+        ("a/b.safetensors", f"{EXPECTED}; a file of weights goes with its factory"),
+        ("no_such_module:make", "cannot import 'no_such_module': ModuleNotFoundError"),
+        (
+            "example_networks:linaer",
+            r"module 'example_networks': unknown function 'linaer' \(did you mean 'linear'\?\); known: 'linear', ",
+        ),
+        (
+            "example_networks:needs_argument",
+            r"needs_argument\(\) needs arguments \(missing .*'width'\); write a function",
+        ),
     ],
 )
-def test_sources_that_give_no_model(source, error, message):
-    with pytest.raises(error, match=f"source '{source}': {message}"):
+def test_sources_that_name_no_factory(source, message):
+    with pytest.raises(UsageError, match=f"^source '{source}': {message}"):
         make_model(source, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("net", nn.Linear(2, 2), "net is a module already, not its factory; write .*`def make\\(\\): return net`"),
+        ("net", nn.Sequential(), "net is a module already"),
+        ("scripted", nn.Identity, None),
+        ("Net", nn.Linear, r"Net\(\) needs arguments \(missing a required argument: 'in_features'\); write a function"),
+        ("fitted", LinearRegression(), "fitted is an object of type LinearRegression, no factory; write a function"),
+        ("state", nn.Linear(2, 2).state_dict(), "state is an object of type OrderedDict, no factory"),
+        ("number", 3, "number is an object of type int, no factory"),
+    ],
+)
+def test_objects_in_place_of_a_factory(name, value, message, monkeypatch):
+    monkeypatch.setattr(example_networks, name, value, raising=False)
+    source = f"{example_networks.__name__}:{name}"
+    if message is None:
+        assert isinstance(make_model(source, 0), value)
+        return
+    with pytest.raises(UsageError, match=message):
+        make_model(source, 0)
+
+
+def test_a_factory_that_fails(monkeypatch):
+    monkeypatch.setattr(example_networks, "broken", lambda: 1 / 0, raising=False)
+    with pytest.raises(ExportError, match=r"broken\(\) fails: ZeroDivisionError: division by zero"):
+        make_model(f"{example_networks.__name__}:broken", 0)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from whyport.exporter import kinds
@@ -26,6 +27,23 @@ def test_a_model_of_no_kind() -> None:
     source = ModelSource("example_networks:no_module", Path("rows.csv"))
     with pytest.raises(ExportError, match="source 'example_networks:no_module': expected a torch.nn.Module, got int"):
         open_kind(source, seed=0, opset=None)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Linear, r"got the class Linear; return an object of it, Linear\(\)$"),
+        (
+            LogisticRegression(),
+            "got LogisticRegression; convert it to ONNX, with skl2onnx or onnxmltools, and name that",
+        ),
+        (nn.Linear(1, 1).state_dict(), "got OrderedDict; return the module, and give its state dict with --weights$"),
+        (None, "got NoneType$"),
+    ],
+)
+def test_what_a_factory_gave_says_what_to_do(model: object, message: str) -> None:
+    with pytest.raises(ExportError, match=message):
+        kind_of(model, "m:f")
 
 
 def test_another_kind_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
