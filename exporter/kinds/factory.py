@@ -60,13 +60,13 @@ def _parse(source: str) -> tuple[str, str]:
         path = Path(module)
         folder = "" if str(path.parent) == "." else f", in the folder {str(path.parent)!r} or with it in PYTHONPATH"
         raise UsageError(f"{expected}; a module goes by its name: {path.stem}:{factory or 'FACTORY'}{folder}")
-    if not colon and Path(module).suffix.lower() in STATES:
-        raise UsageError(f"{expected}; a file of weights goes with its factory: MODULE:FACTORY --weights {source}")
+    if not colon and (advice := ADVICE.get(Path(module).suffix.lower())):
+        raise UsageError(f"{expected}; {advice}")
     if not (module and factory):
-        head, dot, tail = source.strip(":").rpartition(".")
-        raise UsageError(
-            f"{expected}{f'; did you mean {head}:{tail}?' if dot and head and tail.isidentifier() else ''}"
-        )
+        parts = source.split(".")
+        named = len(parts) > 1 and all(part.isidentifier() for part in parts)
+        hint = f"; did you mean {'.'.join(parts[:-1])}:{parts[-1]}?" if named else ""
+        raise UsageError(f"{expected}{hint}")
     return module, factory
 
 

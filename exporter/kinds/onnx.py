@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import final
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, ValueInfoProto
 from onnx.external_data_helper import uses_external_data
 
@@ -64,15 +63,17 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     """A valid model in one file, of versions that ONNX Runtime reads; ExportError otherwise."""
     try:
         model = onnx.load(path, load_external_data=False)
+        _check_texts(model)
         elsewhere = [m.name for m in walk(model) if isinstance(m, TensorProto) and uses_external_data(m)]
-        if elsewhere:
-            raise ExportError(
-                f"{path.name} keeps {len(elsewhere)} weights in other files, {elsewhere[0]!r} among them; expected one "
-                f"file: onnx.save(onnx.load(path), path) writes it"
-            )
-        onnx.checker.check_model(model)
-    except (DecodeError, onnx.checker.ValidationError) as error:
+        if not elsewhere:
+            onnx.checker.check_model(model)
+    except Exception as error:  # a damaged file fails in any way
         raise ExportError(f"{path.name} is not a valid ONNX file: {first_line(error)}") from error
+    if elsewhere:
+        raise ExportError(
+            f"{path.name} keeps {len(elsewhere)} weights in other files, {elsewhere[0]!r} among them; expected one "
+            f"file: onnx.save(onnx.load(path), path) writes it"
+        )
     _check_operator_sets(path.name, model)
     if model.ir_version > GREATEST_IR or default_opset(model) > GREATEST_OPSET:
         raise ExportError(
@@ -81,6 +82,16 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         )
     strip_notes(model)
     return model
+
+
+def _check_texts(model: onnx.ModelProto) -> None:
+    """Raise TypeError where a name is not UTF-8: protobuf gives it as bytes, which compare with no text."""
+    for message in walk(model):
+        for field, value in message.ListFields():
+            if field.type == field.TYPE_STRING:
+                for text in [value] if isinstance(value, str | bytes) else value:
+                    if isinstance(text, bytes):
+                        raise TypeError(f"{field.full_name} is not UTF-8: {text!r}")
 
 
 def _check_operator_sets(file: str, model: onnx.ModelProto) -> None:
@@ -139,4 +150,6 @@ def _describe_one(value: ValueInfoProto) -> str:
     if not value.type.HasField("tensor_type"):
         return f"{value.name!r} (not a tensor)"
     lengths = [str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in tensor.shape.dim]
-    return f"{value.name!r} ({TensorProto.DataType.Name(tensor.elem_type).lower()} [{', '.join(lengths)}])"
+    known = tensor.elem_type in TensorProto.DataType.values()
+    kind = TensorProto.DataType.Name(tensor.elem_type).lower() if known else f"type {tensor.elem_type}"
+    return f"{value.name!r} ({kind} [{', '.join(lengths)}])"

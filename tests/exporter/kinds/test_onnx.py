@@ -1,3 +1,5 @@
+import random
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -9,7 +11,7 @@ from whyport.exporter.export import export_bundle
 from whyport.exporter.kinds.onnx import read_onnx
 from whyport.exporter.source import ModelSource
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import ExportError, UsageError
+from whyport.runtime.errors import ExportError, ParityError, UsageError, WhyportError
 from whyport.runtime.session import Session
 
 FEATURES, CLASSES = 4, 3
@@ -31,6 +33,10 @@ def make(nodes, outputs, inputs=None, opset=15, ir_version=8, **extra):
         **extra,
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
+
+
+def sequence(name):
+    return helper.make_tensor_sequence_value_info(name, TensorProto.FLOAT, ["batch", CLASSES])
 
 
 def matmul(output="scores", rows="x"):
@@ -88,6 +94,50 @@ def test_names_that_are_taken_make_way(tmp_path, complete_path):
     assert bundle.sidecar.classes == ("class 0", "class 1", "class 2")
 
 
+@pytest.mark.parametrize(
+    ("rows", "weights", "scores"),
+    [
+        ("logits", "w", "features"),
+        ("probabilities", "features", "logits"),
+        ("features", "logits", "probabilities"),
+        ("x", "probabilities", "features"),
+        ("class_index", "score", "explained_class"),
+    ],
+)
+def test_inputs_weights_and_scores_of_a_bundles_names(rows, weights, scores, tmp_path, complete_path):
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", [rows, weights], [scores])],
+        "g",
+        [tensor(rows, ["batch", FEATURES])],
+        [tensor(scores, ["batch", CLASSES])],
+        [numpy_helper.from_array(WEIGHTS, weights)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    given = rng.normal(size=(5, FEATURES)).astype(np.float32)
+    got = Session(export(model, complete_path, tmp_path), "cpu").predict(given)
+    np.testing.assert_allclose(got["logits"], given @ WEIGHTS, atol=1e-5)
+    assert list(got) == ["logits", "probabilities"]
+
+
+def test_names_inside_of_branches(tmp_path, complete_path):
+    """Both branches have tensors of a bundle's names, and take the graph's own."""
+    then = helper.make_graph([matmul("logits")], "then", [], [tensor("logits", ["batch", CLASSES])])
+    negated = [helper.make_node("Neg", ["x"], ["features"]), matmul("probabilities", "features")]
+    other = helper.make_graph(negated, "else", [], [tensor("probabilities", ["batch", CLASSES])])
+    nodes = [helper.make_node("If", ["condition"], ["y"], then_branch=then, else_branch=other)]
+    model = make(nodes, [tensor("y", ["batch", CLASSES])])
+    model.graph.initializer.append(numpy_helper.from_array(np.array(False), "condition"))
+    rows = rng.normal(size=(5, FEATURES)).astype(np.float32)
+    got = Session(export(model, complete_path, tmp_path), "cpu").predict(rows)["logits"]
+    np.testing.assert_allclose(got, -rows @ WEIGHTS, atol=1e-5)
+
+
+def test_an_output_that_is_the_input(tmp_path, complete_path):
+    model = make([], [tensor("x", ["batch", FEATURES])])
+    rows = rng.normal(size=(5, FEATURES)).astype(np.float32)
+    np.testing.assert_array_equal(Session(export(model, complete_path, tmp_path), "cpu").predict(rows)["logits"], rows)
+
+
 def test_its_own_probabilities_stay(tmp_path, complete_path):
     nodes = [matmul("logits"), helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1)]
     outputs = [tensor("probabilities", ["batch", CLASSES]), tensor("logits", ["batch", CLASSES])]
@@ -106,6 +156,7 @@ def test_weights_listed_among_the_inputs(tmp_path, complete_path):
 
 SCORES = [tensor("scores", ["batch", CLASSES])]
 SOFTMAX = helper.make_node("Softmax", ["scores"], ["p"], axis=1)
+ONE_ROW = helper.make_node("Constant", [], ["one row"], value=numpy_helper.from_array(np.array([1, CLASSES])))
 ARGMAX = helper.make_node("ArgMax", ["scores"], ["label"], axis=1, keepdims=0)
 
 
@@ -140,6 +191,11 @@ ARGMAX = helper.make_node("ArgMax", ["scores"], ["label"], axis=1, keepdims=0)
             make([helper.make_node("ReduceSum", ["x"], ["scores"], keepdims=1)], [tensor("scores", ["batch", "k"])]),
             r"output 'scores': expected \[N, 2 or more classes\], got \[1, 1\]",
         ),
+        (
+            make([matmul(), helper.make_node("SequenceConstruct", ["scores"], ["p"])], [sequence("p")]),
+            r"just one float32 output .*'p' \(not a tensor\); of scikit-learn's converter, options=.*zipmap.*False",
+        ),
+        (make([matmul("p")], [tensor("p", ["batch", 3], 29)]), "is not a valid ONNX file|type 29"),
         (make([matmul()], SCORES, ir_version=14), "IR version 14 and opset 15; ONNX Runtime reads up to IR version 13"),
         (make([matmul()], SCORES, opset=27, ir_version=13), "opset 27; ONNX Runtime reads"),
     ],
@@ -166,6 +222,63 @@ def of_another_domain(*domains):
 def test_operators_that_the_runtime_does_not_have(domains, message, tmp_path, complete_path):
     with pytest.raises(ExportError, match=message):
         export(of_another_domain(*domains), complete_path, tmp_path)
+
+
+def test_a_batch_size_inside_a_reshape(tmp_path, complete_path):
+    model = make([matmul("z"), ONE_ROW, helper.make_node("Reshape", ["z", "one row"], ["scores"])], SCORES)
+    with pytest.raises(ParityError, match="^the model fails at batch size 64: .*Reshape[^\n]*$"):
+        export(model, complete_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        ([], "not a valid ONNX file: .*opset_import"),
+        ([("ai.onnx.ml", 3)], "not a valid ONNX file: .*No opset import for domain ''"),
+        ([("", 18), ("", 15)], r"imports the default operator set 2 times, of versions \[18, 15\]; expected one"),
+        ([("", 18), ("ai.onnx", 18)], r"imports the default operator set 2 times, of versions \[18, 18\]"),
+        (
+            [("", 18), ("ai.onnx.ml", 3), ("ai.onnx.ml", 1)],
+            r"the operator set 'ai.onnx.ml' 2 times, of versions \[3, 1\]",
+        ),
+        ([("", 0)], "not a valid ONNX file"),
+        ([("", -1)], "not a valid ONNX file"),
+    ],
+)
+def test_operator_sets_that_are_missing_or_doubled(sets, message, tmp_path):
+    model = make([matmul()], SCORES)
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in sets)
+    with pytest.raises(ExportError, match=message):
+        read_onnx(save(model, tmp_path))
+
+
+def test_damaged_files_are_refused_in_one_line(tmp_path, complete_path):
+    """Bytes changed, left out and put in: the file becomes a bundle, or an error of one line."""
+    whole = make([matmul()], SCORES).SerializeToString()
+    source, refused = ModelSource(str(tmp_path / "model.onnx"), complete_path), []
+    for seed in range(120):
+        choice = random.Random(seed)
+        content, at = bytearray(whole), choice.randrange(len(whole))
+        content[at : at + choice.randrange(4)] = choice.randbytes(choice.randrange(4))
+        (tmp_path / "model.onnx").write_bytes(content)
+        try:
+            export_bundle(source, Target(tmp_path / "bundle", overwrite=True))
+        except WhyportError as error:
+            refused.append(str(error))
+    assert len(refused) > 60
+    assert not [message for message in refused if "\n" in message]
+
+
+@pytest.mark.parametrize("field", ["input", "axis", "node"])
+def test_names_that_are_no_text(field, tmp_path):
+    content = make([matmul("scores")], SCORES).SerializeToString()
+    name = {"input": b"x", "axis": b"batch", "node": b"MatMul"}[field]
+    broken = content.replace(bytes([len(name)]) + name, bytes([len(name)]) + b"\xff" * len(name))
+    assert broken != content
+    (tmp_path / "model.onnx").write_bytes(broken)
+    with pytest.raises(ExportError, match=r"model\.onnx is not a valid ONNX file"):
+        read_onnx(tmp_path / "model.onnx")
 
 
 def test_the_number_of_class_names(tmp_path, complete_path):
