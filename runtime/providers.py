@@ -1,6 +1,7 @@
 """The installed ONNX Runtime, and the execution provider that runs a model."""
 
 import importlib.metadata
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from whyport.runtime.errors import BundleError, ProviderError, UsageError, message_line, unknown
+from whyport.runtime.quota import core_quota
 
 DEVICES = ("auto", "cpu", "cuda")
 DISTRIBUTIONS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
@@ -28,8 +30,12 @@ CUDA = Provider("cuda", "CUDAExecutionProvider", {"use_tf32": "0"})
 
 
 def available_cores() -> int:
-    """The number of cores that this process may use; in a container it is smaller than the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The number of cores that this process may use, at least 1: within its affinity mask and its container's quota.
+
+    A part of a core counts as a whole one.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, core_quota())))
 
 
 def check_distributions(installed: Iterable[str]) -> str:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.report.gather.collect import Collector, TargetAttributions, Wanted
 from whyport.batch.report.gather.values import FeatureValues, read_values
 from whyport.batch.review.finished_run import FinishedRun
-from whyport.runtime.errors import UsageError
+from whyport.runtime.errors import UsageError, listing
 
 if TYPE_CHECKING:
     from shap import Explanation
@@ -20,8 +21,11 @@ def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], 
     """The function behind `whyport.to_shap`, with its arguments."""
     run = FinishedRun.read(Path(out))
     if not run.explanations:
+        had = f"of {listing(run.settings.methods)}" if run.settings.methods else "that explained nothing"
+        adding_up = [name for name, method in METHODS.items() if method.adds_up]
         raise UsageError(
-            f"expected a run with attributions, got one of the methods {list(run.settings.methods)}, in {out}"
+            f"expected a run with attributions, got one {had}: run it again into another folder, with --explain and a "
+            f"method such as {listing(adding_up)}, in {out}"
         )
     if rows is not None and rows < 1:
         raise UsageError(f"rows: expected at least 1, got {rows}")

@@ -60,7 +60,10 @@ def test_without_explanations_there_is_nothing(
     if settings:
         assert to_shap(out) == {}
     else:
-        with pytest.raises(UsageError, match="expected a run with attributions"):
+        message = (
+            "got one that explained nothing: run it again into another folder, with --explain and a method such as "
+        )
+        with pytest.raises(UsageError, match=rf"{message}.*'deepshap'.*, in .*{out.name}$"):
             to_shap(out)
     with pytest.raises(UsageError):
         to_shap(out, rows=0)
