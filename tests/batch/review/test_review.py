@@ -27,6 +27,17 @@ def test_audit_and_show_give_what_the_commands_print(
         library.audit(out, bundle=linear_bundle(tmp_path / "another", classes=("left", "right")))
 
 
+def test_a_run_is_looked_at_by_a_relative_name(
+    bundle: Path, table: pa.Table, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(table.slice(0, 50).set_column(1, "a", pa.array([None, *[0.5] * 49])), "in.parquet")
+    monkeypatch.chdir(tmp_path)
+    library.run(bundle, "in.parquet", "out", explain="occlusion", device="cpu")
+    assert library.audit("out")[0] == "digests   2 files are the ones that were written"
+    assert library.show("out", 0)[:1] == library.show(Path("out"), 0)[:1] == ["in.parquet, row 0"]
+    assert len(library.to_shap("out")) > 0
+
+
 def test_numbers_that_are_too_small_are_refused(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
     out = tmp_path / "out"
     library.run(bundle, write(table), out, explain="gradient", device="cpu")
