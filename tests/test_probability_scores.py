@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 
 from support import example_networks as networks
 from support.command import Whyport
+from support.programs import node
 from support.reference import exact_shapley
 from whyport import Bundle, Session, export, to_shap
 
@@ -162,6 +163,18 @@ def test_shap_sees_probabilities(bundle: Path, scored: Path) -> None:
     np.testing.assert_allclose(sums, softmax_head(ROWS)[:, 1], atol=1e-6)
 
 
+def test_node_reads_probabilities(bundle: Path, sample: Path) -> None:
+    table, scored = sample.with_suffix(".csv"), sample.with_name("by_node.csv")
+    pd.DataFrame(ROWS, columns=NAMES).to_csv(table, index=False)
+    verified = node("verify", bundle)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert node("score", bundle, table, "--out", scored).returncode == 0
+    got, expected = pd.read_csv(scored), softmax_head(ROWS)
+    np.testing.assert_allclose(got["score"], expected.max(axis=1), atol=1e-6)
+    sums = got["base_value"] + matrix(got, "attribution.").sum(axis=1)
+    np.testing.assert_allclose(sums, expected.max(axis=1), atol=1e-5)
+
+
 METHODS = ("deepshap", "integrated-gradients", "expected-gradients", "shapley", "occlusion", "input-x-gradient")
 
 
@@ -190,12 +203,12 @@ def test_an_onnx_file_as_converters_write_it(names: tuple[str, str], sample: Pat
     """Labels and probabilities, of the domain ai.onnx.ml, under any names."""
     label, output = names
     coefficients = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
-    node = helper.make_node(
+    classifier = helper.make_node(
         "LinearClassifier", ["X"], [label, output], domain="ai.onnx.ml", coefficients=coefficients.ravel().tolist(),
         intercepts=[0.5, 0.0, -0.5], classlabels_ints=[0, 1, 2], post_transform="SOFTMAX",
     )  # fmt: skip
     graph = helper.make_graph(
-        [node],
+        [classifier],
         "g",
         [helper.make_tensor_value_info("X", TensorProto.FLOAT, [None, 4])],
         [

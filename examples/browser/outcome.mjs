@@ -34,8 +34,9 @@ export class Outcome {
   show(scores, probabilities, explained) {
     const first = predicted(scores);
     const { prediction, certainty, classList, glance } = this.page;
-    if (prediction.value !== this.classes[first]) prediction.value = this.classes[first];
-    certainty.textContent = percent(probabilities[first]);
+    const name = first < 0 ? "no prediction: the model's outputs are not finite" : this.classes[first];
+    if (prediction.value !== name) prediction.value = name;
+    certainty.textContent = first < 0 ? "" : percent(probabilities[first]);
     [glance.firstElementChild.textContent, glance.lastElementChild.textContent] = [
       prediction.value,
       certainty.textContent,

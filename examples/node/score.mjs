@@ -38,6 +38,10 @@ export function asText({ classes, features }, topK) {
   return async function* (rows) {
     for await (const row of rows) {
       const { number, predicted, probabilities, explained, score: total, base, attribution } = row;
+      if (predicted < 0) {
+        yield `row ${number}  no prediction: the model's outputs are not finite\n`;
+        continue;
+      }
       let line = `row ${number}  ${classes[predicted]} ${(100 * probabilities[predicted]).toFixed(1)} %`;
       if (topK > 0) {
         const reasons = strongest(attribution).map((j) => `${features[j].name} ${signed(attribution[j])}`);
@@ -67,7 +71,8 @@ export function asCsv({ classes, features }) {
     ]);
     for await (const { number, predicted, probabilities, explained, score: total, base, ...row } of rows) {
       const reasons = [classes[explained], base, total, ...row.attribution, row.error, row.converged];
-      yield csvLine([number, classes[predicted], ...probabilities, ...reasons]);
+      const values = [classes[predicted], ...probabilities, ...reasons];
+      yield csvLine([number, ...(predicted < 0 ? values.map(() => "") : values)]);
     }
   };
 }

@@ -52,8 +52,9 @@ export class Model {
   }
 }
 
-/** The class that is predicted: the first of the largest score. */
+/** The class that is predicted, the first of the largest score; -1 where a score is not finite, which nothing else tells. */
 export function predicted(scores) {
+  if (!scores.every(Number.isFinite)) return -1;
   return scores.indexOf(Math.max(...scores));
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -125,12 +126,33 @@ def test_predictions_alone_need_no_explaining_graph(bundle: Path, table: pd.Data
     assert "explain.onnx" not in verified.stdout
 
 
+def test_a_row_without_finite_outputs_has_no_prediction(bundle: Path, table: pd.DataFrame, tmp_path: Path) -> None:
+    model = onnx.load(bundle / "explain.onnx")
+    for each in model.graph.node:
+        each.output[:] = ["raw" if name == "logits" else name for name in each.output]
+        each.input[:] = ["raw" if name == "logits" else name for name in each.input]
+    model.graph.node.append(onnx.helper.make_node("Sub", ["raw", "raw"], ["nothing"]))
+    model.graph.node.append(onnx.helper.make_node("Log", ["nothing"], ["logits"]))
+    onnx.save(model, bundle / "explain.onnx")
+    digest = hashlib.sha256((bundle / "explain.onnx").read_bytes()).hexdigest()
+    edit(bundle, "bundle.json", lambda sidecar: sidecar["files"].update({"explain.onnx": digest}))
+    rows, out = write(tmp_path, table.head(2)), tmp_path / "scored.csv"
+    printed = node("score", bundle, rows).stdout
+    assert printed == "".join(f"row {i}  no prediction: the model's outputs are not finite\n" for i in range(2))
+    assert node("score", bundle, rows, "--out", out).returncode == 0
+    assert pd.read_csv(out).drop(columns="source_row").isna().all(axis=None)
+
+
 def spoil_version(bundle: Path) -> None:
     edit(bundle, "bundle.json", lambda sidecar: sidecar.update(format_version=1))
 
 
 def spoil_keys(bundle: Path) -> None:
     edit(bundle, "bundle.json", lambda sidecar: sidecar["features"][2].update(unit="mm"))
+
+
+def spoil_task(bundle: Path) -> None:
+    edit(bundle, "bundle.json", lambda sidecar: sidecar.update(task="regression"))
 
 
 def spoil_tolerance(bundle: Path) -> None:
@@ -150,6 +172,10 @@ def spoil_json(bundle: Path) -> None:
     [
         (spoil_version, "expected format version 2, got 1, in bundle.json of "),
         (spoil_keys, r"bundle.json: \$.features\[2\]: unknown key 'unit'"),
+        (
+            spoil_task,
+            "unknown task 'regression'; known: classification, classification-by-probability, in bundle.json of ",
+        ),
         (spoil_tolerance, r"bundle.json: \$.tolerances: missing key 'completeness'"),
         (spoil_bytes, "explain.onnx of .* has changed: expected sha256 [0-9a-f]{64}, got [0-9a-f]{64}"),
         (spoil_json, "expected UTF-8 JSON in bundle.json of "),
