@@ -2,7 +2,7 @@
 // A static server for the page and one bundle, on this machine alone: node serve.mjs BUNDLE [--port 8000]
 
 import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, resolve, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -32,25 +32,39 @@ function parse() {
   }
 }
 
-/** The file that a request asks for: of the bundle under /bundle/, of the examples elsewhere, never outside of them. */
-function fileOf(url, bundle) {
+/** The path that a request asks for, in the bundle under /bundle/ and in the examples elsewhere. */
+function pathOf(url, bundle) {
   const path = decodeURIComponent(new URL(url, "http://localhost").pathname);
   const [root, rest] = path.startsWith("/bundle/") ? [bundle, path.slice("/bundle".length)] : [EXAMPLES, path];
-  const file = join(root, rest.endsWith("/") ? `${rest}index.html` : rest);
-  return file.startsWith(root + sep) ? file : null;
+  return { root, path: join(root, rest.endsWith("/") ? `${rest}index.html` : rest) };
+}
+
+/** The file at a path once every link is followed; null where that is outside of the root. */
+async function fileIn(root, path) {
+  const [base, file] = await Promise.all([realpath(root), realpath(path)]);
+  return file.startsWith(base + sep) ? file : null;
+}
+
+/** Whether a request names this server: a page of another name that leads here could read the bundle. */
+function isOwn({ headers, socket }) {
+  const names = ["127.0.0.1", "localhost"];
+  const own = names.map((name) => `${name}:${socket.localPort}`).concat(socket.localPort === 80 ? names : []);
+  return own.includes(headers.host?.toLowerCase());
 }
 
 async function answer(request, response, bundle) {
+  if (!isOwn(request)) return void response.writeHead(421).end();
   if (request.url === "/") return void response.writeHead(302, { Location: "/browser/" }).end();
-  let file;
+  let asked;
   try {
-    file = fileOf(request.url, bundle);
+    asked = pathOf(request.url, bundle);
   } catch {
     return void response.writeHead(400).end();
   }
+  const file = await fileIn(asked.root, asked.path).catch(() => null);
   const found = file && (await stat(file).catch(() => null));
   if (!found?.isFile()) return void response.writeHead(404).end();
-  const type = TYPES[extname(file)] ?? "application/octet-stream";
+  const type = TYPES[extname(asked.path)] ?? "application/octet-stream";
   response.writeHead(200, { "Content-Type": type, "Content-Length": found.size, "Cache-Control": "no-cache" });
   await pipeline(createReadStream(file), response).catch(() => response.destroy());
 }

@@ -1,5 +1,6 @@
 import http.client
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -166,9 +167,65 @@ def test_any_static_server_will_do(reference_bundle: Path, tmp_path: Path) -> No
 
 
 def test_the_server_gives_nothing_else_away(reference_bundle: Path) -> None:
-    with serving(reference_bundle) as address:
+    with serving(reference_bundle, page=False) as address:
         for path in ("/bundle/../bundle.json", "/bundle/%2e%2e/README.md", "/%2e%2e/README.md", "/bundle/", "/%"):
-            connection = http.client.HTTPConnection(address.split("/")[2])
-            connection.request("GET", path)
-            assert connection.getresponse().status in (400, 404)
-            connection.close()
+            assert asked(address, path) in (400, 404)
+
+
+def asked(address: str, path: str, **headers: str) -> int:
+    """The status of the answer to a request; 200 only with content."""
+    connection = http.client.HTTPConnection(address.split("/")[2])
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    assert (answer.status == 200) == bool(answer.read())
+    connection.close()
+    return answer.status
+
+
+def test_the_server_follows_no_link_out_of_the_bundle(reference_bundle: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(reference_bundle, tmp_path / "bundle"))
+    outside = tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    for name in ("secret.json", "deep/secret.json"):
+        (outside / name).write_text("{}")
+    (tmp_path / "bundle-2").mkdir()
+    (tmp_path / "bundle-2" / "secret.json").write_text("{}")  # its path begins with the bundle's
+    links = {
+        "file.json": outside / "secret.json",
+        "relative.json": Path("../outside/secret.json"),
+        "folder": outside,
+        "alike.json": tmp_path / "bundle-2" / "secret.json",
+        "gone.json": tmp_path / "gone",
+        "round": Path("round"),
+        "twice.json": Path("file.json"),
+    }
+    for name, target in links.items():
+        (bundle / name).symlink_to(target)
+    (bundle / "inside.json").symlink_to("bundle.json")
+    os.mkfifo(bundle / "pipe.json")
+    (tmp_path / "named").symlink_to(bundle)
+    for root in (bundle, tmp_path / "named"):
+        with serving(root, page=False) as address:
+            for name in (*links, "folder/secret.json", "folder/deep/secret.json", "pipe.json", "%00"):
+                assert asked(address, f"/bundle/{name}") == 404, name
+            for name in ("bundle.json", "inside.json", "model.onnx"):
+                assert asked(address, f"/bundle/{name}") == 200, name
+
+
+def test_the_server_answers_its_own_names_alone(reference_bundle: Path) -> None:
+    with serving(reference_bundle, page=False) as address:
+        port = address.split("/")[2].split(":")[1]
+        for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}"):
+            assert asked(address, "/bundle/bundle.json", Host=host) == 200
+            assert asked(address, "/", Host=host) == 302
+        others = [
+            "evil.example",
+            f"evil.example:{port}",
+            f"127.0.0.1.evil.example:{port}",
+            "127.0.0.1",
+            "localhost:1",
+            "",
+        ]
+        for host in (*others, f"localhost:{port}.evil.example", f"user@localhost:{port}", f"[::1]:{port}"):
+            for path in ("/bundle/bundle.json", "/", "/browser/", f"http://localhost:{port}/bundle/bundle.json"):
+                assert asked(address, path, Host=host) == 421, host

@@ -22,9 +22,12 @@ def node(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def serving(bundle: Path) -> Iterator[str]:
-    """The address of the browser's page while examples/browser's server serves it and a bundle."""
-    _require("browser")
+def serving(bundle: Path, *, page: bool = True) -> Iterator[str]:
+    """The address of the browser's page while examples/browser's server serves it and a bundle.
+
+    Without `page`, what the page itself needs may be missing.
+    """
+    _require("browser" if page else None)
     command = ["node", EXAMPLES / "browser" / "serve.mjs", bundle, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -34,9 +37,9 @@ def serving(bundle: Path) -> Iterator[str]:
             server.terminate()
 
 
-def _require(example: str) -> None:
+def _require(example: str | None) -> None:
     missing = [] if shutil.which("node") else ["node"]
-    if not (EXAMPLES / example / "node_modules").exists():
+    if example is not None and not (EXAMPLES / example / "node_modules").exists():
         missing.append(f"examples/{example}/node_modules")
     if not missing:
         return
