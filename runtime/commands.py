@@ -106,7 +106,8 @@ def predict(
 ) -> None:
     """Predict the rows of DATA, a CSV or Parquet file that fits in memory.
 
-    For large files, and for explanations, see whyport run. Exit codes: 0 done, 1 failed, 2 usage, 3 done with rows
+    For large files, and for explanations, see whyport run. Texts go to CSV as they are: a cell that begins with = is a
+    formula to a spreadsheet. Exit codes: 0 done, 1 failed, 2 usage, 3 done with rows
     that have no prediction.
 
     \b
