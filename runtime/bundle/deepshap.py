@@ -16,6 +16,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from whyport.runtime.bundle.codec import load
+from whyport.runtime.errors import BundleFormatError, listing
+
 ACTIVATIONS, ATTRIBUTE, FINISH = "activations", "attribute", "finish"
 
 PARTS_RECORD = "parts.json"
@@ -95,6 +98,18 @@ def write_parts(parts: Sequence[Part | None]) -> str:
 
 
 def read_parts(text: str) -> list[Part | None]:
-    """The entries of parts.json, without keys that a later version added."""
+    """The entries of parts.json, without keys that a later version added; raises BundleFormatError for other text."""
     known = Part.__dataclass_fields__
-    return [entry and Part(**{key: entry[key] for key in known}) for entry in json.loads(text)]
+    entries = load(text)
+    if not isinstance(entries, list) or not all(_is_part(entry) for entry in entries):
+        raise BundleFormatError(f"{PARTS_RECORD}: expected a list of null or of parts with {listing(known)}")
+    return [entry and Part(**{key: entry[key] for key in known}) for entry in entries]
+
+
+def _is_part(entry: Any) -> bool:
+    """Whether an entry is null, or has every key of a part with a value of its JSON type."""
+    types = {"kernel": str, "options": dict, "rule": int}
+    return entry is None or (
+        isinstance(entry, dict)
+        and all(isinstance(entry.get(key), types.get(key, list)) for key in Part.__dataclass_fields__)
+    )

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whyport.batch.methods.engines.checked import running, shaped
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.request import Request
@@ -40,9 +41,10 @@ class DeepShap(Explainer):
         self._torchscript = model
         records = {PARTS_RECORD: ""}
         self._module = model.load(DEEPSHAP_MODEL, records)
-        self._single = _Program(self._module, model, self.references, torch.float32)
-        if model.device.type == "cpu" and records[PARTS_RECORD]:
-            self._single.fuse(read_parts(records[PARTS_RECORD]))
+        with running(model.bundle, DEEPSHAP_MODEL):
+            self._single = _Program(self._module, model, self.references, torch.float32)
+            if model.device.type == "cpu" and records[PARTS_RECORD]:
+                self._single.fuse(read_parts(records[PARTS_RECORD]))
         self._double: _Program | None = None
 
     def choose_references(self, background: References) -> References:
@@ -63,8 +65,9 @@ class DeepShap(Explainer):
         """The program in float64, made when the first row needs it."""
         if self._double is None:
             assert self.references is not None
-            module = copy.deepcopy(self._module).double()
-            self._double = _Program(module, self._torchscript, self.references, torch.float64)
+            with running(self._torchscript.bundle, DEEPSHAP_MODEL):
+                module = copy.deepcopy(self._module).double()
+                self._double = _Program(module, self._torchscript, self.references, torch.float64)
         return self._double
 
 
@@ -86,8 +89,7 @@ class _Program:
             # In slices: memory does not grow with rows x references.
             for part in batch_slices(len(references.rows), PASS_PAIRS):
                 weights = self._tensor(references.weights[part])
-                activations = module.activations(self._tensor(references.rows[part]))
-                self._references.append((activations, weights))
+                self._references.append((self._activations(references.rows[part]), weights))
         base_values = [(weights @ activations[0]).cpu().numpy() for activations, weights in self._references]
         self._base_values = np.sum(base_values, axis=0)
         # As many rows as fill a pass with their pairs.
@@ -109,15 +111,28 @@ class _Program:
 
         @torch.no_grad()
         def run(part: slice) -> None:
-            of_rows = self._module.activations(self._tensor(rows[part]))
+            of_rows = self._activations(rows[part])
             logits[part] = of_rows[0].cpu().numpy()
             for some in batch_slices(len(of_rows[0]), self._pass_rows):
                 of_some = [value[some] for value in of_rows]
-                shares = [self._attribute(of_some, *references) for references in self._references]
+                shape = (some.stop - some.start, *values.shape[1:])
+                shares = [
+                    shaped("the attributions", self._attribute(of_some, *references), shape)
+                    for references in self._references
+                ]
                 values[part][some] = sum(shares[1:], shares[0]).cpu().numpy()
 
-        self._model.side_by_side(run, len(rows), ACTIVATED_ROWS)
+        self._model.side_by_side(run, len(rows), ACTIVATED_ROWS, DEEPSHAP_MODEL)
         return values, logits, logits - self._base_values
+
+    def _activations(self, rows: NDArray[np.float32]) -> list[Tensor]:
+        """The activations of rows [N, F]: tensors with N in front, the logits [N, C] first."""
+        activations = self._module.activations(self._tensor(rows))
+        logits, *others = activations
+        shaped("the logits", logits, [len(rows), len(self._model.bundle.sidecar.classes)])
+        for i, value in enumerate(others, 1):
+            shaped(f"activation {i}", value, [len(rows), *value.shape[1:]])
+        return activations
 
     def _tensor(self, values: NDArray[np.floating[Any]]) -> Tensor:
         return torch.tensor(values, device=self._model.device, dtype=self._dtype)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from whyport.batch.methods.deepshap import kernels
 from whyport.runtime.bundle.deepshap import KernelName, Part, Program, Propagate, part, rule
+from whyport.runtime.errors import BundleError
 
 
 class FusedProgram:
@@ -58,6 +59,8 @@ class _LSTM:
         of_sequence, of_hidden, of_cell = (None if m is None else on_grid(m, rows, references) for m in given)
         (steps, size), classes = rows[0].shape[2:], next(len(m) for m in given if m is not None)
         size //= 5
+        _expect(sorted(self._steps) == list(range(steps)), "every step once")
+        _expect(len(self._weight) == 4 * size and _like(rows, references), "gates of the state's size")
         grid = (classes, len(rows[0]), len(references[0]))
         if of_sequence is None:
             of_sequence = torch.zeros(*grid, 1, steps, size)
@@ -87,6 +90,7 @@ class _Softmax:
 
     def __call__(self, given: list[Tensor | None], rows: list[Tensor], references: list[Tensor]) -> list[Tensor]:
         m = on_grid(given[0], rows, references)
+        _expect(_like([*rows, *references], [m[0, 0]] * 4), "values of the multipliers' size")
         of_input = torch.empty_like(m)
         size = m.shape[-1]
         (x, p), (y, q) = (
@@ -126,6 +130,7 @@ class _ReLU:
 
     def __call__(self, given: list[Tensor | None], rows: list[Tensor], references: list[Tensor]) -> list[Tensor]:
         m = on_grid(given[0], rows, references)
+        _expect(_like([*rows, *references], [m[0, 0]] * 2), "values of the multipliers' size")
         of_input = torch.empty_like(m)
         x, y = (value.flatten(1).numpy() for value in (*rows, *references))
         kernels.relu(m.flatten(3).numpy(), x, y, of_input.flatten(3).numpy())
@@ -139,6 +144,7 @@ class _SmallProducts:
     """
 
     def __init__(self, rule: Any, rows: int, columns: int, inner: int) -> None:
+        self._sizes = rows, columns, inner
         self._kernel = kernels.small_products(rows, columns, inner)
 
     def __call__(self, given: list[Tensor | None], rows: list[Tensor], references: list[Tensor]) -> list[Tensor]:
@@ -148,6 +154,8 @@ class _SmallProducts:
         if m.shape[1:3] == (1, 1):
             return [self._of_uniform(m, rights, lefts[0]), self._of_uniform(m.mT, lefts, rights[0]).mT]
         m = on_grid(m, rows, references)
+        sizes = *m.shape[-2:], lefts[0].shape[-1]
+        _expect(sizes == self._sizes and _like(rows, references), f"matrices of {self._sizes}")
         empty = [Lines(m, value) for value, _ in (lefts, rights)]
         flat = m.reshape(*m.shape[:3], -1, *m.shape[-2:]).numpy()
         outs = tuple(o.starts for o in empty), tuple(o.flat for o in empty)
@@ -187,6 +195,17 @@ KERNELS: dict[str, Callable[..., Callable[..., list[Tensor]]]] = {
     KernelName.RELU: _ReLU,
     KernelName.SMALL_PRODUCTS: _SmallProducts,
 }
+
+
+def _expect(holds: bool, expected: str) -> None:
+    """Refuse sizes with which a kernel, which checks none, would leave its arrays."""
+    if not holds:
+        raise BundleError(f"fused kernel: expected {expected}, got others")
+
+
+def _like(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+    """Whether tensors have the same shapes, whatever their numbers of rows."""
+    return len(some) == len(others) and all(a.shape[1:] == b.shape[1:] for a, b in zip(some, others, strict=True))
 
 
 def axes_in_memory(value: Tensor) -> list[int]:

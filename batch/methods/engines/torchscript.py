@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whyport.batch.methods.engines.checked import running, shaped
 from whyport.batch.methods.engines.model import Gradients, Model
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.folder import Bundle
@@ -64,7 +65,7 @@ class TorchScriptModel(Model):
 
         @torch.no_grad()
         def run(part: slice) -> None:
-            scores[part] = self._scores(self._tensor(rows[part])).cpu().numpy()
+            scores[part] = self._scores(self._module(self._tensor(rows[part])), part.stop - part.start).cpu().numpy()
 
         self.side_by_side(run, len(rows), PASS_ROWS)
         return scores
@@ -75,7 +76,7 @@ class TorchScriptModel(Model):
 
         def run(part: slice) -> None:
             leaf = self._tensor(rows[part]).requires_grad_()
-            score = self._scores(leaf).gather(1, self._tensor(targets[part])[:, None])[:, 0]
+            score = self._of_targets(self._module(leaf), self._tensor(targets[part]))
             (gradient,) = torch.autograd.grad(score.sum(), leaf)
             gradients[part] = gradient.cpu().numpy()
             scores[part] = score.detach().cpu().numpy()
@@ -98,8 +99,8 @@ class TorchScriptModel(Model):
             if features.ndim != 3:
                 shape = ["N", *features.shape[1:]]
                 raise BundleError(f"grad-cam: expected feature maps [N, channels, positions], got {shape}, of model.pt")
-            leaf = features.detach().requires_grad_()
-            score = self._module.classify(leaf)[self._place].gather(1, self._tensor(targets[part])[:, None])[:, 0]
+            leaf = shaped("grad-cam", features, [part.stop - part.start, None, None]).detach().requires_grad_()
+            score = self._of_targets(self._module.classify(leaf), self._tensor(targets[part]))
             (gradient,) = torch.autograd.grad(score.sum(), leaf)
             weighted = torch.matmul(gradient.mean(dim=2)[:, None], features)[:, 0]
             maps[part.start // PASS_ROWS] = torch.relu(weighted).cpu().numpy()
@@ -122,19 +123,29 @@ class TorchScriptModel(Model):
                 module = torch.jit.load(  # type: ignore[no-untyped-call]
                     io.BytesIO(content), map_location=self.device, _extra_files=records
                 )
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:
             place = str(self.bundle.path / name)
             raise BundleError(f"cannot load TorchScript: {message_line(error)}, in {place}") from None
         return module.eval()
 
-    def side_by_side(self, run: Callable[[slice], None], rows: int, pass_rows: int) -> None:
-        """Call `run` for slices of at most `pass_rows` of the rows, on as many threads as the model has."""
-        for _ in self._pool.map(run, batch_slices(rows, pass_rows)):
-            pass
+    def side_by_side(
+        self, run: Callable[[slice], None], rows: int, pass_rows: int, file: str = TORCHSCRIPT_MODEL
+    ) -> None:
+        """Call `run` for slices of at most `pass_rows` of the rows, on as many threads as the model has.
 
-    def _scores(self, rows: Tensor) -> Tensor:
-        scores: Tensor = self._module(rows)[self._place]
-        return scores
+        Raises BundleError for whatever goes wrong in the file's own code.
+        """
+        with running(self.bundle, file):
+            for _ in self._pool.map(run, batch_slices(rows, pass_rows)):
+                pass
+
+    def _scores(self, outputs: Sequence[Tensor], rows: int) -> Tensor:
+        """The scores [N, K] among the outputs of N rows."""
+        return shaped("the scores", outputs[self._place], [rows, self._targets])
+
+    def _of_targets(self, outputs: Sequence[Tensor], targets: Tensor) -> Tensor:
+        """The score of each row's target, [N]."""
+        return self._scores(outputs, len(targets)).gather(1, targets[:, None])[:, 0]
 
     def _tensor(self, values: NDArray[np.generic]) -> Tensor:
         return torch.tensor(values, device=self.device)
