@@ -16,8 +16,8 @@ def row_deviations(got: NDArray[np.floating], expected: NDArray[np.floating]) ->
     """The largest deviation in each row (first axis), [N] float64."""
     if got.shape != expected.shape:
         raise ValueError(f"expected equal shapes, got {got.shape} and {expected.shape}")
-    got, expected = got.astype(np.float64), expected.astype(np.float64)
     with np.errstate(invalid="ignore"):
+        got, expected = got.astype(np.float64), expected.astype(np.float64)
         relative = np.abs(got - expected) / np.maximum(1.0, np.abs(expected))
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
     relative = np.where(same, 0.0, np.where(np.isfinite(relative), relative, np.inf))

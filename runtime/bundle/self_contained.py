@@ -53,59 +53,58 @@ def check_self_contained(name: str, content: bytes) -> None:
         content: its content.
     """
     if name.endswith(".onnx"):
-        _check_onnx(memoryview(content))
+        _check_onnx(content)
     elif name in (TORCHSCRIPT_MODEL, DEEPSHAP_MODEL):
         _check_torchscript(content)
 
 
-def _check_onnx(content: memoryview) -> None:
-    messages = [("ModelProto", content)]
+def _check_onnx(content: bytes) -> None:
+    messages = [("ModelProto", 0, len(content))]
     while messages:  # no recursion: the file decides how deep it goes
-        kind, message = messages.pop()
+        kind, start, stop = messages.pop()
         embedded = EMBEDDED[kind]
         tensor, elsewhere = "", False
-        for number, value in _fields(message):
-            if isinstance(value, memoryview) and number in embedded:
-                messages.append((embedded[number], value))
-            elif kind == "TensorProto" and isinstance(value, memoryview) and number == NAME:
-                tensor = str(value, "utf-8", "replace")
+        for number, wire_type, value, after in _fields(content, start, stop):
+            if wire_type == LENGTH and number in embedded:
+                messages.append((embedded[number], value, after))
+            elif kind == "TensorProto" and number == NAME:
+                tensor = content[value:after].decode("utf-8", "replace")
             elif kind == "TensorProto":
                 # Old files say DEFAULT, 0, of every tensor.
-                elsewhere |= number == EXTERNAL_DATA or (number == DATA_LOCATION and value != 0)
+                elsewhere |= number == EXTERNAL_DATA or (number == DATA_LOCATION and wire_type == VARINT and value != 0)
         if elsewhere:
             raise BundleFormatError(f"expected every tensor inside the file, got tensor {tensor!r} with external data")
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """The fields of a protobuf message: their numbers, and a number, or the bytes of what has a length."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
+def _fields(content: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+    """The fields of the protobuf message in content[at:stop].
+
+    Yields the number, the wire type, the value of a VARINT or the start of a LENGTH, and the place after the field.
+    """
+    while at < stop:
+        tag, at = _varint(content, at, stop)
         number, wire_type = tag >> 3, tag & 7
-        if wire_type == VARINT:
-            value, at = _varint(message, at)
-            yield number, value
-            continue
-        if wire_type == LENGTH:
-            length, at = _varint(message, at)
+        if wire_type in (VARINT, LENGTH):
+            value, at = _varint(content, at, stop)
         elif wire_type in (EIGHT_BYTES, FOUR_BYTES):
-            length = 8 if wire_type == EIGHT_BYTES else 4
+            value = 8 if wire_type == EIGHT_BYTES else 4
         else:
             raise _no_onnx()
-        if at + length > len(message):
+        start = at
+        if wire_type != VARINT:
+            at += value
+        if at > stop:
             raise _no_onnx()
-        if wire_type == LENGTH:
-            yield number, message[at : at + length]
-        at += length
+        yield number, wire_type, value if wire_type == VARINT else start, at
 
 
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
+def _varint(content: bytes, at: int, stop: int) -> tuple[int, int]:
     """A number in protobuf's variable length, and the place after it."""
     value = 0
     for shift in range(0, 70, 7):
-        if at == len(message):
+        if at >= stop:
             break
-        byte = message[at]
+        byte = content[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:

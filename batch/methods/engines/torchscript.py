@@ -123,7 +123,7 @@ class TorchScriptModel(Model):
                 module = torch.jit.load(  # type: ignore[no-untyped-call]
                     io.BytesIO(content), map_location=self.device, _extra_files=records
                 )
-        except (RuntimeError, UnicodeDecodeError) as error:
+        except Exception as error:  # a damaged archive raises many kinds
             place = str(self.bundle.path / name)
             raise BundleError(f"cannot load TorchScript: {message_line(error)}, in {place}") from None
         return module.eval()
