@@ -12,7 +12,7 @@ from whyport.runtime.arguments import at_least, typed
 from whyport.runtime.attribution import Attribution, attribution, target_index
 from whyport.runtime.batching import rows_per_call
 from whyport.runtime.bundle.folder import Bundle, as_bundle
-from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS, NOT_THERE, SCORE
+from whyport.runtime.bundle.graphs import CLASS_INDEX, EXPLAINED_CLASS, GRAPHS, NOT_THERE, SCORE
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, task_of
 from whyport.runtime.errors import BundleError, DigestError, MissingValueError, UsageError, ValueRangeError, unknown
 from whyport.runtime.finite import UnansweredRows
@@ -148,11 +148,17 @@ class Session:
             index: the class of each row, [N]; below 0, the predicted one.
 
         Raises:
-            BundleError: the bundle has no such graph.
+            BundleError: the bundle has no such graph, or the graph explains another class than it was asked for.
         """
         signature = self.bundle.sidecar.signature
         feeds: dict[str, NDArray[Any]] = {signature.features.name: matrix, CLASS_INDEX.name: index}
-        return self._graph(name).run(feeds, GRAPHS[name].outputs(signature, self.task))
+        outputs = self._graph(name).run(feeds, GRAPHS[name].outputs(signature, self.task))
+        explained = outputs[EXPLAINED_CLASS.name]
+        others = (explained < 0) | (explained >= len(self.task.targets)) | ((index >= 0) & (explained != index))
+        if others.any():
+            got = f"{explained[others][0]} in {int(others.sum())} of {len(index)} rows, in {name}"
+            raise BundleError(f"output {EXPLAINED_CLASS.name!r}: expected the {self.task.target} asked for, got {got}")
+        return outputs
 
     def embedded_metadata(self, name: str = ONNX_MODEL) -> dict[str, str]:
         """The metadata_props of model.onnx, or of another graph of the bundle."""

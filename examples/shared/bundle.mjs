@@ -38,6 +38,7 @@ export class Bundle {
       const known = Object.keys(TASKS).join(", ");
       throw new BundleError(`unknown task '${sidecar.task}'; known: ${known}, in bundle.json of ${place}`);
     }
+    checkConsistency(sidecar);
     return new Bundle(place, sidecar, await sha256(content), fetchBytes);
   }
 
@@ -78,8 +79,29 @@ export async function sha256(content) {
 
 // The sidecar's shape, as models/bundle.schema.json has it: [kind] is a list, {"*": kind} an object with any keys.
 
+const TEXT = /^[^\0\p{Surrogate}]*$/u; // a surrogate is lone, or it would be half of a character
+const FILE_NAME = /^(?!.*(?:^|\/)\.{0,2}(?:\/|$))[^\0-\x1f\\:\p{Surrogate}]+$/u;
+const within = (least, most) => (value) => typeof value === "number" && value >= least && value <= most;
+
+/** By kind: what is expected, and whether a value is that. JSON.parse makes Infinity of a number that is too large. */
+const KINDS = {
+  any: ["anything", () => true],
+  boolean: ["true or false", (value) => typeof value === "boolean"],
+  string: ["text without NUL and lone surrogates", (value) => typeof value === "string" && TEXT.test(value)],
+  number: ["a finite number", Number.isFinite],
+  size: ["a finite number of at least 0", within(0, Number.MAX_VALUE)],
+  share: ["a number from 0 to 1", within(0, 1)],
+  version: ["a whole number from 1 to 255", (value) => Number.isInteger(value) && within(1, 255)(value)],
+  dtype: ["float32 or int64", (value) => ["float32", "int64"].includes(value)],
+  length: [
+    "the length of an axis, or its name",
+    (value) => (Number.isInteger(value) && within(1, 2 ** 31 - 1)(value)) || /^[A-Za-z_]\w*$/.test(value),
+  ],
+  digest: ["64 hexadecimal digits", (value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value)],
+};
+
 const CAPABILITY = { available: "boolean", reason: "string" };
-const TENSOR = { name: "string", dtype: "string", shape: ["any"], columns: ["string"] };
+const TENSOR = { name: "string", dtype: "dtype", shape: ["length"], columns: ["string"] };
 const SIDECAR = {
   format_version: "number",
   name: "string",
@@ -92,32 +114,32 @@ const SIDECAR = {
       minimum: "number",
       maximum: "number",
       mean: "number",
-      standard_deviation: "number",
+      standard_deviation: "size",
       median: "number",
-      missing_fraction: "number",
+      missing_fraction: "share",
       bin_edges: ["number"],
-      bin_fractions: ["number"],
+      bin_fractions: ["share"],
     },
   ],
   preprocessing: { imputation: "any", standardised: "boolean" },
   capabilities: { "*": CAPABILITY },
   background: "any",
   summary: "any",
-  opset: "number",
-  ir_version: "number",
-  tolerances: { outputs: "number", gradients: "number", attributions: "number", completeness: "number" },
+  opset: "version",
+  ir_version: "version",
+  tolerances: { outputs: "share", gradients: "share", attributions: "share", completeness: "share" },
   provenance: "any",
   parity: "any",
-  files: { "*": "string" },
+  files: { "*": "digest" },
 };
 
 /** Refuse an unknown key, a missing one and a value of another kind. */
 function check(value, kind, path) {
   const wrong = (expected) =>
-    new BundleError(`bundle.json: ${path}: expected ${expected}, got ${JSON.stringify(value)}`);
-  if (kind === "any") return;
+    new BundleError(`bundle.json: ${path}: expected ${expected}, got ${String(JSON.stringify(value)).slice(0, 60)}`);
   if (typeof kind === "string") {
-    if (typeof value !== kind) throw wrong(`a ${kind}`);
+    const [expected, holds] = KINDS[kind];
+    if (!holds(value)) throw wrong(expected);
   } else if (Array.isArray(kind)) {
     if (!Array.isArray(value)) throw wrong("a list");
     value.forEach((item, i) => check(item, kind[0], `${path}[${i}]`));
@@ -133,4 +155,23 @@ function check(value, kind, path) {
       check(value[key], kind["*"] ?? kind[key], `${path}.${key}`);
     }
   }
+}
+
+/** Refuse what no single value shows: inputs that are not the features, and file names that lead elsewhere. */
+function checkConsistency({ signature, task, features, classes, files }) {
+  const wrong = (path, expected) => new BundleError(`bundle.json: ${path}: expected ${expected}, got another`);
+  const [input, ...others] = signature.inputs;
+  const names = features.map(({ name }) => name);
+  if (!input || others.length > 0 || String(input.shape) !== `N,${names.length}` || names.length === 0)
+    throw wrong("$.signature.inputs", `one input [N, ${names.length}]`);
+  if (new Set(names).size !== names.length) throw wrong("$.features", "names that differ");
+  if (input.columns.length !== names.length || input.columns.some((name, i) => name !== names[i]))
+    throw wrong("$.signature.inputs[0].columns", "the features in order");
+  if (classes.length === 0 || new Set(classes).size !== classes.length) throw wrong("$.classes", "names that differ");
+  for (const name of new Set([TASKS[task].scores, "probabilities"])) {
+    const found = signature.outputs.filter((output) => output.name === name);
+    if (found.length !== 1 || String(found[0].shape) !== `N,${classes.length}`)
+      throw wrong("$.signature.outputs", `one output '${name}' [N, ${classes.length}]`);
+  }
+  for (const name of Object.keys(files)) if (!FILE_NAME.test(name)) throw wrong("$.files", "names inside the bundle");
 }

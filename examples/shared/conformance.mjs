@@ -28,9 +28,14 @@ export async function replay(ort, bundle) {
 
 /** The document of conformance.json with each tensor flat, in row-major order, and NaN for null. */
 export async function readVectors(bundle) {
-  const document = JSON.parse(new TextDecoder().decode(await bundle.readBytes("conformance.json")));
+  const content = new TextDecoder().decode(await bundle.readBytes("conformance.json"));
   const flat = ([name, nested]) => [name, Float32Array.from(nested.flat(Infinity), (value) => value ?? NaN)];
-  return { ...document, tensors: Object.fromEntries(Object.entries(document.tensors).map(flat)) };
+  try {
+    const document = JSON.parse(content);
+    return { ...document, tensors: Object.fromEntries(Object.entries(document.tensors).map(flat)) };
+  } catch (error) {
+    throw new BundleError(`expected test vectors in conformance.json of ${bundle.place}: ${error.message}`);
+  }
 }
 
 /** The largest |a - b| / max(1, |b|); where there are spreads, of values per spread of their column. */

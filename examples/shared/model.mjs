@@ -21,7 +21,11 @@ export class Model {
       throw new BundleError(`${bundle.place} has no ${graph}: ${reason}`);
     }
     const content = await bundle.readBytes(graph);
-    return new Model(ort, bundle, await ort.InferenceSession.create(content, { executionProviders: ["cpu"] }));
+    try {
+      return new Model(ort, bundle, await ort.InferenceSession.create(content, { executionProviders: ["cpu"] }));
+    } catch (error) {
+      throw new BundleError(`ONNX Runtime cannot open ${graph} of ${bundle.place}: ${error.message}`);
+    }
   }
 
   constructor(ort, bundle, session) {
@@ -48,7 +52,11 @@ export class Model {
       const index = classes ?? new BigInt64Array(count).fill(PREDICTED);
       feeds.class_index = new this.ort.Tensor("int64", index, [count]);
     }
-    return await this.session.run(feeds);
+    const outputs = await this.session.run(feeds);
+    for (const [name, { dims }] of Object.entries(outputs)) {
+      if (dims[0] !== count) throw new BundleError(`output ${name}: expected ${count} rows, got shape [${dims}]`);
+    }
+    return outputs;
   }
 }
 

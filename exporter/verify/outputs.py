@@ -117,6 +117,8 @@ def run_engine(name: str, engine: Engine, rows: NDArray[np.float32], size: int) 
 def _reference(engine: Engine, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     expected = run_engine("the model", engine, rows, len(rows))
     for output, values in expected.items():
+        if values.ndim == 0 or len(values) != len(rows):
+            raise ParityError(f"{output}: expected {len(rows)} rows for as many, got shape {list(values.shape)}")
         bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
         if len(bad):
             raise ParityError(f"{output}: expected finite values, got others in {len(bad)} of {len(rows)} probe rows")

@@ -1,6 +1,7 @@
 """A graph that gives another shape or type than the bundle says is an error, and never broadcast or converted."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -109,41 +110,60 @@ def test_metadata_that_is_no_text_is_an_error() -> None:
         Runner("model.onnx", content, "cpu", 1).metadata()
 
 
-def test_a_graph_that_explains_one_row_for_all_is_an_error(tmp_path: Path) -> None:
-    path = linear_bundle(tmp_path / "bundle")
-    nodes = [
-        helper.make_node("MatMul", ["features", "weights"], ["logits"]),
-        helper.make_node("Identity", ["logits"], ["probabilities"]),
-        *(helper.make_node("Identity", ["number"], [name]) for name in ("score", "base_value", "completeness_error")),
-        helper.make_node("Identity", ["index"], ["explained_class"]),
-        helper.make_node("Identity", ["shares"], ["attribution"]),
-    ]
+def hostile_explanations(path: Path, length: str, explained: int) -> Session:
+    """A session whose explain.onnx gives constants: one row of them ("1"), or one per row ("N"), of one class."""
     constants: dict[str, Any] = {
         "weights": WEIGHTS.T.copy(),
-        "number": np.ones(1, np.float32),
-        "index": np.zeros(1, np.int64),
+        "number": np.ones((1, 1), np.float32),
+        "index": np.full((1, 1), explained, np.int64),
         "shares": np.ones((1, 3), np.float32),
+        "0": np.array([0]),
+        "1": np.array([1]),
     }
-    given = [("features", FLOAT, ["N", 3]), (CLASS_INDEX.name, TensorProto.INT64, ["N"])]
-    outputs = [name for node in nodes for name in node.output]
+    sizes = helper.make_node("Shape", ["features"], ["sizes"], start=0, end=1) if length == "N" else None
+    nodes = [
+        *([sizes] if sizes else [helper.make_node("Identity", ["1"], ["sizes"])]),
+        helper.make_node("Concat", ["sizes", "1"], ["grid"], axis=0),
+        helper.make_node("MatMul", ["features", "weights"], ["logits"]),
+        helper.make_node("Identity", ["logits"], ["probabilities"]),
+    ]
+    given = {"score": "number", "base_value": "number", "completeness_error": "number", "explained_class": "index"}
+    for name, constant in given.items():
+        nodes.append(helper.make_node("Expand", [constant, "grid"], [f"{name} column"]))
+        nodes.append(helper.make_node("Squeeze", [f"{name} column", "1"], [name]))
+    nodes.append(helper.make_node("Expand", ["shares", "grid"], ["attribution"]))
     graph = helper.make_graph(
         nodes,
         "hostile",
-        [helper.make_tensor_value_info(*each) for each in given],
+        [
+            helper.make_tensor_value_info("features", FLOAT, ["N", 3]),
+            helper.make_tensor_value_info(CLASS_INDEX.name, TensorProto.INT64, ["N"]),
+        ],
         [
             helper.make_tensor_value_info(name, TensorProto.INT64 if name == "explained_class" else FLOAT, None)
-            for name in outputs
+            for name in ("logits", "probabilities", *given, "attribution")
         ],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        [numpy_helper.from_array(value, name) for name, value in constants.items() if name != "0"],
     )
     model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)])
     (path / "explain.onnx").write_bytes(model.SerializeToString())
     sidecar = linear_sidecar(True, ("a", "b", "c"), ("no", "yes"))
     refresh_digests(path, sidecar)
-    there = {
-        name: {"available": value.available, "reason": value.reason} for name, value in sidecar.capabilities.items()
-    }
+    there = {name: asdict(capability) for name, capability in sidecar.capabilities.items()}
     edit_sidecar(path, capabilities=there | {"explain-onnx": {"available": True, "reason": ""}})
-    session = Session(Bundle.read(path), "cpu")
-    with pytest.raises(BundleError, match=r"expected int64 \[4\] for 4 rows, got int64 \[1\], in explain\.onnx"):
+    return Session(Bundle.read(path), "cpu")
+
+
+def test_a_graph_that_explains_one_row_for_all_is_an_error(tmp_path: Path) -> None:
+    session = hostile_explanations(linear_bundle(tmp_path / "bundle"), "1", 0)
+    with pytest.raises(BundleError, match=r"expected .* for 4 rows, got .* \[1\], in explain\.onnx"):
         session.explain(np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("explained", [1, 2, -1, 2**40])
+def test_a_graph_that_explains_another_class_is_an_error(tmp_path: Path, explained: int) -> None:
+    session = hostile_explanations(linear_bundle(tmp_path / "bundle"), "N", explained)
+    with pytest.raises(BundleError, match=rf"expected the class asked for, got {explained} in 4 of 4 rows, in explain"):
+        session.explain(np.ones((4, 3)), "no")
+    if explained == 1:
+        assert list(session.explain(np.ones((4, 3)), "yes").target) == [1] * 4

@@ -1,0 +1,54 @@
+"""The reader in JavaScript meets hostile sidecars: each is refused in words, and none ends it in another way."""
+
+import copy
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.hostile import BETWEEN_KEYS, SINGLE_VALUES
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import { readFileSync } from "node:fs";
+import { Bundle, BundleError } from "./examples/shared/bundle.mjs";
+const said = [];
+for (const text of JSON.parse(readFileSync(0))) {
+  try {
+    await Bundle.read("here", async () => new TextEncoder().encode(text));
+    said.push(null);
+  } catch (error) {
+    said.push(error instanceof BundleError ? error.message : `TRACEBACK ${error.stack}`);
+  }
+}
+console.log(JSON.stringify(said));
+"""
+UNREAD = ("$.parity", "$.provenance", "$.summary", "$.background", "$.preprocessing", "$.capabilities")
+"""Parts of a sidecar that the programs do not use."""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_hostile_sidecars_are_refused_in_words(reference_bundle: Path) -> None:
+    good = json.loads((reference_bundle / "bundle.json").read_text())
+    hostile = [h for h in SINGLE_VALUES if not h.place.startswith(UNREAD)]
+    texts = [json.dumps(good), "", "[]", "null", "\ufeff{}", "[" * 100_000]
+    for each in [*hostile, *BETWEEN_KEYS]:
+        document = copy.deepcopy(good)
+        each.applied(document)
+        texts.append(json.dumps(document).replace("Infinity", "1e999"))
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", PROGRAM],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.stderr == ""
+    first, *said = json.loads(done.stdout)
+    assert first is None
+    assert [text for text in said if text is not None and text.startswith("TRACEBACK")] == []
+    # What JavaScript alone cannot hold, or does not use, is let pass.
+    passed = [h.place for h, text in zip(hostile, said[5:], strict=False) if text is None]
+    assert set(passed) <= {"$.files, key", "$.signature.outputs[0].shape", "$.features[0].name"}, passed
