@@ -122,8 +122,10 @@ def build_graph(network: nn.Module, preprocess: nn.Module, rows: Tensor, task: t
         task: what the scores are.
 
     Raises:
-        ExportError: the network cannot be copied, fails on the rows, or gives something else.
+        ExportError: the network is TorchScript already, cannot be copied, fails on the rows, or gives something else.
     """
+    if isinstance(network, torch.jit.ScriptModule):
+        raise ExportError("the network is compiled to TorchScript already; expected the module that it was made of")
     try:
         network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     except Exception as error:

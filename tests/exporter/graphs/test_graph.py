@@ -63,6 +63,13 @@ def test_a_second_output_that_is_no_attention(shape):
         build_graph(Hidden(), nn.Sequential(), ROWS)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace")
+def test_a_network_that_is_compiled_already():
+    traced = torch.jit.trace(networks.linear(), ROWS)
+    with pytest.raises(ExportError, match="TorchScript already; expected the module that it was made of"):
+        build_graph(traced, nn.Sequential(), ROWS)
+
+
 def test_a_network_that_cannot_be_copied():
     network = networks.linear()
     network.hidden = network(ROWS)
