@@ -16,7 +16,7 @@ def upgrade(document: object, newest: int) -> Document:
     version = document.get("format_version") if isinstance(document, dict) else None
     if not isinstance(document, dict) or type(version) is not int or not 1 <= version <= newest:
         raise BundleFormatError(
-            f"expected a format version from 1 to {newest}, got {version}: another whyport wrote it"
+            f"expected a format version from 1 to {newest}, got {version!s:.60}: another whyport wrote it"
         )
     for step in range(version, newest):
         document = UPGRADES[step](document)

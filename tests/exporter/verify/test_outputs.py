@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from support import example_networks as networks
@@ -16,6 +17,7 @@ from whyport.exporter.graphs.onnx import compile_onnx, finish
 from whyport.exporter.graphs.torchscript import compile_torchscript
 from whyport.exporter.verify.engines import torch_outputs
 from whyport.exporter.verify.outputs import BATCH_SIZES, PROBE_ROWS, measure, verify_outputs
+from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ParityError
 
 CLASSES = ["a", "b", "c"]
@@ -184,3 +186,26 @@ def test_onnx_alone_that_depends_on_its_batch():
     alone = Compiled(graph_of(network).outputs, {}, OnnxFile(compile_onnx(graph_of(network), TRACED)))
     with pytest.raises(ParityError, match="logits: ONNX Runtime: .* at batch size 1, compared with one batch of 257"):
         verify_outputs(alone, PROBES, FEATURES, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("operator", "options"),
+    [("ReduceMax", {"keepdims": 0}), ("ReduceMean", {"keepdims": 1}), ("Identity", {}), ("Flatten", {"axis": 0})],
+)
+def test_an_output_with_another_number_of_rows_is_refused(operator, options):
+    """A number, a row, a constant row, and all rows in one."""
+    node = helper.make_node(operator, ["row" if operator == "Identity" else "features"], ["logits"], **options)
+    model = helper.make_model(
+        helper.make_graph(
+            [node],
+            "rows",
+            [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", networks.FEATURES])],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(np.ones((1, 3), np.float32), "row")],
+        ),
+        ir_version=10,
+        opset_imports=[helper.make_opsetid("", 18)],
+    )
+    compiled = Compiled((TensorSpec("logits", "float32", ("N", 3)),), {}, OnnxFile(model))
+    with pytest.raises(ParityError, match=rf"logits: expected {PROBE_ROWS} rows for as many, got shape \["):
+        verify_outputs(compiled, PROBES, FEATURES, CLASSES)
