@@ -7,14 +7,29 @@ Multipliers are [C, N, R, ...]: classes, rows, references. Values are [N, ...] i
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.core.caching import FunctionCache
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+
+
+class _SpareCache(FunctionCache):
+    """Compiled code on the disk. A disk that is full or cannot be read costs the time to compile, and not the run."""
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        with suppress(OSError):
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        return None
 
 
 def _compiler(*fastmath: str, inline: str = "never") -> Callable[[Any], Any]:
@@ -22,10 +37,11 @@ def _compiler(*fastmath: str, inline: str = "never") -> Callable[[Any], Any]:
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath), "inline": inline}
 
     def decorate(function: Any) -> Any:
-        try:
-            return njit(**options, cache=True)(function)
-        except RuntimeError:  # neither beside the module nor in the user's cache: every process compiles anew
-            return njit(**options)(function)
+        dispatcher = njit(**options)(function)
+        # Without a place beside the module or in the user's cache, every process compiles anew.
+        with suppress(RuntimeError):
+            dispatcher._cache = _SpareCache(function)  # type: ignore[no-untyped-call]
+        return dispatcher
 
     return decorate
 
