@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from whyport.exporter.bundle.write import Target
+from whyport.exporter.bundle.target import Target
 from whyport.exporter.export import export_bundle
 from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.reasons.program import compile_program
