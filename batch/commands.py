@@ -186,9 +186,9 @@ def run(
 ) -> None:
     """Stream Parquet files through BUNDLE's predictions and explanations.
 
-    INPUT is a Parquet file, a folder of Parquet files, or a glob pattern. The output has one row per input row, in
-    input order. Rows that cannot be scored go to OUT/_rejected with the reason. The same command resumes a run that
-    was stopped or killed.
+    INPUT is a Parquet file, a folder of Parquet files, or a glob pattern; in a folder, names that begin with _ or . are
+    passed over. The output has one row per input row, in input order. Rows that cannot be scored go to OUT/_rejected
+    with the reason. The same command resumes a run that was stopped or killed.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 done with more rows rejected than --max-rejected or not converged than
     --max-not-converged, 4 done with files skipped, 130 and 143 interrupted by Ctrl-C and SIGTERM.

@@ -13,6 +13,7 @@ from whyport.batch.source.cleaning import RowCleaner
 from whyport.batch.source.kept import widened
 from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.errors import WhyportError
+from whyport.runtime.inputs.utf8 import check_utf8
 
 # One batch is being scored; two more in reserve keep the other stages going when one stage stutters.
 BATCHES_AHEAD = 2
@@ -29,6 +30,9 @@ class Intake:
 
     def __init__(self, plan: Plan, cleaner: RowCleaner, stages: Stages) -> None:
         self._plan = plan
+        label = [plan.choice.label] if plan.choice.label is not None else []
+        self._texts = [*plan.settings.keep, *label]
+        """The columns that may hold texts."""
         self._cleaner = cleaner
         self._stages = stages
 
@@ -41,11 +45,13 @@ class Intake:
             for row, batch in read:
                 with self._stages.stage("clean"):
                     try:
+                        check_utf8(batch, self._texts)
                         rows = self._cleaner.clean(batch, row)
+                        copied = widened(batch, self._plan.kept)
                     except WhyportError as error:
                         raise error.at(source.name) from None
                 # The features' own columns, twice the size of the matrix, are no longer needed.
-                yield CleanBatch(row, widened(batch, self._plan.kept), rows)
+                yield CleanBatch(row, copied, rows)
 
     def _read(self, source: SourceFile, start: int, stop: int) -> Generator[tuple[int, pa.RecordBatch], None, None]:
         with closing(source.batches(self._plan.columns, self._plan.rows_per_batch, start, stop)) as batches:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whyport.batch.source.parquet import SourceFile
-from whyport.runtime.errors import ColumnError
+from whyport.runtime.errors import ColumnError, DataError, message_line
 
 TEXTS = (pa.string(), pa.large_string(), pa.string_view())
 BYTES = (pa.binary(), pa.large_binary(), pa.binary_view())
@@ -87,12 +87,15 @@ def _disagreement(name: str, fields: dict[str, pa.Field]) -> str:
 
 
 def widened(batch: pa.RecordBatch, fields: Sequence[pa.Field]) -> pa.RecordBatch:
-    """The columns of these names, with the types of the fields; raises ArrowInvalid if a value would change."""
+    """The columns of these names, with the types of the fields; raises DataError if a value is not of its own type."""
     selected = batch.select([field.name for field in fields])
     for i, field in enumerate(fields):
         column = selected.column(i)
         if column.type != field.type:
-            selected = selected.set_column(i, field, _cast(column, field.type))
+            try:
+                selected = selected.set_column(i, field, _cast(column, field.type))
+            except pa.ArrowException as error:
+                raise DataError(f"kept column {field.name!r}: {message_line(error)}") from None
     return selected
 
 

@@ -204,6 +204,18 @@ def test_names_of_columns_that_are_no_text_are_a_bad_file(bundle: Path, write: W
         Job(Bundle.read(bundle), JobSettings((str(path),), tmp_path / "out", device="cpu"))
 
 
+@pytest.mark.parametrize("role", [{"keep": ("x",)}, {"explain_class": "label:x", "methods": ("gradient",)}])
+@pytest.mark.parametrize("is_encoded", [False, True])
+def test_texts_that_are_none_are_a_bad_file(
+    bundle: Path, write: Write, tmp_path: Path, role: dict[str, Any], is_encoded: bool
+) -> None:
+    _, offsets, values = pa.array([b"yes", b"caf\xe9"]).buffers()
+    text = pa.StringArray.from_buffers(2, offsets, values)
+    path = write(rows(x=text.dictionary_encode() if is_encoded else text))
+    with pytest.raises(DataError, match=r"column 'x': expected text in UTF-8, got other bytes.*, in .*input\.parquet"):
+        Job(Bundle.read(bundle), JobSettings((str(path),), tmp_path / "out", device="cpu", **role)).run()
+
+
 def test_what_is_passed_over_is_told(
     whyport: Whyport, bundle: Path, write: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
