@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.bins import as_float32, bin_places, just_above
+from whyport.runtime.bundle.constraints import NAME
 from whyport.runtime.bundle.sidecar import Feature
 from whyport.runtime.errors import TrainingError
 from whyport.runtime.inputs.table import Columns
@@ -18,8 +19,12 @@ FEW = 10
 def describe_features(names: Sequence[str], columns: Sequence[NDArray[Any]]) -> tuple[Feature, ...]:
     """The statistics of each column's values that are not NaN, in float64.
 
-    Raises TrainingError for a column without any, ValueRangeError for values beyond float32.
+    Raises TrainingError for a column without any, or with a name that no bundle can hold, ValueRangeError for values
+    beyond float32.
     """
+    for name in names:
+        if not NAME.holds(name):
+            raise TrainingError(f"column {name!r}: expected {NAME.expected}")
     # Before the statistics, which overflow for the largest float64.
     Columns(tuple(names), np.full(len(names), np.inf, dtype=np.float32)).matrix(columns)
     return tuple(_describe(name, column) for name, column in zip(names, columns, strict=True))

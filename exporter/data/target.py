@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from whyport.runtime.bundle.constraints import TEXT
 from whyport.runtime.errors import TrainingError, listing, unknown
 
 MAX_CLASSES = 100
@@ -24,7 +25,11 @@ def class_names(labels: pd.Series) -> tuple[str, ...]:
             f"target {labels.name!r}: expected class labels, at most {MAX_CLASSES} that repeat, got {len(values)} "
             f"distinct values in {len(labels)} rows"
         )
-    return tuple(str(value) for value in sorted(values))
+    names = tuple(str(value) for value in sorted(values))
+    for name in names:
+        if not TEXT.holds(name):
+            raise TrainingError(f"target {labels.name!r}, class {name!r}: expected {TEXT.expected}")
+    return names
 
 
 def class_indices(labels: pd.Series, classes: Sequence[str]) -> NDArray[np.int64]:

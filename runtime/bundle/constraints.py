@@ -163,8 +163,10 @@ Count = Annotated[int, Within(1, 2**31 - 1)]
 """A number of rows, or the length of an axis."""
 Version = Annotated[int, Within(1, 255)]
 """A version of ONNX's operator set, or of its file format."""
-Text = Annotated[str, Pattern(f"{_CHARACTER}*", "text without NUL and lone surrogates")]
-Name = Annotated[str, Pattern(f"{_CHARACTER}+", "a name without NUL and lone surrogates")]
+TEXT = Pattern(f"{_CHARACTER}*", "text without NUL and lone surrogates")
+NAME = Pattern(f"{_CHARACTER}+", "a name without NUL and lone surrogates")
+Text = Annotated[str, TEXT]
+Name = Annotated[str, NAME]
 Digest = Annotated[str, Pattern("[0-9a-f]{64}", "64 hexadecimal digits")]
 FileName = Annotated[
     str,

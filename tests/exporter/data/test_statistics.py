@@ -91,3 +91,9 @@ def test_imputes_medians():
     features = describe_features(["a", "b"], columns)
     rows = np.array([[np.nan, 1], [3, np.nan]], dtype=np.float32)
     np.testing.assert_array_equal(impute(rows, features), [[2, 1], [3, 6]])
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "x\udcff"])
+def test_a_name_that_no_bundle_can_hold_is_refused_at_the_start(name):
+    with pytest.raises(TrainingError, match="expected a name without NUL and lone surrogates"):
+        describe_features(["a", name], [np.arange(3.0)] * 2)

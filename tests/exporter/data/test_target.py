@@ -44,3 +44,9 @@ def test_columns_that_are_no_classes(values, message):
 def test_a_class_that_training_has_not_seen():
     with pytest.raises(TrainingError, match="unknown class in target 'y' 'c'.*known: 'a', 'b', in row 1"):
         class_indices(pd.Series(["a", "c"], name="y"), ("a", "b"))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x\udcff"])
+def test_a_class_that_no_bundle_can_hold_is_refused_at_the_start(name):
+    with pytest.raises(TrainingError, match=r"target 'y', class .*: expected text without NUL and lone surrogates"):
+        class_names(pd.Series(["a", name] * 5, name="y", dtype=object))
