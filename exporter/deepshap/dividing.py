@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from whyport.exporter.deepshap.program import Program, Step, Value
+from whyport.exporter.deepshap.program import Program, Step, Value, without_unused
 from whyport.exporter.deepshap.rules.division import ConstantDivision, Division
 from whyport.exporter.deepshap.rules.elementwise import Inverse
 from whyport.exporter.deepshap.rules.linear import Scale
@@ -50,7 +50,7 @@ def write_divisions(steps: Sequence[Step], logits: Value) -> tuple[list[Step], V
                 divisors[output] = add(rule, divisors[inputs[0]])
         for i in range(step.rule.outputs):
             moved[Value(index, i)] = Value(output.step, i)
-    return _needed(made, moved[logits])
+    return without_unused(made, moved[logits])
 
 
 def _of_divisor(rule: Rule) -> Rule | None:
@@ -71,22 +71,3 @@ def find_shared(program: Program, features: int) -> None:
         for step in divisions:
             assert isinstance(step.rule, Division)
             step.rule.share(*(values[value].isnan() for value in step.inputs))
-
-
-def _needed(steps: Sequence[Step], logits: Value) -> tuple[list[Step], Value]:
-    """The steps that the logits depend on, in their order."""
-    needed = {logits.step}
-    for index, step in reversed(list(enumerate(steps, start=1))):
-        if index in needed:
-            needed.update(value.step for value in step.inputs)
-    numbers = {index: position for position, index in enumerate(sorted(needed - {0}), start=1)} | {0: 0}
-
-    def moved(value: Value) -> Value:
-        return Value(numbers[value.step], value.output)
-
-    kept = [
-        Step(step.rule, tuple(moved(value) for value in step.inputs))
-        for index, step in enumerate(steps, start=1)
-        if index in needed
-    ]
-    return kept, moved(logits)

@@ -8,18 +8,19 @@ from torch import fx
 from torch.utils import _pytree as pytree
 
 import whyport.exporter.deepshap.rules  # noqa: F401 - registers every rule
+from whyport.exporter.deepshap.chaining import merge_functions
 from whyport.exporter.deepshap.dividing import find_shared, write_divisions
 from whyport.exporter.deepshap.program import Program, Step, Value
 from whyport.exporter.deepshap.row_graph import RowGraph
+from whyport.exporter.deepshap.rules.chain import as_function
 from whyport.exporter.deepshap.rules.registry import RULES, Active, Call
 from whyport.exporter.deepshap.splitting import merge_picks
 from whyport.runtime.errors import UnsupportedOperatorError
 
 aten = torch.ops.aten
 
-# What tells finite values from others: where the rows that are explained make the value finite, it has nothing to tell.
 _TESTS = (aten.isnan.default, aten.isinf.default)
-_FINITE_ALONE = (*_TESTS, aten.nan_to_num.default)
+_REPAIR = aten.nan_to_num.default
 
 
 def lower(graph: RowGraph) -> Program:
@@ -31,7 +32,9 @@ def lower(graph: RowGraph) -> Program:
     known: dict[fx.Node, Any] = {graph.row: Value(0, 0), **graph.constants}
     steps: list[Step] = []
     shapes: dict[Value, tuple[int, ...]] = {Value(0, 0): tuple(graph.row.meta["val"].shape)}
-    finite = {Value(0, 0)}
+    # A value that is finite with the row passes no test. A function of one can be repaired: both become one step.
+    finite, repairable = {Value(0, 0)}, {Value(0, 0)}
+    taken = {**dict.fromkeys(_TESTS, finite), _REPAIR: repairable}
     for node in graph.nodes:
         args, kwargs = pytree.tree_map_only(fx.Node, known.__getitem__, (node.args, dict(node.kwargs)))
         inputs = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Value)]
@@ -39,22 +42,26 @@ def lower(graph: RowGraph) -> Program:
             known[node] = node.target(*args, **kwargs)  # type: ignore[operator]
         elif node.target is operator.getitem:
             known[node] = _output(node, inputs[0], args[1], steps)
-        elif node.target in _FINITE_ALONE and inputs[0] not in finite:
+        elif node.target in taken and inputs[0] not in taken[node.target]:
             _call(node).refuse(" on a value that can be infinite where the row is finite")
         elif node.target in _TESTS:
             known[node] = torch.zeros(node.meta["val"].shape, dtype=torch.bool)
         else:
             steps.append(_step(node, args, kwargs, inputs, shapes))
             known[node] = Value(len(steps), 0)
-            if steps[-1].rule.keeps_finite and finite.issuperset(inputs):
+            rule = steps[-1].rule
+            if node.target is _REPAIR or (rule.keeps_finite and finite.issuperset(inputs)):
                 finite.add(known[node])
+                repairable.add(known[node])
+            elif as_function(rule) is not None and repairable.issuperset(inputs):
+                repairable.add(known[node])
         for index, output in enumerate(pytree.tree_leaves(node.meta["val"])):
             if isinstance(known[node], Value) and node.target is not operator.getitem:
                 shapes[Value(len(steps), index)] = tuple(output.shape)
     logits = known[graph.logits]
     if not isinstance(logits, Value):
         raise UnsupportedOperatorError("the logits do not depend on the row")
-    steps, logits = merge_picks(*write_divisions(steps, logits))
+    steps, logits = merge_picks(*merge_functions(*write_divisions(steps, logits)))
     program = Program(steps, logits, graph.logits.meta["val"].shape[-1]).to(graph.row.meta["val"].dtype)
     find_shared(program, graph.row.meta["val"].shape[-1])
     return program

@@ -195,6 +195,25 @@ class Program(nn.Module):
         return parts
 
 
+def without_unused(steps: Sequence[Step], logits: Value) -> tuple[list[Step], Value]:
+    """The steps that the logits depend on, in their order; and where the logits are now."""
+    needed = {logits.step}
+    for index, step in reversed(list(enumerate(steps, start=1))):
+        if index in needed:
+            needed.update(value.step for value in step.inputs)
+    numbers = {index: position for position, index in enumerate(sorted(needed - {0}), start=1)} | {0: 0}
+
+    def moved(value: Value) -> Value:
+        return Value(numbers[value.step], value.output)
+
+    kept = [
+        Step(step.rule, tuple(moved(value) for value in step.inputs))
+        for index, step in enumerate(steps, start=1)
+        if index in needed
+    ]
+    return kept, moved(logits)
+
+
 def _total(live: Sequence[tuple[Value, Tensor]], value: Value) -> Tensor | None:
     """The multiplier of a value; None where nothing depends on it."""
     multipliers = [m for other, m in live if other == value]

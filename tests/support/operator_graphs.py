@@ -131,6 +131,7 @@ FUNCTIONS: dict[str, Function] = {
     "mish": F.mish,
     "masked": lambda x: x.masked_fill(POSITIONS > 4, 0.0),
     "nan_to_num": torch.nan_to_num,
+    "nan_to_num of a logarithm": lambda x: torch.nan_to_num(x.abs().log(), neginf=-9.0),
     "negation": torch.neg,
     "norm": lambda x: F.normalize(x, dim=1),
     "norm of order 1": lambda x: torch.linalg.vector_norm(tokens(x), 1, dim=(1, 2)).unsqueeze(1),

@@ -1,6 +1,7 @@
 """One rule for each operator; importing this package registers them all."""
 
 from whyport.exporter.deepshap.rules import (  # noqa: F401
+    chain,
     choice,
     division,
     elementwise,

@@ -27,9 +27,9 @@ class Elementwise(Rule):
 
     reads_inputs = True
 
-    def __init__(self, function: Function, quotient: Quotient) -> None:
+    def __init__(self, function: Function, quotient: Quotient, *, keeps_finite: bool = True) -> None:
         super().__init__()
-        self.function, self.quotient = function, quotient
+        self.function, self.quotient, self.keeps_finite = function, quotient, keeps_finite
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         return [self.function(inputs[0])]
@@ -41,7 +41,10 @@ class Elementwise(Rule):
 
 
 class Steep(Elementwise):
-    """A function whose slope is infinite or undefined at an end of its domain."""
+    """A function that can be infinite or undefined, or whose slope can."""
+
+    def __init__(self, function: Function, quotient: Quotient) -> None:
+        super().__init__(function, quotient, keeps_finite=False)
 
     def propagate(
         self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
@@ -55,8 +58,6 @@ _PLAIN: dict[Any, tuple[Function, Quotient]] = {
     aten.relu.default: (torch.relu, quotients.relu),
     aten.sigmoid.default: (torch.sigmoid, quotients.sigmoid),
     aten.tanh.default: (torch.tanh, quotients.tanh),
-    aten.exp.default: (torch.exp, quotients.exponential),
-    aten.expm1.default: (torch.expm1, quotients.exponential),
     aten.abs.default: (torch.abs, quotients.absolute),
     aten.silu.default: (functional.silu, lambda x, r: _gated(x, r, torch.sigmoid, quotients.sigmoid)),
     aten.sin.default: (torch.sin, quotients.sine),
@@ -64,11 +65,21 @@ _PLAIN: dict[Any, tuple[Function, Quotient]] = {
     aten.erf.default: (torch.erf, lambda x, r: _erf(x, r)),
 }
 
+# Their values can be infinite; their slopes only where they are.
+_GROWING: dict[Any, tuple[Function, Quotient]] = {
+    aten.exp.default: (torch.exp, quotients.exponential),
+    aten.expm1.default: (torch.expm1, quotients.exponential),
+}
 _STEEP: dict[Any, tuple[Function, Quotient]] = {
     aten.log.default: (torch.log, quotients.logarithm),
     aten.log1p.default: (torch.log1p, lambda x, r: quotients.logarithm(1 + x, 1 + r)),
     aten.sqrt.default: (torch.sqrt, quotients.square_root),
 }
+
+
+@rule_for(*_GROWING)
+def _growing(call: Call, x: Active) -> Rule:
+    return Elementwise(*_GROWING[call.operator], keeps_finite=False)
 
 
 @rule_for(*_STEEP)
@@ -191,11 +202,13 @@ def _power(call: Call, x: Active, exponent: float) -> Rule:
 
 def _positive_power(exponent: float) -> Elementwise:
     if exponent == int(exponent):
-        return Elementwise(lambda x: x.pow(exponent), lambda x, r: quotients.integer_power(x, r, int(exponent)))
+        return Elementwise(
+            lambda x: x.pow(exponent), lambda x, r: quotients.integer_power(x, r, int(exponent)), keeps_finite=False
+        )
     return Steep(lambda x: x.pow(exponent), lambda x, r: quotients.power(x, r, exponent))
 
 
-class Inverse(Elementwise):
+class Inverse(Steep):
     """1 / f(x); `under` is the rule of f, or None where it is x itself."""
 
     def __init__(self, under: Elementwise | None) -> None:

@@ -192,7 +192,6 @@ def _with(shape: Shape, axis: int, size: int) -> Shape:
 
 @rule_for(
     *(aten.view.default, aten.unsqueeze.default, aten.squeeze.dims, aten.clone.default, aten._to_copy.default),
-    aten.nan_to_num.default,  # on values that are finite: lowering sees to it
 )
 def _reshape(call: Call, x: Active, *_: Any, **__: Any) -> Rule:
     return Reshape(x.shape, call.shape)

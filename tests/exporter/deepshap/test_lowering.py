@@ -31,9 +31,9 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "half": (lambda x: (x.half() * 1.3).float(), f"a result in float16, {ROUNDING}"),
     "bfloat16": (lambda x: (x.bfloat16() * 1.3).float(), f"a result in bfloat16, {ROUNDING}"),
     "a sum in half": (lambda x: x.sum(1, keepdim=True, dtype=torch.float16).float(), ROUNDING),
-    "nan_to_num of a logarithm": (lambda x: torch.nan_to_num(torch.log(x), neginf=-20.0), INFINITE),
     "nan_to_num of a quotient": (lambda x: torch.nan_to_num(x[:, :2] / x[:, 2:]), INFINITE),
-    "nan_to_num of an exponential": (lambda x: torch.nan_to_num(torch.exp(2 * x)), INFINITE),
+    "nan_to_num of a product": (lambda x: torch.nan_to_num(x.exp() * x), INFINITE),
+    "nan_to_num of a sum of logarithms": (lambda x: torch.nan_to_num(x.log().sum(1, keepdim=True)), INFINITE),
     "isnan of a root": (lambda x: torch.where(torch.isnan(x.sqrt()), 0.0, x), INFINITE),
     "isinf of an inverse": (lambda x: torch.where(torch.isinf(1 / x), 0.0, x), INFINITE),
 }

@@ -1,5 +1,6 @@
 """Where a slope is infinite or undefined, shares are finite and of the size of exact Shapley values."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -71,6 +72,21 @@ STEEP: dict[str, Function] = {
     "harmonic mean": lambda x: 1 / (1 / (x + 1e-9)).sum(1, keepdim=True),
     "geometric mean": lambda x: (x + 1e-12).log().mean(1, keepdim=True).exp(),
 }
+# An infinite value that the next function makes finite.
+TAMED: dict[str, Function] = {
+    "logarithm, clamped": lambda x: torch.log(x).clamp(min=-20),
+    "logarithm, repaired": lambda x: torch.nan_to_num(torch.log(x), neginf=-20.0),
+    "logarithm of what may be negative": lambda x: torch.nan_to_num(torch.log(x - 1), nan=-3.0, neginf=-5.0),
+    "logarithm in a sigmoid": lambda x: torch.sigmoid(torch.log(x)),
+    "power by a logarithm": lambda x: x.log().exp(),
+    "inverse in a tanh": lambda x: torch.tanh(1 / x),
+    "inverse root, clamped": lambda x: x.rsqrt().clamp(max=50),
+    "negative power in a relu": lambda x: F.relu(x**-1.5).clamp(max=3),
+    "inverse of an inverse": lambda x: (1 / x).reciprocal(),
+    "overflow, repaired": lambda x: torch.nan_to_num((x * 200).exp(), posinf=9.0).clamp(max=7.0),
+    "decibels, repaired": lambda x: torch.nan_to_num(10 * x.log() / math.log(10) - 3, neginf=-60.0),
+    "root, repaired": lambda x: torch.nan_to_num((x - 1).sqrt(), nan=-1.0),
+}
 # A quotient of different features is a game of two players, each of whose states occurs: it is as steep as it is.
 EXACT: dict[str, Function] = {
     "quotient of two features": lambda x: x[:, :2] / (x[:, 2:4] + 1e-2),
@@ -116,6 +132,13 @@ def test_shares_are_finite_add_up_and_are_of_the_size_of_the_exact_ones(name: st
     np.testing.assert_allclose(double.sum(2) / size, difference / size, atol=1e-6)
     np.testing.assert_allclose(single / size, double / size, atol=1e-5)
     assert float(double.abs().max()) <= 3 * size
+
+
+@pytest.mark.parametrize("name", TAMED)
+def test_what_is_infinite_in_between_alone_is_exact(name: str) -> None:
+    double, single, exact, _ = explained(TAMED[name])
+    np.testing.assert_allclose(double, exact, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(single, double, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", EXACT)
