@@ -23,6 +23,9 @@ FEWEST_ROWS, MOST_ROWS = 128, 4096
 CPU_ROWS = 512
 """Rows per call on the CPU, for a graph without that key."""
 
+MOST_DIGITS = 18
+"""Digits of that number; a longer one is none that a graph computes."""
+
 # A GPU needs many rows at once.
 CUDA_ROWS = 16384
 
@@ -40,7 +43,7 @@ def suitable_rows(device: str, properties: Mapping[str, str]) -> int:
     if device != "cpu":
         return CUDA_ROWS
     values = properties.get(ROW_VALUES_KEY, "")
-    if not values.isdecimal():
+    if not values.isdecimal() or len(values) > MOST_DIGITS:
         return CPU_ROWS
     fitting = max(PREDICTED_VALUES // max(int(values), 1), 1)
     return min(max(1 << (fitting.bit_length() - 1), FEWEST_ROWS), MOST_ROWS)

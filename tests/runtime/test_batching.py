@@ -32,6 +32,11 @@ def test_a_call_of_a_graph_that_computes_more_takes_fewer_rows(values: int, rows
     assert suitable_rows("cpu", {ROW_VALUES_KEY: str(values)}) == rows
 
 
+@pytest.mark.parametrize("said", ["", "-1", "many", "1e9", "9" * 19, "9" * 5000])
+def test_a_graph_that_says_no_number(said: str) -> None:
+    assert suitable_rows("cpu", {ROW_VALUES_KEY: said}) == 512
+
+
 @pytest.mark.parametrize("properties", [{}, {ROW_VALUES_KEY: ""}, {ROW_VALUES_KEY: "-1"}, {ROW_VALUES_KEY: "many"}])
 def test_a_graph_that_does_not_say_how_much_it_computes(properties: dict[str, str]) -> None:
     assert suitable_rows("cpu", properties) == 512
