@@ -48,7 +48,7 @@ class Found:
     paths: tuple[Path, ...]
     passed_over: PassedOver
     folders: tuple[Path, ...]
-    """The folders that were searched, without the folders below them."""
+    """The folders that were searched, without the folders below them, and links to folders that were followed."""
 
 
 def discover(inputs: Sequence[str]) -> Found:
@@ -92,7 +92,7 @@ def discover(inputs: Sequence[str]) -> Found:
         raise UsageError(f"inputs of the same name: {listing(alike)}")
     others = [path_text(path) for search in searches for path in search.others]
     passed_over = PassedOver(len(others), tuple(others[:NAMES]), sum(search.hidden for search in searches))
-    return Found(tuple(paths), passed_over, tuple(search.folder for search in searches))
+    return Found(tuple(paths), passed_over, tuple(folder for search in searches for folder in search.tops))
 
 
 def _nothing(text: str, others: list[str]) -> str:
@@ -112,6 +112,8 @@ class _Search:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.tops = [folder]
+        """The folder, and the links to folders that were followed."""
         self.inputs: list[Path] = []
         self.others: list[Path] = []
         """The entries that are no inputs, as paths from the folder."""
@@ -164,6 +166,7 @@ class _Search:
         elif Path(os.path.realpath(link.parent)).is_relative_to(os.path.realpath(link)):
             self.inputs.append(link)
         else:
+            self.tops.append(link)
             self._enter(link)
 
 
@@ -180,7 +183,7 @@ def check_apart(inputs: Sequence[str], found: Found, out: Path) -> None:
         raise UsageError(f"inputs are in the output folder: {listing(path_text(path) for path in inside)}")
     part = place / f"part{SUFFIX}"
     searched = [str(folder) for folder in found.folders if _is_searched(Path(os.path.realpath(folder)), part)]
-    matching = [text for text in inputs if not os.path.lexists(text) and _matches(text, part)]
+    matching = [text for text in inputs if not os.path.lexists(text) and _would_find(text, part)]
     if searched or matching:
         raise UsageError(
             f"the output folder {path_text(out)!r} is among the inputs of {path_text([*searched, *matching][0])!r}: "
@@ -190,6 +193,14 @@ def check_apart(inputs: Sequence[str], found: Found, out: Path) -> None:
 
 def _is_searched(folder: Path, path: Path) -> bool:
     return path.is_relative_to(folder) and not any(part.startswith(HIDDEN) for part in path.relative_to(folder).parts)
+
+
+def _would_find(pattern: str, path: Path) -> bool:
+    """Whether a glob pattern finds that file, or a folder in which it is searched."""
+    folders = [] if "**" in pattern else path.parents
+    return _matches(pattern, path) or any(
+        _matches(pattern, folder) and _is_searched(folder, path) for folder in folders
+    )
 
 
 def _matches(pattern: str, path: Path) -> bool:
@@ -202,7 +213,7 @@ def _matches(pattern: str, path: Path) -> bool:
 
 def _match(pattern: Sequence[str], parts: Sequence[str]) -> bool:
     if not pattern or not parts:
-        return not (pattern or parts)
+        return not parts and all(part == "**" for part in pattern)
     if pattern[0] == "**":
         return _match(pattern[1:], parts) or (not parts[0].startswith(".") and _match(pattern, parts[1:]))
     is_hidden = parts[0].startswith(".") and not pattern[0].startswith(".")

@@ -203,13 +203,22 @@ def test_names_that_are_shown_alike_are_refused(tmp_path: Path) -> None:
         ("in/**/a.parquet", "in/out", True),
         ("link/*/part*", "in/out", False),
         ("in/a.parquet", "out", True),
+        ("in/*", "in/out", False),
+        ("in/*", "in/new/out", False),
+        ("in/*", "in/new/_out", True),
+        ("in/**", "in/out", False),
+        ("in", "far/out", False),
+        ("in", "far/_out", True),
+        ("in/*", "far/deep/out", False),
     ],
 )
 def test_an_output_that_its_own_inputs_would_find_is_refused(
     folder: Path, write: Write, tmp_path: Path, inputs: str, out: str, is_apart: bool
 ) -> None:
     write(numbers(1), "in/a/part.parquet")
+    write(numbers(1), "far/far.parquet")
     os.symlink(folder, tmp_path / "link")
+    os.symlink(tmp_path / "far", folder / "month=1")
     given = [str(tmp_path / inputs)]
     if is_apart:
         check_apart(given, discover(given), tmp_path / out)
