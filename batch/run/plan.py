@@ -26,7 +26,7 @@ from whyport.batch.source.parquet import INT96_UNIT, SourceFile, open_source
 from whyport.batch.source.times import int96_needs
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import task_of
-from whyport.runtime.errors import DataError, UsageError, listing
+from whyport.runtime.errors import ColumnError, DataError, UsageError, listing
 from whyport.runtime.inputs.int96 import Int96Needs
 from whyport.runtime.paths import path_text
 from whyport.runtime.task import Task
@@ -105,13 +105,7 @@ class Plan:
                 inputs.append(BadFile(path, str(error), _fingerprint(path)))
         if errors and (settings.on_bad_file == "fail" or len(errors) == len(inputs)):
             raise errors[0]
-        if needs.unit != INT96_UNIT:
-            inputs = [
-                open_source(each.path, each.partition, needs.unit) if isinstance(each, SourceFile) else each
-                for each in inputs
-            ]
-        plan = dataclasses.replace(plan, inputs=tuple(inputs))
-        plan = dataclasses.replace(plan, kept=kept_fields(list(plan.sources.values()), settings.keep))
+        plan = dataclasses.replace(plan, inputs=tuple(inputs))._with_kept(needs)
         known = KnownColumns(task, choice).schema(plan.kept)
         first = next(iter(plan.sources.values())).name
         plan.selection.check(known, first)
@@ -188,6 +182,30 @@ class Plan:
         columns = [f"{field.name} ({field.type})" for field in self.part_schema]
         shown = columns if len(columns) <= 40 else [*columns[:40], f"... and {len(columns) - 40} more"]
         return [*lines, f"columns   {len(columns)}: {', '.join(shown)}"]
+
+    def _with_kept(self, needs: Int96Needs) -> Self:
+        """The plan with the kept columns: INT96 times are in the first unit in which each column has one type.
+
+        Raises ColumnError where there is none.
+        """
+        refusals = []
+        for unit in needs.units:
+            plan = self._in_unit(unit)
+            try:
+                return dataclasses.replace(plan, kept=kept_fields(list(plan.sources.values()), self.settings.keep))
+            except ColumnError as error:
+                refusals.append(error)
+        raise refusals[0]
+
+    def _in_unit(self, unit: str) -> Self:
+        """The plan with INT96 times in another unit."""
+        if unit == INT96_UNIT:
+            return self
+        inputs = tuple(
+            open_source(each.path, each.partition, unit) if isinstance(each, SourceFile) else each
+            for each in self.inputs
+        )
+        return dataclasses.replace(self, inputs=inputs)
 
     def _checked(self, source: SourceFile) -> SourceFile:
         check_columns(source, self.features, self.settings.keep, self.choice.label)

@@ -20,7 +20,7 @@ def int96_needs(source: SourceFile, names: Sequence[str]) -> Int96Needs:
     with open_file(source.place) as file:
         metadata = source.footer.metadata(file, source.footer.windows[0])
         columns = sorted(int96_columns(file, metadata) & set(names) - source.partition.keys())
-    needs = Int96Needs()
+    needs = Int96Needs(columns=frozenset(columns))
     if not columns:
         return needs
     with ExitStack() as stack:

@@ -35,6 +35,8 @@ class Int96Needs:
     """Columns with a time between two microseconds."""
     range: frozenset[str] = frozenset()
     """Columns with a time outside 1677 to 2262."""
+    columns: frozenset[str] = frozenset()
+    """All columns with INT96 times, where known."""
 
     @classmethod
     def of(cls, columns: Sequence[str], tables: Iterable[pa.Table | pa.RecordBatch]) -> Self:
@@ -58,7 +60,7 @@ class Int96Needs:
         return cls(frozenset(nanoseconds), frozenset(beyond))
 
     def __or__(self, other: Self) -> Self:
-        return type(self)(self.nanoseconds | other.nanoseconds, self.range | other.range)
+        return type(self)(self.nanoseconds | other.nanoseconds, self.range | other.range, self.columns | other.columns)
 
     @property
     def unit(self) -> str:
@@ -72,6 +74,12 @@ class Int96Needs:
                 f"{_listed(self.nanoseconds)}: no unit holds both, keep one of them"
             )
         return "ns" if self.nanoseconds else "us"
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """All units that hold the values, the one of `unit` first; raises ColumnError as `unit` does."""
+        is_free = self.columns and not (self.nanoseconds or self.range)
+        return ("us", "ns") if is_free else (self.unit,)
 
 
 def _listed(names: Iterable[str]) -> str:

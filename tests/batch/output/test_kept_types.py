@@ -132,6 +132,22 @@ def test_int96_times_are_the_times_that_were_written(
     assert got.to_pylist() == [array[i].as_py() for i in (0, 2, 1)]
 
 
+@pytest.mark.parametrize("unit", ["ns", "us"])
+@pytest.mark.parametrize("is_nested", [False, True])
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_int96_times_take_the_unit_of_another_files_times(
+    keep: Keep, write: Write, unit: str, is_nested: bool, names: str
+) -> None:
+    plain, old = (pa.array([NEAR] * 2, pa.timestamp(unit)), pa.array([NEAR] * 2, pa.timestamp("ns")))
+    if is_nested:
+        plain, old = (pa.array([[value] for value in array], pa.list_(array.type)) for array in (plain, old))
+    write(rows(x=plain), f"in/{names[0]}.parquet")
+    write(rows(x=old), f"in/{names[1]}.parquet", **INT96)
+    got = pq.read_table(keep())["x"]
+    assert (got.type.value_type if is_nested else got.type) == pa.timestamp(unit)
+    assert got.to_pylist() == [plain[0].as_py(), old[0].as_py()]
+
+
 def test_int96_times_that_no_unit_holds_are_refused(keep: Keep, write: Write, tmp_path: Path) -> None:
     write(rows(x=pa.array([FAR, NEAR], pa.timestamp("us"))), "in/a.parquet", **INT96)
     fine = [pd.Timestamp("2024-06-01 00:00:00.000000001")] * 2
