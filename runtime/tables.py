@@ -37,16 +37,28 @@ def read_table(path: str | Path, keep: Sequence[str] = ()) -> Any:
 
     is_csv = table_format(path) == "csv"
     place = Path(path)
-    if not is_csv and place.exists() and not place.is_file():
-        raise DataError(f"cannot read {path_text(path)!r}: expected a file, got something else")
+    if not is_csv:
+        check_file(place)
     try:
         with open_file(place) as file:
-            return pyarrow.csv.read_csv(file) if is_csv else _read_parquet(file, keep)
+            table = pyarrow.csv.read_csv(file) if is_csv else _read_parquet(file, keep)
+        names = table.column_names  # a CSV file's are decoded here
     except UnicodeDecodeError as error:
         raise DataError(f"cannot read {path_text(path)!r}: expected text in UTF-8, got {error.object!r}") from None
     except (pa.ArrowException, OSError) as error:
         hint = separator_hint(place) if is_csv else ""
         raise DataError(f"cannot read {path_text(path)!r}: {message_line(error)}{hint}") from None
+    for name in keep:
+        # Texts that are not UTF-8 are bytes to pyarrow, which a CSV file cannot hold.
+        if is_csv and names.count(name) == 1 and pa.types.is_binary(table.schema.field(name).type):
+            raise DataError(f"column {name!r}: expected text in UTF-8, got other bytes, in {path_text(path)}")
+    return table
+
+
+def check_file(path: Path) -> None:
+    """Raise DataError for what is there and is no file: a pipe would be waited for, and cannot be read twice."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"cannot read {path_text(path)!r}: expected a file, got something else")
 
 
 def separator_hint(path: Path) -> str:

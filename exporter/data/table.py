@@ -24,7 +24,7 @@ from whyport.runtime.errors import (
 )
 from whyport.runtime.inputs.columns import ColumnFaults, pasted
 from whyport.runtime.inputs.table import column_arrays
-from whyport.runtime.tables import separator_hint, table_format
+from whyport.runtime.tables import check_file, separator_hint, table_format
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -34,6 +34,7 @@ def read_frame(path: Path) -> pd.DataFrame:
     same name, TrainingError for an empty table.
     """
     is_csv = table_format(path) == "csv"
+    check_file(path)
     try:
         if is_csv:
             _check_names(_csv_header(path))
@@ -41,7 +42,7 @@ def read_frame(path: Path) -> pd.DataFrame:
         else:
             with path.open("rb") as file:  # pandas would take a name such as `day:1.parquet` for a URL
                 _check_names(pq.read_schema(file).names)
-                frame = pd.read_parquet(file)
+                frame = pd.read_parquet(file, page_checksum_verification=True)
     except (ValueError, OSError, pa.ArrowException) as error:
         raise DataError(f"cannot read {str(path)!r}: {error}{separator_hint(path) if is_csv else ''}") from None
     except ColumnError as error:
@@ -93,6 +94,7 @@ def check_header(
     missing, or that a Parquet file says are not numeric.
     """
     is_csv = table_format(path) == "csv"
+    check_file(path)
     try:
         schema = None if is_csv else pq.read_schema(path)
         header = _csv_header(path) if schema is None else schema.names
@@ -104,7 +106,8 @@ def check_header(
         if schema is not None:
             _check_types(schema, names)
     except ColumnError as error:
-        raise error.at(str(path)) from None
+        hint = separator_hint(path) if is_csv else ""
+        raise ColumnError(f"{error}{hint}, in {path}") from None
     return names
 
 

@@ -1,6 +1,8 @@
 """Tables that cannot be read or written are told in one line, with what to do."""
 
 import datetime as dt
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +13,8 @@ import pytest
 
 from support.bundles import linear_bundle
 from support.command import Whyport
-from whyport.exporter.data.table import read_frame
-from whyport.runtime.errors import DataError
+from whyport.exporter.data.table import check_header, read_frame
+from whyport.runtime.errors import ColumnError, DataError
 from whyport.runtime.tables import read_table
 
 FAR = dt.datetime(9999, 12, 31)
@@ -101,3 +103,36 @@ def test_what_a_csv_file_cannot_hold_is_named(whyport: Whyport, folder: Path) ->
     assert "columns 'x', 'y': a CSV file holds no lists" in whyport(*command, exit_code=1).output
     whyport(*command, "--out", "out.parquet")
     assert pq.read_table("out.parquet")["x"].to_pylist() == [[1], [2]]
+
+
+@pytest.mark.parametrize("bad", ["header", "cell"])
+def test_csv_that_is_not_utf8_is_one_line(whyport: Whyport, folder: Path, bad: str) -> None:
+    linear_bundle(folder / "bundle")
+    names = {"header": "caf\xe9", "cell": "note"}
+    Path("day.csv").write_bytes(f"{names[bad]},a,b,c\ncaf\xe9,1,2,3\n".encode("latin-1"))
+    output = whyport("predict", "bundle", "day.csv", "--keep", "note", exit_code=1).output
+    assert "expected text in UTF-8" in output
+    assert len(output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("read", [read_frame, lambda path: check_header(path, (), ())], ids=["frame", "header"])
+@pytest.mark.parametrize("name", ["pipe.parquet", "pipe.csv"])
+def test_a_training_table_that_is_a_pipe_is_refused(folder: Path, read: Callable[[Path], object], name: str) -> None:
+    os.mkfifo(name)
+    with pytest.raises(DataError, match="expected a file, got something else"):
+        read(Path(name))
+
+
+def test_a_training_tables_checksums_are_verified(folder: Path) -> None:
+    pq.write_table(rows(), "day.parquet", use_dictionary=False, compression=None, write_page_checksum=True)
+    content = bytearray(Path("day.parquet").read_bytes())
+    content[100] ^= 1
+    Path("day.parquet").write_bytes(content)
+    with pytest.raises(DataError, match="CRC"):
+        read_frame(Path("day.parquet"))
+
+
+def test_a_header_with_other_separators_is_told(folder: Path) -> None:
+    Path("day.csv").write_text("a;b;c\n1;2;3\n")
+    with pytest.raises(ColumnError, match="its values are separated by ';'"):
+        check_header(Path("day.csv"), (), (), "c")
