@@ -33,6 +33,14 @@ def asked(monkeypatch):
     return call
 
 
+@pytest.fixture
+def table(tmp_path):
+    """A table whose columns are looked at before anything is asked for."""
+    path = tmp_path / "rows.csv"
+    path.write_text("id,a,b,label\n1,0.5,1.5,no\n")
+    return path
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """The command leaves the threads as it sets them."""
@@ -40,8 +48,8 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-def test_train_asks_for_what_the_command_does(whyport, asked, tmp_path):
-    data, out, state = tmp_path / "rows.csv", tmp_path / "bundle", tmp_path / "state"
+def test_train_asks_for_what_the_command_does(whyport, asked, table, tmp_path):
+    data, out, state = table, tmp_path / "bundle", tmp_path / "state"
     by_library = asked(
         library.train, str(data), "label", str(out), test=str(data), test_fraction=0.3, features=["a", "b"],
         exclude="id", architecture="mlp", set={"hidden": 4, "dropout": 0.25}, epochs=3, batch_rows=16,
@@ -61,8 +69,8 @@ def test_train_asks_for_what_the_command_does(whyport, asked, tmp_path):
     assert plain == asked(whyport, "train", data, "--target", "label", "--out", out)
 
 
-def test_export_asks_for_what_the_command_does(whyport, asked, tmp_path):
-    sample, out, weights = tmp_path / "rows.csv", tmp_path / "bundle", tmp_path / "weights.pt"
+def test_export_asks_for_what_the_command_does(whyport, asked, table, tmp_path):
+    sample, out, weights = table, tmp_path / "bundle", tmp_path / "weights.pt"
     by_library = asked(
         library.export, "m:f", str(sample), str(out), weights=str(weights), features=("b", "a"), exclude=["id"],
         classes=["no", "yes"], impute=True, standardise=True, background=sample, explain_references=0, threads=2,

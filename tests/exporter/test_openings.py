@@ -46,7 +46,7 @@ class Openings:
         elif is_whole:
             purpose = "counted"
         else:
-            purpose = "verified" if options is not None and options.log_severity_level == 3 else "replayed"
+            purpose = "verified" if options is not None and options.log_severity_level == 4 else "replayed"
         self.onnx[file, purpose] += 1
         return self._session(content, options, **others)
 

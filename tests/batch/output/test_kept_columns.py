@@ -189,13 +189,13 @@ def test_an_extension_that_nobody_knows_is_kept_by_its_storage_and_metadata(
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (pa.list_view(pa.string_view()), "Arrow cannot take rows of list_view"),
-        (pa.list_(pa.dictionary(pa.int8(), pa.string())), "dictionaries inside list.* cannot be copied"),
+        (pa.list_view(pa.string_view()), r"x \(1 of 1; list_view<"),
+        (pa.list_(pa.dictionary(pa.int8(), pa.string())), r"x \(1 of 1; list<.*, with dictionaries inside\)"),
     ],
 )
 def test_what_cannot_be_copied_is_refused_before_a_row_is_read(
     keep: Callable[[pa.Table], pa.Table], tmp_path: Path, kind: pa.DataType, message: str
 ) -> None:
-    with pytest.raises(ColumnError, match=f"kept column 'x': {message}"):
+    with pytest.raises(ColumnError, match=f"kept columns whose rows cannot be copied: {message}"):
         keep(pa.table({"x": pa.nulls(ROWS, kind)}))
     assert not (tmp_path / "out").exists()

@@ -139,7 +139,7 @@ def test_a_plan_is_what_the_dry_run_prints_and_writes_nothing(
     ("options", "error", "message"),
     [
         ({"explain": "deepshop"}, UsageError, "unknown explanation method 'deepshop'"),
-        ({"keep": "id,a"}, ColumnError, "'id,a'"),
+        ({"keep": "id,a"}, ColumnError, '"id,a"'),
         ({"memory": "much"}, UsageError, "memory: expected a size such as"),
         ({"tolerance": 0.0}, UsageError, "tolerance: expected a number above 0"),
         ({"layout": "tall"}, UsageError, "unknown layout 'tall'"),

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numba import njit
 from torch import Tensor, nn
 
 from whyport.batch.methods.deepshap.fused import KERNELS, FusedProgram
@@ -166,15 +165,13 @@ def test_kernels_need_no_place_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
     asked = []
 
-    def nowhere(cache: bool = False, **options: Any) -> Any:
-        asked.append(cache)
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return njit(**options)
+    def nowhere(function: Any) -> Any:
+        asked.append(function)
+        raise RuntimeError("cannot cache function: no locator available")
 
-    monkeypatch.setattr(kernels, "njit", nowhere)
+    monkeypatch.setattr(kernels, "_SpareCache", nowhere)
     assert kernels._compiler("nsz")(_doubled)(2.0) == 4.0
-    assert asked == [True, False]
+    assert asked == [_doubled]
 
 
 def _doubled(x: float) -> float:
