@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle_mutants import KINDS, MOST_SECONDS, attack, make_mutant
+from bundle_damage import KINDS, make_mutant
+from bundle_mutants import MOST_SECONDS, attack
 
 MUTANTS = 200
 
