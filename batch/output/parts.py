@@ -72,13 +72,30 @@ class PartFooter:
             raise JobError(f"expected a part that a run has written, got {message_line(error)}, in {path}") from None
 
 
+@dataclass(frozen=True)
+class FileColumns:
+    """The columns of a part, as its footer describes them to readers with and without Arrow."""
+
+    arrow: pa.Schema
+    parquet: pq.ParquetSchema
+
+    @classmethod
+    def read(cls, source: Any) -> Self:
+        """Read the columns of an opened file."""
+        with pq.ParquetFile(source) as file:
+            return cls(file.schema_arrow.remove_metadata(), file.schema)
+
+
 VALUES_CHECKED = 1 << 20
 """Values that are decoded at once to check pages, over all columns."""
 
 
-def check_pages(path: Path) -> None:
-    """Read every page of a part and compare it with its checksum; raises JobError where one is damaged."""
+def check_content(path: Path, columns: FileColumns) -> None:
+    """Compare a part's columns with these, and every page with its checksum; raises JobError where one is damaged."""
     try:
+        with open_file(path) as opened:
+            if FileColumns.read(opened) != columns:
+                raise JobError(f"expected the columns of this job, got others, in {path}")
         # Without a buffer, pyarrow takes no more memory than there are bytes, whatever a damaged page says of its size.
         with (
             open_file(path) as opened,

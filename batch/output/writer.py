@@ -1,14 +1,16 @@
 """Parquet parts that become visible only when they are whole."""
 
 import base64
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whyport.batch.output.columns import SOURCE_FILE, SOURCE_ROW
+from whyport.batch.output.parts import FileColumns
 from whyport.batch.store.local import Disk, WholeFile
 from whyport.runtime.errors import OutputError
 from whyport.runtime.paths import open_file
@@ -86,6 +88,22 @@ def write_options(schema: pa.Schema) -> dict[str, Any]:
     }
 
 
+def _open_writer(stream: IO[bytes], schema: pa.Schema, metadata: Mapping[str, str]) -> pq.ParquetWriter:
+    options = write_options(schema) | {"store_schema": False}
+    writer = pq.ParquetWriter(stream, encoded_schema(schema), **options)
+    # The schema that readers restore has the original types.
+    described = base64.b64encode(schema.with_metadata(dict(metadata)).serialize())
+    writer.add_key_value_metadata({**metadata, "ARROW:schema": described})
+    return writer
+
+
+def columns_in_file(schema: pa.Schema) -> FileColumns:
+    """The columns that a reader finds in a part with this schema."""
+    buffer = io.BytesIO()
+    _open_writer(buffer, schema, {}).close()
+    return FileColumns.read(buffer)
+
+
 class PartWriter:
     """One Parquet file, under a temporary name until `publish`; leaving the context before that removes the file.
 
@@ -103,11 +121,7 @@ class PartWriter:
         self._pending_rows = self._pending_bytes = 0
         self._file = WholeFile(disk, path)
         try:
-            options = write_options(schema) | {"store_schema": False}
-            self._writer = pq.ParquetWriter(self._file.stream, self._encoded, **options)
-            # The schema that readers restore has the original types.
-            described = base64.b64encode(schema.with_metadata(dict(metadata)).serialize())
-            self._writer.add_key_value_metadata({**metadata, "ARROW:schema": described})
+            self._writer = _open_writer(self._file.stream, schema, metadata)
         except BaseException:
             self._file.__exit__()
             raise

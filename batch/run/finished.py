@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Collection
-from pathlib import Path
+from functools import cached_property
 
 from whyport.batch.output.folder import OutputFolder
 from whyport.batch.output.job_file import JobFile
-from whyport.batch.output.parts import PartFooter, PartSpan, check_pages, sha256_of
+from whyport.batch.output.parts import FileColumns, PartFooter, PartSpan, check_content, sha256_of
 from whyport.batch.output.result import FileReport
 from whyport.batch.output.totals import Totals
+from whyport.batch.output.writer import columns_in_file
 from whyport.batch.run.description import describe_part
 from whyport.batch.run.plan import Plan
 from whyport.runtime.errors import JobError
@@ -35,7 +36,7 @@ class FinishedParts:
 
         Args:
             index: the input.
-            with_pages: whether to read every page too, and compare it with its checksum.
+            with_pages: whether to check the columns too, and to compare every page with its checksum.
         """
         found = set()
         for span in self._plan.spans(index):
@@ -43,17 +44,22 @@ class FinishedParts:
                 continue
             try:
                 totals = self.totals(span)
-                for path in self._files(span, totals) if with_pages else ():
-                    check_pages(path)
+                if with_pages:
+                    check_content(self._folder.path / span.name, self._part_columns)
+                    if totals.rows_rejected:
+                        check_content(self._folder.rejected / span.name, self._rejected_columns)
                 found.add(span)
             except JobError as error:
                 logger.warning("made anew: %s", error)
         return found
 
-    def _files(self, span: PartSpan, totals: Totals) -> list[Path]:
-        """The part, and its rejected part if it has one."""
-        rejected = [self._folder.rejected / span.name] if totals.rows_rejected else []
-        return [self._folder.path / span.name, *rejected]
+    @cached_property
+    def _part_columns(self) -> FileColumns:
+        return columns_in_file(self._plan.part_schema)
+
+    @cached_property
+    def _rejected_columns(self) -> FileColumns:
+        return columns_in_file(self._plan.rejected_schema)
 
     def totals(self, span: PartSpan) -> Totals:
         """The totals of a part, checked against its own rows and the rows of its rejected part.

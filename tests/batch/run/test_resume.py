@@ -402,3 +402,28 @@ def test_a_damaged_page_of_a_kept_part_is_made_again(
     assert job(settings).run().performance.resumed_parts == 0
     assert parts(settings.out) == whole
     assert caplog.text.count("made anew: expected the pages that were written, got ") == 4
+
+
+@pytest.mark.parametrize(("name", "other"), [(b"source_row", b"source_rov"), (b"id", b"ie"), (b"reason", b"reasom")])
+def test_a_part_whose_footer_names_other_columns_is_made_again(
+    job: Callable[..., Job],
+    settings: JobSettings,
+    table: pa.Table,
+    write: Write,
+    caplog: pytest.LogCaptureFixture,
+    name: bytes,
+    other: bytes,
+) -> None:
+    write(table.set_column(1, "a", pa.array([None, *table["a"].to_pylist()[1:]])), "one.parquet")
+    interrupt(job(settings))
+    whole = parts(settings.out)
+    (first,) = (settings.out / "_rejected" if name == b"reason" else settings.out).glob("part-00000-000000000000-*")
+    content = first.read_bytes()
+    # The name's length and the name, as the schema of the footer has them.
+    text = bytes([len(name)]) + name
+    at = content.index(text, len(content) - 8 - int.from_bytes(content[-8:-4], "little"))
+    first.write_bytes(content[: at + 1] + other + content[at + len(text) :])
+    assert other.decode() in pq.read_schema(first).names
+    assert job(settings).run().performance.resumed_parts == 1
+    assert whole.items() <= parts(settings.out).items()
+    assert f"made anew: expected the columns of this job, got others, in {first}" in caplog.text
