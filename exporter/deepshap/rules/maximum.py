@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from whyport.exporter.deepshap.rules.elementwise import Elementwise
 from whyport.exporter.deepshap.rules.quotients import piecewise_linear, ratio
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
 from whyport.exporter.deepshap.rules.rule import GRID, Kernel, Pair, Rule, Shape, aligned, only, unbroadcast
@@ -38,15 +39,15 @@ def two_players(x: Tensor, r: Tensor, other: Tensor, of_other: Tensor) -> Tensor
     return ratio(0.5 * (with_other + without), x - r, limit)
 
 
-def _wins(x: Tensor, other: Tensor) -> Tensor:
+def _wins(x: Tensor, other: Tensor | float) -> Tensor:
     """2 where x is larger, 1 where both are the same, else 0."""
     return (x > other).to(x.dtype) + (x >= other).to(x.dtype)
 
 
-def _above(x: Tensor, r: Tensor, bound: Tensor) -> Tensor:
+def _above(x: Tensor, r: Tensor, bound: Tensor | float) -> Tensor:
     """The quotient of max(., bound); a tie is shared."""
     limit = 0.5 * _wins(x, bound)
-    return piecewise_linear(x, r, torch.maximum(x, bound), torch.maximum(r, bound), limit)
+    return piecewise_linear(x, r, x.clamp(min=bound), r.clamp(min=bound), limit)
 
 
 def players(x: Tensor, r: Tensor) -> Tensor:
@@ -172,8 +173,12 @@ def _maximum(call: Call, left: Operand, right: Operand) -> Rule:
     sign = 1 if call.operator is aten.maximum.default else -1
     if isinstance(left, Active) and isinstance(right, Active):
         return Maximum(left.shape, right.shape, call.shape, sign)
-    active, bound = (left, right) if isinstance(left, Active) else (right, left)
-    return ConstantMaximum(tuple(active.shape), constant(call, bound), call.shape, sign)
+    active, operand = (left, right) if isinstance(left, Active) else (right, left)
+    bound = constant(call, operand)
+    if bound.numel() > 1 or tuple(active.shape) != call.shape:
+        return ConstantMaximum(tuple(active.shape), bound, call.shape, sign)
+    number = float(bound) * sign
+    return Elementwise(lambda x: (x * sign).clamp(min=number) * sign, lambda x, r: _above(x * sign, r * sign, number))
 
 
 @rule_for(aten.amax.default, aten.max.dim, aten.amin.default, aten.min.dim)

@@ -191,7 +191,8 @@ def _with(shape: Shape, axis: int, size: int) -> Shape:
 
 
 @rule_for(
-    *(aten.view.default, aten.unsqueeze.default, aten.squeeze.dims, aten.clone.default, aten._to_copy.default),
+    *(aten.view.default, aten.unsqueeze.default, aten.squeeze.dims),
+    *(aten.alias.default, aten.clone.default, aten._to_copy.default),
 )
 def _reshape(call: Call, x: Active, *_: Any, **__: Any) -> Rule:
     return Reshape(x.shape, call.shape)

@@ -98,6 +98,7 @@ FUNCTIONS: dict[str, Function] = {
     "upsample": lambda x: F.interpolate(signal(x), size=17, mode="nearest-exact"),
     "upsample linearly": lambda x: F.interpolate(signal(x), size=17, mode="linear", align_corners=True),
     "slice with a step": lambda x: x[:, 1:-2:3],
+    "slice of all": lambda x: x[:, :FEATURES],
     "nan_to_num": lambda x: torch.nan_to_num(x.abs().log() * torch.inf, nan=1.5, posinf=2.0, neginf=-3.0),
     "attention": lambda x: F.scaled_dot_product_attention(
         x.reshape(-1, 1, 3, 4), x.reshape(-1, 1, 3, 4), x.reshape(-1, 1, 3, 4), weights(3, 3), scale=0.3

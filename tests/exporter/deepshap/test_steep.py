@@ -75,6 +75,9 @@ STEEP: dict[str, Function] = {
 # An infinite value that the next function makes finite.
 TAMED: dict[str, Function] = {
     "logarithm, clamped": lambda x: torch.log(x).clamp(min=-20),
+    "logarithm in a maximum": lambda x: torch.maximum(torch.log(x), x.new_tensor(-20.0)),
+    "logarithm, clamped to a tensor": lambda x: torch.log(x).clamp(x.new_tensor(-20.0), x.new_tensor([0.1])),
+    "inverse in a minimum": lambda x: torch.minimum(x.new_tensor([[3.0]]), 1 / x),
     "logarithm, repaired": lambda x: torch.nan_to_num(torch.log(x), neginf=-20.0),
     "logarithm of what may be negative": lambda x: torch.nan_to_num(torch.log(x - 1), nan=-3.0, neginf=-5.0),
     "logarithm in a sigmoid": lambda x: torch.sigmoid(torch.log(x)),
