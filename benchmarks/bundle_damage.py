@@ -27,7 +27,7 @@ TABLES = ("background.parquet", "summary.parquet", "conformance.parquet")
 NUMBERS = (0, -1, 1, 7, 30, 2**31, 2**63, -(10**400), 0.5, -1e-300, 1e308, float("inf"))
 TEXTS = ("HUGE", "", "N", "object", "float64", "float32", "a\0b", "\ud800", "../x", "/dev/zero", "x" * 100_000)
 VALUES: tuple[Any, ...] = (*NUMBERS, *TEXTS, None, True, [], [[]], {}, {"": None}, [None], [1.5, 0.5], ["N", 2])
-"""What a value of the sidecar is replaced with; "HUGE" stands for an integer of 5001 digits."""
+"""The values that replace one of the sidecar; "HUGE" stands for an integer of 5001 digits."""
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -54,7 +54,7 @@ ROWS = 5
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mutant."""
+    """The end of a mutant."""
 
     mutant: int
     kind: str

@@ -56,7 +56,7 @@ def _settings(document: Mapping[str, Any], place: str = "") -> dict[str, Any]:
 
 
 def _inputs(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What identifies each input, by its name, in order."""
+    """The identity of each input, by its name, in order."""
     listed = document.get("inputs", [])
     entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
     return {
@@ -79,7 +79,7 @@ def _changed_inputs(old: Mapping[str, dict[str, Any]], new: Mapping[str, dict[st
 
 
 def _change(old: dict[str, Any] | None, new: dict[str, Any] | None) -> str:
-    """What has become of an input, in its most telling figure; empty where nothing has."""
+    """The change of an input, in its most telling figure; empty where there is none."""
     if old is None or new is None:
         return "added" if old is None else "gone"
     for key, name in (("rows", "rows"), ("size", "bytes")):

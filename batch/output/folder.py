@@ -66,7 +66,7 @@ NATURES = (
 
 
 def _nature(path: Path) -> str:
-    """What has a path's name, in words."""
+    """The kind of thing that has a path's name, in words."""
     mode = path.lstat().st_mode
     return next((text for has_mode, text in NATURES if has_mode(mode)), "a device")
 

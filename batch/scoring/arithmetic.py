@@ -49,7 +49,7 @@ def arithmetic_of(session: Session, explainers: Mapping[str, Explainer]) -> Arit
 
 
 def other_arithmetic(known: Sequence[Arithmetic], own: Arithmetic) -> str:
-    """What differs between this process's arithmetic and the one of a run, in words."""
+    """The differences between this process's arithmetic and the one of a run, in words."""
     there = known[0] if known else {}
     names = [name for name in dict.fromkeys([*there, *own]) if there.get(name) != own.get(name)]
     bits = f"the last bits of {', '.join(names)} differ here"

@@ -147,7 +147,7 @@ def _drift(drift: Drift, key: str, title: str, caption: str, limit: int) -> list
 
 
 def _unseen(drift: Drift) -> str:
-    """What the index does not show."""
+    """The changes that the index does not show."""
     empty = [each.name for each in drift.untold if np.isnan(each.index)]
     coarse = [each.name for each in drift.untold if not np.isnan(each.index)]
     missing = [
