@@ -51,6 +51,14 @@ def test_a_page_of_two_gigabytes_costs_no_memory(write: Write, way: str, compres
     assert pa.default_memory_pool().max_memory() < 1_500_000_000
 
 
+def test_a_path_in_the_footer_that_is_not_utf8_is_no_fault_of_the_pages(write: Write, way: str) -> None:
+    path = write(pa.table({"number": np.arange(5000.0)}))
+    content = path.read_bytes()
+    place = content.rindex(b"number")  # after the schema's own
+    path.write_bytes(content[:place] + b"\xe9" + content[place + 1 :])
+    assert sum(batch.num_rows for _, batch in open_source(path).batches(["number"], 100)) == 5000
+
+
 @pytest.mark.parametrize("name", OPTIONS)
 def test_legal_files_are_read_either_way(tmp_path: Path, way: str, name: str) -> None:
     (file,) = (file for file in legal_files(("a", "b"), 1) if file.name == name)
