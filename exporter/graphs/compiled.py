@@ -1,8 +1,8 @@
 """A compiled model: the content of its files together with the engines that run them, each opened once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import onnx
 
@@ -62,3 +62,10 @@ class Compiled:
     def names(self) -> list[str]:
         """The outputs' names."""
         return [spec.name for spec in self.outputs]
+
+    def without_gradients(self, obstacle: Capability) -> Self:
+        """The same as if its graph were not differentiable; what is missing already keeps its reason."""
+        assert self.graph is not None
+        lost = {name: obstacle for name in ("gradients", "grad-cam") if self.capabilities[name].available}
+        graph = replace(self.graph, capabilities=self.graph.capabilities | lost)
+        return replace(self, capabilities=self.capabilities | lost, graph=graph, torchscript=None)

@@ -17,7 +17,7 @@ from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.verify.engines import onnx_outputs
 from whyport.exporter.verify.outputs import run_engine
 from whyport.runtime.bundle.sidecar import Capability
-from whyport.runtime.errors import ExportError, first_line
+from whyport.runtime.errors import ExportError, ParityError, first_line
 
 
 @final
@@ -42,9 +42,16 @@ class OnnxModel(Kind):
         scores = find_scores(model, task.score)
         rows = draft.probes(CONFORMANCE_ROWS, TRACE)
         engine = onnx_outputs(open_onnx(model.SerializeToString()), [scores])
-        values = run_engine("the model", engine, rows, len(rows))[scores]
+        try:
+            values = run_engine("the model", engine, rows, len(rows))[scores]
+        except ParityError as error:
+            raise ParityError(
+                f"{error}; if a batch size is baked into it, export it with a dynamic batch axis"
+            ) from error
         if values.ndim != 2 or len(values) != len(rows) or values.shape[1] < 2:
-            raise ExportError(f"output {scores!r}: expected [N, 2 or more classes], got {list(values.shape)}")
+            raise ExportError(
+                f"output {scores!r}: expected [N, 2 or more classes], got {list(values.shape)} for {len(rows)} rows"
+            )
         outputs = conform(model, scores, (len(draft.features), values.shape[1]), type(task))
         return Compiled(outputs, _capabilities(), OnnxFile(model))
 

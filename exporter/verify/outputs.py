@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.exporter.graphs.compiled import Compiled
+from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.verify.engines import Engine, onnx_outputs, torch_gradients, torch_outputs, torch_split_outputs
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.batching import batch_slices
@@ -68,7 +69,7 @@ def verify_outputs(
     torchscript_deviation = max(
         measure(engine_name, engine, rows, outputs, tolerances.outputs) for engine_name, engine in engines.items()
     )
-    spread = np.array([feature.standard_deviation for feature in features], dtype=np.float32)
+    spread = _spread(features)
     eager_gradients = torch_gradients(graph.whole, classes, spread)
     gradients = _reference(eager_gradients, rows)
     measure(REFERENCE, eager_gradients, rows, gradients, tolerances.gradients)
@@ -78,6 +79,22 @@ def verify_outputs(
     return dataclasses.replace(
         parity, torchscript_outputs=torchscript_deviation, torchscript_gradients=gradient_deviation
     )
+
+
+def with_finite_gradients(
+    compiled: Compiled, rows: NDArray[np.float32], features: Sequence[Feature], classes: Sequence[str]
+) -> Compiled:
+    """The model, without gradients where eager PyTorch's are not finite in a row; takes what `verify_outputs` does.
+
+    The outputs may well be finite where a slope on the way is not: below a square root of 0, or a hidden NaN.
+    """
+    if compiled.graph is None or not compiled.graph.differentiable:
+        return compiled
+    try:
+        _reference(torch_gradients(compiled.graph.whole, classes, _spread(features)), rows)
+    except ParityError as error:
+        return compiled.without_gradients(left_out("gradients", error))
+    return compiled
 
 
 def measure(
@@ -112,6 +129,11 @@ def run_engine(name: str, engine: Engine, rows: NDArray[np.float32], size: int) 
         return engine(rows)
     except Exception as error:
         raise ParityError(f"{name} fails at batch size {size}: {first_line(error)}") from error
+
+
+def _spread(features: Sequence[Feature]) -> NDArray[np.float32]:
+    """The training standard deviations, [F]."""
+    return np.array([feature.standard_deviation for feature in features], dtype=np.float32)
 
 
 def _reference(engine: Engine, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:

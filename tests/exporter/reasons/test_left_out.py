@@ -10,13 +10,19 @@ import torch
 from torch import nn
 
 from whyport.exporter.bundle.target import Target
+from whyport.exporter.data.statistics import describe_features
 from whyport.exporter.export import export_bundle
+from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.graph import build_graph
+from whyport.exporter.graphs.onnx import compile_onnx
+from whyport.exporter.graphs.torchscript import compile_torchscript
 from whyport.exporter.reasons.program import compile_program
 from whyport.exporter.source import ModelSource
+from whyport.exporter.verify.outputs import PROBE_ROWS, verify_outputs, with_finite_gradients
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL, EXPLAIN_MODEL, GRADIENT_MODEL
 
 ROWS = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+PROBES = np.random.default_rng(1).normal(size=(PROBE_ROWS, 4)).astype(np.float32)
 SERVED = {"deepshap": DEEPSHAP_MODEL, "explain-onnx": EXPLAIN_MODEL, "gradient-onnx": GRADIENT_MODEL}
 
 
@@ -97,3 +103,45 @@ def test_the_bundle_is_made_without(
     assert missing.keys() == reasons.keys()
     assert all(reasons[name] in reason for name, reason in missing.items())
     assert {SERVED[name] for name in SERVED.keys() - missing} == set(SERVED.values()) & bundle.sidecar.files.keys()
+
+
+class HiddenNan(nn.Linear):
+    """Finite scores by way of values that are NaN for negative features, and so are their slopes."""
+
+    def __init__(self, hides: str) -> None:
+        super().__init__(4, 3)
+        self.hides = hides
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        root = torch.sqrt(rows)
+        if self.hides == "nansum":
+            return super().forward(rows) + torch.nansum(root, 1, keepdim=True)
+        if self.hides == "nan_to_num":
+            return super().forward(torch.nan_to_num(root))
+        return super().forward(torch.where(torch.isnan(root), torch.zeros_like(root), root))
+
+
+@pytest.mark.parametrize("hides", ["nansum", "nan_to_num", "where"])
+def test_slopes_that_are_not_finite_cost_no_bundle(hides: str, caplog: pytest.LogCaptureFixture) -> None:
+    graph = build_graph(HiddenNan(hides), nn.Identity(), torch.from_numpy(ROWS[:5]))
+    script = TorchScriptFile(compile_torchscript(graph, torch.from_numpy(ROWS[:5])))
+    model = OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5])))
+    compiled = Compiled(graph.outputs, graph.capabilities, model, graph, script)
+    features, classes = describe_features(list("abcd"), list(PROBES.T.astype(np.float64))), list("xyz")
+    left = with_finite_gradients(compiled, PROBES, features, classes)
+    reason = "gradient of x: expected finite values, got others in"
+    assert left.torchscript is None
+    assert left.graph is not None
+    assert not left.graph.differentiable
+    assert reason in left.capabilities["gradients"].reason
+    assert left.capabilities["grad-cam"] == graph.capabilities["grad-cam"]
+    assert f"the bundle will not serve gradients: {reason}" in caplog.text
+    assert verify_outputs(left, PROBES, features, classes).torchscript_gradients is None
+
+
+def test_finite_slopes_stay() -> None:
+    graph = build_graph(nn.Linear(4, 3), nn.Identity(), torch.from_numpy(ROWS[:5]))
+    model = OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5])))
+    compiled = Compiled(graph.outputs, graph.capabilities, model, graph)
+    features = describe_features(list("abcd"), list(PROBES.T.astype(np.float64)))
+    assert with_finite_gradients(compiled, PROBES, features, list("xyz")) is compiled
