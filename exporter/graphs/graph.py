@@ -171,7 +171,8 @@ def _check_outputs(given: object, rows: int, task: type[Task]) -> tuple[Tensor, 
     ranks = [2, 3][: len(tensors)]
     fits = all(t.dtype == torch.float32 and t.ndim == rank for t, rank in zip(tensors, ranks, strict=True))
     if not fits or any(tensor.shape[0] != rows for tensor in tensors):
-        raise ExportError(f"the network gives {sizes} {scores.dtype} for {rows} rows; {expected}")
+        dtypes = ", ".join(dict.fromkeys(str(tensor.dtype) for tensor in tensors))
+        raise ExportError(f"the network gives {sizes} {dtypes} for {rows} rows; {expected}")
     if weights is not None and weights.shape[1] != weights.shape[2]:
         raise ExportError(
             f"the network's second output has the shape {sizes[1]}: it is no attention; {expected}, so return the "

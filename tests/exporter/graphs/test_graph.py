@@ -137,3 +137,12 @@ def test_logits_without_gradient():
 def test_networks_that_give_something_else(network, message):
     with pytest.raises(ExportError, match=message):
         build_graph(network(), nn.Sequential(), ROWS)
+
+
+def test_the_type_of_a_second_output_is_named_too():
+    class Mixed(nn.Linear):
+        def forward(self, rows):
+            return super().forward(rows), torch.eye(4, dtype=torch.float64).expand(len(rows), 4, 4)
+
+    with pytest.raises(ExportError, match=r"gives \[\[5, 3\], \[5, 4, 4\]\] torch.float32, torch.float64 for 5 rows"):
+        build_graph(Mixed(4, 3), nn.Identity(), torch.zeros(5, 4))
