@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".parquet")
 
 SEPARATORS = ";\t|"
-"""What separates the values of files that are called CSV, besides commas."""
+"""The separators of values in files that are called CSV, besides commas."""
 LINE_BYTES = 1 << 16
 
 

@@ -14,7 +14,7 @@ ROWS = 1 << 16
 
 
 def int96_needs(source: SourceFile, names: Sequence[str]) -> Int96Needs:
-    """What the INT96 times of these columns need, from all rows; raises DataError and ColumnError naming the file."""
+    """The needs of these columns' INT96 times, from all rows; raises DataError and ColumnError naming the file."""
     if not any("timestamp" in str(source.schema.field(name).type) for name in names):
         return Int96Needs()
     with open_file(source.place) as file:

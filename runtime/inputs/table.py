@@ -151,7 +151,7 @@ def _columns_of(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any
 
 
 class _NotNumericError(Exception):
-    """What a column is instead of one number a row."""
+    """The kind of a column that is not one number a row."""
 
 
 def _numeric(column: Any, name: str) -> NDArray[Any]:
