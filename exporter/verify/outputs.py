@@ -84,14 +84,19 @@ def verify_outputs(
 def with_finite_gradients(
     compiled: Compiled, rows: NDArray[np.float32], features: Sequence[Feature], classes: Sequence[str]
 ) -> Compiled:
-    """The model, without gradients where eager PyTorch's are not finite in a row; takes what `verify_outputs` does.
+    """The model, without gradients where they are not finite in a row; takes what `verify_outputs` does.
 
-    The outputs may well be finite where a slope on the way is not: below a square root of 0, or a hidden NaN.
+    The outputs may well be finite where a slope on the way is not: below a square root of 0, or a hidden NaN. After
+    some calls TorchScript has its own derivatives, which multiply an infinite slope by 0 where eager PyTorch selects.
     """
     if compiled.graph is None or not compiled.graph.differentiable:
         return compiled
+    modules = [compiled.graph.whole]
+    if compiled.torchscript is not None:
+        modules += [compiled.torchscript.module] * BATCHES_OF_A_SIZE
     try:
-        _reference(torch_gradients(compiled.graph.whole, classes, _spread(features)), rows)
+        for module in modules:
+            _reference(torch_gradients(module, classes, _spread(features)), rows)
     except ParityError as error:
         return compiled.without_gradients(left_out("gradients", error))
     return compiled
