@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whyport.batch.source.pages import check_pages
+from whyport.batch.source.pages import Pages
 from whyport.runtime.providers import available_cores
 
 READ_OPTIONS: dict[str, Any] = {"pre_buffer": False, "page_checksum_verification": True}
@@ -47,8 +47,13 @@ class OpenedFile:
 
     @cached_property
     def streamed(self) -> pq.ParquetFile:
-        """The file read a page at a time: pyarrow believes what a page's header says, so `check_pages` comes before."""
+        """The file read a page at a time: pyarrow believes what a page's header says, so `pages` are checked before."""
         return self._opened(BUFFER_BYTES)
+
+    @cached_property
+    def pages(self) -> Pages:
+        """The pages of the row groups."""
+        return Pages(self.file, self.metadata)
 
     def _opened(self, buffer_size: int) -> pq.ParquetFile:
         options = READ_OPTIONS | {"buffer_size": buffer_size, "coerce_int96_timestamp_unit": self.int96_unit}
@@ -81,9 +86,9 @@ class Decoder:
             if rows <= self._most and size <= DECODED_BYTES:
                 yield from self._whole(opened, together)
             else:
-                fitting = min(self._most, DECODED_BYTES * rows // size) // 2
+                fitting = min(self._most, DECODED_BYTES * rows // max(size, 1)) // 2
                 for group in together:
-                    check_pages(opened.file, opened.metadata.row_group(group), self._columns)
+                    opened.pages.check(group, self._columns)
                 yield from self._in_parts(opened.streamed, together, max(fitting, self._batch_rows))
 
     def _together(self, metadata: pq.FileMetaData, groups: Sequence[int]) -> Iterator[tuple[list[int], int, int]]:

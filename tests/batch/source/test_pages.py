@@ -10,7 +10,8 @@ import pytest
 
 from parquet_mutants import OPTIONS, legal_files
 from whyport.batch.source import decoding, pages
-from whyport.batch.source.pages import check_pages
+from whyport.batch.source.compact import Compact
+from whyport.batch.source.pages import Pages
 from whyport.batch.source.parquet import open_source
 from whyport.runtime.errors import DataError
 
@@ -75,24 +76,51 @@ def test_headers_of_any_length_are_walked(write: Write) -> None:
     texts = pa.table({"text": [f"{i:020}" * 60 for i in range(400)], "other": range(400)})
     options = {"use_dictionary": False, "data_page_size": 5000, "write_batch_size": 4, "compression": "none"}
     path = write(texts, **options)
-    group = pq.read_metadata(path).row_group(0)
+    metadata = pq.read_metadata(path)
     found = []
+    read = pages._page
 
-    class Watched(pages._Header):
-        def page(self) -> pages._Page:
-            page = super().page()
-            found.append(page)
-            return page
+    def watched(header: Compact) -> pages._Page:
+        page = read(header)
+        found.append(page)
+        return page
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pages, "_Header", Watched)
+        patch.setattr(pages, "_page", watched)
         patch.setattr(pages, "HEADER_BYTES", 16)
         with pa.OSFile(str(path)) as file:
-            check_pages(file, group, ["text"])
+            Pages(file, metadata).check(0, ["text"])
     assert sum(page.values for page in found) == 400
-    chunk = group.column(0)
+    chunk = metadata.row_group(0).column(0)
     assert sum(page.header + page.size for page in found) == chunk.total_compressed_size
     assert len(found) == 50
+
+
+def test_damaged_size_statistics_end_no_process(write: Write, way: str) -> None:
+    """pyarrow's view of such a column's chunk aborts; its reader has an error."""
+    path = write(pa.table({"list": [[1.5], None, [], [None]] * 50}))
+    content = path.read_bytes()
+    length = int.from_bytes(content[-8:-4], "little")
+    data, footer = content[: -8 - length], content[-8 - length : -8]
+    histogram = footer.index(b"\x19\x46")  # a list of four integers, by definition level
+    footer = footer[: histogram + 1] + b"\x56\x00" + footer[histogram + 2 :]
+    path.write_bytes(data + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(DataError, match=r"histogram size mismatch.*, in .*input\.parquet, row group 0"):
+        list(open_source(path).batches(["list"], 100))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_chunks_are_those_that_pyarrow_sees(tmp_path: Path, name: str) -> None:
+    (file,) = (file for file in legal_files(("a", "b"), 1) if file.name == name)
+    metadata = pq.read_metadata(pa.BufferReader(file.content))
+    for group, chunks in enumerate(pages._row_groups(metadata)):
+        seen = [metadata.row_group(group).column(i) for i in range(metadata.num_columns)]
+        offsets = [min(each.dictionary_page_offset or each.data_page_offset, each.data_page_offset) for each in seen]
+        assert chunks == [
+            pages.Chunk(offset, each.total_compressed_size, each.num_values)
+            for offset, each in zip(offsets, seen, strict=True)
+        ]
+    assert group == metadata.num_row_groups - 1
 
 
 def test_columns_are_read_together_as_the_bytes_allow(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
