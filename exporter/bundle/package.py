@@ -13,7 +13,7 @@ from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import default_opset
 from whyport.exporter.reasons.compile import Reasons, compile_reasons
-from whyport.exporter.verify.outputs import BATCH_SIZES, PROBE_ROWS, verify_outputs, with_finite_gradients
+from whyport.exporter.verify.outputs import BATCH_SIZES, PROBE_ROWS, verify_outputs, with_right_gradients
 from whyport.exporter.verify.reasons import verify_reasons
 from whyport.exporter.verify.scores import check_meaning
 from whyport.exporter.verify.tolerances import TOLERANCES
@@ -61,7 +61,7 @@ def make_package(draft: Draft, compiled: Compiled, extras: Mapping[str, bytes]) 
         raise ExportError(f"expected a {one} for each of the {len(draft.classes)} classes, got {count} a row")
     check_meaning(draft, compiled)
     probes = draft.probes(PROBE_ROWS, samples.PROBE)
-    compiled = with_finite_gradients(compiled, probes, draft.features, draft.classes)
+    compiled = with_right_gradients(compiled, probes, draft.features, draft.classes)
     parity = verify_outputs(compiled, probes, draft.features, draft.classes)
     # Once it is sure that there will be a bundle: this takes longer than all the rest.
     reasons = compile_reasons(draft, compiled)

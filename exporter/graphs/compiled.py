@@ -64,8 +64,8 @@ class Compiled:
         return [spec.name for spec in self.outputs]
 
     def without_gradients(self, obstacle: Capability) -> Self:
-        """The same as if its graph were not differentiable; what is missing already keeps its reason."""
+        """The same, to be used without its gradients; what is missing already keeps its reason."""
         assert self.graph is not None
         lost = {name: obstacle for name in ("gradients", "grad-cam") if self.capabilities[name].available}
         graph = replace(self.graph, capabilities=self.graph.capabilities | lost)
-        return replace(self, capabilities=self.capabilities | lost, graph=graph, torchscript=None)
+        return replace(self, capabilities=self.capabilities | lost, graph=graph)

@@ -1,5 +1,6 @@
 """Whatever goes wrong with what gives reasons, the bundle is made without it and says why."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from whyport.exporter.graphs.onnx import compile_onnx
 from whyport.exporter.graphs.torchscript import compile_torchscript
 from whyport.exporter.reasons.program import compile_program
 from whyport.exporter.source import ModelSource
-from whyport.exporter.verify.outputs import PROBE_ROWS, verify_outputs, with_finite_gradients
+from whyport.exporter.verify.outputs import PROBE_ROWS, verify_outputs, with_right_gradients
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL, EXPLAIN_MODEL, GRADIENT_MODEL
 
 ROWS = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
@@ -130,9 +131,9 @@ def test_slopes_that_are_not_finite_cost_no_bundle(hides: str, caplog: pytest.Lo
     model = OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5])))
     compiled = Compiled(graph.outputs, graph.capabilities, model, graph, script)
     features, classes = describe_features(list("abcd"), list(PROBES.T.astype(np.float64))), list("xyz")
-    left = with_finite_gradients(compiled, PROBES, features, classes)
+    left = with_right_gradients(compiled, PROBES, features, classes)
     reason = "gradient of x: expected finite values, got others in"
-    assert left.torchscript is None
+    assert left.torchscript is script
     assert left.graph is not None
     assert not left.graph.differentiable
     assert reason in left.capabilities["gradients"].reason
@@ -141,9 +142,23 @@ def test_slopes_that_are_not_finite_cost_no_bundle(hides: str, caplog: pytest.Lo
     assert verify_outputs(left, PROBES, features, classes).torchscript_gradients is None
 
 
+def test_derivatives_that_torchscript_has_wrong_are_left_out() -> None:
+    """Its own derivative of Softplus, of calls after the first, does not know the threshold."""
+    network = nn.Sequential(nn.Linear(4, 6), nn.Softplus(threshold=1), nn.Linear(6, 3))
+    graph = build_graph(network, nn.Identity(), torch.from_numpy(ROWS[:5]))
+    script = TorchScriptFile(compile_torchscript(graph, torch.from_numpy(ROWS[:5])))
+    compiled = Compiled(graph.outputs, graph.capabilities, OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5]))))
+    compiled = dataclasses.replace(compiled, graph=graph, torchscript=script)
+    features = describe_features(list("abcd"), list(PROBES.T.astype(np.float64)))
+    left = with_right_gradients(compiled, PROBES, features, list("xyz"))
+    assert "gradient of x: TorchScript: expected a deviation of at most" in left.capabilities["gradients"].reason
+    assert left.torchscript is script  # deepshap takes its scores from it
+    assert verify_outputs(left, PROBES, features, list("xyz")).torchscript_gradients is None
+
+
 def test_finite_slopes_stay() -> None:
     graph = build_graph(nn.Linear(4, 3), nn.Identity(), torch.from_numpy(ROWS[:5]))
     model = OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5])))
     compiled = Compiled(graph.outputs, graph.capabilities, model, graph)
     features = describe_features(list("abcd"), list(PROBES.T.astype(np.float64)))
-    assert with_finite_gradients(compiled, PROBES, features, list("xyz")) is compiled
+    assert with_right_gradients(compiled, PROBES, features, list("xyz")) is compiled
