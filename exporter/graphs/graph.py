@@ -21,35 +21,51 @@ from whyport.runtime.task import Classification, Task
 
 INPUT = "features"
 ATTENTION = "attention"
+ENCODED = "the network's positions are cells of encoded categories, of which a column has several"
+"""Why neither maps nor attention weights are read as columns."""
 
 
 class _Wrapped(nn.Module):
-    """The preprocessing, the network behind it, and the head, which gives the task's outputs."""
+    """A row's cells, their preprocessing, the network behind it, and the head, which gives the task's outputs.
 
-    def __init__(self, preprocess: nn.Module, network: nn.Module, head: nn.Module) -> None:
+    The cells of a row are the row itself, unless it holds codes of categories, which are encoded.
+    """
+
+    def __init__(self, encode: nn.Module, preprocess: nn.Module, network: nn.Module, head: nn.Module) -> None:
         super().__init__()
+        self.encode = encode
         self.preprocess = preprocess
         self.network: Any = network
         self.head: Any = head
 
-
-class ScoresGraph(_Wrapped):
-    """Raw rows [N, F] float32 to the task's outputs [N, C]."""
+    def cells(self, rows: Tensor) -> Tensor:
+        """The cells [N, P] of raw rows [N, F] float32."""
+        cells: Tensor = self.encode(rows)
+        return cells
 
     def forward(self, rows: Tensor):  # type: ignore[no-untyped-def]
-        return self.head(self.network(self.preprocess(rows)))
+        return self.scored(self.cells(rows))  # type: ignore[operator]
+
+
+class ScoresGraph(_Wrapped):
+    """Raw rows to the task's outputs [N, C]."""
+
+    def scored(self, cells: Tensor):  # type: ignore[no-untyped-def]
+        """The task's outputs of cells [N, P]."""
+        return self.head(self.network(self.preprocess(cells)))
 
 
 class AttentionGraph(_Wrapped):
-    """Raw rows [N, F] float32 to the task's outputs [N, C] and attention weights [N, L, L]."""
+    """Raw rows to the task's outputs [N, C] and attention weights [N, L, L]."""
 
-    def forward(self, rows: Tensor):  # type: ignore[no-untyped-def]
-        scores, weights = self.network(self.preprocess(rows))
+    def scored(self, cells: Tensor):  # type: ignore[no-untyped-def]
+        """The task's outputs and the attention weights of cells [N, P]."""
+        scores, weights = self.network(self.preprocess(cells))
         return (*self.head(scores), weights)
 
 
 class SplitScoresGraph(_Wrapped):
-    """`ScoresGraph` by way of the feature maps."""
+    """`ScoresGraph` by way of the feature maps, of rows that are their own cells."""
 
     def features(self, rows: Tensor) -> Tensor:
         """Feature maps [N, channels, positions] of raw rows [N, F]."""
@@ -60,12 +76,13 @@ class SplitScoresGraph(_Wrapped):
         """The task's outputs of feature maps."""
         return self.head(self.network.classify(maps))
 
-    def forward(self, rows: Tensor):  # type: ignore[no-untyped-def]
-        return self.classify(self.features(rows))
+    def scored(self, cells: Tensor):  # type: ignore[no-untyped-def]
+        """The task's outputs of cells [N, P]."""
+        return self.classify(self.features(cells))
 
 
 class SplitAttentionGraph(_Wrapped):
-    """`AttentionGraph` by way of the feature maps."""
+    """`AttentionGraph` by way of the feature maps, of rows that are their own cells."""
 
     def features(self, rows: Tensor) -> Tensor:
         """Feature maps [N, channels, positions] of raw rows [N, F]."""
@@ -77,8 +94,9 @@ class SplitAttentionGraph(_Wrapped):
         scores, weights = self.network.classify(maps)
         return (*self.head(scores), weights)
 
-    def forward(self, rows: Tensor):  # type: ignore[no-untyped-def]
-        return self.classify(self.features(rows))
+    def scored(self, cells: Tensor):  # type: ignore[no-untyped-def]
+        """The task's outputs and the attention weights of cells [N, P]."""
+        return self.classify(self.features(cells))
 
 
 @dataclass(frozen=True)
@@ -103,8 +121,13 @@ class Graph:
     def whole(self) -> nn.Module:
         """The graph by the network's own `forward`, even where `module` goes by way of the feature maps."""
         attentive = isinstance(self.module, AttentionGraph | SplitAttentionGraph)
-        parts = self.module.preprocess, self.module.network, self.module.head
+        parts = self.module.encode, self.module.preprocess, self.module.network, self.module.head
         return AttentionGraph(*parts) if attentive else ScoresGraph(*parts)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether the module's `cells` are not the rows themselves."""
+        return not isinstance(self.module.encode, nn.Identity)
 
     @property
     def split(self) -> bool:
@@ -112,14 +135,21 @@ class Graph:
         return isinstance(self.module, SplitScoresGraph | SplitAttentionGraph)
 
 
-def build_graph(network: nn.Module, preprocess: nn.Module, rows: Tensor, task: type[Task] = Classification) -> Graph:
-    """Wrap a network from [N, F] to scores [N, C], or to scores and attention weights [N, L, L].
+def build_graph(
+    network: nn.Module,
+    preprocess: nn.Module,
+    rows: Tensor,
+    task: type[Task] = Classification,
+    encode: nn.Module | None = None,
+) -> Graph:
+    """Wrap a network from [N, P] to scores [N, C], or to scores and attention weights [N, L, L].
 
     Args:
         network: the network behind the preprocessing.
-        preprocess: what is done to raw values first.
+        preprocess: what is done to the cells first.
         rows: two or more raw rows [N, F] float32, to see what the network gives.
         task: what the scores are.
+        encode: what gives the rows' cells [N, P]; None where these are the rows themselves.
 
     Raises:
         ExportError: the network is TorchScript already, cannot be copied, fails on the rows, or gives something else.
@@ -130,21 +160,23 @@ def build_graph(network: nn.Module, preprocess: nn.Module, rows: Tensor, task: t
         network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     except Exception as error:
         raise ExportError(f"the network cannot be copied: {first_line(error)}") from error
-    prepared = preprocess(rows).clone().requires_grad_()
+    encode = encode or nn.Identity()
+    prepared = preprocess(encode(rows)).clone().requires_grad_()
     try:
         given = network(prepared)
     except Exception as error:
         raise ExportError(f"the network fails on rows of shape {list(rows.shape)}: {first_line(error)}") from error
     scores, weights = _check_outputs(given, len(rows), task)
-    split_obstacle = _split_obstacle(network, prepared, task)
+    encodes = not isinstance(encode, nn.Identity)
+    split_obstacle = ENCODED if encodes else _split_obstacle(network, prepared, task)
     outputs = [_spec(name, scores) for name in task.outputs]
     if weights is not None:
         outputs.append(_spec(ATTENTION, weights))
     plain, split = (ScoresGraph, SplitScoresGraph) if weights is None else (AttentionGraph, SplitAttentionGraph)
     gradients = "" if scores.requires_grad else f"the {task.score} have no gradient with respect to the input"
-    attention = "the network returns no attention weights" if weights is None else ""
+    attention = "the network returns no attention weights" if weights is None else ENCODED if encodes else ""
     return Graph(
-        module=(plain if split_obstacle else split)(preprocess, network, HEADS[task.name]()).eval(),
+        module=(plain if split_obstacle else split)(encode, preprocess, network, HEADS[task.name]()).eval(),
         outputs=tuple(outputs),
         capabilities={
             "gradients": capability(gradients),

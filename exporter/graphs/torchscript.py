@@ -44,7 +44,7 @@ def compile_torchscript(graph: Graph, rows: Tensor) -> bytes:
         return _script(module, graph, rows)
     except Exception as error:
         logger.info("the graph cannot be scripted and is traced instead: %s", first_line(error))
-    return _trace(module, graph.split, rows)
+    return _trace(module, graph, rows)
 
 
 def load_torchscript(content: bytes) -> Any:
@@ -70,12 +70,14 @@ def _script(module: nn.Module, graph: Graph, rows: Tensor) -> bytes:
     return content
 
 
-def _trace(module: nn.Module, split: bool, rows: Tensor) -> bytes:
+def _trace(module: nn.Module, graph: Graph, rows: Tensor) -> bytes:
     inputs = {"forward": (rows,)}
     try:
         with quiet(), no_fast_path():
-            if split:
+            if graph.split:
                 inputs |= {"features": (rows,), "classify": (module.features(rows),)}  # type: ignore[operator]
+            if graph.encodes:
+                inputs |= {"cells": (rows,), "scored": (module.cells(rows),)}  # type: ignore[operator]
             # The comparison of every engine on other rows and other batch sizes replaces the tracer's own check.
             return _save(torch.jit.trace_module(module, inputs, check_trace=False))  # type: ignore[no-untyped-call]
     except Exception as error:

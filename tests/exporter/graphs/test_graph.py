@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from support import example_networks as networks
-from whyport.exporter.graphs.graph import build_graph
+from whyport.exporter.graphs.graph import ENCODED, build_graph
 from whyport.exporter.graphs.preprocess import Impute
 from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
 from whyport.runtime.errors import ExportError
@@ -146,3 +146,42 @@ def test_the_type_of_a_second_output_is_named_too():
 
     with pytest.raises(ExportError, match=r"gives \[\[5, 3\], \[5, 4, 4\]\] torch.float32, torch.float64 for 5 rows"):
         build_graph(Mixed(4, 3), nn.Identity(), torch.zeros(5, 4))
+
+
+class Squares(nn.Module):
+    """Each value's own cell, and its square's."""
+
+    def forward(self, rows):
+        return torch.cat([rows, rows * rows], dim=1)
+
+
+class Traced(nn.Linear):
+    """A network that TorchScript cannot script."""
+
+    def forward(self, rows):
+        return super().forward(*[rows])
+
+
+@pytest.mark.parametrize("kind", [nn.Linear, Traced])
+def test_a_row_by_way_of_its_cells(kind):
+    network = kind(2 * networks.FEATURES, networks.CLASSES)
+    graph = build_graph(network, nn.Sequential(), ROWS, encode=Squares())
+    cells = torch.cat([ROWS, ROWS**2], dim=1)
+    expected = cells @ network.weight.T + network.bias
+    for module in (graph.module, graph.whole, load_torchscript(compile_torchscript(graph, ROWS))):
+        torch.testing.assert_close(module.cells(ROWS), cells)
+        torch.testing.assert_close(module.scored(cells)[0], expected)
+        torch.testing.assert_close(module(ROWS)[0], expected)
+
+
+@pytest.mark.parametrize("factory", [networks.Convolution, networks.Recurrent])
+def test_positions_of_encoded_columns_are_no_columns(factory):
+    class Back(nn.Module):
+        def forward(self, rows):
+            return rows.flip(1)
+
+    graph = build_graph(factory(), nn.Sequential(), ROWS, encode=Back())
+    assert not graph.split
+    assert graph.capabilities["grad-cam"].reason == ENCODED
+    assert graph.capabilities["attention"].reason in (ENCODED, "the network returns no attention weights")
+    assert graph.capabilities["gradients"].available
