@@ -76,6 +76,9 @@ SAMPLE_ROWS = 1_000
 """Rows that are kept per class, if there is room."""
 LEAST_ROWS = 20
 
+SCORED_ROWS = 1_000
+"""Rows that are kept of all scored ones."""
+
 CANDIDATES = 10
 """Rows that are kept per kind, to choose from."""
 
@@ -106,6 +109,15 @@ class Collected:
     """[K + 1, K]: rows by label and prediction, the last row for labels that name no target; None without labels."""
     candidates: Mapping[str, Columns]
     """The candidate rows by kind, "most certain", "least certain" and "wrong", in order: `source`, `row`."""
+    scored: Columns = field(default_factory=dict)
+    """Some of all scored rows, in the random order of their keys: `source`, `row`; empty without any."""
+
+    def magnitude(self, method: str) -> NDArray[np.float64]:
+        """The mean of |attribution| over all explanations of a method, [F]."""
+        found = [each for each in self.attributions if each.method == method]
+        rows = np.array([each.rows for each in found])
+        means: NDArray[np.float64] = rows @ np.stack([each.mean_magnitude for each in found]) / rows.sum()
+        return means
 
 
 @dataclass(frozen=True)
@@ -167,6 +179,7 @@ class Collector:
         kinds = ["most certain", "least certain"] if run.task.probability_columns else []
         kinds += [] if wanted.label is None else ["wrong"]
         self._candidates = {kind: SmallestKeys(CANDIDATES) for kind in kinds}
+        self._scored = SmallestKeys(SCORED_ROWS)
 
     def collect(self) -> Collected:
         """Make the pass; raises DataError if a part cannot be read."""
@@ -180,7 +193,12 @@ class Collector:
             if each.rows
         ]
         candidates = {kind: rows.rows() for kind, rows in self._candidates.items()}
-        return Collected(tuple(attributions), self._confusion, {k: rows for k, rows in candidates.items() if rows})
+        return Collected(
+            attributions=tuple(attributions),
+            confusion=self._confusion,
+            candidates={kind: rows for kind, rows in candidates.items() if rows},
+            scored=self._scored.rows(),
+        )
 
     def _columns(self) -> list[str]:
         names = [SOURCE_ROW, *(column.name for column in self._task.columns)]
@@ -201,9 +219,11 @@ class Collector:
             predicted = _indices(table[PREDICTION], self._targets)
             chances = np.stack([table[name].to_numpy() for name in self._task.probability_columns.values()], axis=1)
             self._choose(table, place, predicted, chances.max(axis=1).astype(np.float64), is_explained)
+        keys = uniform(batch.source_file, rows)
+        self._scored.offer(keys, place)
         if not is_explained.any():
             return
-        keys = uniform(batch.source_file, rows)[is_explained]
+        keys = keys[is_explained]
         place = {name: values[is_explained] for name, values in place.items()}
         explained = table.filter(pa.array(is_explained))
         positions = batch.first + np.flatnonzero(is_explained)

@@ -29,6 +29,10 @@ class FeatureValues:
         """Store the values of rows of one input, in ascending order."""
         self._rows[source], self._values[source] = rows, values
 
+    def known(self, places: Columns) -> NDArray[np.bool_]:
+        """Whether the input of each place could be read, [n]."""
+        return np.isin(places["source"], list(self._rows))
+
     def of(self, places: Columns) -> NDArray[np.float64]:
         """The values [n, F] at the places' `source` and `row` [n]; NaN if a value is missing or its input gone."""
         values = np.full((len(places["row"]), self.features), np.nan)

@@ -7,6 +7,7 @@ import numpy as np
 
 from whyport.batch.report.gather.cases import CaseReader, RowCase, choose_rows
 from whyport.batch.report.gather.collect import Collected, Collector, Wanted
+from whyport.batch.report.gather.dependence import Dependence, dependences
 from whyport.batch.report.gather.drift import Drift, attribution_counts, attribution_drift, input_counts, input_drift
 from whyport.batch.report.gather.known_rows import KnownRows
 from whyport.batch.report.gather.reference import ReferenceAttributions, reference_attributions
@@ -56,6 +57,8 @@ class View:
     attributions: dict[str, Drift]
     """The drift of the attributions by method, if the reference rows could be explained."""
     references: dict[str, ReferenceAttributions] = field(default_factory=dict)
+    dependences: tuple[Dependence, ...] = ()
+    """How the scores depend on the strongest columns; empty where the run explained nothing, or its inputs are gone."""
     known: KnownRows | None = None
     """The training rows among the inputs, if there are labels to compare with."""
     problems: tuple[str, ...] = ()
@@ -87,7 +90,7 @@ def gather(settings: ReportSettings) -> View:
     choices = choose_rows(run, collected.candidates, settings.rows, settings.file)
     features = [feature.name for feature in bundle.sidecar.features]
     counts = input_counts(bundle.sidecar.features)
-    places = [each.sample for each in collected.attributions]
+    places = [*(each.sample for each in collected.attributions), *([collected.scored] if collected.scored else [])]
     places += [{"source": np.array([c.index]), "row": np.array([c.row])} for c in choices]
     # Without labels there is no accuracy to which they matter.
     known = None
@@ -111,6 +114,7 @@ def gather(settings: ReportSettings) -> View:
             method: attribution_drift(features, reference, halves[method]) for method, reference in references.items()
         },
         references=references,
+        dependences=dependences(session, collected, values),
         known=known,
         problems=tuple(problems),
     )

@@ -11,6 +11,7 @@ from whyport.batch.report.figures.shap_plots import bar_figure, beeswarm_figure,
 from whyport.batch.report.gather.collect import TargetAttributions
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
+from whyport.batch.report.sections.dependence import dependence_blocks
 from whyport.batch.report.to_shap import explanation_of, make_explanation
 
 SHOWN_CLASSES = 4
@@ -32,6 +33,7 @@ def global_section(view: View, max_features: int) -> Section:
             blocks += _of_target(view, each, max_features)
     if not found:
         blocks.append(Note("The run explained no row, so there is nothing to sum up."))
+    blocks += dependence_blocks(view)
     lead = "Attributions over all explained rows: which features move the score, in which direction, at which values."
     return Section("global", "What counts overall", lead, tuple(blocks))
 
@@ -58,7 +60,7 @@ def _bar(
 ) -> Picture:
     names = view.run.layout.features
     rows = np.array([each.rows for each in of_method])
-    overall = rows @ np.stack([each.mean_magnitude for each in of_method]) / rows.sum()
+    overall = view.collected.magnitude(of_method[0].method)
     strongest = np.argsort(-overall, kind="stable")[:limit]
     kept = [names[i] for i in strongest]
     magnitudes, by_class = {"": overall[strongest]}, None

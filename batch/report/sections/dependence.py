@@ -1,0 +1,57 @@
+"""The pictures of how scores depend on the strongest columns."""
+
+from collections.abc import Sequence
+
+from whyport.batch.report.figures.canvas import shorten
+from whyport.batch.report.figures.dependence import LINES, dependence_figure
+from whyport.batch.report.gather.dependence import TAILS, Dependence
+from whyport.batch.report.gather.view import View
+from whyport.batch.report.picture import Block, Heading, Picture
+
+NOTE = (
+    "The model asked again: one column of a row is set to one value after another, and the others stay as they are. "
+    "What such rows are like in the world is not asked: where columns go together, some of them do not exist."
+)
+
+
+def dependence_blocks(view: View) -> list[Block]:
+    """A picture for each target; nothing where no row could be read."""
+    found = view.dependences
+    if not found:
+        return []
+    return [Heading("How the score depends on a column", NOTE), *(_picture(view, found, t) for t in found[0].targets)]
+
+
+def _picture(view: View, found: Sequence[Dependence], target: str) -> Picture:
+    unit = view.run.task.unit
+    rows = max(len(each.found) for each in found)
+    caption = f"The {len(found)} strongest columns, over {rows:,} rows of the run, drawn by a hash of their place. "
+    if any(each.grid.labels is None for each in found):
+        caption += (
+            f"Blue: the curves of {min(LINES, rows)} rows (individual conditional expectation); red: the mean of all. "
+        )
+        caption += f"Grey: the rows' own values, without the outermost {TAILS:.0%} on each side. "
+    if any(each.grid.labels is not None for each in found):
+        caption += (
+            "Bars: from the mean score of the rows to their mean score with this category, and how many have it; "
+        )
+        caption += "the lines hold eight of ten rows. "
+    return Picture(
+        f"partial-dependence-{target}",
+        f"Partial dependence of the score of {shorten(target)}",
+        caption + f"In {unit}.",
+        "; ".join(_in_words(each, target, unit) for each in found) + ".",
+        lambda: dependence_figure(found, target, unit),
+        (*(each.grid.name for each in found), *(name for each in found for name in each.grid.labels or ())),
+    )
+
+
+def _in_words(each: Dependence, target: str, unit: str) -> str:
+    means, values = each.mean(target), each.grid.values
+    if each.grid.labels is not None:
+        shown = sorted(zip(means, each.grid.labels, strict=True), reverse=True)
+        return f"{each.grid.name}: highest with {shown[0][1]} ({shown[0][0]:.3g} {unit}), lowest with {shown[-1][1]}"
+    return (
+        f"{each.grid.name}: the mean score is {means[0]:.3g} {unit} at {values[0]:.4g}, "
+        f"and {means[-1]:.3g} at {values[-1]:.4g}"
+    )
