@@ -124,12 +124,8 @@ def _show(bundle: Any) -> None:
     sidecar = bundle.sidecar
     for metric, value in sidecar.provenance.metrics.items():
         say(f"{metric:15} {value:.4f}")
-    parity = sidecar.parity
-    measured = {
-        "ONNX": parity.onnx_outputs,
-        "TorchScript": parity.torchscript_outputs,
-        "gradients": parity.torchscript_gradients,
-    }
-    shown = [f"{engine} {value:.2g}" for engine, value in measured.items() if value is not None]
-    say(f"{'parity':15} {', '.join(shown)} (tolerance {sidecar.tolerances.outputs:g})")
+    engines = {"ONNX": "onnx_outputs", "TorchScript": "torchscript_outputs", "gradients": "torchscript_gradients"}
+    shown = [f"{engine} {sidecar.parity[name]:.2g}" for engine, name in engines.items() if name in sidecar.parity]
+    tolerance = sidecar.tolerances["outputs"]
+    say(f"{'parity':15} {', '.join(shown)} (tolerance {tolerance:g})")
     say(f"{'bundle':15} {bundle.path}")

@@ -1,6 +1,7 @@
 """The facts about a bundle that are known before its graphs are compiled."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,9 +13,12 @@ from whyport.exporter.data.background import DEFAULT_SUMMARY
 from whyport.exporter.data.samples import TRACE, Samples
 from whyport.exporter.data.statistics import impute
 from whyport.exporter.graphs.graph import INPUT
+from whyport.runtime.bundle.columns import IMPUTE, Column
+from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import Feature, Preprocessing, Provenance
-from whyport.runtime.bundle.signature import Signature, TensorSpec
+from whyport.runtime.bundle.score import Players, Score, Target
+from whyport.runtime.bundle.sidecar import ROW, Provenance
+from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.task import Classification, Task, find_task
 
 
@@ -24,8 +28,9 @@ class Draft:
 
     name: str
     classes: tuple[str, ...]
-    features: tuple[Feature, ...]
-    preprocessing: Preprocessing
+    features: tuple[Column, ...]
+    standardise: bool
+    """Whether the graphs standardise the features."""
     provenance: Provenance
     references: References
     samples: Samples
@@ -41,7 +46,13 @@ class Draft:
     @property
     def imputes(self) -> bool:
         """Whether the graphs take NaN."""
-        return self.preprocessing.imputation is not None
+        return any(feature.missing == IMPUTE for feature in self.features)
+
+    @property
+    def imputation(self) -> tuple[float, ...] | None:
+        """The value that replaces a missing one, by feature, NaN where none does; None if no feature is imputed."""
+        values = tuple(math.nan if feature.imputation is None else feature.imputation for feature in self.features)
+        return values if self.imputes else None
 
     def impute(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The rows without missing values, as explanations take them."""
@@ -63,8 +74,32 @@ class Draft:
         """The draft with generic names for the classes, one for each of the scores, unless they have names."""
         return self if self.classes else dataclasses.replace(self, classes=tuple(f"class {i}" for i in range(outputs)))
 
-    def signature(self, outputs: tuple[TensorSpec, ...]) -> Signature:
-        """What the model takes, the features, and gives."""
+    @property
+    def table(self) -> Input:
+        """The model's input: one tensor of all features."""
         names = tuple(feature.name for feature in self.features)
-        rows = TensorSpec(name=INPUT, dtype="float32", shape=("N", len(names)), columns=names)
-        return Signature(inputs=(rows,), outputs=outputs)
+        return Input(
+            name="table",
+            columns=self.features,
+            prepare=TablePreparation("table", self.standardise),
+            tensors=(TensorSpec(INPUT, "float32", ("N", len(names))),),
+            axes=(Axis("feature", len(names), names),),
+        )
+
+    @property
+    def row_spec(self) -> TensorSpec:
+        """A row as everything but model.onnx takes it."""
+        return TensorSpec(ROW, "float32", ("N", len(self.features)))
+
+    @property
+    def players(self) -> Players:
+        """Who gets a share of a score: the features."""
+        return Players(tuple(feature.name for feature in self.features), None)
+
+    @property
+    def score(self) -> Score:
+        """What the model's score is."""
+        task = self.task
+        probabilities = "probabilities" if "probabilities" in task.outputs else None
+        targets = tuple(Target(name, None) for name in self.classes)
+        return Score(task.task, task.kind, task.score, probabilities, targets)

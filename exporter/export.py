@@ -7,10 +7,9 @@ from whyport.exporter.bundle.package import make_package, versions
 from whyport.exporter.bundle.target import Target, check_target
 from whyport.exporter.bundle.write import write_bundle
 from whyport.exporter.data.samples import Samples
-from whyport.exporter.data.statistics import describe_features, float32_matrix
+from whyport.exporter.data.statistics import describe_columns, float32_matrix
 from whyport.exporter.data.table import choose_features, digest, feature_arrays, read_frame
 from whyport.exporter.draft import Draft
-from whyport.exporter.graphs.preprocess import describe_preprocessing
 from whyport.exporter.kinds import open_kind
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.source import ModelSource
@@ -47,7 +46,7 @@ def _draft(source: ModelSource, kind: Kind, name: str, seed: int) -> Draft:
     try:
         names = choose_features(frame, source.features, source.excluded)
         columns = feature_arrays(frame, names)
-        features = describe_features(names, columns)
+        features = describe_columns(names, columns, impute=source.impute)
         matrix = float32_matrix(features, columns)
         rows = matrix if source.impute else _complete_rows(matrix)
     except WhyportError as error:
@@ -66,7 +65,7 @@ def _draft(source: ModelSource, kind: Kind, name: str, seed: int) -> Draft:
         name=name,
         classes=source.classes,
         features=features,
-        preprocessing=describe_preprocessing(features, impute=source.impute, standardise=source.standardise),
+        standardise=source.standardise,
         provenance=provenance,
         references=source.background.take(features, rows, seed),
         samples=Samples(rows, seed, missing=source.impute),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.graphs import BASE_VALUE, EXPLAINED_CLASS, SCORE
+from whyport.runtime.bundle.graphs import BASE_VALUE, EXPLAINED_TARGET, SCORE
 from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.task import Task
 
@@ -107,7 +107,7 @@ def attribution(outputs: Mapping[str, NDArray[Any]], tolerance: float) -> Attrib
         values=values,
         output=score,
         base_value=base_value,
-        target=outputs[EXPLAINED_CLASS.name],
+        target=outputs[EXPLAINED_TARGET.name],
         error=error,
         evaluations=np.ones(len(values), dtype=np.int32),
         converged=error <= within_rounding(tolerance, score - base_value),

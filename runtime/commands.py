@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.sidecar import task_of
 from whyport.runtime.errors import UsageError
 from whyport.runtime.options import ON_BAD_ROW, names_option
 from whyport.runtime.paths import LocalPath
@@ -31,43 +32,30 @@ def inspect(bundle: Path, as_json: bool) -> None:
         click.echo(escaped_json((read.path / "bundle.json").read_text(encoding="utf-8")), nl=False)
         return
     sidecar = read.sidecar
-    say(f"{sidecar.name}  {sidecar.task}, format version {sidecar.format_version}")
+    say(f"{sidecar.name}  {task_of(sidecar).name}, format version {sidecar.format_version}")
     say(f"digest      {read.digest}")
     say(f"made by     {sidecar.provenance.source}, {_pairs(sidecar.provenance.versions)}")
     say(f"metrics     {_pairs(sidecar.provenance.metrics)}")
-    say(f"classes     {', '.join(sidecar.classes)}")
+    say(f"{task_of(sidecar).targets_title:11} {', '.join(sidecar.targets)}")
     say(f"graphs      opset {sidecar.opset}, IR {sidecar.ir_version}")
     for kind, specs in (("input", sidecar.signature.inputs), ("output", sidecar.signature.outputs)):
         for spec in specs:
             say(f"{kind:11} {spec.name} {spec.dtype} [{', '.join(map(str, spec.shape))}]")
-    parity = sidecar.parity
-    say(
-        f"parity      ONNX {_measure(parity.onnx_outputs)}, TorchScript {_measure(parity.torchscript_outputs)}, "
-        f"gradients {_measure(parity.torchscript_gradients)}"
-    )
-    say(
-        f"            explain.onnx: outputs {_measure(parity.explain_outputs)}, attributions "
-        f"{_measure(parity.explain_attributions)}, completeness {_measure(parity.explain_completeness)}"
-    )
-    say(
-        f"            gradient.onnx: outputs {_measure(parity.gradient_outputs)}, gradients "
-        f"{_measure(parity.gradient_gradients)}"
-    )
-    summary = sidecar.summary
-    if summary is not None:
-        near = ", ".join(f"{name} {distance:.0%}" for name, distance in summary.distances.items())
-        say(f"summary     {summary.rows} references of explain.onnx, {summary.method}; distance: {near}")
-    imputes = "imputed" if sidecar.preprocessing.imputation is not None else "not accepted"
-    say(f"missing     {imputes}; standardised in the graph: {sidecar.preprocessing.standardised}")
+    say("parity      " + (_pairs(sidecar.parity) or "not measured"))
+    for baseline in sidecar.baselines:
+        rows = "" if baseline.rows is None else f" of {baseline.rows}"
+        chosen = "" if baseline.method is None else f", {baseline.method}"
+        near = ", ".join(f"{name} {distance:.0%}" for name, distance in baseline.figures.items())
+        say(f"baseline    {baseline.name}: {baseline.kind}{rows}{chosen}" + (f"; distance: {near}" if near else ""))
     for name, capability in sidecar.capabilities.items():
         say(f"{name:11} {'available' if capability.available else 'unavailable: ' + capability.reason}")
     say("files       " + ", ".join(sidecar.files))
-    say(f"features    {'name':32} {'mean':>12} {'std':>12} {'median':>12} {'missing':>8}")
-    for feature in sidecar.features:
-        say(
-            f"            {feature.name:32} {feature.mean:12.5g} {feature.standard_deviation:12.5g} "
-            f"{feature.median:12.5g} {feature.missing_fraction:8.1%}"
-        )
+    say(f"columns     {'name':32} {'mean':>12} {'std':>12} {'median':>12} {'missing':>8}")
+    for column in sidecar.columns:
+        if column.numbers is not None:
+            numbers = column.numbers
+            known = f"{numbers.mean:12.5g} {numbers.standard_deviation:12.5g} {numbers.median:12.5g}"
+            say(f"            {column.name:32} {known} {column.missing_fraction:8.1%}, {column.missing}")
 
 
 @click.command()

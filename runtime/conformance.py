@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle.graphs import (
     BASE_VALUE,
-    CLASS_INDEX,
     COMPLETENESS_ERROR,
-    GRAPHS,
-    NOT_THERE,
+    GRADIENT,
+    OLD_NAMES,
     SCORE,
+    TARGET_INDEX,
+    named_as_in,
+    reasons_graphs,
     tolerance_of,
 )
 from whyport.runtime.bundle.sidecar import CONFORMANCE, METADATA_KEY, ONNX_MODEL, decode_sidecar
@@ -33,23 +35,22 @@ def replay(session: Session) -> dict[str, float]:
     sidecar = bundle.sidecar
     signature = sidecar.signature
     _check_metadata(session, ONNX_MODEL)
-    vectors = _read(session, (*signature.inputs, *signature.outputs))
-    features = vectors[signature.features.name]
-    spread = np.array([feature.standard_deviation for feature in sidecar.features])
-    for name, got in session.run(features).items():
-        deviations[name] = _compare(session, name, got, vectors[name], sidecar.tolerances.outputs)
-    for file, graph in GRAPHS.items():
-        if not sidecar.capabilities.get(graph.capability, NOT_THERE).available:
-            continue
+    vectors = _read(session, (sidecar.row_spec, *signature.outputs))
+    rows = vectors[sidecar.row_spec.name]
+    spread = np.array([column.spread for column in sidecar.columns])
+    for name, got in session.run(rows).items():
+        deviations[name] = _compare(session, name, got, vectors[name], sidecar.tolerances["outputs"])
+    for file, graph in reasons_graphs(sidecar).items():
         _check_metadata(session, file)
-        specs = graph.outputs(signature, session.task)
-        vectors = _read(session, (CLASS_INDEX, *specs))
-        for name, got in session.run_graph(file, features, vectors[CLASS_INDEX.name]).items():
-            expected, tolerance = vectors[name], tolerance_of(name, sidecar.tolerances)
+        index = named_as_in(graph, TARGET_INDEX)
+        vectors = _read(session, (index, *graph.outputs))
+        for name, got in session.run_graph(file, rows, vectors[index.name]).items():
+            written = name if name in vectors else OLD_NAMES[name]
+            expected, tolerance = vectors[written], tolerance_of(name, sidecar.tolerances)
             if name == COMPLETENESS_ERROR.name:
                 difference = np.abs(vectors[SCORE.name] - vectors[BASE_VALUE.name])
                 got, expected = got / within_rounding(1, difference), np.zeros_like(got)
-            if name == "gradient":
+            if name == GRADIENT:
                 got, expected = got * spread, expected * spread
             deviations[f"{file} {name}"] = _compare(session, f"{file} {name}", got, expected, tolerance)
     return deviations
@@ -60,9 +61,10 @@ def _read(session: Session, specs: tuple[TensorSpec, ...]) -> dict[str, NDArray[
     bundle, count = session.bundle, len(session.task.targets)
     try:
         vectors = read_vectors(bundle.read_bytes(CONFORMANCE), specs)
-        index = vectors.get(CLASS_INDEX.name, np.zeros(1))
-        if index.min() < -1 or index.max() >= count:
-            raise BundleFormatError(f"column {CLASS_INDEX.name!r}: expected numbers from -1 to {count - 1}, got others")
+        for name in (TARGET_INDEX.name, OLD_NAMES[TARGET_INDEX.name]):
+            index = vectors.get(name, np.zeros(1))
+            if index.min() < -1 or index.max() >= count:
+                raise BundleFormatError(f"column {name!r}: expected numbers from -1 to {count - 1}, got others")
     except BundleFormatError as error:
         raise error.at(str(bundle.path / CONFORMANCE)) from None
     return vectors

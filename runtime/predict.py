@@ -119,7 +119,7 @@ def prediction_table(session: Session, table: Any, keep: tuple[str, ...]) -> tup
     task = session.task
     added = [*(column.name for column in task.columns), "imputed_count"]
     faults = ColumnFaults(table.column_names)
-    faults.check_present(session.bundle.sidecar.signature.features.columns, "feature")
+    faults.check_present(session.bundle.sidecar.column_names, "feature")
     faults.check_present(keep, "kept")
     faults.check_types(
         keep,

@@ -11,8 +11,18 @@ from numpy.typing import NDArray
 from whyport.runtime.arguments import at_least, typed
 from whyport.runtime.attribution import Attribution, attribution, target_index
 from whyport.runtime.batching import rows_per_call
+from whyport.runtime.bundle.consistency import check_usable
 from whyport.runtime.bundle.folder import Bundle, as_bundle
-from whyport.runtime.bundle.graphs import CLASS_INDEX, EXPLAINED_CLASS, GRAPHS, NOT_THERE, SCORE
+from whyport.runtime.bundle.graphs import (
+    EXPLAINED_TARGET,
+    NOT_THERE,
+    OLD_NAMES,
+    SCORE,
+    TARGET_INDEX,
+    capability_of,
+    named_as_in,
+    reasons_graphs,
+)
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, task_of
 from whyport.runtime.errors import BundleError, DigestError, MissingValueError, UsageError, ValueRangeError, unknown
 from whyport.runtime.finite import UnansweredRows
@@ -64,6 +74,7 @@ class Session:
                 at_least(name, number, 1)
         self.bundle = as_bundle(bundle)
         self._asked = _Asked(device, threads, batch_rows)
+        check_usable(self.bundle.sidecar)
         self.task = task_of(self.bundle.sidecar)
         self.threads = threads or available_cores()
         sizes = None if batch_rows is None else dict.fromkeys(DEVICES, batch_rows)
@@ -71,7 +82,7 @@ class Session:
         self.provider = self._model.provider
         self.batch_rows = self._model.batch_rows
         self._graphs: dict[str, Runner] = {}
-        self._columns = Columns.of(self.bundle.sidecar.features)
+        self._columns = Columns.of(self.bundle.sidecar.columns)
 
     def predict(
         self, rows: Any, outputs: Sequence[str] | None = None, *, on_bad: str = "raise"
@@ -110,7 +121,7 @@ class Session:
         for name in names:
             if name not in known:
                 raise UsageError(unknown("output", name, known))
-        return self._model.run({signature.features.name: matrix}, [signature.output(name) for name in names])
+        return self._model.run(self._feeds(matrix), [signature.output(name) for name in names])
 
     def explain(self, rows: Any, classes: Any = None, *, on_bad: str = "raise") -> Attribution:
         """Explain a class of each row by explain.onnx: DeepSHAP against the bundle's summary of its background.
@@ -132,7 +143,7 @@ class Session:
         index = target_index(classes, self.task, len(matrix))
         sidecar = self.bundle.sidecar
         outputs = self.run_graph(EXPLAIN_MODEL, matrix, index)
-        explained = attribution(_answers(outputs, on_bad), sidecar.tolerances.completeness)
+        explained = attribution(_answers(outputs, on_bad), sidecar.tolerances["completeness"])
         target = explained.target
         if classes is None:  # a row without a score has no predicted class
             target = np.where(np.isfinite(outputs[SCORE.name]), target, -1)
@@ -150,15 +161,17 @@ class Session:
         Raises:
             BundleError: the bundle has no such graph, or the graph explains another class than it was asked for.
         """
-        signature = self.bundle.sidecar.signature
-        feeds: dict[str, NDArray[Any]] = {signature.features.name: matrix, CLASS_INDEX.name: index}
-        outputs = self._graph(name).run(feeds, GRAPHS[name].outputs(signature, self.task))
-        explained = outputs[EXPLAINED_CLASS.name]
+        runner = self._graph(name)
+        graph = reasons_graphs(self.bundle.sidecar)[name]
+        asked, given = (named_as_in(graph, spec).name for spec in (TARGET_INDEX, EXPLAINED_TARGET))
+        outputs = runner.run({**self._feeds(matrix), asked: index}, graph.outputs)
+        explained = outputs[given]
         others = (explained < 0) | (explained >= len(self.task.targets)) | ((index >= 0) & (explained != index))
         if others.any():
             got = f"{explained[others][0]} in {int(others.sum())} of {len(index)} rows, in {name}"
-            raise BundleError(f"output {EXPLAINED_CLASS.name!r}: expected the {self.task.target} asked for, got {got}")
-        return outputs
+            raise BundleError(f"output {given!r}: expected the {self.task.target} asked for, got {got}")
+        names = {old: new for new, old in OLD_NAMES.items()}
+        return {names.get(key, key): values for key, values in outputs.items()}
 
     def embedded_metadata(self, name: str = ONNX_MODEL) -> dict[str, str]:
         """The metadata_props of model.onnx, or of another graph of the bundle."""
@@ -171,18 +184,23 @@ class Session:
         """The runner of a graph, opened when it is first needed."""
         sidecar = self.bundle.sidecar
         if name not in self._graphs:
-            capability = sidecar.capabilities.get(GRAPHS[name].capability, NOT_THERE)
-            if not capability.available:
+            capability = sidecar.capabilities.get(capability_of(name), NOT_THERE)
+            if not capability.available or name not in reasons_graphs(sidecar):
                 raise BundleError(f"bundle {sidecar.name!r} has no {name}: {capability.reason}")
-            sizes = rows_per_call(sidecar.signature)
+            sizes = rows_per_call(sidecar)
             self._graphs[name] = Runner(name, self.bundle.read_bytes(name), self.provider.device, self.threads, sizes)
         return self._graphs[name]
+
+    def _feeds(self, matrix: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """The tensors that the graphs take for rows [N, F]."""
+        (spec,) = self.bundle.sidecar.signature.inputs
+        return {spec.name: matrix}
 
     def _check_missing(self, matrix: NDArray[np.float32]) -> None:
         """Refuse infinities, and also NaN if the bundle does not impute."""
         for row, j in np.argwhere(np.isinf(matrix)):
             raise ValueRangeError(f"{self._place(row, j)}: expected a finite value, got {matrix[row, j]}")
-        if self.bundle.sidecar.preprocessing.imputation is None:
+        if not self.bundle.sidecar.imputes:
             for row, j in np.argwhere(np.isnan(matrix)):
                 raise MissingValueError(f"{self._place(row, j)}: got NaN, and this bundle does not impute")
 

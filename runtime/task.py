@@ -12,6 +12,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.runtime.bundle.score import CLASSIFICATION, LOGIT, PROBABILITY
 from whyport.runtime.errors import BundleFormatError, UsageError, unknown
 
 PREDICTION = "prediction"
@@ -45,7 +46,11 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    """The name of the task in the sidecar."""
+    """The name of the task, in tables and options."""
+    task: ClassVar[str]
+    """What the sidecar's score calls it."""
+    kind: ClassVar[str]
+    """What the sidecar calls the score's kind."""
     unit: ClassVar[str]
     """The unit of a score, and so of base values, attributions and completeness errors."""
     score: ClassVar[str]
@@ -108,6 +113,7 @@ def first_largest(scores: Any) -> Any:
 class _Classes(Task):
     """One of C classes, each with a probability; the first largest score decides."""
 
+    task = CLASSIFICATION
     target = "class"
     targets_title = "classes"
 
@@ -140,6 +146,7 @@ class Classification(_Classes):
     """
 
     name = "classification"
+    kind = LOGIT
     unit = "logits"
     score = "logits"
     one_score = "logit"
@@ -154,6 +161,7 @@ class ProbabilityClassification(_Classes):
     """
 
     name = "classification-by-probability"
+    kind = PROBABILITY
     unit = "probability"
     score = "probabilities"
     one_score = "probability"

@@ -95,7 +95,7 @@ class Explainer(ABC):
     def row_bytes(self) -> int:
         """The most bytes that `attribute` holds for one explanation: all targets' shares and a few rows, in float64."""
         sidecar = self.model.bundle.sidecar
-        return 8 * (len(sidecar.classes) + 3) * len(sidecar.features)
+        return 8 * (len(sidecar.targets) + 3) * len(sidecar.columns)
 
     def explain(self, request: Request) -> Shares:
         """The shares, computed for as many rows at a time as the memory budget holds.
@@ -147,7 +147,7 @@ class Explainer(ABC):
     def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
         """The largest completeness error with which a row has converged, [N], by its score - base value [N]."""
         if self.only_rounds:
-            return within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)
+            return within_rounding(self.model.bundle.sidecar.tolerances["completeness"], difference)
         return np.maximum(self.settings.tolerance * np.abs(difference), self.settings.absolute_tolerance)
 
     def has_converged(

@@ -41,7 +41,7 @@ class SmoothGrad(Explainer):
 
     def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
-        spread = np.array([feature.standard_deviation for feature in model.bundle.sidecar.features])
+        spread = np.array([column.spread for column in model.bundle.sidecar.columns])
         samples, noise = settings.options["samples"], settings.options["noise"]
         drawn = np.random.default_rng(settings.seed).standard_normal((samples, len(spread)))
         self.noise = (noise * spread * drawn).astype(np.float32)

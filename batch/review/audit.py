@@ -49,8 +49,7 @@ class Audit:
         self._report = self._run.report
         self._bundle = self._run.open_bundle(bundle)
         sidecar = self._bundle.sidecar
-        features = tuple(feature.name for feature in sidecar.features)
-        self._columns = self._run.job.columns(features, sidecar.signature.outputs)
+        self._columns = self._run.job.columns(sidecar.column_names, sidecar.signature.outputs)
 
     def run(self, sample: int, seed: int, device: str) -> Iterator[str]:
         """Make every check; yields a line with the result of each.

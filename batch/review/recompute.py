@@ -29,7 +29,6 @@ from whyport.batch.scoring.targets import TargetChoice
 from whyport.batch.source.cleaning import RowCleaner
 from whyport.batch.source.kept import widened
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.sidecar import Tolerances
 from whyport.runtime.errors import AuditError, listing
 from whyport.runtime.parity import row_deviations
 from whyport.runtime.session import Session
@@ -80,7 +79,7 @@ class ExplanationComparison:
         explain: the methods' options.
     """
 
-    def __init__(self, layout: AttributionLayout, tolerances: Tolerances, explain: ExplainSettings) -> None:
+    def __init__(self, layout: AttributionLayout, tolerances: Mapping[str, float], explain: ExplainSettings) -> None:
         self._layout = layout
         self._tolerances = tolerances
         self._explain = explain
@@ -105,12 +104,12 @@ class ExplanationComparison:
         rows = stored[SOURCE_ROW].to_pylist()
         model = [columns.score, columns.base_value]
         off = row_deviations(matrix(stored, model), matrix(again, model))
-        check_same(rows, ~(off <= self._tolerances.outputs), listing(model), place)
+        check_same(rows, ~(off <= self._tolerances["outputs"]), listing(model), place)
         shares = self._layout.read(stored, columns.prefix, columns.suffix)
         check_same(rows, shares.features.min(axis=1) < 0, f"{columns.method}: features", place)
         score, base = matrix(stored, model).T
         largest = np.abs(shares.values).max(axis=1, initial=0.0)
-        allowed = self._tolerances.gradients * np.maximum(1.0, largest)
+        allowed = self._tolerances["gradients"] * np.maximum(1.0, largest)
         makes_a_claim = not np.isnan(base).all()
         if makes_a_claim:
             # A method that refines until a row is within tolerance may stop a step earlier or later.
@@ -139,7 +138,7 @@ class ExplanationComparison:
             there = pc.is_valid(again[name])
             one, other = stored.filter(there), again.filter(there)
             off = _deviations_of_lists(one[name], other[name])
-            check_same(one[SOURCE_ROW].to_pylist(), ~(off <= self._tolerances.gradients), name, place)
+            check_same(one[SOURCE_ROW].to_pylist(), ~(off <= self._tolerances["gradients"]), name, place)
 
     @staticmethod
     def _differences(
@@ -210,7 +209,7 @@ class Recomputer:
         self._scorer = Scorer(Session(bundle, device), settings.methods, choice, explain)
         self._known = KnownColumns(task, choice)
         label = [choice.label] if choice.label is not None else []
-        features = [feature.name for feature in bundle.sidecar.features]
+        features = bundle.sidecar.column_names
         self._inputs = RunInputs(run, list(dict.fromkeys([*features, *settings.keep, *label])))
 
     def compare(self, index: int, stored: pa.Table, place: str) -> Deviations:
@@ -257,7 +256,7 @@ class Recomputer:
             check_same(rows, np.array(stored[name].to_pylist()) != np.array(again[name].to_pylist()), name, place)
         numbers = [column.name for column in self._task.columns if not column.names_target]
         off = row_deviations(matrix(stored, numbers), matrix(again, numbers))
-        check_same(rows, ~(off <= self._tolerances.outputs), listing(numbers), place)
+        check_same(rows, ~(off <= self._tolerances["outputs"]), listing(numbers), place)
         return float(off.max(initial=0.0))
 
     def _compare_explanations(

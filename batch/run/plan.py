@@ -77,7 +77,7 @@ class Plan:
         choice = TargetChoice.parse(settings.explain_class, task)
         found = discover(settings.inputs)
         check_apart(settings.inputs, found, settings.out)
-        features = tuple(feature.name for feature in sidecar.features)
+        features = sidecar.column_names
         layout = attribution_layout(settings.layout, settings.top_k, features)
         outputs = sidecar.signature.outputs
         plan = cls(

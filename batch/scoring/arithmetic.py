@@ -35,11 +35,9 @@ def arithmetic_of(session: Session, explainers: Mapping[str, Explainer]) -> Arit
     if session.provider != CPU:
         return {}
     bundle, task = session.bundle, session.task
-    features = bundle.sidecar.signature.features
-    rows = read_vectors(bundle.read_bytes(CONFORMANCE), (features,))[features.name][:ROWS]
-    imputation = bundle.sidecar.preprocessing.imputation
-    if imputation is not None:
-        rows = np.where(np.isfinite(rows), rows, np.array(imputation, dtype=np.float32))
+    spec = bundle.sidecar.row_spec
+    rows = read_vectors(bundle.read_bytes(CONFORMANCE), (spec,))[spec.name][:ROWS]
+    rows = np.where(np.isfinite(rows), rows, np.array(bundle.sidecar.imputation, dtype=np.float32))
     outputs = session.run(rows)
     found = {"outputs": _digest(outputs)}
     request = Request.of_one_target(rows, outputs[task.score], task.predict(outputs).target)

@@ -37,7 +37,7 @@ class Scorer:
     ) -> None:
         self._session = session
         self._choice = choice
-        self._tolerance = session.bundle.sidecar.tolerances.outputs
+        self._tolerance = session.bundle.sidecar.tolerances["outputs"]
         self.explainers: dict[str, Explainer] = {}
         """The methods, by name."""
         self._base_values: dict[str, NDArray[np.float64] | None] = {}

@@ -33,14 +33,13 @@ class RowCleaner:
     def __init__(self, sidecar: Sidecar, on_bad_row: str, label: str | None = None) -> None:
         if on_bad_row not in ON_BAD_ROW:
             raise UsageError(unknown("policy for bad rows", on_bad_row, ON_BAD_ROW))
-        imputation = sidecar.preprocessing.imputation
-        if on_bad_row == "impute" and imputation is None:
+        if on_bad_row == "impute" and not sidecar.imputes:
             raise UsageError(f"bundle {sidecar.name!r} does not impute: it was exported without imputation values")
-        self._columns = Columns.of(sidecar.features)
-        self._imputation = np.array(imputation, dtype=np.float32)
+        self._columns = Columns.of(sidecar.columns)
+        self._imputation = np.array(sidecar.imputation, dtype=np.float32)
         self._on_bad_row = on_bad_row
         self._label = label
-        self._classes = sidecar.classes
+        self._classes = sidecar.targets
         self._schema: pa.Schema | None = None
         self._places: list[int] = []
         """The positions of the features in batches of that schema."""

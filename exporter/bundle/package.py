@@ -13,13 +13,15 @@ from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import default_opset
 from whyport.exporter.reasons.compile import Reasons, compile_reasons
-from whyport.exporter.verify.outputs import BATCH_SIZES, PROBE_ROWS, verify_outputs, with_right_gradients
+from whyport.exporter.verify.outputs import PROBE_ROWS, verify_outputs, with_right_gradients
 from whyport.exporter.verify.reasons import verify_reasons
 from whyport.exporter.verify.scores import check_meaning
 from whyport.exporter.verify.tolerances import TOLERANCES
+from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, reasons_outputs
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.bundle.sidecar import (
     BACKGROUND,
+    BACKGROUND_NAME,
     CONFORMANCE,
     CONFORMANCE_JSON,
     DEEPSHAP_MODEL,
@@ -27,9 +29,11 @@ from whyport.runtime.bundle.sidecar import (
     ONNX_MODEL,
     SUMMARY,
     TORCHSCRIPT_MODEL,
-    Parity,
+    Baseline,
+    Graph,
     Sidecar,
 )
+from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.vectors import to_json, to_parquet
 from whyport.runtime.errors import ExportError
 
@@ -84,24 +88,51 @@ def make_package(draft: Draft, compiled: Compiled, extras: Mapping[str, bytes]) 
 
 def _describe(draft: Draft, compiled: Compiled, reasons: Reasons) -> Sidecar:
     """The sidecar, with parity and digests still to come."""
+    weights = draft.references.weights
+    background = Baseline(
+        name=BACKGROUND_NAME,
+        kind="rows",
+        file=BACKGROUND,
+        rows=len(weights),
+        weighted=bool((weights != weights[0]).any()),
+        method=None,
+        figures={},
+    )
     return Sidecar(
         format_version=FORMAT_VERSION,
         name=draft.name,
-        task=draft.task_name,
-        signature=draft.signature(compiled.outputs),
-        classes=draft.classes,
-        features=draft.features,
-        preprocessing=draft.preprocessing,
+        inputs=(draft.table,),
+        players=draft.players,
+        score=draft.score,
+        baselines=(background,) if reasons.summary is None else (background, reasons.summary),
+        graphs=_graphs(draft, compiled, reasons),
         capabilities=compiled.capabilities | reasons.capabilities,
-        background=BACKGROUND,
-        summary=reasons.summary,
+        tolerances=dict(TOLERANCES),
+        parity={},
+        provenance=draft.provenance,
+        files={},
         opset=default_opset(compiled.onnx.model),
         ir_version=compiled.onnx.model.ir_version,
-        tolerances=TOLERANCES,
-        provenance=draft.provenance,
-        parity=Parity(BATCH_SIZES),
-        files={},
     )
+
+
+def _graphs(draft: Draft, compiled: Compiled, reasons: Reasons) -> tuple[Graph, ...]:
+    """The files that compute, with the tensors that each takes and gives."""
+    tensors, row = draft.table.tensors, (draft.row_spec,)
+    scores = [spec for spec in compiled.outputs if spec.name in draft.task.outputs]
+    graphs = [_graph(ONNX_MODEL, "predict", tensors, compiled.outputs)]
+    if compiled.torchscript is not None:
+        graphs.append(_graph(TORCHSCRIPT_MODEL, "torch", row, compiled.outputs))
+    if reasons.deepshap is not None:
+        graphs.append(_graph(DEEPSHAP_MODEL, "deepshap", (), ()))
+    for name in reasons.graphs:
+        outputs = reasons_outputs(name, scores, len(draft.features))
+        graphs.append(_graph(name, KINDS[name], (*tensors, TARGET_INDEX), outputs))
+    return tuple(graphs)
+
+
+def _graph(file: str, kind: str, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Graph:
+    return Graph(file=file, kind=kind, variant=None, inputs=inputs, outputs=outputs, figures={})
 
 
 def versions() -> dict[str, str]:

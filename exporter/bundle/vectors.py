@@ -13,7 +13,7 @@ from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.reasons.compile import Reasons
 from whyport.exporter.verify.engines import model_outputs, torch_gradients
 from whyport.exporter.verify.reasons import exact_attributions, explained_classes
-from whyport.runtime.bundle.graphs import CLASS_INDEX, EXPLAINED_CLASS
+from whyport.runtime.bundle.graphs import EXPLAINED_TARGET, TARGET_INDEX
 
 
 def make_vectors(draft: Draft, compiled: Compiled, reasons: Reasons) -> dict[str, NDArray[Any]]:
@@ -25,9 +25,9 @@ def make_vectors(draft: Draft, compiled: Compiled, reasons: Reasons) -> dict[str
     explained = np.where(index < 0, draft.task.predicted(scores), index)
     vectors: dict[str, NDArray[Any]] = {
         INPUT: rows,
-        CLASS_INDEX.name: index,
+        TARGET_INDEX.name: index,
         **outputs,
-        EXPLAINED_CLASS.name: explained,
+        EXPLAINED_TARGET.name: explained,
     }
     return vectors | _attributions(draft, reasons, vectors) | _gradients(draft, compiled, reasons, vectors)
 
@@ -36,7 +36,7 @@ def _attributions(draft: Draft, reasons: Reasons, vectors: Mapping[str, NDArray[
     """What explain.onnx should give, where the bundle has it."""
     if reasons.deepshap is None or reasons.references is None:
         return {}
-    rows, explained = vectors[INPUT], vectors[EXPLAINED_CLASS.name]
+    rows, explained = vectors[INPUT], vectors[EXPLAINED_TARGET.name]
     each = np.arange(len(rows)), explained
     exact = exact_attributions(reasons.deepshap.module, draft.impute(rows), reasons.references)
     difference = exact.scores[each] - exact.base_values[explained]
@@ -57,7 +57,7 @@ def _gradients(
     if compiled.graph is None or not compiled.graph.differentiable:
         return {}
     rows = vectors[INPUT]
-    each = np.arange(len(rows)), vectors[EXPLAINED_CLASS.name]
+    each = np.arange(len(rows)), vectors[EXPLAINED_TARGET.name]
     per_unit = np.ones(len(draft.features), dtype=np.float32)
     of_class = torch_gradients(compiled.graph.module, draft.classes, per_unit)(rows)
     made = {"gradient": np.stack(list(of_class.values()), axis=1)[each]}

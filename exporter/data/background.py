@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from whyport.exporter.data import samples
 from whyport.exporter.data.statistics import float32_matrix
 from whyport.exporter.data.table import read_frame
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.bundle.references import WEIGHT, References
-from whyport.runtime.bundle.sidecar import Feature
 from whyport.runtime.errors import DataError, MissingValueError, UsageError, WhyportError
 from whyport.runtime.inputs.table import column_arrays
 from whyport.runtime.tables import SUFFIXES
@@ -57,7 +57,7 @@ class BackgroundChoice:
             raise UsageError(f"--background: expected at least 1 row, got {rows}")
         return cls(rows=rows, summary=summary)
 
-    def take(self, features: Sequence[Feature], rows: NDArray[np.float32], seed: int) -> References:
+    def take(self, features: Sequence[Column], rows: NDArray[np.float32], seed: int) -> References:
         """The references.
 
         Args:
@@ -79,7 +79,7 @@ class BackgroundChoice:
         return References(drawn, np.full(len(drawn), 1 / len(drawn)))
 
 
-def read_references(path: Path, features: Sequence[Feature]) -> References:
+def read_references(path: Path, features: Sequence[Column]) -> References:
     """The references in a CSV or Parquet file: a column a feature, by name, and `weight` where they count differently.
 
     Other columns are passed over. A feature of the name `weight` is a feature; the rows then count alike. Raises as

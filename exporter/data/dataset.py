@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whyport.exporter.data.statistics import describe_features, float32_matrix
+from whyport.exporter.data.statistics import describe_columns, float32_matrix
 from whyport.exporter.data.table import choose_features, digest, feature_arrays, read_frame
 from whyport.exporter.data.target import class_indices, class_names
-from whyport.runtime.bundle.sidecar import Feature
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.errors import ColumnError, TrainingError, UsageError, WhyportError, unknown
 
 
@@ -45,7 +45,7 @@ class Dataset:
 
     train: Labelled
     test: Labelled
-    features: tuple[Feature, ...]
+    features: tuple[Column, ...]
     """With the statistics of the training rows alone."""
     classes: tuple[str, ...]
     digest: str
@@ -69,7 +69,7 @@ def load_dataset(choice: TableChoice, seed: int) -> Dataset:
             train_rows, test_rows = stratified_split(labels, choice.test_fraction, seed)
         else:
             train_rows, test_rows = np.arange(len(labels)), np.arange(0)
-        features = describe_features(names, [column[train_rows] for column in columns])
+        features = describe_columns(names, [column[train_rows] for column in columns], impute=True)
         matrix = float32_matrix(features, columns)
     except WhyportError as error:
         raise error.at(str(choice.data)) from None
@@ -106,7 +106,7 @@ def _check_repeated(labels: NDArray[np.int64], classes: tuple[str, ...]) -> None
         )
 
 
-def _load_test(path: Path, target: str, features: tuple[Feature, ...], classes: tuple[str, ...]) -> Labelled:
+def _load_test(path: Path, target: str, features: tuple[Column, ...], classes: tuple[str, ...]) -> Labelled:
     frame: pd.DataFrame = read_frame(path)
     try:
         if target not in frame.columns:

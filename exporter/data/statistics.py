@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.bins import as_float32, bin_places, just_above
+from whyport.runtime.bundle.columns import IMPUTE, NUMBER, REFUSE, Column, NumberStatistics
 from whyport.runtime.bundle.constraints import NAME
-from whyport.runtime.bundle.sidecar import Feature
 from whyport.runtime.errors import TrainingError
 from whyport.runtime.inputs.table import Columns
 
@@ -16,8 +16,10 @@ FEW = 10
 """The number of distinct values up to which each has a bin of its own."""
 
 
-def describe_features(names: Sequence[str], columns: Sequence[NDArray[Any]]) -> tuple[Feature, ...]:
-    """The statistics of each column's values that are not NaN, in float64.
+def describe_columns(names: Sequence[str], columns: Sequence[NDArray[Any]], *, impute: bool) -> tuple[Column, ...]:
+    """The columns with the statistics of their values that are not NaN, in float64.
+
+    With `impute`, a missing value is replaced by the median; otherwise it is refused.
 
     Raises TrainingError for a column without any, or with a name that no bundle can hold, ValueRangeError for values
     beyond float32.
@@ -27,17 +29,17 @@ def describe_features(names: Sequence[str], columns: Sequence[NDArray[Any]]) -> 
             raise TrainingError(f"column {name!r}: expected {NAME.expected}")
     # Before the statistics, which overflow for the largest float64.
     Columns(tuple(names), np.full(len(names), np.inf, dtype=np.float32)).matrix(columns)
-    return tuple(_describe(name, column) for name, column in zip(names, columns, strict=True))
+    return tuple(_describe(name, column, impute) for name, column in zip(names, columns, strict=True))
 
 
-def float32_matrix(features: Sequence[Feature], columns: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+def float32_matrix(features: Sequence[Column], columns: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
     """[N, F] float32; ValueRangeError where float32 is too coarse for a column's spread."""
     return Columns.of(features).matrix(columns)
 
 
-def impute(rows: NDArray[np.float32], features: Sequence[Feature]) -> NDArray[np.float32]:
+def impute(rows: NDArray[np.float32], features: Sequence[Column]) -> NDArray[np.float32]:
     """The rows with NaN replaced by the training medians, [N, F]."""
-    medians = np.array([feature.median for feature in features], dtype=np.float32)
+    medians = np.array([feature.statistics.median for feature in features], dtype=np.float32)
     return np.where(np.isnan(rows), medians, rows)
 
 
@@ -69,7 +71,7 @@ def bin_edges(present: NDArray[np.float64]) -> NDArray[np.float64]:
     return edges[first]
 
 
-def _describe(name: str, column: NDArray[Any]) -> Feature:
+def _describe(name: str, column: NDArray[Any], imputes: bool) -> Column:
     values = column.astype(np.float64) + 0.0  # -0 is 0
     present = values[~np.isnan(values)]
     if not len(present):
@@ -77,15 +79,25 @@ def _describe(name: str, column: NDArray[Any]) -> Feature:
     constant = present.min() == present.max()
     edges = bin_edges(present)
     counts = np.bincount(bin_places(edges, present), minlength=len(edges) + 1)
-    return Feature(
-        name=name,
+    median = float(np.median(present))
+    numbers = NumberStatistics(
         minimum=float(present.min()),
         maximum=float(present.max()),
         # Exact where all values are equal: a rounded spread of 1e-17 would not be 0.
         mean=float(present[0] if constant else present.mean()),
         standard_deviation=0.0 if constant else float(present.std()),
-        median=float(np.median(present)),
-        missing_fraction=float(1 - len(present) / len(values)),
+        median=median,
         bin_edges=tuple(map(float, edges)),
         bin_fractions=tuple(map(float, counts / len(present))),
+    )
+    return Column(
+        name=name,
+        kind=NUMBER,
+        unit=None,
+        missing=IMPUTE if imputes else REFUSE,
+        imputation=median if imputes else None,
+        missing_fraction=float(1 - len(present) / len(values)),
+        numbers=numbers,
+        categories=None,
+        channels=(),
     )

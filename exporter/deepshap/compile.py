@@ -38,7 +38,7 @@ def build_program(module: nn.Module, rows: Tensor, *, fused: bool = True) -> Pro
         got = program.activations(rows)[0]
     if (
         got.shape != expected.shape
-        or not (got - expected).abs().le(TOLERANCES.outputs * expected.abs().clamp(min=1)).all()
+        or not (got - expected).abs().le(TOLERANCES["outputs"] * expected.abs().clamp(min=1)).all()
     ):
         raise ExportError("the network does not treat every row of a batch alike, as explaining single rows needs")
     return program

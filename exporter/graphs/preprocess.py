@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whyport.runtime.bundle.sidecar import Feature, Preprocessing
+from whyport.runtime.bundle.columns import IMPUTE, Column
 
 
 class Impute(nn.Module):
@@ -48,20 +48,15 @@ class Standardise(nn.Module):
         return (rows - self.mean) / self.scale
 
 
-def describe_preprocessing(features: Sequence[Feature], *, impute: bool, standardise: bool) -> Preprocessing:
-    """What the graphs are to do to raw values: impute the training medians, standardise, or neither."""
-    medians = tuple(feature.median for feature in features)
-    return Preprocessing(imputation=medians if impute else None, standardised=standardise)
-
-
-def build_preprocessing(features: Sequence[Feature], preprocessing: Preprocessing) -> nn.Sequential:
-    """The module [N, F] -> [N, F] that does it; a constant feature is centred and not scaled."""
+def build_preprocessing(features: Sequence[Column], *, standardise: bool) -> nn.Sequential:
+    """The module [N, F] -> [N, F] in front of a network; a constant feature is centred and not scaled."""
     parts: list[nn.Module] = []
-    if preprocessing.imputation is not None:
-        parts.append(Impute(torch.tensor(preprocessing.imputation, dtype=torch.float32)))
-    if preprocessing.standardised:
-        mean = np.array([feature.mean for feature in features], dtype=np.float32)
-        spread = np.array([feature.standard_deviation for feature in features], dtype=np.float32)
+    if any(feature.missing == IMPUTE for feature in features):
+        values = [np.nan if feature.imputation is None else feature.imputation for feature in features]
+        parts.append(Impute(torch.tensor(values, dtype=torch.float32)))
+    if standardise:
+        mean = np.array([feature.statistics.mean for feature in features], dtype=np.float32)
+        spread = np.array([feature.spread for feature in features], dtype=np.float32)
         scale = np.where(spread > 0, spread, np.float32(1))
         parts.append(Standardise(torch.from_numpy(mean), torch.from_numpy(scale)))
     return nn.Sequential(*parts)

@@ -65,7 +65,7 @@ def _script(module: nn.Module, graph: Graph, rows: Tensor) -> bytes:
     with torch.no_grad():
         for name, got, wanted in zip(graph.names, scripted(rows), module(rows), strict=True):
             off = deviation(got.numpy(), wanted.numpy())
-            if not off <= TOLERANCES.outputs:
+            if not off <= TOLERANCES["outputs"]:
                 raise ExportError(f"{name} of the scripted graph are {off:.3g} off")
     return content
 

@@ -50,7 +50,9 @@ def compile_network(network: nn.Module, draft: Draft, opset: int | None = None) 
         UsageError: an opset that the runtime does not read, or the exporter does not write.
     """
     rows = draft.trace_rows()
-    graph = build_graph(network, build_preprocessing(draft.features, draft.preprocessing), rows, type(draft.task))
+    graph = build_graph(
+        network, build_preprocessing(draft.features, standardise=draft.standardise), rows, type(draft.task)
+    )
     model = compile_onnx(graph, rows, opset or DEFAULT_OPSET)
     torchscript = TorchScriptFile(compile_torchscript(graph, rows)) if graph.differentiable else None
     return Compiled(graph.outputs, graph.capabilities, OnnxFile(model), graph, torchscript)

@@ -9,9 +9,9 @@ from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.onnx import default_opset
 from whyport.exporter.reasons.portable import compile_portable, no_graphs
 from whyport.exporter.reasons.program import compile_program
-from whyport.runtime.bundle.graphs import GRAPHS
+from whyport.runtime.bundle.graphs import capability_of
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, Capability, Summary
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, Baseline, Capability
 
 EXPLAINED_ROWS = 16
 """How many rows DeepSHAP's program is checked with."""
@@ -28,13 +28,13 @@ class Reasons:
     """explain.onnx and gradient.onnx, by name, where the bundle has them."""
     references: References | None = None
     """The references inside explain.onnx."""
-    summary: Summary | None = None
+    summary: Baseline | None = None
 
     def without(self, name: str, obstacle: Capability) -> Self:
         """The same without one of the graphs, whose capability says why; the references go with explain.onnx."""
         left = replace(
             self,
-            capabilities=self.capabilities | {GRAPHS[name].capability: obstacle},
+            capabilities=self.capabilities | {capability_of(name): obstacle},
             graphs={other: file for other, file in self.graphs.items() if other != name},
         )
         return replace(left, references=None, summary=None) if name == EXPLAIN_MODEL else left

@@ -16,9 +16,9 @@ from whyport.exporter.graphs.onnx import export_lean
 from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
 from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.reasons.summary import summarise
-from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS
+from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, capability_of, reasons_outputs
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capability, Summary
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Baseline, Capability
 
 MAX_STEPS = 512
 """Steps of recurrent layers: each is a few nodes of the graph, and takes a tenth of a second to compile."""
@@ -35,7 +35,7 @@ class PortableGraphs:
     capabilities: dict[str, Capability]
     references: References | None = None
     """The references inside explain.onnx."""
-    summary: Summary | None = None
+    summary: Baseline | None = None
 
 
 def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -> PortableGraphs:
@@ -52,7 +52,7 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
     steps = recurrent_steps(program.rules)
     if steps > MAX_STEPS:
         return no_graphs(f"recurrent layers of {steps} steps: a portable graph unrolls at most {MAX_STEPS}")
-    imputation = draft.preprocessing.imputation
+    imputation = draft.imputation
     files, capabilities = {}, dict(no_graphs(graph.capabilities["gradients"].reason).capabilities)
     graphs: dict[str, nn.Module] = {}
     references = summary = None
@@ -60,11 +60,11 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
         references, summary = _summarise(program, draft)
         graphs[EXPLAIN_MODEL] = ExplainGraph(program, imputation, draft.task, references)
     except Exception as error:  # of another package, on numbers that nobody has thought of
-        capabilities[GRAPHS[EXPLAIN_MODEL].capability] = left_out(GRAPHS[EXPLAIN_MODEL].capability, error)
+        capabilities[capability_of(EXPLAIN_MODEL)] = left_out(capability_of(EXPLAIN_MODEL), error)
     if graph.differentiable:
         graphs[GRADIENT_MODEL] = GradientGraph(program, imputation, draft.task)
     for name, module in graphs.items():
-        served = GRAPHS[name].capability
+        served = capability_of(name)
         try:
             files[name] = OnnxFile(_export(name, module, draft, graph, opset))
             capabilities[served] = capability("")
@@ -77,10 +77,10 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
 
 def no_graphs(reason: str) -> PortableGraphs:
     """None of the graphs, and why."""
-    return PortableGraphs({}, {graph.capability: capability(reason) for graph in GRAPHS.values()})
+    return PortableGraphs({}, {capability_of(file): capability(reason) for file in KINDS})
 
 
-def _summarise(program: Program, draft: Draft) -> tuple[References, Summary]:
+def _summarise(program: Program, draft: Draft) -> tuple[References, Baseline]:
     fitted, held_out = (
         draft.impute(draft.probes(SAMPLE_ROWS, stream)) for stream in (samples.FITTED, samples.HELD_OUT)
     )
@@ -89,6 +89,7 @@ def _summarise(program: Program, draft: Draft) -> tuple[References, Summary]:
 
 def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int) -> onnx.ModelProto:
     rows = draft.trace_rows()
-    inputs = {INPUT: rows, CLASS_INDEX.name: torch.arange(len(rows)) % (len(draft.classes) + 1) - 1}
-    outputs = [spec.name for spec in GRAPHS[name].outputs(draft.signature(graph.outputs), draft.task)]
+    inputs = {INPUT: rows, TARGET_INDEX.name: torch.arange(len(rows)) % (len(draft.classes) + 1) - 1}
+    scores = [spec for spec in graph.outputs if spec.name in draft.task.outputs]
+    outputs = [spec.name for spec in reasons_outputs(name, scores, len(draft.features))]
     return export_lean(module.eval(), inputs, outputs, opset)

@@ -53,7 +53,7 @@ def check_completeness(deepshap: deepshap_file.Program, graph: Graph, rows: NDAr
         graph: the graph in eager mode.
         rows: finite rows [M, F].
     """
-    tolerance = TOLERANCES.completeness
+    tolerance = TOLERANCES["completeness"]
     explained, references = torch.from_numpy(rows).double().tensor_split(2)
     weights = torch.full((len(references),), 1 / len(references), dtype=torch.float64)
     with torch.no_grad():

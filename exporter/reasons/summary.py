@@ -11,7 +11,7 @@ from whyport.exporter.draft import Draft
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.deepshap import PASS_PAIRS
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import SUMMARY, Summary
+from whyport.runtime.bundle.sidecar import SUMMARY, SUMMARY_NAME, Baseline
 from whyport.runtime.task import Task
 
 CANDIDATES = 256
@@ -58,7 +58,7 @@ class Attributions:
 
 def summarise(
     program: Program, draft: Draft, samples: tuple[NDArray[np.float32], NDArray[np.float32]]
-) -> tuple[References, Summary]:
+) -> tuple[References, Baseline]:
     """Choose references in every way, and keep the choice whose attributions are nearest to the whole background's.
 
     Args:
@@ -71,9 +71,9 @@ def summarise(
     """
     references, rows = draft.background(), draft.summary
     if len(references.rows) <= rows:
-        return references, Summary(SUMMARY, len(references.rows), "the whole background", {"the whole background": 0.0})
+        return references, _baseline(references, "the whole background", {"the whole background": 0.0})
     fitted, held_out = samples
-    spread = np.array([feature.standard_deviation or 1.0 for feature in draft.features])
+    spread = np.array([feature.spread or 1.0 for feature in draft.features])
     choices = {
         "random rows": _draw(references, rows),
         **_cluster(references, spread, rows),
@@ -86,7 +86,20 @@ def summarise(
         name: float(np.abs(attributions.against(choice) - whole).sum() / magnitude) for name, choice in choices.items()
     }
     best = min(distances, key=distances.__getitem__)
-    return choices[best], Summary(SUMMARY, len(choices[best].rows), best, distances)
+    return choices[best], _baseline(choices[best], best, distances)
+
+
+def _baseline(references: References, method: str, distances: dict[str, float]) -> Baseline:
+    """The description of the references that a method chose."""
+    return Baseline(
+        name=SUMMARY_NAME,
+        kind="rows",
+        file=SUMMARY,
+        rows=len(references.rows),
+        weighted=True,
+        method=method,
+        figures=distances,
+    )
 
 
 def _draw(references: References, rows: int) -> References:

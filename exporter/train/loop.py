@@ -16,7 +16,6 @@ from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.train.architectures import create
 from whyport.exporter.train.checkpoint import Checkpoint, EpochResult, Run
 from whyport.exporter.train.settings import TrainSettings
-from whyport.runtime.bundle.sidecar import Preprocessing
 from whyport.runtime.errors import TrainingError, UsageError, unknown
 from whyport.runtime.providers import DEVICES
 from whyport.runtime.task import first_largest
@@ -29,7 +28,6 @@ EVALUATION_ROWS = 1024
 def train(
     dataset: Dataset,
     settings: TrainSettings,
-    preprocessing: Preprocessing,
     *,
     device: str = "auto",
     start: Checkpoint | None = None,
@@ -43,7 +41,6 @@ def train(
     Args:
         dataset: the rows to train and test with.
         settings: the network and how to train it.
-        preprocessing: what comes before the network.
         device: "cpu", "cuda", or "auto", which takes CUDA where there is a card.
         start: the checkpoint to go on from.
         after_epoch: called with the state after every epoch.
@@ -59,7 +56,7 @@ def train(
     run = describe_run(dataset, settings)
     if start is not None:
         start.run.check_same(run)
-    state = _State(dataset, settings, preprocessing, place)
+    state = _State(dataset, settings, place)
     results = list(start.results) if start else []
     checkpoint = start
     if start is not None:
@@ -82,16 +79,14 @@ def train(
 class _State:
     """What changes from epoch to epoch, on the device."""
 
-    def __init__(
-        self, dataset: Dataset, settings: TrainSettings, preprocessing: Preprocessing, device: torch.device
-    ) -> None:
+    def __init__(self, dataset: Dataset, settings: TrainSettings, device: torch.device) -> None:
         with _seeded(settings.seed, 0, torch.device("cpu")):
             network = create(settings.architecture, len(dataset.features), len(dataset.classes), settings.network)
         if caveat := network.caveat():
             logger.warning("%s", caveat)
         self.device = device
         self.model = nn.Sequential()
-        self.model.add_module("preprocess", build_preprocessing(dataset.features, preprocessing))
+        self.model.add_module("preprocess", build_preprocessing(dataset.features, standardise=True))
         self.model.add_module("network", network)
         self.model.to(device)
         self.optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)

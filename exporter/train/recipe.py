@@ -11,7 +11,6 @@ from whyport.exporter.data.dataset import Dataset, TableChoice, load_dataset
 from whyport.exporter.data.samples import Samples
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
-from whyport.exporter.graphs.preprocess import describe_preprocessing
 from whyport.exporter.kinds.pytorch import compile_network
 from whyport.exporter.train import checkpoint as checkpoints
 from whyport.exporter.train.checkpoint import Checkpoint
@@ -79,13 +78,12 @@ def train_bundle(
     dataset = load_dataset(choice, settings.seed)
     background = background or BackgroundChoice()
     references = background.take(dataset.features, dataset.train.rows, settings.seed)
-    preprocessing = describe_preprocessing(dataset.features, impute=True, standardise=True)
-    model, last = train(dataset, settings, preprocessing, device=device, start=start, after_epoch=folder.keep)
+    model, last = train(dataset, settings, device=device, start=start, after_epoch=folder.keep)
     draft = Draft(
         name=target.bundle_name(),
         classes=dataset.classes,
         features=dataset.features,
-        preprocessing=preprocessing,
+        standardise=True,
         provenance=_provenance(choice, settings, dataset, last),
         references=references,
         samples=Samples(dataset.train.rows, settings.seed, missing=True),

@@ -1,6 +1,5 @@
 """Compares the engines that run a graph: a bundle is written only if they agree."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +9,9 @@ from numpy.typing import NDArray
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.verify.engines import Engine, onnx_outputs, torch_gradients, torch_outputs, torch_split_outputs
-from whyport.exporter.verify.tolerances import TOLERANCES
+from whyport.exporter.verify.tolerances import TOLERANCES, Parity, Tolerances
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.sidecar import Feature, Parity, Tolerances
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.errors import ParityError, first_line
 from whyport.runtime.parity import deviation
 
@@ -25,7 +24,7 @@ REFERENCE = "eager PyTorch"
 def verify_outputs(
     compiled: Compiled,
     rows: NDArray[np.float32],
-    features: Sequence[Feature],
+    features: Sequence[Column],
     classes: Sequence[str],
     tolerances: Tolerances = TOLERANCES,
 ) -> Parity:
@@ -50,16 +49,16 @@ def verify_outputs(
     onnx = onnx_outputs(compiled.onnx.session, names)
     graph = compiled.graph
     if graph is None:
-        batch_deviation = measure("ONNX Runtime", onnx, rows, _reference(onnx, rows), tolerances.outputs)
-        return Parity(BATCH_SIZES, onnx_outputs=batch_deviation)
+        batch_deviation = measure("ONNX Runtime", onnx, rows, _reference(onnx, rows), tolerances["outputs"])
+        return {"onnx_outputs": batch_deviation}
     eager = torch_outputs(graph.whole, names)
     outputs = _reference(eager, rows)
     eager_engines = {REFERENCE: eager}
     if graph.split:
         eager_engines[f"{REFERENCE}'s classify(features(rows))"] = torch_split_outputs(graph.module, names)
     for engine_name, engine in eager_engines.items():
-        measure(engine_name, engine, rows, outputs, tolerances.outputs)
-    parity = Parity(BATCH_SIZES, measure("ONNX Runtime", onnx, rows, outputs, tolerances.outputs))
+        measure(engine_name, engine, rows, outputs, tolerances["outputs"])
+    parity = {"onnx_outputs": measure("ONNX Runtime", onnx, rows, outputs, tolerances["outputs"])}
     if compiled.torchscript is None:
         return parity
     module = compiled.torchscript.module
@@ -67,24 +66,22 @@ def verify_outputs(
     if graph.split:
         engines["TorchScript's classify(features(rows))"] = torch_split_outputs(module, names)
     torchscript_deviation = max(
-        measure(engine_name, engine, rows, outputs, tolerances.outputs) for engine_name, engine in engines.items()
+        measure(engine_name, engine, rows, outputs, tolerances["outputs"]) for engine_name, engine in engines.items()
     )
     if not graph.differentiable:
-        return dataclasses.replace(parity, torchscript_outputs=torchscript_deviation)
+        return parity | {"torchscript_outputs": torchscript_deviation}
     spread = _spread(features)
     eager_gradients = torch_gradients(graph.whole, classes, spread)
     gradients = _reference(eager_gradients, rows)
-    measure(REFERENCE, eager_gradients, rows, gradients, tolerances.gradients)
+    measure(REFERENCE, eager_gradients, rows, gradients, tolerances["gradients"])
     gradient_deviation = measure(
-        "TorchScript", torch_gradients(module, classes, spread), rows, gradients, tolerances.gradients
+        "TorchScript", torch_gradients(module, classes, spread), rows, gradients, tolerances["gradients"]
     )
-    return dataclasses.replace(
-        parity, torchscript_outputs=torchscript_deviation, torchscript_gradients=gradient_deviation
-    )
+    return parity | {"torchscript_outputs": torchscript_deviation, "torchscript_gradients": gradient_deviation}
 
 
 def with_right_gradients(
-    compiled: Compiled, rows: NDArray[np.float32], features: Sequence[Feature], classes: Sequence[str]
+    compiled: Compiled, rows: NDArray[np.float32], features: Sequence[Column], classes: Sequence[str]
 ) -> Compiled:
     """The model, without gradients where they are not finite, or where TorchScript has others.
 
@@ -103,7 +100,7 @@ def with_right_gradients(
             engine = torch_gradients(compiled.torchscript.module, classes, spread)
             for _ in range(BATCHES_OF_A_SIZE):
                 for name, values in _reference(engine, rows).items():
-                    check_deviation(f"{name}: TorchScript", values, expected[name], len(rows), TOLERANCES.gradients)
+                    check_deviation(f"{name}: TorchScript", values, expected[name], len(rows), TOLERANCES["gradients"])
     except ParityError as error:
         return compiled.without_gradients(left_out("gradients", error))
     return compiled
@@ -143,9 +140,9 @@ def run_engine(name: str, engine: Engine, rows: NDArray[np.float32], size: int) 
         raise ParityError(f"{name} fails at batch size {size}: {first_line(error)}") from error
 
 
-def _spread(features: Sequence[Feature]) -> NDArray[np.float32]:
+def _spread(features: Sequence[Column]) -> NDArray[np.float32]:
     """The training standard deviations, [F]."""
-    return np.array([feature.standard_deviation for feature in features], dtype=np.float32)
+    return np.array([feature.spread for feature in features], dtype=np.float32)
 
 
 def _reference(engine: Engine, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:

@@ -1,6 +1,5 @@
 """Compares explain.onnx and gradient.onnx with the TorchScript graphs, on other rows than they were traced with."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +14,20 @@ from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.reasons.compile import Reasons
 from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.verify.outputs import BATCH_SIZES, BATCHES_OF_A_SIZE, check_deviation
-from whyport.exporter.verify.tolerances import TOLERANCES
+from whyport.exporter.verify.tolerances import TOLERANCES, Parity, Tolerances
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.deepshap import PASS_PAIRS, Program
-from whyport.runtime.bundle.graphs import BASE_VALUE, CLASS_INDEX, COMPLETENESS_ERROR, EXPLAINED_CLASS, GRAPHS, SCORE
+from whyport.runtime.bundle.graphs import (
+    BASE_VALUE,
+    COMPLETENESS_ERROR,
+    EXPLAINED_TARGET,
+    SCORE,
+    TARGET_INDEX,
+    capability_of,
+)
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Parity, Tolerances
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL
 from whyport.runtime.errors import ParityError
 
 
@@ -70,7 +76,7 @@ def verify_reasons(
         try:
             parity, *_ = [measure(draft, compiled, reasons, rows, parity) for rows in samples]
         except Exception as error:  # also what an engine raises by itself
-            reasons = reasons.without(name, left_out(GRAPHS[name].capability, error))
+            reasons = reasons.without(name, left_out(capability_of(name), error))
     return reasons, parity
 
 
@@ -81,22 +87,21 @@ def _measure_explain(
     assert reasons.references is not None
     exact = exact_attributions(reasons.deepshap.module, draft.impute(rows), reasons.references)
     measured = verify_explain(reasons.graphs[EXPLAIN_MODEL].session, rows, exact, TOLERANCES)
-    return dataclasses.replace(
-        parity,
-        explain_outputs=measured.outputs,
-        explain_attributions=measured.reasons,
-        explain_completeness=measured.completeness,
-    )
+    return parity | {
+        "explain_outputs": measured.outputs,
+        "explain_attributions": measured.reasons,
+        "explain_completeness": measured.completeness,
+    }
 
 
 def _measure_gradient(
     draft: Draft, compiled: Compiled, reasons: Reasons, rows: NDArray[np.float32], parity: Parity
 ) -> Parity:
     assert compiled.torchscript is not None
-    spread = np.array([feature.standard_deviation for feature in draft.features])
+    spread = np.array([feature.spread for feature in draft.features])
     session = reasons.graphs[GRADIENT_MODEL].session
     measured = verify_gradient(session, rows, compiled.torchscript.module, spread, TOLERANCES)
-    return dataclasses.replace(parity, gradient_outputs=measured.outputs, gradient_gradients=measured.reasons)
+    return parity | {"gradient_outputs": measured.outputs, "gradient_gradients": measured.reasons}
 
 
 def explained_classes(rows: int, classes: int) -> NDArray[np.int64]:
@@ -136,18 +141,18 @@ def verify_explain(session: Any, rows: NDArray[np.float32], exact: Exact, tolera
         ParityError: it is further off, its attributions do not add up, or it explains another class than it should.
     """
     worst, scores_name = _Worst(), _scores_name(session)
-    for size, explained, part, got in _runs(EXPLAIN_MODEL, session, rows, exact.scores, tolerances.outputs):
+    for size, explained, part, got in _runs(EXPLAIN_MODEL, session, rows, exact.scores, tolerances["outputs"]):
         each = np.arange(len(explained)), explained
         scores, base_values = exact.scores[part], exact.base_values[explained]
-        worst.compare("outputs", scores_name, got, scores, size, tolerances.outputs)
-        worst.compare("outputs", SCORE.name, got, scores[each], size, tolerances.outputs)
-        worst.compare("outputs", BASE_VALUE.name, got, base_values, size, tolerances.outputs)
+        worst.compare("outputs", scores_name, got, scores, size, tolerances["outputs"])
+        worst.compare("outputs", SCORE.name, got, scores[each], size, tolerances["outputs"])
+        worst.compare("outputs", BASE_VALUE.name, got, base_values, size, tolerances["outputs"])
         wanted = exact.attributions[part][each]
-        worst.compare("reasons", "attribution", got, wanted, size, tolerances.attributions)
+        worst.compare("reasons", "attribution", got, wanted, size, tolerances["attributions"])
         relative = got[COMPLETENESS_ERROR.name] / within_rounding(1, scores[each] - base_values)
         errors = {COMPLETENESS_ERROR.name: relative}
         nothing = np.zeros(len(relative))
-        worst.compare("completeness", COMPLETENESS_ERROR.name, errors, nothing, size, tolerances.completeness)
+        worst.compare("completeness", COMPLETENESS_ERROR.name, errors, nothing, size, tolerances["completeness"])
     return ReasonsParity(**worst.found)
 
 
@@ -176,12 +181,12 @@ def verify_gradient(
     classes = of_rows.shape[1]
     every = [torch.autograd.grad(of_rows[:, k].sum(), leaf, retain_graph=True)[0].numpy() for k in range(classes)]
     gradients, scores = np.stack(every, axis=1) * spread, of_rows.detach().numpy().astype(np.float64)
-    for size, explained, part, got in _runs(GRADIENT_MODEL, session, rows, scores, tolerances.outputs):
+    for size, explained, part, got in _runs(GRADIENT_MODEL, session, rows, scores, tolerances["outputs"]):
         each = np.arange(len(explained)), explained
-        worst.compare("outputs", scores_name, got, scores[part], size, tolerances.outputs)
-        worst.compare("outputs", SCORE.name, got, scores[part][each], size, tolerances.outputs)
+        worst.compare("outputs", scores_name, got, scores[part], size, tolerances["outputs"])
+        worst.compare("outputs", SCORE.name, got, scores[part][each], size, tolerances["outputs"])
         scaled = {"gradient": got["gradient"] * spread}
-        worst.compare("reasons", "gradient", scaled, gradients[part][each], size, tolerances.gradients)
+        worst.compare("reasons", "gradient", scaled, gradients[part][each], size, tolerances["gradients"])
     return ReasonsParity(**worst.found)
 
 
@@ -219,9 +224,9 @@ def _runs(
     index = explained_classes(len(rows), scores.shape[1])
     for size in BATCH_SIZES:
         for part in list(batch_slices(len(rows), size))[:BATCHES_OF_A_SIZE]:
-            feeds = {INPUT: rows[part], CLASS_INDEX.name: index[part]}
+            feeds = {INPUT: rows[part], TARGET_INDEX.name: index[part]}
             got = dict(zip(names, session.run(None, feeds), strict=True))
-            explained = got[EXPLAINED_CLASS.name]
+            explained = got[EXPLAINED_TARGET.name]
             _check_class(name, explained, index[part], scores[part], tolerance)
             yield size, explained, part, got
 

@@ -126,7 +126,7 @@ def check_softmax(outputs: Mapping[str, NDArray[Any]]) -> None:
     finite = np.isfinite(logits).all(axis=1)
     powers = np.exp(logits[finite] - logits[finite].max(axis=1, keepdims=True))
     expected = powers / powers.sum(axis=1, keepdims=True)
-    if logits.shape != probabilities.shape or deviation(probabilities[finite], expected) > TOLERANCES.outputs:
+    if logits.shape != probabilities.shape or deviation(probabilities[finite], expected) > TOLERANCES["outputs"]:
         raise ExportError("the output 'probabilities' is not the softmax of the logits")
 
 
@@ -151,8 +151,8 @@ def ends_in_activation(model: onnx.ModelProto, output: str) -> bool:
 
 def _far_scores(draft: Draft, engine: Engine) -> NDArray[np.float64]:
     """Scores of rows far from the training rows; none where the model cannot take such rows."""
-    mean = np.array([feature.mean for feature in draft.features])
-    spread = np.array([feature.standard_deviation or 1.0 for feature in draft.features])
+    mean = np.array([feature.statistics.mean for feature in draft.features])
+    spread = np.array([feature.spread or 1.0 for feature in draft.features])
     normal = np.random.default_rng(0).normal(size=(FAR_ROWS, len(mean)))
     scores = [np.empty((0, len(draft.classes)))]
     for scale in FAR:

@@ -15,6 +15,12 @@ from whyport.runtime.errors import BundleFormatError
 
 T = TypeVar("T")
 
+NEWER = "it needs a newer whyport"
+"""The end of a message about a kind of thing that this version does not know."""
+
+TAG = "kind"
+"""The key that says which of several objects an object is."""
+
 LONGEST_INTEGER = 300
 """Digits of the longest integer that is read as one: every such integer is a finite float64."""
 
@@ -87,7 +93,7 @@ def _decode(kind: Any, value: Any, path: str) -> Any:
     """The value of the first alternative that has its type."""
     for option in alternatives(kind):
         base, constraints = constrained(option)
-        if _has_type(base, value):
+        if _has_type(base, value) and _has_tag(kind, base, value, path):
             return _check(constraints, _convert(base, value, path), path)
     raise BundleFormatError(f"{path}: expected {_name(kind)}, got {shown(value)}")
 
@@ -99,6 +105,28 @@ def _has_type(base: Any, value: Any) -> bool:
         return isinstance(value, dict)
     written = {tuple: list}.get(typing.get_origin(base), typing.get_origin(base) or base)
     return type(value) is written  # so that True is not an int
+
+
+def _has_tag(kind: Any, base: Any, value: Any, path: str) -> bool:
+    """Whether an object is the alternative that its tag names; always, where there is one object alone.
+
+    Raises BundleFormatError for a tag that no alternative has.
+    """
+    tags = tagged(kind)
+    if not tags or not dataclasses.is_dataclass(base):
+        return True
+    tag = value.get(TAG)
+    if tag not in tags:
+        raise BundleFormatError(f"{path}.{TAG}: expected {' or '.join(tags)}, got {shown(tag)}: {NEWER}")
+    return tags[tag] is base
+
+
+def tagged(kind: Any) -> dict[str, Any]:
+    """The objects among the alternatives of a type, by tag; empty unless there are several."""
+    objects = [option for option in alternatives(kind) if dataclasses.is_dataclass(option)]
+    if len(objects) < 2:
+        return {}
+    return {constrained(field_types(option)[TAG])[1][0].known[0]: option for option in objects}  # type: ignore[attr-defined,arg-type]
 
 
 def _convert(base: Any, value: Any, path: str) -> Any:

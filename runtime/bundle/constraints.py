@@ -161,6 +161,10 @@ Tolerance = Annotated[float, Within(0, 1)]
 Whole = Annotated[int, Within(-LARGEST, LARGEST)]
 Count = Annotated[int, Within(1, 2**31 - 1)]
 """A number of rows, or the length of an axis."""
+Rows = Annotated[int, Within(0, 2**53)]
+"""A number of rows that may be 0."""
+Position = Annotated[int, Within(0, 2**31 - 1)]
+"""A position in a row."""
 Version = Annotated[int, Within(1, 255)]
 """A version of ONNX's operator set, or of its file format."""
 TEXT = Pattern(f"{_CHARACTER}*", "text without NUL and lone surrogates")
@@ -172,5 +176,5 @@ FileName = Annotated[
     str,
     Pattern(f"{_SEGMENT}(?:/{_SEGMENT})*", "file names inside the bundle, relative and with / between folders"),
 ]
-DataType = Annotated[str, OneOf(("float32", "int64"))]
+DataType = Annotated[str, OneOf(("float32", "int64", "uint8", "string"))]
 AxisName = Annotated[str, Pattern("[A-Za-z_][A-Za-z0-9_]*", "the name of an axis, such as N")]

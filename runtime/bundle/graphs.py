@@ -1,68 +1,72 @@
-"""The inputs that explain.onnx and gradient.onnx take beside the features, and their outputs."""
+"""The tensors of explain.onnx and gradient.onnx beside the model's own, and how far each may differ."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capability, Tolerances
-from whyport.runtime.bundle.signature import Signature, TensorSpec
-from whyport.runtime.task import Task
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capability, Graph, Sidecar
+from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.errors import BundleFormatError
 
-CLASS_INDEX = TensorSpec("class_index", "int64", ("N",))
-"""The class to explain for each row; below 0, the predicted one."""
+TARGET_INDEX = TensorSpec("target_index", "int64", ("N",))
+"""The target to explain for each row; below 0, the one that the task explains by default."""
 
-EXPLAINED_CLASS = TensorSpec("explained_class", "int64", ("N",))
+EXPLAINED_TARGET = TensorSpec("explained_target", "int64", ("N",))
 SCORE = TensorSpec("score", "float32", ("N",))
 BASE_VALUE = TensorSpec("base_value", "float32", ("N",))
 COMPLETENESS_ERROR = TensorSpec("completeness_error", "float32", ("N",))
+ATTRIBUTION, GRADIENT = "attribution", "gradient"
+
+OLD_NAMES = {TARGET_INDEX.name: "class_index", EXPLAINED_TARGET.name: "explained_class"}
+"""The names in bundles of version 2."""
 
 TOLERANCE_OF = {
-    "explained_class": "exact",
-    "attribution": "attributions",
-    "completeness_error": "completeness",
-    "gradient": "gradients",
+    EXPLAINED_TARGET.name: "exact",
+    ATTRIBUTION: "attributions",
+    COMPLETENESS_ERROR.name: "completeness",
+    GRADIENT: "gradients",
 }
 """The sidecar's tolerance for each output; every other output has `outputs`."""
 
-
-def tolerance_of(output: str, tolerances: Tolerances) -> float:
-    """The tolerance for an output, see `TOLERANCE_OF`."""
-    kind = TOLERANCE_OF.get(output, "outputs")
-    tolerance: float = 0.0 if kind == "exact" else getattr(tolerances, kind)
-    return tolerance
-
+KINDS = {EXPLAIN_MODEL: "explain", GRADIENT_MODEL: "gradient"}
+"""The kind of each graph that explains, by its file."""
 
 NOT_THERE = Capability(available=False, reason="it was made without")
 """The capability of a bundle that does not name it."""
 
 
-def explain_outputs(signature: Signature, task: Task) -> tuple[TensorSpec, ...]:
-    """The outputs of explain.onnx, in order."""
-    return (*_scores(signature, task), BASE_VALUE, _of_features("attribution", signature), COMPLETENESS_ERROR)
+def tolerance_of(output: str, tolerances: Mapping[str, float]) -> float:
+    """The tolerance for an output, see `TOLERANCE_OF`."""
+    kind = TOLERANCE_OF.get(output, "outputs")
+    return 0.0 if kind == "exact" else tolerances[kind]
 
 
-def gradient_outputs(signature: Signature, task: Task) -> tuple[TensorSpec, ...]:
-    """The outputs of gradient.onnx, in order."""
-    return (*_scores(signature, task), _of_features("gradient", signature))
+def capability_of(file: str) -> str:
+    """The sidecar's name for the capability that a graph serves."""
+    return f"{KINDS[file]}-onnx"
 
 
-@dataclass(frozen=True)
-class ReasonsGraph:
-    """A graph that explains."""
-
-    capability: str
-    """The sidecar's name for the capability."""
-    outputs: Callable[[Signature, Task], tuple[TensorSpec, ...]]
+def reasons_graphs(sidecar: Sidecar) -> dict[str, Graph]:
+    """The graphs of a bundle that explain, by file."""
+    found = {file: sidecar.graph(kind) for file, kind in KINDS.items()}
+    return {file: graph for file, graph in found.items() if graph is not None}
 
 
-GRAPHS = {
-    EXPLAIN_MODEL: ReasonsGraph("explain-onnx", explain_outputs),
-    GRADIENT_MODEL: ReasonsGraph("gradient-onnx", gradient_outputs),
-}
+def reasons_outputs(file: str, scores: Sequence[TensorSpec], players: int) -> tuple[TensorSpec, ...]:
+    """The outputs of a graph that explains, in order.
+
+    Args:
+        file: the graph's file.
+        scores: the task's own outputs, as model.onnx gives them.
+        players: the number of players that share the score.
+    """
+    common = (*scores, EXPLAINED_TARGET, SCORE)
+    shares = TensorSpec(ATTRIBUTION if file == EXPLAIN_MODEL else GRADIENT, "float32", ("N", players))
+    return (*common, BASE_VALUE, shares, COMPLETENESS_ERROR) if file == EXPLAIN_MODEL else (*common, shares)
 
 
-def _scores(signature: Signature, task: Task) -> tuple[TensorSpec, ...]:
-    return (*(signature.output(name) for name in task.outputs), EXPLAINED_CLASS, SCORE)
-
-
-def _of_features(name: str, signature: Signature) -> TensorSpec:
-    return TensorSpec(name, "float32", ("N", len(signature.features.columns)))
+def named_as_in(graph: Graph, spec: TensorSpec) -> TensorSpec:
+    """One of the tensors above under the name that the graph has for it; raises BundleFormatError if it has none."""
+    names = {tensor.name for tensor in (*graph.inputs, *graph.outputs)}
+    for name in (spec.name, OLD_NAMES.get(spec.name)):
+        if name in names:
+            return TensorSpec(str(name), spec.dtype, spec.shape)
+    raise BundleFormatError(f"$.graphs: expected a tensor {spec.name!r} of {graph.file}")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.sidecar import BACKGROUND_NAME, SUMMARY_NAME
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.errors import BundleError, BundleFormatError, listing
@@ -30,33 +31,28 @@ class References:
     @classmethod
     def read(cls, bundle: Bundle) -> Self:
         """The bundle's reference sample; raises BundleError if it has none, or one that no mean can be taken of."""
-        name = bundle.sidecar.background
-        if name is None:
-            raise BundleError(f"bundle {bundle.sidecar.name!r} has no reference sample to explain against")
-        return cls._read(bundle, name)
+        return cls._read(bundle, BACKGROUND_NAME, "no reference sample to explain against")
 
     @classmethod
     def summary(cls, bundle: Bundle) -> Self:
         """The few references of explain.onnx; raises BundleError as `read` does, or for another number of rows."""
-        summary = bundle.sidecar.summary
-        if summary is None:
-            raise BundleError(f"bundle {bundle.sidecar.name!r} has no summary of its reference sample")
-        references = cls._read(bundle, summary.file)
-        if len(references.rows) != summary.rows:
-            got = f"{len(references.rows)}, in {str(bundle.path / summary.file)!r}"
-            raise BundleFormatError(f"expected the {summary.rows} rows of $.summary, got {got}")
-        return references
+        return cls._read(bundle, SUMMARY_NAME, "no summary of its reference sample")
 
     @classmethod
-    def _read(cls, bundle: Bundle, name: str) -> Self:
-        features = bundle.sidecar.signature.features
-        content = bundle.read_bytes(name)
+    def _read(cls, bundle: Bundle, name: str, lack: str) -> Self:
+        baseline, spec = bundle.sidecar.baseline(name), bundle.sidecar.row_spec
+        if baseline is None or baseline.file is None:
+            raise BundleError(f"bundle {bundle.sidecar.name!r} has {lack}")
+        content, place = bundle.read_bytes(baseline.file), str(bundle.path / baseline.file)
         try:
-            tensors = read_vectors(content, (features, WEIGHTS))
-            rows, weights = tensors[features.name], tensors[WEIGHTS.name]
+            tensors = read_vectors(content, (spec, WEIGHTS))
+            rows, weights = tensors[spec.name], tensors[WEIGHTS.name]
             _check(rows, weights)
         except BundleFormatError as error:
-            raise error.at(str(bundle.path / name)) from None
+            raise error.at(place) from None
+        if baseline.rows is not None and len(rows) != baseline.rows:
+            got = f"{len(rows)}, in {place!r}"
+            raise BundleFormatError(f"expected the {baseline.rows} rows of baseline {name!r}, got {got}")
         return cls(rows=rows, weights=weights / weights.sum())
 
     def mean(self) -> "References":

@@ -7,7 +7,7 @@ import types
 import typing
 from typing import Any
 
-from whyport.runtime.bundle.codec import alternatives, constrained, field_types
+from whyport.runtime.bundle.codec import alternatives, constrained, field_types, tagged
 from whyport.runtime.bundle.sidecar import FORMAT_VERSION, Sidecar
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -26,7 +26,8 @@ def sidecar_schema() -> str:
 
 def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if len(alternatives(kind)) > 1:
-        return {"anyOf": [_schema(option, definitions) for option in alternatives(kind)]}
+        options = [_schema(option, definitions) for option in alternatives(kind)]
+        return {"oneOf" if tagged(kind) else "anyOf": options}
     base, constraints = constrained(kind)
     schema = _plain(base, definitions)
     for constraint in constraints:

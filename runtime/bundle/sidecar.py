@@ -4,20 +4,20 @@ models/README.md specifies the format for consumers in any language.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Annotated, Self
 
-from whyport.runtime.bundle.codec import build, encode, load
+from whyport.runtime.bundle.codec import NEWER, build, encode, load
+from whyport.runtime.bundle.columns import IMPUTE, Column
 from whyport.runtime.bundle.constraints import (
-    Ascending,
     AtLeastOne,
     Count,
-    Different,
     Digest,
     FileName,
     Name,
     Number,
-    Share,
+    OneOf,
     Size,
     Text,
     Tolerance,
@@ -25,14 +25,16 @@ from whyport.runtime.bundle.constraints import (
     Whole,
     Within,
 )
-from whyport.runtime.bundle.signature import Signature
+from whyport.runtime.bundle.inputs import Input
+from whyport.runtime.bundle.score import Players, Score
+from whyport.runtime.bundle.signature import Signature, TensorSpec
 from whyport.runtime.bundle.upgrade import upgrade
-from whyport.runtime.errors import BundleFormatError, UsageError
-from whyport.runtime.task import Task, find_task
+from whyport.runtime.errors import BundleFormatError
+from whyport.runtime.task import TASKS, Task, find_task
 
 # Increase it if a reader of the old version would misread the new one, or could not read it at all. Describe the change
 # in models/README.md, and keep reading every older version that a released whyport has written.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 SIDECAR = "bundle.json"
 ONNX_MODEL = "model.onnx"
@@ -45,37 +47,15 @@ SUMMARY = "summary.parquet"
 CONFORMANCE = "conformance.parquet"
 CONFORMANCE_JSON = "conformance.json"
 
+ROW = "features"
+"""The name of a row's cells, in the background, the test vectors and the graphs of tables without categories."""
+
+BACKGROUND_NAME = "background"
+SUMMARY_NAME = "summary"
+"""The baselines of every table: the reference rows, and the few of them inside explain.onnx."""
+
 METADATA_KEY = "whyport"
 """The key in every ONNX file's metadata_props for the embedded metadata."""
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One feature column, with the statistics of its finite training values, in the column's own unit."""
-
-    name: Name
-    minimum: Number
-    maximum: Number
-    mean: Number
-    standard_deviation: Size
-    median: Number
-    missing_fraction: Share
-    bin_edges: Annotated[tuple[Number, ...], Ascending()]
-    """The inner edges of the bins: bin i is edge[i-1] <= value < edge[i], all compared as float32.
-
-    They are the distinct values, where these are at most ten; otherwise the deciles without repeats, with further edges
-    at, just above and after every value of a tenth of the rows or more. Older bundles have the deciles alone."""
-    bin_fractions: tuple[Share, ...]
-    """The share of the training values in each bin, one more than there are edges."""
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """The treatment of raw values by the graphs before the network sees them."""
-
-    imputation: tuple[Number, ...] | None
-    """The value that replaces a NaN, by feature; null if the graphs do not impute."""
-    standardised: bool
 
 
 @dataclass(frozen=True)
@@ -87,45 +67,46 @@ class Capability:
 
 
 @dataclass(frozen=True)
-class Tolerances:
-    """The largest difference between two engines that is allowed: |a - b| / max(1, |b|)."""
-
-    outputs: Tolerance
-    gradients: Tolerance
-    """The tolerance for gradients, in output units per training standard deviation."""
-    attributions: Tolerance
-    completeness: Tolerance
-    """The tolerance for adding up to score - base value: error / max(1, |score - base value|)."""
-
-
-@dataclass(frozen=True)
-class Parity:
-    """The largest deviations measured at export, in the terms of `Tolerances`; null if there is no such graph."""
-
-    batch_sizes: tuple[Count, ...]
-    onnx_outputs: Size | None = None
-    torchscript_outputs: Size | None = None
-    torchscript_gradients: Size | None = None
-    explain_outputs: Size | None = None
-    """The deviation of the scores and base values of explain.onnx."""
-    explain_attributions: Size | None = None
-    explain_completeness: Size | None = None
-    gradient_outputs: Size | None = None
-    gradient_gradients: Size | None = None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The few weighted references of explain.onnx, which represent the whole background."""
+class Graph:
+    """One file that computes."""
 
     file: FileName
-    rows: Count
-    method: Text
-    """The way they were chosen: of all ways tried, the one with the smallest distance."""
-    distances: dict[Text, Size]
-    """The distance of every way tried, measured on rows that the references were not chosen with.
+    kind: Annotated[str, OneOf(("predict", "torch", "deepshap", "explain", "gradient", "prepare", "trees"))]
+    """What it is for: `predict` is the model, `torch` the same as TorchScript, the others give reasons."""
+    variant: Name | None
+    """The name of a smaller or faster one of its kind; null for the main one."""
+    inputs: tuple[TensorSpec, ...]
+    """The tensors that it takes, in order; empty where a file's own methods take others."""
+    outputs: tuple[TensorSpec, ...]
+    """The tensors that it gives, in order."""
+    figures: dict[Text, Number]
+    """Measurements of this file, by name."""
 
-    It is the sum of |difference| over the sum of magnitudes, for attributions against the whole background's."""
+    @property
+    def signature(self) -> Signature:
+        """The tensors that it takes and gives."""
+        return Signature(self.inputs, self.outputs)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What scores are measured against."""
+
+    name: Name
+    kind: Annotated[str, OneOf(("rows", "zero", "mean", "blur", "pad", "mask", "segment-mean"))]
+    file: FileName | None
+    """The file of the reference rows; null where the kind says all."""
+    rows: Count | None
+    """The number of reference rows; null where there are none, or it is not known."""
+    weighted: bool
+    """Whether the rows count differently."""
+    method: Text | None
+    """How the rows were chosen; null where it is not known."""
+    figures: dict[Text, Number]
+    """Measurements of the choice, by name.
+
+    Of the summary, the distance of every way tried, on rows that the references were not chosen with: the sum of
+    |difference| over the sum of magnitudes, for attributions against the whole background's."""
 
 
 @dataclass(frozen=True)
@@ -145,29 +126,84 @@ class Sidecar:
     """The contents of bundle.json."""
 
     format_version: Annotated[int, Within(1, FORMAT_VERSION)]
-    """The file's format version; keys that older versions lack are filled in on reading."""
+    """The file's format version; older versions are converted on reading."""
     name: Text
-    task: Text
-    signature: Signature
-    classes: Annotated[tuple[Text, ...], AtLeastOne(), Different("class names")]
-    features: Annotated[tuple[Feature, ...], AtLeastOne()]
-    preprocessing: Preprocessing
+    inputs: Annotated[tuple[Input, ...], AtLeastOne()]
+    """What the model takes, from the user's table on; several for several kinds of data."""
+    players: Players
+    """Who gets a share of a score."""
+    score: Score
+    """What is predicted, and what is explained."""
+    baselines: tuple[Baseline, ...]
+    """What scores are measured against: `background`, and `summary` inside explain.onnx."""
+    graphs: Annotated[tuple[Graph, ...], AtLeastOne()]
     capabilities: dict[Text, Capability]
-    background: FileName | None
-    """The reference sample's file; null if the bundle has none."""
-    summary: Summary | None
-    """Null if the bundle has no explain.onnx."""
-    opset: Version
-    ir_version: Version
-    tolerances: Tolerances
+    tolerances: dict[Text, Tolerance]
+    """The largest difference between two engines that is allowed, |a - b| / max(1, |b|), by what is compared.
+
+    `gradients` are in units of the score per training standard deviation; `completeness` is the tolerance for adding up
+    to score - base value: error / max(1, |score - base value|)."""
+    parity: dict[Text, Size]
+    """The largest deviations measured at export, in the terms of `tolerances`."""
     provenance: Provenance
-    parity: Parity
     files: dict[FileName, Digest]
     """sha256 of every file but bundle.json, by path inside the bundle."""
+    opset: Version
+    ir_version: Version
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the table that feed the model, in order."""
+        return tuple(column for each in self.inputs for column in each.columns)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the score's targets."""
+        return self.score.names
+
+    @property
+    def has_categories(self) -> bool:
+        """Whether a column holds categories; the graphs then take a tensor a column."""
+        return any(column.categories is not None for column in self.columns)
+
+    @property
+    def imputes(self) -> bool:
+        """Whether the graphs replace missing numbers."""
+        return any(column.missing == IMPUTE for column in self.columns)
+
+    @property
+    def imputation(self) -> tuple[float, ...]:
+        """The value that replaces a missing one, by column; NaN where none does."""
+        return tuple(math.nan if column.imputation is None else column.imputation for column in self.columns)
+
+    @property
+    def row_spec(self) -> TensorSpec:
+        """A row of the table as whyport holds it: a number a column, and of a category its code."""
+        return TensorSpec(ROW, "float32", ("N", len(self.columns)))
+
+    @property
+    def signature(self) -> Signature:
+        """What model.onnx takes and gives."""
+        graph = self.graph("predict")
+        assert graph is not None
+        return graph.signature
+
+    def graph(self, kind: str) -> Graph | None:
+        """The main graph of a kind; None if there is none."""
+        return next((graph for graph in self.graphs if graph.kind == kind and graph.variant is None), None)
+
+    def baseline(self, name: str) -> Baseline | None:
+        """The baseline of that name; None if there is none."""
+        return next((baseline for baseline in self.baselines if baseline.name == name), None)
 
     def described(self) -> Self:
         """The part of the sidecar that ONNX files carry: without parity and digests, which are not known yet."""
-        return dataclasses.replace(self, parity=Parity(batch_sizes=()), files={})
+        return dataclasses.replace(self, parity={}, files={})
 
     def embedded(self) -> str:
         """The metadata that every ONNX file carries."""
@@ -181,7 +217,8 @@ def decode_sidecar(text: str) -> Sidecar:
 
 def task_of(sidecar: Sidecar) -> Task:
     """The meaning of a model's outputs; raises BundleFormatError for a task that this version does not know."""
-    try:
-        return find_task(sidecar.task, sidecar.classes)
-    except UsageError as error:
-        raise BundleFormatError(str(error)) from None
+    score = sidecar.score
+    for name, task in TASKS.items():
+        if (task.task, task.kind) == (score.task, score.kind):
+            return find_task(name, score.names)
+    raise BundleFormatError(f"$.score: no task is known with {score.task!r} of kind {score.kind!r}: {NEWER}")

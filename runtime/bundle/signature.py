@@ -1,4 +1,4 @@
-"""The inputs and outputs of a bundle's graphs, and the columns that feed the inputs."""
+"""The tensors that a graph takes and gives."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,11 +13,9 @@ class TensorSpec:
 
     name: Name
     dtype: DataType
-    """numpy's name for the element type, such as "float32"."""
+    """numpy's name for the element type, such as "float32"; "string" for texts."""
     shape: Annotated[tuple[Count | AxisName, ...], AtLeastOne()]
-    """The axes, the first counting rows; a number is a fixed length, a name (such as "N") any length."""
-    columns: tuple[Name, ...] = ()
-    """Inputs only: the table's columns that fill the last axis, in order."""
+    """The axes: a number is a fixed length, a name any length ("N" counts rows, "T" steps)."""
 
     def row_shape(self) -> tuple[int, ...]:
         """The shape of one row of the tensor; every axis but the first must have a fixed length."""
@@ -31,15 +29,10 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """The inputs and outputs shared by every graph of a bundle, in the graphs' order."""
+    """The inputs and outputs of one graph, in the graph's order."""
 
-    inputs: Annotated[tuple[TensorSpec, ...], AtLeastOne()]
-    outputs: Annotated[tuple[TensorSpec, ...], AtLeastOne()]
-
-    @property
-    def features(self) -> TensorSpec:
-        """The one input that a table's columns feed, [N, F] float32."""
-        return self.inputs[0]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
 
     def output(self, name: str) -> TensorSpec:
         """The output of that name."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from whyport.runtime.bundle.format_2 import to_version_3
 from whyport.runtime.errors import BundleFormatError
 
 Document = dict[str, Any]
@@ -39,7 +40,7 @@ def _from_1(document: Document) -> Document:
     )
 
 
-UPGRADES: dict[int, Callable[[Document], Document]] = {1: _from_1}
+UPGRADES: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: to_version_3}
 """The conversion from each version to the next."""
 
 

@@ -1,6 +1,5 @@
 """Test vectors as Parquet, and as conformance.json for consumers that read no Parquet."""
 
-import dataclasses
 import io
 import json
 import math
@@ -13,12 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.graphs import (
-    CLASS_INDEX,
-    GRAPHS,
-    TOLERANCE_OF,
-)
-from whyport.runtime.bundle.sidecar import ONNX_MODEL, Sidecar, task_of
+from whyport.runtime.bundle.graphs import TOLERANCE_OF, reasons_graphs
+from whyport.runtime.bundle.sidecar import ONNX_MODEL, Graph, Sidecar
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, listing, message_line
 
@@ -112,24 +107,23 @@ def to_json(vectors: Mapping[str, NDArray[Any]], sidecar: Sidecar) -> bytes:
         vectors: arrays by tensor name, N long on the first axis.
         sidecar: says which graphs there are.
     """
-    model = {"inputs": [sidecar.signature.features.name], "outputs": _outputs(sidecar.signature.outputs)}
-    graphs = {ONNX_MODEL: model}
-    for name, graph in GRAPHS.items():
-        if sidecar.capabilities[graph.capability].available:
-            outputs = _outputs(graph.outputs(sidecar.signature, task_of(sidecar)))
-            graphs[name] = {"inputs": [*model["inputs"], CLASS_INDEX.name], "outputs": outputs}
+    predict = sidecar.graph("predict")
+    assert predict is not None
+    graphs = {ONNX_MODEL: predict, **reasons_graphs(sidecar)}
     document = {
         "format_version": sidecar.format_version,
-        "tolerances": dataclasses.asdict(sidecar.tolerances),
-        "standard_deviations": [feature.standard_deviation for feature in sidecar.features],
-        "graphs": graphs,
+        "tolerances": sidecar.tolerances,
+        "standard_deviations": [column.spread for column in sidecar.columns],
+        "graphs": {file: _replayed(graph) for file, graph in graphs.items()},
         "tensors": {name: _plain(values[:JSON_ROWS]) for name, values in vectors.items()},
     }
     return (json.dumps(document, allow_nan=False) + "\n").encode()
 
 
-def _outputs(specs: Any) -> dict[str, str]:
-    return {spec.name: TOLERANCE_OF.get(spec.name, "outputs") for spec in specs}
+def _replayed(graph: Graph) -> dict[str, Any]:
+    """What to feed a graph, and the tolerance of each of its outputs."""
+    outputs = {spec.name: TOLERANCE_OF.get(spec.name, "outputs") for spec in graph.outputs}
+    return {"inputs": [spec.name for spec in graph.inputs], "outputs": outputs}
 
 
 def _plain(values: NDArray[Any]) -> Any:

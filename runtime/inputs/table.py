@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.sidecar import Feature
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.errors import ColumnError, ValueRangeError
 from whyport.runtime.inputs.columns import ColumnFaults, pasted
 
@@ -27,14 +27,14 @@ class Columns:
     """[F]: float32 is too coarse if |value| >= limit; infinity for a feature that was constant in training."""
 
     @classmethod
-    def of(cls, features: Sequence[Feature]) -> Self:
-        """The columns of these features."""
-        spread = np.array([feature.standard_deviation for feature in features], dtype=np.float64)
+    def of(cls, columns: Sequence[Column]) -> Self:
+        """The feature columns of a sidecar."""
+        spread = np.array([column.spread for column in columns], dtype=np.float64)
         with np.errstate(divide="ignore"):
             # The spacing of float32 in [2^k, 2^(k+1)) is 2^(k-23): it exceeds s from the power of 2 above s * 2^23 on.
             exponents = np.floor(np.log2(RESOLUTION * spread)) + 24
         limits = np.where(spread > 0, np.exp2(np.clip(exponents, -120, 127)), np.inf).astype(np.float32)
-        return cls(names=tuple(feature.name for feature in features), limits=limits)
+        return cls(names=tuple(column.name for column in columns), limits=limits)
 
     def matrix(self, columns: Sequence[NDArray[Any]], first_row: int = 0) -> NDArray[np.float32]:
         """[N, F] float32 from one numeric or boolean array of N values per feature, rounded to nearest.

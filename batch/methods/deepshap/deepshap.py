@@ -129,7 +129,7 @@ class _Program:
         """The activations of rows [N, F]: tensors with N in front, the logits [N, C] first."""
         activations = self._module.activations(self._tensor(rows))
         logits, *others = activations
-        shaped("the logits", logits, [len(rows), len(self._model.bundle.sidecar.classes)])
+        shaped("the logits", logits, [len(rows), len(self._model.bundle.sidecar.targets)])
         for i, value in enumerate(others, 1):
             shaped(f"activation {i}", value, [len(rows), *value.shape[1:]])
         return activations

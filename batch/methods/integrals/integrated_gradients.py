@@ -59,7 +59,7 @@ class IntegratedGradients(Explainer):
         """The number of times that this many nodes fit into the memory budget; at least 1."""
         by_feature, besides = node_bytes
         return rows_within(
-            self.settings.memory, nodes * (by_feature * len(self.model.bundle.sidecar.features) + besides)
+            self.settings.memory, nodes * (by_feature * len(self.model.bundle.sidecar.columns) + besides)
         )
 
 

@@ -77,7 +77,7 @@ class Shapley(Explainer):
         self, shares: Shares, error: NDArray[np.float64], difference: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
         """Whether the sum is right up to rounding, and no value's standard error exceeds the tolerance."""
-        adds_up = error <= within_rounding(self.model.bundle.sidecar.tolerances.completeness, difference)
+        adds_up = error <= within_rounding(self.model.bundle.sidecar.tolerances["completeness"], difference)
         certain = shares.extras["standard_error"].max(axis=1, initial=0.0) <= self.allowed_error(difference)
         both: NDArray[np.bool_] = adds_up & certain
         return both

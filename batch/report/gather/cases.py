@@ -158,8 +158,7 @@ class CaseReader:
         """The row as the model saw it, [1, F]; None if its values are not known."""
         if self._session is None or not np.isfinite(features).any():
             return None
-        imputation = self._session.bundle.sidecar.preprocessing.imputation
-        row = features if imputation is None else np.where(np.isfinite(features), features, np.array(imputation))
+        row = np.where(np.isfinite(features), features, self._session.bundle.sidecar.imputation)
         return row.astype(np.float32)[None] if np.isfinite(row).all() else None
 
     def _explanations(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from whyport.batch.report.gather.reference import ReferenceAttributions
 from whyport.batch.report.gather.training_bins import TrainingBins
 from whyport.runtime.bundle.bins import SMALLEST, as_float32, bin_places
-from whyport.runtime.bundle.sidecar import Feature
+from whyport.runtime.bundle.columns import Column
 
 STABLE = 0.1
 MOVED = 0.25
@@ -162,20 +162,20 @@ class Drift:
         return tuple(each for each in self.features if not each.is_told)
 
 
-def input_drift(features: Sequence[Feature], counts: BinCounts) -> Drift:
+def input_drift(columns: Sequence[Column], counts: BinCounts) -> Drift:
     """The drift of the counted values from the bins of the training statistics."""
     found = []
-    for j, feature in enumerate(features):
-        bins = TrainingBins.of(feature)
+    for j, column in enumerate(columns):
+        bins = TrainingBins.of(column.statistics)
         after = counts.counts[j, : len(bins.shares)]
         known, missing = after.sum(), counts.missing[j]
         found.append(
             FeatureDrift(
-                name=feature.name,
+                name=column.name,
                 index=float(psi(bins.shares, after)),
                 before=bins.shares,
                 after=after / max(known, 1),
-                missing_before=feature.missing_fraction,
+                missing_before=column.missing_fraction,
                 missing_after=float(missing / max(known + missing, 1)),
                 are_coarse=bins.are_coarse,
                 outside=float(counts.outside[j] / max(known, 1)),
@@ -184,10 +184,11 @@ def input_drift(features: Sequence[Feature], counts: BinCounts) -> Drift:
     return Drift(_ranked(found), 0.0)
 
 
-def input_counts(features: Sequence[Feature]) -> BinCounts:
+def input_counts(columns: Sequence[Column]) -> BinCounts:
     """A counter of values in the bins of the training statistics."""
-    ranges = np.array([(feature.minimum, feature.maximum) for feature in features])
-    return BinCounts([TrainingBins.of(feature).edges for feature in features], ranges)
+    statistics = [column.statistics for column in columns]
+    ranges = np.array([(numbers.minimum, numbers.maximum) for numbers in statistics])
+    return BinCounts([TrainingBins.of(numbers).edges for numbers in statistics], ranges)
 
 
 def attribution_counts(reference: ReferenceAttributions) -> tuple[BinCounts, BinCounts]:

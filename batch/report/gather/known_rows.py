@@ -17,7 +17,7 @@ class KnownRows:
 
     def __init__(self, references: References, sidecar: Sidecar) -> None:
         self._rows = references.rows + np.float32(0)  # -0 is 0
-        self._imputation = sidecar.preprocessing.imputation
+        self._imputation = np.array(sidecar.imputation, dtype=np.float32)
         self._places = {row.tobytes(): i for i, row in enumerate(self._rows)}
         self._found: set[int] = set()
         self.total = len(self._places)
@@ -32,8 +32,7 @@ class KnownRows:
         """Look at rows [N, F], NaN where a value is missing."""
         with np.errstate(over="ignore"):
             looked = rows.astype(np.float32) + np.float32(0)
-        if self._imputation is not None:
-            looked = np.where(np.isnan(looked), np.array(self._imputation, dtype=np.float32), looked)
+        looked = np.where(np.isnan(looked), self._imputation, looked)
         # Few rows share a value of one feature with a reference, fewer of the next.
         for j in range(looked.shape[1]):
             if len(looked) <= len(self._rows):

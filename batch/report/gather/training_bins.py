@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.bins import as_float32, just_above
-from whyport.runtime.bundle.sidecar import Feature
+from whyport.runtime.bundle.columns import NumberStatistics
 
 HALF = 0.5
 """A bin with more of the training values is too coarse: most of them could move within it."""
@@ -27,8 +27,8 @@ class TrainingBins:
     """Whether values can move within a bin, so that a small index says nothing."""
 
     @classmethod
-    def of(cls, feature: Feature) -> Self:
-        """The bins of a feature."""
+    def of(cls, feature: NumberStatistics) -> Self:
+        """The bins of a column of numbers."""
         edges = as_float32(feature.bin_edges)
         shares = np.array(feature.bin_fractions, dtype=np.float64)
         single = _single(feature, edges, shares)
@@ -43,7 +43,7 @@ class TrainingBins:
         return cls(split, spread, bool(crowded.any()))
 
 
-def _single(feature: Feature, edges: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _single(feature: NumberStatistics, edges: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether each bin is known to hold one training value, its lower edge, [B]."""
     single = np.zeros(len(shares), dtype=np.bool_)
     if not len(edges):

@@ -17,6 +17,7 @@ from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.sidecar import BACKGROUND_NAME
 from whyport.runtime.errors import UsageError, WhyportError, unknown
 from whyport.runtime.session import Session
 
@@ -88,13 +89,13 @@ def gather(settings: ReportSettings) -> View:
     halves = {method: attribution_counts(reference) for method, reference in references.items()}
     collected = Collector(run, Wanted(label=label, halves=halves)).collect()
     choices = choose_rows(run, collected.candidates, settings.rows, settings.file)
-    features = [feature.name for feature in bundle.sidecar.features]
-    counts = input_counts(bundle.sidecar.features)
+    features = list(bundle.sidecar.column_names)
+    counts = input_counts(bundle.sidecar.columns)
     places = [*(each.sample for each in collected.attributions), *([collected.scored] if collected.scored else [])]
     places += [{"source": np.array([c.index]), "row": np.array([c.row])} for c in choices]
     # Without labels there is no accuracy to which they matter.
     known = None
-    if label is not None and bundle.sidecar.background is not None:
+    if label is not None and bundle.sidecar.baseline(BACKGROUND_NAME) is not None:
         known = KnownRows(References.read(bundle), bundle.sidecar)
     values = read_values(run, features, places, counts, known)
     problems += [
@@ -109,7 +110,7 @@ def gather(settings: ReportSettings) -> View:
         collected=collected,
         values=values,
         cases=tuple(reader.read(choice) for choice in choices),
-        inputs=None if values.gone else input_drift(bundle.sidecar.features, counts),
+        inputs=None if values.gone else input_drift(bundle.sidecar.columns, counts),
         attributions={
             method: attribution_drift(features, reference, halves[method]) for method, reference in references.items()
         },

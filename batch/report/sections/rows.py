@@ -55,7 +55,7 @@ def _case(view: View, i: int, case: RowCase) -> list[Block]:
         blocks += _explanation(view, i, case, each)
     if not case.explanations and view.run.settings.methods:
         blocks.append(Note("The run has no attributions of this row."))
-    names = [feature.name for feature in view.bundle.sidecar.features]
+    names = view.bundle.sidecar.column_names
     if case.grad_cam is not None:
         cam, values = case.grad_cam, standardised(view, case)
         strongest = np.argsort(-cam, kind="stable")[:3]
@@ -88,9 +88,9 @@ def _case(view: View, i: int, case: RowCase) -> list[Block]:
 
 def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
     """The row's values as distances from the training means, in training standard deviations, [F]."""
-    features = view.bundle.sidecar.features
-    mean = np.array([feature.mean for feature in features])
-    spread = np.array([feature.standard_deviation for feature in features])
+    columns = view.bundle.sidecar.columns
+    mean = np.array([column.statistics.mean for column in columns])
+    spread = np.array([column.spread for column in columns])
     distances: NDArray[np.float64] = (case.features - mean) / np.where(spread > 0, spread, 1)
     return distances
 
