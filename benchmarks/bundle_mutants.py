@@ -70,9 +70,9 @@ class Outcome:
 def rows_and_names() -> tuple[np.ndarray[Any, np.dtype[np.float32]], tuple[str, ...]]:
     """A few rows [N, F] for the reference bundle, and the names of their columns."""
     sidecar = Bundle.read(REFERENCE).sidecar
-    means = np.array([feature.mean for feature in sidecar.features])
+    means = np.array([column.statistics.mean for column in sidecar.columns])
     rows = (means * np.linspace(0.8, 1.2, ROWS)[:, None]).astype(np.float32)
-    return rows, sidecar.signature.features.columns
+    return rows, sidecar.column_names
 
 
 def attack(number: int, folder: Path) -> Outcome:

@@ -42,9 +42,9 @@ class EagerModel(torch.nn.Module):
         settings = {k: v for k, v in checkpoint.run.settings.items() if k in sidecar.provenance.settings}
         known = ("channels", "lstm_hidden", "lstm_layers", "heads", "dropout")
         network = create(
-            "hybrid", len(sidecar.features), len(sidecar.classes), {k: settings[k] for k in known if k in settings}
+            "hybrid", len(sidecar.columns), len(sidecar.targets), {k: settings[k] for k in known if k in settings}
         )
-        self.preprocess = build_preprocessing(sidecar.features, sidecar.preprocessing)
+        self.preprocess = build_preprocessing(sidecar.columns, standardise=True)
         self.network = network
         self.load_state_dict(checkpoint.model)
         self.eval()

@@ -29,9 +29,9 @@ from whyport.exporter.graphs.onnx import export_lean
 from whyport.exporter.reasons.graphs import ExplainGraph
 from whyport.runtime.batching import rows_per_call
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.graphs import explain_outputs
+from whyport.runtime.bundle.graphs import reasons_outputs
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import task_of
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, task_of
 from whyport.runtime.runner import Runner
 
 ROWS = 512
@@ -46,21 +46,21 @@ def measure(bundle: Bundle, count: int) -> dict[str, Any]:
     rows = resample(ROWS).to_numpy(np.float32)
     eager = EagerModel(bundle)
     program = build_program(eager, torch.from_numpy(rows[:5]))
-    graph = ExplainGraph(program, sidecar.preprocessing.imputation, task_of(sidecar), references)
-    specs = explain_outputs(sidecar.signature, task_of(sidecar))
-    inputs = {"features": torch.from_numpy(rows[:5]), "class_index": torch.tensor([-1, 0, 1, 0, -1])}
+    graph = ExplainGraph(program, sidecar.imputation if sidecar.imputes else None, task_of(sidecar), references)
+    specs = reasons_outputs(EXPLAIN_MODEL, sidecar.signature.outputs[:2], len(sidecar.columns))
+    inputs = {"features": torch.from_numpy(rows[:5]), "target_index": torch.tensor([-1, 0, 1, 0, -1])}
     start = time.process_time()
     model = export_lean(graph.eval(), inputs, [spec.name for spec in specs], 18)
     seconds = time.process_time() - start
     content = model.SerializeToString()
-    runner = Runner("explain.onnx", content, "cpu", 2, rows_per_call(sidecar.signature))
+    runner = Runner("explain.onnx", content, "cpu", 2, rows_per_call(sidecar))
     torchscript = TorchScriptModel(bundle, "cpu", 2)
     explainer = explainer_class("deepshap")(torchscript, references, ExplainSettings().of_method("deepshap"))
     targets = task_of(sidecar).predicted(torchscript.scores(rows))
     index = np.full(ROWS, -1)
 
     def by_onnx() -> Any:
-        return runner.run({"features": rows, "class_index": index}, specs)["attribution"]
+        return runner.run({"features": rows, "target_index": index}, specs)["attribution"]
 
     def by_torchscript() -> Any:
         return explain(explainer, rows, targets).values
@@ -99,7 +99,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         bundle = train(Path(folder))
         results = {
-            "summary": bundle.sidecar.summary.distances if bundle.sidecar.summary else None,
+            "summary": getattr(bundle.sidecar.baseline("summary"), "figures", None),
             "parity": {k: v for k, v in vars(bundle.sidecar.parity).items() if k.startswith(("explain", "gradient"))},
             "engines": [measure(bundle, count) for count in options.references],
         }

@@ -58,7 +58,7 @@ def measure(path: Path, method: str, references: int, budget: int) -> dict[str, 
     explainer = explainer_class(method)(
         TorchScriptModel(bundle, "cpu"), background, ExplainSettings.of(memory=budget).of_method(method)
     )
-    matrix, targets = sample(bundle, rows, 2), np.arange(rows) % len(bundle.sidecar.classes)
+    matrix, targets = sample(bundle, rows, 2), np.arange(rows) % len(bundle.sidecar.targets)
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of loading
     base = status("VmRSS")
     started = time.perf_counter()

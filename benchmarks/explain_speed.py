@@ -81,7 +81,7 @@ class Whyport:
     def __init__(self, bundle: Bundle, device: str) -> None:
         self.model = TorchScriptModel(bundle, device)
         self.background = References.read(bundle)
-        self.classes = len(bundle.sidecar.classes)
+        self.classes = len(bundle.sidecar.targets)
 
     def create(self, method: str) -> Explainer:
         """Create a method with its default settings."""
@@ -263,8 +263,8 @@ def settings(device: str, bundle: Bundle, repeats: int) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(0) if device == "cuda" else platform.processor() or platform.machine(),
         "cores": available_cores(),
         "repeats": repeats,
-        "features": len(bundle.sidecar.features),
-        "classes": len(bundle.sidecar.classes),
+        "features": len(bundle.sidecar.columns),
+        "classes": len(bundle.sidecar.targets),
         "explained": "all classes",
         "references": len(References.read(bundle).rows),
         "rows": ROWS,

@@ -138,9 +138,9 @@ def train(case: Case, seed: int, folder: Path) -> Trained:
     )
     bundle = train_bundle(choice, settings, Target(folder / "bundle"), device="cpu")
     sidecar = bundle.sidecar
-    network = create(case.architecture, len(sidecar.features), len(sidecar.classes), network_settings)
+    network = create(case.architecture, len(sidecar.columns), len(sidecar.targets), network_settings)
     model = nn.Sequential()
-    model.add_module("preprocess", build_preprocessing(sidecar.features, sidecar.preprocessing))
+    model.add_module("preprocess", build_preprocessing(sidecar.columns, standardise=True))
     model.add_module("network", network)
     model.load_state_dict(Checkpoint.load(bundle.path / "training" / FILE).model)
     model.eval().requires_grad_(False)

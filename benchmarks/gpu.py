@@ -54,8 +54,8 @@ def prediction_rates(bundle: Bundle, device: str) -> dict[int, float]:
 
 def gradient_check(bundle: Bundle, rows: NDArray[np.float32]) -> dict[str, float]:
     """Gradients in evaluation mode on the GPU against the CPU's, in logits per training standard deviation."""
-    targets = np.arange(len(rows)) % len(bundle.sidecar.classes)
-    spread = np.array([feature.standard_deviation for feature in bundle.sidecar.features])
+    targets = np.arange(len(rows)) % len(bundle.sidecar.targets)
+    spread = np.array([column.spread for column in bundle.sidecar.columns])
     on_card = TorchScriptModel(bundle, "cuda")
     expected, _ = TorchScriptModel(bundle, "cpu").gradients(rows, targets)
     on_card.gradients(rows, targets)
@@ -78,7 +78,7 @@ def check(bundle: Bundle) -> dict[str, Any]:
         "bundle": bundle.sidecar.name,
         "parity": parity,
         "gradients": gradients,
-        "passed": max(parity.values()) <= tolerances.outputs and gradients["deviation"] <= tolerances.gradients,
+        "passed": max(parity.values()) <= tolerances["outputs"] and gradients["deviation"] <= tolerances["gradients"],
         "rows_per_second": {device: prediction_rates(bundle, device) for device in ("cuda", "cpu")},
     }
 

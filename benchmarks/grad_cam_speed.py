@@ -119,7 +119,7 @@ def main() -> None:
     generator = np.random.default_rng(0)
     rows = background.rows[generator.integers(len(background.rows), size=arguments.rows)]
     rows = (rows * generator.normal(1, 0.05, size=rows.shape)).astype(np.float32)
-    targets = np.arange(len(rows)) % len(bundle.sidecar.classes)
+    targets = np.arange(len(rows)) % len(bundle.sidecar.targets)
     explainer = GradCam(TorchScriptModel(bundle, "cpu"), background, ExplainSettings().of_method("grad-cam"))
     contenders: dict[str, Callable[[], Any]] = {"whyport": lambda: explain(explainer, rows, targets)}
     for threads in (1, available_cores()):

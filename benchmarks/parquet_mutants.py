@@ -317,7 +317,7 @@ def load() -> tuple[str, ...]:
     for module in ("batch.run.job", "batch.commands", "runtime.commands", "runtime.predict"):
         importlib.import_module(f"whyport.{module}")
     importlib.import_module("onnxruntime")
-    return tuple(feature.name for feature in Bundle.read(BUNDLE).sidecar.features)
+    return tuple(feature.name for feature in Bundle.read(BUNDLE).sidecar.columns)
 
 
 def main() -> None:

@@ -63,16 +63,16 @@ def write_inputs(folder: Path, rows: int) -> pd.DataFrame:
 def pandas_loop(source: Path, target: Path, bundle: Bundle, model: Callable[..., torch.Tensor], batch: int) -> None:
     """The common loop: the whole table in pandas, PyTorch batch by batch."""
     frame = pd.read_parquet(source)
-    names = [feature.name for feature in bundle.sidecar.features]
+    names = [*bundle.sidecar.column_names]
     probabilities = []
     with torch.no_grad():
         for start in range(0, len(frame), batch):
             rows = torch.tensor(frame[names].iloc[start : start + batch].to_numpy(), dtype=torch.float32)
             probabilities.append(model(rows).numpy())
     scored = np.concatenate(probabilities)
-    for k, name in enumerate(bundle.sidecar.classes):
+    for k, name in enumerate(bundle.sidecar.targets):
         frame[f"probability.{name}"] = scored[:, k]
-    frame["prediction"] = np.array(bundle.sidecar.classes)[first_largest(scored)]
+    frame["prediction"] = np.array(bundle.sidecar.targets)[first_largest(scored)]
     frame.drop(columns=names).to_parquet(target)
 
 
@@ -155,7 +155,7 @@ def main() -> None:
             "repeats": arguments.repeats,
             "cores": available_cores(),
             "session_batch_rows": session_rows,
-            "features": len(bundle.sidecar.features),
+            "features": len(bundle.sidecar.columns),
         },
         "rows_per_second": rates,
         "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()},

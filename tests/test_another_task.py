@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from support.bundles import BIAS, WEIGHTS, linear_sidecar, logits_of, refresh_digests, write_vectors
+from support.bundles import BIAS, WEIGHTS, linear_sidecar, logits_of, refresh_digests, with_outputs, write_vectors
 from support.command import Whyport
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import (
@@ -25,7 +25,7 @@ from whyport.runtime.bundle.sidecar import (
     Capability,
     Sidecar,
 )
-from whyport.runtime.bundle.signature import Signature, TensorSpec
+from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.session import Session
 from whyport.runtime.task import TASKS, PredictedColumn, Prediction, Task
 
@@ -36,6 +36,8 @@ class Measurement(Task):
     """Quantities in millimetres: each output is a prediction as it is, and no target is chosen."""
 
     name = "measurement"
+    task = "regression"
+    kind = "margin"
     unit = "mm"
     score = "value"
     outputs = ("value",)
@@ -84,11 +86,10 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def measurement_sidecar() -> Sidecar:
     plain = linear_sidecar(False, ("a", "b", "c"), ("width", "height"))
-    inputs, outputs = plain.signature.inputs, (TensorSpec("value", "float32", ("N", 2)),)
+    measured = with_outputs(plain, (TensorSpec("value", "float32", ("N", 2)),))
     capabilities = dict.fromkeys(plain.capabilities, Capability(False, "made by hand"))
-    return dataclasses.replace(
-        plain, task="measurement", signature=Signature(inputs, outputs), capabilities=capabilities
-    )
+    score = dataclasses.replace(plain.score, task="regression", kind="margin", output="value", probabilities=None)
+    return dataclasses.replace(measured, graphs=measured.graphs[:1], score=score, capabilities=capabilities)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_scoring_runs_where_only_cpu_and_batch_are_installed(tmp_path: Path, ref
     installed = {package["name"] for package in json.loads(listing.stdout)}
     assert {"onnxruntime", "pyarrow"} <= installed
     assert not {"torch", "onnx", "pandas", "scikit-learn", "matplotlib"} & installed
-    features = Bundle.read(reference_bundle).sidecar.features
+    features = Bundle.read(reference_bundle).sidecar.columns
     generator = np.random.default_rng(0)
     rows = pa.table({f.name: generator.uniform(f.minimum, f.maximum, size=5000) for f in features})
     pq.write_table(rows, tmp_path / "rows.parquet")

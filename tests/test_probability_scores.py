@@ -77,7 +77,7 @@ def matrix(table: pd.DataFrame, prefix: str) -> NDArray[np.float64]:
 
 def test_the_graph_has_no_second_softmax(bundle: Path) -> None:
     read = Bundle.read(bundle)
-    assert (read.sidecar.task, read.sidecar.format_version) == ("classification-by-probability", 2)
+    assert (read.sidecar.score.kind, read.sidecar.format_version) == ("probability", 3)
     model = onnx.load(bundle / "model.onnx")
     assert [node.op_type for node in model.graph.node].count("Softmax") == 1
     assert [output.name for output in model.graph.output] == ["probabilities"]

@@ -23,9 +23,9 @@ from whyport.runtime.session import Session
 def test_it_is_read_and_says_what_it_is(reference_bundle: Path) -> None:
     sidecar = Bundle.read(reference_bundle).sidecar
     assert sidecar.format_version == FORMAT_VERSION
-    assert sidecar.classes == ("benign", "malignant")
-    assert len(sidecar.features) == 30
-    assert sidecar.features[0].name == "mean radius"
+    assert sidecar.targets == ("benign", "malignant")
+    assert len(sidecar.columns) == 30
+    assert sidecar.columns[0].name == "mean radius"
     assert {name: capability.available for name, capability in sidecar.capabilities.items()} == {
         "gradients": True,
         "deepshap": True,
@@ -46,15 +46,15 @@ def test_it_gives_its_conformance_outputs(reference_bundle: Path) -> None:
 
 def test_its_gradients_are_repeated(reference_bundle: Path) -> None:
     bundle = Bundle.read(reference_bundle)
-    features = bundle.sidecar.signature.features
+    features = bundle.sidecar.row_spec
     gradient = TensorSpec("gradient", "float32", features.shape)
     vectors = read_vectors(bundle.read_bytes(CONFORMANCE), (features, gradient))
     table = pq.read_table(io.BytesIO(bundle.read_bytes(CONFORMANCE)))
     explainer = explainer_class("gradient")(
         TorchScriptModel(bundle, "cpu"), References.read(bundle), ExplainSettings().of_method("gradient")
     )
-    got = explain(explainer, vectors["features"], table["explained_class"].to_numpy())
-    spread = np.array([feature.standard_deviation for feature in bundle.sidecar.features])
+    got = explain(explainer, vectors["features"], table["explained_target"].to_numpy())
+    spread = np.array([column.spread for column in bundle.sidecar.columns])
     np.testing.assert_allclose(got.values * spread, vectors["gradient"] * spread, rtol=1e-4, atol=1e-4)
 
 

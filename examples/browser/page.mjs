@@ -42,7 +42,7 @@ async function main() {
     if (row === null) return;
     const outputs = await model.run(row, BigInt64Array.of(BigInt(outcome.target())));
     const only = (name) => Number(outputs[name].data[0]);
-    const [explained, score, base] = [only("explained_class"), only("score"), only("base_value")];
+    const [explained, score, base] = [only("explained_target"), only("score"), only("base_value")];
     outcome.show(outputs[bundle.task.scores].data, outputs.probabilities.data, explained);
     reasons.show(bundle.classes[explained], row, { attribution: outputs.attribution.data, score, base });
   });

@@ -24,7 +24,7 @@ function rowOf(outputs, scores, i, number, tolerance) {
   const converged = error <= tolerance * Math.max(1, Math.abs(total - base));
   return {
     ...row,
-    explained: Number(outputs.explained_class.data[i]),
+    explained: Number(outputs.explained_target.data[i]),
     score: total,
     base,
     attribution,

@@ -1,12 +1,12 @@
 // A bundle, read as models/README.md says: the format version first, then nothing whose digest does not match.
 // It runs in Node.js and in browsers; how bytes are fetched is the caller's.
 
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
-/** By task: the output that is explained, and the unit of its values, of base values and of attributions. */
+/** By task and kind of score: the output that is explained, and the unit of its values, base values and attributions. */
 export const TASKS = {
-  classification: { scores: "logits", unit: "logits" },
-  "classification-by-probability": { scores: "probabilities", unit: "probability" },
+  "classification logit": { scores: "logits", unit: "logits" },
+  "classification probability": { scores: "probabilities", unit: "probability" },
 };
 
 /** What is wrong with a bundle, a file or a value, in words for the person who gave it. */
@@ -34,9 +34,10 @@ export class Bundle {
       throw new BundleError(`expected format version ${FORMAT_VERSION}, got ${version}, in bundle.json of ${place}`);
     }
     check(sidecar, SIDECAR, "$");
-    if (!Object.hasOwn(TASKS, sidecar.task)) {
+    const task = `${sidecar.score.task} ${sidecar.score.kind}`;
+    if (!Object.hasOwn(TASKS, task)) {
       const known = Object.keys(TASKS).join(", ");
-      throw new BundleError(`unknown task '${sidecar.task}'; known: ${known}, in bundle.json of ${place}`);
+      throw new BundleError(`unknown task '${task}'; known: ${known}, in bundle.json of ${place}`);
     }
     checkConsistency(sidecar);
     return new Bundle(place, sidecar, await sha256(content), fetchBytes);
@@ -47,10 +48,11 @@ export class Bundle {
     this.sidecar = sidecar;
     this.digest = digest;
     this.fetchBytes = fetchBytes;
-    this.features = sidecar.features;
-    this.classes = sidecar.classes;
-    this.task = TASKS[sidecar.task];
-    this.imputation = sidecar.preprocessing.imputation;
+    this.features = sidecar.inputs[0].columns.map(({ name, numbers }) => ({ name, ...numbers }));
+    this.classes = sidecar.score.targets.map(({ name }) => name);
+    this.task = TASKS[`${sidecar.score.task} ${sidecar.score.kind}`];
+    const imputation = sidecar.inputs[0].columns.map((column) => column.imputation);
+    this.imputation = imputation.every((value) => value === null) ? null : imputation;
   }
 
   has(name) {
@@ -101,36 +103,48 @@ const KINDS = {
 };
 
 const CAPABILITY = { available: "boolean", reason: "string" };
-const TENSOR = { name: "string", dtype: "dtype", shape: ["length"], columns: ["string"] };
+const TENSOR = { name: "string", dtype: "dtype", shape: ["length"] };
+const NUMBERS = {
+  minimum: "number",
+  maximum: "number",
+  mean: "number",
+  standard_deviation: "size",
+  median: "number",
+  bin_edges: ["number"],
+  bin_fractions: ["share"],
+};
+const COLUMN = {
+  name: "string",
+  kind: "string",
+  unit: "any",
+  missing: "string",
+  imputation: "any",
+  missing_fraction: "share",
+  numbers: NUMBERS,
+  categories: "any",
+  channels: "any",
+};
 const SIDECAR = {
   format_version: "number",
   name: "string",
-  task: "string",
-  signature: { inputs: [TENSOR], outputs: [TENSOR] },
-  classes: ["string"],
-  features: [
-    {
-      name: "string",
-      minimum: "number",
-      maximum: "number",
-      mean: "number",
-      standard_deviation: "size",
-      median: "number",
-      missing_fraction: "share",
-      bin_edges: ["number"],
-      bin_fractions: ["share"],
-    },
-  ],
-  preprocessing: { imputation: "any", standardised: "boolean" },
+  inputs: [{ name: "string", columns: [COLUMN], prepare: "any", tensors: [TENSOR], axes: "any" }],
+  players: "any",
+  score: {
+    task: "string",
+    kind: "string",
+    output: "string",
+    probabilities: "any",
+    targets: [{ name: "string", unit: "any" }],
+  },
+  baselines: "any",
+  graphs: [{ file: "string", kind: "string", variant: "any", inputs: [TENSOR], outputs: [TENSOR], figures: "any" }],
   capabilities: { "*": CAPABILITY },
-  background: "any",
-  summary: "any",
+  tolerances: { "*": "share" },
+  parity: "any",
+  provenance: "any",
+  files: { "*": "digest" },
   opset: "version",
   ir_version: "version",
-  tolerances: { outputs: "share", gradients: "share", attributions: "share", completeness: "share" },
-  provenance: "any",
-  parity: "any",
-  files: { "*": "digest" },
 };
 
 /** Refuse an unknown key, a missing one and a value of another kind. */
@@ -158,20 +172,23 @@ function check(value, kind, path) {
 }
 
 /** Refuse what no single value shows: inputs that are not the features, and file names that lead elsewhere. */
-function checkConsistency({ signature, task, features, classes, files }) {
+function checkConsistency({ inputs, score, graphs, files }) {
   const wrong = (path, expected) => new BundleError(`bundle.json: ${path}: expected ${expected}, got another`);
-  const [input, ...others] = signature.inputs;
-  const names = features.map(({ name }) => name);
-  if (!input || others.length > 0 || String(input.shape) !== `N,${names.length}` || names.length === 0)
-    throw wrong("$.signature.inputs", `one input [N, ${names.length}]`);
-  if (new Set(names).size !== names.length) throw wrong("$.features", "names that differ");
-  if (input.columns.length !== names.length || input.columns.some((name, i) => name !== names[i]))
-    throw wrong("$.signature.inputs[0].columns", "the features in order");
-  if (classes.length === 0 || new Set(classes).size !== classes.length) throw wrong("$.classes", "names that differ");
-  for (const name of new Set([TASKS[task].scores, "probabilities"])) {
-    const found = signature.outputs.filter((output) => output.name === name);
-    if (found.length !== 1 || String(found[0].shape) !== `N,${classes.length}`)
-      throw wrong("$.signature.outputs", `one output '${name}' [N, ${classes.length}]`);
+  const [table, ...others] = inputs;
+  if (!table || others.length > 0) throw wrong("$.inputs", "one table");
+  const names = table.columns.map(({ name }) => name);
+  if (table.tensors.length !== 1 || String(table.tensors[0].shape) !== `N,${names.length}` || names.length === 0)
+    throw wrong("$.inputs[0].tensors", `one tensor [N, ${names.length}]`);
+  if (new Set(names).size !== names.length) throw wrong("$.inputs[0].columns", "names that differ");
+  const targets = score.targets.map(({ name }) => name);
+  if (targets.length === 0 || new Set(targets).size !== targets.length)
+    throw wrong("$.score.targets", "names that differ");
+  const predict = graphs.filter(({ kind, variant }) => kind === "predict" && variant === null);
+  if (predict.length !== 1) throw wrong("$.graphs", "one graph of kind predict");
+  for (const name of new Set([score.output, score.probabilities])) {
+    const found = predict[0].outputs.filter((output) => output.name === name);
+    if (found.length !== 1 || String(found[0].shape) !== `N,${targets.length}`)
+      throw wrong("$.graphs", `one output '${name}' [N, ${targets.length}]`);
   }
   for (const name of Object.keys(files)) if (!FILE_NAME.test(name)) throw wrong("$.files", "names inside the bundle");
 }

@@ -13,7 +13,7 @@ export async function replay(ort, bundle) {
   const compared = [];
   for (const [graph, { outputs }] of Object.entries(graphs)) {
     const model = await Model.open(ort, bundle, graph);
-    const got = await model.run(tensors.features, BigInt64Array.from(tensors.class_index ?? [], BigInt));
+    const got = await model.run(tensors.features, BigInt64Array.from(tensors.target_index ?? [], BigInt));
     for (const [output, kind] of Object.entries(outputs)) {
       const spread = kind === "gradients" ? spreads : null;
       const [deviation, tolerance] = [

@@ -46,11 +46,11 @@ export class Model {
     if (!Number.isInteger(count) || count < 1)
       throw new RangeError(`expected rows of ${width} values, got ${rows.length}`);
     const feeds = {
-      [this.bundle.sidecar.signature.inputs[0].name]: new this.ort.Tensor("float32", rows, [count, width]),
+      [this.bundle.sidecar.inputs[0].tensors[0].name]: new this.ort.Tensor("float32", rows, [count, width]),
     };
-    if (this.session.inputNames.includes("class_index")) {
+    if (this.session.inputNames.includes("target_index")) {
       const index = classes ?? new BigInt64Array(count).fill(PREDICTED);
-      feeds.class_index = new this.ort.Tensor("int64", index, [count]);
+      feeds.target_index = new this.ort.Tensor("int64", index, [count]);
     }
     const outputs = await this.session.run(feeds);
     for (const [name, { dims }] of Object.entries(outputs)) {

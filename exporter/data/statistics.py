@@ -16,7 +16,9 @@ FEW = 10
 """The number of distinct values up to which each has a bin of its own."""
 
 
-def describe_columns(names: Sequence[str], columns: Sequence[NDArray[Any]], *, impute: bool) -> tuple[Column, ...]:
+def describe_columns(
+    names: Sequence[str], columns: Sequence[NDArray[Any]], *, impute: bool = False
+) -> tuple[Column, ...]:
     """The columns with the statistics of their values that are not NaN, in float64.
 
     With `impute`, a missing value is replaced by the median; otherwise it is refused.

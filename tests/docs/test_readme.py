@@ -62,7 +62,7 @@ def test_the_numbers_that_the_readme_shows_add_up() -> None:
 def test_the_python_lines_run(reference_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "bundle").symlink_to(reference_bundle)
     monkeypatch.chdir(tmp_path)
-    features = Bundle.read(reference_bundle).sidecar.features
+    features = Bundle.read(reference_bundle).sidecar.columns
     names = {"frame": {feature.name: np.full(5, feature.median) for feature in features}}
     (program,) = blocks(README, "python")
     exec(program, names)

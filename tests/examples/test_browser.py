@@ -64,15 +64,15 @@ def look(address: str, tmp_path: Path, script: str, *options: str) -> Shot:
 def attributions(session: Session, shown: dict[str, Any]) -> list[float]:
     """What the chart shows, in the order of the features."""
     values = dict(shown["reasons"])
-    return [values[feature.name] for feature in session.bundle.sidecar.features]
+    return [values[feature.name] for feature in session.bundle.sidecar.columns]
 
 
 def test_test_vectors_are_shown_with_their_attributions(
     reference_bundle: Path, session: Session, tmp_path: Path
 ) -> None:
     vectors = json.loads((reference_bundle / "conformance.json").read_text())["tensors"]
-    expected, classes = np.array(vectors["attribution"]), session.bundle.sidecar.classes
-    explained = [[i, k] for i, k in enumerate(vectors["explained_class"])]
+    expected, classes = np.array(vectors["attribution"]), session.bundle.sidecar.targets
+    explained = [[i, k] for i, k in enumerate(vectors["explained_target"])]
     script = """
     byId("more").click();
     await updated(() => byId("follow").click());
@@ -121,7 +121,7 @@ def test_a_changed_value_and_another_class_change_the_reasons(
         shot = look(address, tmp_path, script, *LOADED, "--width", "390", "--dark")
     assert shot.width == 390  # nothing stands out on a phone
     result = shot.result
-    features, classes = session.bundle.sidecar.features, session.bundle.sidecar.classes
+    features, classes = session.bundle.sidecar.columns, session.bundle.sidecar.targets
     row = np.array([[31.0 if feature.name == CHANGED else feature.median for feature in features]], dtype=np.float32)
     medians = np.array([[feature.median for feature in features]], dtype=np.float32)
     missing = np.where(row == 31, np.float32(np.nan), row)

@@ -23,7 +23,7 @@ ROWS = 150
 def table(reference_bundle: Path) -> pd.DataFrame:
     """Rows within and beyond the training values, two of them missing, columns in another order and one more."""
     generator = np.random.default_rng(0)
-    features = Bundle.read(reference_bundle).sidecar.features
+    features = Bundle.read(reference_bundle).sidecar.columns
     values = {f.name: generator.normal(f.mean, 1.5 * f.standard_deviation, ROWS) for f in features}
     values = dict(reversed(values.items()))
     frame = pd.DataFrame({"patient": [f'P{i}, "kept"' for i in range(ROWS)]} | values)
@@ -72,9 +72,9 @@ def test_the_explanations_are_those_of_the_session(reference_bundle: Path, table
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     scored = pd.read_csv(out)
     session = Session(Bundle.read(reference_bundle))
-    names = session.bundle.sidecar.classes
+    names = session.bundle.sidecar.targets
     expected, outputs = session.explain(table), session.predict(table)
-    attributions = scored[[f"attribution.{feature.name}" for feature in session.bundle.sidecar.features]]
+    attributions = scored[[f"attribution.{feature.name}" for feature in session.bundle.sidecar.columns]]
     assert_allclose(attributions, expected.values, rtol=1e-4, atol=1e-5)
     assert_allclose(scored["score"], expected.output, rtol=1e-5, atol=1e-5)
     assert_allclose(scored["base_value"], expected.base_value, rtol=1e-5, atol=1e-5)
@@ -92,7 +92,7 @@ def test_a_line_has_the_strongest_reasons_of_the_chosen_class(
     reference_bundle: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     bundle = Bundle.read(reference_bundle)
-    name = bundle.sidecar.classes[1]
+    name = bundle.sidecar.targets[1]
     done = node("score", reference_bundle, write(tmp_path, table), "--top-k", 2, "--class", name)
     assert (done.returncode, done.stderr) == (0, "")
     expected = Session(bundle).explain(table, name)
@@ -100,7 +100,7 @@ def test_a_line_has_the_strongest_reasons_of_the_chosen_class(
     assert len(lines) == ROWS
     for line, values, score in zip(lines, expected.values, expected.output, strict=True):
         strongest = np.argsort(-np.abs(values), kind="stable")[:2]
-        reasons = ", ".join(f"{bundle.sidecar.features[j].name} {values[j]:+.2f}" for j in strongest)
+        reasons = ", ".join(f"{bundle.sidecar.columns[j].name} {values[j]:+.2f}" for j in strongest)
         assert line.endswith(f": {reasons}, ...")
         shown = re.search(r"score(?: of \S+)? (\S+) = base", line)
         assert shown is not None

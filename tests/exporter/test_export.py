@@ -20,7 +20,7 @@ from whyport.runtime.session import Session
 
 WEIGHT = np.array([[1.0, -2, 0.5, 0.3], [0, 1, -1, 0.1], [2, 0, 0.25, -0.2]])
 BIAS = np.array([0.1, -0.2, 0.3])
-INTEGERS = ("explained_class", "class_index")
+INTEGERS = ("explained_target", "target_index")
 
 
 @pytest.fixture(scope="module")
@@ -71,19 +71,18 @@ def test_test_vectors(linear, sample):
     assert 4 <= missing.any(axis=1).sum() < 64
     logits = standardised(rows, sample) @ WEIGHT.T + BIAS
     np.testing.assert_allclose(vector["logits"], logits, atol=2e-5)
-    np.testing.assert_array_equal(vector["class_index"], np.arange(64) % 4 - 1)
-    explained = np.where(vector["class_index"] < 0, logits.argmax(axis=1), vector["class_index"])
-    np.testing.assert_array_equal(vector["explained_class"], explained)
+    np.testing.assert_array_equal(vector["target_index"], np.arange(64) % 4 - 1)
+    explained = np.where(vector["target_index"] < 0, logits.argmax(axis=1), vector["target_index"])
+    np.testing.assert_array_equal(vector["explained_target"], explained)
     np.testing.assert_allclose(vector["score"], logits[np.arange(64), explained], atol=2e-5)
-    assert linear.sidecar.summary is not None
-    references = vectors(linear, linear.sidecar.summary.file)
+    references = vectors(linear, linear.sidecar.baseline("summary").file)
     centre = references["weight"] @ references["features"]
     filled = np.where(missing, np.nanmedian(sample, axis=0), rows)
     shares = WEIGHT[explained] / np.nanstd(sample, axis=0) * (filled - centre)
     np.testing.assert_allclose(vector["attribution"], shares, rtol=1e-4, atol=2e-5)
     np.testing.assert_allclose(vector["base_value"], vector["score"] - shares.sum(axis=1), atol=1e-4)
     assert vector["completeness_error"].max() < 1e-5
-    gradient = WEIGHT[vector["explained_class"]] / np.nanstd(sample, axis=0)
+    gradient = WEIGHT[vector["explained_target"]] / np.nanstd(sample, axis=0)
     np.testing.assert_allclose(vector["gradient"], np.where(missing, 0, gradient), rtol=1e-5)
 
 
@@ -121,9 +120,9 @@ def test_references_are_drawn_among_the_rows_that_the_model_takes(sample, sample
 
 def test_sidecar(linear, sample):
     sidecar = linear.sidecar
-    assert (sidecar.name, sidecar.classes, sidecar.task) == ("straight", ("a", "b", "c"), "classification")
-    np.testing.assert_allclose(sidecar.preprocessing.imputation, np.nanmedian(sample, axis=0))
-    assert sidecar.preprocessing.standardised
+    assert (sidecar.name, sidecar.targets, sidecar.score.kind) == ("straight", ("a", "b", "c"), "logit")
+    np.testing.assert_allclose(sidecar.imputation, np.nanmedian(sample, axis=0))
+    assert sidecar.inputs[0].prepare.standardised
     assert sidecar.provenance.source == "export example_networks:linear"
     assert sidecar.provenance.versions.keys() == {"python", "whyport", "torch", "onnx"}
     reasons = {"explain-onnx", "gradient-onnx"}
@@ -146,15 +145,15 @@ def test_excluded_columns_are_no_inputs(complete_path, tmp_path):
     with pytest.raises(ColumnError, match="not one number a row: label "):
         export("linear", tmp_path / "labelled.parquet", tmp_path)
     bundle = export("linear", tmp_path / "labelled.parquet", tmp_path, excluded=("label",))
-    assert "label" not in [feature.name for feature in bundle.sidecar.features]
+    assert "label" not in bundle.sidecar.column_names
 
 
 def test_without_imputation_a_gap_is_an_error(complete_path, tmp_path):
     bundle = export("Convolution", complete_path, tmp_path)
-    assert bundle.sidecar.preprocessing.imputation is None
-    assert not bundle.sidecar.preprocessing.standardised
+    assert not bundle.sidecar.imputes
+    assert not bundle.sidecar.inputs[0].prepare.standardised
     assert bundle.sidecar.capabilities["grad-cam"].available
-    assert bundle.sidecar.classes == ("class 0", "class 1", "class 2")
+    assert bundle.sidecar.targets == ("class 0", "class 1", "class 2")
     assert not np.isnan(vectors(bundle, "conformance.parquet")["features"]).any()
     with pytest.raises(MissingValueError, match="this bundle does not impute"):
         Session(bundle, "cpu").predict(np.array([[1, np.nan, 1, 1]]))
@@ -164,7 +163,7 @@ def test_a_sample_with_gaps_serves_with_its_complete_rows(sample_path, tmp_path)
     bundle = export("WithoutGradient", sample_path, tmp_path)
     assert not np.isnan(vectors(bundle, "background.parquet")["features"]).any()
     assert not np.isnan(vectors(bundle, "conformance.parquet")["features"]).any()
-    assert bundle.sidecar.features[3].missing_fraction > 0.1
+    assert bundle.sidecar.columns[3].missing_fraction > 0.1
 
 
 def test_a_sample_without_complete_rows(tmp_path):
@@ -202,7 +201,7 @@ def test_a_breach_writes_nothing(source, complete_path, tmp_path):
 def test_features_choose_and_order_the_inputs(frame, tmp_path):
     frame.to_csv(tmp_path / "sample.csv", index=False)
     bundle = export("linear", tmp_path / "sample.csv", tmp_path, features=("f5", "f1", "f0", "f4"))
-    assert [feature.name for feature in bundle.sidecar.features] == ["f5", "f1", "f0", "f4"]
+    assert bundle.sidecar.column_names == ("f5", "f1", "f0", "f4")
 
 
 def test_options_that_do_not_fit(complete_path, tmp_path):

@@ -92,7 +92,7 @@ def test_export_gives_the_bundle(sample_path, tmp_path):
         explain_references=0,
     )  # fmt: skip
     assert bundle == library.Bundle.read(tmp_path / "bundle")
-    assert bundle.sidecar.classes == ("a", "b, c", "d")
+    assert bundle.sidecar.targets == ("a", "b, c", "d")
 
 
 def test_threads_are_as_before_afterwards():

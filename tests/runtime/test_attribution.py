@@ -14,7 +14,7 @@ from support.bundles import linear_bundle
 from whyport.exporter.graphs.torchscript import load_torchscript
 from whyport.runtime.attribution import Attribution, target_index
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.graphs import CLASS_INDEX, GRAPHS
+from whyport.runtime.bundle.graphs import TARGET_INDEX, reasons_graphs
 from whyport.runtime.bundle.sidecar import (
     CONFORMANCE,
     CONFORMANCE_JSON,
@@ -35,7 +35,7 @@ def session(reference_bundle: Path) -> Session:
 
 @pytest.fixture(scope="module")
 def rows(session: Session) -> np.ndarray:
-    features = session.bundle.sidecar.signature.features
+    features = session.bundle.sidecar.row_spec
     return read_vectors(session.bundle.read_bytes(CONFORMANCE), (features,))["features"]
 
 
@@ -54,7 +54,7 @@ def test_attributions_add_up_to_the_score_of_the_predicted_class(session: Sessio
 
 def test_attributions_carry_the_names_and_are_short_to_look_at(session: Session, rows: np.ndarray) -> None:
     got = session.explain(rows[:3], "benign")
-    assert got.feature_names == tuple(feature.name for feature in session.bundle.sidecar.features)
+    assert got.feature_names == session.bundle.sidecar.column_names
     assert [got.target_names[index] for index in got.target] == ["benign"] * 3
     worst = f"{got.error.max():.2g}"
     assert repr(got) == f"<Attribution of 3 rows and 30 features: largest error {worst}, 3 rows converged>"
@@ -65,19 +65,20 @@ def test_attributions_carry_the_names_and_are_short_to_look_at(session: Session,
 
 def test_the_base_value_is_the_mean_score_of_the_summary(session: Session, rows: np.ndarray) -> None:
     sidecar = session.bundle.sidecar
-    assert sidecar.summary is not None
-    content = session.bundle.read_bytes(sidecar.summary.file)
-    references = read_vectors(content, (sidecar.signature.features,))["features"]
+    summary = sidecar.baseline("summary")
+    assert summary is not None
+    content = session.bundle.read_bytes(summary.file)
+    references = read_vectors(content, (sidecar.row_spec,))["features"]
     weights = pq.read_table(io.BytesIO(content))["weight"].to_numpy()
     np.testing.assert_allclose(weights.sum(), 1)
-    assert len(references) == sidecar.summary.rows <= 10
+    assert len(references) == summary.rows <= 10
     means = weights @ session.predict(references)["logits"]
     got = session.explain(rows[:1].repeat(2, axis=0), [0, 1])
     np.testing.assert_allclose(got.base_value, means, atol=1e-5)
 
 
 def test_one_class_for_all_rows_by_name_or_index_or_one_for_each(session: Session, rows: np.ndarray) -> None:
-    names = session.bundle.sidecar.classes
+    names = session.bundle.sidecar.targets
     by_name = session.explain(rows, names[1])
     np.testing.assert_array_equal(by_name.values, session.explain(rows, 1).values)
     mixed = session.explain(rows, np.arange(len(rows)) % 2)
@@ -88,8 +89,7 @@ def test_one_class_for_all_rows_by_name_or_index_or_one_for_each(session: Sessio
 def test_an_imputed_row_is_explained(session: Session, rows: np.ndarray) -> None:
     holes = rows.copy()
     holes[:, 3] = np.nan
-    imputation = session.bundle.sidecar.preprocessing.imputation
-    assert imputation is not None
+    imputation = session.bundle.sidecar.imputation
     filled = np.where(np.isnan(holes), np.float32(imputation), holes)
     got = session.explain(holes)
     np.testing.assert_allclose(got.values, session.explain(filled).values, atol=1e-6)
@@ -141,15 +141,15 @@ def test_the_gradient_is_that_of_automatic_differentiation(session: Session, row
     (expected,) = torch.autograd.grad(scores.sum(), leaf)
     got = session.run_graph(GRADIENT_MODEL, rows, index)
     np.testing.assert_allclose(got["score"], scores.detach(), atol=1e-5)
-    spread = np.array([feature.standard_deviation for feature in session.bundle.sidecar.features])
+    spread = np.array([column.spread for column in session.bundle.sidecar.columns])
     np.testing.assert_allclose(got["gradient"] * spread, expected.numpy() * spread, rtol=1e-4, atol=1e-5)
 
 
 def test_the_json_vectors_are_those_of_the_parquet_file(session: Session, rows: np.ndarray) -> None:
     document = json.loads(session.bundle.read_bytes(CONFORMANCE_JSON))
     signature = session.bundle.sidecar.signature
-    specs = [*signature.inputs, CLASS_INDEX, *signature.outputs]
-    specs += [spec for graph in GRAPHS.values() for spec in graph.outputs(signature, session.task)]
+    specs = [*signature.inputs, TARGET_INDEX, *signature.outputs]
+    specs += [spec for graph in reasons_graphs(session.bundle.sidecar).values() for spec in graph.outputs]
     vectors = read_vectors(session.bundle.read_bytes(CONFORMANCE), tuple({spec.name: spec for spec in specs}.values()))
     assert set(document["tensors"]) == set(vectors)
     for name, values in vectors.items():
@@ -157,4 +157,4 @@ def test_the_json_vectors_are_those_of_the_parquet_file(session: Session, rows: 
         np.testing.assert_array_equal(got, values[: len(got)], err_msg=name)
     assert np.isnan(vectors["features"][:16]).any()
     assert set(document["graphs"]) == {"model.onnx", EXPLAIN_MODEL, GRADIENT_MODEL}
-    assert document["graphs"][EXPLAIN_MODEL]["inputs"] == ["features", "class_index"]
+    assert document["graphs"][EXPLAIN_MODEL]["inputs"] == ["features", "target_index"]

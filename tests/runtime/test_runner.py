@@ -12,7 +12,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from support.bundles import WEIGHTS, edit_sidecar, linear_bundle, linear_sidecar, refresh_digests
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.graphs import CLASS_INDEX
+from whyport.runtime.bundle.graphs import TARGET_INDEX
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleError
 from whyport.runtime.runner import Runner
@@ -127,7 +127,7 @@ def hostile_explanations(path: Path, length: str, explained: int) -> Session:
         helper.make_node("MatMul", ["features", "weights"], ["logits"]),
         helper.make_node("Identity", ["logits"], ["probabilities"]),
     ]
-    given = {"score": "number", "base_value": "number", "completeness_error": "number", "explained_class": "index"}
+    given = {"score": "number", "base_value": "number", "completeness_error": "number", "explained_target": "index"}
     for name, constant in given.items():
         nodes.append(helper.make_node("Expand", [constant, "grid"], [f"{name} column"]))
         nodes.append(helper.make_node("Squeeze", [f"{name} column", "1"], [name]))
@@ -137,10 +137,10 @@ def hostile_explanations(path: Path, length: str, explained: int) -> Session:
         "hostile",
         [
             helper.make_tensor_value_info("features", FLOAT, ["N", 3]),
-            helper.make_tensor_value_info(CLASS_INDEX.name, TensorProto.INT64, ["N"]),
+            helper.make_tensor_value_info(TARGET_INDEX.name, TensorProto.INT64, ["N"]),
         ],
         [
-            helper.make_tensor_value_info(name, TensorProto.INT64 if name == "explained_class" else FLOAT, None)
+            helper.make_tensor_value_info(name, TensorProto.INT64 if name == "explained_target" else FLOAT, None)
             for name in ("logits", "probabilities", *given, "attribution")
         ],
         [numpy_helper.from_array(value, name) for name, value in constants.items() if name != "0"],

@@ -105,7 +105,7 @@ def test_no_rows_give_empty_arrays(bundle: Bundle) -> None:
 def test_no_rows_do_not_abort_a_recurrent_model(reference_bundle: Path) -> None:
     program = (
         "import sys, numpy; from whyport import Bundle, Session; b = Bundle.read(sys.argv[1]); "
-        "print(Session(b, 'cpu').predict(numpy.empty((0, len(b.sidecar.features))))['logits'].shape)"
+        "print(Session(b, 'cpu').predict(numpy.empty((0, len(b.sidecar.columns))))['logits'].shape)"
     )
     done = subprocess.run([sys.executable, "-c", program, reference_bundle], capture_output=True, text=True, check=True)
     assert done.stdout == "(0, 2)\n"
@@ -221,7 +221,7 @@ def test_explanations_of_rows_without_a_score_are_refused_or_nan(
     reference_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = Session(reference_bundle, "cpu")
-    row = np.array([[feature.mean for feature in session.bundle.sidecar.features]], dtype=np.float32)
+    row = np.array([[column.statistics.mean for column in session.bundle.sidecar.columns]], dtype=np.float32)
     whole, rows, run_graph = session.explain(row), row.repeat(3, axis=0), Session.run_graph
 
     def broken(self: Session, *arguments: Any) -> dict[str, NDArray[Any]]:

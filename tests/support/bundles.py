@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from whyport.exporter.deepshap import compile_deepshap
+from whyport.runtime.bundle.columns import IMPUTE, NUMBER, REFUSE, Column, NumberStatistics
 from whyport.runtime.bundle.folder import write_sidecar
+from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
+from whyport.runtime.bundle.score import CLASSIFICATION, LOGIT, Players, Score, Target
 from whyport.runtime.bundle.sidecar import (
     BACKGROUND,
     CONFORMANCE,
@@ -26,15 +29,13 @@ from whyport.runtime.bundle.sidecar import (
     ONNX_MODEL,
     SIDECAR,
     TORCHSCRIPT_MODEL,
+    Baseline,
     Capability,
-    Feature,
-    Parity,
-    Preprocessing,
+    Graph,
     Provenance,
     Sidecar,
-    Tolerances,
 )
-from whyport.runtime.bundle.signature import Signature, TensorSpec
+from whyport.runtime.bundle.signature import TensorSpec
 
 WEIGHTS = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]], dtype=np.float32)
 BIAS = np.array([0.5, -0.25], dtype=np.float32)
@@ -87,20 +88,32 @@ def linear_bundle(
 
 
 def linear_sidecar(imputes: bool, names: tuple[str, ...], classes: tuple[str, ...]) -> Sidecar:
-    spread = {"minimum": -2.0, "maximum": 2.0, "mean": 0.0, "standard_deviation": 1.0, "median": 0.0}
-    bins = {"bin_edges": (0.0,), "bin_fractions": (0.5, 0.5)}
+    numbers = NumberStatistics(-2.0, 2.0, 0.0, 1.0, 0.0, bin_edges=(0.0,), bin_fractions=(0.5, 0.5))
+    known = {"kind": NUMBER, "unit": None, "missing_fraction": 0.0, "categories": None, "channels": ()}
+    columns = tuple(
+        Column(
+            name=name,
+            missing=IMPUTE if imputes else REFUSE,
+            imputation=float(value) if imputes else None,
+            numbers=numbers,
+            **known,
+        )
+        for name, value in zip(names, IMPUTATION, strict=True)
+    )
+    rows = (TensorSpec("features", "float32", ("N", 3)),)
     outputs = (
         TensorSpec("logits", "float32", ("N", 2)),
         TensorSpec("probabilities", "float32", ("N", 2)),
     )
+    files = {ONNX_MODEL: "predict", TORCHSCRIPT_MODEL: "torch", DEEPSHAP_MODEL: "deepshap"}
     return Sidecar(
         format_version=FORMAT_VERSION,
         name="linear",
-        task="classification",
-        signature=Signature((TensorSpec("features", "float32", ("N", 3), names),), outputs),
-        classes=classes,
-        features=tuple(Feature(name, missing_fraction=0.0, **spread, **bins) for name in names),
-        preprocessing=Preprocessing(tuple(map(float, IMPUTATION)) if imputes else None, standardised=False),
+        inputs=(Input("table", columns, TablePreparation("table", False), rows, (Axis("feature", 3, names),)),),
+        players=Players(names, None),
+        score=Score(CLASSIFICATION, LOGIT, "logits", "probabilities", tuple(Target(name, None) for name in classes)),
+        baselines=(Baseline("background", "rows", BACKGROUND, 4, True, None, {}),),
+        graphs=tuple(Graph(file, kind, None, rows, outputs, {}) for file, kind in files.items()),
         capabilities={
             "gradients": Capability(True, ""),
             "deepshap": Capability(True, ""),
@@ -109,22 +122,25 @@ def linear_sidecar(imputes: bool, names: tuple[str, ...], classes: tuple[str, ..
             "grad-cam": Capability(False, "no convolution"),
             "attention": Capability(False, "no attention"),
         },
-        background=BACKGROUND,
-        summary=None,
+        tolerances=dict.fromkeys(("outputs", "gradients", "attributions", "completeness"), 1e-4),
+        parity=dict.fromkeys(("onnx_outputs", "torchscript_outputs", "torchscript_gradients"), 1e-7),
+        provenance=Provenance("by hand", {}, None, None, {}, {}),
+        files={},
         opset=18,
         ir_version=10,
-        tolerances=Tolerances(outputs=1e-4, gradients=1e-4, attributions=1e-4, completeness=1e-4),
-        provenance=Provenance("by hand", {}, None, None, {}, {}),
-        parity=Parity((1, 2), 1e-7, 1e-7, 1e-7),
-        files={},
     )
 
 
 def _with_maps(sidecar: Sidecar) -> Sidecar:
     there = {"grad-cam": Capability(True, ""), "attention": Capability(True, "")}
     outputs = (*sidecar.signature.outputs, TensorSpec("attention", "float32", ("N", 3, 3)))
-    signature = dataclasses.replace(sidecar.signature, outputs=outputs)
-    return dataclasses.replace(sidecar, signature=signature, capabilities=sidecar.capabilities | there)
+    return dataclasses.replace(with_outputs(sidecar, outputs), capabilities=sidecar.capabilities | there)
+
+
+def with_outputs(sidecar: Sidecar, outputs: tuple[TensorSpec, ...]) -> Sidecar:
+    """The sidecar of the same model with other outputs."""
+    graphs = tuple(dataclasses.replace(graph, outputs=outputs) for graph in sidecar.graphs)
+    return dataclasses.replace(sidecar, graphs=graphs)
 
 
 def attention_of(rows: NDArray[np.floating]) -> NDArray[np.float64]:

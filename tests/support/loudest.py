@@ -14,7 +14,7 @@ class Loudest(Explainer):
         return None
 
     def extra_shapes(self) -> dict[str, tuple[int, ...]]:
-        shape = (len(self.model.bundle.sidecar.features),)
+        shape = (len(self.model.bundle.sidecar.columns),)
         return {"loudness": shape, "heard": shape}
 
     def attribute(self, request: Request) -> Shares:

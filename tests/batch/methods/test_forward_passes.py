@@ -93,7 +93,7 @@ def test_smoothgrad_is_captums_with_the_same_noise(
 def test_the_noise_is_a_share_of_each_features_spread(reference_bundle: Path) -> None:
     explainer = create("smoothgrad", reference_bundle, samples=4000, noise=0.3)
     assert isinstance(explainer, SmoothGrad)
-    spread = [feature.standard_deviation for feature in explainer.model.bundle.sidecar.features]
+    spread = [column.spread for column in explainer.model.bundle.sidecar.columns]
     np.testing.assert_allclose(explainer.noise.std(axis=0), 0.3 * np.array(spread), rtol=0.05)
     again = create("smoothgrad", reference_bundle, samples=4000, noise=0.3, seed=1)
     assert isinstance(again, SmoothGrad)

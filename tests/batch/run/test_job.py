@@ -116,7 +116,7 @@ def test_the_completeness_error_can_be_recomputed_from_the_output(
 
 def reference_table(bundle: Path, rows: int) -> pa.Table:
     """Rows like the training data of the reference bundle."""
-    features = Bundle.read(bundle).sidecar.features
+    features = Bundle.read(bundle).sidecar.columns
     generator = np.random.default_rng(5)
     return pa.table({f.name: generator.uniform(f.minimum, f.maximum, size=rows) for f in features})
 

@@ -147,7 +147,7 @@ def test_the_plainest_kernels_of_pytorch_are_another_arithmetic(
     reference_bundle: Path, write: Callable[..., Path], tmp_path: Path
 ) -> None:
     read = Bundle.read(reference_bundle)
-    rows = {feature.name: np.full(16, feature.mean) for feature in read.sidecar.features}
+    rows = {feature.name: np.full(16, feature.statistics.mean) for feature in read.sidecar.columns}
     source, out = write(pa.table(rows)), tmp_path / "out"
     settings = JobSettings((str(source),), out, ("gradient",), part_rows=8, batch_rows=8, device="cpu")
     with pytest.raises(InterruptedJobError):

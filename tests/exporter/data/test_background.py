@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from whyport.exporter.data.background import BackgroundChoice, read_references
-from whyport.exporter.data.statistics import describe_features
+from whyport.exporter.data.statistics import describe_columns
 from whyport.runtime.errors import ColumnError, DataError, MissingValueError, TrainingError, UsageError, ValueRangeError
 
 ROWS = np.random.default_rng(0).normal(size=(150, 3)).astype(np.float32)
-FEATURES = describe_features(["a", "b", "weight of baby"], list(ROWS.T))
+FEATURES = describe_columns(["a", "b", "weight of baby"], list(ROWS.T))
 NAMES = [feature.name for feature in FEATURES]
 
 

@@ -16,7 +16,7 @@ def test_splits_by_class_and_describes_the_training_rows(dataset, frame):
     assert (len(dataset.train.rows), len(dataset.test.rows)) == (192, 48)
     shares = [np.bincount(part.labels) / len(part.labels) for part in (dataset.train, dataset.test)]
     np.testing.assert_allclose(*shares, atol=0.02)
-    means = [feature.mean for feature in dataset.features]
+    means = [column.statistics.mean for column in dataset.features]
     np.testing.assert_allclose(means, np.nanmean(dataset.train.rows, axis=0, dtype=np.float64), rtol=1e-6)
     together = np.concatenate([dataset.train.rows, dataset.test.rows])
     expected = frame[[f"f{i}" for i in range(9)]].to_numpy(np.float32)

@@ -2,13 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from whyport.exporter.data.statistics import describe_features
-from whyport.exporter.graphs.preprocess import build_preprocessing, describe_preprocessing
+from whyport.exporter.data.statistics import describe_columns
+from whyport.exporter.graphs.preprocess import build_preprocessing
 
 rng = np.random.default_rng(0)
 COLUMNS = [rng.normal(5, 2, 50), np.where(rng.random(50) < 0.3, np.nan, rng.normal(-3e3, 40, 50)), np.full(50, 0.1)]
-FEATURES = describe_features(["a", "b", "constant"], COLUMNS)
 ROWS = np.array([[4.5, np.nan, 0.1], [np.nan, -3.1e3, 2.5]], dtype=np.float32)
+
+
+def features(impute):
+    return describe_columns(["a", "b", "constant"], COLUMNS, impute=impute)
 
 
 def oracle(rows, *, impute, standardise):
@@ -24,13 +27,13 @@ def oracle(rows, *, impute, standardise):
 @pytest.mark.parametrize("impute", [False, True])
 @pytest.mark.parametrize("standardise", [False, True])
 def test_equals_the_oracle(impute, standardise):
-    module = build_preprocessing(FEATURES, describe_preprocessing(FEATURES, impute=impute, standardise=standardise))
+    module = build_preprocessing(features(impute), standardise=standardise)
     got = module(torch.from_numpy(ROWS)).numpy()
     np.testing.assert_allclose(got, oracle(ROWS, impute=impute, standardise=standardise), rtol=2e-6, atol=2e-6)
 
 
 def test_gradient_is_finite_at_a_missing_value():
-    module = build_preprocessing(FEATURES, describe_preprocessing(FEATURES, impute=True, standardise=True))
+    module = build_preprocessing(features(True), standardise=True)
     rows = torch.from_numpy(ROWS).requires_grad_()
     module(rows).pow(2).sum().backward()
     gradient = rows.grad.numpy()

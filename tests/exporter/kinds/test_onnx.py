@@ -66,10 +66,10 @@ def test_becomes_a_bundle(tmp_path, complete_path):
     np.testing.assert_allclose(got["probabilities"], np.exp(logits) / np.exp(logits).sum(1, keepdims=True), atol=1e-6)
     sidecar = bundle.sidecar
     assert (sidecar.opset, sidecar.ir_version) == (15, 8)
-    assert sidecar.classes == ("a", "b", "c")
+    assert sidecar.targets == ("a", "b", "c")
     assert sidecar.provenance.source == "export model.onnx"
     assert "model.pt" not in sidecar.files
-    assert sidecar.parity.torchscript_outputs is None
+    assert "torchscript_outputs" not in sidecar.parity
     assert all(not capability.available and capability.reason for capability in sidecar.capabilities.values())
     content = bundle.read_bytes("model.onnx")
     assert b"somebody" not in content
@@ -91,7 +91,7 @@ def test_names_that_are_taken_make_way(tmp_path, complete_path):
     bundle = export(model, complete_path, tmp_path)
     rows = rng.normal(size=(5, FEATURES)).astype(np.float32)
     np.testing.assert_allclose(Session(bundle, "cpu").predict(rows)["logits"], rows @ WEIGHTS, atol=1e-5)
-    assert bundle.sidecar.classes == ("class 0", "class 1", "class 2")
+    assert bundle.sidecar.targets == ("class 0", "class 1", "class 2")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_names_that_are_taken_make_way(tmp_path, complete_path):
         ("probabilities", "features", "logits"),
         ("features", "logits", "probabilities"),
         ("x", "probabilities", "features"),
-        ("class_index", "score", "explained_class"),
+        ("target_index", "score", "explained_target"),
     ],
 )
 def test_inputs_weights_and_scores_of_a_bundles_names(rows, weights, scores, tmp_path, complete_path):
@@ -316,9 +316,9 @@ def test_a_file_that_is_not_there(tmp_path, complete_path):
 
 def test_an_exported_model_can_be_taken_again(trained, tmp_path, frame):
     """What this project writes is a plain ONNX file too, with attention that is left out and imputation inside."""
-    names = [feature.name for feature in trained.sidecar.features]
+    names = [*trained.sidecar.column_names]
     frame[names].dropna().to_parquet(tmp_path / "sample.parquet")
-    source = ModelSource(str(trained.path / "model.onnx"), tmp_path / "sample.parquet", classes=trained.sidecar.classes)
+    source = ModelSource(str(trained.path / "model.onnx"), tmp_path / "sample.parquet", classes=trained.sidecar.targets)
     bundle = export_bundle(source, Target(tmp_path / "bundle"))
     rows = frame[names].dropna().to_numpy(np.float32)
     expected = Session(trained, "cpu").predict(rows)["logits"]

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from whyport.exporter.bundle.target import Target
-from whyport.exporter.data.statistics import describe_features
+from whyport.exporter.data.statistics import describe_columns
 from whyport.exporter.export import export_bundle
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.graph import build_graph
@@ -130,7 +130,7 @@ def test_slopes_that_are_not_finite_cost_no_bundle(hides: str, caplog: pytest.Lo
     script = TorchScriptFile(compile_torchscript(graph, torch.from_numpy(ROWS[:5])))
     model = OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5])))
     compiled = Compiled(graph.outputs, graph.capabilities, model, graph, script)
-    features, classes = describe_features(list("abcd"), list(PROBES.T.astype(np.float64))), list("xyz")
+    features, classes = describe_columns(list("abcd"), list(PROBES.T.astype(np.float64))), list("xyz")
     left = with_right_gradients(compiled, PROBES, features, classes)
     reason = "gradient of x: expected finite values, got others in"
     assert left.torchscript is script
@@ -149,7 +149,7 @@ def test_derivatives_that_torchscript_has_wrong_are_left_out() -> None:
     script = TorchScriptFile(compile_torchscript(graph, torch.from_numpy(ROWS[:5])))
     compiled = Compiled(graph.outputs, graph.capabilities, OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5]))))
     compiled = dataclasses.replace(compiled, graph=graph, torchscript=script)
-    features = describe_features(list("abcd"), list(PROBES.T.astype(np.float64)))
+    features = describe_columns(list("abcd"), list(PROBES.T.astype(np.float64)))
     left = with_right_gradients(compiled, PROBES, features, list("xyz"))
     assert "gradient of x: TorchScript: expected a deviation of at most" in left.capabilities["gradients"].reason
     assert left.torchscript is script  # deepshap takes its scores from it
@@ -160,5 +160,5 @@ def test_finite_slopes_stay() -> None:
     graph = build_graph(nn.Linear(4, 3), nn.Identity(), torch.from_numpy(ROWS[:5]))
     model = OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5])))
     compiled = Compiled(graph.outputs, graph.capabilities, model, graph)
-    features = describe_features(list("abcd"), list(PROBES.T.astype(np.float64)))
+    features = describe_columns(list("abcd"), list(PROBES.T.astype(np.float64)))
     assert with_right_gradients(compiled, PROBES, features, list("xyz")) is compiled

@@ -11,12 +11,12 @@ from onnx import numpy_helper
 from whyport.exporter.data import samples
 from whyport.exporter.data.background import BackgroundChoice
 from whyport.exporter.data.samples import Samples
-from whyport.exporter.data.statistics import describe_features
+from whyport.exporter.data.statistics import describe_columns
 from whyport.exporter.deepshap import build_program, compile_deepshap
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.graph import Graph, build_graph
 from whyport.exporter.graphs.onnx import open_onnx
-from whyport.exporter.graphs.preprocess import build_preprocessing, describe_preprocessing
+from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
 from whyport.exporter.reasons import portable as reasons
 from whyport.exporter.reasons.portable import PortableGraphs, compile_portable
@@ -49,19 +49,16 @@ def draft() -> Draft:
     rng = np.random.default_rng(0)
     rows = (rng.normal(size=(300, 6)) * [1, 10, 100, 1, 2, 3] + [0, 5, 0, 1, 2, 3]).astype(np.float32)
     rows[::7, 2] = np.nan
-    features = describe_features([f"f{i}" for i in range(6)], list(rows.T.astype(np.float64)))
-    preprocessing = describe_preprocessing(features, impute=True, standardise=True)
+    features = describe_columns([f"f{i}" for i in range(6)], list(rows.T.astype(np.float64)), impute=True)
     references = References(rows[:60], np.arange(1, 61) / 1830)
     provenance = Provenance("test", {}, 0, None, {}, {})
-    return Draft(
-        "test", ("a", "b", "c"), features, preprocessing, provenance, references, Samples(rows, 0, missing=True)
-    )
+    return Draft("test", ("a", "b", "c"), features, True, provenance, references, Samples(rows, 0, missing=True))
 
 
 @pytest.fixture(scope="module")
 def graph(draft: Draft) -> Graph:
     torch.manual_seed(0)
-    preprocess = build_preprocessing(draft.features, draft.preprocessing)
+    preprocess = build_preprocessing(draft.features, standardise=True)
     return build_graph(Network(), preprocess, draft.trace_rows())
 
 
@@ -106,13 +103,13 @@ def test_its_operators_are_plain_and_its_batch_is_dynamic(compiled: PortableGrap
 def test_gradients_agree_with_torchscript(
     draft: Draft, graph: Graph, compiled: PortableGraphs, probes: np.ndarray
 ) -> None:
-    spread = np.array([feature.standard_deviation for feature in draft.features])
+    spread = np.array([column.spread for column in draft.features])
     torchscript = load_torchscript(compile_torchscript(graph, draft.trace_rows()))
     session = compiled.files[GRADIENT_MODEL].session
     parity = verify_gradient(session, probes, torchscript, spread, TOLERANCES)
     assert 0 < max(parity.outputs, parity.reasons) < 1e-5
     torch.manual_seed(1)
-    other = build_graph(Network(), build_preprocessing(draft.features, draft.preprocessing), draft.trace_rows())
+    other = build_graph(Network(), build_preprocessing(draft.features, standardise=True), draft.trace_rows())
     others = load_torchscript(compile_torchscript(other, draft.trace_rows()))
     with pytest.raises(ParityError, match="ONNX Runtime's reasons: expected a deviation of at most 0.0001, got"):
         verify_gradient(session, probes, others, spread, TOLERANCES)

@@ -69,8 +69,8 @@ def test_metrics_are_those_of_the_exported_model(trained, dataset):
 def test_sidecar(trained, dataset):
     sidecar = trained.sidecar
     assert sidecar.name == "hybrid"
-    assert sidecar.classes == dataset.classes
-    assert sidecar.features == dataset.features
+    assert sidecar.targets == dataset.classes
+    assert sidecar.columns == dataset.features
     assert {name: capability.available for name, capability in sidecar.capabilities.items()} == {
         "gradients": True,
         "deepshap": True,
@@ -85,17 +85,17 @@ def test_sidecar(trained, dataset):
     assert (provenance.seed, provenance.data_digest) == (0, dataset.digest)
     assert provenance.settings["channels"] == 2
     assert provenance.settings["epochs"] == 3
-    assert sidecar.parity.batch_sizes == (1, 2, 7, 257)
-    for value in (
-        sidecar.parity.onnx_outputs,
-        sidecar.parity.torchscript_outputs,
-        sidecar.parity.torchscript_gradients,
-        sidecar.parity.explain_outputs,
-        sidecar.parity.explain_attributions,
-        sidecar.parity.explain_completeness,
-        sidecar.parity.gradient_outputs,
-        sidecar.parity.gradient_gradients,
-    ):
+    assert set(sidecar.parity) == {
+        "onnx_outputs",
+        "torchscript_outputs",
+        "torchscript_gradients",
+        "explain_outputs",
+        "explain_attributions",
+        "explain_completeness",
+        "gradient_outputs",
+        "gradient_gradients",
+    }
+    for value in sidecar.parity.values():
         assert 0 <= value < 1e-4
     assert {name for name in sidecar.files if name.startswith("training/")} == {
         f"training/{name}"
@@ -114,7 +114,7 @@ def test_the_metadata_travels_inside_the_model(trained):
     model = onnx.load(trained.path / "model.onnx")
     properties = {entry.key: entry.value for entry in model.metadata_props}
     assert properties == {"whyport": trained.sidecar.embedded(), "whyport.row_values": str(row_values(model))}
-    assert json.loads(properties["whyport"])["features"][0]["name"] == "f0"
+    assert json.loads(properties["whyport"])["inputs"][0]["columns"][0]["name"] == "f0"
 
 
 def test_the_bundle_knows_no_path_of_this_machine(trained, table_path):
@@ -129,7 +129,7 @@ def test_the_checkpoint_gives_the_network_again(trained, dataset):
     last = Checkpoint.load(trained.path / "training" / "checkpoint.pt")
     settings = {name: last.run.settings[name] for name in parse_settings("hybrid", [])}
     network = load_network(last, settings)
-    preprocess = build_preprocessing(dataset.features, trained.sidecar.preprocessing)
+    preprocess = build_preprocessing(dataset.features, standardise=True)
     rows = torch.from_numpy(dataset.test.rows)
     graph = build_graph(network, preprocess, rows)
     expected = Session(trained, "cpu").predict(dataset.test.rows)["logits"]

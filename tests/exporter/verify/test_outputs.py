@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from support import example_networks as networks
-from whyport.exporter.data.statistics import describe_features
+from whyport.exporter.data.statistics import describe_columns
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.onnx import compile_onnx, finish
@@ -22,7 +22,7 @@ from whyport.runtime.errors import ParityError
 
 CLASSES = ["a", "b", "c"]
 PROBES = np.random.default_rng(0).normal(size=(PROBE_ROWS, networks.FEATURES)).astype(np.float32)
-FEATURES = describe_features(["w", "x", "y", "z"], list(PROBES.T.astype(np.float64)))
+FEATURES = describe_columns(["w", "x", "y", "z"], list(PROBES.T.astype(np.float64)))
 TRACED = torch.randn(5, networks.FEATURES, generator=torch.Generator().manual_seed(0))
 
 

@@ -9,12 +9,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from whyport.exporter.data.samples import Samples
-from whyport.exporter.data.statistics import describe_features
+from whyport.exporter.data.statistics import describe_columns
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile
 from whyport.exporter.verify.scores import check_attention, check_meaning, ends_in_activation
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import Preprocessing, Provenance
+from whyport.runtime.bundle.sidecar import Provenance
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ExportError, ParityError
 from whyport.runtime.task import Classification, ProbabilityClassification
@@ -53,8 +53,8 @@ def draft(task=Classification, classes=3, background=ROWS[:10], rows=ROWS):
     return Draft(
         name="m",
         classes=tuple(f"class {i}" for i in range(classes)),
-        features=describe_features(names, list(rows.T.astype(np.float64))),
-        preprocessing=Preprocessing(None, standardised=False),
+        features=describe_columns(names, list(rows.T.astype(np.float64))),
+        standardise=False,
         provenance=Provenance("test", {}, None, None, {}, {}),
         references=References(background, np.full(len(background), 1 / len(background))),
         samples=Samples(rows, 0, missing=False),

@@ -21,8 +21,8 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_whole_bundle_is_read(path: Path) -> None:
     bundle = Bundle.read(path)
-    assert bundle.sidecar.classes == ("no", "yes")
-    assert bundle.sidecar.signature.features.columns == ("a", "b", "c")
+    assert bundle.sidecar.targets == ("no", "yes")
+    assert bundle.sidecar.column_names == ("a", "b", "c")
     assert bundle.read_bytes("model.onnx") == (path / "model.onnx").read_bytes()
 
 

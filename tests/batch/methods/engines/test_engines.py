@@ -36,10 +36,10 @@ def read(reference_bundle: Path) -> Bundle:
 
 @pytest.fixture(scope="module")
 def rows(read: Bundle) -> np.ndarray:
-    features = read.sidecar.features
+    features = read.sidecar.columns
     generator = np.random.default_rng(3)
     return generator.normal(
-        [feature.mean for feature in features], [feature.standard_deviation for feature in features], (12, 30)
+        [column.statistics.mean for column in features], [column.spread for column in features], (12, 30)
     ).astype(np.float32)
 
 
@@ -54,7 +54,7 @@ def test_either_engine_gives_the_same_attributions(name: str, read: Bundle, rows
     summary = References.summary(read)
     targets = np.arange(len(rows)) % 2
     got, expected = (explain(explainer(read, name, engine, summary), rows, targets) for engine in (ONNX, TORCHSCRIPT))
-    spread = np.array([feature.standard_deviation for feature in read.sidecar.features])
+    spread = np.array([column.spread for column in read.sidecar.columns])
     unit = spread if name == "gradient" else 1.0
     # The path methods stop where their tolerance is met, which rounding may move by a node.
     loose = 2e-2 if "d-gradients" in name else 1e-4
@@ -65,7 +65,7 @@ def test_either_engine_gives_the_same_attributions(name: str, read: Bundle, rows
 
 @pytest.fixture
 def source(tmp_path: Path, read: Bundle, rows: np.ndarray) -> Path:
-    names = [feature.name for feature in read.sidecar.features]
+    names = [*read.sidecar.column_names]
     pq.write_table(pa.table(dict(zip(names, rows.T, strict=True))), tmp_path / "rows.parquet")
     return tmp_path / "rows.parquet"
 

@@ -12,17 +12,18 @@ from whyport.batch.report.gather.drift import attribution_counts, attribution_dr
 from whyport.batch.report.gather.reference import ReferenceAttributions, reference_attributions
 from whyport.batch.report.gather.values import read_values
 from whyport.batch.review.finished_run import FinishedRun
+from whyport.runtime.bundle.columns import NUMBER, REFUSE, Column, NumberStatistics
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import Feature
 from whyport.runtime.session import Session
 
 Write = Callable[..., Path]
 Score = Callable[..., Path]
 
 
-def feature(name: str, edges: tuple[float, ...], fractions: tuple[float, ...]) -> Feature:
-    return Feature(name, -2, 2, 0, 1, 0, 0.25, edges, fractions)
+def feature(name: str, edges: tuple[float, ...], fractions: tuple[float, ...]) -> Column:
+    numbers = NumberStatistics(-2, 2, 0, 1, 0, edges, fractions)
+    return Column(name, NUMBER, None, REFUSE, None, 0.25, numbers, None, ())
 
 
 def test_inputs_are_ranked_by_their_index() -> None:
@@ -42,7 +43,7 @@ def test_inputs_are_ranked_by_their_index() -> None:
 def test_every_row_of_the_inputs_is_counted(bundle: Path, score: Score, write: Write, table: pa.Table) -> None:
     source = write(table)
     run = FinishedRun.read(score(source, batch_rows=64))
-    features = Bundle.read(bundle).sidecar.features
+    features = Bundle.read(bundle).sidecar.columns
     counts = input_counts(features)
     places = {"source": np.zeros(3, dtype=np.int64), "row": np.array([7, 900, 7])}
     values = read_values(run, ["a", "b", "c"], [places], counts)

@@ -7,14 +7,14 @@ import pytest
 from numpy.typing import NDArray
 
 from whyport.batch.report.gather.drift import LEAST_SHARE, MOVED, Drift, FeatureDrift, input_counts, input_drift
-from whyport.exporter.data.statistics import describe_features
-from whyport.runtime.bundle.sidecar import Feature
+from whyport.exporter.data.statistics import describe_columns
+from whyport.runtime.bundle.columns import Column
 
 Values = NDArray[np.float64]
 GENERATOR = np.random.default_rng(0)
 
 
-def drift_of(feature: Feature, after: Values) -> FeatureDrift:
+def drift_of(feature: Column, after: Values) -> FeatureDrift:
     counts = input_counts([feature])
     for part in np.array_split(np.asarray(after, dtype=np.float64)[:, None], 3):
         counts.add(part)
@@ -22,17 +22,19 @@ def drift_of(feature: Feature, after: Values) -> FeatureDrift:
     return found
 
 
-def described(before: Values) -> Feature:
-    (feature,) = describe_features(["a"], [before])
+def described(before: Values) -> Column:
+    (feature,) = describe_columns(["a"], [before])
     return feature
 
 
-def by_deciles(before: Values) -> Feature:
+def by_deciles(before: Values) -> Column:
     """What a bundle made before says: deciles without repeats."""
     present = before[~np.isnan(before)].astype(float)
     edges = np.unique(np.quantile(present, np.arange(1, 10) / 10))
     counts = np.bincount(np.searchsorted(edges, present, side="right"), minlength=len(edges) + 1)
-    return replace(described(before), bin_edges=tuple(edges), bin_fractions=tuple(counts / len(present)))
+    column = described(before)
+    numbers = replace(column.statistics, bin_edges=tuple(edges), bin_fractions=tuple(counts / len(present)))
+    return replace(column, numbers=numbers)
 
 
 def exact(before: Values, after: Values) -> float:
