@@ -117,7 +117,7 @@ def dependences(session: Session, collected: Collected, values: FeatureValues) -
     method = collected.attributions[0].method
     explained = [each for each in collected.attributions if each.method == method]
     targets = [each.target for each in sorted(explained, key=lambda each: -each.rows)[:TARGETS]]
-    columns = [feature.name for feature in session.bundle.sidecar.features]
+    columns = session.bundle.sidecar.column_names
     strongest = np.argsort(-collected.magnitude(method), kind="stable")[:FEATURES]
     grids = [Grid(columns[j], int(j), number_values(matrix[:, j])) for j in strongest]
     found = [dependence(session, matrix, grid, targets) for grid in grids]
