@@ -129,6 +129,10 @@ def facts(view: View) -> Iterator[tuple[str, str]]:
             "accuracy, training rows included" if includes else "accuracy",
             f"{matrix[:-1].trace() / matrix[:-1].sum():.1%}",
         )
+    fits = [each.fit for each in view.quantities.each if each.fit is not None]
+    if len(fits) == 1:
+        includes = view.known is not None and view.known.found
+        yield "R², training rows included" if includes else "R²", f"{fits[0].r2:.3f}"
     errors = [m.worst_completeness_error for m in report.methods.values()]
     if errors:
         finite: list[Any] = [error for error in errors if error is not None]

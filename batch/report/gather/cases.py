@@ -1,7 +1,7 @@
 """Single rows for the report: their choice, and every explanation of them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 NOT_KEPT = "what the run has not kept"
 """The label for a row's other features, if only its strongest were kept and they cannot be computed again."""
 
-CHOSEN = {"most certain": 1, "least certain": 1, "wrong": 2}
+CHOSEN = {"most certain": 1, "least certain": 1, "wrong": 2, "largest": 1, "smallest": 1, "furthest off": 2}
 """The number of rows shown, by kind."""
 
 
@@ -62,14 +62,18 @@ class RowCase:
     """A row with its prediction and explanations."""
 
     choice: RowChoice
-    prediction: str
+    predictions: tuple[str, ...]
+    """The predicted target's name, or each quantity as text."""
     chances: dict[str, float]
     """The probabilities by target; empty for a task that has none."""
-    label: str | None
+    truths: tuple[str | None, ...]
+    """The true target's name, or each measured quantity as text; None where it is not known. Empty without a column."""
     kept: dict[str, str]
     features: NDArray[np.float64]
     """[F], NaN where missing or unknown."""
     explanations: tuple[RowExplanation, ...]
+    looked_at: str
+    """The target that the model explains by default, whose Grad-CAM it is; empty without a model."""
     grad_cam: NDArray[np.float32] | None
     """[F] in 0..1."""
     attention: NDArray[np.float64] | None
@@ -102,41 +106,63 @@ class CaseReader:
     Args:
         run: the run.
         values: the feature values of all rows that will be read.
-        label: the kept column with the true target.
+        truths: the kept columns with the true target, or with the measured quantities; None where one is not known.
         session: the run's bundle; None if the bundle or the inputs are gone.
     """
 
-    def __init__(self, run: FinishedRun, values: FeatureValues, label: str | None, session: Session | None) -> None:
-        self._run, self._values, self._label, self._session = run, values, label, session
+    def __init__(
+        self, run: FinishedRun, values: FeatureValues, truths: Sequence[str | None], session: Session | None
+    ) -> None:
+        self._run, self._values, self._truths, self._session = run, values, truths, session
         self._scorers: dict[str, Scorer] = {}
 
     def read(self, choice: RowChoice) -> RowCase:
         """Read one row; raises JobError if it was rejected or is not in the output."""
-        task, targets = self._run.task, self._run.task.targets
+        task = self._run.task
         table = self._stored(choice)
         stored = table.to_pylist()[0]
         features = self._values.of({"source": np.array([choice.index]), "row": np.array([choice.row])})[0]
-        label = None
-        if self._label is not None:
-            k = class_indices(table[self._label].combine_chunks(), targets)[0]
-            label = targets[k] if k >= 0 else None
-        prediction = str(stored[task.columns[0].name])
+        predictions, truths = self._predictions(stored), self._truths_of(table, stored)
         matrix = self._matrix(features)
-        grad_cam = attention = None
+        grad_cam, attention, looked_at = None, None, ""
         if matrix is not None and self._session is not None:
-            attention = attention_of(self._session, matrix)
-            grad_cam = grad_cam_of(self._session, matrix, self._default_target(matrix))
+            attention, target = attention_of(self._session, matrix), self._default_target(matrix)
+            grad_cam, looked_at = grad_cam_of(self._session, matrix, target), task.targets[target[0]]
         return RowCase(
             choice=choice,
-            prediction=prediction,
+            predictions=predictions,
             chances={target: stored[name] for target, name in task.probability_columns.items()},
-            label=label,
+            truths=truths,
             kept={name: str(stored[name]) for name in self._run.settings.keep},
             features=features,
-            explanations=tuple(self._explanations(table, stored, matrix, prediction, label)),
+            explanations=tuple(self._explanations(table, stored, matrix, self._wanted(predictions, truths))),
+            looked_at=looked_at,
             grad_cam=None if grad_cam is None else grad_cam[0],
             attention=None if attention is None else attention[0],
         )
+
+    def _predictions(self, stored: dict[str, object]) -> tuple[str, ...]:
+        """The predicted target, or all predicted quantities."""
+        columns = self._run.task.columns
+        if columns[0].names_target:
+            return (str(stored[columns[0].name]),)
+        return tuple(number(stored[column.name]) for column in columns)
+
+    def _truths_of(self, table: pa.Table, stored: dict[str, object]) -> tuple[str | None, ...]:
+        """The true target, or all measured quantities."""
+        targets = self._run.task.targets
+        if not self._run.task.predicts_targets:
+            return tuple(None if name is None else number(stored[name]) for name in self._truths)
+        names = [name for name in self._truths if name is not None]
+        places = [class_indices(table[name].combine_chunks(), targets)[0] for name in names]
+        return tuple(targets[k] if k >= 0 else None for k in places)
+
+    def _wanted(self, predictions: tuple[str, ...], truths: tuple[str | None, ...]) -> dict[str, str]:
+        """The role of each target that is to be explained; empty for quantities, of which the run has chosen some."""
+        if not self._run.task.predicts_targets:
+            return {}
+        (predicted,) = predictions
+        return {predicted: "predicted", **{name: "true" for name in truths if name not in (None, predicted)}}
 
     def _default_target(self, matrix: NDArray[np.float32]) -> NDArray[np.int64]:
         """The target that the model explains by default for the row, [1]."""
@@ -166,16 +192,13 @@ class CaseReader:
         table: pa.Table,
         stored: dict[str, object],
         matrix: NDArray[np.float32] | None,
-        prediction: str,
-        label: str | None,
+        wanted: dict[str, str],
     ) -> list[RowExplanation]:
         # The first method that adds up makes the better picture.
         known = [each for each in self._run.explanations if self._is_explained(table, each)]
         method = next((each.method for each in [*(e for e in known if stored[e.base_value] is not None), *known]), None)
         if method is None:
             return []
-        wanted = {prediction: "predicted"} if self._run.task.predicts_targets else {}
-        wanted |= {label: "true"} if label not in (None, prediction) else {}
         found = {}
         for each in known:
             name = each.target or str(stored[EXPLAINED_TARGET.name])
@@ -227,3 +250,8 @@ class CaseReader:
             names = self._run.layout.features
             found[name] = RowExplanation(method, name, wanted[name], names, values, base, score, computed_anew=True)
         return found
+
+
+def number(value: object) -> str:
+    """A quantity as text."""
+    return "missing" if value is None else f"{value:.6g}"

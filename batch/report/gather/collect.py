@@ -1,7 +1,7 @@
 """The data that a report needs from a run's rows, collected in one pass over its parts and in bounded memory."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from whyport.batch.arrow import class_indices
 from whyport.batch.output.columns import EXPLAINED_TARGET, SOURCE_ROW, ExplanationColumns
 from whyport.batch.report.gather.drift import BinCounts
+from whyport.batch.report.gather.quantities import Quantities
 from whyport.batch.review.finished_run import FinishedRun, PartBatch
 from whyport.batch.scoring.selection import uniform
 from whyport.runtime.task import PREDICTION
@@ -108,16 +109,18 @@ class Collected:
     confusion: NDArray[np.int64] | None
     """[K + 1, K]: rows by label and prediction, the last row for labels that name no target; None without labels."""
     candidates: Mapping[str, Columns]
-    """The candidate rows by kind, "most certain", "least certain" and "wrong", in order: `source`, `row`."""
+    """The candidate rows by kind, such as "most certain" or "furthest off", in order: `source`, `row`."""
     scored: Columns = field(default_factory=dict)
-    """Some of all scored rows, in the random order of their keys: `source`, `row`; empty without any."""
+    """Some of all scored rows, in the random order of their keys: `source`, `row`; empty without any.
 
-    def magnitude(self, method: str) -> NDArray[np.float64]:
-        """The mean of |attribution| over all explanations of a method, [F]."""
-        found = [each for each in self.attributions if each.method == method]
-        rows = np.array([each.rows for each in found])
-        means: NDArray[np.float64] = rows @ np.stack([each.mean_magnitude for each in found]) / rows.sum()
-        return means
+    Of quantities also `predicted` and `measured`, [n, K] each."""
+
+
+def pooled_magnitude(found: Sequence[TargetAttributions]) -> NDArray[np.float64]:
+    """The mean of |attribution| over all explanations of some targets, [F]."""
+    rows = np.array([each.rows for each in found])
+    means: NDArray[np.float64] = rows @ np.stack([each.mean_magnitude for each in found]) / rows.sum()
+    return means
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,8 @@ class Wanted:
     """Rows to keep per target; None for the default number."""
     halves: Mapping[str, tuple[BinCounts, BinCounts]] = field(default_factory=dict)
     """The counters of attributions in the first and the second half of the rows, by method."""
+    quantities: Quantities = field(default_factory=Quantities)
+    """The predicted quantities, which are counted here; none for a task that predicts targets."""
     with_candidates: bool = True
 
 
@@ -178,6 +183,7 @@ class Collector:
         self._confusion = None if wanted.label is None else np.zeros(shape, dtype=np.int64)
         kinds = ["most certain", "least certain"] if run.task.probability_columns else []
         kinds += [] if wanted.label is None else ["wrong"]
+        kinds += ["largest", "smallest", "furthest off"] if wanted.quantities.each else []
         self._candidates = {kind: SmallestKeys(CANDIDATES) for kind in kinds}
         self._scored = SmallestKeys(SCORED_ROWS)
 
@@ -203,6 +209,7 @@ class Collector:
     def _columns(self) -> list[str]:
         names = [SOURCE_ROW, *(column.name for column in self._task.columns)]
         names += [] if self._wanted.label is None else [self._wanted.label]
+        names += self._wanted.quantities.columns
         for each in self._explanations:
             explained = [] if each.target is not None else [EXPLAINED_TARGET.name]
             names += [*explained, each.score, each.base_value, *(field.name for field in self._run.fields(each))]
@@ -219,8 +226,11 @@ class Collector:
             predicted = _indices(table[PREDICTION], self._targets)
             chances = np.stack([table[name].to_numpy() for name in self._task.probability_columns.values()], axis=1)
             self._choose(table, place, predicted, chances.max(axis=1).astype(np.float64), is_explained)
+        quantities = self._wanted.quantities.add(table)
+        if quantities:
+            self._choose_extremes(place, quantities, is_explained)
         keys = uniform(batch.source_file, rows)
-        self._scored.offer(keys, place)
+        self._scored.offer(keys, place | quantities)
         if not is_explained.any():
             return
         keys = keys[is_explained]
@@ -248,6 +258,14 @@ class Collector:
             self._candidates["wrong"].offer(np.where(wrong, -certainty, np.inf), columns)
         self._candidates["most certain"].offer(np.where(is_explained, -certainty, np.inf), columns)
         self._candidates["least certain"].offer(np.where(is_explained, certainty, np.inf), columns)
+
+    def _choose_extremes(self, place: Columns, values: Columns, is_explained: NDArray[np.bool_]) -> None:
+        """Offer candidate rows by the first quantity; only explained rows, if there are any."""
+        predicted, measured = values["predicted"][:, 0], values["measured"][:, 0]
+        keys = {"largest": -predicted, "smallest": predicted, "furthest off": -np.abs(measured - predicted)}
+        for kind, key in keys.items():
+            # A comparison with NaN is false, so that such rows are not taken.
+            self._candidates[kind].offer(np.where(is_explained, key, np.inf), place)
 
     def _explained(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.report.gather.collect import Collected
+from whyport.batch.report.gather.collect import Collected, pooled_magnitude
 from whyport.batch.report.gather.values import FeatureValues
 from whyport.runtime.session import Session
 
@@ -118,7 +118,7 @@ def dependences(session: Session, collected: Collected, values: FeatureValues) -
     explained = [each for each in collected.attributions if each.method == method]
     targets = [each.target for each in sorted(explained, key=lambda each: -each.rows)[:TARGETS]]
     columns = session.bundle.sidecar.column_names
-    strongest = np.argsort(-collected.magnitude(method), kind="stable")[:FEATURES]
+    strongest = np.argsort(-pooled_magnitude(explained), kind="stable")[:FEATURES]
     grids = [Grid(columns[j], int(j), number_values(matrix[:, j])) for j in strongest]
     found = [dependence(session, matrix, grid, targets) for grid in grids]
     return tuple(each for each in found if each is not None)

@@ -10,15 +10,17 @@ from whyport.batch.report.gather.collect import Collected, Collector, Wanted
 from whyport.batch.report.gather.dependence import Dependence, dependences
 from whyport.batch.report.gather.drift import Drift, attribution_counts, attribution_drift, input_counts, input_drift
 from whyport.batch.report.gather.known_rows import KnownRows
+from whyport.batch.report.gather.quantities import Quantities
 from whyport.batch.report.gather.reference import ReferenceAttributions, reference_attributions
 from whyport.batch.report.gather.training import TrainingRecord
+from whyport.batch.report.gather.truth import choose_label, choose_quantities
 from whyport.batch.report.gather.values import FeatureValues, read_values
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import BACKGROUND_NAME
-from whyport.runtime.errors import UsageError, WhyportError, unknown
+from whyport.runtime.errors import WhyportError
 from whyport.runtime.session import Session
 
 
@@ -30,9 +32,9 @@ class ReportSettings:
     bundle: Path | None = None
     """The bundle's path, if it was moved since the run."""
     label: str | None = None
-    """The kept column with the true classes; by default the model's training target, if it was kept."""
+    """The kept column with the true classes or the measured values; by default the training target, if it was kept."""
     rows: tuple[int, ...] = ()
-    """Rows to show one by one; by default the most certain, least certain and wrong ones."""
+    """Rows to show one by one; by default those that stand out."""
     file: str | None = None
     max_features: int = 20
     """The most features in one figure."""
@@ -50,6 +52,9 @@ class View:
     bundle: Bundle
     training: TrainingRecord
     label: str | None
+    """The kept column with the true targets' names, if there is one."""
+    quantities: Quantities
+    """The predicted quantities, and how well they fit; none for a task that predicts targets."""
     collected: Collected
     values: FeatureValues
     cases: tuple[RowCase, ...]
@@ -70,7 +75,7 @@ def gather(settings: ReportSettings) -> View:
     """Gather the data; raises UsageError, JobError, AuditError or DataError if run or bundle cannot be read."""
     run = FinishedRun.read(settings.out)
     bundle = run.open_bundle(settings.bundle)
-    label = choose_label(run, bundle, settings.label)
+    label, quantities = choose_label(run, bundle, settings.label), choose_quantities(run, settings.label)
     session = Session(bundle, settings.device)
     problems: list[str] = []
     methods = list(dict.fromkeys(each.method for each in run.explanations))
@@ -87,26 +92,29 @@ def gather(settings: ReportSettings) -> View:
             f"The drift of attributions is not shown, as the reference rows cannot be explained here: {error}."
         )
     halves = {method: attribution_counts(reference) for method, reference in references.items()}
-    collected = Collector(run, Wanted(label=label, halves=halves)).collect()
+    collected = Collector(run, Wanted(label=label, halves=halves, quantities=quantities)).collect()
     choices = choose_rows(run, collected.candidates, settings.rows, settings.file)
     features = list(bundle.sidecar.column_names)
     counts = input_counts(bundle.sidecar.columns)
     places = [*(each.sample for each in collected.attributions), *([collected.scored] if collected.scored else [])]
     places += [{"source": np.array([c.index]), "row": np.array([c.row])} for c in choices]
-    # Without labels there is no accuracy to which they matter.
     known = None
-    if label is not None and bundle.sidecar.baseline(BACKGROUND_NAME) is not None:
+    # Without the truth there is no accuracy to which they matter.
+    is_compared = label is not None or any(each.measured is not None for each in quantities.each)
+    if is_compared and bundle.sidecar.baseline(BACKGROUND_NAME) is not None:
         known = KnownRows(References.read(bundle), bundle.sidecar)
     values = read_values(run, features, places, counts, known)
     problems += [
         f"An input cannot be read as it was scored, so its values are not shown: {r}." for r in values.gone.values()
     ]
-    reader = CaseReader(run, values, label, session)
+    truths = [each.measured for each in quantities.each] or [label]
+    reader = CaseReader(run, values, truths, session)
     return View(
         run=run,
         bundle=bundle,
         training=TrainingRecord.read(bundle),
         label=label,
+        quantities=quantities,
         collected=collected,
         values=values,
         cases=tuple(reader.read(choice) for choice in choices),
@@ -119,17 +127,3 @@ def gather(settings: ReportSettings) -> View:
         known=known,
         problems=tuple(problems),
     )
-
-
-def choose_label(run: FinishedRun, bundle: Bundle, name: str | None) -> str | None:
-    """The kept column with the true classes, if there is one; raises UsageError for a column that was not kept."""
-    if name is not None:
-        if name not in run.settings.keep:
-            raise UsageError(unknown("kept column", name, run.settings.keep))
-        return name
-    if not run.task.predicts_targets:
-        return None
-    explained = run.settings.explain_class
-    known = [bundle.sidecar.provenance.settings.get("target")]
-    known += [explained.removeprefix("label:")] if explained.startswith("label:") else []
-    return next((str(column) for column in known if column in run.settings.keep), None)

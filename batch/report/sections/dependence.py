@@ -7,6 +7,7 @@ from whyport.batch.report.figures.dependence import LINES, dependence_figure
 from whyport.batch.report.gather.dependence import TAILS, Dependence
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Picture
+from whyport.batch.report.sections.words import unit_of
 
 NOTE = (
     "The model asked again: one column of a row is set to one value after another, and the others stay as they are. "
@@ -23,7 +24,7 @@ def dependence_blocks(view: View) -> list[Block]:
 
 
 def _picture(view: View, found: Sequence[Dependence], target: str) -> Picture:
-    unit = view.run.task.unit
+    unit = unit_of(view, target)
     rows = max(len(each.found) for each in found)
     caption = f"The {len(found)} strongest columns, over {rows:,} rows of the run, drawn by a hash of their place. "
     if any(each.grid.labels is None for each in found):

@@ -7,6 +7,8 @@ from whyport.batch.report.figures.plots import confusion_figure, counts_figure, 
 from whyport.batch.report.gather.confusion import ClassificationReport
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section, Table
+from whyport.batch.report.sections.quantities import quantity_blocks
+from whyport.batch.report.sections.words import of_training
 
 
 def model_section(view: View) -> Section:
@@ -36,6 +38,8 @@ def model_section(view: View) -> Section:
         blocks += _confusion(view, view.collected.confusion)
     elif view.run.task.predicts_targets:
         blocks.append(Note("The run kept no column with true classes, so its predictions are compared with none."))
+    if view.quantities.each:
+        blocks += quantity_blocks(view)
     return Section("model", "The model", "How it learned, and what it predicted in this run.", tuple(blocks))
 
 
@@ -54,7 +58,7 @@ def _confusion(view: View, counts: NDArray[np.int64]) -> list[Block]:
     other = int(counts[-1].sum())
     caption = f"All {int(matrix.sum()):,} rows whose column {view.label!r} names a class."
     caption += f" {other:,} rows name none." if other else ""
-    of_training = _of_training(view)
+    seen = of_training(view)
     table = tuple(
         (each.name, f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}", f"{each.support:,}")
         for each in (*report.classes, *report.averages)
@@ -63,7 +67,7 @@ def _confusion(view: View, counts: NDArray[np.int64]) -> list[Block]:
         Picture(
             "confusion",
             "True and predicted classes",
-            caption + of_training,
+            caption + seen,
             f"Accuracy {report.accuracy:.2%}. "
             + "; ".join(f"of {s.support:,} {s.name}, {s.recall:.1%} were found" for s in report.classes[:10]),
             lambda: confusion_figure(matrix, classes),
@@ -74,22 +78,9 @@ def _confusion(view: View, counts: NDArray[np.int64]) -> list[Block]:
             ("", "precision", "recall", "F1", "rows"),
             table,
             frozenset({1, 2, 3, 4}),
-            f"Accuracy {report.accuracy:.4f}, against the labels in the run's kept column {view.label!r}.{of_training}",
+            f"Accuracy {report.accuracy:.4f}, against the labels in the run's kept column {view.label!r}.{seen}",
         ),
     ]
-
-
-def _of_training(view: View) -> str:
-    """Whether the accuracy is that of rows that training knew."""
-    if view.values.gone:
-        return " Whether training rows are among them cannot be told, as an input is gone or has changed."
-    if view.known is None or not view.known.found:
-        return ""
-    return (
-        f" Training rows are included, so new rows may fare worse: {view.known.found:,} of the bundle's "
-        f"{view.known.total:,} reference rows have their equals among the inputs, and references are training rows "
-        "unless they were given as a table of their own."
-    )
 
 
 def _text_report(text: str) -> tuple[tuple[str, ...], ...]:

@@ -8,10 +8,11 @@ from whyport.batch.methods.catalogue import find_method
 from whyport.batch.methods.method import SCORE_UNIT, SENSITIVITY_UNIT
 from whyport.batch.report.figures.canvas import shorten
 from whyport.batch.report.figures.shap_plots import bar_figure, beeswarm_figure, scatter_figure
-from whyport.batch.report.gather.collect import TargetAttributions
+from whyport.batch.report.gather.collect import TargetAttributions, pooled_magnitude
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
 from whyport.batch.report.sections.dependence import dependence_blocks
+from whyport.batch.report.sections.words import share_unit, unit_of
 from whyport.batch.report.to_shap import explanation_of, make_explanation
 
 SHOWN_CLASSES = 4
@@ -28,7 +29,9 @@ def global_section(view: View, max_features: int) -> Section:
         of_method = [each for each in found if each.method == method]
         shown = sorted(of_method, key=lambda each: -each.rows)[:SHOWN_CLASSES]
         blocks.append(Heading(method, _note(view, of_method, shown)))
-        blocks.append(_bar(view, of_method, shown, max_features))
+        # A mean over targets in unlike units says nothing.
+        same = len({unit_of(view, each.target) for each in of_method}) == 1
+        blocks += [_bar(view, group, max_features) for group in ([of_method] if same else [[each] for each in shown])]
         for each in shown:
             blocks += _of_target(view, each, max_features)
     if not found:
@@ -36,11 +39,6 @@ def global_section(view: View, max_features: int) -> Section:
     blocks += dependence_blocks(view)
     lead = "Attributions over all explained rows: which features move the score, in which direction, at which values."
     return Section("global", "What counts overall", lead, tuple(blocks))
-
-
-def unit_of(view: View, method: str) -> str:
-    """The unit of a method's attributions."""
-    return find_method(method).unit_of(view.run.task.unit)
 
 
 def _note(view: View, of_method: Sequence[TargetAttributions], shown: Sequence[TargetAttributions]) -> str:
@@ -55,12 +53,13 @@ def _note(view: View, of_method: Sequence[TargetAttributions], shown: Sequence[T
     return text
 
 
-def _bar(
-    view: View, of_method: Sequence[TargetAttributions], shown: Sequence[TargetAttributions], limit: int
-) -> Picture:
+def _bar(view: View, of_method: Sequence[TargetAttributions], limit: int) -> Picture:
     names = view.run.layout.features
     rows = np.array([each.rows for each in of_method])
-    overall = view.collected.magnitude(of_method[0].method)
+    overall, first = pooled_magnitude(of_method), of_method[0]
+    title = f"Mean |attribution|, {first.method}"
+    if not view.run.task.predicts_targets and len(of_method) == 1:
+        title = f"Mean |attribution| for {shorten(first.target)}, {first.method}"
     strongest = np.argsort(-overall, kind="stable")[:limit]
     kept = [names[i] for i in strongest]
     magnitudes, by_class = {"": overall[strongest]}, None
@@ -75,18 +74,18 @@ def _bar(
         over = f"Each mean is over the rows explained for its {view.run.task.target}, exact: {each_over}. "
         over += f"Ranked by the mean over all {sum(by_class.values()):,} explanations."
     return Picture(
-        f"bar-{of_method[0].method}",
-        f"Mean |attribution|, {of_method[0].method}",
-        over + _of_unit(of_method[0].method) + _of_features(len(kept), len(names)),
+        f"bar-{first.method}" + ("" if view.run.task.predicts_targets else f"-{first.target}"),
+        title,
+        over + _of_unit(first.method) + _of_features(len(kept), len(names)),
         "Strongest first: " + _ranked(kept, overall[strongest]),
-        lambda: bar_figure(magnitudes, kept, unit_of(view, of_method[0].method), by_class),
+        lambda: bar_figure(magnitudes, kept, share_unit(view, first.method, first.target), by_class),
         (*kept, *magnitudes),
     )
 
 
 def _of_target(view: View, each: TargetAttributions, limit: int) -> list[Block]:
     names = view.run.layout.features
-    unit, count = unit_of(view, each.method), len(each.sample["row"])
+    unit, count = share_unit(view, each.method, each.target), len(each.sample["row"])
     strongest = np.argsort(-each.mean_magnitude, kind="stable")[:limit]
     kept = [names[i] for i in strongest]
     whole = explanation_of(each, view.values, list(names))
@@ -101,7 +100,7 @@ def _of_target(view: View, each: TargetAttributions, limit: int) -> list[Block]:
         Picture(
             f"beeswarm-{key}",
             f"Attributions for {shorten(each.target)}, {each.method}",
-            f"One point a row: {drawn}. {_meaning(view, each.method)}"
+            f"One point a row: {drawn}. {_meaning(view, each)}"
             + ("" if data is not None else " The inputs are gone, so points have no colour.")
             + _of_features(len(kept), len(names)),
             "Strongest first: " + _ranked(kept, each.mean_magnitude[strongest]),
@@ -132,14 +131,16 @@ def _of_unit(method: str) -> str:
     return " A sensitivity is per unit of its feature: features in other units do not compare."
 
 
-def _meaning(view: View, method: str) -> str:
+def _meaning(view: View, each: TargetAttributions) -> str:
     """What a point's place says."""
-    unit = find_method(method).unit
+    unit = find_method(each.method).unit
+    if unit == SCORE_UNIT and not view.run.task.predicts_targets:
+        return f"Right of 0 a value raises {each.target}, left of it lowers it."
     if unit == SCORE_UNIT:
         return f"Right of 0 a value speaks for the {view.run.task.target}, left of it against."
     if unit == SENSITIVITY_UNIT:
         return "Right of 0 the score rises with the feature, left of it falls; per unit of the feature."
-    return f"Further right counts more; in {unit_of(view, method)}."
+    return f"Further right counts more; in {share_unit(view, each.method, each.target)}."
 
 
 def _of_features(shown: int, total: int) -> str:

@@ -1,16 +1,17 @@
 """The section on single rows."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.methods.catalogue import find_method
 from whyport.batch.report.figures.plots import attention_figure, grad_cam_figure, row_bar_figure
 from whyport.batch.report.figures.shap_plots import DRAWN, force_figure, waterfall_figure
 from whyport.batch.report.gather.cases import RowCase, RowExplanation
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
+from whyport.batch.report.sections.words import share_unit, unit_of
 from whyport.batch.report.to_shap import make_explanation
 
 WATERFALL = 12
@@ -20,6 +21,9 @@ KINDS = {
     "most certain": "The most certain",
     "least certain": "The least certain",
     "wrong": "Wrong, and certain of it",
+    "largest": "The largest prediction",
+    "smallest": "The smallest prediction",
+    "furthest off": "Furthest off",
     "chosen": "A chosen row",
 }
 
@@ -37,18 +41,10 @@ def rows_section(view: View) -> Section:
 
 def _case(view: View, i: int, case: RowCase) -> list[Block]:
     choice = case.choice
-    chances = sorted(case.chances.items(), key=lambda item: -item[1])[:3]
-    note = f"Predicted {case.prediction}"
-    note += ": " + ", ".join(f"{name} {chance:.2%}" for name, chance in chances) if chances else ""
-    note += ". "
-    if view.label is not None:
-        note += (
-            f"The label says {case.label}. "
-            if case.label is not None
-            else f"The label names no {view.run.task.target}. "
-        )
+    note = f"{_predicted(view, case)} {_true(view, case)}"
     note += f"{view.run.inputs[choice.index].source_file}, row {choice.row}"
-    kept = {name: value for name, value in case.kept.items() if name != view.label}
+    truths = {view.label, *(each.measured for each in view.quantities.each)}
+    kept = {name: value for name, value in case.kept.items() if name not in truths}
     note += "".join(f", {name} {value}" for name, value in list(kept.items())[:4]) + "."
     blocks: list[Block] = [Heading(f"{KINDS[choice.kind]}: row {choice.row:,}", note)]
     for each in case.explanations:
@@ -62,7 +58,7 @@ def _case(view: View, i: int, case: RowCase) -> list[Block]:
         blocks.append(
             Picture(
                 f"grad-cam-{i}",
-                f"Grad-CAM for {case.prediction}, row {choice.row:,}",
+                f"Grad-CAM for {case.looked_at}, row {choice.row:,}",
                 "The row as the sequence that the network reads, over how much each place counts in its last "
                 "convolution: dark counts most. Computed from the bundle; 0 to 1 within the row.",
                 "It counts most at " + ", ".join(names[k] for k in strongest) + ".",
@@ -86,6 +82,32 @@ def _case(view: View, i: int, case: RowCase) -> list[Block]:
     return blocks
 
 
+def _predicted(view: View, case: RowCase) -> str:
+    """The row's prediction as a sentence."""
+    if view.quantities.each:
+        return f"Predicted {_quantities(view, case.predictions)}."
+    chances = sorted(case.chances.items(), key=lambda item: -item[1])[:3]
+    shown = ": " + ", ".join(f"{name} {chance:.2%}" for name, chance in chances) if chances else ""
+    return f"Predicted {case.predictions[0]}{shown}."
+
+
+def _true(view: View, case: RowCase) -> str:
+    """The truth as a sentence with a space after it; empty where the run kept none."""
+    if view.quantities.each:
+        known = [each for each in view.quantities.each if each.measured is not None]
+        return f"Measured {_quantities(view, case.truths)}. " if known else ""
+    if view.label is None:
+        return ""
+    (true,) = case.truths
+    return f"The label says {true}. " if true is not None else f"The label names no {view.run.task.target}. "
+
+
+def _quantities(view: View, values: Sequence[str | None]) -> str:
+    """Each known quantity with its name and unit."""
+    found = zip(view.run.task.targets, values, strict=True)
+    return ", ".join(f"{name} {value} {unit_of(view, name)}" for name, value in found if value is not None)
+
+
 def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
     """The row's values as distances from the training means, in training standard deviations, [F]."""
     columns = view.bundle.sidecar.columns
@@ -98,15 +120,15 @@ def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
 def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> list[Block]:
     order = np.argsort(-np.abs(each.values), kind="stable")[:5]
     strongest = ", ".join(f"{each.names[k]} {each.values[k]:+.3g}" for k in order)
-    task = view.run.task
-    unit = find_method(each.method).unit_of(task.unit)
-    role = f"{each.target}, the {each.role} {task.target}"
+    task, score_unit = view.run.task, unit_of(view, each.target)
+    unit = share_unit(view, each.method, each.target)
+    role = f"{each.target}, the {each.role} {task.target}" if task.predicts_targets else each.target
     anew = (
         f" The run holds another {task.target}'s reasons; these were computed anew by its bundle."
         if each.computed_anew
         else ""
     )
-    key = f"{i}-{each.role}"
+    key = f"{i}-{each.role}" if task.predicts_targets else f"{i}-{each.target}"
     if math.isnan(each.base_value):
         return [
             Picture(
@@ -122,14 +144,14 @@ def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> lis
     if data is not None and len(each.names) > len(data):
         data = np.append(data, np.nan)
     one = make_explanation(each.values, each.base_value, data, list(each.names), each.target)
-    sums = f"Base value {each.base_value:.4g}, score {each.score:.4g} {task.unit}. Strongest: {strongest}."
+    sums = f"Base value {each.base_value:.4g}, score {each.score:.4g} {score_unit}. Strongest: {strongest}."
     return [
         Picture(
             f"waterfall-{key}",
             f"From the base value to the score of {role}",
-            f"{each.method}: each feature's share in {task.unit}, the strongest first.{anew}",
+            f"{each.method}: each feature's share in {score_unit}, the strongest first.{anew}",
             sums,
-            lambda: waterfall_figure(one, WATERFALL, task.unit),
+            lambda: waterfall_figure(one, WATERFALL, score_unit),
             each.names,
         ),
         Picture(

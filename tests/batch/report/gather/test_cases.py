@@ -31,7 +31,7 @@ def view_of(out: Path, **settings: Any) -> View:
 def test_the_true_class_is_explained_anew_where_it_differs(score: Score, source: Path, bundle: Path) -> None:
     out = score(source, methods=("gradient", "deepshap"), keep=("id", "truth"))
     (case,) = view_of(out, label="truth", rows=(0,)).cases
-    assert (case.prediction, case.label, case.kept["id"]) == ("yes", "no", "p")
+    assert (case.predictions, case.truths, case.kept["id"]) == (("yes",), ("no",), "p")
     predicted, true = case.explanations
     assert [(e.target, e.role, e.computed_anew) for e in case.explanations] == [
         ("yes", "predicted", False),
@@ -77,7 +77,7 @@ def test_rows_that_stand_out_are_shown_once(score: Score, write: Write, labelled
     kinds = [case.choice.kind for case in view.cases]
     assert kinds == ["most certain", "least certain", "wrong", "wrong"]
     assert len({case.choice.row for case in view.cases}) == 4
-    assert all(case.label != case.prediction for case in view.cases[2:])
+    assert all(case.truths != case.predictions for case in view.cases[2:])
 
 
 def test_a_row_that_is_not_there_is_an_error(score: Score, source: Path) -> None:

@@ -1,0 +1,113 @@
+"""The pictures of predicted quantities: their distribution, and how well they fit the measured values."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.report.figures.quantities import Points, distribution_figure, measured_figure, residuals_figure
+from whyport.batch.report.gather.quantities import Fit, Quantity
+from whyport.batch.report.gather.view import View
+from whyport.batch.report.picture import Block, Note, Picture, Table
+from whyport.batch.report.sections.words import of_training, unit_of, with_unit
+
+SHOWN = 4
+"""The targets with pictures of their own."""
+
+
+def quantity_blocks(view: View) -> list[Block]:
+    """The pictures of each of the first targets, and a table of all."""
+    quantities, scored = view.quantities.each, view.collected.scored
+    blocks: list[Block] = []
+    for k, each in enumerate(quantities[:SHOWN] if scored else ()):
+        blocks += _of_target(view, k, each)
+    fits = [(each, each.fit) for each in quantities]
+    if any(fit is not None for _, fit in fits):
+        blocks.append(_table(view, [(each, fit) for each, fit in fits if fit is not None]))
+    else:
+        blocks.append(Note("The run kept no column with measured values, so its predictions are compared with none."))
+    return blocks
+
+
+def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
+    rows, label = each.predictions, with_unit(view, each.target)
+    unit = unit_of(view, each.target)
+    predicted, measured = (view.collected.scored[name][:, k] for name in ("predicted", "measured"))
+    finite = predicted[np.isfinite(predicted)]
+    if not len(finite):
+        return []
+    blocks: list[Block] = [
+        Picture(
+            f"predictions-{each.target}",
+            f"Predicted {each.target}",
+            f"{_drawn(len(finite), rows.count)}. Of all: mean {rows.mean:.4g} {unit}, smallest {rows.smallest:.4g}, "
+            f"largest {rows.largest:.4g}.",
+            f"A histogram with its mean at {rows.mean:.4g} {unit}, from {rows.smallest:.4g} to {rows.largest:.4g}.",
+            lambda: distribution_figure(finite, rows.mean, label),
+            (each.target,),
+        )
+    ]
+    known, fit = np.isfinite(predicted) & np.isfinite(measured), each.fit
+    if fit is None or not known.any():
+        return blocks
+    residuals = measured[known] - predicted[known]
+    panels = [Points(f"predicted {label}", predicted[known]), *_strongest(view, known)]
+    drawn = _drawn(int(known.sum()), fit.rows)
+    return [
+        *blocks,
+        Picture(
+            f"measured-{each.target}",
+            f"Measured against predicted {each.target}",
+            f"{drawn}, with the line on which both are equal; measured values from the column {each.measured!r}."
+            f"{of_training(view)}",
+            _in_words(fit, unit),
+            lambda: measured_figure(predicted[known], measured[known], label),
+            (each.target,),
+        ),
+        Picture(
+            f"residuals-{each.target}",
+            f"Residuals of {each.target}",
+            f"Measured - predicted, by the prediction and by the strongest feature; red: the mean of each tenth of the "
+            f"rows. {drawn}.",
+            _in_words(fit, unit),
+            lambda: residuals_figure(residuals, panels, label),
+            tuple(points.label for points in panels),
+        ),
+    ]
+
+
+def _strongest(view: View, known: NDArray[np.bool_]) -> list[Points]:
+    """The values of the strongest feature in the drawn rows; none where it is not known."""
+    if not view.dependences:
+        return []
+    grid = view.dependences[0].grid
+    values = view.values.of(view.collected.scored)[known, grid.position]
+    return [Points(grid.name, values)] if np.isfinite(values).any() else []
+
+
+def _drawn(shown: int, rows: int) -> str:
+    return f"All {rows:,} rows" if shown == rows else f"{shown:,} of {rows:,} rows, drawn by a hash of their place"
+
+
+def _in_words(fit: Fit, unit: str) -> str:
+    return (
+        f"R² {fit.r2:.4g}, mean absolute error {fit.mean_absolute_error:.4g} {unit}, root mean squared error "
+        f"{fit.root_mean_squared_error:.4g} {unit}, over {fit.rows:,} rows."
+    )
+
+
+def _table(view: View, fits: list[tuple[Quantity, Fit]]) -> Table:
+    head = ("", "unit", "R²", "mean absolute error", "root mean squared error", "always the mean", "bias", "rows")
+    rows = tuple(
+        (
+            each.target,
+            unit_of(view, each.target),
+            f"{fit.r2:.4f}",
+            *(f"{value:.4g}" for value in (fit.mean_absolute_error, fit.root_mean_squared_error, fit.spread, fit.bias)),
+            f"{fit.rows:,}",
+        )
+        for each, fit in fits
+    )
+    note = (
+        "Over all rows with a measured value. Always the mean: the root mean squared error of saying the mean measured "
+        f"value of these rows. Bias: the mean of measured - predicted.{of_training(view)}"
+    )
+    return Table("How well the predictions fit", head, rows, frozenset({2, 3, 4, 5, 6, 7}), note)

@@ -1,0 +1,32 @@
+"""Phrases that several sections share."""
+
+from whyport.batch.methods.catalogue import find_method
+from whyport.batch.report.gather.view import View
+
+
+def unit_of(view: View, target: str) -> str:
+    """The unit of a target's score."""
+    return view.run.task.unit
+
+
+def share_unit(view: View, method: str, target: str) -> str:
+    """The unit of a method's attributions of a target's score."""
+    return find_method(method).unit_of(unit_of(view, target))
+
+
+def with_unit(view: View, target: str) -> str:
+    """The name of a quantity with its unit."""
+    return f"{target} ({unit_of(view, target)})"
+
+
+def of_training(view: View) -> str:
+    """Whether the accuracy is that of rows that training knew, as a sentence after others; empty if it is not."""
+    if view.values.gone:
+        return " Whether training rows are among them cannot be told, as an input is gone or has changed."
+    if view.known is None or not view.known.found:
+        return ""
+    return (
+        f" Training rows are included, so new rows may fare worse: {view.known.found:,} of the bundle's "
+        f"{view.known.total:,} reference rows have their equals among the inputs, and references are training rows "
+        "unless they were given as a table of their own."
+    )
