@@ -313,7 +313,8 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
 @click.option(
     "--label",
     metavar="COLUMN",
-    help="The kept column with the true classes.  [default: the one the model was trained on, if it was kept]",
+    help="The kept column with the true classes or the measured values.  [default: the one that the model was trained "
+    "on, if it was kept]",
 )
 @click.option(
     "--row",

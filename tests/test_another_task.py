@@ -95,7 +95,8 @@ def measurement_sidecar() -> Sidecar:
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     path = tmp_path / "parts.parquet"
-    pq.write_table(pa.table(dict(zip("abc", ROWS.T, strict=True))), path)
+    measured = {"height": logits_of(ROWS)[:, 1] + np.where(np.arange(40) == 7, 8.0, 0.25)}
+    pq.write_table(pa.table(dict(zip("abc", ROWS.T, strict=True)) | measured), path)
     return path
 
 
@@ -115,7 +116,7 @@ def test_it_is_run_audited_shown_and_reported(
 ) -> None:
     out = tmp_path / "out"
     printed = whyport(
-        "run", bundle, source, "--out", out, "--explain", "shapley", "--explain-class", choice
+        "run", bundle, source, "--out", out, "--explain", "shapley", "--explain-class", choice, "--keep", "height"
     ).output  # fmt: skip
     assert "worst completeness error" in printed
     assert " mm, 99 % within" in printed
@@ -136,3 +137,12 @@ def test_it_is_run_audited_shown_and_reported(
     assert "logits" not in text
     words = text.split("</style>")[1].replace('class="', "").replace("explain_class", "")
     assert "class" not in words
+    for phrase in (
+        "Predicted width",
+        "Measured against predicted height",
+        "Residuals of height",
+        "Furthest off: row 7",
+    ):
+        assert phrase in text
+    assert "Residuals of width" not in text
+    assert f">{7.75 / 40 + 0.25:.4g}</td>" in text

@@ -34,8 +34,9 @@ def report(
         run: the run's output folder.
         out: the page; everything is in this one file.
         bundle: the bundle's path, if it was moved since the run.
-        label: the kept column with the true classes; by default the model's training target, if it was kept.
-        row: one or several rows to show, from 0; by default the most certain, least certain and wrong ones.
+        label: the kept column with the true classes or the measured values; by default the training target, if it was
+            kept.
+        row: one or several rows to show, from 0; by default those that stand out.
         file: the input of `row`, if the run has several.
         images: a folder for the pictures as files.
         format: one or several of "png", "svg" and "eps", for these files.

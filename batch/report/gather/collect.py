@@ -260,8 +260,10 @@ class Collector:
         self._candidates["least certain"].offer(np.where(is_explained, certainty, np.inf), columns)
 
     def _choose_extremes(self, place: Columns, values: Columns, is_explained: NDArray[np.bool_]) -> None:
-        """Offer candidate rows by the first quantity; only explained rows, if there are any."""
-        predicted, measured = values["predicted"][:, 0], values["measured"][:, 0]
+        """Offer candidate rows by the first measured quantity, or the first; only explained rows, if there are any."""
+        each = self._wanted.quantities.each
+        first = next((k for k, quantity in enumerate(each) if quantity.measured is not None), 0)
+        predicted, measured = values["predicted"][:, first], values["measured"][:, first]
         keys = {"largest": -predicted, "smallest": predicted, "furthest off": -np.abs(measured - predicted)}
         for kind, key in keys.items():
             # A comparison with NaN is false, so that such rows are not taken.

@@ -28,8 +28,8 @@ def look(bundle: Path, write: Callable[..., Path], tmp_path: Path) -> Look:
     def look(columns: dict[str, np.ndarray], **statistics: dict[str, object]) -> View:
         changed = Path(shutil.copytree(bundle, tmp_path / "bundle"))
         sidecar = json.loads((changed / "bundle.json").read_text())
-        for feature in sidecar["features"]:
-            feature.update(statistics.get(feature["name"], {}))
+        for column in sidecar["inputs"][0]["columns"]:
+            column["numbers"].update(statistics.get(column["name"], {}))
         (changed / "bundle.json").write_text(json.dumps(sidecar))
         source = write(pa.table(columns))
         settings = JobSettings(inputs=(str(source),), out=tmp_path / "out", device="cpu")
