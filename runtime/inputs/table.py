@@ -1,40 +1,73 @@
-"""Table columns of any numeric type, converted to the graphs' float32 matrix; refuses what float32 cannot hold."""
+"""Tables of any kind as the float32 rows that a model takes; refuses what float32 cannot hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import Column
-from whyport.runtime.errors import ColumnError, ValueRangeError
-from whyport.runtime.inputs.columns import ColumnFaults, pasted
+from whyport.runtime.errors import ValueRangeError
+from whyport.runtime.inputs.encoding import NOT_NUMBERS, ColumnEncoder, Unseen
+from whyport.runtime.inputs.numbers import OtherTypeError, number_array
+from whyport.runtime.inputs.sources import source_columns
+
+T = TypeVar("T")
 
 RESOLUTION = 1e-3
-"""The share of a feature's training standard deviation that float32 must resolve."""
+"""The share of a column's training standard deviation that float32 must resolve."""
 
 COMPARED_VALUES = 1 << 11
 """Values of neighbouring rows compared in one call: one call per row would cost more."""
 
 
 @dataclass(frozen=True)
+class EncodedRows:
+    """The rows of a table as a model takes them."""
+
+    matrix: NDArray[np.float32]
+    """[N, F]: numbers as they are, times as days since 1970-01-01, categories as codes; NaN for a missing number."""
+    unseen: Unseen
+    """The values that training has not seen."""
+
+
+@dataclass(frozen=True)
 class Columns:
-    """The feature columns of a model, in order, with the magnitude from which float32 is too coarse for each."""
+    """The columns of a model's table, in order, with the magnitude from which float32 is too coarse for each."""
 
     names: tuple[str, ...]
     limits: NDArray[np.float32]
-    """[F]: float32 is too coarse if |value| >= limit; infinity for a feature that was constant in training."""
+    """[F]: float32 is too coarse if |value| >= limit; infinity for a column that was constant in training."""
+    encoders: tuple[ColumnEncoder, ...] = ()
+    """[F]: what turns each column's values into numbers."""
 
     @classmethod
     def of(cls, columns: Sequence[Column]) -> Self:
-        """The feature columns of a sidecar."""
-        spread = np.array([column.spread for column in columns], dtype=np.float64)
+        """The columns of these descriptions."""
+        # A code of a category is a small whole number.
+        spread = np.array([0.0 if column.categories else column.spread for column in columns], dtype=np.float64)
         with np.errstate(divide="ignore"):
             # The spacing of float32 in [2^k, 2^(k+1)) is 2^(k-23): it exceeds s from the power of 2 above s * 2^23 on.
             exponents = np.floor(np.log2(RESOLUTION * spread)) + 24
         limits = np.where(spread > 0, np.exp2(np.clip(exponents, -120, 127)), np.inf).astype(np.float32)
-        return cls(names=tuple(column.name for column in columns), limits=limits)
+        return cls(tuple(column.name for column in columns), limits, tuple(map(ColumnEncoder, columns)))
+
+    def encode(self, rows: Any) -> EncodedRows:
+        """The rows of a table in memory.
+
+        Args:
+            rows: an array [N, F] of the columns in order, a mapping from their names to arrays [N], a list of N
+                dictionaries, or a pandas-, polars- or Arrow-like frame.
+
+        Raises:
+            ColumnError: columns are missing, of another type, or of different lengths. ValueRangeError: as `matrix`.
+        """
+        by_name = dict(zip(self.names, self.encoders, strict=True))
+        rules = {name: encoder.rule for name, encoder in by_name.items()}
+        encoded = _converted(rows, self.names, lambda name, column: by_name[name].encode(column), rules)
+        unseen = {name: own for name, (_, own) in zip(self.names, encoded, strict=True) if len(own)}
+        return EncodedRows(self.matrix([numbers for numbers, _ in encoded]), Unseen(unseen))
 
     def matrix(self, columns: Sequence[NDArray[Any]], first_row: int = 0) -> NDArray[np.float32]:
         """[N, F] float32 from one numeric or boolean array of N values per feature, rounded to nearest.
@@ -101,83 +134,41 @@ def _extremes(larger: np.ufunc, matrix: NDArray[np.float32]) -> NDArray[np.float
 
 
 def column_arrays(rows: Any, names: Sequence[str]) -> list[NDArray[Any]]:
-    """One numeric or boolean array per name, from an array [N, F], a mapping of columns, a pandas-like frame, or a list
-    of N mappings.
+    """One numeric or boolean array per name, from a table as `source_columns` takes it.
 
     Raises ColumnError with every column that is missing or not numeric, or for columns of different lengths.
     """
-    if isinstance(rows, np.ndarray):
-        if rows.ndim != 2 or rows.shape[1] != len(names):
-            raise ColumnError(f"expected an array of shape [N, {len(names)}], got {list(rows.shape)}")
-        rows = {name: rows[:, j] for j, name in enumerate(names)}
-    if isinstance(rows, list | tuple):
-        rows = _columns_of(rows, names)
-    # An Arrow table's own `columns` are the columns themselves; a mapping has neither attribute.
-    available = list(getattr(rows, "column_names", getattr(rows, "columns", rows)))
-    faults = ColumnFaults([str(name) for name in available])
-    columns: dict[str, NDArray[Any]] = {}
+    return _converted(rows, names, lambda name, column: number_array(column, name), dict.fromkeys(names, NOT_NUMBERS))
+
+
+def _converted(rows: Any, names: Sequence[str], convert: Callable[[str, Any], T], rules: Mapping[str, str]) -> list[T]:
+    """Each named column of a table, converted; raises ColumnError with everything that is wrong with any of them.
+
+    Args:
+        rows: the table.
+        names: the columns.
+        convert: a column's name and the column as it is to something as long; raises OtherTypeError.
+        rules: what is wrong with a column of another type, by name.
+    """
+    sources, faults = source_columns(rows, names)
+    converted: dict[str, T] = {}
 
     def wrong_type(name: str) -> str | None:
         try:
-            columns[name] = _numeric(rows[name], name)
-        except _NotNumericError as error:
+            converted[name] = convert(name, sources[name])
+        except OtherTypeError as error:
             return str(error)
         return None
 
-    faults.check_types(faults.check_present(names, "feature"), wrong_type, "columns that are not one number a row")
+    for rule in dict.fromkeys(rules.values()):
+        faults.check_types([name for name in sources if rules[name] == rule], wrong_type, rule)
     faults.refuse("the data")
-    first = len(columns[names[0]]) if names else 0
+    lengths = {name: len(sources[name]) for name in names}
+    first = lengths[names[0]] if names else 0
     faults.check_types(
         names,
-        lambda name: None if len(columns[name]) == first else f"{len(columns[name])} values",
+        lambda name: None if lengths[name] == first else f"{lengths[name]} values",
         f"columns that are not of {first} values, as {names[0]!r} is",
     )
     faults.refuse("the data")
-    return [columns[name] for name in names]
-
-
-def _columns_of(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
-    """The columns of a list of mappings; raises ColumnError for a row of another type, or one that lacks a feature."""
-    for i, row in enumerate(rows):
-        if not isinstance(row, Mapping):
-            raise ColumnError(f"row {i}: expected a dictionary from feature to value, got {type(row).__name__}")
-        missing = [name for name in names if name not in row]
-        if missing:
-            got = pasted(map(str, row))
-            raise ColumnError(
-                f"row {i}: missing features: {pasted(missing)} ({len(missing)} of {len(names)}); the row has: {got}"
-            )
-    return {name: [row[name] for row in rows] for name in names}
-
-
-class _NotNumericError(Exception):
-    """The kind of a column that is not one number a row."""
-
-
-def _numeric(column: Any, name: str) -> NDArray[Any]:
-    if hasattr(column, "isna") and getattr(column.dtype, "kind", "O") in "biuf":
-        # pandas' nullable types would become objects; a missing value is NaN here.
-        array: NDArray[Any] = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    else:
-        try:
-            array = np.asarray(column)
-        except ValueError:  # values of different shapes
-            raise _NotNumericError("lists of different lengths") from None
-    if array.dtype == object and all(v is None or _is_number(v) for v in array.flat):
-        try:
-            array = np.array([np.nan if v is None else v for v in array.flat], dtype=np.float64).reshape(array.shape)
-        except OverflowError:
-            raise ValueRangeError(f"column {name!r}: expected values in float32's range, got a larger one") from None
-    if array.dtype.kind not in "biuf":
-        kind = getattr(column, "type", getattr(column, "dtype", array.dtype))
-        raise _NotNumericError(str(kind))
-    if array.ndim != 1:
-        raise _NotNumericError(f"shape {list(array.shape)}")
-    return array
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value among Python objects is a number; a date, a duration, a text or a complex number is none."""
-    numbers = (bool, int, float, np.bool_, np.integer, np.floating)
-    # numpy takes a duration for an integer.
-    return isinstance(value, numbers) and not isinstance(value, np.timedelta64)
+    return [converted[name] for name in names]

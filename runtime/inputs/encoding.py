@@ -1,0 +1,106 @@
+"""One column of a user's table as the numbers of the model's row: numbers as they are, days, or codes of categories."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.runtime.bundle.columns import TIME, Column
+from whyport.runtime.inputs.categories import CategoryCodes, category_type
+from whyport.runtime.inputs.numbers import is_numeric, number_array
+from whyport.runtime.inputs.times import days, is_time
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NOT_NUMBERS, NOT_TIMES = "columns that are not one number a row", "columns that are not dates, times or text"
+"""What is wrong with columns that cannot be encoded."""
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """The values of some rows that training has not seen: other categories, other types, dates that do not exist."""
+
+    rows: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """The rows with such a value by column, ascending; columns without any are absent."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of such values by column."""
+        return {name: len(rows) for name, rows in self.rows.items()}
+
+    @property
+    def any_rows(self) -> NDArray[np.int64]:
+        """The rows with such a value in any column, ascending."""
+        found: NDArray[np.int64] = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *self.rows.values()]))
+        return found
+
+    def among(self, kept: NDArray[np.int64]) -> "Unseen":
+        """The same for some of the rows, counted anew.
+
+        Args:
+            kept: the rows that remain, ascending.
+        """
+        rows = {name: np.flatnonzero(np.isin(kept, own)) for name, own in self.rows.items()}
+        return Unseen({name: own for name, own in rows.items() if len(own)})
+
+    def text(self, total: int) -> str:
+        """The counts in words, for a line of a log.
+
+        Args:
+            total: the number of rows looked at.
+        """
+        counted = ", ".join(f"column {name!r} {count}" for name, count in self.counts.items())
+        return f"values that training has not seen, in {len(self.any_rows)} of {total} rows: {counted}"
+
+
+@final
+class ColumnEncoder:
+    """Turns the values of one column into float numbers: a number, the days since 1970-01-01, or a category's code."""
+
+    def __init__(self, column: Column) -> None:
+        self._column = column
+        self._codes = None if column.categories is None else CategoryCodes(column.categories)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the column's values are numbers, which are taken as they are."""
+        return self._codes is None and self._column.kind != TIME
+
+    @property
+    def rule(self) -> str:
+        """What is wrong with a column that `encode` refuses, in words."""
+        return NOT_NUMBERS if self.is_number else NOT_TIMES
+
+    def encode(self, column: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """The numbers of a column's N values, [N], NaN where a number or a time is missing; and the unseen rows.
+
+        Raises OtherTypeError where the column has a type that the model cannot take.
+        """
+        if self._codes is not None:
+            codes = self._codes.codes(column)
+            assert self._column.categories is not None
+            return codes, np.flatnonzero(codes == self._column.categories.other_code)
+        if self._column.kind == TIME:
+            numbers, is_bad = days(column)
+            return numbers, np.flatnonzero(is_bad)
+        return number_array(column, self._column.name), np.zeros(0, dtype=np.int64)
+
+    def takes(self, kind: "pa.DataType") -> bool:
+        """Whether `encode` takes a column of an Arrow type: categories of any type are at worst unseen."""
+        if self._codes is not None:
+            return True
+        return is_time(kind) if self._column.kind == TIME else is_numeric(kind)
+
+    def changed_type(self, kind: "pa.DataType") -> str | None:
+        """The type that was expected of a column of categories, where none of an Arrow type's values can be one."""
+        categories = self._column.categories
+        if categories is None:
+            return None
+        import pyarrow as pa
+
+        got = category_type(kind)
+        fits = {"text": ("text",), "number": ("number",), "boolean": ("boolean", "number")}[categories.type]
+        return None if got in fits or pa.types.is_null(kind) else categories.type

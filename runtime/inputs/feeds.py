@@ -1,0 +1,51 @@
+"""Rows of codes, back in the terms of a graph's own inputs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.runtime.bundle.columns import Categories, Column
+from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.inputs.categories import TEXT, category_number
+
+
+def graph_feeds(
+    columns: Sequence[Column], tensors: Sequence[TensorSpec], codes: NDArray[np.float32]
+) -> dict[str, NDArray[Any]]:
+    """What model.onnx is given for rows of codes, by the name of its input.
+
+    - Without categories: the rows themselves, one tensor [N, F].
+    - Otherwise one tensor [N, 1] a column: a number or the days as they are, a category by its own value. A missing
+      category is the empty text or NaN. An unseen one is a value that is none of the categories.
+
+    Args:
+        columns: the columns, in order.
+        tensors: the graph's inputs that they feed, in the columns' order.
+        codes: the rows [N, F].
+    """
+    if not any(column.categories for column in columns):
+        return {tensors[0].name: codes}
+    return {
+        tensor.name: _feed(column.categories, codes[:, j : j + 1])
+        for j, (column, tensor) in enumerate(zip(columns, tensors, strict=True))
+    }
+
+
+def _feed(categories: Categories | None, codes: NDArray[np.float32]) -> NDArray[Any]:
+    return codes if categories is None else np.take(code_values(categories), codes.astype(np.int64))
+
+
+def code_values(categories: Categories) -> NDArray[Any]:
+    """What a graph is given for each code, [codes]: texts as objects, or numbers as float32."""
+    if categories.type == TEXT:
+        other = "other"
+        while other in categories.values:
+            other += "_"
+        texts: NDArray[Any] = np.array([*categories.values, other, ""], dtype=object)
+        return texts
+    numbers = np.array([category_number(text) for text in categories.values], dtype=np.float32)
+    largest = numbers.max(initial=0)
+    # Beyond 2^24, one more would be the same float32.
+    return np.append(numbers, [max(largest + 1, np.nextafter(largest, np.float32(np.inf))), np.nan]).astype(np.float32)
