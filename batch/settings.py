@@ -2,15 +2,13 @@
 
 import re
 from dataclasses import dataclass, field
-from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
-from typing import Self
 
 from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.methods.settings import ExplainSettings
-from whyport.runtime.arguments import as_type, at_least
+from whyport.runtime.arguments import at_least
 from whyport.runtime.errors import UsageError, listing, unknown
+from whyport.runtime.limits import RowLimit
 
 UNITS: dict[str, int] = {"": 1, "B": 1} | {
     f"{prefix}{suffix}": base**power
@@ -45,33 +43,6 @@ EXPLAINED_PART_ROWS = 1 << 14
 ON_BAD_ROW = ("reject", "impute", "fail")
 ON_BAD_FILE = ("fail", "skip")
 LAYOUTS = ("wide", "list")
-
-
-@dataclass(frozen=True)
-class RowLimit:
-    """The number of rows with a fault that is tolerated: a count, or a share of all rows."""
-
-    count: int | None = None
-    share: Fraction | None = None
-
-    @classmethod
-    def parse(cls, name: str, limit: int | str) -> Self:
-        """Parse 1000, "1000" or "1%", exactly; raises UsageError naming the option for anything else."""
-        text = str(as_type(name, limit, (int, str)))
-        try:
-            share = Fraction(Decimal(text[:-1])) / 100 if text.endswith("%") else None
-            found = cls(int(text) if share is None else None, share)
-        except (ValueError, ArithmeticError):
-            found = cls(count=-1)
-        if (found.count is not None and found.count < 0) or (found.share is not None and not 0 <= found.share <= 1):
-            raise UsageError(f"{name}: expected a count such as 1000 or a share such as 1%, got {text!r}")
-        return found
-
-    def is_exceeded(self, faulty: int, rows: int) -> bool:
-        """Whether this many faulty rows out of `rows` are too many."""
-        if self.count is not None:
-            return faulty > self.count
-        return self.share is not None and faulty > self.share * rows
 
 
 @dataclass(frozen=True)

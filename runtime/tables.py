@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.errors import ColumnError, DataError, UsageError, listing, message_line
 from whyport.runtime.paths import open_file, path_text
 
@@ -15,6 +16,10 @@ SUFFIXES = (".csv", ".parquet")
 SEPARATORS = ";\t|"
 """The separators of values in files that are called CSV, besides commas."""
 LINE_BYTES = 1 << 16
+MOST_BYTES = (1 << 31) - 1
+"""The most bytes of a CSV file that decide the types of its columns."""
+MISSING = ("None", "<NA>")
+"""Missing numbers in a CSV file, as pandas writes and reads them, beside those that Arrow knows."""
 
 
 def table_format(path: str | Path) -> str:
@@ -25,15 +30,15 @@ def table_format(path: str | Path) -> str:
     return suffix[1:]
 
 
-def read_table(path: str | Path, keep: Sequence[str] = ()) -> Any:
+def read_table(path: str | Path, keep: Sequence[str] = (), texts: Sequence[str] = ()) -> Any:
     """The pyarrow.Table of a CSV or Parquet file; raises DataError if it cannot be read.
 
     Args:
         path: the file.
         keep: the columns whose INT96 times are read in a unit that holds them.
+        texts: the columns of a CSV file that are text, whatever they look like.
     """
     import pyarrow as pa
-    import pyarrow.csv
 
     is_csv = table_format(path) == "csv"
     place = Path(path)
@@ -41,7 +46,7 @@ def read_table(path: str | Path, keep: Sequence[str] = ()) -> Any:
         check_file(place)
     try:
         with open_file(place) as file:
-            table = pyarrow.csv.read_csv(file) if is_csv else _read_parquet(file, keep)
+            table = _read_csv(file, texts) if is_csv else _read_parquet(file, keep)
         names = table.column_names  # a CSV file's are decoded here
     except UnicodeDecodeError as error:
         raise DataError(f"cannot read {path_text(path)!r}: expected text in UTF-8, got {error.object!r}") from None
@@ -53,6 +58,11 @@ def read_table(path: str | Path, keep: Sequence[str] = ()) -> Any:
         if is_csv and names.count(name) == 1 and pa.types.is_binary(table.schema.field(name).type):
             raise DataError(f"column {name!r}: expected text in UTF-8, got other bytes, in {path_text(path)}")
     return table
+
+
+def text_columns(columns: Sequence[Column]) -> list[str]:
+    """The columns that are text to a model: in a CSV file, the text 01 looks like a number."""
+    return [column.name for column in columns if column.categories is not None and column.categories.type == "text"]
 
 
 def check_file(path: Path) -> None:
@@ -99,6 +109,22 @@ def _is_dictionary(kind: Any) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_dictionary(kind))
+
+
+def _read_csv(file: "pa.NativeFile", texts: Sequence[str]) -> Any:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    # One block: the types of columns follow from all of their values.
+    size = min(max(file.size() + 1, LINE_BYTES), MOST_BYTES)
+    known = pyarrow.csv.ConvertOptions().null_values
+    return pyarrow.csv.read_csv(
+        file,
+        pyarrow.csv.ReadOptions(block_size=size),
+        convert_options=pyarrow.csv.ConvertOptions(
+            null_values=[*known, *MISSING], column_types=dict.fromkeys(texts, pa.string())
+        ),
+    )
 
 
 def _read_parquet(file: "pa.NativeFile", keep: Sequence[str]) -> Any:

@@ -9,10 +9,10 @@ from typing import Self
 
 from whyport.batch.output.folder import REPORT_FILE, OutputFolder
 from whyport.batch.output.totals import MethodTotals, Totals
-from whyport.batch.settings import RowLimit
 from whyport.batch.source.discovery import PassedOver
 from whyport.runtime.bundle.codec import build, load
 from whyport.runtime.errors import BundleFormatError, JobError
+from whyport.runtime.limits import RowLimit
 from whyport.runtime.task import Task
 
 TAIL_SHARE = 0.99

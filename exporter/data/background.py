@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from whyport.exporter.data import samples
-from whyport.exporter.data.statistics import float32_matrix
 from whyport.exporter.data.table import read_frame
 from whyport.runtime.bundle.columns import Column
 from whyport.runtime.bundle.references import WEIGHT, References
-from whyport.runtime.errors import DataError, MissingValueError, UsageError, WhyportError
-from whyport.runtime.inputs.table import column_arrays
-from whyport.runtime.tables import SUFFIXES
+from whyport.runtime.errors import DataError, MissingValueError, UsageError, WhyportError, listing
+from whyport.runtime.inputs.encoding import Unseen
+from whyport.runtime.inputs.table import Columns, column_arrays
+from whyport.runtime.tables import SUFFIXES, text_columns
 
 DEFAULT_ROWS = 100
 DEFAULT_SUMMARY = 10
@@ -87,18 +88,33 @@ def read_references(path: Path, features: Sequence[Column]) -> References:
     """
     if not path.is_file():
         raise UsageError(f"--background: there is no file {str(path)!r}")
-    frame = read_frame(path)
+    frame = read_frame(path, text_columns(features))
     try:
-        names = [feature.name for feature in features]
-        columns = column_arrays(frame, names)
-        for name, column in zip(names, columns, strict=True):
-            _check_finite(name, column)
+        columns = Columns.of(features)
+        encoded = columns.encode(frame)
+        for j, feature in enumerate(features):
+            if feature.categories is None:
+                _check_finite(feature.name, encoded.matrix[:, j])
+        _check_seen(frame, features, encoded.unseen)
         weights = np.ones(len(frame))
-        if WEIGHT in frame.columns and WEIGHT not in names:
+        if WEIGHT in frame.columns and WEIGHT not in columns.names:
             (weights,) = column_arrays(frame, [WEIGHT])
-        return References(float32_matrix(features, columns), _normalise(weights))
+        return References(encoded.matrix, _normalise(weights))
     except WhyportError as error:
         raise error.at(str(path)) from None
+
+
+def _check_seen(frame: pd.DataFrame, features: Sequence[Column], unseen: Unseen) -> None:
+    """Refuse a reference with a category that nothing is known of; where rare ones were pooled, it is one of them."""
+    for feature in features:
+        known = feature.categories
+        if known is None or known.other or feature.name not in unseen.rows:
+            continue
+        row = unseen.rows[feature.name][0]
+        raise DataError(
+            f"column {feature.name!r}, row {row}: expected one of the categories {listing(known.values)}, got "
+            f"{frame[feature.name].iloc[row]!r}"
+        )
 
 
 def _normalise(weights: NDArray[Any]) -> NDArray[np.float64]:

@@ -1,9 +1,12 @@
 """Rows drawn from the training rows: to compare engines on, to measure attributions against, to replay elsewhere."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from whyport.runtime.bundle.columns import Column
 
 CONFORMANCE_ROWS = 64
 
@@ -20,26 +23,33 @@ class Samples:
     seed: int
     missing: bool
     """Whether some drawn values are missing."""
+    columns: tuple[Column, ...] = ()
+    """What the rows' values are; without it, they are numbers."""
     _drawn: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False)
 
     def draw(self, count: int, stream: int) -> NDArray[np.float32]:
         """A sample [count, F] of a stream, see `draw_probes`; it is shared, and not to be changed."""
         if (count, stream) not in self._drawn:
-            self._drawn[count, stream] = draw_probes(self.rows, count, (self.seed, stream), missing=self.missing)
+            self._drawn[count, stream] = draw_probes(
+                self.rows, count, (self.seed, stream), missing=self.missing, columns=self.columns
+            )
         return self._drawn[count, stream]
 
 
-def draw_probes(rows: NDArray[np.float32], count: int, seed: tuple[int, int], *, missing: bool) -> NDArray[np.float32]:
+def draw_probes(
+    rows: NDArray[np.float32], count: int, seed: tuple[int, int], *, missing: bool, columns: Sequence[Column] = ()
+) -> NDArray[np.float32]:
     """Rows that are like the training rows and are none of them.
 
     Every second one is a training row. The others are between two training rows, each feature at its own point, so that
-    nothing leaves the range the model knows.
+    nothing leaves the range the model knows; of a category, they have that of one row or the other.
 
     Args:
         rows: training rows [N, F].
         count: how many to draw.
         seed: the bundle's seed and the stream.
         missing: whether some values of every fourth row are replaced by NaN.
+        columns: the columns; in every fourth row, some categories are missing, and others are none that is known.
 
     Returns:
         [count, F] float32.
@@ -48,11 +58,19 @@ def draw_probes(rows: NDArray[np.float32], count: int, seed: tuple[int, int], *,
     first, second = (rows[rng.integers(len(rows), size=count)].astype(np.float64) for _ in range(2))
     share = rng.random(first.shape)
     share[::2] = 0
+    categories = {j: column.categories for j, column in enumerate(columns) if column.categories is not None}
+    coded = list(categories)
+    share[:, coded] = share[:, coded].round()
     drawn = (first + share * (second - first)).astype(np.float32)
-    if missing:
+    if missing or categories:
         holes = rng.random(drawn.shape) < 0.2
         holes[np.arange(count) % 4 != 3] = False
-        drawn[holes] = np.nan
+        numbers = np.setdiff1d(np.arange(drawn.shape[1]), coded)
+        if missing:
+            drawn[:, numbers] = np.where(holes[:, numbers], np.nan, drawn[:, numbers])
+        for j, known in categories.items():
+            absent = rng.choice([known.other_code, known.missing_code], size=count)
+            drawn[:, j] = np.where(holes[:, j], absent, drawn[:, j])
     return drawn
 
 

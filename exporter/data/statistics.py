@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.bins import as_float32, bin_places, just_above
-from whyport.runtime.bundle.columns import IMPUTE, NUMBER, REFUSE, Column, NumberStatistics
+from whyport.runtime.bundle.columns import DAYS, IMPUTE, NUMBER, REFUSE, TIME, Column, NumberStatistics
 from whyport.runtime.bundle.constraints import NAME
 from whyport.runtime.errors import TrainingError
 from whyport.runtime.inputs.table import Columns
@@ -19,19 +19,44 @@ FEW = 10
 def describe_columns(
     names: Sequence[str], columns: Sequence[NDArray[Any]], *, impute: bool = False
 ) -> tuple[Column, ...]:
-    """The columns with the statistics of their values that are not NaN, in float64.
+    """The columns of numbers, each as `describe_numbers` does."""
+    return tuple(describe_numbers(name, column, impute=impute) for name, column in zip(names, columns, strict=True))
+
+
+def describe_numbers(name: str, column: NDArray[Any], *, impute: bool, kind: str = NUMBER) -> Column:
+    """A column with the statistics of its values that are not NaN, in float64.
 
     With `impute`, a missing value is replaced by the median; otherwise it is refused.
 
-    Raises TrainingError for a column without any, or with a name that no bundle can hold, ValueRangeError for values
-    beyond float32.
+    Args:
+        name: its name.
+        column: the values [N].
+        impute: see there.
+        kind: "number", or "time" for days since 1970-01-01.
+
+    Raises:
+        TrainingError: there is no value, or no bundle can hold the name. ValueRangeError: values beyond float32.
     """
-    for name in names:
-        if not NAME.holds(name):
-            raise TrainingError(f"column {name!r}: expected {NAME.expected}")
+    if not NAME.holds(name):
+        raise TrainingError(f"column {name!r}: expected {NAME.expected}")
     # Before the statistics, which overflow for the largest float64.
-    Columns(tuple(names), np.full(len(names), np.inf, dtype=np.float32)).matrix(columns)
-    return tuple(_describe(name, column, impute) for name, column in zip(names, columns, strict=True))
+    Columns((name,), np.full(1, np.inf, dtype=np.float32)).matrix([column])
+    values = column.astype(np.float64) + 0.0  # -0 is 0
+    present = values[~np.isnan(values)]
+    if not len(present):
+        raise TrainingError(f"column {name!r}: expected values, got only missing ones; leave it out with --exclude")
+    numbers = _statistics(present)
+    return Column(
+        name=name,
+        kind=kind,
+        unit=DAYS if kind == TIME else None,
+        missing=IMPUTE if impute else REFUSE,
+        imputation=numbers.median if impute else None,
+        missing_fraction=float(1 - len(present) / len(values)),
+        numbers=numbers,
+        categories=None,
+        channels=(),
+    )
 
 
 def float32_matrix(features: Sequence[Column], columns: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
@@ -40,9 +65,9 @@ def float32_matrix(features: Sequence[Column], columns: Sequence[NDArray[Any]]) 
 
 
 def impute(rows: NDArray[np.float32], features: Sequence[Column]) -> NDArray[np.float32]:
-    """The rows with NaN replaced by the training medians, [N, F]."""
-    medians = np.array([feature.statistics.median for feature in features], dtype=np.float32)
-    return np.where(np.isnan(rows), medians, rows)
+    """The rows with NaN replaced by the columns' own values for that, [N, F]; NaN where a column has none."""
+    values = [np.nan if feature.imputation is None else feature.imputation for feature in features]
+    return np.where(np.isnan(rows), np.array(values, dtype=np.float32), rows)
 
 
 def bin_edges(present: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -73,33 +98,18 @@ def bin_edges(present: NDArray[np.float64]) -> NDArray[np.float64]:
     return edges[first]
 
 
-def _describe(name: str, column: NDArray[Any], imputes: bool) -> Column:
-    values = column.astype(np.float64) + 0.0  # -0 is 0
-    present = values[~np.isnan(values)]
-    if not len(present):
-        raise TrainingError(f"column {name!r}: expected values, got only missing ones; leave it out with --exclude")
+def _statistics(present: NDArray[np.float64]) -> NumberStatistics:
+    """The statistics of values [N], of which there is one at least and none is missing."""
     constant = present.min() == present.max()
     edges = bin_edges(present)
     counts = np.bincount(bin_places(edges, present), minlength=len(edges) + 1)
-    median = float(np.median(present))
-    numbers = NumberStatistics(
+    return NumberStatistics(
         minimum=float(present.min()),
         maximum=float(present.max()),
         # Exact where all values are equal: a rounded spread of 1e-17 would not be 0.
         mean=float(present[0] if constant else present.mean()),
         standard_deviation=0.0 if constant else float(present.std()),
-        median=median,
+        median=float(np.median(present)),
         bin_edges=tuple(map(float, edges)),
         bin_fractions=tuple(map(float, counts / len(present))),
-    )
-    return Column(
-        name=name,
-        kind=NUMBER,
-        unit=None,
-        missing=IMPUTE if imputes else REFUSE,
-        imputation=median if imputes else None,
-        missing_fraction=float(1 - len(present) / len(values)),
-        numbers=numbers,
-        categories=None,
-        channels=(),
     )

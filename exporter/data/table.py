@@ -24,34 +24,39 @@ from whyport.runtime.errors import (
 )
 from whyport.runtime.inputs.columns import ColumnFaults, pasted
 from whyport.runtime.inputs.table import column_arrays
-from whyport.runtime.tables import check_file, separator_hint, table_format
+from whyport.runtime.tables import check_file, read_table, separator_hint, table_format
 
 
-def read_frame(path: Path) -> pd.DataFrame:
+def read_frame(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
     """A CSV or Parquet file as a frame with at least one row.
 
-    Raises UsageError for another kind of file, DataError where it cannot be read, ColumnError for columns of the
-    same name, TrainingError for an empty table.
+    An empty text of a CSV file is a missing value.
+
+    Args:
+        path: the file.
+        texts: the columns of a CSV file that are text, whatever they look like.
+
+    Raises:
+        UsageError: the file is of another kind. DataError: it cannot be read. ColumnError: columns have the same name.
+        TrainingError: the table is empty.
     """
     is_csv = table_format(path) == "csv"
     check_file(path)
     try:
-        if is_csv:
-            _check_names(_csv_header(path))
-            frame = pd.read_csv(path)
-        else:
-            with path.open("rb") as file:  # pandas would take a name such as `day:1.parquet` for a URL
-                _check_names(pq.read_schema(file).names)
-                frame = pd.read_parquet(file, page_checksum_verification=True)
+        _check_names(_csv_header(path) if is_csv else pq.read_schema(path).names)
+        table = read_table(path, texts=texts)
+        frame: pd.DataFrame = table.to_pandas()
+    except UnicodeDecodeError as error:
+        raise DataError(f"cannot read {str(path)!r}: expected text in UTF-8, got {error.object!r}") from None
     except (ValueError, OSError, pa.ArrowException) as error:
-        raise DataError(f"cannot read {str(path)!r}: {error}{separator_hint(path) if is_csv else ''}") from None
+        raise DataError(f"cannot read {str(path)!r}: {message_line(error)}") from None
     except ColumnError as error:
         raise error.at(str(path)) from None
     if is_csv and len(frame.columns) == 1 and (hint := separator_hint(path)):
         raise DataError(f"expected several columns, got one{hint}, in {path}")
     if frame.empty:
         raise TrainingError(f"expected rows, got an empty table, in {path}")
-    return frame
+    return frame.replace("", None) if is_csv else frame
 
 
 def choose_features(

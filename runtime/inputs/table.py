@@ -152,16 +152,14 @@ def _converted(rows: Any, names: Sequence[str], convert: Callable[[str, Any], T]
     """
     sources, faults = source_columns(rows, names)
     converted: dict[str, T] = {}
-
-    def wrong_type(name: str) -> str | None:
+    wrong: dict[str, str] = {}
+    for name, column in sources.items():
         try:
-            converted[name] = convert(name, sources[name])
+            converted[name] = convert(name, column)
         except OtherTypeError as error:
-            return str(error)
-        return None
-
+            wrong[name] = str(error)
     for rule in dict.fromkeys(rules.values()):
-        faults.check_types([name for name in sources if rules[name] == rule], wrong_type, rule)
+        faults.check_types(list(sources), {name: kind for name, kind in wrong.items() if rules[name] == rule}.get, rule)
     faults.refuse("the data")
     lengths = {name: len(sources[name]) for name in names}
     first = lengths[names[0]] if names else 0

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from whyport.batch.settings import JobSettings, RowLimit
+from whyport.batch.settings import JobSettings
 from whyport.runtime.errors import UsageError
+from whyport.runtime.limits import RowLimit
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_values_too_close_for_float32():
 
 def test_imputes_medians():
     columns = [np.array([1.0, 2.0, 9.0]), np.array([5.0, np.nan, 7.0])]
-    features = describe_columns(["a", "b"], columns)
+    features = describe_columns(["a", "b"], columns, impute=True)
     rows = np.array([[np.nan, 1], [3, np.nan]], dtype=np.float32)
     np.testing.assert_array_equal(impute(rows, features), [[2, 1], [3, 6]])
 

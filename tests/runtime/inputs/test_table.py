@@ -1,4 +1,6 @@
+import datetime as dt
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -6,12 +8,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from support.bundles import linear_sidecar
+from support.columns import STATISTICS, category_column, number_column, time_column
 from whyport.runtime.errors import ColumnError, ValueRangeError
 from whyport.runtime.inputs.table import Columns, column_arrays
 
 NAMES = ("a", "b", "c")
-FEATURES = linear_sidecar(True, NAMES, ("no", "yes")).features
+FEATURES = [number_column(name) for name in NAMES]
 COLUMNS = Columns.of(FEATURES)
 
 
@@ -42,7 +44,7 @@ def test_an_overflow_is_refused_with_column_and_row(value: float) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
 def test_a_time_stamp_is_too_coarse_against_its_spread(dtype: type) -> None:
-    day = replace(FEATURES[1], mean=1.7e9, standard_deviation=25_000.0)
+    day = number_column("b", statistics=replace(STATISTICS, mean=1.7e9, standard_deviation=25_000.0))
     columns = Columns.of([FEATURES[0], day, FEATURES[2]])
     zeros, stamps = np.zeros(2), np.array([0, 1_700_000_001], dtype=dtype)
     with pytest.raises(
@@ -53,13 +55,13 @@ def test_a_time_stamp_is_too_coarse_against_its_spread(dtype: type) -> None:
 
 @pytest.mark.parametrize("spread", [1e-6, 0.37, 1.0, 25_000.0])
 def test_the_limit_is_where_the_spacing_passes_a_thousandth_of_the_spread(spread: float) -> None:
-    limit = Columns.of([replace(FEATURES[0], standard_deviation=spread)]).limits[0]
+    limit = Columns.of([number_column("a", statistics=replace(STATISTICS, standard_deviation=spread))]).limits[0]
     assert np.spacing(limit) > spread / 1000
     assert np.spacing(np.nextafter(limit, np.float32(0))) <= spread / 1000
 
 
 def test_a_feature_that_was_constant_in_training_has_no_limit() -> None:
-    columns = Columns.of([replace(FEATURES[0], standard_deviation=0.0)])
+    columns = Columns.of([number_column("a", statistics=replace(STATISTICS, standard_deviation=0.0))])
     np.testing.assert_array_equal(columns.matrix([np.array([1e30])]), np.array([[1e30]], dtype=np.float32))
 
 
@@ -186,3 +188,68 @@ def test_what_is_no_number_never_becomes_one(value: object, error: type[Exceptio
     rows = [{"a": value, "b": 0, "c": 0}, {"a": other, "b": 0, "c": 0}]
     with pytest.raises(error, match=r"not one number a row: a \(1 of 3; |column 'a': expected"):
         COLUMNS.matrix(column_arrays(rows, NAMES))
+
+
+MIXED = Columns.of(
+    [
+        number_column("age"),
+        category_column("region", ("north", "south")),
+        time_column("since"),
+        category_column("member", ("false", "true"), "boolean"),
+    ]
+)
+RAW: dict[str, list[Any]] = {
+    "member": [True, None, False],
+    "since": [dt.date(2020, 1, 1), dt.date(2021, 1, 1), None],
+    "region": ["south", "west", None],
+    "age": [1.5, None, 3],
+}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        RAW,
+        [dict(zip(RAW, values, strict=True)) for values in zip(*RAW.values(), strict=True)],
+        pd.DataFrame(RAW),
+        pd.DataFrame(RAW).convert_dtypes(),
+        pd.DataFrame(RAW).astype({"region": "category", "since": "datetime64[s]"}),
+        pl.DataFrame(RAW),
+        pa.table(RAW),
+        pa.table(RAW).slice(0),
+        np.array([RAW[name] for name in ("age", "region", "since", "member")], dtype=object).T,
+    ],
+    ids=["mapping", "rows", "pandas", "pandas nullable", "pandas types", "polars", "arrow", "slice", "objects"],
+)
+def test_every_kind_of_table_gives_the_same_row(rows: object) -> None:
+    encoded = MIXED.encode(rows)
+    np.testing.assert_array_equal(encoded.matrix, [[1.5, 1, 18262, 1], [np.nan, 2, 18628, 3], [3, 3, np.nan, 0]])
+    assert encoded.matrix.dtype == np.float32
+    assert encoded.unseen.counts == {"region": 1}
+
+
+def test_what_training_has_not_seen_is_counted_by_column() -> None:
+    rows = RAW | {"since": ["2020-01-01", "2020-02-30", "never"], "member": ["true", 2, 1]}
+    encoded = MIXED.encode(rows)
+    np.testing.assert_array_equal(encoded.matrix[:, 2:], [[18262, 2], [np.nan, 2], [np.nan, 1]])
+    assert encoded.unseen.counts == {"region": 1, "since": 2, "member": 2}
+    np.testing.assert_array_equal(encoded.unseen.any_rows, [0, 1, 2])
+    assert encoded.unseen.among(np.array([0, 2])).counts == {"since": 1, "member": 1}
+    assert encoded.unseen.among(np.array([1])).counts == {"region": 1, "since": 1, "member": 1}
+    assert encoded.unseen.text(9) == (
+        "values that training has not seen, in 3 of 9 rows: column 'region' 1, column 'since' 2, column 'member' 2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"age": ["x", "y", "z"]}, r"not one number a row: age \(1 of 4; "),
+        ({"since": np.array([18262.0, 1, 2])}, r"columns that are not dates, times or text: since \(1 of 4; float64\)"),
+        ({"since": pa.array([[1], [2], [3]])}, r"dates, times or text: since \(1 of 4; list"),
+        ({"region": ["north"]}, r"columns that are not of 3 values, as 'age' is: region \(1 of 4; 1 values\)"),
+    ],
+)
+def test_columns_that_no_model_can_read_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ColumnError, match=message):
+        MIXED.encode(RAW | changes)
