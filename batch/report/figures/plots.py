@@ -1,4 +1,4 @@
-"""Figures of curves, counts, errors, drift, and where the network looked."""
+"""Figures of counts, errors, drift, and where the network looked."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,21 +34,6 @@ ROW = 0.34
 
 MAPS = LinearSegmentedColormap.from_list("maps", ["#eaf4fe", BLUE, "#0b2a5b"])
 """A colour map from light to dark, readable on both backgrounds because every cell has a colour."""
-
-
-def curves_figure(curves: Mapping[str, NDArray[np.float64]]) -> Figure:
-    """Loss and accuracy by epoch, for training and test."""
-    figure = Figure(figsize=(WIDTH, 3.1), layout="constrained")
-    for axes, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for part, colour in (("train", BLUE), ("test", RED)):
-            name = f"{part}_{measure}"
-            if name in curves:
-                marker = "o" if len(curves["epoch"]) == 1 else None
-                axes.plot(curves["epoch"], curves[name], color=colour, label=part, linewidth=1.6, marker=marker)
-        axes.set(xlabel="epoch", ylabel="cross-entropy (nats)" if measure == "loss" else "accuracy")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(fontsize=11)
-    return figure
 
 
 def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:

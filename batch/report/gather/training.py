@@ -1,4 +1,4 @@
-"""The training's record in a bundle: the results of every epoch, and the report on the test rows."""
+"""The training's record in a bundle: the results of every epoch, and what the model does on the test rows."""
 
 import csv
 import io
@@ -8,10 +8,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.report.gather.evaluation import Evaluation
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import BundleFormatError
 
 RESULTS = "training/results.csv"
 REPORT = "training/classification_report.txt"
+METRICS = "training/metrics.json"
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,9 @@ class TrainingRecord:
     """One value per epoch, by column: `epoch`, and for example `train_loss`, `test_accuracy`."""
     report: str | None
     """Precision and recall by class on the test rows, as text."""
+    evaluation: Evaluation | None
+    problem: str
+    """The reason why the evaluation cannot be shown; empty where it can, and where there is none."""
 
     @classmethod
     def read(cls, bundle: Bundle) -> Self:
@@ -30,10 +36,17 @@ class TrainingRecord:
         def content(name: str) -> bytes | None:
             return bundle.read_bytes(name) if name in bundle.sidecar.files else None
 
-        results, report = content(RESULTS), content(REPORT)
+        results, report, metrics = content(RESULTS), content(REPORT), content(METRICS)
+        evaluation, problem = None, ""
+        try:
+            evaluation = None if metrics is None else Evaluation.read(metrics.decode())
+        except (BundleFormatError, UnicodeDecodeError) as error:
+            problem = f"The evaluation in {METRICS} is not shown: {error}."
         return cls(
             None if results is None else _columns(results.decode()),
             None if report is None else report.decode(),
+            evaluation,
+            problem,
         )
 
 

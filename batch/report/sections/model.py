@@ -3,35 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.report.figures.plots import confusion_figure, counts_figure, curves_figure
+from whyport.batch.report.figures.plots import confusion_figure, counts_figure
 from whyport.batch.report.gather.confusion import ClassificationReport
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section, Table
 from whyport.batch.report.sections.quantities import quantity_blocks
+from whyport.batch.report.sections.training import training_blocks
 from whyport.batch.report.sections.words import of_training
 
 
 def model_section(view: View) -> Section:
     """How the model learned, and how its predictions fit the labels."""
-    blocks: list[Block] = []
-    curves = view.training.curves
-    if curves is not None:
-        blocks += [
-            Heading("Training"),
-            Picture(
-                "curves",
-                "Loss and accuracy by epoch",
-                f"{len(curves['epoch'])} epochs, on the training and the test rows, as the bundle records them.",
-                "; ".join(f"{n.replace('_', ' ')} ends at {v[-1]:.4g}" for n, v in curves.items() if n != "epoch"),
-                lambda: curves_figure(curves),
-            ),
-        ]
-    if view.training.report is not None:
-        rows = _text_report(view.training.report)
-        head = ("", "precision", "recall", "F1", "rows")
-        note = "Precision, recall and F1 on the rows kept back from training."
-        blocks.append(Table("On the test rows", head, rows, frozenset({1, 2, 3, 4}), note))
-    blocks.append(Heading("This run"))
+    blocks: list[Block] = [*training_blocks(view), Heading("This run")]
     if view.run.report.predictions:
         blocks.append(_counts(view))
     if view.collected.confusion is not None:
@@ -81,16 +64,3 @@ def _confusion(view: View, counts: NDArray[np.int64]) -> list[Block]:
             f"Accuracy {report.accuracy:.4f}, against the labels in the run's kept column {view.label!r}.{seen}",
         ),
     ]
-
-
-def _text_report(text: str) -> tuple[tuple[str, ...], ...]:
-    """The lines of scikit-learn's report, whose columns are separated by two spaces."""
-    rows = []
-    for line in text.splitlines()[1:]:
-        words = line.split()
-        if len(words) < 3:
-            continue
-        numbers = words[-2:] if words[0] == "accuracy" and len(words) == 3 else words[-4:]
-        name = line.strip()[: len(line.strip()) - len(line.strip().split(numbers[0], 1)[1]) - len(numbers[0])].strip()
-        rows.append((name or words[0], *[""] * (4 - len(numbers)), *numbers))
-    return tuple(rows)
