@@ -2,13 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.sidecar import task_of
 from whyport.runtime.errors import UsageError
+from whyport.runtime.inspect import bundle_lines
 from whyport.runtime.options import ON_BAD_ROW, names_option
 from whyport.runtime.paths import LocalPath
 from whyport.runtime.providers import DEVICES
@@ -22,7 +21,7 @@ WITHOUT_PREDICTION = 3
 @click.argument("bundle", type=LocalPath())
 @click.option("--json", "as_json", is_flag=True, help="Print the sidecar as JSON.")
 def inspect(bundle: Path, as_json: bool) -> None:
-    """Show what BUNDLE holds: classes, features, files, parity.
+    """Show what BUNDLE holds: targets, columns, graphs, files, parity.
 
     \b
     Example: whyport inspect models/breast_cancer
@@ -31,31 +30,8 @@ def inspect(bundle: Path, as_json: bool) -> None:
     if as_json:
         click.echo(escaped_json((read.path / "bundle.json").read_text(encoding="utf-8")), nl=False)
         return
-    sidecar = read.sidecar
-    say(f"{sidecar.name}  {task_of(sidecar).name}, format version {sidecar.format_version}")
-    say(f"digest      {read.digest}")
-    say(f"made by     {sidecar.provenance.source}, {_pairs(sidecar.provenance.versions)}")
-    say(f"metrics     {_pairs(sidecar.provenance.metrics)}")
-    say(f"{task_of(sidecar).targets_title:11} {', '.join(sidecar.targets)}")
-    say(f"graphs      opset {sidecar.opset}, IR {sidecar.ir_version}")
-    for kind, specs in (("input", sidecar.signature.inputs), ("output", sidecar.signature.outputs)):
-        for spec in specs:
-            say(f"{kind:11} {spec.name} {spec.dtype} [{', '.join(map(str, spec.shape))}]")
-    say("parity      " + (_pairs(sidecar.parity) or "not measured"))
-    for baseline in sidecar.baselines:
-        rows = "" if baseline.rows is None else f" of {baseline.rows}"
-        chosen = "" if baseline.method is None else f", {baseline.method}"
-        near = ", ".join(f"{name} {distance:.0%}" for name, distance in baseline.figures.items())
-        say(f"baseline    {baseline.name}: {baseline.kind}{rows}{chosen}" + (f"; distance: {near}" if near else ""))
-    for name, capability in sidecar.capabilities.items():
-        say(f"{name:11} {'available' if capability.available else 'unavailable: ' + capability.reason}")
-    say("files       " + ", ".join(sidecar.files))
-    say(f"columns     {'name':32} {'mean':>12} {'std':>12} {'median':>12} {'missing':>8}")
-    for column in sidecar.columns:
-        if column.numbers is not None:
-            numbers = column.numbers
-            known = f"{numbers.mean:12.5g} {numbers.standard_deviation:12.5g} {numbers.median:12.5g}"
-            say(f"            {column.name:32} {known} {column.missing_fraction:8.1%}, {column.missing}")
+    for line in bundle_lines(read):
+        say(line)
 
 
 @click.command()
@@ -119,11 +95,3 @@ def predict(
         say(f"{predictions.num_rows} rows on {session.provider.name} -> {out}", err=True)
     if lacks_predictions(session, predictions):
         sys.exit(WITHOUT_PREDICTION)
-
-
-def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {v:.4g}" if isinstance(v, float) else f"{key} {v}" for key, v in values.items())
-
-
-def _measure(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.2g}"

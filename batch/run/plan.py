@@ -24,6 +24,7 @@ from whyport.batch.source.files import Fingerprint, check_name, hive_partitions
 from whyport.batch.source.kept import kept_fields
 from whyport.batch.source.parquet import INT96_UNIT, SourceFile, open_source
 from whyport.batch.source.times import int96_needs
+from whyport.runtime.bundle.consistency import check_usable
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import task_of
 from whyport.runtime.errors import ColumnError, DataError, UsageError, listing
@@ -70,6 +71,7 @@ class Plan:
         at least one file is usable.
         """
         sidecar = bundle.sidecar
+        check_usable(sidecar)
         if len(set(settings.methods)) != len(settings.methods):
             raise UsageError(f"methods named twice: {listing(settings.methods)}")
         check_capabilities(sidecar, {method: engine_of(method, settings.explain.engine) for method in settings.methods})

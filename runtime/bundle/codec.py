@@ -10,13 +10,10 @@ import types
 import typing
 from typing import Annotated, Any, TypeVar
 
-from whyport.runtime.bundle.constraints import Constraint
+from whyport.runtime.bundle.constraints import NEWER, Constraint, OneOf
 from whyport.runtime.errors import BundleFormatError
 
 T = TypeVar("T")
-
-NEWER = "it needs a newer whyport"
-"""The end of a message about a kind of thing that this version does not know."""
 
 TAG = "kind"
 """The key that says which of several objects an object is."""
@@ -158,7 +155,8 @@ def _check(constraints: tuple[Constraint, ...], value: Any, path: str) -> Any:
     for constraint in constraints:
         if not constraint.holds(value):
             got = value if not isinstance(value, tuple) else list(value)
-            raise BundleFormatError(f"{path}: expected {constraint.expected}, got {shown(got)}")
+            end = f": {NEWER}" if isinstance(constraint, OneOf) else ""
+            raise BundleFormatError(f"{path}: expected {constraint.expected}, got {shown(got)}{end}")
     return value
 
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, final
 
+NEWER = "it needs a newer whyport"
+"""The end of a message about a kind of thing that this version does not know."""
+
 
 class Constraint(ABC):
     """A condition on a value that has its type already."""

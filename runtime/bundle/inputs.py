@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from whyport.runtime.bundle.columns import Column
-from whyport.runtime.bundle.constraints import AtLeastOne, AxisName, Count, FileName, Name, OneOf, Text
+from whyport.runtime.bundle.constraints import Ascending, AtLeastOne, AxisName, Count, FileName, Name, OneOf, Text
 from whyport.runtime.bundle.signature import TensorSpec
 
 
@@ -35,8 +35,8 @@ class SequencePreparation:
     kind: Annotated[str, OneOf(("sequence",))]
     length: Count | None
     """The number of steps of every row; null where it varies."""
-    buckets: tuple[Count, ...]
-    """The lengths that rows of varying length are padded to, ascending."""
+    buckets: Annotated[tuple[Count, ...], Ascending()]
+    """The lengths that rows of varying length are padded to; empty where the length does not vary."""
     standardised: bool
 
 

@@ -8,9 +8,10 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Self
 
-from whyport.runtime.bundle.codec import NEWER, build, encode, load
+from whyport.runtime.bundle.codec import build, encode, load
 from whyport.runtime.bundle.columns import IMPUTE, Column
 from whyport.runtime.bundle.constraints import (
+    NEWER,
     AtLeastOne,
     Count,
     Digest,
@@ -215,10 +216,19 @@ def decode_sidecar(text: str) -> Sidecar:
     return build(Sidecar, upgrade(load(text), FORMAT_VERSION))
 
 
-def task_of(sidecar: Sidecar) -> Task:
-    """The meaning of a model's outputs; raises BundleFormatError for a task that this version does not know."""
+def known_task(sidecar: Sidecar) -> Task | None:
+    """The meaning of a model's outputs; None for a task that this version does not know."""
     score = sidecar.score
     for name, task in TASKS.items():
         if (task.task, task.kind) == (score.task, score.kind):
             return find_task(name, score.names)
-    raise BundleFormatError(f"$.score: no task is known with {score.task!r} of kind {score.kind!r}: {NEWER}")
+    return None
+
+
+def task_of(sidecar: Sidecar) -> Task:
+    """The meaning of a model's outputs; raises BundleFormatError for a task that this version does not know."""
+    task = known_task(sidecar)
+    if task is None:
+        got = f"{sidecar.score.task!r} of kind {sidecar.score.kind!r}"
+        raise BundleFormatError(f"$.score: no task is known with {got}: {NEWER}")
+    return task
