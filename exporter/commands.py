@@ -43,6 +43,15 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 )
 @names_option("--features", help="By default all columns but the target.")
 @names_option("--exclude", help="Columns that are not features.")
+@names_option("--categorical", help="Features whose numbers are codes of categories; text and booleans always are.")
+@names_option("--dates", help="Features that are dates, which become numbers: days since 1970-01-01.")
+@click.option(
+    "--rare",
+    default="0",
+    show_default=True,
+    metavar="N|N%",
+    help="Pool categories of fewer training rows than this, a count or a share.",
+)
 @click.option("--architecture", default="hybrid", show_default=True, help="hybrid (CNN, LSTM, attention) or mlp.")
 @click.option(
     "--set",
@@ -66,8 +75,9 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 def train(data: Path, target: str, out: Path, **options: Any) -> None:
     """Train a classifier on DATA, a CSV or Parquet file, and export it as a verified bundle.
 
-    Missing values are imputed with the training median and features are standardised, both inside the exported graphs:
-    the bundle takes raw values.
+    Text and booleans are categories. Missing numbers are imputed with the training median and numbers are standardised,
+    both inside the exported graphs: the bundle takes raw values. Whole numbers that are all different, dates, and texts
+    that are mostly different are refused as features, unless they are named.
 
     \b
     Example: whyport train patients.csv --target diagnosis --out bundle

@@ -1,6 +1,6 @@
 """A table made ready for training: rows, classes, and the split into training and test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whyport.exporter.data.statistics import describe_columns, float32_matrix
-from whyport.exporter.data.table import choose_features, digest, feature_arrays, read_frame
+from whyport.exporter.data.columns import describe_table, encode_table
+from whyport.exporter.data.kinds import KindChoice, find_kinds
+from whyport.exporter.data.table import choose_features, digest, read_frame
 from whyport.exporter.data.target import class_indices, class_names
 from whyport.runtime.bundle.columns import Column
 from whyport.runtime.errors import ColumnError, TrainingError, UsageError, WhyportError, unknown
+from whyport.runtime.tables import text_columns
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class TableChoice:
     test: Path | None = None
     """A table of its own for the test; without it a share of `data` is kept back."""
     test_fraction: float = 0.2
+    kinds: KindChoice = field(default_factory=KindChoice)
+    """Which of the features are categories or dates."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Labelled:
     """Rows with their classes."""
 
     rows: NDArray[np.float32]
-    """[N, F] in the features' own units; NaN where a value is missing."""
+    """[N, F] in the features' own units, codes of categories; NaN where a number is missing."""
     labels: NDArray[np.int64]
     """Indices of classes, [N]."""
 
@@ -61,7 +65,7 @@ def load_dataset(choice: TableChoice, seed: int) -> Dataset:
     frame = read_frame(choice.data)
     try:
         names = choose_features(frame, choice.features, choice.excluded, choice.target)
-        columns = feature_arrays(frame, names)
+        kinds = find_kinds(frame, names, choice.kinds, choice.features)
         classes = class_names(frame[choice.target])
         labels = class_indices(frame[choice.target], classes)
         if choice.test is None:
@@ -69,8 +73,8 @@ def load_dataset(choice: TableChoice, seed: int) -> Dataset:
             train_rows, test_rows = stratified_split(labels, choice.test_fraction, seed)
         else:
             train_rows, test_rows = np.arange(len(labels)), np.arange(0)
-        features = describe_columns(names, [column[train_rows] for column in columns], impute=True)
-        matrix = float32_matrix(features, columns)
+        features = describe_table(frame, kinds, train_rows, choice.kinds.rare)
+        matrix = encode_table(features, frame)
     except WhyportError as error:
         raise error.at(str(choice.data)) from None
     test = Labelled(matrix[test_rows], labels[test_rows])
@@ -107,11 +111,10 @@ def _check_repeated(labels: NDArray[np.int64], classes: tuple[str, ...]) -> None
 
 
 def _load_test(path: Path, target: str, features: tuple[Column, ...], classes: tuple[str, ...]) -> Labelled:
-    frame: pd.DataFrame = read_frame(path)
+    frame: pd.DataFrame = read_frame(path, text_columns(features))
     try:
         if target not in frame.columns:
             raise ColumnError(unknown("column", target, map(str, frame.columns)))
-        columns = feature_arrays(frame, [feature.name for feature in features])
-        return Labelled(float32_matrix(features, columns), class_indices(frame[target], classes))
+        return Labelled(encode_table(features, frame), class_indices(frame[target], classes))
     except WhyportError as error:
         raise error.at(str(path)) from None

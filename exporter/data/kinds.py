@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from whyport.exporter.data.categories import KEPT
 from whyport.runtime.bundle.columns import CATEGORY, NUMBER, TIME
 from whyport.runtime.errors import ColumnError, UsageError
 from whyport.runtime.inputs.columns import ColumnFaults, pasted
 from whyport.runtime.inputs.times import parse_day
+from whyport.runtime.limits import RowLimit
 
 IDENTIFIER_ROWS = 20
 """Rows from which whole numbers that are all different are taken for identifiers."""
@@ -37,8 +39,8 @@ class KindChoice:
     """Columns of categories, whatever their type: numbers that are codes."""
     dates: tuple[str, ...] = ()
     """Columns of dates and times, which become numbers: days since 1970-01-01."""
-    features: tuple[str, ...] = ()
-    """Columns that are features by name, each as what its type says."""
+    rare: RowLimit = KEPT
+    """Categories of fewer training rows than this are pooled."""
 
     def check(self, names: Collection[str]) -> None:
         """Raise UsageError where a column is both, or is no feature."""
@@ -52,13 +54,16 @@ class KindChoice:
                 )
 
 
-def find_kinds(frame: pd.DataFrame, names: Sequence[str], choice: KindChoice) -> dict[str, str]:
+def find_kinds(
+    frame: pd.DataFrame, names: Sequence[str], choice: KindChoice, named: Collection[str] = ()
+) -> dict[str, str]:
     """The kind of each feature column: number, category or time.
 
     Args:
         frame: the training table.
         names: the feature columns.
         choice: what was asked for.
+        named: the columns that are features by name, each as what its type says.
 
     Raises:
         ColumnError: columns that look like no feature and are not named, or that cannot be one; what to write instead.
@@ -67,7 +72,7 @@ def find_kinds(frame: pd.DataFrame, names: Sequence[str], choice: KindChoice) ->
     choice.check(names)
     types = {name: pd.api.types.infer_dtype(frame[name], skipna=True) for name in names}
     faults = ColumnFaults(list(map(str, frame.columns)))
-    asked = {*choice.categorical, *choice.dates, *choice.features}
+    asked = {*choice.categorical, *choice.dates, *named}
 
     def looks_like(rule: str, name: str) -> str | None:
         return "" if _suspect(frame[name], types[name], name in asked) == rule else None

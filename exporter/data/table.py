@@ -91,12 +91,20 @@ def choose_names(
 
 
 def check_header(
-    path: Path, chosen: Sequence[str], excluded: Sequence[str], target: str | None = None
+    path: Path, chosen: Sequence[str], excluded: Sequence[str], target: str | None = None, *, numbers: bool = True
 ) -> tuple[str, ...]:
     """Check what a table's header alone shows, before anything costly begins; returns the feature columns.
 
-    Raises UsageError for another kind of file, DataError where it cannot be read, ColumnError for columns that are
-    missing, or that a Parquet file says are not numeric.
+    Args:
+        path: the table.
+        chosen: the feature columns; empty for all but the others.
+        excluded: columns that are no features.
+        target: the column to learn, which is none either.
+        numbers: whether every feature has to be a number.
+
+    Raises:
+        UsageError: the file is of another kind. DataError: it cannot be read. ColumnError: columns are missing, or a
+        Parquet file says that they are not numeric.
     """
     is_csv = table_format(path) == "csv"
     check_file(path)
@@ -108,7 +116,7 @@ def check_header(
     try:
         _check_names(header)
         names = choose_names(header, chosen, excluded, target)
-        if schema is not None:
+        if schema is not None and numbers:
             _check_types(schema, names)
     except ColumnError as error:
         hint = separator_hint(path) if is_csv else ""

@@ -86,7 +86,7 @@ def train_bundle(
         standardise=True,
         provenance=_provenance(choice, settings, dataset, last),
         references=references,
-        samples=Samples(dataset.train.rows, settings.seed, missing=True),
+        samples=Samples(dataset.train.rows, settings.seed, missing=True, columns=dataset.features),
         summary=background.summary,
     )
     compiled = compile_network(model.get_submodule("network"), draft, opset)

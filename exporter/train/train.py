@@ -20,6 +20,9 @@ def train(
     test_fraction: float = 0.2,
     features: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
+    categorical: str | Iterable[str] = (),
+    dates: str | Iterable[str] = (),
+    rare: int | str = 0,
     architecture: str = "hybrid",
     set: Mapping[str, int | float | bool | str] | Iterable[str] | None = None,
     epochs: int = 50,
@@ -38,8 +41,11 @@ def train(
 ) -> Bundle:
     """Train a classifier on a table and export it as a verified bundle.
 
-    Missing values are imputed with the training median and features are standardised, inside the exported graphs: the
-    bundle takes raw values.
+    Columns of text and booleans are categories. Missing numbers are imputed with the training median and numbers are
+    standardised, inside the exported graphs: the bundle takes raw values.
+
+    Whole numbers that are all different, dates, and texts that are mostly different are refused as features, unless
+    they are named in `features`, `categorical` or `dates`.
 
     Args:
         data: a CSV or Parquet file.
@@ -49,6 +55,9 @@ def train(
         test_fraction: without `test`, the share of the data kept for the test.
         features: one or several columns; by default all but the target.
         exclude: one or several columns that are not features.
+        categorical: one or several feature columns whose values are categories although they are numbers.
+        dates: one or several feature columns of dates, which become numbers: days since 1970-01-01.
+        rare: categories of fewer training rows than this are pooled into one: a count, or a share such as "1%".
         architecture: "hybrid" (CNN, LSTM, attention) or "mlp".
         set: settings of the architecture, such as {"channels": 8} or ["channels=8"].
         epochs: passes over the training rows.
@@ -75,7 +84,9 @@ def train(
     from whyport.exporter.bundle.target import Target, check_target
     from whyport.exporter.data.background import BackgroundChoice
     from whyport.exporter.data.dataset import TableChoice
+    from whyport.exporter.data.kinds import KindChoice
     from whyport.exporter.data.table import check_header
+    from whyport.runtime.limits import RowLimit
 
     choice = TableChoice(
         data=Path(data),
@@ -84,11 +95,13 @@ def train(
         excluded=as_names(exclude),
         test=None if test is None else Path(test),
         test_fraction=test_fraction,
+        kinds=KindChoice(as_names(categorical), as_names(dates), RowLimit.parse("rare", rare)),
     )
     check_target(Path(out), overwrite=overwrite)
-    found = check_header(choice.data, choice.features, choice.excluded, target)
+    found = check_header(choice.data, choice.features, choice.excluded, target, numbers=False)
+    choice.kinds.check(found)
     if choice.test is not None:
-        check_header(choice.test, found, (), target)
+        check_header(choice.test, found, (), target, numbers=False)
 
     from whyport.exporter.threads import operator_threads  # starts PyTorch
     from whyport.exporter.train.architectures import parse_settings

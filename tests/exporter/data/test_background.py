@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from support.columns import category_column
 from whyport.exporter.data.background import BackgroundChoice, read_references
 from whyport.exporter.data.statistics import describe_columns
 from whyport.runtime.errors import ColumnError, DataError, MissingValueError, TrainingError, UsageError, ValueRangeError
@@ -75,6 +76,21 @@ def test_a_table_by_name_with_weights(write):
 
 def test_a_table_without_weights(write):
     np.testing.assert_array_equal(read_references(write(columns()), FEATURES).weights, np.full(4, 0.25))
+
+
+def test_a_table_of_raw_values(write):
+    features = [category_column("code", ("01", "1")), *FEATURES[:2]]
+    path = write({"code": ["1", "01", None], "a": [0.5, 1, 2], "b": [1, 2, 3]})
+    np.testing.assert_array_equal(read_references(path, features).rows, [[1, 0.5, 1], [0, 1, 2], [3, 2, 3]])
+
+
+def test_a_reference_of_no_known_category(write):
+    features = [category_column("code", ("x", "y")), *FEATURES[:2]]
+    path = write({"code": ["x", "z"], "a": [0.5, 1], "b": [1, 2]})
+    with pytest.raises(DataError, match="column 'code', row 1: expected one of the categories 'x', 'y', got 'z', in "):
+        read_references(path, features)
+    pooled = dataclasses.replace(features[0], categories=dataclasses.replace(features[0].categories, other=3))
+    np.testing.assert_array_equal(read_references(path, [pooled, *FEATURES[:2]]).rows[:, 0], [0, 2])
 
 
 def test_a_feature_called_weight_is_a_feature(write):

@@ -60,7 +60,7 @@ def test_a_test_table_that_does_not_fit(table_path, tmp_path, frame, change, err
         (lambda f: f.assign(label="one"), TrainingError, "at least 2 classes, got only 'one'"),
         (lambda f: f.assign(label=f["f0"]), TrainingError, "regression"),
         (lambda f: f.assign(label=f["id"]), TrainingError, "distinct values"),
-        (lambda f: f.assign(f0="text"), ColumnError, "not one number a row: f0 "),
+        (lambda f: f.assign(f0=f["id"].astype(str) + "x"), ColumnError, "texts that are mostly different: f0 "),
         (lambda f: f.assign(f0=np.inf), ValueRangeError, "column 'f0', row 0"),
         (lambda f: f.assign(f0=np.nan), TrainingError, "column 'f0': expected values, got only missing"),
         (lambda f: f.assign(label=["rare", *["often"] * (len(f) - 1)]), TrainingError, "class 'rare'.*2 rows"),

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from support.columns import category_column, number_column
 from whyport.exporter.data.samples import draw_background, draw_probes
 from whyport.runtime.bundle.vectors import to_parquet
 
@@ -28,6 +29,20 @@ def test_probes_are_seeded():
 def test_probes_with_gaps():
     gaps = np.isnan(draw_probes(ROWS, 100, (0, 1), missing=True)).any(axis=1)
     assert 10 < gaps.sum() <= 25
+
+
+def test_probes_have_the_categories_of_rows_and_in_every_fourth_row_others():
+    columns = [number_column("a"), category_column("b", ("x", "y", "z")), number_column("c")]
+    rows = np.stack([ROWS[:, 0], np.arange(200) % 2 * 2, ROWS[:, 1]], axis=1).astype(np.float32)
+    drawn = draw_probes(rows, 400, (0, 1), missing=True, columns=columns)
+    odd = np.arange(400) % 4 == 3
+    assert set(drawn[~odd, 1]) == {0, 2}  # never 1, which is between two rows
+    assert set(drawn[odd, 1]) == {0, 2, 3, 4}
+    assert np.isnan(drawn[odd][:, [0, 2]]).any(axis=0).all()
+    assert not np.isnan(drawn[:, 1]).any()
+    numbers = draw_probes(rows, 400, (0, 1), missing=False, columns=columns)
+    assert np.isfinite(numbers).all()
+    assert set(numbers[odd, 1]) == {0, 2, 3, 4}
 
 
 def test_background_rows_differ():

@@ -1,3 +1,4 @@
+import datetime as dt
 import hashlib
 
 import numpy as np
@@ -18,6 +19,21 @@ def test_reads_csv_and_parquet(tmp_path, suffix):
     FRAME.to_csv(path, index=False) if suffix == "csv" else FRAME.to_parquet(path)
     columns = feature_arrays(read_frame(path), ["c", "a", "b"])
     np.testing.assert_array_equal(np.array(columns, dtype=float), [[0.5, np.nan], [1, 2], [1, 0]])
+
+
+def test_the_values_of_a_csv_file_have_types(tmp_path):
+    path = tmp_path / "table.csv"
+    whole = "\n".join(f"{i},0{i % 7},,true,2024-01-31,NA" for i in range(60_000))
+    path.write_text(f"a,b,c,d,e,f\n{whole}\n0.5,x,y,,,7\n")
+    frame = read_frame(path, ["b"])
+    assert frame.iloc[[0, -1]].to_numpy(dtype=object).tolist()[1][:3] == [0.5, "x", "y"]
+    assert frame["a"].iloc[-2:].tolist() == [59_999, 0.5]  # the last value decides that it is no column of integers
+    assert frame["b"].iloc[:2].tolist() == ["00", "01"]
+    assert frame["c"].isna().sum() == 60_000
+    assert frame["d"].iloc[0] is True
+    assert frame["d"].iloc[-1] is None
+    assert frame["e"].iloc[0] == dt.date(2024, 1, 31)
+    assert frame["f"].isna().sum() == 60_000
 
 
 def test_an_unknown_kind_of_file(tmp_path):

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.columns import category_column
@@ -61,6 +61,7 @@ TEXT_SOURCES = {
 
 
 @pytest.mark.parametrize("source", TEXT_SOURCES)
+@settings(max_examples=20, deadline=None)
 @given(values=TEXTS)
 def test_every_source_of_texts_gives_the_same_codes(source: str, values: list[Any]) -> None:
     np.testing.assert_array_equal(CategoryCodes(COLOURS).codes(TEXT_SOURCES[source](values)), expected(values))

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whyport.runtime.inputs.numbers import OtherTypeError
@@ -57,6 +57,7 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("source", SOURCES)
+@settings(max_examples=20, deadline=None)
 @given(values=MOMENTS)
 def test_every_source_of_times_gives_the_same_days(source: str, values: list[Any]) -> None:
     found, is_bad = days(SOURCES[source](values))
