@@ -53,7 +53,7 @@ def measure(bundle: Bundle, count: int) -> dict[str, Any]:
     model = export_lean(graph.eval(), inputs, [spec.name for spec in specs], 18)
     seconds = time.process_time() - start
     content = model.SerializeToString()
-    runner = Runner("explain.onnx", content, "cpu", 2, rows_per_call(sidecar))
+    runner = Runner("explain.onnx", content, "cpu", 2, rows_per_call(len(sidecar.columns)))
     torchscript = TorchScriptModel(bundle, "cpu", 2)
     explainer = explainer_class("deepshap")(torchscript, references, ExplainSettings().of_method("deepshap"))
     targets = task_of(sidecar).predicted(torchscript.scores(rows))

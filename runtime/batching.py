@@ -4,8 +4,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
-from whyport.runtime.bundle.sidecar import Sidecar
-
 # Explanations: features times rows of a call on the CPU. A call of few rows stays in the cache, although each row meets
 # every reference.
 EXPLAINED_VALUES = 2048
@@ -32,9 +30,9 @@ CUDA_ROWS = 16384
 T = TypeVar("T")
 
 
-def rows_per_call(sidecar: Sidecar) -> dict[str, int]:
-    """The number of rows per call of explain.onnx or gradient.onnx, by device."""
-    on_cpu = max(1, min(MOST_EXPLAINED_ROWS, EXPLAINED_VALUES // len(sidecar.columns)))
+def rows_per_call(columns: int) -> dict[str, int]:
+    """The number of rows per call of explain.onnx or gradient.onnx with so many columns, by device."""
+    on_cpu = max(1, min(MOST_EXPLAINED_ROWS, EXPLAINED_VALUES // columns))
     return {"cpu": on_cpu, "cuda": 16 * on_cpu}
 
 

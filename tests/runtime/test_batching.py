@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from whyport.runtime.batching import ROW_VALUES_KEY, batch_slices, rows_per_call, suitable_rows, taken
-from whyport.runtime.bundle.signature import Signature, TensorSpec
 
 
 @pytest.mark.parametrize(("rows", "sizes"), [(0, []), (1, [1]), (4, [4]), (9, [4, 4, 1])])
@@ -50,6 +49,4 @@ def test_a_card_takes_many_rows_of_any_graph() -> None:
     ("features", "rows"), [(1, 64), (32, 64), (33, 62), (100, 20), (1000, 2), (2048, 1), (5000, 1)]
 )
 def test_a_call_that_explains_wider_rows_takes_fewer_of_them(features: int, rows: int) -> None:
-    columns = tuple(f"f{index}" for index in range(features))
-    signature = Signature((TensorSpec("features", "float32", ("N", features), columns),), ())
-    assert rows_per_call(signature) == {"cpu": rows, "cuda": 16 * rows}
+    assert rows_per_call(features) == {"cpu": rows, "cuda": 16 * rows}

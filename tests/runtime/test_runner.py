@@ -12,7 +12,8 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from support.bundles import WEIGHTS, edit_sidecar, linear_bundle, linear_sidecar, refresh_digests
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.graphs import TARGET_INDEX
+from whyport.runtime.bundle.graphs import TARGET_INDEX, reasons_outputs
+from whyport.runtime.bundle.sidecar import Graph
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleError
 from whyport.runtime.runner import Runner
@@ -150,7 +151,14 @@ def hostile_explanations(path: Path, length: str, explained: int) -> Session:
     sidecar = linear_sidecar(True, ("a", "b", "c"), ("no", "yes"))
     refresh_digests(path, sidecar)
     there = {name: asdict(capability) for name, capability in sidecar.capabilities.items()}
-    edit_sidecar(path, capabilities=there | {"explain-onnx": {"available": True, "reason": ""}})
+    rows = sidecar.signature.inputs
+    outputs = reasons_outputs("explain.onnx", sidecar.signature.outputs, 3)
+    graph = Graph("explain.onnx", "explain", None, (*rows, TARGET_INDEX), outputs, {})
+    edit_sidecar(
+        path,
+        capabilities=there | {"explain-onnx": {"available": True, "reason": ""}},
+        graphs=[asdict(each) for each in (*sidecar.graphs, graph)],
+    )
     return Session(Bundle.read(path), "cpu")
 
 

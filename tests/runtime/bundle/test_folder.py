@@ -38,10 +38,10 @@ def test_a_folder_without_a_sidecar_is_no_bundle(tmp_path: Path) -> None:
             Bundle.read(path)
 
 
-@pytest.mark.parametrize("version", [0, 3, 99, None, "1"])
+@pytest.mark.parametrize("version", [0, 4, 99, None, "1"])
 def test_another_format_version_is_refused_whatever_its_keys(path: Path, version: object) -> None:
     edit_sidecar(path, format_version=version, key_of_the_future=1)
-    with pytest.raises(BundleFormatError, match=rf"expected a format version from 1 to 2, got {version}.*bundle\.json"):
+    with pytest.raises(BundleFormatError, match=rf"expected a format version from 1 to 3, got {version}.*bundle\.json"):
         Bundle.read(path)
 
 
@@ -104,15 +104,13 @@ def test_every_required_file_needs_a_digest(path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": ["yes", "yes"]}, "expected class names to differ"),
-        ({"classes": ["a", "b", "c"]}, r"expected an output 'logits' of shape \[N, 3\]"),
-        ({"preprocessing": {"imputation": [1.0], "standardised": False}}, "expected 3 imputation values, got 1"),
-        ({"features": []}, r"\$\.features: expected at least one entry"),
-        ({"signature": {"inputs": [], "outputs": []}}, r"\$\.signature\.inputs: expected at least one entry"),
+        ({"targets": [{"name": "yes", "unit": None}] * 2}, "expected targets to differ"),
+        ({"targets": [{"name": n, "unit": None} for n in "abc"]}, r"expected an output 'logits' of shape \[N, 3\]"),
     ],
 )
 def test_a_sidecar_that_contradicts_itself_is_refused(path: Path, changes: dict[str, object], message: str) -> None:
-    edit_sidecar(path, **changes)
+    score = json.loads((path / SIDECAR).read_text())["score"]
+    edit_sidecar(path, score=score | changes)
     with pytest.raises(BundleFormatError, match=message):
         Bundle.read(path)
 
@@ -163,9 +161,9 @@ def test_no_sidecar_is_written_that_could_not_be_read(path: Path) -> None:
     sidecar = Bundle.read(path).sidecar
     before = (path / SIDECAR).read_bytes()
     for broken in (
-        dataclasses.replace(sidecar, classes=("no", "\ud800")),
+        dataclasses.replace(sidecar, score=dataclasses.replace(sidecar.score, output="\ud800")),
         dataclasses.replace(sidecar, name="a\0b"),
-        dataclasses.replace(sidecar, tolerances=dataclasses.replace(sidecar.tolerances, outputs=math.inf)),
+        dataclasses.replace(sidecar, tolerances=sidecar.tolerances | {"outputs": math.inf}),
         dataclasses.replace(sidecar, opset=0),
     ):
         with pytest.raises(BundleFormatError, match=r"\$\.|finite numbers"):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from support.bundles import linear_bundle, linear_sidecar, refresh_digests
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import BACKGROUND, Summary
+from whyport.runtime.bundle.sidecar import BACKGROUND, Baseline
 from whyport.runtime.errors import BundleFormatError
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -96,10 +96,11 @@ def test_a_file_cut_short_is_refused(path: Path, keep: int) -> None:
 def test_a_summary_has_as_many_rows_as_the_sidecar_says(path: Path) -> None:
     bundle = with_background(path, pa.table(SOUND))
     for rows in (3, 4):
-        sidecar = dataclasses.replace(bundle.sidecar, summary=Summary(BACKGROUND, rows, "by hand", {}))
+        summary = Baseline("summary", "rows", BACKGROUND, rows, True, "by hand", {})
+        sidecar = dataclasses.replace(bundle.sidecar, baselines=(summary,))
         said = dataclasses.replace(bundle, sidecar=sidecar)
         if rows == 4:
             assert len(References.summary(said).rows) == 4
             continue
-        with pytest.raises(BundleFormatError, match=r"expected the 3 rows of \$\.summary, got 4, in .*background"):
+        with pytest.raises(BundleFormatError, match=r"expected the 3 rows of baseline 'summary', got 4"):
             References.summary(said)
