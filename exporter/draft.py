@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from whyport.exporter.data.background import DEFAULT_SUMMARY
 from whyport.exporter.data.samples import TRACE, Samples
 from whyport.exporter.data.statistics import impute
+from whyport.exporter.graphs.categories import EncodeCategories
+from whyport.exporter.graphs.column_inputs import TAKEN, input_tensors
 from whyport.exporter.graphs.graph import INPUT
 from whyport.runtime.bundle.columns import IMPUTE, Column
 from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
@@ -19,6 +21,7 @@ from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.score import Players, Score, Target
 from whyport.runtime.bundle.sidecar import ROW, Provenance
 from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.inputs.feeds import graph_feeds
 from whyport.runtime.task import Classification, Task, find_task
 
 
@@ -37,6 +40,8 @@ class Draft:
     summary: int = DEFAULT_SUMMARY
     """How many references explain.onnx has; with 0 there is none."""
     task_name: str = Classification.name
+    encoding: EncodeCategories | None = None
+    """What gives a row's cells, where a column has categories."""
 
     @property
     def task(self) -> Task:
@@ -62,6 +67,10 @@ class Draft:
         """Rows [count, F] like the training rows, see `Samples.draw`."""
         return self.samples.draw(count, stream)
 
+    def feeds(self, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """What model.onnx takes for rows [N, F]: an array a tensor."""
+        return graph_feeds(self.features, self.table.tensors, rows)
+
     def trace_rows(self) -> torch.Tensor:
         """A few rows to compile with; the engines are compared on others."""
         return torch.from_numpy(self.probes(5, TRACE))
@@ -76,13 +85,14 @@ class Draft:
 
     @property
     def table(self) -> Input:
-        """The model's input: one tensor of all features."""
+        """The model's input: one tensor of all features, or one a feature where some are categories."""
         names = tuple(feature.name for feature in self.features)
+        row = TensorSpec(INPUT, "float32", ("N", len(names)))
         return Input(
             name="table",
             columns=self.features,
             prepare=TablePreparation("table", self.standardise),
-            tensors=(TensorSpec(INPUT, "float32", ("N", len(names))),),
+            tensors=input_tensors(self.features, TAKEN) if self.encoding else (row,),
             axes=(Axis("feature", len(names), names),),
         )
 
@@ -93,8 +103,8 @@ class Draft:
 
     @property
     def players(self) -> Players:
-        """Who gets a share of a score: the features."""
-        return Players(tuple(feature.name for feature in self.features), None)
+        """Who gets a share of a score: the features, each with all its cells."""
+        return Players(tuple(feature.name for feature in self.features), self.encoding and self.encoding.cells)
 
     @property
     def score(self) -> Score:

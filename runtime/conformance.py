@@ -35,8 +35,8 @@ def replay(session: Session) -> dict[str, float]:
     sidecar = bundle.sidecar
     signature = sidecar.signature
     _check_metadata(session, ONNX_MODEL)
-    vectors = _read(session, (sidecar.row_spec, *signature.outputs))
-    rows = vectors[sidecar.row_spec.name]
+    vectors = _read(session, (*signature.inputs, *signature.outputs))
+    rows = {spec.name: vectors[spec.name] for spec in signature.inputs}
     spread = np.array([column.spread for column in sidecar.columns])
     for name, got in session.run(rows).items():
         deviations[name] = _compare(session, name, got, vectors[name], sidecar.tolerances["outputs"])

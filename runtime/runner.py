@@ -94,7 +94,8 @@ class Runner:
 
     def _call(self, feeds: dict[str, NDArray[Any]], names: list[str]) -> list[NDArray[Any]]:
         try:
-            if self.provider is not CUDA:
+            if self.provider is not CUDA or any(values.dtype == object for values in feeds.values()):
+                # Texts cannot be on the card: ONNX Runtime looks their categories up on the CPU.
                 plain: list[NDArray[Any]] = self._session.run(names, feeds)
                 return plain
             on_card = self._onnxruntime.OrtValue.ortvalue_from_numpy

@@ -1,7 +1,7 @@
 """Fast batched inference with ONNX Runtime."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,14 @@ from whyport.runtime.bundle.graphs import (
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, task_of
 from whyport.runtime.errors import BundleError, DigestError, MissingValueError, UsageError, ValueRangeError, unknown
 from whyport.runtime.finite import UnansweredRows
+from whyport.runtime.inputs.feeds import graph_feeds
 from whyport.runtime.inputs.table import Columns, column_arrays
 from whyport.runtime.providers import DEVICES, Provider, available_cores
 from whyport.runtime.runner import Runner
 from whyport.runtime.task import Task
+
+Rows = NDArray[np.float32] | Mapping[str, NDArray[Any]]
+"""Rows as a matrix [N, F], or as the tensors that a graph takes, by name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,15 +117,20 @@ class Session:
             self._check_missing(matrix)
         return matrix
 
-    def run(self, matrix: NDArray[np.float32], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-        """Run the model on a float32 matrix [N, F] that `matrix` made; what is not finite is given as it is."""
+    def run(self, rows: Rows, outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+        """Run the model; what is not finite is given as it is.
+
+        Args:
+            rows: a float32 matrix [N, F] that `matrix` made, or the graph's own tensors by name.
+            outputs: names of the outputs to compute; by default all of the signature's.
+        """
         signature = self.bundle.sidecar.signature
         known = [spec.name for spec in signature.outputs]
         names = known if outputs is None else list(outputs)
         for name in names:
             if name not in known:
                 raise UsageError(unknown("output", name, known))
-        return self._model.run(self._feeds(matrix), [signature.output(name) for name in names])
+        return self._model.run(self._feeds(rows), [signature.output(name) for name in names])
 
     def explain(self, rows: Any, classes: Any = None, *, on_bad: str = "raise") -> Attribution:
         """Explain a class of each row by explain.onnx: DeepSHAP against the bundle's summary of its background.
@@ -150,12 +159,12 @@ class Session:
         names = self._columns.names, self.task.targets
         return dataclasses.replace(explained, target=target, feature_names=names[0], target_names=names[1])
 
-    def run_graph(self, name: str, matrix: NDArray[np.float32], index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    def run_graph(self, name: str, rows: Rows, index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The outputs of explain.onnx or gradient.onnx, by name.
 
         Args:
             name: the graph's file.
-            matrix: [N, F], as `matrix` makes it.
+            rows: as `run` takes them.
             index: the class of each row, [N]; below 0, the predicted one.
 
         Raises:
@@ -164,7 +173,7 @@ class Session:
         runner = self._graph(name)
         graph = reasons_graphs(self.bundle.sidecar)[name]
         asked, given = (named_as_in(graph, spec).name for spec in (TARGET_INDEX, EXPLAINED_TARGET))
-        outputs = runner.run({**self._feeds(matrix), asked: index}, graph.outputs)
+        outputs = runner.run({**self._feeds(rows), asked: index}, graph.outputs)
         explained = outputs[given]
         others = (explained < 0) | (explained >= len(self.task.targets)) | ((index >= 0) & (explained != index))
         if others.any():
@@ -191,10 +200,12 @@ class Session:
             self._graphs[name] = Runner(name, self.bundle.read_bytes(name), self.provider.device, self.threads, sizes)
         return self._graphs[name]
 
-    def _feeds(self, matrix: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        """The tensors that the graphs take for rows [N, F]."""
-        (spec,) = self.bundle.sidecar.signature.inputs
-        return {spec.name: matrix}
+    def _feeds(self, rows: Rows) -> Mapping[str, NDArray[Any]]:
+        """The tensors that the graphs take for the rows."""
+        if isinstance(rows, Mapping):
+            return rows
+        sidecar = self.bundle.sidecar
+        return graph_feeds(sidecar.columns, sidecar.signature.inputs, rows)
 
     def _check_missing(self, matrix: NDArray[np.float32]) -> None:
         """Refuse infinities, and also NaN if the bundle does not impute."""

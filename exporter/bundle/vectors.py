@@ -24,6 +24,7 @@ def make_vectors(draft: Draft, compiled: Compiled, reasons: Reasons) -> dict[str
     index = explained_classes(len(rows), scores.shape[1])
     explained = np.where(index < 0, draft.task.predicted(scores), index)
     vectors: dict[str, NDArray[Any]] = {
+        **draft.feeds(rows),
         INPUT: rows,
         TARGET_INDEX.name: index,
         **outputs,
@@ -53,8 +54,8 @@ def _attributions(draft: Draft, reasons: Reasons, vectors: Mapping[str, NDArray[
 def _gradients(
     draft: Draft, compiled: Compiled, reasons: Reasons, vectors: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
-    """The gradient of the explained class's score in the raw values, where there is one."""
-    if compiled.graph is None or not compiled.graph.differentiable:
+    """The gradient of the explained class's score in the raw values, where there is one for every value."""
+    if compiled.graph is None or not compiled.graph.differentiable or compiled.graph.encoding:
         return {}
     rows = vectors[INPUT]
     each = np.arange(len(rows)), vectors[EXPLAINED_TARGET.name]

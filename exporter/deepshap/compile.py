@@ -10,19 +10,23 @@ from torch import Tensor, nn
 from whyport.exporter.deepshap.lowering import lower
 from whyport.exporter.deepshap.program import Program, Value
 from whyport.exporter.deepshap.row_graph import export_row
+from whyport.exporter.graphs.categories import EncodeCategories
 from whyport.exporter.graphs.torchscript import quiet, without_debug_records
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.bundle import deepshap as contract
 from whyport.runtime.errors import ExportError
 
 
-def build_program(module: nn.Module, rows: Tensor, *, fused: bool = True) -> Program:
+def build_program(
+    module: nn.Module, rows: Tensor, *, fused: bool = True, encoding: EncodeCategories | None = None
+) -> Program:
     """The program of a network, in eager mode.
 
     Args:
-        module: raw rows [N, F] to logits [N, C], alone or first in a tuple; in evaluation mode.
+        module: cells [N, P] to logits [N, C], alone or first in a tuple; in evaluation mode.
         rows: two or more finite rows [N, F].
         fused: one rule for each recurrent layer; otherwise it is unrolled into single operators.
+        encoding: what gives the rows' cells; None where they are the rows themselves.
 
     Raises:
         UnsupportedOperatorError: an operator on the way to the logits has no rule.
@@ -31,9 +35,12 @@ def build_program(module: nn.Module, rows: Tensor, *, fused: bool = True) -> Pro
     """
     if rows.ndim != 2:
         raise ExportError(f"the rows that a program is built with: expected shape [N, F], got {list(rows.shape)}")
-    program = lower(export_row(module, rows, fused=fused)).to(rows.dtype).eval()
+    cells = rows if encoding is None else encoding(rows)
+    program = lower(export_row(module, cells, fused=fused)).to(rows.dtype).eval()
+    if encoding is not None:
+        program.encoded_by(encoding)
     with torch.no_grad():
-        given = module(rows)
+        given = module(cells)
         expected = given[0] if isinstance(given, tuple) else given
         got = program.activations(rows)[0]
     if (

@@ -4,13 +4,17 @@ Lundberg & Lee 2017, arXiv:1705.07874, section 4.2: multipliers are propagated f
 pair of a row and a reference, and the attribution is the mean over references of multiplier x (row - reference).
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from whyport.exporter.deepshap.rules.rule import Pair, Rule, settled
+from whyport.exporter.graphs.categories import EncodeCategories
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,13 @@ class Program(nn.Module):
     """
 
     identity: Tensor
+    owners: Tensor | None
+    """The column of each cell as a one, [P, F]; None where every cell is a column."""
 
     def __init__(self, steps: Sequence[Step], logits: Value, classes: int) -> None:
         super().__init__()
+        self.encode: nn.Module = nn.Identity()
+        self.register_buffer("owners", None)
         self.rules = nn.ModuleList(step.rule for step in steps)
         self.steps = steps
         self.logits = logits
@@ -64,19 +72,27 @@ class Program(nn.Module):
         self.kept = self._read_values()
         self.parts = self._cut()
 
+    def encoded_by(self, encoding: EncodeCategories) -> Self:
+        """The same program of rows [N, F] whose cells an encoding gives: a column has the sum of its cells' shares."""
+        self.encode = copy.deepcopy(encoding)
+        owners = [column for column, cells in enumerate(encoding.cells) for _ in cells]
+        self.owners = functional.one_hot(torch.tensor(owners), len(encoding.cells)).to(torch.float32)
+        return self.to(self.identity.dtype)
+
     def activations(self, rows: Tensor, portable: bool = False) -> list[Tensor]:
-        """The logits [N, C], the rows and every value that a rule reads, of rows [N, F]; all with N in front.
+        """The logits [N, C], the cells [N, P] and every value that a rule reads, all with N in front.
 
         Args:
             rows: finite rows [N, F].
             portable: whether rules compute as portable graphs do.
         """
-        values = self.values(rows, portable)
-        return [values[self.logits].squeeze(1), rows, *(values[value] for value in self.kept)]
+        cells = self.encode(rows)
+        values = self.values(cells, portable)
+        return [values[self.logits].squeeze(1), cells, *(values[value] for value in self.kept)]
 
-    def values(self, rows: Tensor, portable: bool = False) -> dict[Value, Tensor]:
-        """Every value [N, *shape] of rows [N, F], see `activations`."""
-        values = {Value(0, 0): rows.unsqueeze(1)}
+    def values(self, cells: Tensor, portable: bool = False) -> dict[Value, Tensor]:
+        """Every value [N, *shape] of cells [N, P], see `activations`."""
+        values = {Value(0, 0): cells.unsqueeze(1)}
         for index, step in enumerate(self.steps, start=1):
             activate = step.rule.activate_portable if portable else step.rule.activate
             outputs = activate([values[value] for value in step.inputs])
@@ -108,7 +124,7 @@ class Program(nn.Module):
         return self.walk(part.steps, live, lambda value: self._pair(value, of_rows, of_references))
 
     def multipliers(self, of_logits: Tensor, pair: Callable[[int], Pair], portable: bool = False) -> Tensor:
-        """The multipliers [M, N, R, F] of the input.
+        """The multipliers [M, N, R, P] of the cells.
 
         Args:
             of_logits: M multipliers of the logits, [M, N or 1, R or 1, 1, C].
@@ -126,7 +142,7 @@ class Program(nn.Module):
         def pair(position: int) -> Pair:
             return Pair(of_rows[position].unsqueeze(1), of_references[position].unsqueeze(0))
 
-        return settled(self.multipliers(of_logits, pair), pair(1)) * pair(1).difference()
+        return self.of_columns(settled(self.multipliers(of_logits, pair), pair(1)) * pair(1).difference())
 
     def walk(
         self,
@@ -151,7 +167,12 @@ class Program(nn.Module):
         """The attributions from the multipliers after the last part."""
         of_input = sum(multipliers[1:], multipliers[0]).squeeze(3)
         row = Pair(of_rows[1].unsqueeze(1), of_references[1].unsqueeze(0))
-        return (settled(of_input, row) * row.difference() * weights.reshape(-1, 1)).sum(2).transpose(0, 1)
+        shares = (settled(of_input, row) * row.difference() * weights.reshape(-1, 1)).sum(2)
+        return self.of_columns(shares).transpose(0, 1)
+
+    def of_columns(self, shares: Tensor) -> Tensor:
+        """The shares [..., F] of the columns from those of their cells, [..., P]."""
+        return shares if self.owners is None else shares @ self.owners
 
     def positions(self, index: int) -> list[int]:
         """Positions in `activations` of the values that a step's rule reads: inputs, then outputs."""

@@ -1,13 +1,10 @@
 """An ONNX model of somebody else's, changed to give a bundle's tensors alone, under their names."""
 
-from collections.abc import Iterator
-
 import onnx
-from google.protobuf.message import Message  # type: ignore[import-untyped]
-from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import GraphProto, TensorProto, ValueInfoProto
 
 from whyport.exporter.graphs.graph import INPUT
-from whyport.exporter.graphs.onnx import walk
+from whyport.exporter.graphs.names import free_name, rename, used_names
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.task import Task
 
@@ -30,9 +27,9 @@ def conform(model: onnx.ModelProto, scores: str, sizes: tuple[int, int], task: t
     others = {output.name for output in graph.output if is_float_tensor(output)} - {scores, taken}
     kept = {name: name for name in task.outputs[1:] if name in others}
     if scores == taken:
-        scores = _free(task.score, _used(graph))
+        scores = free_name(task.score, used_names(graph))
         graph.node.append(onnx.helper.make_node("Identity", [taken], [scores]))
-    _rename(graph, {taken: INPUT, scores: task.score, **kept}, {INPUT, *task.outputs})
+    rename(graph, {taken: INPUT, scores: task.score, **kept}, {INPUT, *task.outputs})
     for name in task.outputs[1:]:
         if name not in kept:
             graph.node.append(onnx.helper.make_node("Softmax", [task.score], [name], axis=1))
@@ -63,33 +60,6 @@ def is_float_tensor(value: ValueInfoProto) -> bool:
 def _weights(graph: GraphProto) -> set[str]:
     sparse = {tensor.values.name for tensor in graph.sparse_initializer}
     return sparse | {tensor.name for tensor in graph.initializer}
-
-
-def _rename(graph: GraphProto, names: dict[str, str], reserved: set[str]) -> None:
-    """Rename tensors; others that have a reserved name make way for them."""
-    used = _used(graph)
-    names = names | {name: _free(name, used) for name in (reserved - set(names)) & used}
-    for message in walk(graph):
-        if isinstance(message, NodeProto):
-            message.input[:] = [names.get(name, name) for name in message.input]
-            message.output[:] = [names.get(name, name) for name in message.output]
-        elif isinstance(message, ValueInfoProto | TensorProto) and message.name in names:
-            message.name = names[message.name]
-
-
-def _free(name: str, used: set[str]) -> str:
-    return next(f"{name}.{i}" for i in range(len(used) + 1) if f"{name}.{i}" not in used)
-
-
-def _used(graph: GraphProto) -> set[str]:
-    return {name for message in walk(graph) for name in _names(message)}
-
-
-def _names(message: Message) -> Iterator[str]:
-    if isinstance(message, NodeProto):
-        yield from (*message.input, *message.output)
-    elif isinstance(message, ValueInfoProto | TensorProto):
-        yield message.name
 
 
 def _matrix(name: str, width: int) -> ValueInfoProto:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from whyport.exporter.graphs.categories import EncodeCategories
 from whyport.exporter.graphs.heads import HEADS
 from whyport.runtime.bundle.sidecar import Capability
 from whyport.runtime.bundle.signature import TensorSpec
@@ -125,9 +126,16 @@ class Graph:
         return AttentionGraph(*parts) if attentive else ScoresGraph(*parts)
 
     @property
-    def encodes(self) -> bool:
-        """Whether the module's `cells` are not the rows themselves."""
-        return not isinstance(self.module.encode, nn.Identity)
+    def of_cells(self) -> nn.Module:
+        """The module from cells [N, P] to the outputs."""
+        parts = self.module.preprocess, self.module.network, self.module.head
+        return type(self.module)(nn.Identity(), *parts)
+
+    @property
+    def encoding(self) -> EncodeCategories | None:
+        """What gives a row's cells; None where they are the row itself."""
+        encode = self.module.encode
+        return encode if isinstance(encode, EncodeCategories) else None
 
     @property
     def split(self) -> bool:
@@ -140,7 +148,7 @@ def build_graph(
     preprocess: nn.Module,
     rows: Tensor,
     task: type[Task] = Classification,
-    encode: nn.Module | None = None,
+    encoding: EncodeCategories | None = None,
 ) -> Graph:
     """Wrap a network from [N, P] to scores [N, C], or to scores and attention weights [N, L, L].
 
@@ -149,7 +157,7 @@ def build_graph(
         preprocess: what is done to the cells first.
         rows: two or more raw rows [N, F] float32, to see what the network gives.
         task: what the scores are.
-        encode: what gives the rows' cells [N, P]; None where these are the rows themselves.
+        encoding: what gives the rows' cells [N, P]; None where these are the rows themselves.
 
     Raises:
         ExportError: the network is TorchScript already, cannot be copied, fails on the rows, or gives something else.
@@ -160,21 +168,20 @@ def build_graph(
         network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     except Exception as error:
         raise ExportError(f"the network cannot be copied: {first_line(error)}") from error
-    encode = encode or nn.Identity()
+    encode = nn.Identity() if encoding is None else encoding.compiled()
     prepared = preprocess(encode(rows)).clone().requires_grad_()
     try:
         given = network(prepared)
     except Exception as error:
         raise ExportError(f"the network fails on rows of shape {list(rows.shape)}: {first_line(error)}") from error
     scores, weights = _check_outputs(given, len(rows), task)
-    encodes = not isinstance(encode, nn.Identity)
-    split_obstacle = ENCODED if encodes else _split_obstacle(network, prepared, task)
+    split_obstacle = _split_obstacle(network, prepared, task) or (ENCODED if encoding else "")
     outputs = [_spec(name, scores) for name in task.outputs]
     if weights is not None:
         outputs.append(_spec(ATTENTION, weights))
     plain, split = (ScoresGraph, SplitScoresGraph) if weights is None else (AttentionGraph, SplitAttentionGraph)
     gradients = "" if scores.requires_grad else f"the {task.score} have no gradient with respect to the input"
-    attention = "the network returns no attention weights" if weights is None else ENCODED if encodes else ""
+    attention = "the network returns no attention weights" if weights is None else ENCODED if encoding else ""
     return Graph(
         module=(plain if split_obstacle else split)(encode, preprocess, network, HEADS[task.name]()).eval(),
         outputs=tuple(outputs),

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from whyport.exporter.graphs.categories import EncodeCategories
 from whyport.runtime.bundle.columns import IMPUTE, Column
 
 
@@ -48,15 +49,27 @@ class Standardise(nn.Module):
         return (rows - self.mean) / self.scale
 
 
-def build_preprocessing(features: Sequence[Column], *, standardise: bool) -> nn.Sequential:
-    """The module [N, F] -> [N, F] in front of a network; a constant feature is centred and not scaled."""
+def build_preprocessing(
+    features: Sequence[Column], *, standardise: bool, encoding: EncodeCategories | None = None
+) -> nn.Sequential:
+    """The module in front of a network, which changes numbers alone; a constant one is centred and not scaled.
+
+    Args:
+        features: the F columns of a row.
+        standardise: whether numbers are standardised.
+        encoding: what gives a row's cells; None where they are the row itself.
+
+    Returns:
+        A module from cells [N, P] to as many.
+    """
+    widths = [1] * len(features) if encoding is None else [len(cells) for cells in encoding.cells]
     parts: list[nn.Module] = []
     if any(feature.missing == IMPUTE for feature in features):
         values = [np.nan if feature.imputation is None else feature.imputation for feature in features]
-        parts.append(Impute(torch.tensor(values, dtype=torch.float32)))
+        parts.append(Impute(torch.from_numpy(np.repeat(np.array(values, dtype=np.float32), widths))))
     if standardise:
-        mean = np.array([feature.statistics.mean for feature in features], dtype=np.float32)
+        mean = np.array([feature.numbers.mean if feature.numbers else 0 for feature in features], dtype=np.float32)
         spread = np.array([feature.spread for feature in features], dtype=np.float32)
         scale = np.where(spread > 0, spread, np.float32(1))
-        parts.append(Standardise(torch.from_numpy(mean), torch.from_numpy(scale)))
+        parts.append(Standardise(*(torch.from_numpy(np.repeat(values, widths)) for values in (mean, scale))))
     return nn.Sequential(*parts)

@@ -42,4 +42,6 @@ def _size(results: list[Any]) -> int:
 def _zeros(value: onnx.ValueInfoProto, rows: int) -> NDArray[Any]:
     kind = value.type.tensor_type
     shape = [axis.dim_value for axis in kind.shape.dim[1:]]
+    if kind.elem_type == onnx.TensorProto.STRING:
+        return np.full((rows, *shape), "", dtype=object)
     return np.zeros((rows, *shape), onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))

@@ -76,7 +76,7 @@ def _trace(module: nn.Module, graph: Graph, rows: Tensor) -> bytes:
         with quiet(), no_fast_path():
             if graph.split:
                 inputs |= {"features": (rows,), "classify": (module.features(rows),)}  # type: ignore[operator]
-            if graph.encodes:
+            if graph.encoding:
                 inputs |= {"cells": (rows,), "scored": (module.cells(rows),)}  # type: ignore[operator]
             # The comparison of every engine on other rows and other batch sizes replaces the tracer's own check.
             return _save(torch.jit.trace_module(module, inputs, check_trace=False))  # type: ignore[no-untyped-call]

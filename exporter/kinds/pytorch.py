@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.column_inputs import take_columns
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.onnx import DEFAULT_OPSET, compile_onnx
@@ -38,7 +39,7 @@ class PyTorchModule(Kind):
 
 
 def compile_network(network: nn.Module, draft: Draft, opset: int | None = None) -> Compiled:
-    """Compile a network from prepared rows [N, F] to scores [N, C], or to scores and attention weights [N, L, L].
+    """Compile a network from prepared cells [N, P] to scores [N, C], or to scores and attention weights [N, L, L].
 
     Args:
         network: the network behind the preprocessing.
@@ -50,10 +51,11 @@ def compile_network(network: nn.Module, draft: Draft, opset: int | None = None) 
         UsageError: an opset that the runtime does not read, or the exporter does not write.
     """
     rows = draft.trace_rows()
-    graph = build_graph(
-        network, build_preprocessing(draft.features, standardise=draft.standardise), rows, type(draft.task)
-    )
+    preprocess = build_preprocessing(draft.features, standardise=draft.standardise, encoding=draft.encoding)
+    graph = build_graph(network, preprocess, rows, type(draft.task), draft.encoding)
     model = compile_onnx(graph, rows, opset or DEFAULT_OPSET)
+    if graph.encoding:
+        take_columns(model, draft.features, draft.table.tensors)
     torchscript = TorchScriptFile(compile_torchscript(graph, rows)) if graph.differentiable else None
     return Compiled(graph.outputs, graph.capabilities, OnnxFile(model), graph, torchscript)
 

@@ -76,7 +76,7 @@ class ExplainGraph(_Reasons):
         row = pair(1)
         change = row.difference() * self.get_buffer("weights").unsqueeze(-1)
         multipliers = settled(self.program.multipliers(of_logits, pair, portable=True)[0], row)
-        attribution = (multipliers * change).sum(1)
+        attribution = self.program.of_columns((multipliers * change).sum(1))
         scores = of_rows[0]
         score = scores.gather(1, explained.unsqueeze(1)).squeeze(1)
         base_value = self.get_buffer("base_values").index_select(0, explained)

@@ -10,6 +10,7 @@ from whyport.exporter.data import samples
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.deepshap.rules.recurrent import recurrent_steps
 from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.column_inputs import take_columns
 from whyport.exporter.graphs.compiled import OnnxFile
 from whyport.exporter.graphs.graph import INPUT, Graph, capability
 from whyport.exporter.graphs.onnx import export_lean
@@ -22,6 +23,8 @@ from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Baseli
 
 MAX_STEPS = 512
 """Steps of recurrent layers: each is a few nodes of the graph, and takes a tenth of a second to compile."""
+NO_DERIVATIVE = "a category has no derivative; model.pt gives the gradients of its cells"
+"""Why a table with categories has no gradient.onnx."""
 SAMPLE_ROWS = 40
 """Rows to fit the summary with, and as many to measure its distance on."""
 
@@ -61,7 +64,9 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
         graphs[EXPLAIN_MODEL] = ExplainGraph(program, imputation, draft.task, references)
     except Exception as error:  # of another package, on numbers that nobody has thought of
         capabilities[capability_of(EXPLAIN_MODEL)] = left_out(capability_of(EXPLAIN_MODEL), error)
-    if graph.differentiable:
+    if graph.encoding:
+        capabilities[capability_of(GRADIENT_MODEL)] = capability(NO_DERIVATIVE)
+    elif graph.differentiable:
         graphs[GRADIENT_MODEL] = GradientGraph(program, imputation, draft.task)
     for name, module in graphs.items():
         served = capability_of(name)
@@ -92,4 +97,7 @@ def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int
     inputs = {INPUT: rows, TARGET_INDEX.name: torch.arange(len(rows)) % (len(draft.classes) + 1) - 1}
     scores = [spec for spec in graph.outputs if spec.name in draft.task.outputs]
     outputs = [spec.name for spec in reasons_outputs(name, scores, len(draft.features))]
-    return export_lean(module.eval(), inputs, outputs, opset)
+    model = export_lean(module.eval(), inputs, outputs, opset)
+    if graph.encoding:
+        take_columns(model, draft.features, draft.table.tensors)
+    return model

@@ -37,7 +37,7 @@ def compile_program(
         others: finite rows to check with, [M, F].
     """
     try:
-        program = build_program(graph.module, torch.from_numpy(traced))
+        program = build_program(graph.of_cells, torch.from_numpy(traced), encoding=graph.encoding)
         file = TorchScriptFile(trace_program(program, torch.from_numpy(traced)), in_float64=True)
         check_completeness(file.module, graph, others)
     except Exception as error:  # whatever PyTorch raises on a network that it runs

@@ -74,9 +74,11 @@ def summarise(
         return references, _baseline(references, "the whole background", {"the whole background": 0.0})
     fitted, held_out = samples
     spread = np.array([feature.spread or 1.0 for feature in draft.features])
+    if draft.encoding is not None:
+        spread = np.repeat(spread, [len(cells) for cells in draft.encoding.cells])
     choices = {
         "random rows": _draw(references, rows),
-        **_cluster(references, spread, rows),
+        **_cluster(program, references, spread, rows),
         "fitted rows": _fit(Attributions(program, fitted, draft.task), references, rows),
     }
     attributions = Attributions(program, held_out, draft.task)
@@ -108,19 +110,24 @@ def _draw(references: References, rows: int) -> References:
     return _weighted(references.rows, order[:rows], references.weights[order[:rows]])
 
 
-def _cluster(references: References, spread: NDArray[np.float64], rows: int) -> dict[str, References]:
-    """The centres of clusters in standardised space, and the rows next to them, weighted with their clusters' mass."""
-    centre = references.weights @ references.rows.astype(np.float64)
-    standardised = (references.rows - centre) / spread
+def _cluster(program: Program, references: References, spread: NDArray[np.float64], rows: int) -> dict[str, References]:
+    """The centres of clusters of standardised cells, and the rows next to them, weighted with their clusters' mass.
+
+    Between categories there is no row, so no centre either.
+    """
+    with torch.no_grad():
+        cells = program.encode(torch.from_numpy(references.rows)).numpy()
+    centre = references.weights @ cells.astype(np.float64)
+    standardised = (cells - centre) / spread
     means = KMeans(rows, n_init=4, random_state=0).fit(standardised, sample_weight=references.weights)
     mass = np.bincount(means.labels_, references.weights, minlength=rows).astype(np.float64)
     distance = np.linalg.norm(standardised[:, None] - means.cluster_centers_, axis=2)
     nearest = distance.argmin(axis=0)
-    centres = (means.cluster_centers_ * spread + centre).astype(np.float32)
-    return {
-        "k-means centres": _weighted(centres, np.arange(rows), mass),
-        "k-means rows": _weighted(references.rows, nearest, mass),
-    }
+    chosen = {"k-means rows": _weighted(references.rows, nearest, mass)}
+    if program.owners is None:
+        centres = (means.cluster_centers_ * spread + centre).astype(np.float32)
+        chosen["k-means centres"] = _weighted(centres, np.arange(rows), mass)
+    return chosen
 
 
 def _fit(attributions: Attributions, references: References, rows: int) -> References:

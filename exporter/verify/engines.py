@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whyport.exporter.graphs.compiled import Compiled
+from whyport.runtime.bundle.columns import Column
+from whyport.runtime.inputs.feeds import graph_feeds
 
 Engine = Callable[[NDArray[np.float32]], dict[str, NDArray[Any]]]
 """Raw rows [N, F] to arrays by name, N long on the first axis."""
@@ -34,18 +36,22 @@ def torch_split_outputs(module: Any, names: Sequence[str]) -> Engine:
     return run
 
 
-def torch_gradients(module: Any, classes: Sequence[str], spread: NDArray[np.float32]) -> Engine:
-    """The gradient of each class's score in the input, [N, F] by class, in its unit per training standard deviation.
+def torch_gradients(
+    module: Any, classes: Sequence[str], spread: NDArray[np.float32], *, encodes: bool = False
+) -> Engine:
+    """The gradient of each class's score in the cells, [N, P] by class, in its unit per training standard deviation.
 
     Args:
         module: an eager or a TorchScript module whose first output is the scores.
         classes: the class names.
-        spread: [F], the features' training standard deviations.
+        spread: [P], the training standard deviations of the numbers, and 1 for a category's cells.
+        encodes: whether the module has cells that are not the rows themselves.
     """
 
     def run(rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        leaf = torch.from_numpy(rows).clone().requires_grad_()
-        scores = module(leaf)[0]
+        given = torch.from_numpy(rows)
+        leaf = (module.cells(given) if encodes else given).clone().requires_grad_()
+        scores = (module.scored if encodes else module)(leaf)[0]
         gradients = {}
         for index, name in enumerate(classes):
             (gradient,) = torch.autograd.grad(scores[:, index].sum(), leaf, retain_graph=True)
@@ -55,12 +61,19 @@ def torch_gradients(module: Any, classes: Sequence[str], spread: NDArray[np.floa
     return run
 
 
-def onnx_outputs(session: Any, names: Sequence[str]) -> Engine:
-    """The outputs of an ONNX model of one input, by its session."""
-    feed = session.get_inputs()[0].name
+def onnx_outputs(session: Any, names: Sequence[str], columns: Sequence[Column] = ()) -> Engine:
+    """The outputs of an ONNX model by its session.
+
+    Args:
+        session: ONNX Runtime's, of the model.
+        names: the outputs' names.
+        columns: what the model's inputs hold, where it has one a column.
+    """
+    inputs = session.get_inputs()
 
     def run(rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        return dict(zip(names, session.run(list(names), {feed: np.ascontiguousarray(rows)}), strict=True))
+        feeds = graph_feeds(columns, inputs, np.ascontiguousarray(rows))
+        return dict(zip(names, session.run(list(names), feeds), strict=True))
 
     return run
 

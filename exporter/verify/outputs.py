@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.exporter.graphs.compiled import Compiled
+from whyport.exporter.graphs.graph import Graph
 from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.verify.engines import Engine, onnx_outputs, torch_gradients, torch_outputs, torch_split_outputs
 from whyport.exporter.verify.tolerances import TOLERANCES, Parity, Tolerances
@@ -46,7 +47,7 @@ def verify_outputs(
         ParityError: an engine differs by more, fails on a batch, or gives a value that is not finite.
     """
     names = compiled.names
-    onnx = onnx_outputs(compiled.onnx.session, names)
+    onnx = onnx_outputs(compiled.onnx.session, names, features)
     graph = compiled.graph
     if graph is None:
         batch_deviation = measure("ONNX Runtime", onnx, rows, _reference(onnx, rows), tolerances["outputs"])
@@ -70,13 +71,10 @@ def verify_outputs(
     )
     if not graph.differentiable:
         return parity | {"torchscript_outputs": torchscript_deviation}
-    spread = _spread(features)
-    eager_gradients = torch_gradients(graph.whole, classes, spread)
+    eager_gradients, gradients_of = (_gradients(graph, each, features, classes) for each in (graph.whole, module))
     gradients = _reference(eager_gradients, rows)
     measure(REFERENCE, eager_gradients, rows, gradients, tolerances["gradients"])
-    gradient_deviation = measure(
-        "TorchScript", torch_gradients(module, classes, spread), rows, gradients, tolerances["gradients"]
-    )
+    gradient_deviation = measure("TorchScript", gradients_of, rows, gradients, tolerances["gradients"])
     return parity | {"torchscript_outputs": torchscript_deviation, "torchscript_gradients": gradient_deviation}
 
 
@@ -91,13 +89,13 @@ def with_right_gradients(
     some calls TorchScript has its own derivatives. They multiply an infinite slope by 0 where eager PyTorch selects,
     and do not know Softplus's threshold.
     """
-    if compiled.graph is None or not compiled.graph.differentiable:
+    graph = compiled.graph
+    if graph is None or not graph.differentiable:
         return compiled
-    spread = _spread(features)
     try:
-        expected = _reference(torch_gradients(compiled.graph.whole, classes, spread), rows)
+        expected = _reference(_gradients(graph, graph.whole, features, classes), rows)
         if compiled.torchscript is not None:
-            engine = torch_gradients(compiled.torchscript.module, classes, spread)
+            engine = _gradients(graph, compiled.torchscript.module, features, classes)
             for _ in range(BATCHES_OF_A_SIZE):
                 for name, values in _reference(engine, rows).items():
                     check_deviation(f"{name}: TorchScript", values, expected[name], len(rows), TOLERANCES["gradients"])
@@ -140,9 +138,12 @@ def run_engine(name: str, engine: Engine, rows: NDArray[np.float32], size: int) 
         raise ParityError(f"{name} fails at batch size {size}: {first_line(error)}") from error
 
 
-def _spread(features: Sequence[Column]) -> NDArray[np.float32]:
-    """The training standard deviations, [F]."""
-    return np.array([feature.spread for feature in features], dtype=np.float32)
+def _gradients(graph: Graph, module: Any, features: Sequence[Column], classes: Sequence[str]) -> Engine:
+    """The gradients of a graph by one of its modules, in the cells where it has some."""
+    spread = np.array([feature.spread for feature in features], dtype=np.float32)
+    if graph.encoding is not None:
+        spread = np.repeat(spread, [len(cells) for cells in graph.encoding.cells])
+    return torch_gradients(module, classes, spread, encodes=graph.encoding is not None)
 
 
 def _reference(engine: Engine, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:

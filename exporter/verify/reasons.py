@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
-from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.reasons.compile import Reasons
 from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.verify.outputs import BATCH_SIZES, BATCHES_OF_A_SIZE, check_deviation
 from whyport.exporter.verify.tolerances import TOLERANCES, Parity, Tolerances
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.bundle.deepshap import PASS_PAIRS, Program
 from whyport.runtime.bundle.graphs import (
     BASE_VALUE,
@@ -29,6 +29,7 @@ from whyport.runtime.bundle.graphs import (
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL
 from whyport.runtime.errors import ParityError
+from whyport.runtime.inputs.feeds import graph_feeds
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _measure_explain(
     assert reasons.deepshap is not None
     assert reasons.references is not None
     exact = exact_attributions(reasons.deepshap.module, draft.impute(rows), reasons.references)
-    measured = verify_explain(reasons.graphs[EXPLAIN_MODEL].session, rows, exact, TOLERANCES)
+    measured = verify_explain(reasons.graphs[EXPLAIN_MODEL].session, rows, exact, TOLERANCES, draft.features)
     return parity | {
         "explain_outputs": measured.outputs,
         "explain_attributions": measured.reasons,
@@ -128,7 +129,9 @@ def exact_attributions(deepshap: Program, rows: NDArray[np.float32], references:
     return Exact(torch.cat(values).numpy(), of_rows[0].numpy(), (weights @ of_references[0]).numpy())
 
 
-def verify_explain(session: Any, rows: NDArray[np.float32], exact: Exact, tolerances: Tolerances) -> ReasonsParity:
+def verify_explain(
+    session: Any, rows: NDArray[np.float32], exact: Exact, tolerances: Tolerances, columns: Sequence[Column] = ()
+) -> ReasonsParity:
     """Compare explain.onnx at every batch size.
 
     Args:
@@ -136,12 +139,14 @@ def verify_explain(session: Any, rows: NDArray[np.float32], exact: Exact, tolera
         rows: raw rows [N, F], with missing values where the graph imputes.
         exact: of the same rows, imputed.
         tolerances: how far it may be off.
+        columns: what the graph's inputs hold, where it has one a column.
 
     Raises:
         ParityError: it is further off, its attributions do not add up, or it explains another class than it should.
     """
     worst, scores_name = _Worst(), _scores_name(session)
-    for size, explained, part, got in _runs(EXPLAIN_MODEL, session, rows, exact.scores, tolerances["outputs"]):
+    runs = _runs(EXPLAIN_MODEL, session, rows, exact.scores, tolerances["outputs"], columns)
+    for size, explained, part, got in runs:
         each = np.arange(len(explained)), explained
         scores, base_values = exact.scores[part], exact.base_values[explained]
         worst.compare("outputs", scores_name, got, scores, size, tolerances["outputs"])
@@ -217,15 +222,20 @@ def _scores_name(session: Any) -> str:
 
 
 def _runs(
-    name: str, session: Any, rows: NDArray[np.float32], scores: NDArray[np.float64], tolerance: float
+    name: str,
+    session: Any,
+    rows: NDArray[np.float32],
+    scores: NDArray[np.float64],
+    tolerance: float,
+    columns: Sequence[Column] = (),
 ) -> Iterator[tuple[int, NDArray[np.int64], slice, dict[str, NDArray[Any]]]]:
     """Batches of every size: the size, the explained classes, which rows they are, and what the graph gives."""
-    names = [output.name for output in session.get_outputs()]
+    names, tensors = [output.name for output in session.get_outputs()], session.get_inputs()[:-1]
     index = explained_classes(len(rows), scores.shape[1])
     for size in BATCH_SIZES:
         for part in list(batch_slices(len(rows), size))[:BATCHES_OF_A_SIZE]:
-            feeds = {INPUT: rows[part], TARGET_INDEX.name: index[part]}
-            got = dict(zip(names, session.run(None, feeds), strict=True))
+            feeds = graph_feeds(columns, tensors, rows[part])
+            got = dict(zip(names, session.run(None, feeds | {TARGET_INDEX.name: index[part]}), strict=True))
             explained = got[EXPLAINED_TARGET.name]
             _check_class(name, explained, index[part], scores[part], tolerance)
             yield size, explained, part, got

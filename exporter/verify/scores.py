@@ -151,13 +151,16 @@ def ends_in_activation(model: onnx.ModelProto, output: str) -> bool:
 
 def _far_scores(draft: Draft, engine: Engine) -> NDArray[np.float64]:
     """Scores of rows far from the training rows; none where the model cannot take such rows."""
-    mean = np.array([feature.statistics.mean for feature in draft.features])
-    spread = np.array([feature.spread or 1.0 for feature in draft.features])
-    normal = np.random.default_rng(0).normal(size=(FAR_ROWS, len(mean)))
+    numbers = [j for j, feature in enumerate(draft.features) if feature.numbers is not None]
+    mean = np.array([draft.features[j].statistics.mean for j in numbers])
+    spread = np.array([draft.features[j].spread or 1.0 for j in numbers])
+    normal = np.random.default_rng(0).normal(size=(FAR_ROWS, len(numbers)))
+    rows = draft.probes(PROBE_ROWS, PROBE)[:FAR_ROWS].copy()  # their categories stay
     scores = [np.empty((0, len(draft.classes)))]
     for scale in FAR:
         try:
-            outputs = engine((mean + scale * spread * normal).astype(np.float32))
+            rows[:, numbers] = (mean + scale * spread * normal).astype(np.float32)
+            outputs = engine(rows)
         except Exception:  # an index outside a table of embeddings, say
             continue
         scores.append(outputs[draft.task.score])

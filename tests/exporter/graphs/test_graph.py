@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from support import example_networks as networks
+from whyport.exporter.graphs.categories import EncodeCategories, Numbers
 from whyport.exporter.graphs.graph import ENCODED, build_graph
 from whyport.exporter.graphs.preprocess import Impute
 from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
@@ -148,8 +149,14 @@ def test_the_type_of_a_second_output_is_named_too():
         build_graph(Mixed(4, 3), nn.Identity(), torch.zeros(5, 4))
 
 
-class Squares(nn.Module):
+class Squares(EncodeCategories):
     """Each value's own cell, and its square's."""
+
+    def __init__(self):
+        super().__init__([])
+
+    def compiled(self):
+        return self
 
     def forward(self, rows):
         return torch.cat([rows, rows * rows], dim=1)
@@ -165,7 +172,7 @@ class Traced(nn.Linear):
 @pytest.mark.parametrize("kind", [nn.Linear, Traced])
 def test_a_row_by_way_of_its_cells(kind):
     network = kind(2 * networks.FEATURES, networks.CLASSES)
-    graph = build_graph(network, nn.Sequential(), ROWS, encode=Squares())
+    graph = build_graph(network, nn.Sequential(), ROWS, encoding=Squares())
     cells = torch.cat([ROWS, ROWS**2], dim=1)
     expected = cells @ network.weight.T + network.bias
     for module in (graph.module, graph.whole, load_torchscript(compile_torchscript(graph, ROWS))):
@@ -176,12 +183,8 @@ def test_a_row_by_way_of_its_cells(kind):
 
 @pytest.mark.parametrize("factory", [networks.Convolution, networks.Recurrent])
 def test_positions_of_encoded_columns_are_no_columns(factory):
-    class Back(nn.Module):
-        def forward(self, rows):
-            return rows.flip(1)
-
-    graph = build_graph(factory(), nn.Sequential(), ROWS, encode=Back())
+    graph = build_graph(factory(), nn.Sequential(), ROWS, encoding=EncodeCategories([Numbers(0, networks.FEATURES)]))
     assert not graph.split
-    assert graph.capabilities["grad-cam"].reason == ENCODED
-    assert graph.capabilities["attention"].reason in (ENCODED, "the network returns no attention weights")
+    attentive = factory is networks.Recurrent
+    assert (graph.capabilities["attention" if attentive else "grad-cam"].reason) == ENCODED
     assert graph.capabilities["gradients"].available

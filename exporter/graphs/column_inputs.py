@@ -1,0 +1,132 @@
+"""The inputs of ONNX graphs over a table with categories: one tensor [N, 1] a column, from which the codes are made.
+
+The operator LabelEncoder looks a category up. ONNX Runtime has it on every platform, in the browser too.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from whyport.exporter.graphs.graph import ATTENTION, INPUT
+from whyport.exporter.graphs.names import free_name, rename, used_names
+from whyport.runtime.bundle.columns import Categories, Column
+from whyport.runtime.bundle.graphs import (
+    ATTRIBUTION,
+    BASE_VALUE,
+    COMPLETENESS_ERROR,
+    EXPLAINED_TARGET,
+    GRADIENT,
+    SCORE,
+    TARGET_INDEX,
+)
+from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.errors import ExportError
+from whyport.runtime.inputs.feeds import code_values
+from whyport.runtime.task import TASKS
+
+ML, ML_VERSION = "ai.onnx.ml", 3
+"""The operator set of LabelEncoder."""
+
+TAKEN = {
+    *(name for task in TASKS.values() for name in task.outputs),
+    *(spec.name for spec in (TARGET_INDEX, EXPLAINED_TARGET, SCORE, BASE_VALUE, COMPLETENESS_ERROR)),
+    *(INPUT, ATTENTION, ATTRIBUTION, GRADIENT),
+}
+"""The names of a bundle's other tensors."""
+
+TYPES = {"float32": TensorProto.FLOAT, "string": TensorProto.STRING}
+
+
+def input_tensors(columns: Sequence[Column], taken: set[str]) -> tuple[TensorSpec, ...]:
+    """The tensors of a table with categories, one a column, in order.
+
+    Args:
+        columns: the columns.
+        taken: names of the graphs' other tensors; a column of such a name is called "NAME (column)".
+    """
+    others = {column.name for column in columns}
+    tensors: dict[str, TensorSpec] = {}
+    for column in columns:
+        name = column.name
+        while name in taken or name in tensors or (name != column.name and name in others):
+            name += " (column)"
+        is_text = column.categories is not None and column.categories.type == "text"
+        tensors[name] = TensorSpec(name, "string" if is_text else "float32", ("N", 1))
+    return tuple(tensors.values())
+
+
+def take_columns(model: onnx.ModelProto, columns: Sequence[Column], tensors: Sequence[TensorSpec]) -> None:
+    """Change a graph of rows of codes in place: its input "features" [N, F] becomes one input a column.
+
+    Args:
+        model: the graph; none of its other inputs and outputs has a tensor's name.
+        columns: the columns.
+        tensors: the inputs, see `input_tensors`.
+
+    Raises:
+        ExportError: two categories are the same float32.
+    """
+    graph = model.graph
+    names = {tensor.name for tensor in tensors}
+    row = free_name(INPUT, used_names(graph) | names)
+    rename(graph, {INPUT: row}, names)
+    used = used_names(graph) | names
+
+    def fresh(name: str) -> str:
+        used.add(made := free_name(name, used))
+        return made
+
+    encoded = [_encode(column, tensor.name, fresh) for column, tensor in zip(columns, tensors, strict=True)]
+    nodes = [node for made, _ in encoded for node in made]
+    codes = [made[-1].output[0] if made else tensor.name for (made, _), tensor in zip(encoded, tensors, strict=True)]
+    nodes += [helper.make_node("Concat", codes, [row], axis=1), *graph.node]
+    inputs = [helper.make_tensor_value_info(spec.name, TYPES[spec.dtype], spec.shape) for spec in tensors]
+    inputs += [value for value in graph.input if value.name != row]
+    del graph.node[:], graph.input[:]
+    graph.node.extend(nodes)
+    graph.input.extend(inputs)
+    graph.initializer.extend(constant for _, constants in encoded for constant in constants)
+    model.opset_import.append(helper.make_opsetid(ML, ML_VERSION))
+
+
+def _encode(column: Column, name: str, fresh: Callable[[str], str]) -> tuple[list[NodeProto], list[TensorProto]]:
+    """The nodes and constants from a column's values [N, 1] to its codes; none for a number."""
+    categories = column.categories
+    if categories is None:
+        return [], []
+    codes = fresh("codes")
+    if categories.type == "text":
+        texts = {"": float(categories.missing_code)} | {text: float(i) for i, text in enumerate(categories.values)}
+        return [_look_up(name, codes, categories, keys_strings=list(texts), values_floats=list(texts.values()))], []
+    keys = code_values(categories)[: len(categories.values)]
+    _check_different(column.name, keys)
+    # A NaN is no key of the operator.
+    known, is_missing, missing = fresh("known"), fresh("is_missing"), fresh("missing")
+    nodes = [
+        _look_up(name, known, categories, keys_floats=keys.tolist(), values_floats=list(map(float, range(len(keys))))),
+        helper.make_node("IsNaN", [name], [is_missing]),
+        helper.make_node("Where", [is_missing, missing, known], [codes]),
+    ]
+    return nodes, [numpy_helper.from_array(np.array(categories.missing_code, dtype=np.float32), missing)]
+
+
+def _look_up(name: str, codes: str, categories: Categories, **pairs: Any) -> NodeProto:
+    """The operator that gives each key its value, and every other the code of an unseen category."""
+    node = helper.make_node("LabelEncoder", [name], [codes], domain=ML)
+    attributes = {"default_float": float(categories.other_code), **pairs}
+    node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+    return node
+
+
+def _check_different(column: str, keys: NDArray[np.float32]) -> None:
+    """Raise ExportError where two categories are the same float32."""
+    found, counts = np.unique(keys, return_counts=True)
+    if (counts > 1).any():
+        raise ExportError(
+            f"column {column!r}: expected categories that differ as float32, got {counts[counts > 1][0]} that are "
+            f"{found[counts > 1][0]:.9g}; write them as text"
+        )
