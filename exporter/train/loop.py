@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from whyport.exporter.data.dataset import Dataset, Labelled
+from whyport.exporter.graphs.categories import build_encoding
 from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.train.architectures import create
 from whyport.exporter.train.checkpoint import Checkpoint, EpochResult, Run
@@ -46,8 +47,8 @@ def train(
         after_epoch: called with the state after every epoch.
 
     Returns:
-        Preprocessing and network, a Sequential on the CPU with the children `preprocess` and `network`, and the last
-        checkpoint.
+        The model, a Sequential on the CPU, and the last checkpoint. Its children are `encode`, where there are
+        categories, `preprocess` and `network`.
 
     Raises:
         TrainingError: the settings do not fit the data, the loss stops being finite, or `start` is of another run.
@@ -81,15 +82,20 @@ class _State:
 
     def __init__(self, dataset: Dataset, settings: TrainSettings, device: torch.device) -> None:
         with _seeded(settings.seed, 0, torch.device("cpu")):
-            network = create(settings.architecture, len(dataset.features), len(dataset.classes), settings.network)
-        if caveat := network.caveat():
+            encoding = build_encoding(dataset.features)
+            width = encoding.width if encoding else len(dataset.features)
+            network = create(settings.architecture, width, len(dataset.classes), settings.network)
+        if caveat := network.caveat(encodes=encoding is not None):
             logger.warning("%s", caveat)
         self.device = device
         self.model = nn.Sequential()
-        self.model.add_module("preprocess", build_preprocessing(dataset.features, standardise=True))
+        if encoding is not None:
+            self.model.add_module("encode", encoding)
+        preprocess = build_preprocessing(dataset.features, standardise=True, encoding=encoding)
+        self.model.add_module("preprocess", preprocess)
         self.model.add_module("network", network)
         self.model.to(device)
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
         self.scheduler = torch.optim.lr_scheduler.StepLR(
             self.optimizer, step_size=max(1, settings.epochs // 3), gamma=0.1
         )

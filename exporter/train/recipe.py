@@ -10,6 +10,7 @@ from whyport.exporter.data.background import BackgroundChoice
 from whyport.exporter.data.dataset import Dataset, TableChoice, load_dataset
 from whyport.exporter.data.samples import Samples
 from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.categories import encoding_of
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.kinds.pytorch import compile_network
 from whyport.exporter.train import checkpoint as checkpoints
@@ -88,6 +89,7 @@ def train_bundle(
         references=references,
         samples=Samples(dataset.train.rows, settings.seed, missing=True, columns=dataset.features),
         summary=background.summary,
+        encoding=encoding_of(model),
     )
     compiled = compile_network(model.get_submodule("network"), draft, opset)
     package = make_package(draft, compiled, _training_folder(draft, compiled, dataset, last))

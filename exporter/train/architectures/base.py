@@ -21,8 +21,12 @@ class Architecture(nn.Module, ABC):
     def __init__(self, **settings: Any) -> None:
         super().__init__()
 
-    def caveat(self) -> str:
-        """What a user of this network should know about its explanations; empty if there is nothing."""
+    def caveat(self, *, encodes: bool = False) -> str:
+        """What a user of this network should know about its explanations; empty if there is nothing.
+
+        Args:
+            encodes: whether its inputs are cells of encoded categories, not columns.
+        """
         return ""
 
 

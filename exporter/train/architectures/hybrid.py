@@ -58,8 +58,13 @@ class Hybrid(Architecture):
         """Logits [N, C] and attention weights [N, L, L], L = F // 4, of standardised rows [N, F]."""
         return self.classify(self.features(rows))
 
-    def caveat(self) -> str:
-        """A pooled sequence of one position leaves nothing to attend to."""
+    def caveat(self, *, encodes: bool = False) -> str:
+        """Cells of categories are no sequence, and a pooled sequence of one position leaves nothing to attend to."""
+        if encodes:
+            return (
+                "the network reads the cells of encoded categories as positions of its sequence, as it reads numbers: "
+                "neither its attention weights nor Grad-CAM belong to columns, so the bundle serves neither"
+            )
         if self.positions > 1:
             return ""
         return (
