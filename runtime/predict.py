@@ -18,7 +18,14 @@ from whyport.runtime.inputs.utf8 import check_utf8
 from whyport.runtime.options import ON_BAD_ROW, as_names
 from whyport.runtime.paths import path_text
 from whyport.runtime.session import Session
-from whyport.runtime.tables import read_table, separator_hint, table_format, write_table
+from whyport.runtime.tables import (
+    read_table,
+    separator_hint,
+    table_format,
+    text_columns,
+    typed_columns,
+    write_table,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -83,9 +90,11 @@ def predict_file(session: Session, data: str | Path, keep: tuple[str, ...], on_b
     Rows for which the model gives NaN or infinity are empty, and named in the log; with "fail", NotFiniteError is
     raised.
     """
-    table = read_table(data, keep)
+    columns = session.bundle.sidecar.columns
+    table = read_table(data, keep, text_columns(columns))
     try:
-        predictions, unanswered = prediction_table(session, table, keep)
+        rows = typed_columns(table, columns) if table_format(data) == "csv" else table
+        predictions, unanswered = prediction_table(session, table, keep, rows)
         if on_bad_row == "fail":
             unanswered.refuse()
     except ColumnError as error:
@@ -109,10 +118,19 @@ def write_predictions(table: Any, out: Path) -> None:
         write_table(table, file, table_format(out))
 
 
-def prediction_table(session: Session, table: Any, keep: tuple[str, ...]) -> tuple[Any, UnansweredRows]:
+def prediction_table(
+    session: Session, table: Any, keep: tuple[str, ...], rows: Any = None
+) -> tuple[Any, UnansweredRows]:
     """The predictions for a pyarrow.Table of raw values, as another, and the rows that have none.
 
-    Raises ColumnError as `predict` does.
+    Args:
+        session: the model.
+        table: the values.
+        keep: the columns to copy.
+        rows: the same values with the types that the model expects; by default, the table.
+
+    Raises:
+        ColumnError: as `predict` does.
     """
     import pyarrow as pa
 
@@ -128,7 +146,7 @@ def prediction_table(session: Session, table: Any, keep: tuple[str, ...]) -> tup
     )
     faults.refuse("the data")
     check_utf8(table, keep)
-    matrix = session.matrix(table)
+    matrix = session.matrix(table if rows is None else rows)
     outputs = session.run(matrix, task.outputs)
     unanswered = UnansweredRows.of(outputs)
     lacks = np.isin(np.arange(len(matrix)), unanswered.rows)

@@ -1,6 +1,7 @@
 """Fast batched inference with ONNX Runtime."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,12 @@ from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, task_of
 from whyport.runtime.errors import BundleError, DigestError, MissingValueError, UsageError, ValueRangeError, unknown
 from whyport.runtime.finite import UnansweredRows
 from whyport.runtime.inputs.feeds import graph_feeds
-from whyport.runtime.inputs.table import Columns, column_arrays
+from whyport.runtime.inputs.table import Columns, EncodedRows
 from whyport.runtime.providers import DEVICES, Provider, available_cores
 from whyport.runtime.runner import Runner
 from whyport.runtime.task import Task
+
+logger = logging.getLogger(__name__)
 
 Rows = NDArray[np.float32] | Mapping[str, NDArray[Any]]
 """Rows as a matrix [N, F], or as the tensors that a graph takes, by name."""
@@ -94,8 +97,10 @@ class Session:
         """Run the model on raw feature values.
 
         Args:
-            rows: an array [N, F], a mapping from column names to arrays [N], a list of N dictionaries, or a pandas- or
-                polars-like frame. Any numeric type; NaN is a missing value, which only a bundle that imputes accepts.
+            rows: a mapping from column names to arrays [N], a list of N dictionaries, a pandas-, polars- or Arrow-like
+                frame, or an array [N, F]. Numbers of any type, and where the model takes them texts, booleans, dates.
+                A missing value is accepted where the model has a way with it. A category or date that training has
+                not seen is scored by the model's own rule, with a warning in the log.
             outputs: names of the outputs to compute; by default all of the signature's.
             on_bad: what becomes of rows with an output that is not finite: "raise", or "nan", which gives NaN in every
                 output of theirs.
@@ -111,11 +116,18 @@ class Session:
         return _answers(self.run(self.matrix(rows), outputs), on_bad)
 
     def matrix(self, rows: Any) -> NDArray[np.float32]:
-        """The float32 matrix [N, F] that `predict` would use for these rows; raises as `predict` does."""
-        matrix = self._columns.matrix(column_arrays(rows, self._columns.names))
-        if not np.isfinite(matrix).all():
-            self._check_missing(matrix)
-        return matrix
+        """The float32 matrix [N, F] that `predict` would use for these rows; raises and warns as `predict` does."""
+        encoded = self.encode(rows)
+        if encoded.unseen.rows:
+            logger.warning("%s", encoded.unseen.text(len(encoded.matrix)))
+        return encoded.matrix
+
+    def encode(self, rows: Any) -> EncodedRows:
+        """The same matrix, and the values in it that training has not seen; raises as `predict` does."""
+        encoded = self._columns.encode(rows)
+        if not np.isfinite(encoded.matrix).all():
+            self._check_missing(encoded.matrix)
+        return encoded
 
     def run(self, rows: Rows, outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """Run the model; what is not finite is given as it is.
@@ -208,12 +220,11 @@ class Session:
         return graph_feeds(sidecar.columns, sidecar.signature.inputs, rows)
 
     def _check_missing(self, matrix: NDArray[np.float32]) -> None:
-        """Refuse infinities, and also NaN if the bundle does not impute."""
+        """Refuse infinities, and also NaN where the bundle does not impute."""
         for row, j in np.argwhere(np.isinf(matrix)):
             raise ValueRangeError(f"{self._place(row, j)}: expected a finite value, got {matrix[row, j]}")
-        if not self.bundle.sidecar.imputes:
-            for row, j in np.argwhere(np.isnan(matrix)):
-                raise MissingValueError(f"{self._place(row, j)}: got NaN, and this bundle does not impute")
+        for row, j in np.argwhere(np.isnan(matrix) & np.isnan(self.bundle.sidecar.imputation)):
+            raise MissingValueError(f"{self._place(row, j)}: got NaN, and this bundle does not impute")
 
     def _place(self, row: int, j: int) -> str:
         return f"column {self._columns.names[j]!r}, row {row}"

@@ -1,11 +1,12 @@
 """Small tables in memory, read from and written to CSV or Parquet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from whyport.runtime.bundle.columns import Column
 from whyport.runtime.errors import ColumnError, DataError, UsageError, listing, message_line
+from whyport.runtime.inputs.categories import BOOLEANS, is_text
 from whyport.runtime.paths import open_file, path_text
 
 if TYPE_CHECKING:
@@ -63,6 +64,29 @@ def read_table(path: str | Path, keep: Sequence[str] = (), texts: Sequence[str] 
 def text_columns(columns: Sequence[Column]) -> list[str]:
     """The columns that are text to a model: in a CSV file, the text 01 looks like a number."""
     return [column.name for column in columns if column.categories is not None and column.categories.type == "text"]
+
+
+def typed_columns(table: Any, columns: Sequence[Column]) -> Mapping[str, Any]:
+    """The columns of a CSV file's table for a model: one bad value makes a column of codes a column of text.
+
+    What is written as a number or a boolean is one, where the model knows categories of that type.
+    """
+    typed = {name: table.column(name) for name in table.column_names}
+    for column in columns:
+        known, found = column.categories, typed.get(column.name)
+        if known is not None and known.type != "text" and found is not None and is_text(found.type):
+            typed[column.name] = list(map(_csv_value, found.to_pylist()))
+    return typed
+
+
+def _csv_value(text: str | None) -> str | float | bool | None:
+    """The number or boolean that a text of a CSV file stands for; the text where it is neither."""
+    if text is None or text.lower() in BOOLEANS:
+        return None if text is None else text.lower() == BOOLEANS[1]
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def check_file(path: Path) -> None:
