@@ -1,4 +1,6 @@
-// Numbers as people read them, and elements in one expression.
+// Numbers and values as people read them, and elements in one expression.
+
+import { dateOf, isCategory, isTime } from "../shared/columns.mjs";
 
 /** Few significant digits; very small and very large values with an exponent. */
 export function short(value, digits = 4) {
@@ -27,6 +29,18 @@ export function float32Text(value) {
     if (Math.fround(Number(text)) === value) return String(Number(text));
   }
   return String(value);
+}
+
+/** A column's value in words. */
+export function shown(column, value) {
+  if (isCategory(column)) return column.nameOf(value);
+  if (column.isMissing(value)) return "missing";
+  return isTime(column) ? dateOf(value) : withUnit(value, column.unit);
+}
+
+/** A quantity with its unit, where that is known. */
+export function withUnit(value, unit) {
+  return unit === null ? short(value) : `${short(value)} ${unit}`;
 }
 
 /** An element with properties, attributes (names with a dash), children. */

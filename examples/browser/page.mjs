@@ -3,10 +3,10 @@
 import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
 
 import { Bundle, BundleError } from "../shared/bundle.mjs";
-import { readVectors, replay } from "../shared/conformance.mjs";
-import { EXPLAINING, Model, predicted } from "../shared/model.mjs";
+import { readVectors, replay, rowsOf } from "../shared/conformance.mjs";
+import { EXPLAINING, Model } from "../shared/model.mjs";
 import { Editor } from "./editor.mjs";
-import { element } from "./format.mjs";
+import { element, withUnit } from "./format.mjs";
 import { Outcome } from "./outcome.mjs";
 import { Reasons } from "./reasons.mjs";
 
@@ -20,7 +20,8 @@ ort.env.wasm.wasmPaths = new URL("./node_modules/onnxruntime-web/dist/", import.
 const byId = (id) => document.getElementById(id);
 const page = {
   ...{ prediction: byId("prediction"), certainty: byId("certainty"), glance: byId("glance") },
-  ...{ classList: byId("class-list"), moreClasses: byId("more-classes"), follow: byId("follow") },
+  ...{ targets: byId("targets"), legend: byId("targets-legend"), targetList: byId("target-list") },
+  ...{ moreTargets: byId("more-targets"), follow: byId("follow") },
   ...{ reasonsHeading: byId("reasons-heading"), base: byId("base"), total: byId("total"), score: byId("score") },
   ...{ check: byId("check"), chart: byId("chart"), more: byId("more") },
 };
@@ -34,17 +35,18 @@ async function main() {
   introduce(bundle, starts);
 
   const editor = new Editor(byId("editor"), bundle, () => scheduler.soon());
-  const outcome = new Outcome(page, bundle.classes, () => scheduler.soon());
-  const reasons = new Reasons(page, bundle, (j) => editor.focus(j));
+  const outcome = new Outcome(page, bundle, () => scheduler.soon());
+  const reasons = new Reasons(page, bundle, (name) => editor.focus(name));
   const scheduler = new Scheduler(async () => {
     const row = editor.row();
     notice(editor, row);
     if (row === null) return;
-    const outputs = await model.run(row, BigInt64Array.of(BigInt(outcome.target())));
+    const outputs = await model.run([row], outcome.target());
     const only = (name) => Number(outputs[name].data[0]);
     const [explained, score, base] = [only("explained_target"), only("score"), only("base_value")];
-    outcome.show(outputs[bundle.task.scores].data, outputs.probabilities.data, explained);
-    reasons.show(bundle.classes[explained], row, { attribution: outputs.attribution.data, score, base });
+    const { output, probabilities } = bundle.sidecar.score;
+    outcome.show(outputs[output].data, outputs[probabilities]?.data ?? null, explained);
+    reasons.show(explained, row, { attribution: outputs.attribution.data, score, base });
   });
   const start = () => {
     editor.set(starts[byId("start").selectedIndex].row);
@@ -68,25 +70,29 @@ function readUrl(url) {
   });
 }
 
-/** The rows to start from: the training medians, then the test vectors. */
+/** The rows to start from: what is typical of the training rows, then the test vectors. */
 async function startingRows(bundle) {
-  const { features, [bundle.task.scores]: every } = (await readVectors(bundle)).tensors;
-  const [width, count] = [bundle.features.length, every.length / bundle.classes.length];
-  const medians = { text: "the training medians", row: Float32Array.from(bundle.features, ({ median }) => median) };
-  const vectors = Array.from({ length: count }, (_, i) => {
-    const scores = every.subarray(i * bundle.classes.length, (i + 1) * bundle.classes.length);
-    const name = bundle.classes[predicted(scores)];
-    return { text: `test vector ${i + 1}, ${name}`, row: features.subarray(i * width, (i + 1) * width) };
+  const vectors = await readVectors(bundle);
+  const [scores, count] = [vectors.tensors[bundle.sidecar.score.output], bundle.targets.length];
+  const isNumeric = bundle.columns.every(({ numbers }) => numbers);
+  const text = isNumeric ? "the training medians" : "the training medians and commonest categories";
+  const typical = { text, row: bundle.columns.map((column) => column.typical) };
+  const rows = rowsOf(vectors, bundle).map((row, i) => {
+    const own = scores.slice(i * count, (i + 1) * count);
+    const name = bundle.hasClasses ? bundle.targets[bundle.predicted(own)] : withUnit(own[0], bundle.sidecar.score.targets[0].unit);
+    return { text: `test vector ${i + 1}, ${name}`, row };
   });
-  return [medians, ...vectors];
+  return [typical, ...rows];
 }
 
 function introduce(bundle, starts) {
   const { name, provenance } = bundle.sidecar;
   document.title = `${name}: predictions and reasons`;
   byId("name").textContent = name.replaceAll("_", " ");
-  byId("about").textContent =
-    `${bundle.features.length} features, ${bundle.classes.length} classes; ${provenance.source}`;
+  const { columns, targets, hasClasses } = bundle;
+  const predicted = hasClasses ? `${targets.length} classes` : targets.map((name, k) => `${name} in ${bundle.unitOf(k)}`);
+  byId("about").textContent = `${columns.length} columns, ${[predicted].flat().join(", ")}; ${provenance.source}`;
+  if (!hasClasses) [byId("against").textContent, byId("for").textContent] = ["lowers it", "raises it"];
   byId("start").replaceChildren(...starts.map(({ text }) => element("option", {}, text)));
   byId("starts").hidden = false;
 }
@@ -94,7 +100,7 @@ function introduce(bundle, starts) {
 /** Tell about values that the model cannot be trusted with, or cannot take. */
 function notice(editor, row) {
   const outside = editor.outside();
-  const text = row === null ? "Not up to date: a value needs a number" : outside.length === 0 ? "" : far(outside);
+  const text = row === null ? "Not up to date: a value is missing or unusable" : outside.length === 0 ? "" : far(outside);
   byId("notice").textContent = text;
   byId("notice").hidden = text === "";
 }
@@ -112,10 +118,12 @@ async function conform(bundle) {
     const deviations = compared.filter(({ output }) => names.includes(output)).map(({ deviation }) => deviation);
     return Math.max(...deviations).toExponential(1);
   };
+  const { output, probabilities } = bundle.sidecar.score;
+  const outputs = [output, probabilities];
   const of = ({ graph, output }) => `${output} of ${graph}`;
   byId("conformance").textContent = failed.length
     ? `This browser does not reproduce the bundle's test vectors: ${failed.map(of).join(", ")}`
-    : `This browser reproduces the bundle's test vectors: outputs within ${worst("logits", "probabilities")}, ` +
+    : `This browser reproduces the bundle's test vectors: outputs within ${worst(...outputs)}, ` +
       `attributions within ${worst("attribution")}`;
   byId("conformance").classList.toggle("failed", failed.length > 0);
   byId("conformance").dataset.failed = failed.length;

@@ -1,27 +1,29 @@
 // The attributions as signed bars, strongest first, and the check that they add up.
 
 import { completenessError, strongest } from "../shared/model.mjs";
-import { element, short, signed } from "./format.mjs";
+import { element, shown, signed } from "./format.mjs";
 
 const SHOWN_REASONS = 12;
 
 export class Reasons {
-  /** `picked` is called with the place of a feature that a person wants to change. */
+  /** `picked` is called with the name of a column that a person wants to change. */
   constructor(page, bundle, picked) {
     this.page = page;
     this.bundle = bundle;
     this.all = false;
-    this.bars = bundle.features.map(({ name }, j) => barRow(name, () => picked(j)));
+    this.bars = bundle.players.map((name) => barRow(name, () => picked(name)));
+    this.places = bundle.players.map((name) => bundle.columns.findIndex((column) => column.name === name));
     page.more.addEventListener("click", () => {
       this.all = !this.all;
       this.arrange();
     });
   }
 
-  /** Show the reasons for one row's score of a class. */
-  show(className, row, { attribution, score, base }) {
+  /** Show the reasons for one row's score of a target. */
+  show(target, row, { attribution, score, base }) {
     this.attribution = attribution;
-    this.page.reasonsHeading.textContent = `Reasons for ${className}`;
+    this.target = target;
+    this.page.reasonsHeading.textContent = `Reasons for ${this.bundle.targets[target]}`;
     const largest = Math.max(...attribution.map(Math.abs)) || 1;
     this.bars.forEach(({ item, button, bar, amount, detail }, j) => {
       const value = attribution[j];
@@ -29,8 +31,9 @@ export class Reasons {
       item.classList.toggle("negative", value < 0);
       bar.style.setProperty("--size", Math.abs(value) / largest);
       amount.textContent = signed(value);
-      detail.textContent = Number.isNaN(row[j]) ? "missing" : short(row[j]);
-      button.title = `${this.bundle.features[j].name}: ${signed(value)}; change its value`;
+      const place = this.places[j]; // -1 of a group of columns
+      detail.textContent = place < 0 ? "" : shown(this.bundle.columns[place], row[place]);
+      button.title = `${this.bundle.players[j]}: ${signed(value)}; change its value`;
     });
     this.arrange();
     this.showSum(attribution, score, base);
@@ -59,7 +62,7 @@ export class Reasons {
     const { base: baseCell, total, score: scoreCell, check } = this.page;
     [baseCell.textContent, total.textContent, scoreCell.textContent] = [base, sum, score].map(signed);
     const verdict = error <= allowed ? "Adds up" : "Does not add up";
-    const { unit } = this.bundle.task;
+    const unit = this.bundle.unitOf(this.target);
     check.textContent = `${verdict}: off by ${error.toExponential(1)} of the ${allowed.toExponential(0)} ${unit} allowed`;
     check.classList.toggle("failed", !(error <= allowed));
     check.dataset.error = error;

@@ -3,34 +3,63 @@
 import { createReadStream } from "node:fs";
 import { parse } from "csv-parse";
 
+import { ValueError } from "../shared/columns.mjs";
+
 const BATCH_ROWS = 64;
 const LISTED_NAMES = 8;
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-const MISSING = /^(|nan|na|null)$/i;
 
 /** What is wrong with a file or a value in it, in words for the person who gave it. */
 export class TableError extends Error {}
 
 /**
- * The feature columns of a file, by their names in the header and in the model's order; other columns are left aside.
- * @yields {{first: number, rows: Float32Array}} up to 64 rows, and the place of the first of them, from 0
+ * The model's columns of a file, by their names in the header and in the model's order; other columns are left aside.
+ * @yields {{first: number, rows: (number | string)[][], unseen: string[][]}} up to 64 rows, the place of the first of
+ *   them, from 0, and by row the columns whose value training has not seen
  */
-export async function* readCsv(path, bundle) {
-  let columns = null;
-  let [first, values] = [0, []];
+export async function* readCsv(path, { columns }) {
+  let header = null;
+  let batch = { first: 0, rows: [], unseen: [] };
   for await (const { info, record } of records(path)) {
-    if (columns === null) {
-      columns = places(record, path, bundle);
+    if (header === null) {
+      header = places(record, path, columns);
       continue;
     }
-    columns.forEach((column, j) => values.push(parseValue(record[column], j, bundle, `${path}, line ${info.lines}`)));
-    if (values.length === BATCH_ROWS * columns.length) {
-      yield { first, rows: Float32Array.from(values) };
-      [first, values] = [first + BATCH_ROWS, []];
+    const read = columns.map((column, j) => readCell(column, record[header[j]], `${path}, line ${info.lines}`));
+    batch.rows.push(read.map(({ value }) => value));
+    batch.unseen.push(columns.filter((_, j) => read[j].unseen).map(({ name }) => name));
+    if (batch.rows.length === BATCH_ROWS) {
+      yield batch;
+      batch = { first: batch.first + BATCH_ROWS, rows: [], unseen: [] };
     }
   }
-  if (columns === null) throw new TableError(`expected a header and rows, got an empty file, ${path}`);
-  if (values.length > 0) yield { first, rows: Float32Array.from(values) };
+  if (header === null) throw new TableError(`expected a header and rows, got an empty file, ${path}`);
+  if (batch.rows.length > 0) yield batch;
+}
+
+/** Counts the values that training has not seen, as batches pass by. */
+export class Unseen {
+  constructor() {
+    this.columns = new Map();
+    [this.rows, this.total] = [0, 0];
+  }
+
+  counting() {
+    return async function* (batches) {
+      for await (const batch of batches) {
+        this.total += batch.rows.length;
+        this.rows += batch.unseen.filter((names) => names.length > 0).length;
+        for (const name of batch.unseen.flat()) this.columns.set(name, (this.columns.get(name) ?? 0) + 1);
+        yield batch;
+      }
+    }.bind(this);
+  }
+
+  /** The counts in words; empty without any. */
+  text() {
+    if (this.rows === 0) return "";
+    const counted = Array.from(this.columns, ([name, count]) => `column '${name}' ${count}`).join(", ");
+    return `values that training has not seen, in ${this.rows} of ${this.total} rows: ${counted}`;
+  }
 }
 
 async function* records(path) {
@@ -43,32 +72,27 @@ async function* records(path) {
   }
 }
 
-/** Where each feature's column stands. */
-function places(header, path, bundle) {
-  const missing = bundle.features.filter(({ name }) => !header.includes(name));
+/** Where each of the model's columns stands. */
+function places(header, path, columns) {
+  const missing = columns.filter(({ name }) => !header.includes(name));
   if (missing.length > 0) {
     const names = missing.map(({ name }) => `'${name}'`);
     throw new TableError(`missing column ${listing(names)} in ${path}; it has ${listing(header)}`);
   }
-  return bundle.features.map(({ name }) => {
+  return columns.map(({ name }) => {
     const place = header.indexOf(name);
     if (header.indexOf(name, place + 1) >= 0) throw new TableError(`column '${name}' appears twice in ${path}`);
     return place;
   });
 }
 
-function parseValue(text, j, bundle, place) {
-  const [trimmed, { name }] = [text.trim(), bundle.features[j]];
-  if (MISSING.test(trimmed)) {
-    if (bundle.imputation !== null) return NaN;
-    throw new TableError(`column '${name}': missing value, and the bundle does not impute, in ${place}`);
+function readCell(column, cell, place) {
+  try {
+    return column.read(cell);
+  } catch (error) {
+    if (error instanceof ValueError) throw new TableError(`column '${column.name}': ${error.message}, in ${place}`);
+    throw error;
   }
-  if (!NUMBER.test(trimmed)) throw new TableError(`column '${name}': expected a number, got '${text}', in ${place}`);
-  const value = Number(trimmed);
-  if (!Number.isFinite(Math.fround(value))) {
-    throw new TableError(`column '${name}': ${trimmed} is beyond float32, in ${place}`);
-  }
-  return value;
 }
 
 function listing(names) {

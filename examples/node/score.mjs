@@ -1,78 +1,82 @@
 // Predictions and reasons of batches, as lines for people or as CSV for programs.
 
-import { completenessError, predicted, strongest } from "../shared/model.mjs";
+import { completenessError, strongest } from "../shared/model.mjs";
 
-/** Batches of rows become rows with the model's outputs; `target` is the class to explain, below 0 the predicted one. */
+const DIGITS = 4;
+
+/** Batches of rows become rows with the model's outputs; `target` is the one to explain, below 0 the predicted one. */
 export function score(model, target) {
-  const { features, sidecar, task } = model.bundle;
-  const [width, tolerance] = [features.length, sidecar.tolerances.completeness];
+  const { bundle } = model;
   return async function* (batches) {
-    for await (const { first, rows } of batches) {
-      const count = rows.length / width;
-      const outputs = await model.run(rows, new BigInt64Array(count).fill(BigInt(target)));
-      for (let i = 0; i < count; i++) yield rowOf(outputs, task.scores, i, first + i, tolerance);
+    for await (const { first, rows, unseen } of batches) {
+      const outputs = await model.run(rows, target);
+      for (let i = 0; i < rows.length; i++) {
+        yield { number: first + i, unseen: unseen[i], ...predictionOf(bundle, outputs, i), ...reasonsOf(bundle, outputs, i) };
+      }
     }
   };
 }
 
-function rowOf(outputs, scores, i, number, tolerance) {
-  const slice = ({ data, dims }) => data.subarray(i * dims[1], (i + 1) * dims[1]);
-  const row = { number, predicted: predicted(slice(outputs[scores])), probabilities: slice(outputs.probabilities) };
-  if (!outputs.attribution) return row;
-  const [attribution, total, base] = [slice(outputs.attribution), outputs.score.data[i], outputs.base_value.data[i]];
+const slice = ({ data, dims }, i) => data.subarray(i * dims[1], (i + 1) * dims[1]);
+
+function predictionOf(bundle, outputs, i) {
+  const { output, probabilities } = bundle.sidecar.score;
+  const scores = slice(outputs[output], i);
+  return { predicted: bundle.predicted(scores), values: slice(outputs[probabilities ?? output], i) };
+}
+
+function reasonsOf(bundle, outputs, i) {
+  if (!outputs.attribution) return {};
+  const [attribution, total, base] = [slice(outputs.attribution, i), outputs.score.data[i], outputs.base_value.data[i]];
   const error = completenessError(attribution, total, base);
-  const converged = error <= tolerance * Math.max(1, Math.abs(total - base));
-  return {
-    ...row,
-    explained: Number(outputs.explained_target.data[i]),
-    score: total,
-    base,
-    attribution,
-    error,
-    converged,
-  };
+  const converged = error <= bundle.sidecar.tolerances.completeness * Math.max(1, Math.abs(total - base));
+  return { explained: Number(outputs.explained_target.data[i]), score: total, base, attribution, error, converged };
 }
 
 /** A line for each row: the prediction, the sum and its check, and the strongest reasons. */
-export function asText({ classes, features }, topK) {
+export function asText(bundle, topK) {
   return async function* (rows) {
     for await (const row of rows) {
-      const { number, predicted, probabilities, explained, score: total, base, attribution } = row;
-      if (predicted < 0) {
-        yield `row ${number}  no prediction: the model's outputs are not finite\n`;
-        continue;
-      }
-      let line = `row ${number}  ${classes[predicted]} ${(100 * probabilities[predicted]).toFixed(1)} %`;
-      if (topK > 0) {
-        const reasons = strongest(attribution).map((j) => `${features[j].name} ${signed(attribution[j])}`);
-        const named = reasons.slice(0, topK).join(", ") + (reasons.length > topK ? ", ..." : "");
-        const what = explained === predicted ? "score" : `score of ${classes[explained]}`;
-        const sum = `base ${signed(base)} + attributions ${signed(total - base)} (${check(row)})`;
-        line += `  ${what} ${signed(total)} = ${sum}: ${named}`;
-      }
-      yield line + "\n";
+      const unseen = row.unseen.length > 0 ? `  (unseen: ${row.unseen.join(", ")})` : "";
+      if (row.predicted < 0) yield `row ${row.number}  no prediction: the model's outputs are not finite${unseen}\n`;
+      else yield `row ${row.number}  ${said(bundle, row)}${topK > 0 ? because(bundle, row, topK) : ""}${unseen}\n`;
     }
   };
 }
 
+function said({ hasClasses, targets, sidecar }, { predicted, values }) {
+  if (hasClasses) return `${targets[predicted]} ${(100 * values[predicted]).toFixed(1)} %`;
+  const quantities = sidecar.score.targets.map(({ name, unit }, k) => {
+    const amount = `${Number(values[k].toPrecision(DIGITS))}${unit === null ? "" : ` ${unit}`}`;
+    return targets.length === 1 ? amount : `${name} ${amount}`;
+  });
+  return quantities.join(", ");
+}
+
+function because({ targets, players }, row, topK) {
+  const { predicted, explained, score: total, base, attribution } = row;
+  const reasons = strongest(attribution).map((j) => `${players[j]} ${signed(attribution[j])}`);
+  const named = reasons.slice(0, topK).join(", ") + (reasons.length > topK ? ", ..." : "");
+  const what = explained === predicted ? "score" : `score of ${targets[explained]}`;
+  const sum = `base ${signed(base)} + attributions ${signed(total - base)} (${check(row)})`;
+  return `  ${what} ${signed(total)} = ${sum}: ${named}`;
+}
+
 /** The columns of a run of whyport, less the settings'. */
-export function asCsv({ classes, features }) {
+export function asCsv({ hasClasses, targets, players }) {
+  const quantities = targets.length === 1 ? ["prediction"] : targets.map((name) => `prediction.${name}`);
+  const head = hasClasses ? ["prediction", ...targets.map((name) => `probability.${name}`)] : quantities;
+  const explained = hasClasses ? ["explained_target", "explained_class"] : ["explained_target"];
+  const attributions = players.map((name) => `attribution.${name}`);
   return async function* (rows) {
-    const head = ["source_row", "prediction", ...classes.map((name) => `probability.${name}`)];
-    const attributions = features.map(({ name }) => `attribution.${name}`);
-    yield csvLine([
-      ...head,
-      "explained_class",
-      "base_value",
-      "score",
-      ...attributions,
-      "completeness_error",
-      "converged",
-    ]);
-    for await (const { number, predicted, probabilities, explained, score: total, base, ...row } of rows) {
-      const reasons = [classes[explained], base, total, ...row.attribution, row.error, row.converged];
-      const values = [classes[predicted], ...probabilities, ...reasons];
-      yield csvLine([number, ...(predicted < 0 ? values.map(() => "") : values)]);
+    yield csvLine(
+      ["source_row", ...head, ...explained, "base_value", "score", ...attributions, "completeness_error", "converged"],
+    );
+    for await (const { number, predicted, values, ...row } of rows) {
+      const prediction = hasClasses ? [targets[predicted], ...values] : values;
+      const reasons = [row.base, row.score, ...row.attribution, row.error, row.converged];
+      const cells = [...prediction, ...explained.map(() => targets[row.explained]), ...reasons];
+      yield csvLine([number, ...(predicted < 0 ? cells.map(() => "") : cells)]);
     }
   };
 }
@@ -87,5 +91,6 @@ function check({ error, converged }) {
 }
 
 function signed(value) {
-  return (value < 0 ? "" : "+") + value.toFixed(2);
+  const isSmall = value !== 0 && Math.abs(value) < 0.005;
+  return (value < 0 ? "" : "+") + (isSmall ? value.toExponential(1) : value.toFixed(2));
 }

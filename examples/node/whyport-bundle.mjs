@@ -11,16 +11,17 @@ import * as ort from "onnxruntime-node";
 import { Bundle, BundleError } from "../shared/bundle.mjs";
 import { replay } from "../shared/conformance.mjs";
 import { EXPLAINING, Model, PREDICTING } from "../shared/model.mjs";
-import { TableError, readCsv } from "./csv.mjs";
+import { TableError, Unseen, readCsv } from "./csv.mjs";
 import { asCsv, asText, score } from "./score.mjs";
 
 const HELP = `Predictions and the reasons for them, from a whyport bundle.
 
   node whyport-bundle.mjs verify BUNDLE
       check the digests and replay the test vectors
-  node whyport-bundle.mjs score BUNDLE data.csv [--out scored.csv] [--top-k 3] [--class NAME]
+  node whyport-bundle.mjs score BUNDLE data.csv [--out scored.csv] [--top-k 3] [--target NAME]
       print a line for each row: the prediction and its strongest reasons; --out writes every attribution as CSV instead;
-      --top-k 0 predicts without reasons; --class explains this class in place of the predicted one
+      --top-k 0 predicts without reasons; --target explains this class, in place of the predicted one, or this quantity,
+      in place of the first; --class is another name of it, where there are classes
 
 Example: node whyport-bundle.mjs score ../../models/breast_cancer patients.csv --top-k 5
 Exit codes: 0 done; 1 a bundle, a file or a value that cannot be used, or test vectors that are not reproduced;
@@ -38,14 +39,15 @@ async function main(argv) {
     const given = options["top-k"] ?? "3";
     const topK = Number(given);
     if (!/^\d+$/.test(given)) throw new UsageError(`--top-k: expected a whole number, got '${given}'`);
-    return await scoreTable(await readFolder(folder), table, { topK, out: options.out, className: options.class });
+    const bundle = await readFolder(folder);
+    return await scoreTable(bundle, table, { topK, out: options.out, target: targetOf(bundle, options) });
   }
   throw new UsageError(`expected verify BUNDLE or score BUNDLE data.csv, got '${positionals.join(" ")}'`);
 }
 
 function parse(args) {
   const text = { type: "string" };
-  const options = { out: text, "top-k": text, class: text, help: { type: "boolean", short: "h" } };
+  const options = { out: text, "top-k": text, target: text, class: text, help: { type: "boolean", short: "h" } };
   try {
     return parseArgs({ args, allowPositionals: true, options });
   } catch (error) {
@@ -78,19 +80,33 @@ async function verify(bundle) {
   }
 }
 
-async function scoreTable(bundle, table, { topK, out, className }) {
-  const target = className === undefined ? -1 : bundle.classes.indexOf(className);
-  if (className !== undefined && target < 0) {
-    throw new UsageError(`--class: unknown class '${className}'; the bundle has ${bundle.classes.join(", ")}`);
-  }
+/** The place of the target to explain; below 0 the one that is predicted. */
+function targetOf({ targets, hasClasses }, options) {
+  const [option, name] = options.target === undefined ? ["--class", options.class] : ["--target", options.target];
+  if (name === undefined) return -1;
+  const [one, many] = hasClasses ? ["class", "classes"] : ["target", "targets"];
+  if (option === "--class" && !hasClasses)
+    throw new UsageError(`--class: the bundle has no classes; --target takes one of its targets: ${targets.join(", ")}`);
+  const target = targets.indexOf(name);
+  if (target < 0) throw new UsageError(`${option}: unknown ${one} '${name}'; the bundle has the ${many} ${targets.join(", ")}`);
+  return target;
+}
+
+async function scoreTable(bundle, table, { topK, out, target }) {
   const explains = topK > 0 || target >= 0 || out !== undefined;
   const model = await Model.open(ort, bundle, explains ? EXPLAINING : PREDICTING);
-  const rows = () => [readCsv(table, bundle), score(model, target)];
+  const unseen = new Unseen();
+  const rows = () => [readCsv(table, bundle), unseen.counting(), score(model, target)];
   // What was read flows on batch by batch, no faster than it is written.
-  if (out === undefined) return await pipeline(...rows(), asText(bundle, topK), process.stdout, { end: false });
+  if (out === undefined) await pipeline(...rows(), asText(bundle, topK), process.stdout, { end: false });
+  else await writeWhole(out, [...rows(), asCsv(bundle)]);
+  if (unseen.text() !== "") console.error(unseen.text());
+}
+
+async function writeWhole(out, stages) {
   const unfinished = `${out}.unfinished`;
   try {
-    await pipeline(...rows(), asCsv(bundle), createWriteStream(unfinished));
+    await pipeline(...stages, createWriteStream(unfinished));
     await rename(unfinished, out);
   } finally {
     await rm(unfinished, { force: true });

@@ -13,7 +13,7 @@ export async function replay(ort, bundle) {
   const compared = [];
   for (const [graph, { outputs }] of Object.entries(graphs)) {
     const model = await Model.open(ort, bundle, graph);
-    const got = await model.run(tensors.features, BigInt64Array.from(tensors.target_index ?? [], BigInt));
+    const got = await model.feed(tensors, tensors[bundle.sidecar.score.output].length / bundle.targets.length);
     for (const [output, kind] of Object.entries(outputs)) {
       const spread = kind === "gradients" ? spreads : null;
       const [deviation, tolerance] = [
@@ -29,13 +29,21 @@ export async function replay(ort, bundle) {
 /** The document of conformance.json with each tensor flat, in row-major order, and NaN for null. */
 export async function readVectors(bundle) {
   const content = new TextDecoder().decode(await bundle.readBytes("conformance.json"));
-  const flat = ([name, nested]) => [name, Float32Array.from(nested.flat(Infinity), (value) => value ?? NaN)];
+  const flat = ([name, nested]) => [name, nested.flat(Infinity).map((value) => value ?? NaN)];
   try {
     const document = JSON.parse(content);
     return { ...document, tensors: Object.fromEntries(Object.entries(document.tensors).map(flat)) };
   } catch (error) {
     throw new BundleError(`expected test vectors in conformance.json of ${bundle.place}: ${error.message}`);
   }
+}
+
+/** The rows of the test vectors, as a model runs them: a value a column. */
+export function rowsOf({ tensors }, { columns, tensors: specs }) {
+  const width = columns.length / specs.length; // of a tensor's row
+  const count = tensors[specs[0].name].length / width;
+  const rowOf = (i) => specs.flatMap(({ name }) => tensors[name].slice(i * width, (i + 1) * width));
+  return Array.from({ length: count }, (_, i) => rowOf(i));
 }
 
 /** The largest |a - b| / max(1, |b|); where there are spreads, of values per spread of their column. */

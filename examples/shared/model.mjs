@@ -6,53 +6,64 @@ export const PREDICTING = "model.onnx";
 export const EXPLAINING = "explain.onnx"; // computes what model.onnx does, and the reasons
 
 const CAPABILITIES = { "explain.onnx": "explain-onnx", "gradient.onnx": "gradient-onnx" };
-const PREDICTED = -1n;
+const TARGET_INDEX = "target_index";
+const BY_DEFAULT = -1;
 
 export class Model {
   /**
    * Open a graph of a bundle.
    * @param ort the module of ONNX Runtime
    * @param {Bundle} bundle
-   * @param {string} graph the graph's file
+   * @param {string} file the graph's file
    */
-  static async open(ort, bundle, graph) {
-    if (!bundle.has(graph)) {
-      const reason = bundle.sidecar.capabilities[CAPABILITIES[graph]]?.reason || "it was made without";
-      throw new BundleError(`${bundle.place} has no ${graph}: ${reason}`);
+  static async open(ort, bundle, file) {
+    if (!bundle.has(file) || !bundle.graph(file)) {
+      const reason = bundle.sidecar.capabilities[CAPABILITIES[file]]?.reason || "it was made without";
+      throw new BundleError(`${bundle.place} has no ${file}: ${reason}`);
     }
-    const content = await bundle.readBytes(graph);
+    const content = await bundle.readBytes(file);
     try {
-      return new Model(ort, bundle, await ort.InferenceSession.create(content, { executionProviders: ["cpu"] }));
+      const session = await ort.InferenceSession.create(content, { executionProviders: ["cpu"] });
+      return new Model(ort, bundle, bundle.graph(file), session);
     } catch (error) {
-      throw new BundleError(`ONNX Runtime cannot open ${graph} of ${bundle.place}: ${error.message}`);
+      throw new BundleError(`ONNX Runtime cannot open ${file} of ${bundle.place}: ${error.message}`);
     }
   }
 
-  constructor(ort, bundle, session) {
+  constructor(ort, bundle, graph, session) {
     this.ort = ort;
     this.bundle = bundle;
+    this.graph = graph;
     this.session = session;
   }
 
   /**
    * Run N rows, at least one: ONNX Runtime aborts the process on an empty batch through an LSTM.
-   * @param {Float32Array} rows N x F raw values, row by row; NaN for a missing one, where the bundle imputes
-   * @param {BigInt64Array} [classes] the class to explain by row, below 0 for the predicted one, which is the default
+   * @param {(number | string)[][]} rows a value a column, as the columns read them: NaN or the empty text for a missing one
+   * @param {number} [target] the target to explain, below 0 the one that is predicted, which is the default
    * @returns {Promise<Object<string, {dims: number[], data: TypedArray}>>} the outputs by name
    */
-  async run(rows, classes) {
-    const width = this.bundle.features.length;
-    const count = rows.length / width;
-    if (!Number.isInteger(count) || count < 1)
-      throw new RangeError(`expected rows of ${width} values, got ${rows.length}`);
-    const feeds = {
-      [this.bundle.sidecar.inputs[0].tensors[0].name]: new this.ort.Tensor("float32", rows, [count, width]),
-    };
-    if (this.session.inputNames.includes("target_index")) {
-      const index = classes ?? new BigInt64Array(count).fill(PREDICTED);
-      feeds.target_index = new this.ort.Tensor("int64", index, [count]);
-    }
-    const outputs = await this.session.run(feeds);
+  async run(rows, target = BY_DEFAULT) {
+    const { columns, tensors } = this.bundle;
+    if (rows.length < 1 || rows.some((row) => row.length !== columns.length))
+      throw new RangeError(`expected rows of ${columns.length} values, at least one`);
+    const apart = tensors.length === columns.length; // one tensor [N, 1] a column; of a single column the same
+    const values = tensors.map((_, j) => (apart ? rows.map((row) => row[j]) : rows.flat()));
+    const fed = Object.fromEntries(tensors.map(({ name }, j) => [name, values[j]]));
+    return await this.feed({ ...fed, [TARGET_INDEX]: rows.map(() => target) }, rows.length);
+  }
+
+  /**
+   * Run N rows that are tensors already.
+   * @param {Object<string, (number | string)[]>} values by the name of the graph's input, flat; others are left aside
+   * @param {number} count N
+   */
+  async feed(values, count) {
+    const feeds = this.graph.inputs.map(({ name, dtype, shape }) => {
+      const dims = shape.map((length) => (length === "N" ? count : length));
+      return [name, new this.ort.Tensor(dtype, dataOf(dtype, values[name]), dims)];
+    });
+    const outputs = await this.session.run(Object.fromEntries(feeds));
     for (const [name, { dims }] of Object.entries(outputs)) {
       if (dims[0] !== count) throw new BundleError(`output ${name}: expected ${count} rows, got shape [${dims}]`);
     }
@@ -60,10 +71,9 @@ export class Model {
   }
 }
 
-/** The class that is predicted, the first of the largest score; -1 where a score is not finite, which nothing else tells. */
-export function predicted(scores) {
-  if (!scores.every(Number.isFinite)) return -1;
-  return scores.indexOf(Math.max(...scores));
+function dataOf(dtype, values) {
+  if (dtype === "string") return values;
+  return dtype === "int64" ? BigInt64Array.from(values, BigInt) : Float32Array.from(values);
 }
 
 /** How far attributions are from adding up: |their sum - (score - base value)|, summed in float64. */
@@ -71,7 +81,7 @@ export function completenessError(attribution, score, baseValue) {
   return Math.abs(attribution.reduce((sum, value) => sum + value, 0) - (score - baseValue));
 }
 
-/** The features' places, those that count most first. */
+/** The players' places, those that count most first. */
 export function strongest(attribution) {
   return Array.from(attribution.keys()).sort((a, b) => Math.abs(attribution[b]) - Math.abs(attribution[a]) || a - b);
 }

@@ -76,7 +76,7 @@ def test_test_vectors_are_shown_with_their_attributions(
     script = """
     byId("more").click();
     await updated(() => byId("follow").click());
-    const radios = document.querySelectorAll("#classes input[type=radio]");
+    const radios = document.querySelectorAll("#targets input[type=radio]");
     const rows = [];
     for (const [i, explained] of VECTORS) {
       await start(i + 1);
@@ -109,9 +109,9 @@ def test_a_changed_value_and_another_class_change_the_reasons(
     const before = shown();
     await updated(() => change(field("mean radius"), 31));
     const changed = shown();
-    await updated(() => document.querySelectorAll("#classes input[type=radio]")[1].click());
+    await updated(() => document.querySelectorAll("#targets input[type=radio]")[1].click());
     const second = shown();
-    await updated(() => document.querySelectorAll("#classes input[type=radio]")[0].click());
+    await updated(() => document.querySelectorAll("#targets input[type=radio]")[0].click());
     const first = shown();
     await updated(() => change(field("mean radius"), ""));
     const missing = shown();
@@ -122,8 +122,10 @@ def test_a_changed_value_and_another_class_change_the_reasons(
     assert shot.width == 390  # nothing stands out on a phone
     result = shot.result
     features, classes = session.bundle.sidecar.columns, session.bundle.sidecar.targets
-    row = np.array([[31.0 if feature.name == CHANGED else feature.median for feature in features]], dtype=np.float32)
-    medians = np.array([[feature.median for feature in features]], dtype=np.float32)
+    row = np.array(
+        [[31.0 if feature.name == CHANGED else feature.statistics.median for feature in features]], dtype=np.float32
+    )
+    medians = np.array([[feature.statistics.median for feature in features]], dtype=np.float32)
     missing = np.where(row == 31, np.float32(np.nan), row)
     for name, rows, explained in [
         ("before", medians, None),

@@ -24,7 +24,7 @@ def table(reference_bundle: Path) -> pd.DataFrame:
     """Rows within and beyond the training values, two of them missing, columns in another order and one more."""
     generator = np.random.default_rng(0)
     features = Bundle.read(reference_bundle).sidecar.columns
-    values = {f.name: generator.normal(f.mean, 1.5 * f.standard_deviation, ROWS) for f in features}
+    values = {f.name: generator.normal(f.statistics.mean, 1.5 * f.spread, ROWS) for f in features}
     values = dict(reversed(values.items()))
     frame = pd.DataFrame({"patient": [f'P{i}, "kept"' for i in range(ROWS)]} | values)
     frame.loc[[3, 80], "mean radius"] = np.nan
@@ -74,12 +74,13 @@ def test_the_explanations_are_those_of_the_session(reference_bundle: Path, table
     session = Session(Bundle.read(reference_bundle))
     names = session.bundle.sidecar.targets
     expected, outputs = session.explain(table), session.predict(table)
-    attributions = scored[[f"attribution.{feature.name}" for feature in session.bundle.sidecar.columns]]
+    attributions = scored[[f"attribution.{column.name}" for column in session.bundle.sidecar.columns]]
     assert_allclose(attributions, expected.values, rtol=1e-4, atol=1e-5)
     assert_allclose(scored["score"], expected.output, rtol=1e-5, atol=1e-5)
     assert_allclose(scored["base_value"], expected.base_value, rtol=1e-5, atol=1e-5)
     assert_allclose(scored[[f"probability.{name}" for name in names]], outputs["probabilities"], atol=1e-6)
     assert_array_equal(scored["prediction"], np.array(names)[outputs["logits"].argmax(axis=1)])
+    assert_array_equal(scored["explained_target"], scored["prediction"])
     assert_array_equal(scored["explained_class"], scored["prediction"])
     assert_array_equal(scored["source_row"], np.arange(ROWS))
     sums = attributions.sum(axis=1) - (scored["score"] - scored["base_value"])
@@ -148,11 +149,11 @@ def spoil_version(bundle: Path) -> None:
 
 
 def spoil_keys(bundle: Path) -> None:
-    edit(bundle, "bundle.json", lambda sidecar: sidecar["features"][2].update(unit="mm"))
+    edit(bundle, "bundle.json", lambda sidecar: sidecar["inputs"][0]["columns"][2].update(colour="red"))
 
 
 def spoil_task(bundle: Path) -> None:
-    edit(bundle, "bundle.json", lambda sidecar: sidecar.update(task="regression"))
+    edit(bundle, "bundle.json", lambda sidecar: sidecar["score"].update(task="survival"))
 
 
 def spoil_tolerance(bundle: Path) -> None:
@@ -170,11 +171,11 @@ def spoil_json(bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (spoil_version, "expected format version 2, got 1, in bundle.json of "),
-        (spoil_keys, r"bundle.json: \$.features\[2\]: unknown key 'unit'"),
+        (spoil_version, "expected format version 3, got 1, in bundle.json of "),
+        (spoil_keys, r"bundle.json: \$.inputs\[0\].columns\[2\]: unknown key 'colour'"),
         (
             spoil_task,
-            "unknown task 'regression'; known: classification, classification-by-probability, in bundle.json of ",
+            r"bundle.json: \$.score.task: expected classification or regression, got .survival.: it needs a newer",
         ),
         (spoil_tolerance, r"bundle.json: \$.tolerances: missing key 'completeness'"),
         (spoil_bytes, "explain.onnx of .* has changed: expected sha256 [0-9a-f]{64}, got [0-9a-f]{64}"),
@@ -226,8 +227,13 @@ def test_a_table_that_cannot_be_scored_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
 
+def refuse_missing(sidecar: dict[str, Any]) -> None:
+    for column in sidecar["inputs"][0]["columns"]:
+        column.update(missing="refuse", imputation=None)
+
+
 def test_a_missing_value_needs_a_bundle_that_imputes(bundle: Path, table: pd.DataFrame, tmp_path: Path) -> None:
-    edit(bundle, "bundle.json", lambda sidecar: sidecar["preprocessing"].update(imputation=None))
+    edit(bundle, "bundle.json", refuse_missing)
     file = write(tmp_path, table.head(5))
     done = node("score", bundle, file)
     message = f"column 'mean radius': missing value, and the bundle does not impute, in {file}, line 5"
@@ -242,7 +248,7 @@ def test_a_missing_value_needs_a_bundle_that_imputes(bundle: Path, table: pd.Dat
         (["score", "{bundle}", "rows.csv", "--top-k", "many"], "--top-k: expected a whole number, got 'many'"),
         (
             ["score", "{bundle}", "rows.csv", "--class", "maybe"],
-            "--class: unknown class 'maybe'; the bundle has benign, ",
+            "--class: unknown class 'maybe'; the bundle has the classes benign, malignant\n",
         ),
     ],
 )
@@ -254,7 +260,11 @@ def test_a_wrong_command_line_is_refused(reference_bundle: Path, arguments: list
 
 def test_class_names_with_commas_and_quotes_are_quoted(bundle: Path, table: pd.DataFrame, tmp_path: Path) -> None:
     names = ['benign, "sure"', "malignant"]
-    edit(bundle, "bundle.json", lambda sidecar: sidecar.update(classes=names))
+    edit(
+        bundle,
+        "bundle.json",
+        lambda sidecar: sidecar["score"].update(targets=[{"name": n, "unit": None} for n in names]),
+    )
     done = node("score", bundle, write(tmp_path, table), "--out", tmp_path / "scored.csv")
     assert done.returncode == 0
     with (tmp_path / "scored.csv").open(newline="") as file:
