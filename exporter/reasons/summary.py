@@ -119,6 +119,7 @@ def _cluster(program: Program, references: References, spread: NDArray[np.float6
         cells = program.encode(torch.from_numpy(references.rows)).numpy()
     centre = references.weights @ cells.astype(np.float64)
     standardised = (cells - centre) / spread
+    rows = min(rows, len(np.unique(cells, axis=0)))
     means = KMeans(rows, n_init=4, random_state=0).fit(standardised, sample_weight=references.weights)
     mass = np.bincount(means.labels_, references.weights, minlength=rows).astype(np.float64)
     distance = np.linalg.norm(standardised[:, None] - means.cluster_centers_, axis=2)

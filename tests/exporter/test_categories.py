@@ -7,7 +7,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from support.categories import category_columns, category_draft, category_encoding, every_code, network_of
+from support.categories import (
+    category_column,
+    category_columns,
+    category_draft,
+    category_encoding,
+    every_code,
+    network_of,
+)
 from whyport.exporter.bundle.package import make_package
 from whyport.exporter.bundle.write import write_bundle
 from whyport.exporter.deepshap import build_program, trace_program
@@ -16,6 +23,9 @@ from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.graphs.torchscript import load_torchscript
 from whyport.exporter.kinds.pytorch import compile_network
+from whyport.exporter.reasons.summary import summarise
+from whyport.exporter.verify.scores import check_meaning
+from whyport.runtime.bundle.columns import Categories
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import CONFORMANCE, CONFORMANCE_JSON, EXPLAIN_MODEL, GRADIENT_MODEL
@@ -180,3 +190,18 @@ def test_the_tensors_themselves_are_taken_too(session):
     index = np.zeros(2, dtype=np.int64)
     of_tensors, of_codes = (session.run_graph(EXPLAIN_MODEL, rows, index) for rows in (tensors, codes))
     np.testing.assert_array_equal(of_tensors["attribution"], of_codes["attribution"])
+
+
+def test_a_table_of_categories_alone_has_fewer_different_rows_than_clusters():
+    """Four different rows: no cluster is empty, and no reference is between categories."""
+    columns = (COLUMNS[2], category_column("sex", Categories("text", ("f", "m"), (40, 60), 0, 0)))
+    encoding = category_encoding(columns)
+    draft = category_draft(columns, encoding)
+    compiled = compile_network(network_of(encoding.width), draft)
+    check_meaning(draft, compiled)
+    traced = torch.from_numpy(draft.probes(5, 0))
+    program = build_program(compiled.graph.of_cells, traced, encoding=encoding.compiled())
+    references, summary = summarise(program, draft, (draft.probes(20, 4), draft.probes(20, 5)))
+    assert set(summary.figures) == {"random rows", "k-means rows", "fitted rows"}
+    assert {tuple(row) for row in references.rows} <= {tuple(row) for row in draft.references.rows}
+    np.testing.assert_allclose(references.weights.sum(), 1)

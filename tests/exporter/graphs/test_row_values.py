@@ -4,6 +4,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from support.categories import category_columns
+from whyport.exporter.graphs.column_inputs import TAKEN, input_tensors, take_columns
 from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.onnx import compile_onnx
 from whyport.exporter.graphs.row_values import row_values
@@ -46,3 +48,13 @@ def test_a_model_that_cannot_be_run_says_nothing() -> None:
     tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in "xy"]
     graph = helper.make_graph([node], "graph", tensors[:1], tensors[1:], [shape])
     assert row_values(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)) is None
+
+
+def test_texts_are_fed_as_texts() -> None:
+    columns = category_columns()
+    names = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 7]) for name in ("features", "row")]
+    graph = helper.make_graph([helper.make_node("Identity", ["features"], ["row"])], "graph", names[:1], names[1:])
+    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)])
+    take_columns(model, columns, input_tensors(columns, TAKEN))
+    # Three columns of texts; two of numbers, each looked up, tested for NaN and chosen; the row, and the row again.
+    assert row_values(model) == 3 + 2 * 3 + 7 + 7

@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 import torch
 
+from support.categories import TOWNS, category_column
+from whyport.exporter.graphs.categories import embedding_width, encoding_of
 from whyport.exporter.train.architectures import parse_settings
 from whyport.exporter.train.checkpoint import FILE, Checkpoint
 from whyport.exporter.train.loop import choose_device, train
 from whyport.exporter.train.settings import TrainSettings
+from whyport.runtime.bundle.columns import Categories
 from whyport.runtime.errors import TrainingError, UsageError
 
 # Dropout, so that resuming has a random state to find again; the learning rate falls every second epoch.
@@ -150,3 +153,43 @@ def test_devices(monkeypatch):
         choose_device("gpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert [choose_device(name).type for name in ("auto", "cpu", "cuda")] == ["cuda", "cpu", "cuda"]
+
+
+@pytest.fixture(scope="module")
+def with_categories(dataset):
+    """The same rows with two more columns: one for every cell, one for an embedding."""
+    rng = np.random.default_rng(0)
+    known = [
+        category_column("colour", Categories("text", ("red", "green"), (90, 80), 0, 22)),
+        category_column("town", Categories("text", TOWNS, (8,) * 20, 0, 0)),
+    ]
+
+    def widened(part):
+        codes = np.stack([rng.choice([0, 1, 3], len(part.rows)), rng.integers(20, size=len(part.rows))], axis=1)
+        return dataclasses.replace(part, rows=np.concatenate([part.rows, codes], axis=1, dtype=np.float32))
+
+    return dataclasses.replace(
+        dataset,
+        train=widened(dataset.train),
+        test=widened(dataset.test),
+        features=(*dataset.features, *known),
+    )
+
+
+def test_an_embedding_is_trained_with_the_network_and_resumed(with_categories):
+    settings = dataclasses.replace(SETTINGS, epochs=2)
+    kept = []
+    model, _ = run(with_categories, settings, after_epoch=kept.append)
+    name = "encode.parts.2.known"
+    first, last = (checkpoint.model[name] for checkpoint in kept)
+    assert first.shape == (20, embedding_width(20))
+    assert (first != last).any(dim=1).all()
+    torch.testing.assert_close(encoding_of(model).parts[2].known.detach(), last)
+    assert "encode.parts.1.known" in kept[0].model  # the cells themselves, which are not trained
+    again, _ = run(with_categories, settings, start=kept[0])
+    assert_same_weights(again, model)
+
+
+def test_the_caveat_of_cells_that_are_no_sequence(with_categories, caplog):
+    run(with_categories, TrainSettings("hybrid", parse_settings("hybrid", ["lstm_layers=1"]), epochs=1))
+    assert "neither its attention weights nor Grad-CAM belong to columns" in caplog.text
