@@ -46,7 +46,7 @@ class EagerModel(torch.nn.Module):
         )
         self.preprocess = build_preprocessing(sidecar.columns, standardise=True)
         self.network = network
-        self.load_state_dict(checkpoint.model)
+        self.load_state_dict(checkpoint.kept)
         self.eval()
 
     def forward(self, rows: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from whyport.exporter.bundle.target import Target
 from whyport.exporter.data.dataset import TableChoice, load_dataset
+from whyport.exporter.data.outcome import TargetChoice
 from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.train.architectures import ARCHITECTURES, create, parse_settings
 from whyport.exporter.train.architectures.base import Architecture
@@ -28,31 +29,31 @@ TARGET = "class"
 class Recurrent(Architecture):
     """A stacked bidirectional GRU that reads the features one after the other."""
 
-    def __init__(self, features: int, classes: int, hidden: int = 24, layers: int = 2) -> None:
+    def __init__(self, features: int, targets: int, hidden: int = 24, layers: int = 2) -> None:
         super().__init__()
         self.gru = nn.GRU(1, hidden, layers, batch_first=True, bidirectional=True)
-        self.head = nn.Linear(2 * hidden, classes)
+        self.head = nn.Linear(2 * hidden, targets)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Logits [N, C] of standardised rows [N, F]."""
-        return self.head(self.gru(rows.unsqueeze(2))[0].mean(dim=1))  # type: ignore[no-any-return]
+        """Scores [N, K] of standardised rows [N, F]."""
+        return self.output(self.head(self.gru(rows.unsqueeze(2))[0].mean(dim=1)))  # type: ignore[no-any-return]
 
 
 class Transformer(Architecture):
     """A transformer encoder with one token per feature: its value times a vector, plus the feature's own vector."""
 
-    def __init__(self, features: int, classes: int, width: int = 32, heads: int = 4, layers: int = 2) -> None:
+    def __init__(self, features: int, targets: int, width: int = 32, heads: int = 4, layers: int = 2) -> None:
         super().__init__()
         self.value = nn.Parameter(torch.randn(features, width) * 0.5)
         self.feature = nn.Parameter(torch.randn(features, width) * 0.5)
         layer = nn.TransformerEncoderLayer(width, heads, 2 * width, dropout=0.0, batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-        self.head = nn.Linear(width, classes)
+        self.head = nn.Linear(width, targets)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Logits [N, C] of standardised rows [N, F]."""
+        """Scores [N, K] of standardised rows [N, F]."""
         tokens = rows.unsqueeze(2) * self.value + self.feature
-        return self.head(self.encoder(tokens).mean(dim=1))  # type: ignore[no-any-return]
+        return self.output(self.head(self.encoder(tokens).mean(dim=1)))  # type: ignore[no-any-return]
 
 
 ARCHITECTURES.update({name.lower(): f"{__name__}:{name}" for name in (Recurrent.__name__, Transformer.__name__)})
@@ -131,7 +132,7 @@ def train(case: Case, seed: int, folder: Path) -> Trained:
     """Train, write the bundle to `folder`, and load the weights again in eager PyTorch."""
     table = folder / "table.parquet"
     case.table().to_parquet(table, index=False)
-    choice = TableChoice(table, TARGET)
+    choice = TableChoice(table, TargetChoice((TARGET,)))
     network_settings = parse_settings(case.architecture, ())
     settings = TrainSettings(
         case.architecture, network_settings, epochs=case.epochs, learning_rate=case.learning_rate, seed=seed
@@ -142,7 +143,7 @@ def train(case: Case, seed: int, folder: Path) -> Trained:
     model = nn.Sequential()
     model.add_module("preprocess", build_preprocessing(sidecar.columns, standardise=True))
     model.add_module("network", network)
-    model.load_state_dict(Checkpoint.load(bundle.path / "training" / FILE).model)
+    model.load_state_dict(Checkpoint.load(bundle.path / "training" / FILE).kept)
     model.eval().requires_grad_(False)
     preprocess, logits = model.get_submodule("preprocess"), Logits(network)
     double = copy.deepcopy(nn.Sequential(preprocess, logits)).double()

@@ -35,13 +35,29 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 
 @click.command()
 @click.argument("data", type=LocalPath())
-@click.option("--target", required=True, metavar="COLUMN", help="The column with the classes: text or whole numbers.")
+@names_option("--target", required=True, help="The column with the classes, or one or several with numbers.")
 @OUT
+@click.option(
+    "--task",
+    default="auto",
+    show_default=True,
+    help="classification, regression, or auto: fractions, and several targets, are a regression; texts, truths and "
+    "whole numbers that repeat are classes.",
+)
+@names_option("--classes", metavar="NAMES", help="Names of whole numbers in their order, as no,yes for 0 and 1.")
+@click.option("--target-unit", multiple=True, metavar="TARGET=UNIT", help="The unit of a number, such as weight=g.")
 @click.option("--test", type=LocalPath(), metavar="DATA", help="A table to test with.")
 @click.option(
     "--test-fraction", default=0.2, show_default=True, help="Without --test: share of DATA kept for the test."
 )
-@names_option("--features", help="By default all columns but the target.")
+@click.option("--validation", type=LocalPath(), metavar="DATA", help="A table that says which epoch is the best.")
+@click.option("--validation-fraction", type=float, help="In place of --validation: share of DATA kept for that.")
+@click.option(
+    "--split-by",
+    metavar="COLUMN",
+    help="Rows with one value of COLUMN, such as a person's, stay on one side of a split.",
+)
+@names_option("--features", help="By default all columns but the targets and that of --split-by.")
 @names_option("--exclude", help="Columns that are not features.")
 @names_option("--categorical", help="Features whose numbers are codes of categories; text and booleans always are.")
 @names_option("--dates", help="Features that are dates, which become numbers: days since 1970-01-01.")
@@ -62,6 +78,24 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 @click.option("--epochs", default=50, show_default=True)
 @click.option("--batch-rows", default=32, show_default=True)
 @click.option("--learning-rate", default=0.005, show_default=True)
+@click.option(
+    "--loss",
+    default="auto",
+    show_default=True,
+    help="Of a regression: mse, mae or huber. auto is mse, or cross-entropy.",
+)
+@click.option(
+    "--class-weights",
+    default="none",
+    show_default=True,
+    help="balanced: every class counts alike, however few its rows. none: every row counts alike.",
+)
+@click.option(
+    "--patience",
+    default=0,
+    show_default=True,
+    help="Stop after so many epochs without a smaller validation loss; 0 for never.",
+)
 @BACKGROUND
 @EXPLAIN_REFERENCES
 @SEED
@@ -72,22 +106,32 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 @NAME
 @OVERWRITE
 @OPSET
-def train(data: Path, target: str, out: Path, **options: Any) -> None:
-    """Train a classifier on DATA, a CSV or Parquet file, and export it as a verified bundle.
+def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> None:
+    """Train a network on DATA, a CSV or Parquet file, and export it as a verified bundle.
 
     Text and booleans are categories. Missing numbers are imputed with the training median and numbers are standardised,
     both inside the exported graphs: the bundle takes raw values. Whole numbers that are all different, dates, and texts
-    that are mostly different are refused as features, unless they are named.
+    that are mostly different are refused as features, unless they are named. With a validation, the best epoch is kept;
+    otherwise the last one.
 
     \b
     Example: whyport train patients.csv --target diagnosis --out bundle
              whyport train patients.parquet --target diagnosis --exclude id --out bundle \\
                  --set channels=8 --epochs 20 --checkpoint state
+             whyport train visits.csv --target died --classes no,yes --class-weights balanced \\
+                 --split-by patient --validation-fraction 0.2 --patience 5 --out bundle
+             whyport train births.csv --target weight --target-unit weight=g --task regression --out bundle
              whyport train patients.csv --target diagnosis --background healthy.csv --out bundle
     """
     from whyport.exporter.train.train import train as train_bundle
 
-    _show(train_bundle(data, target, out, **options))
+    bundle = train_bundle(data, target, out, **options)
+
+    from whyport.exporter.train.summary import training_lines
+
+    for line in training_lines(bundle):
+        say(line)
+    _show(bundle)
 
 
 @click.command()
@@ -132,10 +176,8 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
 
 def _show(bundle: Any) -> None:
     sidecar = bundle.sidecar
-    for metric, value in sidecar.provenance.metrics.items():
-        say(f"{metric:15} {value:.4f}")
     engines = {"ONNX": "onnx_outputs", "TorchScript": "torchscript_outputs", "gradients": "torchscript_gradients"}
     shown = [f"{engine} {sidecar.parity[name]:.2g}" for engine, name in engines.items() if name in sidecar.parity]
     tolerance = sidecar.tolerances["outputs"]
-    say(f"{'parity':15} {', '.join(shown)} (tolerance {tolerance:g})")
-    say(f"{'bundle':15} {bundle.path}")
+    say(f"{'parity':23} {', '.join(shown)} (tolerance {tolerance:g})")
+    say(f"{'bundle':23} {bundle.path}")

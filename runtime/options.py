@@ -28,11 +28,12 @@ def split_names(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in values if name)
 
 
-def names_option(flag: str, *, help: str, metavar: str = "COLUMNS") -> Callable[[Any], Any]:
+def names_option(flag: str, *, help: str, metavar: str = "COLUMNS", required: bool = False) -> Callable[[Any], Any]:
     """A click option whose value is a tuple of names, by the rule of `split_names`; () where it is not given."""
     return click.option(
         flag,
         multiple=True,
+        required=required,
         metavar=metavar,
         callback=lambda context, option, values: split_names(values),
         help=f"{help} {RULE}",

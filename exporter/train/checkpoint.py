@@ -1,6 +1,7 @@
 """The state of a training run after an epoch: enough to go on exactly from there, or to load the network again."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -16,13 +17,18 @@ FILE = "checkpoint.pt"
 
 @dataclass(frozen=True)
 class EpochResult:
-    """Mean cross-entropy and accuracy after an epoch, in evaluation mode."""
+    """Loss and measure after an epoch, in evaluation mode, by the parts of the data."""
 
     epoch: int
-    train_loss: float
-    train_accuracy: float
-    test_loss: float
-    test_accuracy: float
+    figures: dict[str, float]
+    """By name: `train_loss`, and `train_accuracy` or `train_r2`; the same of `validation`, if any, and of `test`."""
+
+
+def best_epoch(results: Sequence[EpochResult]) -> int:
+    """The number of the epoch whose network is kept: of the smallest validation loss, the first; else the last."""
+    losses = [result.figures.get("validation_loss") for result in results]
+    validated = [loss for loss in losses if loss is not None]
+    return losses.index(min(validated)) + 1 if validated else len(results)
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,10 @@ class Run:
 
     settings: dict[str, Setting]
     features: tuple[str, ...]
-    classes: tuple[str, ...]
+    targets: tuple[str, ...]
     data_digest: str
+    rows_digest: str
+    """Of the rows that train and validate, which tells one split from another."""
 
     def check_same(self, other: Self) -> None:
         """Raise TrainingError that spells out how another run differs from this one, a checkpoint's."""
@@ -44,12 +52,14 @@ class Run:
         ]
         for kind, before, now in (
             ("features", self.features, other.features),
-            ("classes", self.classes, other.classes),
+            ("targets", self.targets, other.targets),
         ):
             if before != now:
                 differences.append(f"{kind} were {listing(before)}, now {listing(now)}")
         if self.data_digest != other.data_digest:
             differences.append(f"data had sha256 {self.data_digest[:12]}..., now {other.data_digest[:12]}...")
+        elif self.rows_digest != other.rows_digest:
+            differences.append("the rows were split in another way")
         if differences:
             raise TrainingError(f"the checkpoint is of another run: {'; '.join(differences)}")
 
@@ -64,6 +74,13 @@ class Checkpoint:
     """State of the preprocessing and of the network, by "preprocess." and "network."."""
     optimizer: dict[str, Any]
     scheduler: dict[str, Any]
+    best: dict[str, Any] | None = None
+    """The model's state after the best epoch; None without a validation, where the last epoch counts."""
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The state of the model that the training gives."""
+        return self.model if self.best is None else self.best
 
     def to_bytes(self) -> bytes:
         """Tensors, numbers and text only: loads with weights_only=True."""

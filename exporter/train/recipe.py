@@ -1,6 +1,7 @@
 """From a table to a bundle: train, compile, verify, write."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from whyport.exporter.bundle.package import make_package, versions
@@ -11,17 +12,20 @@ from whyport.exporter.data.dataset import Dataset, TableChoice, load_dataset
 from whyport.exporter.data.samples import Samples
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.categories import encoding_of
-from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.kinds.pytorch import compile_network
 from whyport.exporter.train import checkpoint as checkpoints
-from whyport.exporter.train.checkpoint import Checkpoint
-from whyport.exporter.train.figures import training_files
+from whyport.exporter.train.checkpoint import Checkpoint, best_epoch
+from whyport.exporter.train.evaluation import evaluate
+from whyport.exporter.train.folder import task_files, training_files
 from whyport.exporter.train.loop import train
+from whyport.exporter.train.objective import loss_of
 from whyport.exporter.train.settings import TrainSettings
 from whyport.exporter.verify.engines import torch_outputs
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import Provenance
 from whyport.runtime.errors import UsageError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def train_bundle(
     opset: int | None = None,
     background: BackgroundChoice | None = None,
 ) -> Bundle:
-    """Train a classifier on a table and write it as a verified bundle.
+    """Train a network on a table and write it as a verified bundle.
 
     Args:
         choice: the tables and their columns.
@@ -77,48 +81,50 @@ def train_bundle(
     folder = folder or CheckpointFolder()
     start = folder.start()
     dataset = load_dataset(choice, settings.seed)
+    for suspect in dataset.suspects:
+        logger.warning("%s", suspect.text)
     background = background or BackgroundChoice()
     references = background.take(dataset.features, dataset.train.rows, settings.seed)
     model, last = train(dataset, settings, device=device, start=start, after_epoch=folder.keep)
     draft = Draft(
         name=target.bundle_name(),
-        classes=dataset.classes,
+        classes=dataset.targets,
         features=dataset.features,
         standardise=True,
-        provenance=_provenance(choice, settings, dataset, last),
+        provenance=_provenance(choice, settings, dataset),
         references=references,
         samples=Samples(dataset.train.rows, settings.seed, missing=True, columns=dataset.features),
         summary=background.summary,
         encoding=encoding_of(model),
     )
     compiled = compile_network(model.get_submodule("network"), draft, opset)
-    package = make_package(draft, compiled, _training_folder(draft, compiled, dataset, last))
+    assert compiled.graph is not None
+    outputs = torch_outputs(compiled.graph.module, compiled.names)(dataset.test.rows)
+    evaluation = evaluate(dataset, draft.task, outputs)
+    metrics = {**last.results[best_epoch(last.results) - 1].figures, **evaluation.flat()}
+    draft = replace(draft, provenance=replace(draft.provenance, metrics=metrics))
+    files = training_files(last, evaluation, loss_of(dataset, settings))
+    files |= task_files(dataset, draft.task, outputs, evaluation)
+    package = make_package(draft, compiled, {f"training/{name}": content for name, content in files.items()})
     return write_bundle(target.path, package, overwrite=target.overwrite)
 
 
-def _provenance(choice: TableChoice, settings: TrainSettings, dataset: Dataset, last: Checkpoint) -> Provenance:
-    result = last.results[-1]
-    # With a table of its own for the test, no share of the data is kept back.
-    fraction = choice.test_fraction if choice.test is None else None
+def _provenance(choice: TableChoice, settings: TrainSettings, dataset: Dataset) -> Provenance:
+    """Where the bundle comes from, with the metrics still to come."""
+    split = choice.split
     return Provenance(
         source=f"train {settings.architecture}",
-        settings={**settings.flat(), "target": choice.target, "test_fraction": fraction},
+        settings={
+            **settings.flat(),
+            "target": ",".join(choice.target.columns),
+            # With a table of its own, no share of the data is kept back.
+            "test_fraction": split.test_fraction if split.test is None else None,
+            "validation_fraction": split.validation_fraction,
+            "split_by": split.by,
+            "loss": loss_of(dataset, settings),
+        },
         seed=settings.seed,
         data_digest=dataset.digest,
         versions=versions(),
-        metrics={
-            "test_accuracy": result.test_accuracy,
-            "test_loss": result.test_loss,
-            "train_accuracy": result.train_accuracy,
-        },
+        metrics={},
     )
-
-
-def _training_folder(draft: Draft, compiled: Compiled, dataset: Dataset, last: Checkpoint) -> dict[str, bytes]:
-    assert compiled.graph is not None
-    outputs = torch_outputs(compiled.graph.module, compiled.names)(dataset.test.rows)
-    files = training_files(
-        last.results, draft.task.predicted(outputs[draft.task.score]), dataset.test.labels, dataset.classes
-    )
-    files[checkpoints.FILE] = last.to_bytes()
-    return {f"training/{name}": content for name, content in files.items()}

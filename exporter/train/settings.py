@@ -3,7 +3,10 @@
 from dataclasses import asdict, dataclass
 
 from whyport.exporter.train.architectures import Setting
-from whyport.runtime.errors import UsageError
+from whyport.runtime.errors import UsageError, unknown
+
+AUTO = "auto"
+NONE, BALANCED = "none", "balanced"
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,11 @@ class TrainSettings:
     batch_rows: int = 32
     learning_rate: float = 0.005
     seed: int = 0
+    loss: str = AUTO
+    """The loss by name; "auto" takes the task's first."""
+    class_weights: str = NONE
+    patience: int = 0
+    """After how many epochs without a smaller validation loss the training stops; 0 for never."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_rows < 1:
@@ -24,6 +32,10 @@ class TrainSettings:
             raise UsageError(f"expected a learning rate above 0 and at most 1, got {self.learning_rate}")
         if self.seed < 0:
             raise UsageError(f"expected a seed of at least 0, got {self.seed}")
+        if self.class_weights not in (NONE, BALANCED):
+            raise UsageError(unknown("class weights", self.class_weights, (BALANCED, NONE)))
+        if self.patience < 0:
+            raise UsageError(f"expected a patience of at least 0, got {self.patience}")
 
     def flat(self) -> dict[str, Setting]:
         """All settings in one dictionary, the network's among them."""

@@ -13,11 +13,17 @@ from whyport.runtime.options import as_names
 @typed
 def train(
     data: str | Path,
-    target: str,
+    target: str | Iterable[str],
     out: str | Path,
     *,
+    task: str = "auto",
+    classes: str | Iterable[str] = (),
+    target_unit: Mapping[str, str] | Iterable[str] | None = None,
     test: str | Path | None = None,
     test_fraction: float = 0.2,
+    validation: str | Path | None = None,
+    validation_fraction: float | None = None,
+    split_by: str | None = None,
     features: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
     categorical: str | Iterable[str] = (),
@@ -28,6 +34,9 @@ def train(
     epochs: int = 50,
     batch_rows: int = 32,
     learning_rate: float = 0.005,
+    loss: str = "auto",
+    class_weights: str = "none",
+    patience: int = 0,
     background: int | str | Path | None = None,
     explain_references: int = 10,
     seed: int = 0,
@@ -39,7 +48,7 @@ def train(
     overwrite: bool = False,
     opset: int | None = None,
 ) -> Bundle:
-    """Train a classifier on a table and export it as a verified bundle.
+    """Train a network on a table and export it as a verified bundle.
 
     Columns of text and booleans are categories. Missing numbers are imputed with the training median and numbers are
     standardised, inside the exported graphs: the bundle takes raw values.
@@ -49,11 +58,17 @@ def train(
 
     Args:
         data: a CSV or Parquet file.
-        target: the column with the classes: text or whole numbers.
+        target: the column with the classes, or one or several columns with numbers.
         out: the bundle's folder.
+        task: "classification", "regression", or "auto": numbers with fractions, and several targets, are a regression.
+        classes: names for whole numbers in their order, as ["no", "yes"] for 0 and 1; or texts in another order.
+        target_unit: the unit of each number, such as {"weight": "g"} or ["weight=g"].
         test: a table to test with.
         test_fraction: without `test`, the share of the data kept for the test.
-        features: one or several columns; by default all but the target.
+        validation: a table that says which epoch is the best.
+        validation_fraction: in its place, the share of the data kept for that.
+        split_by: a column whose rows of one value stay together, on one side of each split.
+        features: one or several columns; by default all but the targets and `split_by`.
         exclude: one or several columns that are not features.
         categorical: one or several feature columns whose values are categories although they are numbers.
         dates: one or several feature columns of dates, which become numbers: days since 1970-01-01.
@@ -63,6 +78,9 @@ def train(
         epochs: passes over the training rows.
         batch_rows: rows of one step.
         learning_rate: of the optimiser.
+        loss: of a regression "mse", "mae" or "huber", in standard deviations of the target; "auto" is the first.
+        class_weights: "balanced" lets every class count alike, "none" every row.
+        patience: stop after so many epochs without a smaller validation loss; 0 for never.
         background: reference rows of explanations: how many training rows to draw, or a table of them. By default 100.
         explain_references: references of explain.onnx; 0 leaves it and gradient.onnx out.
         seed: of the split, the weights and every draw.
@@ -85,23 +103,21 @@ def train(
     from whyport.exporter.data.background import BackgroundChoice
     from whyport.exporter.data.dataset import TableChoice
     from whyport.exporter.data.kinds import KindChoice
-    from whyport.exporter.data.table import check_header
+    from whyport.exporter.data.outcome import TargetChoice, parse_units
+    from whyport.exporter.data.split import SplitChoice
     from whyport.runtime.limits import RowLimit
 
+    targets = as_names(target)
     choice = TableChoice(
         data=Path(data),
-        target=target,
+        target=TargetChoice(targets, task, as_names(classes), parse_units(targets, target_unit)),
         features=as_names(features),
         excluded=as_names(exclude),
-        test=None if test is None else Path(test),
-        test_fraction=test_fraction,
+        split=SplitChoice(_path(test), test_fraction, _path(validation), validation_fraction, split_by),
         kinds=KindChoice(as_names(categorical), as_names(dates), RowLimit.parse("rare", rare)),
     )
     check_target(Path(out), overwrite=overwrite)
-    found = check_header(choice.data, choice.features, choice.excluded, target, numbers=False)
-    choice.kinds.check(found)
-    if choice.test is not None:
-        check_header(choice.test, found, (), target, numbers=False)
+    choice.check_headers()
 
     from whyport.exporter.threads import operator_threads  # starts PyTorch
     from whyport.exporter.train.architectures import parse_settings
@@ -110,14 +126,20 @@ def train(
 
     given = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else as_names(set or ())
     network = parse_settings(architecture, given)
-    settings = TrainSettings(architecture, network, epochs, batch_rows, learning_rate, seed)
+    settings = TrainSettings(
+        architecture, network, epochs, batch_rows, learning_rate, seed, loss, class_weights, patience
+    )
     with operator_threads(threads):
         return train_bundle(
             choice,
             settings,
             Target(Path(out), name, overwrite),
             device=device,
-            folder=CheckpointFolder(None if checkpoint is None else Path(checkpoint), resume),
+            folder=CheckpointFolder(_path(checkpoint), resume),
             opset=opset,
             background=BackgroundChoice.parse(None if background is None else str(background), explain_references),
         )
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)

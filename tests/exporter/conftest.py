@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from whyport.exporter.data.dataset import Dataset, TableChoice, load_dataset
+from whyport.exporter.data.outcome import TargetChoice
 from whyport.runtime.bundle.folder import Bundle
 
 # So that "example_networks:linear" can be imported as a user's module would be.
@@ -42,7 +43,7 @@ def table_path(tmp_path_factory, frame) -> Path:
 
 @pytest.fixture(scope="session")
 def dataset(table_path) -> Dataset:
-    return load_dataset(TableChoice(table_path, "label", excluded=("id",)), seed=0)
+    return load_dataset(TableChoice(table_path, TargetChoice(("label",)), excluded=("id",)), seed=0)
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def test_train_says_what_came_out(whyport, table_path, tmp_path):
     ("options", "exit_code", "message"),
     [
         (["--target", "nothing"], 1, "unknown column 'nothing'"),
-        (["--target", "id", "--exclude", "label"], 1, "expected class labels"),
+        (["--target", "id", "--exclude", "label", "--task", "classification"], 1, "expected class labels"),
         (["--target", "label", "--features", "f0,f1,f2"], 1, "expected at least 4 features, got 3"),
         (["--target", "label", "--set", "depth=3"], 2, "unknown setting of architecture 'hybrid' 'depth'"),
         (["--target", "label", "--architecture", "forest"], 2, "unknown architecture 'forest'"),

@@ -35,8 +35,8 @@ def parse_settings(name: str, assignments: Iterable[str]) -> dict[str, Setting]:
     return settings
 
 
-def create(name: str, features: int, classes: int, settings: dict[str, Setting]) -> Architecture:
-    """A network with fresh weights, from [N, features] to logits [N, classes].
+def create(name: str, features: int, targets: int, settings: dict[str, Setting]) -> Architecture:
+    """A network with fresh weights, from [N, features] to scores [N, targets].
 
     Raises UsageError for an unknown architecture, TrainingError if it cannot take so few features or these settings.
     """
@@ -45,7 +45,7 @@ def create(name: str, features: int, classes: int, settings: dict[str, Setting])
         raise TrainingError(
             f"architecture {name!r}: expected at least {architecture.minimum_features} features, got {features}"
         )
-    return architecture(features=features, classes=classes, **settings)
+    return architecture(features=features, targets=targets, **settings)
 
 
 def _find(name: str) -> type[Architecture]:
@@ -57,9 +57,9 @@ def _find(name: str) -> type[Architecture]:
 
 
 def _defaults(architecture: type[Architecture]) -> dict[str, Setting]:
-    """The constructor's parameters with their defaults; features and classes come from the data."""
+    """The constructor's parameters with their defaults; features and targets come from the data."""
     parameters = inspect.signature(architecture).parameters.values()
-    return {p.name: p.default for p in parameters if p.name not in ("features", "classes")}
+    return {p.name: p.default for p in parameters if p.name not in ("features", "targets")}
 
 
 def _convert(key: str, text: str, kind: type[Setting]) -> Setting:

@@ -9,17 +9,19 @@ from whyport.runtime.errors import TrainingError
 
 
 class Architecture(nn.Module, ABC):
-    """A network from standardised features [N, F] float32 to logits [N, C], or to logits and attention [N, L, L].
+    """A network from standardised features [N, F] float32 to scores [N, K], or to scores and attention [N, L, L].
 
-    Its constructor takes `features`, `classes` and settings with defaults, typed as their defaults. With
-    the methods `features(rows)`, feature maps [N, channels, positions], and `classify(maps)`, the rest of `forward`, it
-    serves Grad-CAM.
+    Its constructor takes `features`, `targets` and settings with defaults, typed as their defaults. Its last step is
+    `output`, which a regression replaces after the training to give scores in the targets' units. With the methods
+    `features(rows)`, feature maps [N, channels, positions], and `classify(maps)`, the rest of `forward`, it serves
+    Grad-CAM.
     """
 
     minimum_features: ClassVar[int] = 1
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
+        self.output: nn.Module = nn.Identity()
 
     def caveat(self, *, encodes: bool = False) -> str:
         """What a user of this network should know about its explanations; empty if there is nothing.

@@ -1,4 +1,4 @@
-"""The hybrid CNN-BiLSTM-attention classifier."""
+"""The hybrid CNN-BiLSTM-attention network."""
 
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ class Hybrid(Architecture):
 
     Args:
         features: F, read as a sequence with one channel.
-        classes: C.
+        targets: K, classes or quantities.
         channels: channels of the first convolution; the second has twice as many.
         lstm_hidden: hidden units of each direction of the LSTM.
         lstm_layers: layers of the LSTM.
@@ -25,7 +25,7 @@ class Hybrid(Architecture):
     def __init__(
         self,
         features: int = 4,
-        classes: int = 4,
+        targets: int = 4,
         channels: int = 16,
         lstm_hidden: int = 32,
         lstm_layers: int = 2,
@@ -41,21 +41,21 @@ class Hybrid(Architecture):
         self.block2 = _block(channels, 2 * channels)
         self.lstm = nn.LSTM(2 * channels, lstm_hidden, lstm_layers, batch_first=True, bidirectional=True)
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
-        self.head = nn.Linear(width, classes)
+        self.head = nn.Linear(width, targets)
 
     def features(self, rows: Tensor) -> Tensor:
         """The last convolution block's maps [N, 2 * channels, F // 4] of standardised rows [N, F]."""
         return self.block2(self.block1(rows.unsqueeze(1)))  # type: ignore[no-any-return]
 
     def classify(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [N, C] and attention weights [N, query, key] of feature maps."""
+        """Scores [N, K] and attention weights [N, query, key] of feature maps."""
         sequence, _ = self.lstm(maps.permute(0, 2, 1))
         context, weights = self.attention(sequence, sequence, sequence)
         assert weights is not None  # for TorchScript: optional in its signature
-        return self.head(context.mean(dim=1)), weights
+        return self.output(self.head(context.mean(dim=1))), weights
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [N, C] and attention weights [N, L, L], L = F // 4, of standardised rows [N, F]."""
+        """Scores [N, K] and attention weights [N, L, L], L = F // 4, of standardised rows [N, F]."""
         return self.classify(self.features(rows))
 
     def caveat(self, *, encodes: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""A small dense classifier."""
+"""A small dense network."""
 
 from itertools import pairwise
 
@@ -13,13 +13,13 @@ class MLP(Architecture):
 
     Args:
         features: F.
-        classes: C.
+        targets: K, classes or quantities.
         hidden: units of each hidden layer.
         layers: hidden layers.
         dropout: share of the hidden units that is dropped while training, in [0, 1).
     """
 
-    def __init__(self, features: int, classes: int, hidden: int = 64, layers: int = 2, dropout: float = 0.0) -> None:
+    def __init__(self, features: int, targets: int, hidden: int = 64, layers: int = 2, dropout: float = 0.0) -> None:
         super().__init__()
         require_positive(hidden=hidden, layers=layers)
         if not 0 <= dropout < 1:
@@ -27,8 +27,8 @@ class MLP(Architecture):
         parts: list[nn.Module] = []
         for inputs, outputs in pairwise([features, *[hidden] * layers]):
             parts += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
-        self.stack = nn.Sequential(*parts, nn.Linear(hidden, classes))
+        self.stack = nn.Sequential(*parts, nn.Linear(hidden, targets))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Logits [N, C] of standardised rows [N, F]."""
-        return self.stack(rows)  # type: ignore[no-any-return]
+        """Scores [N, K] of standardised rows [N, F]."""
+        return self.output(self.stack(rows))  # type: ignore[no-any-return]

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whyport.exporter.data.target import class_indices, class_names
+from whyport.exporter.data.target import class_indices, class_values
 from whyport.runtime.errors import TrainingError
 
 
@@ -19,14 +19,14 @@ from whyport.runtime.errors import TrainingError
 )
 def test_classes_are_sorted_names(values, classes):
     labels = pd.Series(values, name="y")
-    assert class_names(labels) == classes
+    assert class_values(labels) == classes
     np.testing.assert_array_equal(class_indices(labels, classes), [1, 0, 1, 0])
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.linspace(0, 1, 50), "got fractions: that is a regression"),
+        (np.linspace(0, 1, 50), "got fractions: that is --task regression"),
         (np.arange(300) % 150, "at most 100 that repeat, got 150 distinct values in 300 rows"),
         ([f"id{i}" for i in range(20)], "got 20 distinct values in 20 rows"),
         (["a", "a"], "at least 2 classes, got only 'a'"),
@@ -38,7 +38,7 @@ def test_classes_are_sorted_names(values, classes):
 )
 def test_columns_that_are_no_classes(values, message):
     with pytest.raises(TrainingError, match=f"target 'y'.*{message}"):
-        class_names(pd.Series(values, name="y"))
+        class_values(pd.Series(values, name="y"))
 
 
 def test_a_class_that_training_has_not_seen():
@@ -49,4 +49,4 @@ def test_a_class_that_training_has_not_seen():
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x\udcff"])
 def test_a_class_that_no_bundle_can_hold_is_refused_at_the_start(name):
     with pytest.raises(TrainingError, match=r"target 'y', class .*: expected text without NUL and lone surrogates"):
-        class_names(pd.Series(["a", name] * 5, name="y", dtype=object))
+        class_values(pd.Series(["a", name] * 5, name="y", dtype=object))

@@ -30,7 +30,7 @@ def test_hybrid_has_the_documented_defaults():
 
 
 def test_hybrid_splits_at_the_last_convolution_block():
-    network = Hybrid(features=30, classes=2).eval()
+    network = Hybrid(features=30, targets=2).eval()
     rows = torch.randn(3, 30)
     maps = network.features(rows)
     assert maps.shape == (3, 32, 7)

@@ -9,8 +9,14 @@ from whyport.exporter.train.checkpoint import FILE, Checkpoint, EpochResult, Run
 from whyport.runtime.errors import TrainingError
 
 CHECKPOINT = Checkpoint(
-    run=Run(settings={"epochs": 3, "architecture": "mlp"}, features=("a",), classes=("x", "y"), data_digest="0" * 64),
-    results=(EpochResult(1, 0.5, 0.8, 0.6, 0.7),),
+    run=Run(
+        settings={"epochs": 3, "architecture": "mlp"},
+        features=("a",),
+        targets=("x", "y"),
+        data_digest="0" * 64,
+        rows_digest="1" * 64,
+    ),
+    results=(EpochResult(1, {"train_loss": 0.5, "train_accuracy": 0.8}),),
     model={"network.weight": torch.ones(2)},
     optimizer={"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 0.1}]},
     scheduler={"last_epoch": 1},

@@ -1,27 +1,41 @@
 import numpy as np
 
 from whyport.exporter.train.checkpoint import EpochResult
-from whyport.exporter.train.figures import confusion, draw_confusion, training_files
+from whyport.exporter.train.class_figures import confusion, draw_confusion, report
+from whyport.exporter.train.figures import draw_curves, picture_files, results_csv
 
-RESULTS = [EpochResult(epoch, 1 / epoch, 0.5, 1.5 / epoch, 0.4) for epoch in (1, 2, 3)]
+RESULTS = [
+    EpochResult(epoch, {"train_loss": 1 / epoch, "train_accuracy": 0.5, "test_loss": 1.5 / epoch, "test_accuracy": 0.4})
+    for epoch in (1, 2, 3)
+]
 PREDICTED, ACTUAL = np.array([0, 1, 1, 2, 2, 2]), np.array([0, 0, 1, 2, 2, 1])
 CLASSES = ["a$b", "ü", "c"]
 
 
-def test_files():
-    files = training_files(RESULTS, PREDICTED, ACTUAL, CLASSES)
-    lines = files["results.csv"].decode().splitlines()
+def test_results_are_a_line_an_epoch():
+    lines = results_csv(RESULTS).splitlines()
     assert lines[:2] == ["epoch,train_loss,train_accuracy,test_loss,test_accuracy", "1,1.0,0.5,1.5,0.4"]
     assert len(lines) == 4
-    assert files["curves.eps"].startswith(b"%!PS-Adobe")
-    assert b"CreationDate" not in files["curves.eps"]
-    for name in ("curves.png", "confusion_matrix.png"):
-        assert files[name].startswith(b"\x89PNG")
-    assert "0.6667" in files["classification_report.txt"].decode()
 
 
-def test_the_same_run_gives_the_same_bytes():
-    assert training_files(RESULTS, PREDICTED, ACTUAL, CLASSES) == training_files(RESULTS, PREDICTED, ACTUAL, CLASSES)
+def test_curves_have_a_line_for_every_part():
+    loss, accuracy = draw_curves(RESULTS, "cross-entropy").axes
+    assert [line.get_label() for line in loss.lines] == ["train", "test"]
+    np.testing.assert_allclose(loss.lines[1].get_ydata(), [1.5, 0.75, 0.5])
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("cross-entropy", "accuracy")
+
+
+def test_pictures_are_eps_and_png_and_the_same_each_time():
+    matrix = confusion(PREDICTED, ACTUAL, 3)
+    files, again = (picture_files("m", draw_confusion(matrix, CLASSES)) for _ in range(2))
+    assert files == again
+    assert files["m.eps"].startswith(b"%!PS-Adobe")
+    assert b"CreationDate" not in files["m.eps"]
+    assert files["m.png"].startswith(b"\x89PNG")
+
+
+def test_report_has_the_accuracy():
+    assert "0.6667" in report(PREDICTED, ACTUAL, CLASSES)
 
 
 def test_confusion_has_the_actual_class_first():

@@ -36,8 +36,8 @@ def finished(dataset):
 
 def test_learns(dataset):
     _, last = run(dataset, TrainSettings("mlp", parse_settings("mlp", []), epochs=20))
-    assert last.results[-1].test_accuracy > 0.75
-    assert last.results[-1].train_loss < last.results[0].train_loss
+    assert last.results[-1].figures["test_accuracy"] > 0.75
+    assert last.results[-1].figures["train_loss"] < last.results[0].figures["train_loss"]
 
 
 def test_results_are_those_of_the_network(dataset, finished):
@@ -45,9 +45,9 @@ def test_results_are_those_of_the_network(dataset, finished):
     logits = model.eval()(torch.from_numpy(dataset.test.rows)).detach().double().numpy()
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     of_label = probabilities[np.arange(len(logits)), dataset.test.labels]
-    np.testing.assert_allclose(last.results[-1].test_loss, -np.log(of_label).mean(), rtol=1e-5)
+    np.testing.assert_allclose(last.results[-1].figures["test_loss"], -np.log(of_label).mean(), rtol=1e-5)
     expected = (logits.argmax(axis=1) == dataset.test.labels).mean()
-    np.testing.assert_allclose(last.results[-1].test_accuracy, expected)
+    np.testing.assert_allclose(last.results[-1].figures["test_accuracy"], expected)
 
 
 def test_the_learning_rate_falls_after_each_third(finished):
@@ -99,8 +99,11 @@ def test_resuming_another_run_is_refused(dataset, finished):
         run(dataset, other, start=finished[1])
     with pytest.raises(TrainingError, match=r"another run: data had sha256 .*, now 000000000000\.\.\."):
         run(dataclasses.replace(dataset, digest="0" * 64), start=finished[1])
-    with pytest.raises(TrainingError, match="another run: classes were 'high', 'low', 'mid', now 'a', 'b', 'c'$"):
-        run(dataclasses.replace(dataset, classes=("a", "b", "c")), start=finished[1])
+    with pytest.raises(TrainingError, match="another run: targets were 'high', 'low', 'mid', now 'a', 'b', 'c'$"):
+        run(
+            dataclasses.replace(dataset, outcome=dataclasses.replace(dataset.outcome, names=("a", "b", "c"))),
+            start=finished[1],
+        )
 
 
 def test_a_loss_that_explodes(dataset):

@@ -17,6 +17,7 @@ import torch
 
 from whyport.exporter.bundle.target import Target
 from whyport.exporter.data.dataset import TableChoice
+from whyport.exporter.data.outcome import TargetChoice
 from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.graphs.row_values import row_values
@@ -34,7 +35,7 @@ MLP = TrainSettings("mlp", parse_settings("mlp", ["hidden=4"]), epochs=1)
 
 
 def choice(path, **options):
-    return TableChoice(path, "label", excluded=("id",), **options)
+    return TableChoice(path, TargetChoice(("label",)), excluded=("id",), **options)
 
 
 def test_every_engine_takes_raw_values_with_gaps(trained, frame):
@@ -69,7 +70,7 @@ def test_metrics_are_those_of_the_exported_model(trained, dataset):
 def test_sidecar(trained, dataset):
     sidecar = trained.sidecar
     assert sidecar.name == "hybrid"
-    assert sidecar.targets == dataset.classes
+    assert sidecar.targets == dataset.targets
     assert sidecar.columns == dataset.features
     assert {name: capability.available for name, capability in sidecar.capabilities.items()} == {
         "gradients": True,
@@ -104,7 +105,9 @@ def test_sidecar(trained, dataset):
             "results.csv",
             "curves.eps",
             "curves.png",
+            "confusion_matrix.eps",
             "confusion_matrix.png",
+            "metrics.json",
             "classification_report.txt",
         )
     }
@@ -138,10 +141,10 @@ def test_the_checkpoint_gives_the_network_again(trained, dataset):
 
 def load_network(checkpoint, settings):
     network = create(
-        checkpoint.run.settings["architecture"], len(checkpoint.run.features), len(checkpoint.run.classes), settings
+        checkpoint.run.settings["architecture"], len(checkpoint.run.features), len(checkpoint.run.targets), settings
     )
     prefix = "network."
-    network.load_state_dict({n.removeprefix(prefix): t for n, t in checkpoint.model.items() if n.startswith(prefix)})
+    network.load_state_dict({n.removeprefix(prefix): t for n, t in checkpoint.kept.items() if n.startswith(prefix)})
     return network
 
 
