@@ -1,6 +1,7 @@
 """A run's attributions as objects of the package shap, for its plots and for notebooks."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,11 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.report.gather.collect import Collector, TargetAttributions, Wanted
+from whyport.batch.report.gather.columns import TableColumns, value_names
 from whyport.batch.report.gather.values import FeatureValues, read_values
 from whyport.batch.review.finished_run import FinishedRun
-from whyport.runtime.errors import UsageError, listing
+from whyport.runtime.bundle.columns import Column
+from whyport.runtime.errors import UsageError, WhyportError, listing
 
 if TYPE_CHECKING:
     from shap import Explanation
@@ -31,16 +34,39 @@ def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], 
         raise UsageError(f"rows: expected at least 1, got {rows}")
     limit = max(run.report.rows_out, 1) if rows is None else rows
     found = Collector(run, Wanted(sample_rows=limit, with_candidates=False)).collect().attributions
-    values = read_values(run, run.layout.features, [each.sample for each in found])
+    columns = _columns(run)
+    read = TableColumns.unknown(run.layout.features) if columns is None else TableColumns.of(columns)
+    values = read_values(run, read, [each.sample for each in found])
     names = list(run.layout.features)
-    return {(each.method, each.target): explanation_of(each, values, names) for each in found}
+    return {(each.method, each.target): explanation_of(each, values, names, columns or ()) for each in found}
 
 
-def explanation_of(each: TargetAttributions, values: FeatureValues, names: list[str]) -> "Explanation":
-    """The sampled rows of one method and class, as an object of shap."""
-    return make_explanation(
-        each.sample["values"], each.sample["base_value"], values.of(each.sample), names, each.target
-    )
+def _columns(run: FinishedRun) -> Sequence[Column] | None:
+    """The columns of the run's bundle; None where it is gone."""
+    try:
+        return run.open_bundle().sidecar.columns
+    except WhyportError:
+        return None
+
+
+def explanation_of(
+    each: TargetAttributions, values: FeatureValues, names: list[str], columns: Sequence[Column]
+) -> "Explanation":
+    """The sampled rows of one method and target, as an object of shap.
+
+    Args:
+        each: their attributions.
+        values: the values of the rows.
+        names: the names of the attributions, in order.
+        columns: the bundle's columns; categories among them are displayed by name.
+    """
+    data = values.of(each.sample, names)
+    made = make_explanation(each.sample["values"], each.sample["base_value"], data, names, each.target)
+    by_name = {column.name: column for column in columns}
+    if made.data is not None and any(by_name[name].categories for name in names if name in by_name):
+        shown = [value_names(by_name.get(name), data[:, j]) for j, name in enumerate(names)]
+        made.display_data = np.array(shown, dtype=object).T
+    return made
 
 
 def make_explanation(
@@ -49,14 +75,16 @@ def make_explanation(
     data: NDArray[np.float64] | None,
     names: list[str],
     target: str,
+    shown: Sequence[str] | None = None,
 ) -> "Explanation":
-    """Make one object; without `data` if no value is known."""
+    """Make one object; without `data` if no value is known, and with the values as text where these are given."""
     shap = load_shap()
     known = data if data is not None and np.isfinite(data).any() else None
     # shap takes names of outputs only for several rows.
     outputs = {"output_names": target} if values.ndim > 1 else {}
+    display = None if shown is None else np.array(shown, dtype=object)
     made: Explanation = shap.Explanation(
-        values=values, base_values=base_values, data=known, feature_names=names, **outputs
+        values=values, base_values=base_values, data=known, display_data=display, feature_names=names, **outputs
     )
     return made
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 # The number of characters of a name that a figure shows, by place in the figure.
@@ -35,6 +37,14 @@ def plain(name: str) -> str:
 def number(value: float) -> str:
     """A value in few characters."""
     return "missing" if value != value else f"{value:.4g}"
+
+
+def date_axis(axes: Axes) -> None:
+    """Write the days since 1970-01-01 along the lower edge as dates."""
+    axes.xaxis_date()
+    locator = AutoDateLocator(minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 WIDTH = 8.0

@@ -7,8 +7,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from whyport.batch.report.figures.canvas import AXIS, BLUE, INK, MUTED, RED, RULE, TICK, WIDTH, plain, shorten
+from whyport.batch.report.figures.canvas import (
+    AXIS,
+    BLUE,
+    INK,
+    MUTED,
+    RED,
+    RULE,
+    TICK,
+    WIDTH,
+    date_axis,
+    plain,
+    shorten,
+)
+from whyport.batch.report.gather.columns import titled
 from whyport.batch.report.gather.dependence import Dependence
+from whyport.runtime.bundle.columns import TIME
 
 LINES = 50
 """The most rows whose curves are drawn."""
@@ -44,7 +58,9 @@ def _draw_curves(axes: Axes, each: Dependence, target: str) -> None:
     inside = each.found[(each.found >= values[0]) & (each.found <= values[-1])]
     if len(inside) and values[-1] > values[0]:
         _draw_distribution(axes, *np.histogram(inside, bins=24))
-    axes.set_xlabel(plain(shorten(each.grid.name, AXIS)), fontsize=11)
+    axes.set_xlabel(plain(shorten(titled(each.grid.column), AXIS)), fontsize=11)
+    if each.grid.column.kind == TIME:
+        date_axis(axes)
 
 
 def _draw_distribution(axes: Axes, counts: NDArray[np.int64], edges: NDArray[np.float64]) -> None:

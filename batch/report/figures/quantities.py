@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from whyport.batch.report.figures.canvas import AXIS, BLUE, MUTED, RED, WIDTH, plain, shorten
+from whyport.batch.report.figures.canvas import AXIS, BLUE, MUTED, RED, WIDTH, date_axis, plain, shorten
 
 BINS = 30
 MEANS = 10
@@ -25,6 +25,8 @@ class Points:
     """[n], NaN where one is missing."""
     categories: tuple[str, ...] | None = None
     """The names of the values 0, 1, ... of a category column; None for a number."""
+    are_times: bool = False
+    """Whether the values are days since 1970-01-01."""
 
 
 def distribution_figure(values: NDArray[np.float64], mean: float, label: str) -> Figure:
@@ -66,6 +68,8 @@ def residuals_figure(residuals: NDArray[np.float64], panels: Sequence[Points], l
             _draw_boxes(axes, values, over, points.categories)
         axes.set_xlabel(plain(shorten(points.label, AXIS)), fontsize=11)
         axes.tick_params(labelsize=9)
+        if points.are_times:
+            date_axis(axes)
     grid[0].set_ylabel(plain(f"measured - predicted {label}"), fontsize=11)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)

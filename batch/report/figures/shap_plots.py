@@ -1,7 +1,7 @@
 """shap's own plots, in the report's width and with labels that fit."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from whyport.batch.report.figures.canvas import (
     RULE,
     SERIES,
     WIDTH,
+    date_axis,
     number,
     plain,
     shorten,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 
 LABEL_SIZE = 12
+EMPTY: frozenset[int] = frozenset()
 TOP, BOTTOM = 0.15, 0.65
 """Space above and below the axes, in inches."""
 
@@ -104,8 +106,18 @@ def beeswarm_figure(explanation: "Explanation", unit: str) -> Figure:
     return _figure(axes)
 
 
-def scatter_figure(explanation: "Explanation", chosen: Sequence[int], unit: str) -> Figure:
-    """shap.plots.scatter for some features, two side by side, coloured by the strongest interaction that shap finds."""
+def scatter_figure(
+    explanation: "Explanation", chosen: Sequence[int], unit: str, titles: Sequence[str] = (), times: Set[int] = EMPTY
+) -> Figure:
+    """shap.plots.scatter for some features, two side by side, coloured by the strongest interaction that shap finds.
+
+    Args:
+        explanation: N rows and K features.
+        chosen: the positions of those that are drawn.
+        unit: the unit of the attributions.
+        titles: the features' names with their units; by default the names.
+        times: the positions of features that are times, in days since 1970-01-01.
+    """
     from matplotlib import pyplot
 
     shap = load_shap()
@@ -120,7 +132,9 @@ def scatter_figure(explanation: "Explanation", chosen: Sequence[int], unit: str)
         one = short[known]
         shap.plots.scatter(one[:, int(j)], color=one if len(shown) > 1 else SERIES[0], ax=axes, show=False, dot_size=9)
         axes.set_ylabel(f"attribution ({unit})", fontsize=11, color=INK)
-        axes.set_xlabel(shown[j], fontsize=11, color=INK)
+        axes.set_xlabel(plain(shorten(titles[j], AXIS)) if titles else shown[j], fontsize=11, color=INK)
+        if j in times:
+            date_axis(axes)
     for axes in figure.axes:
         axes.tick_params(labelsize=9)
         axes.xaxis.get_offset_text().set_fontsize(9)
@@ -133,11 +147,11 @@ def scatter_figure(explanation: "Explanation", chosen: Sequence[int], unit: str)
 def waterfall_figure(explanation: "Explanation", shown: int, unit: str) -> Figure:
     """shap.plots.waterfall for one row: its strongest features one by one, and the others together."""
     shap = load_shap()
-    values, data = explanation.values, explanation.data
+    values, data = explanation.values, _texts(explanation)
     count = min(shown, len(values))
     order = np.argsort(-np.abs(values))
     names = [plain(shorten(name, ROW)) for name in explanation.feature_names]
-    labels = [names[i] if data is None else f"{names[i]} = {number(data[i])}" for i in order[:count]]
+    labels = [names[i] if data is None else _valued(names[i], data[i]) for i in order[:count]]
     if count < len(values):
         labels[-1] = f"{len(values) - count + 1} other features"
     # As high as shap will make it: its arrows are then drawn to scale.
@@ -208,14 +222,14 @@ LINE, INCHES = 0.1, 2.03
 def force_figure(explanation: "Explanation") -> Figure:
     """shap.plots.force for one row: the strongest features are named below it, each in a line of its own."""
     shap = load_shap()
-    values, data = np.asarray(explanation.values), explanation.data
+    values, data = np.asarray(explanation.values), _texts(explanation)
     order = np.argsort(-np.abs(values), kind="stable")
     others = values[order[DRAWN:]]
     joined = [others[others > 0], others[others < 0]]
     shares = [*values[order[:DRAWN]], *(each.sum() for each in joined if len(each))]
     labels = [plain(shorten(explanation.feature_names[i], PLACE)) for i in order[:DRAWN]]
     if data is not None:
-        labels = [f"{label} = {number(data[i])}" for label, i in zip(labels, order, strict=False)]
+        labels = [_valued(label, data[i]) for label, i in zip(labels, order, strict=False)]
     named = [i for i in range(min(NAMED, len(labels))) if shares[i]]
     named += range(len(labels), len(shares))
     labels += [f"{len(each)} others together" for each in joined if len(each)]
@@ -314,6 +328,18 @@ def _clean_force(figure: Figure, height: float) -> None:
         is_left = base.get_position()[0] < score.get_position()[0]
         base.set_horizontalalignment("right" if is_left else "left")
         score.set_horizontalalignment("left" if is_left else "right")
+
+
+def _texts(explanation: "Explanation") -> list[str] | None:
+    """The values of one row as they are shown; None where none is known."""
+    if explanation.display_data is not None:
+        return [plain(shorten(str(text), AXIS)) for text in explanation.display_data]
+    return None if explanation.data is None else [number(value) for value in explanation.data]
+
+
+def _valued(name: str, text: str) -> str:
+    """A feature's name with its value, where that is known."""
+    return f"{name} = {text}" if text else name
 
 
 def _axes(height: float, left: float, top: float = TOP) -> Axes:

@@ -14,9 +14,11 @@ from whyport.batch.report.gather.collect import Columns
 from whyport.batch.report.gather.maps import attention_of, grad_cam_of
 from whyport.batch.report.gather.values import FeatureValues
 from whyport.batch.review.finished_run import FinishedRun, read_rows
+from whyport.batch.review.row_values import row_values
 from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.scoring.targets import TargetChoice
+from whyport.runtime.bundle.columns import MODEL
 from whyport.runtime.errors import JobError, WhyportError
 from whyport.runtime.session import Session
 
@@ -71,6 +73,8 @@ class RowCase:
     kept: dict[str, str]
     features: NDArray[np.float64]
     """[F], NaN where missing or unknown."""
+    values: Mapping[str, str]
+    """The same by column as the input has them, as text; empty where the input is gone."""
     explanations: tuple[RowExplanation, ...]
     looked_at: str
     """The target that the model explains by default, whose Grad-CAM it is; empty without a model."""
@@ -135,6 +139,7 @@ class CaseReader:
             truths=truths,
             kept={name: str(stored[name]) for name in self._run.settings.keep},
             features=features,
+            values=self._shown(choice),
             explanations=tuple(self._explanations(table, stored, matrix, self._wanted(predictions, truths))),
             looked_at=looked_at,
             grad_cam=None if grad_cam is None else grad_cam[0],
@@ -184,8 +189,16 @@ class CaseReader:
         """The row as the model saw it, [1, F]; None if its values are not known."""
         if self._session is None or not np.isfinite(features).any():
             return None
-        row = np.where(np.isfinite(features), features, self._session.bundle.sidecar.imputation)
-        return row.astype(np.float32)[None] if np.isfinite(row).all() else None
+        sidecar = self._session.bundle.sidecar
+        row = np.where(np.isfinite(features), features, sidecar.imputation)
+        may_lack = np.array([column.missing == MODEL for column in sidecar.columns])
+        return row.astype(np.float32)[None] if (np.isfinite(row) | may_lack).all() else None
+
+    def _shown(self, choice: RowChoice) -> dict[str, str]:
+        """The row's values as text."""
+        if self._session is None or not self._values.known({"source": np.array([choice.index])}).all():
+            return {}
+        return row_values(self._run, choice.index, choice.row, self._session.bundle.sidecar.columns)
 
     def _explanations(
         self,

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.report.gather.by_category import MOST_CATEGORIES, commonest
 from whyport.batch.report.gather.collect import Collected, pooled_magnitude
+from whyport.batch.report.gather.columns import category_names
 from whyport.batch.report.gather.values import FeatureValues
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.session import Session
 
 ROWS = 200
@@ -26,13 +29,24 @@ TAILS = 0.01
 class Grid:
     """The values of one column that the scores are computed at."""
 
-    name: str
+    column: Column
     position: int
     """The column's position in a row."""
     values: NDArray[np.float32]
-    """[G], ascending."""
-    labels: tuple[str, ...] | None = None
-    """The names of the values of a category column; None for a number."""
+    """[G]: ascending; of categories codes, the commonest first."""
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return self.column.name
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The names of the categories; None for a number."""
+        if self.column.categories is None:
+            return None
+        names = category_names(self.column.categories)
+        return tuple(names[int(code)] for code in self.values)
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,14 @@ class Dependence:
         return shares
 
 
+def grid_of(column: Column, position: int, found: NDArray[np.floating]) -> Grid:
+    """The grid of a column whose values are found in some rows, [n]."""
+    if column.categories is None:
+        return Grid(column, position, number_values(found))
+    codes = commonest(found[np.isfinite(found)])
+    return Grid(column, position, codes[:MOST_CATEGORIES].astype(np.float32))
+
+
 def number_values(found: NDArray[np.floating]) -> NDArray[np.float32]:
     """The grid of a number: its distinct values where these are few, otherwise quantiles; empty without a value."""
     finite = found[np.isfinite(found)].astype(np.float32)
@@ -107,8 +129,17 @@ def dependence(session: Session, rows: NDArray[np.float32], grid: Grid, targets:
     return Dependence(grid, tuple(targets), found[finite], own[finite], values)
 
 
-def dependences(session: Session, collected: Collected, values: FeatureValues) -> tuple[Dependence, ...]:
-    """How the scores depend on the strongest columns of the first method; empty where the run explained nothing."""
+def dependences(
+    session: Session, collected: Collected, values: FeatureValues, names: Sequence[str]
+) -> tuple[Dependence, ...]:
+    """How the scores depend on the strongest columns of the first method; empty where the run explained nothing.
+
+    Args:
+        session: the model.
+        collected: the attributions, and the rows to ask for.
+        values: the values of these rows.
+        names: the names of the attributions, in order.
+    """
     if not collected.attributions or not collected.scored:
         return ()
     known = values.known(collected.scored)
@@ -117,8 +148,9 @@ def dependences(session: Session, collected: Collected, values: FeatureValues) -
     method = collected.attributions[0].method
     explained = [each for each in collected.attributions if each.method == method]
     targets = [each.target for each in sorted(explained, key=lambda each: -each.rows)[:TARGETS]]
-    columns = session.bundle.sidecar.column_names
-    strongest = np.argsort(-pooled_magnitude(explained), kind="stable")[:FEATURES]
-    grids = [Grid(columns[j], int(j), number_values(matrix[:, j])) for j in strongest]
+    place = {column.name: j for j, column in enumerate(session.bundle.sidecar.columns)}
+    ranked = [names[i] for i in np.argsort(-pooled_magnitude(explained), kind="stable")]
+    strongest = [place[name] for name in ranked if name in place][:FEATURES]
+    grids = [grid_of(session.bundle.sidecar.columns[j], j, matrix[:, j]) for j in strongest]
     found = [dependence(session, matrix, grid, targets) for grid in grids]
     return tuple(each for each in found if each is not None)

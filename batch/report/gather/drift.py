@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.report.gather.columns import category_names
 from whyport.batch.report.gather.reference import ReferenceAttributions
 from whyport.batch.report.gather.training_bins import TrainingBins
 from whyport.runtime.bundle.bins import SMALLEST, as_float32, bin_places
@@ -129,7 +130,9 @@ class FeatureDrift:
     are_coarse: bool = False
     """Whether values can move within a bin, so that the index is the least that it can be."""
     outside: float = 0.0
-    """The share of the run's values below or above all training values."""
+    """The share of the run's values below or above all training values, or that are none of the categories."""
+    categories: tuple[str, ...] | None = None
+    """The names of the bins, a category each; None for a number."""
 
     @property
     def is_told(self) -> bool:
@@ -163,32 +166,60 @@ class Drift:
 
 
 def input_drift(columns: Sequence[Column], counts: BinCounts) -> Drift:
-    """The drift of the counted values from the bins of the training statistics."""
-    found = []
-    for j, column in enumerate(columns):
-        bins = TrainingBins.of(column.statistics)
-        after = counts.counts[j, : len(bins.shares)]
-        known, missing = after.sum(), counts.missing[j]
-        found.append(
-            FeatureDrift(
-                name=column.name,
-                index=float(psi(bins.shares, after)),
-                before=bins.shares,
-                after=after / max(known, 1),
-                missing_before=column.missing_fraction,
-                missing_after=float(missing / max(known + missing, 1)),
-                are_coarse=bins.are_coarse,
-                outside=float(counts.outside[j] / max(known, 1)),
-            )
-        )
+    """The drift of the counted values from the bins of the training statistics, or from the counts by category."""
+    found = [
+        _of_numbers(j, column, counts) if column.categories is None else _of_categories(j, column, counts)
+        for j, column in enumerate(columns)
+    ]
     return Drift(_ranked(found), 0.0)
 
 
+def _of_numbers(j: int, column: Column, counts: BinCounts) -> FeatureDrift:
+    bins = TrainingBins.of(column.statistics)
+    after = counts.counts[j, : len(bins.shares)]
+    known, missing = after.sum(), counts.missing[j]
+    return FeatureDrift(
+        name=column.name,
+        index=float(psi(bins.shares, after)),
+        before=bins.shares,
+        after=after / max(known, 1),
+        missing_before=column.missing_fraction,
+        missing_after=float(missing / max(known + missing, 1)),
+        are_coarse=bins.are_coarse,
+        outside=float(counts.outside[j] / max(known, 1)),
+    )
+
+
+def _of_categories(j: int, column: Column, counts: BinCounts) -> FeatureDrift:
+    """The drift by category; what is missing, and what is none of the categories, has a bin each."""
+    known = column.categories
+    assert known is not None
+    before = np.array([*known.counts, known.other, known.missing], dtype=np.float64)
+    after = counts.counts[j, : known.codes]
+    shares = [each / max(each.sum(), 1) for each in (before, after)]
+    return FeatureDrift(
+        name=column.name,
+        index=float(psi(before, after)),
+        before=shares[0],
+        after=shares[1],
+        missing_before=float(shares[0][known.missing_code]),
+        missing_after=float(shares[1][known.missing_code]),
+        outside=float(shares[1][known.other_code]),
+        categories=category_names(known),
+    )
+
+
 def input_counts(columns: Sequence[Column]) -> BinCounts:
-    """A counter of values in the bins of the training statistics."""
-    statistics = [column.statistics for column in columns]
-    ranges = np.array([(numbers.minimum, numbers.maximum) for numbers in statistics])
-    return BinCounts([TrainingBins.of(numbers).edges for numbers in statistics], ranges)
+    """A counter of values in the bins of the training statistics, and of the codes of categories."""
+    edges, ranges = [], []
+    for column in columns:
+        if column.categories is None:
+            edges.append(TrainingBins.of(column.statistics).edges)
+            ranges.append((column.statistics.minimum, column.statistics.maximum))
+        else:
+            edges.append(np.arange(1.0, column.categories.codes))
+            ranges.append((-np.inf, np.inf))
+    return BinCounts(edges, np.array(ranges))
 
 
 def attribution_counts(reference: ReferenceAttributions) -> tuple[BinCounts, BinCounts]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.arrow import numeric_array
 from whyport.batch.report.gather.collect import Columns
+from whyport.batch.report.gather.columns import TableColumns
 from whyport.batch.report.gather.drift import BinCounts
 from whyport.batch.report.gather.known_rows import KnownRows
 from whyport.batch.review.finished_run import FinishedRun
@@ -19,7 +19,8 @@ from whyport.runtime.errors import WhyportError
 class FeatureValues:
     """The values of some rows by place, and the inputs that could not be read."""
 
-    features: int
+    names: tuple[str, ...]
+    """The F columns."""
     gone: dict[str, str] = field(default_factory=dict)
     """The inputs that have changed since they were scored, with the reason."""
     _rows: dict[int, NDArray[np.int64]] = field(default_factory=dict)
@@ -33,9 +34,18 @@ class FeatureValues:
         """Whether the input of each place could be read, [n]."""
         return np.isin(places["source"], list(self._rows))
 
-    def of(self, places: Columns) -> NDArray[np.float64]:
-        """The values [n, F] at the places' `source` and `row` [n]; NaN if a value is missing or its input gone."""
-        values = np.full((len(places["row"]), self.features), np.nan)
+    def of(self, places: Columns, names: Sequence[str] | None = None) -> NDArray[np.float64]:
+        """The values [n, F] at the places' `source` and `row` [n]; NaN if a value is missing or its input gone.
+
+        Args:
+            places: where they are.
+            names: the columns; by default all of them. A name that is none of them has NaN.
+        """
+        if names is not None:
+            place = {name: j for j, name in enumerate(self.names)}
+            padded = np.pad(self.of(places), ((0, 0), (0, 1)), constant_values=np.nan)
+            return padded[:, [place.get(name, -1) for name in names]]
+        values = np.full((len(places["row"]), len(self.names)), np.nan)
         for source in np.unique(places["source"]):
             chosen = np.flatnonzero(places["source"] == source)
             if int(source) in self._rows:
@@ -45,7 +55,7 @@ class FeatureValues:
 
 def read_values(
     run: FinishedRun,
-    features: Sequence[str],
+    columns: TableColumns,
     places: Iterable[Columns],
     counts: BinCounts | None = None,
     known: KnownRows | None = None,
@@ -54,7 +64,7 @@ def read_values(
 
     Args:
         run: the run.
-        features: the columns, in order.
+        columns: the columns to read.
         places: rows to remember, by `source` and `row`.
         counts: counts the values of every row of every input; without it, only the needed rows are read.
         known: looks at these rows as well.
@@ -63,34 +73,35 @@ def read_values(
     for place in places:
         for source in np.unique(place["source"]):
             wanted.setdefault(int(source), []).append(place["row"][place["source"] == source])
-    inputs = RunInputs(run, features)
-    found = FeatureValues(len(features))
+    inputs = RunInputs(run, columns.names)
+    found = FeatureValues(columns.names)
     for index in dict.fromkeys(span.index for span in run.parts):
         rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *wanted.get(index, [])]))
         if not len(rows) and counts is None:
             continue
         try:
-            found.put(index, rows, _read(inputs, index, rows, counts, known))
+            found.put(index, rows, _read(inputs, index, columns, rows, counts, known))
         except WhyportError as error:
             found.gone[run.inputs[index].source_file] = str(error)
     return found
 
 
 def _read(
-    inputs: RunInputs, index: int, rows: NDArray[np.int64], counts: BinCounts | None, known: KnownRows | None
+    inputs: RunInputs,
+    index: int,
+    columns: TableColumns,
+    rows: NDArray[np.int64],
+    counts: BinCounts | None,
+    known: KnownRows | None,
 ) -> NDArray[np.float64]:
     file = inputs.open(index)
     if counts is None:
-        return _matrix(inputs.rows(file, rows).columns)
+        return columns.matrix(inputs.rows(file, rows).columns)
     taken = []
     for first, batch in inputs.batches(file):
-        matrix = _matrix(batch.columns)
+        matrix = columns.matrix(batch.columns)
         counts.add(matrix)
         if known is not None:
             known.add(matrix)
         taken.append(matrix[rows[(rows >= first) & (rows < first + len(matrix))] - first])
     return np.concatenate(taken) if taken else np.zeros((0, len(counts.counts)))
-
-
-def _matrix(columns: Sequence[object]) -> NDArray[np.float64]:
-    return np.stack([numeric_array(column).astype(np.float64) for column in columns], axis=1)

@@ -7,6 +7,7 @@ import numpy as np
 
 from whyport.batch.report.gather.cases import CaseReader, RowCase, choose_rows
 from whyport.batch.report.gather.collect import Collected, Collector, Wanted
+from whyport.batch.report.gather.columns import TableColumns
 from whyport.batch.report.gather.dependence import Dependence, dependences
 from whyport.batch.report.gather.drift import Drift, attribution_counts, attribution_drift, input_counts, input_drift
 from whyport.batch.report.gather.known_rows import KnownRows
@@ -94,7 +95,6 @@ def gather(settings: ReportSettings) -> View:
     halves = {method: attribution_counts(reference) for method, reference in references.items()}
     collected = Collector(run, Wanted(label=label, halves=halves, quantities=quantities)).collect()
     choices = choose_rows(run, collected.candidates, settings.rows, settings.file)
-    features = list(bundle.sidecar.column_names)
     counts = input_counts(bundle.sidecar.columns)
     places = [*(each.sample for each in collected.attributions), *([collected.scored] if collected.scored else [])]
     places += [{"source": np.array([c.index]), "row": np.array([c.row])} for c in choices]
@@ -103,7 +103,7 @@ def gather(settings: ReportSettings) -> View:
     is_compared = label is not None or any(each.measured is not None for each in quantities.each)
     if is_compared and bundle.sidecar.baseline(BACKGROUND_NAME) is not None:
         known = KnownRows(References.read(bundle), bundle.sidecar)
-    values = read_values(run, features, places, counts, known)
+    values = read_values(run, TableColumns.of(bundle.sidecar.columns), places, counts, known)
     problems += [
         f"An input cannot be read as it was scored, so its values are not shown: {r}." for r in values.gone.values()
     ]
@@ -120,10 +120,11 @@ def gather(settings: ReportSettings) -> View:
         cases=tuple(reader.read(choice) for choice in choices),
         inputs=None if values.gone else input_drift(bundle.sidecar.columns, counts),
         attributions={
-            method: attribution_drift(features, reference, halves[method]) for method, reference in references.items()
+            method: attribution_drift(run.layout.features, reference, halves[method])
+            for method, reference in references.items()
         },
         references=references,
-        dependences=dependences(session, collected, values),
+        dependences=dependences(session, collected, values, run.layout.features if methods else ()),
         known=known,
         problems=tuple(problems),
     )

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from whyport.batch.report.figures.canvas import shorten
 from whyport.batch.report.figures.dependence import LINES, dependence_figure
+from whyport.batch.report.gather.columns import titled, value_names
 from whyport.batch.report.gather.dependence import TAILS, Dependence
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Picture
@@ -43,7 +46,7 @@ def _picture(view: View, found: Sequence[Dependence], target: str) -> Picture:
         caption + f"In {unit}.",
         "; ".join(_in_words(each, target, unit) for each in found) + ".",
         lambda: dependence_figure(found, target, unit),
-        (*(each.grid.name for each in found), *(name for each in found for name in each.grid.labels or ())),
+        (*(titled(each.grid.column) for each in found), *(name for each in found for name in each.grid.labels or ())),
     )
 
 
@@ -52,7 +55,5 @@ def _in_words(each: Dependence, target: str, unit: str) -> str:
     if each.grid.labels is not None:
         shown = sorted(zip(means, each.grid.labels, strict=True), reverse=True)
         return f"{each.grid.name}: highest with {shown[0][1]} ({shown[0][0]:.3g} {unit}), lowest with {shown[-1][1]}"
-    return (
-        f"{each.grid.name}: the mean score is {means[0]:.3g} {unit} at {values[0]:.4g}, "
-        f"and {means[-1]:.3g} at {values[-1]:.4g}"
-    )
+    first, last = value_names(each.grid.column, values[[0, -1]].astype(np.float64))
+    return f"{each.grid.name}: the mean score is {means[0]:.3g} {unit} at {first}, and {means[-1]:.3g} at {last}"

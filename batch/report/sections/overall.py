@@ -1,23 +1,22 @@
-"""The section on all rows: bars, beeswarms, and how attributions depend on values."""
+"""The section on all rows: bars, every target's pictures, and how the score depends on columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from whyport.batch.methods.catalogue import find_method
-from whyport.batch.methods.method import SCORE_UNIT, SENSITIVITY_UNIT
+from whyport.batch.methods.method import SENSITIVITY_UNIT
 from whyport.batch.report.figures.canvas import shorten
-from whyport.batch.report.figures.shap_plots import bar_figure, beeswarm_figure, scatter_figure
+from whyport.batch.report.figures.shap_plots import bar_figure
 from whyport.batch.report.gather.collect import TargetAttributions, pooled_magnitude
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
+from whyport.batch.report.sections.by_target import of_features, ranked, target_blocks
 from whyport.batch.report.sections.dependence import dependence_blocks
 from whyport.batch.report.sections.words import share_unit, unit_of
-from whyport.batch.report.to_shap import explanation_of, make_explanation
 
 SHOWN_CLASSES = 4
 """The number of classes with figures of their own: the classes with the most rows."""
-DEPENDENCES = 4
 
 
 def global_section(view: View, max_features: int) -> Section:
@@ -33,7 +32,7 @@ def global_section(view: View, max_features: int) -> Section:
         same = len({unit_of(view, each.target) for each in of_method}) == 1
         blocks += [_bar(view, group, max_features) for group in ([of_method] if same else [[each] for each in shown])]
         for each in shown:
-            blocks += _of_target(view, each, max_features)
+            blocks += target_blocks(view, each, max_features)
     if not found:
         blocks.append(Note("The run explained no row, so there is nothing to sum up."))
     blocks += dependence_blocks(view)
@@ -76,52 +75,11 @@ def _bar(view: View, of_method: Sequence[TargetAttributions], limit: int) -> Pic
     return Picture(
         f"bar-{first.method}" + ("" if view.run.task.predicts_targets else f"-{first.target}"),
         title,
-        over + _of_unit(first.method) + _of_features(len(kept), len(names)),
-        "Strongest first: " + _ranked(kept, overall[strongest]),
+        over + _of_unit(first.method) + of_features(len(kept), len(names)),
+        "Strongest first: " + ranked(kept, overall[strongest]),
         lambda: bar_figure(magnitudes, kept, share_unit(view, first.method, first.target), by_class),
         (*kept, *magnitudes),
     )
-
-
-def _of_target(view: View, each: TargetAttributions, limit: int) -> list[Block]:
-    names = view.run.layout.features
-    unit, count = share_unit(view, each.method, each.target), len(each.sample["row"])
-    strongest = np.argsort(-each.mean_magnitude, kind="stable")[:limit]
-    kept = [names[i] for i in strongest]
-    whole = explanation_of(each, view.values, list(names))
-    data = None if whole.data is None else whole.data[:, strongest]
-    some = make_explanation(whole.values[:, strongest], whole.base_values, data, kept, each.target)
-    which = "" if view.run.job.explains_all_targets else f" explained for {each.target}"
-    drawn = f"all {each.rows:,} rows{which}"
-    if count < each.rows:
-        drawn = f"{count:,} of the {each.rows:,} rows{which}, drawn by a hash of their place"
-    key = f"{each.method}-{each.target}"
-    blocks: list[Block] = [
-        Picture(
-            f"beeswarm-{key}",
-            f"Attributions for {shorten(each.target)}, {each.method}",
-            f"One point a row: {drawn}. {_meaning(view, each)}"
-            + ("" if data is not None else " The inputs are gone, so points have no colour.")
-            + _of_features(len(kept), len(names)),
-            "Strongest first: " + _ranked(kept, each.mean_magnitude[strongest]),
-            lambda: beeswarm_figure(some, unit),
-            tuple(kept),
-        )
-    ]
-    known = [] if data is None else [j for j in range(len(kept)) if np.isfinite(data[:, j]).sum() > 1][:DEPENDENCES]
-    if known:
-        blocks.append(
-            Picture(
-                f"dependence-{key}",
-                f"Attribution by value for {shorten(each.target)}, {each.method}",
-                f"The {len(known)} strongest features, in their own units, for {drawn}; a point's colour is the "
-                "feature that shap finds to interact most, grey bars are the distribution of values.",
-                "Scatter plots of attribution against value for " + ", ".join(kept[j] for j in known) + ".",
-                lambda: scatter_figure(some, known, unit),
-                tuple(kept),
-            )
-        )
-    return blocks
 
 
 def _of_unit(method: str) -> str:
@@ -129,23 +87,3 @@ def _of_unit(method: str) -> str:
     if find_method(method).unit != SENSITIVITY_UNIT:
         return ""
     return " A sensitivity is per unit of its feature: features in other units do not compare."
-
-
-def _meaning(view: View, each: TargetAttributions) -> str:
-    """What a point's place says."""
-    unit = find_method(each.method).unit
-    if unit == SCORE_UNIT and not view.run.task.predicts_targets:
-        return f"Right of 0 a value raises {each.target}, left of it lowers it."
-    if unit == SCORE_UNIT:
-        return f"Right of 0 a value speaks for the {view.run.task.target}, left of it against."
-    if unit == SENSITIVITY_UNIT:
-        return "Right of 0 the score rises with the feature, left of it falls; per unit of the feature."
-    return f"Further right counts more; in {share_unit(view, each.method, each.target)}."
-
-
-def _of_features(shown: int, total: int) -> str:
-    return "" if shown == total else f" The {shown} strongest of {total} features."
-
-
-def _ranked(names: Sequence[str], values: Iterable[float]) -> str:
-    return ", ".join(f"{name} {value:.3g}" for name, value in list(zip(names, values, strict=True))[:8]) + "."

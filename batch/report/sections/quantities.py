@@ -4,10 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.report.figures.quantities import Points, distribution_figure, measured_figure, residuals_figure
+from whyport.batch.report.gather.columns import category_names, titled
 from whyport.batch.report.gather.quantities import Fit, Quantity
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Note, Picture, Table
 from whyport.batch.report.sections.words import of_training, unit_of, with_unit
+from whyport.runtime.bundle.columns import TIME
 
 SHOWN = 4
 """The targets with pictures of their own."""
@@ -80,7 +82,10 @@ def _strongest(view: View, known: NDArray[np.bool_]) -> list[Points]:
         return []
     grid = view.dependences[0].grid
     values = view.values.of(view.collected.scored)[known, grid.position]
-    return [Points(grid.name, values)] if np.isfinite(values).any() else []
+    if not np.isfinite(values).any():
+        return []
+    names = None if grid.column.categories is None else category_names(grid.column.categories)
+    return [Points(titled(grid.column), values, names, grid.column.kind == TIME)]
 
 
 def _drawn(shown: int, rows: int) -> str:

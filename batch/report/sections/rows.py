@@ -109,9 +109,9 @@ def _quantities(view: View, values: Sequence[str | None]) -> str:
 
 
 def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
-    """The row's values as distances from the training means, in training standard deviations, [F]."""
+    """The row's values as distances from the training means, in standard deviations, [F]; NaN of categories."""
     columns = view.bundle.sidecar.columns
-    mean = np.array([column.statistics.mean for column in columns])
+    mean = np.array([column.numbers.mean if column.numbers else np.nan for column in columns])
     spread = np.array([column.spread for column in columns])
     distances: NDArray[np.float64] = (case.features - mean) / np.where(spread > 0, spread, 1)
     return distances
@@ -140,10 +140,8 @@ def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> lis
                 each.names,
             )
         ]
-    data = case.features if np.isfinite(case.features).any() else None
-    if data is not None and len(each.names) > len(data):
-        data = np.append(data, np.nan)
-    one = make_explanation(each.values, each.base_value, data, list(each.names), each.target)
+    shown = [case.values.get(name, "") for name in each.names] if case.values else None
+    one = make_explanation(each.values, each.base_value, None, list(each.names), each.target, shown)
     sums = f"Base value {each.base_value:.4g}, score {each.score:.4g} {score_unit}. Strongest: {strongest}."
     return [
         Picture(

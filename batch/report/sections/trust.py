@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from whyport.batch.report.figures.categories import occurrence_figure
 from whyport.batch.report.figures.plots import counts_figure, drift_figure, errors_figure
 from whyport.batch.report.gather.drift import ATTRIBUTION_BINS, MOVED, STABLE, UNTOLD, Drift, FeatureDrift
 from whyport.batch.report.gather.view import View
@@ -11,6 +12,8 @@ from whyport.batch.report.picture import Block, Heading, Note, Picture, Section,
 
 THRESHOLDS = f"Below {STABLE:g} is stable, above {MOVED:g} has moved, by custom."
 TABLE_ROWS = 50
+CATEGORY_COLUMNS = 4
+"""The columns of categories that have a picture of their own."""
 OUTSIDE = 0.01
 """The share of values outside of the training range that is worth a word."""
 
@@ -101,18 +104,21 @@ def _formula() -> str:
 
 def _of_inputs(view: View) -> str:
     rows = view.run.report.rows_in
+    has_categories = view.bundle.sidecar.has_categories
     return (
         f"All {rows:,} rows of the inputs, in the bins of the training rows that the bundle records: deciles, and "
         "single values that are frequent or few. Missing and infinite values are not binned, the table has their share."
+        + (" Categories have a bin each, and so have other and missing ones." if has_categories else "")
     )
 
 
 def _of_attributions(view: View, method: str, drift: Drift) -> str:
-    reference = view.references[method]
+    reference, task = view.references[method], view.run.task
+    mix = f"Another mix of {task.targets_title} moves it too. " if task.predicts_targets else ""
     return (
         f"All explained rows against the bundle's {reference.rows} reference rows, explained by the same method and "
         f"settings, in {ATTRIBUTION_BINS} bins of equal weight. So few references reach about {drift.by_chance:.2g} "
-        f"by chance (shaded). Another mix of {view.run.task.targets_title} moves it too. Where the references were "
+        f"by chance (shaded). {mix}Where the references were "
         "chosen by hand, it says how far the run is from them."
     )
 
@@ -136,6 +142,7 @@ def _drift(drift: Drift, key: str, title: str, caption: str, limit: int) -> list
             lambda: drift_figure(shown, drift.by_chance),
             names[:limit],
         ),
+        *_by_category(drift, key),
         Table(
             f"{title}, ranked",
             head,
@@ -144,6 +151,29 @@ def _drift(drift: Drift, key: str, title: str, caption: str, limit: int) -> list
             "" if len(rows) <= TABLE_ROWS else f"The first {TABLE_ROWS} of {len(names)} features.",
         ),
     ]
+
+
+def _by_category(drift: Drift, key: str) -> list[Block]:
+    """How often the categories of the columns that have moved most occur."""
+    found = [each for each in drift.features if each.categories is not None][:CATEGORY_COLUMNS]
+    if not found:
+        return []
+    return [
+        Picture(
+            f"drift-{key}-categories",
+            "Categories in training and in this run",
+            f"The {len(found)} columns of categories that have moved most, with their commonest categories; (other) is "
+            "a value that is none of them, (missing) is no value.",
+            "; ".join(f"{each.name}: index {each.index:.3g}, {_largest_step(each)}" for each in found) + ".",
+            lambda: occurrence_figure(found),
+            tuple(name for each in found for name in (each.name, *(each.categories or ()))),
+        )
+    ]
+
+
+def _largest_step(each: FeatureDrift) -> str:
+    code = int(np.argmax(np.abs(each.after - each.before)))
+    return f"{(each.categories or ())[code]} {each.before[code]:.1%} to {each.after[code]:.1%}"
 
 
 def _unseen(drift: Drift) -> str:
@@ -155,12 +185,15 @@ def _unseen(drift: Drift) -> str:
         for each in drift.features
         if each.missing_index >= STABLE
     ]
-    outside = [f"{each.name} {each.outside:.2%}" for each in drift.features if each.outside >= OUTSIDE]
+    beyond = [each for each in drift.features if each.outside >= OUTSIDE]
+    outside = [f"{each.name} {each.outside:.2%}" for each in beyond if each.categories is None]
+    others = [f"{each.name} {each.outside:.2%}" for each in beyond if each.categories is not None]
     found = {
         f"{len(empty)} {UNTOLD}, without any value": empty,
         f"{len(coarse)} {UNTOLD} until the model is exported anew, as most values are in one of its bins": coarse,
         f"The share of missing values has moved in {len(missing)}": missing,
         f"Values are outside of the training range in {len(outside)}": outside,
+        f"Values are none of the categories in {len(others)}": others,
     }
     return "".join(f" {what}: {_some(names)}." for what, names in found.items() if names)
 
@@ -175,7 +208,9 @@ Cells = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 
 
 def _table_of_inputs(drift: Drift) -> Cells:
-    head = ("feature", "index", "missing in training", "missing in this run", "outside of the training range")
+    outside = "outside of the training range"
+    outside += ", or no category" if any(each.categories for each in drift.features) else ""
+    head = ("feature", "index", "missing in training", "missing in this run", outside)
     return head, tuple(
         (each.name, _index(each), f"{each.missing_before:.2%}", f"{each.missing_after:.2%}", f"{each.outside:.2%}")
         for each in drift.features

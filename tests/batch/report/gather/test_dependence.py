@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import partial_dependence
 
 from support.bundles import BIAS, IMPUTATION, WEIGHTS, linear_bundle, logits_of
+from support.columns import number_column
 from whyport.batch.report.gather.dependence import GRID, Dependence, Grid, dependence, number_values
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
@@ -18,7 +19,7 @@ ROWS = np.random.default_rng(8).normal(size=(30, 3)).astype(np.float32)
 
 
 def computed(bundle: Path, rows: NDArray[np.float32], position: int) -> Dependence:
-    grid = Grid("abc"[position], position, number_values(rows[:, position]))
+    grid = Grid(number_column("abc"[position]), position, number_values(rows[:, position]))
     found = dependence(Session(Bundle.read(bundle), "cpu"), rows, grid, ("yes", "no"))
     assert found is not None
     return found
@@ -54,7 +55,7 @@ def test_the_curves_of_a_network_are_those_of_scikit_learn(reference_bundle: Pat
     session = Session(Bundle.read(reference_bundle), "cpu")
     rows = References.read(session.bundle).rows[:20]
     for position in (0, 7):
-        grid = Grid("feature", position, number_values(rows[:, position]))
+        grid = Grid(number_column("feature"), position, number_values(rows[:, position]))
         found = dependence(session, rows, grid, (session.task.targets[1],))
         expected = partial_dependence(
             Scores(session), rows, [position], custom_values={position: grid.values}, method="brute", kind="both"

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from support.bundles import WEIGHTS
+from whyport.batch.report.gather.columns import TableColumns
 from whyport.batch.report.gather.drift import attribution_counts, attribution_drift, input_counts, input_drift
 from whyport.batch.report.gather.reference import ReferenceAttributions, reference_attributions
 from whyport.batch.report.gather.values import read_values
@@ -46,7 +47,7 @@ def test_every_row_of_the_inputs_is_counted(bundle: Path, score: Score, write: W
     features = Bundle.read(bundle).sidecar.columns
     counts = input_counts(features)
     places = {"source": np.zeros(3, dtype=np.int64), "row": np.array([7, 900, 7])}
-    values = read_values(run, ["a", "b", "c"], [places], counts)
+    values = read_values(run, TableColumns.of(features), [places], counts)
     frame = pd.read_parquet(source)[["a", "b", "c"]]
     np.testing.assert_array_equal(values.of(places), frame.loc[[7, 900, 7]])
     np.testing.assert_array_equal(counts.counts, np.stack([(frame < 0).sum(), (frame >= 0).sum()], axis=1))

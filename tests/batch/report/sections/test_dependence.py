@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from support.bundles import WEIGHTS
+from support.columns import category_column
 from whyport.batch.report.figures.canvas import drawing
 from whyport.batch.report.figures.dependence import LINES, dependence_figure
 from whyport.batch.report.gather.dependence import ROWS, Dependence, Grid
@@ -68,7 +69,7 @@ def test_few_rows_and_runs_without_reasons(score: Score, write: Write, table: pa
 
 def test_a_category_has_a_bar_from_the_mean_score() -> None:
     scores = np.array([[[1.0], [4.0]], [[3.0], [8.0]]])
-    grid = Grid("colour", 0, np.array([0, 1], dtype=np.float32), ("red", "blue"))
+    grid = Grid(category_column("colour", ("red", "blue")), 0, np.array([0, 1], dtype=np.float32))
     each = Dependence(grid, ("price",), scores, own=np.array([[1.0], [8.0]]), found=np.array([0.0, 1.0]))
     axes = dependence_figure([each], "price", "EUR").axes[0]
     assert [(bar.get_y(), bar.get_height()) for bar in axes.patches] == [(4.5, -2.5), (4.5, 1.5)]

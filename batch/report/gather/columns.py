@@ -1,0 +1,78 @@
+"""The columns of a model's table as a report reads and names them: numbers, days, and codes of categories."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from whyport.batch.arrow import is_numeric, numeric_array
+from whyport.runtime.bundle.columns import TIME, Categories, Column
+from whyport.runtime.inputs.encoding import ColumnEncoder
+
+OTHER, MISSING = "(other)", "(missing)"
+"""The names of a value that is no category, and of none."""
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """The columns of a table, in order, and how their values become numbers."""
+
+    names: tuple[str, ...]
+    encoders: tuple[ColumnEncoder | None, ...]
+    """None for a column that nothing is known of: its numbers are taken as they are."""
+
+    @classmethod
+    def of(cls, columns: Sequence[Column]) -> Self:
+        """The columns that a bundle describes."""
+        return cls(tuple(column.name for column in columns), tuple(map(ColumnEncoder, columns)))
+
+    @classmethod
+    def unknown(cls, names: Sequence[str]) -> Self:
+        """The columns of a run whose bundle is gone."""
+        return cls(tuple(names), (None,) * len(names))
+
+    def matrix(self, arrays: Sequence[pa.Array]) -> NDArray[np.float64]:
+        """The values [N, F] of Arrow arrays; NaN where one is missing, or is no number of a column that is unknown."""
+        pairs = zip(self.encoders, arrays, strict=True)
+        return np.stack([_numbers(encoder, array) for encoder, array in pairs], axis=1)
+
+
+def _numbers(encoder: ColumnEncoder | None, array: pa.Array) -> NDArray[np.float64]:
+    if encoder is not None and not encoder.is_number:
+        return encoder.encode(array)[0].astype(np.float64)
+    if not is_numeric(array.type):
+        return np.full(len(array), np.nan)
+    return numeric_array(array).astype(np.float64)
+
+
+def category_names(categories: Categories) -> tuple[str, ...]:
+    """The name of every code."""
+    return (*categories.values, OTHER, MISSING)
+
+
+def value_names(column: Column | None, values: NDArray[np.float64]) -> list[str]:
+    """A column's values [N] as text, without their unit: numbers, dates, or the names of categories."""
+    return [_name(column, float(value)) for value in values]
+
+
+def _name(column: Column | None, value: float) -> str:
+    if not np.isfinite(value):
+        return "missing"
+    if column is not None and column.categories is not None:
+        names = category_names(column.categories)
+        return names[int(value)] if 0 <= value < len(names) else OTHER
+    return day_text(value) if column is not None and column.kind == TIME else f"{value:.4g}"
+
+
+def day_text(days: float) -> str:
+    """A time in days since 1970-01-01 as a date, with the time of the day where it has one."""
+    moment: Any = np.datetime64(round(days * 86_400), "s")
+    return str(moment.astype("M8[D]") if days == int(days) else moment)
+
+
+def titled(column: Column) -> str:
+    """A column's name, with the unit of its numbers where that is known."""
+    return column.name if column.unit is None or column.kind == TIME else f"{column.name} ({column.unit})"
