@@ -37,6 +37,11 @@ def by_deciles(before: Values) -> Column:
     return replace(column, numbers=numbers)
 
 
+def binned(column: Column) -> Column:
+    """The column with all of its values in one bin."""
+    return replace(column, numbers=replace(column.statistics, bin_edges=(0.0,), bin_fractions=(0.0, 1.0)))
+
+
 def exact(before: Values, after: Values) -> float:
     """The index over all values that occur, as float32."""
     samples = [np.asarray(each, dtype=np.float32)[np.isfinite(each)] for each in (before, after)]
@@ -88,9 +93,9 @@ def test_the_same_values_have_not_moved(before: Values, kind: type) -> None:
 
 def test_the_edge_after_the_most_frequent_value_is_what_shows() -> None:
     feature, after = described(FEW["a boolean that is rarely true"][0]), np.ones(500)
-    assert (feature.bin_edges, feature.bin_fractions) == ((0.0, 1.0), (0.0, 0.93, 0.07))
+    assert (feature.statistics.bin_edges, feature.statistics.bin_fractions) == ((0.0, 1.0), (0.0, 0.93, 0.07))
     np.testing.assert_allclose(drift_of(feature, after).index, 10.97, atol=0.005)
-    before = replace(feature, bin_edges=(0.0,), bin_fractions=(0.0, 1.0))
+    before = binned(feature)
     found = drift_of(before, after)
     np.testing.assert_allclose(found.index, 0, atol=1e-12)
     assert not found.is_told
@@ -211,7 +216,7 @@ def test_a_feature_without_any_value_cannot_be_told() -> None:
 
 def test_what_cannot_be_told_is_ranked_before_what_has_not_moved() -> None:
     still, hidden, moved = (replace(described(np.arange(100.0)), name=name) for name in ("still", "hidden", "moved"))
-    hidden = replace(hidden, bin_edges=(0.0,), bin_fractions=(0.0, 1.0))
+    hidden = binned(hidden)
     features = [still, hidden, moved]
     counts = input_counts(features)
     counts.add(np.stack([np.arange(100.0), np.arange(100.0), np.zeros(100)], axis=1))
