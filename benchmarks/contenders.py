@@ -84,8 +84,9 @@ def _start(bundle: Path, threads: int) -> None:
     _bundle = Bundle.read(bundle)
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads)
-    # In evaluation mode cuDNN refuses the backward pass of recurrent layers.
-    torch.backends.cudnn.enabled = False
+    # TF32, cuDNN's default on a card, would make their sums worse.
+    cudnn: Any = torch.backends.cudnn
+    cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = "ieee"
 
 
 def _explain(setting: Setting, rows: Rows) -> NDArray[np.floating]:
@@ -101,7 +102,12 @@ def _contender(name: str, options: tuple[tuple[str, Any], ...]) -> Explain:
     def tensor(rows: Rows) -> torch.Tensor:
         return torch.tensor(rows, device=device)
 
-    return CONTENDERS[name](model, background, tensor, **dict(options))
+    explain = CONTENDERS[name](model, background, tensor, **dict(options))
+    for layer in model.modules():  # shap puts the model into evaluation mode, in which cuDNN refuses their gradients
+        if isinstance(layer, torch.nn.RNNBase) and device.type == "cuda":
+            layer.dropout = 0.0
+            layer.train()
+    return explain
 
 
 def deep_explainer(model: EagerModel, background: References, tensor: Callable[..., torch.Tensor]) -> Explain:

@@ -49,6 +49,7 @@ SHARE = 0.995
 STEPS = (50, 75, 100, 125, 150, 200, 250, 300, 400, 500, 650, 850, 1100, 1500, 2000, 3000)
 RULES = ("gausslegendre", "riemann_trapezoid", "riemann_middle")
 INTERNAL_BATCHES = (256, 1024, 2048, 4096)
+CARD_INTERNAL_BATCHES = (4096, 16384, 32768)
 CALL_ROWS = (2, 8, 32, 64)
 SAMPLES = 1000  # the error of other numbers of samples is extrapolated from it, before it is measured
 DENSE_NODES = 256
@@ -65,6 +66,7 @@ ROWS = {
     "captum.IntegratedGradients": 200,  # the number of steps is chosen on the same rows
     "shap.GradientExplainer": 4,
 }
+CARD_ROWS = {"deepshap": 65536, "integrated-gradients": 8192, "expected-gradients": 64}
 RIVALS = {
     "deepshap": "shap.DeepExplainer",
     "integrated-gradients": "captum.IntegratedGradients",
@@ -136,6 +138,10 @@ def ways() -> list[tuple[int, int]]:
     return [(1, 1)] if torch.cuda.is_available() else sorted({(1, 1), (1, cores), (cores, 1)})
 
 
+def internal_batches() -> tuple[int, ...]:
+    return CARD_INTERNAL_BATCHES if torch.cuda.is_available() else INTERNAL_BATCHES
+
+
 def best_deep_explainer(search: Search, crews: list[tuple[int, int]]) -> Setting:
     return search.fastest(Setting("shap.DeepExplainer", rows, crew=crew) for crew in crews for rows in CALL_ROWS)
 
@@ -171,7 +177,7 @@ def best_integrated_gradients(search: Search, steps: dict[str, int]) -> Setting:
             for rows in (4, 16)
         ]
 
-    best = search.fastest(settings(ways()[-1], [min(steps, key=steps.__getitem__)], INTERNAL_BATCHES))
+    best = search.fastest(settings(ways()[-1], [min(steps, key=steps.__getitem__)], internal_batches()))
     batch = dict(best.options)["batch"]
     return search.fastest([s for crew in ways() for s in settings(crew, steps, [batch])])
 
@@ -199,7 +205,8 @@ def measure(rows: Rows, bundle: Bundle, device: str, repeats: int) -> dict[str, 
         rivals = {"deepshap": best_deep_explainer(search, ways())}
         in_one_process = best_deep_explainer(search, [crew for crew in ways() if crew[0] == 1])
 
-        first = Setting("captum.IntegratedGradients", 16, crew=ways()[-1]).but(batch=1024)
+        batch = CARD_INTERNAL_BATCHES[1] if device == "cuda" else 1024
+        first = Setting("captum.IntegratedGradients", 16, crew=ways()[-1]).but(batch=batch)
         steps = fewest_steps(first, workers, rows[: ROWS[first.contender]], whyport)
         rivals["integrated-gradients"] = best_integrated_gradients(search, steps)
 
@@ -281,6 +288,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="by default explain_speed.json, on a card with its name")
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        ROWS.update(CARD_ROWS)
     with tempfile.TemporaryDirectory() as folder:
         bundle = train(Path(folder))
         rows = resample(max(ROWS.values())).to_numpy(np.float32)

@@ -23,7 +23,7 @@ from whyport.runtime.errors import ProviderError
 from whyport.runtime.parity import deviation
 from whyport.runtime.session import Session
 
-BATCH_ROWS = (1, 64, 1024, 4096, 16384, 65536)
+BATCH_ROWS = (1, 64, 1024, 4096, 16384, 32768)  # cuDNN normalises at most 65 535 rows at once
 REPEATS = 5
 PARITY_ROWS = 4099
 

@@ -40,7 +40,8 @@ def available_cores() -> int:
 
 def check_distributions(installed: Iterable[str]) -> str:
     """The one ONNX Runtime distribution among the installed ones; raises ProviderError for none or both."""
-    found = [name for name in DISTRIBUTIONS if name in set(installed)]
+    names = set(installed)
+    found = [name for name in DISTRIBUTIONS if name in names]
     if len(found) == 1:
         return found[0]
     if not found:

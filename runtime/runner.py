@@ -38,6 +38,8 @@ class Runner:
         self._onnxruntime = load_onnxruntime()
         options = self._onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
+        # Errors alone: on a card it warns of every graph that operators on shapes run on the CPU, as they should.
+        options.log_severity_level = 3
         # Else ONNX Runtime would take another format, too, which the check for external data does not read.
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:

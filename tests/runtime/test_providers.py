@@ -75,6 +75,7 @@ def test_an_unknown_device_is_refused() -> None:
 def test_one_distribution_is_right() -> None:
     assert check_distributions(["numpy", "onnxruntime"]) == "onnxruntime"
     assert check_distributions(["onnxruntime-gpu"]) == "onnxruntime-gpu"
+    assert check_distributions(iter(["onnxruntime-gpu"])) == "onnxruntime-gpu"
 
 
 @pytest.mark.parametrize(

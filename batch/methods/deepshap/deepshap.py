@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whyport.batch.methods.engines.checked import running, shaped
+from whyport.batch.methods.engines.checked import shaped
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.request import Request
@@ -21,6 +21,10 @@ from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
 
 # Rows whose activations are computed together: too few rows do not keep the many small operators busy.
 ACTIVATED_ROWS = 32
+
+# Pairs times features times classes of one pass on a GPU, which needs many at once. The demo model on an H200:
+# 1 400 rows/s with the pairs of a pass on the CPU, 80 000 with these, which take half a gigabyte.
+CARD_PASS_VALUES = 1 << 22
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +45,7 @@ class DeepShap(Explainer):
         self._torchscript = model
         records = {PARTS_RECORD: ""}
         self._module = model.load(DEEPSHAP_MODEL, records)
-        with running(model.bundle, DEEPSHAP_MODEL):
+        with model.running(DEEPSHAP_MODEL):
             self._single = _Program(self._module, model, self.references, torch.float32)
             if model.device.type == "cpu" and records[PARTS_RECORD]:
                 self._single.fuse(read_parts(records[PARTS_RECORD]))
@@ -65,7 +69,7 @@ class DeepShap(Explainer):
         """The program in float64, made when the first row needs it."""
         if self._double is None:
             assert self.references is not None
-            with running(self._torchscript.bundle, DEEPSHAP_MODEL):
+            with self._torchscript.running(DEEPSHAP_MODEL):
                 module = copy.deepcopy(self._module).double()
                 self._double = _Program(module, self._torchscript, self.references, torch.float64)
         return self._double
@@ -93,7 +97,10 @@ class _Program:
         base_values = [(weights @ activations[0]).cpu().numpy() for activations, weights in self._references]
         self._base_values = np.sum(base_values, axis=0)
         # As many rows as fill a pass with their pairs.
-        self._pass_rows = max(1, PASS_PAIRS // len(references.rows))
+        pairs = PASS_PAIRS
+        if model.device.type != "cpu":
+            pairs = max(pairs, CARD_PASS_VALUES // (references.rows.shape[1] * len(self._base_values)))
+        self._pass_rows = max(1, pairs // len(references.rows))
 
     def fuse(self, parts: list[Part | None]) -> None:
         """Use fused kernels for the parts that have one; in float32 on the CPU."""
@@ -122,7 +129,7 @@ class _Program:
                 ]
                 values[part][some] = sum(shares[1:], shares[0]).cpu().numpy()
 
-        self._model.side_by_side(run, len(rows), ACTIVATED_ROWS, DEEPSHAP_MODEL)
+        self._model.side_by_side(run, len(rows), max(ACTIVATED_ROWS, self._pass_rows), DEEPSHAP_MODEL)
         return values, logits, logits - self._base_values
 
     def _activations(self, rows: NDArray[np.float32]) -> list[Tensor]:
