@@ -4,12 +4,17 @@ import logging
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import log_loss, r2_score
+from sklearn.utils.class_weight import compute_class_weight
 
 from support.categories import TOWNS, category_column
+from whyport.exporter.data.dataset import Labelled
+from whyport.exporter.data.outcome import Quantities
 from whyport.exporter.graphs.categories import embedding_width, encoding_of
 from whyport.exporter.train.architectures import parse_settings
-from whyport.exporter.train.checkpoint import FILE, Checkpoint
+from whyport.exporter.train.checkpoint import FILE, Checkpoint, best_epoch
 from whyport.exporter.train.loop import choose_device, train
+from whyport.exporter.train.objective import CrossEntropy, find_objective
 from whyport.exporter.train.settings import TrainSettings
 from whyport.runtime.bundle.columns import Categories
 from whyport.runtime.errors import TrainingError, UsageError
@@ -196,3 +201,164 @@ def test_an_embedding_is_trained_with_the_network_and_resumed(with_categories):
 def test_the_caveat_of_cells_that_are_no_sequence(with_categories, caplog):
     run(with_categories, TrainSettings("hybrid", parse_settings("hybrid", ["lstm_layers=1"]), epochs=1))
     assert "neither its attention weights nor Grad-CAM belong to columns" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def validated(dataset):
+    """A dataset with rows for the validation, of which a third have a class drawn by lot: its loss soon rises."""
+    rng = np.random.default_rng(0)
+    labels = np.where(rng.random(len(dataset.test.labels)) < 0.3, rng.integers(3, size=48), dataset.test.labels)
+    return dataclasses.replace(dataset, validation=Labelled(dataset.test.rows, labels))
+
+
+STOPPING = dataclasses.replace(SETTINGS, epochs=30, learning_rate=0.03, patience=3)
+
+
+@pytest.fixture(scope="module")
+def stopped(validated):
+    """The trained model, its last checkpoint, and the checkpoints of all epochs."""
+    seen = []
+    return *run(validated, STOPPING, after_epoch=seen.append), seen
+
+
+def validation_loss(dataset, state):
+    """Mean cross-entropy of a model's state by numpy and scikit-learn."""
+    model, _ = run(dataset, dataclasses.replace(SETTINGS, epochs=1))
+    model.load_state_dict(state)
+    logits = model.eval()(torch.from_numpy(dataset.validation.rows)).detach().double().numpy()
+    powers = np.exp(logits)
+    return log_loss(dataset.validation.labels, powers / powers.sum(axis=1, keepdims=True))
+
+
+def test_the_epoch_with_the_smallest_validation_loss_is_kept(validated, stopped):
+    model, last, seen = stopped
+    losses = [validation_loss(validated, checkpoint.model) for checkpoint in seen]
+    np.testing.assert_allclose([result.figures["validation_loss"] for result in last.results], losses, rtol=1e-5)
+    best = int(np.argmin(losses))
+    assert 0 < best < len(seen) - 1  # neither the first nor the last, or this would show nothing
+    for name, tensor in seen[best].model.items():
+        np.testing.assert_array_equal(model.state_dict()[name], tensor)
+        np.testing.assert_array_equal(last.kept[name], tensor)
+    assert any((last.model[name] != tensor).any() for name, tensor in seen[best].model.items())
+
+
+def test_it_stops_after_so_many_epochs_without_a_better_one(validated, stopped):
+    _, last, seen = stopped
+    best = best_epoch(last.results)
+    assert len(seen) == best + STOPPING.patience < STOPPING.epochs
+    _, patient = run(validated, dataclasses.replace(STOPPING, patience=0))
+    assert len(patient.results) == STOPPING.epochs
+
+
+def test_without_a_validation_the_last_epoch_is_kept(finished):
+    model, last = finished
+    assert last.best is None
+    assert best_epoch(last.results) == 6
+    for name, tensor in last.model.items():
+        np.testing.assert_array_equal(model.state_dict()[name], tensor)
+
+
+def test_resuming_a_validated_run_gives_the_uninterrupted_bytes(validated, stopped, tmp_path):
+    _, last, seen = stopped
+    for at in (2, len(seen) - 1):
+        seen[at].save(tmp_path)
+        model, again = run(validated, STOPPING, start=Checkpoint.load(tmp_path / FILE))
+        assert again.to_bytes() == last.to_bytes()
+        assert_same_weights(model, stopped[0])
+    run(validated, STOPPING, start=last, after_epoch=lambda checkpoint: pytest.fail("trained"))
+
+
+def test_patience_needs_a_validation(dataset):
+    with pytest.raises(UsageError, match="--patience needs rows that say when to stop: --validation or"):
+        run(dataset, STOPPING)
+
+
+def test_resuming_with_other_rows_is_refused(dataset, validated, finished):
+    with pytest.raises(TrainingError, match="another run: the rows were split in another way$"):
+        run(validated, start=finished[1])
+
+
+def test_balanced_weights_are_those_of_scikit_learn(dataset):
+    few = np.flatnonzero((dataset.train.labels > 0) | (np.arange(len(dataset.train.labels)) % 4 == 0))
+    train = Labelled(dataset.train.rows[few], dataset.train.labels[few])
+    skewed = dataclasses.replace(dataset, train=train)
+    model, last = run(skewed, dataclasses.replace(SETTINGS, class_weights="balanced"))
+    weights = compute_class_weight("balanced", classes=np.arange(3), y=train.labels)
+    assert CrossEntropy(skewed, SETTINGS).weights is None
+    balanced = CrossEntropy(skewed, dataclasses.replace(SETTINGS, class_weights="balanced"))
+    np.testing.assert_allclose(balanced.weights, weights, rtol=1e-6)
+    assert weights.max() > 1.5 * weights.min()
+    for part, name in ((train, "train_loss"), (dataset.test, "test_loss")):
+        logits = model.eval()(torch.from_numpy(part.rows)).detach().double().numpy()
+        powers = np.exp(logits)
+        chances = powers / powers.sum(axis=1, keepdims=True)
+        expected = log_loss(part.labels, chances, sample_weight=weights[part.labels])
+        np.testing.assert_allclose(last.results[-1].figures[name], expected, rtol=1e-5)
+
+
+QUANTITIES = Quantities(("weight", "year"), {"weight": "g"})
+
+
+@pytest.fixture(scope="module")
+def measured(dataset):
+    """Two targets, linear in the features, in units far from the network's own."""
+
+    def labelled(rows):
+        first, second = (
+            (rows[:, i] - dataset.features[i].statistics.mean) / dataset.features[i].spread for i in (0, 1)
+        )
+        return Labelled(rows, np.stack([5000 + 300.0 * first, 2000 - 0.5 * second], axis=1).astype(float))
+
+    parts = {name: labelled(getattr(dataset, name).rows) for name in ("train", "test")}
+    return dataclasses.replace(dataset, outcome=QUANTITIES, **parts)
+
+
+@pytest.fixture(scope="module")
+def regressed(measured):
+    return run(measured, TrainSettings("mlp", parse_settings("mlp", ["hidden=16"]), epochs=40, learning_rate=0.01))
+
+
+def test_a_regression_learns_a_linear_function_in_its_unit(measured, regressed):
+    model, last = regressed
+    values = model.eval()(torch.from_numpy(measured.test.rows)).detach().double().numpy()
+    assert r2_score(measured.test.labels, values, multioutput="raw_values").min() > 0.95
+    np.testing.assert_allclose(values.mean(axis=0), measured.test.labels.mean(axis=0), rtol=0.02)
+    np.testing.assert_allclose(last.results[-1].figures["test_r2"], r2_score(measured.test.labels, values), atol=1e-3)
+
+
+def test_the_network_learns_standardised_targets(measured, regressed):
+    model, last = regressed
+    labels, mean, spread = measured.train.labels, measured.train.labels.mean(axis=0), measured.train.labels.std(axis=0)
+    np.testing.assert_allclose(model.network.output.scale, spread, rtol=1e-6)
+    np.testing.assert_allclose(model.network.output.offset, mean, rtol=1e-6)
+    assert not any("output" in name for name in last.model)
+    inner = model.network.stack(model.preprocess(torch.from_numpy(measured.train.rows))).detach().double().numpy()
+    expected = ((inner - (labels - mean) / spread) ** 2).mean()
+    np.testing.assert_allclose(last.results[-1].figures["train_loss"], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("loss", "formula"),
+    [
+        ("mse", lambda off: off**2),
+        ("mae", np.abs),
+        ("huber", lambda off: np.where(np.abs(off) < 1, off**2 / 2, np.abs(off) - 0.5)),
+        ("auto", lambda off: off**2),
+    ],
+)
+def test_losses_by_their_formulas(measured, loss, formula):
+    objective = find_objective(measured, dataclasses.replace(SETTINGS, loss=loss))
+    given = torch.tensor([[0.5, 3.0], [-2.0, 0.1]])
+    labels = np.array([[5000.0, 2000.0], [5300.0, 1999.0]])
+    expected = (labels - measured.train.labels.mean(axis=0)) / measured.train.labels.std(axis=0)
+    got = objective.loss(given, objective.encode(labels))
+    np.testing.assert_allclose(got, formula(given.numpy() - expected).mean(), rtol=1e-5)
+
+
+def test_options_of_another_task_are_refused(dataset, measured):
+    with pytest.raises(UsageError, match="unknown loss of a classification 'mse'; known: 'cross-entropy'"):
+        run(dataset, dataclasses.replace(SETTINGS, loss="mse"))
+    with pytest.raises(UsageError, match="unknown loss of a regression 'mes' .did you mean 'mse'"):
+        run(measured, dataclasses.replace(SETTINGS, loss="mes"))
+    with pytest.raises(UsageError, match="--class-weights: a regression has no classes to weigh"):
+        run(measured, dataclasses.replace(SETTINGS, class_weights="balanced"))
