@@ -1,12 +1,13 @@
 """The reference sample that attributions are measured against."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import BACKGROUND_NAME, SUMMARY_NAME
 from whyport.runtime.bundle.signature import TensorSpec
@@ -48,6 +49,7 @@ class References:
             tensors = read_vectors(content, (spec, WEIGHTS))
             rows, weights = tensors[spec.name], tensors[WEIGHTS.name]
             _check(rows, weights)
+            _check_codes(rows, bundle.sidecar.columns)
         except BundleFormatError as error:
             raise error.at(place) from None
         if baseline.rows is not None and len(rows) != baseline.rows:
@@ -64,6 +66,17 @@ class References:
         """The base value per class [C]: the weighted mean of a model's scores, [R, F] -> [R, C], over the rows."""
         means: NDArray[np.float64] = self.weights @ scores(self.rows).astype(np.float64)
         return means
+
+
+def _check_codes(rows: NDArray[np.float32], columns: Sequence[Column]) -> None:
+    """Refuse codes that stand for no category of their column."""
+    for j, column in enumerate(columns):
+        if column.categories is None:
+            continue
+        bad = np.flatnonzero(~np.isin(rows[:, j], np.arange(column.categories.codes)))
+        if len(bad):
+            expected = f"column {column.name!r}: expected codes from 0 to {column.categories.missing_code}"
+            raise BundleFormatError(f"{expected}, got {rows[bad[0], j]:g} in row {bad[0]}")
 
 
 def _check(rows: NDArray[np.float32], weights: NDArray[np.float64]) -> None:

@@ -1,6 +1,8 @@
 """A bundle of a table with categories: every engine gives the same of every code, and shares are of columns."""
 
+import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -26,12 +28,12 @@ from whyport.exporter.kinds.pytorch import compile_network
 from whyport.exporter.reasons.summary import summarise
 from whyport.exporter.verify.scores import check_meaning
 from whyport.runtime.bundle.columns import Categories
-from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.folder import Bundle, write_sidecar
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import CONFORMANCE, CONFORMANCE_JSON, EXPLAIN_MODEL, GRADIENT_MODEL
-from whyport.runtime.bundle.vectors import read_parquet
+from whyport.runtime.bundle.sidecar import BACKGROUND, CONFORMANCE, CONFORMANCE_JSON, EXPLAIN_MODEL, GRADIENT_MODEL
+from whyport.runtime.bundle.vectors import read_parquet, to_parquet
 from whyport.runtime.conformance import replay
-from whyport.runtime.errors import BundleError
+from whyport.runtime.errors import BundleError, BundleFormatError
 from whyport.runtime.session import Session
 
 COLUMNS = category_columns()
@@ -171,6 +173,19 @@ def test_test_vectors_hold_what_the_graphs_take(bundle, session):
     for name in ("colour", "smoker", "features (column)"):
         values = table.column(name).to_pylist()[: len(document["tensors"][name])]
         assert document["tensors"][name] == [[None if value != value else value] for [value] in values]
+
+
+@pytest.mark.parametrize("code", [5.0, -1.0, 0.5])
+def test_a_reference_with_a_code_that_stands_for_nothing_is_refused(bundle, tmp_path, code):
+    path = tmp_path / "bundle"
+    shutil.copytree(bundle.path, path)
+    references = References.read(bundle)
+    rows = references.rows.copy()
+    rows[3, 1] = code
+    (path / BACKGROUND).write_bytes(to_parquet({"features": rows, "weight": references.weights}))
+    write_sidecar(path, dataclasses.replace(bundle.sidecar, files={}))
+    with pytest.raises(BundleFormatError, match=f"column 'colour': expected codes from 0 to 4, got {code:g} in row 3"):
+        References.read(Bundle.read(path))
 
 
 def test_the_tensors_themselves_are_taken_too(session):
