@@ -24,7 +24,7 @@ def check_apart(training: pd.DataFrame, other: pd.DataFrame, name: str) -> None:
     if len(shared):
         raise TrainingError(
             f"column {name!r}, row {shared.index[0]}: expected a value that is not in the training table, got "
-            f"{shared.iloc[0]!r}: its rows would be on both sides of the split"
+            f"{str(shared.iloc[0])!r}: its rows would be on both sides of the split"
         )
 
 
