@@ -16,7 +16,7 @@ from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Option
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.watch import LOG_FORMATS, log_as_json
-from whyport.batch.settings import LAYOUTS, ON_BAD_FILE, ON_BAD_ROW, JobSettings, parse_size
+from whyport.batch.settings import LAYOUTS, ON_BAD_FILE, ON_BAD_ROW, ON_UNSEEN, JobSettings, parse_size
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.options import names_option
@@ -96,7 +96,14 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     type=click.Choice(ON_BAD_ROW),
     default="reject",
     show_default=True,
-    help="What to do with a row that has a null, NaN or infinity.",
+    help="What to do with a row that has a null, NaN or infinity, unless the model has its own way with it.",
+)
+@click.option(
+    "--on-unseen",
+    type=click.Choice(ON_UNSEEN),
+    default="score",
+    show_default=True,
+    help="What to do with a row that has a category or date that training has not seen; score counts it.",
 )
 @click.option(
     "--on-bad-file",
@@ -109,6 +116,11 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     "--max-rejected",
     metavar="N|N%",
     help="Exit with code 3 if more rows than this, a count or a share, are rejected.",
+)
+@click.option(
+    "--max-unseen",
+    metavar="N|N%",
+    help="Exit with code 3 if more rows than this, a count or a share, have values that training has not seen.",
 )
 @click.option(
     "--max-not-converged",
@@ -190,8 +202,8 @@ def run(
     passed over. The output has one row per input row, in input order. Rows that cannot be scored go to OUT/_rejected
     with the reason. The same command resumes a run that was stopped or killed.
 
-    Exit codes: 0 done, 1 failed, 2 usage, 3 done with more rows rejected than --max-rejected or not converged than
-    --max-not-converged, 4 done with files skipped, 130 and 143 interrupted by Ctrl-C and SIGTERM.
+    Exit codes: 0 done, 1 failed, 2 usage, 3 done with more rows rejected than --max-rejected, unseen than --max-unseen
+    or not converged than --max-not-converged, 4 done with files skipped, 130 and 143 interrupted by Ctrl-C and SIGTERM.
 
     \b
     Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
@@ -226,7 +238,7 @@ def run(
         for line in report.lines(job.plan.task):
             say(line)
         say(f"output    {settings.out}")
-    sys.exit(report.exit_code(settings.max_rejected, settings.max_not_converged))
+    sys.exit(report.exit_code(settings.max_rejected, settings.max_not_converged, settings.max_unseen))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A batch of rows in its stages: cleaned, predicted, explained."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.runtime.attribution import Attribution
+from whyport.runtime.inputs.encoding import Unseen
 from whyport.runtime.task import Prediction
 
 
@@ -28,6 +29,8 @@ class CleanRows:
     """[R]: the indices of the other rows of the batch."""
     reasons: list[str]
     """[R]: why each was rejected."""
+    unseen: Unseen = field(default_factory=Unseen)
+    """The values of the batch's rows, rejected ones too, that training has not seen."""
 
     def without(self, rows: NDArray[np.int64], reasons: Sequence[str]) -> "CleanRows":
         """The same rows with some of the N rejected too.
@@ -46,6 +49,7 @@ class CleanRows:
             None if self.labels is None else np.delete(self.labels, rows),
             rejected[order],
             [texts[i] for i in order],
+            self.unseen,
         )
 
 

@@ -41,6 +41,7 @@ PREDICTED_PART_ROWS = 1 << 20
 EXPLAINED_PART_ROWS = 1 << 14
 
 ON_BAD_ROW = ("reject", "impute", "fail")
+ON_UNSEEN = ("score", "reject", "fail")
 ON_BAD_FILE = ("fail", "skip")
 LAYOUTS = ("wide", "list")
 
@@ -63,9 +64,12 @@ class JobSettings:
     """Keep only this many attributions per row, the largest by magnitude."""
     keep: tuple[str, ...] = ()
     on_bad_row: str = "reject"
+    on_unseen: str = "score"
     on_bad_file: str = "fail"
     max_rejected: int | str | None = None
     """A count, or a share such as "1%"; by default any number of rows may be rejected."""
+    max_unseen: int | str | None = None
+    """A count, or a share; by default any number of rows may have values that training has not seen."""
     max_not_converged: int | str | None = None
     """A count, or a share of the explained rows, by method; by default any number of rows may not have converged."""
     device: str = "auto"
@@ -93,7 +97,7 @@ class JobSettings:
         for name in ("explain_where", "explain_fraction", "top_k", "max_not_converged"):
             if getattr(self, name) is not None and not self.methods:
                 raise UsageError(f"{name}: expected an explanation method beside it, got none")
-        for name in ("max_rejected", "max_not_converged"):
+        for name in ("max_rejected", "max_unseen", "max_not_converged"):
             if getattr(self, name) is not None:
                 RowLimit.parse(name, getattr(self, name))
         adding_up = [name for name, method in METHODS.items() if method.adds_up]

@@ -10,6 +10,7 @@
     ├── DataError              input data that cannot be used
     │   ├── ColumnError            a column is missing, of the wrong type, or its name is taken
     │   ├── ValueRangeError        a value that float32 cannot hold faithfully
+    │   ├── UnseenValueError       a value that training has not seen, where none is allowed
     │   ├── MissingValueError      a null, NaN or infinity where none is allowed
     │   └── NotFiniteError         a row for which the model gives NaN or infinity
     ├── TrainingError          a table or settings that no model can be trained with
@@ -100,6 +101,10 @@ class ColumnError(DataError):
 
 class ValueRangeError(DataError):
     """A value that float32 cannot hold faithfully."""
+
+
+class UnseenValueError(DataError):
+    """A value that training has not seen, where none is allowed."""
 
 
 class MissingValueError(DataError):

@@ -14,6 +14,7 @@ from whyport.runtime.extras import needs
 from whyport.runtime.files import whole_file
 from whyport.runtime.finite import UnansweredRows
 from whyport.runtime.inputs.columns import ColumnFaults
+from whyport.runtime.inputs.table import Columns
 from whyport.runtime.inputs.utf8 import check_utf8
 from whyport.runtime.options import ON_BAD_ROW, as_names
 from whyport.runtime.paths import path_text
@@ -145,7 +146,7 @@ def prediction_table(
         "kept columns that collide with another column of the output",
     )
     faults.refuse("the data")
-    check_utf8(table, keep)
+    check_utf8(table, [*keep, *Columns.of(session.bundle.sidecar.columns).texts])
     matrix = session.matrix(table if rows is None else rows)
     outputs = session.run(matrix, task.outputs)
     unanswered = UnansweredRows.of(outputs)

@@ -15,10 +15,10 @@ from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, JobError
 from whyport.runtime.task import Task, find_task
 
-FORMAT_VERSION = 3
-"""The version of _job.json; version 2 added the task and its targets, and version 3 the arithmetic."""
-WITHOUT_ARITHMETIC = 2
-"""The oldest version that is read; its runs are not resumed."""
+FORMAT_VERSION = 4
+"""The version of _job.json; version 2 added the task and its targets, 3 the arithmetic, and 4 `on_unseen`."""
+OLDEST = 2
+"""The oldest version that is read; older versions' runs are not resumed."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class PinnedSettings:
     top_k: int | None
     keep: tuple[str, ...]
     on_bad_row: str
+    on_unseen: str
     batch_rows: int
     part_rows: int
     explain: dict[str, str | int | float | bool | None]
@@ -91,9 +92,11 @@ class JobFile:
     def build(cls, document: object, path: Path) -> Self:
         """Build the description from a JSON document; raises JobError for any other document or version."""
         version = document.get("format_version") if isinstance(document, dict) else None
-        if isinstance(document, dict) and version == WITHOUT_ARITHMETIC:
+        if isinstance(document, dict) and version in range(OLDEST, FORMAT_VERSION):
             version = FORMAT_VERSION
-            document = document | {"format_version": version, "arithmetic": []}
+            document = {"arithmetic": []} | document | {"format_version": version}
+            if isinstance(document["settings"], dict):
+                document["settings"] = {"on_unseen": "score"} | document["settings"]
         if version != FORMAT_VERSION:
             raise JobError(
                 f"expected a description of format version {FORMAT_VERSION}, got {version}: another whyport wrote it, "

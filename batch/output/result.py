@@ -98,6 +98,10 @@ class JobReport:
     """Rows by method of which an explanation is not finite, and has no attributions."""
     methods: dict[str, MethodReport]
     """Figures of each method that claims to add up."""
+    rows_unseen: int
+    """Rows, rejected ones too, with a value that training has not seen in any column."""
+    unseen: dict[str, int]
+    """Such values by column: other categories, changed types, dates that do not exist."""
     parts: dict[str, str]
     """sha256 by file, of the parts and the rejected parts."""
     files: tuple[FileReport, ...]
@@ -126,6 +130,8 @@ class JobReport:
             explained={name: method.explained for name, method in totals.methods.items()},
             not_finite={name: method.not_finite for name, method in totals.methods.items()},
             methods={name: MethodReport.of(method) for name, method in totals.methods.items() if method.errors.total},
+            rows_unseen=totals.rows_unseen,
+            unseen=totals.unseen,
             parts=parts,
             files=tuple(file for file, _ in files),
             skipped=tuple(skipped),
@@ -139,18 +145,24 @@ class JobReport:
         """The number of rejected rows, over all reasons."""
         return sum(self.rejected.values())
 
-    def exit_code(self, max_rejected: int | str | None = None, max_not_converged: int | str | None = None) -> int:
+    def exit_code(
+        self,
+        max_rejected: int | str | None = None,
+        max_not_converged: int | str | None = None,
+        max_unseen: int | str | None = None,
+    ) -> int:
         """The exit code of a finished run: 0, TOO_MANY_FAULTY or FILES_SKIPPED.
 
         Args:
             max_rejected: a count, or a share of all rows such as "1%"; None for no limit.
             max_not_converged: a count, or a share of the explained rows, that no method may exceed; None for no limit.
+            max_unseen: a count, or a share of all rows, of rows with a value that training has not seen.
         """
         if self.skipped:
             return FILES_SKIPPED
-        if max_rejected is not None:
-            limit = RowLimit.parse("max_rejected", max_rejected)
-            if limit.is_exceeded(self.rows_rejected, self.rows_in):
+        faulty = (("max_rejected", max_rejected, self.rows_rejected), ("max_unseen", max_unseen, self.rows_unseen))
+        for name, most, rows in faulty:
+            if most is not None and RowLimit.parse(name, most).is_exceeded(rows, self.rows_in):
                 return TOO_MANY_FAULTY
         if max_not_converged is not None:
             limit = RowLimit.parse("max_not_converged", max_not_converged)
@@ -169,6 +181,7 @@ class JobReport:
         lines = [
             f"rows      {self.rows_in} in = {self.rows_out} out + {self.rows_rejected} rejected",
             *(f"          {count} x {reason}" for reason, count in Counter(self.rejected).most_common(10)),
+            *self._unseen_lines(),
             f"files     {len(self.files)}, {len(self.skipped)} skipped",
             *(f"          skipped: {skipped.reason}" for skipped in self.skipped),
             *([f"          {self.passed_over.text}"] if self.passed_over.text else []),
@@ -197,8 +210,14 @@ class JobReport:
                 lines.append(f"          {name:8} {value:10.1f} s {rates[name]:12.0f} rows/s")
         return [*lines, f"memory    {performance.peak_memory_bytes / 2**20:.0f} MiB at its peak"]
 
+    def _unseen_lines(self) -> list[str]:
+        if not self.unseen:
+            return []
+        columns = [f"          {count} x column {name!r}" for name, count in Counter(self.unseen).most_common(10)]
+        return [f"unseen    {self.rows_unseen} rows have values that training has not seen", *columns]
 
-NOT_COUNTED = {"not_finite": {}, "passed_over": {"others": 0, "names": [], "hidden": 0}}
+
+NOT_COUNTED = {"not_finite": {}, "rows_unseen": 0, "unseen": {}, "passed_over": {"others": 0, "names": [], "hidden": 0}}
 """The counts that reports of older runs lack."""
 
 

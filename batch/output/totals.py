@@ -112,6 +112,10 @@ class Totals:
     predictions: dict[str, int] = field(default_factory=dict)
     """Rows by predicted target; empty for a task that predicts none."""
     methods: dict[str, MethodTotals] = field(default_factory=dict)
+    rows_unseen: int = 0
+    """Rows, rejected ones too, with a value that training has not seen."""
+    unseen: dict[str, int] = field(default_factory=dict)
+    """Such values by column, in the order in which they were met."""
 
     @classmethod
     def empty(cls, task: Task, methods: Sequence[str]) -> Self:
@@ -121,11 +125,13 @@ class Totals:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The totals in a part's footer; those of earlier runs do not count what is not finite.
+        """The totals in a part's footer; those of earlier runs do not count what is not finite, or unseen.
 
         Raises BundleFormatError for any other text.
         """
         document = load(text)
+        if isinstance(document, dict):
+            document = {"rows_unseen": 0, "unseen": {}} | document
         if isinstance(document, dict) and isinstance(document.get("methods"), dict):
             for method in document["methods"].values():
                 if isinstance(method, dict):
@@ -143,6 +149,8 @@ class Totals:
                 name: MethodTotals.of(attribution, scored.explained_count)
                 for name, attribution in scored.attributions.items()
             },
+            rows_unseen=len(scored.rows.unseen.any_rows),
+            unseen=scored.rows.unseen.counts,
         )
 
     @property
@@ -160,6 +168,8 @@ class Totals:
             rejected=_most_common(_sums(self.rejected, other.rejected)),
             predictions=_sums(self.predictions, other.predictions),
             methods=methods,
+            rows_unseen=self.rows_unseen + other.rows_unseen,
+            unseen=_sums(self.unseen, other.unseen),
         )
 
 

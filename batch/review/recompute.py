@@ -205,7 +205,7 @@ class Recomputer:
         self._comparison = ExplanationComparison(columns.layout, self._tolerances, explain)
         self._selection = run.selection
         choice = TargetChoice.parse(settings.explain_class, task)
-        self._cleaner = RowCleaner(bundle.sidecar, settings.on_bad_row, choice.label)
+        self._cleaner = RowCleaner(bundle.sidecar, settings.on_bad_row, choice.label, on_unseen=settings.on_unseen)
         self._scorer = Scorer(Session(bundle, device), settings.methods, choice, explain)
         self._known = KnownColumns(task, choice)
         label = [choice.label] if choice.label is not None else []

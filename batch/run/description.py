@@ -35,6 +35,7 @@ def describe_job(bundle: Bundle, plan: Plan, session: Session) -> JobFile:
             top_k=settings.top_k,
             keep=settings.keep,
             on_bad_row=settings.on_bad_row,
+            on_unseen=settings.on_unseen,
             batch_rows=plan.rows_per_batch,
             part_rows=plan.rows_per_part,
             explain=settings.explain.record(),

@@ -31,7 +31,7 @@ class Intake:
     def __init__(self, plan: Plan, cleaner: RowCleaner, stages: Stages) -> None:
         self._plan = plan
         label = [plan.choice.label] if plan.choice.label is not None else []
-        self._texts = [*plan.settings.keep, *label]
+        self._texts = list(dict.fromkeys([*plan.settings.keep, *label, *plan.table.texts]))
         """The columns that may hold texts."""
         self._cleaner = cleaner
         self._stages = stages

@@ -68,6 +68,8 @@ class Job:
             folder.check()
             if self.plan.passed_over.text:
                 logger.info(self.plan.passed_over.text)
+            for line in self.plan.changed_types:
+                logger.warning("%s", line)
             job = dataclasses.replace(self._description, arithmetic=(self._worker.arithmetic,))
             is_resumed = folder.open(job, self._settings.overwrite)
             if self._settings.on_bad_file == "fail" and folder.skipped():

@@ -18,7 +18,7 @@ from whyport.batch.rows import PredictedRows
 from whyport.batch.scoring.selection import KnownColumns, Selection
 from whyport.batch.scoring.targets import TargetChoice
 from whyport.batch.settings import JobSettings
-from whyport.batch.source.cleaning import check_columns
+from whyport.batch.source.cleaning import changed_types, check_columns
 from whyport.batch.source.discovery import PassedOver, check_apart, discover
 from whyport.batch.source.files import Fingerprint, check_name, hive_partitions
 from whyport.batch.source.kept import kept_fields
@@ -29,6 +29,7 @@ from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import task_of
 from whyport.runtime.errors import ColumnError, DataError, UsageError, listing
 from whyport.runtime.inputs.int96 import Int96Needs
+from whyport.runtime.inputs.table import Columns
 from whyport.runtime.paths import path_text
 from whyport.runtime.task import Task
 
@@ -54,7 +55,8 @@ class Plan:
 
     settings: JobSettings
     task: Task
-    features: tuple[str, ...]
+    table: Columns
+    """The columns of the inputs that feed the model."""
     choice: TargetChoice
     selection: Selection
     output: OutputColumns
@@ -85,7 +87,7 @@ class Plan:
         plan = cls(
             settings=settings,
             task=task,
-            features=features,
+            table=Columns.of(sidecar.columns),
             choice=choice,
             selection=Selection.parse(settings.explain_where, settings.explain_fraction),
             output=OutputColumns(task, settings.methods, settings.explain, choice.is_all, layout, outputs),
@@ -128,7 +130,12 @@ class Plan:
     def columns(self) -> list[str]:
         """The columns that are read."""
         label = [self.choice.label] if self.choice.label is not None else []
-        return list(dict.fromkeys([*self.features, *self.settings.keep, *label]))
+        return list(dict.fromkeys([*self.table.names, *self.settings.keep, *label]))
+
+    @cached_property
+    def changed_types(self) -> list[str]:
+        """The columns of categories whose type has changed since training, in a line each."""
+        return [line for source in self.sources.values() for line in changed_types(source, self.table)]
 
     @property
     def _values_per_row(self) -> int:
@@ -177,6 +184,7 @@ class Plan:
             *([f"          ... and {len(sources) - 20} more"] if len(sources) > 20 else []),
             *(f"skipped   {bad.reason}" for bad in self.inputs if isinstance(bad, BadFile)),
             *([f"          {self.passed_over.text}"] if self.passed_over.text else []),
+            *(f"unseen    {line}" for line in self.changed_types),
             f"parts     {parts}, of up to {self.rows_per_part} rows in batches of {self.rows_per_batch}",
         ]
         if not self.selection.is_all:
@@ -210,7 +218,7 @@ class Plan:
         return dataclasses.replace(self, inputs=inputs)
 
     def _checked(self, source: SourceFile) -> SourceFile:
-        check_columns(source, self.features, self.settings.keep, self.choice.label)
+        check_columns(source, self.table, self.settings.keep, self.choice.label)
         self.output.schema([source.schema.field(name) for name in self.settings.keep], source.name)
         return source
 

@@ -37,8 +37,10 @@ def run(
     top_k: int | None = None,
     keep: str | Iterable[str] = (),
     on_bad_row: str = "reject",
+    on_unseen: str = "score",
     on_bad_file: str = "fail",
     max_rejected: int | str | None = None,
+    max_unseen: int | str | None = None,
     max_not_converged: int | str | None = None,
     engine: str = TORCHSCRIPT,
     tolerance: float = ExplainSettings.tolerance,
@@ -72,10 +74,14 @@ def run(
         layout: "wide" for a column per feature, "list" for one column of attributions.
         top_k: keep only this many attributions per row, the largest by magnitude.
         keep: one or several input columns to copy.
-        on_bad_row: "reject", "impute" or "fail", for a row with a null, NaN or infinity.
+        on_bad_row: "reject", "impute" or "fail", for a row with a null, NaN or infinity; a missing category that the
+            model has its own way with is none.
+        on_unseen: "score" by the model's own rule, "reject" or "fail", for a row with a category or a date that
+            training has not seen, or a value of another type.
         on_bad_file: "fail" or "skip", for a file that cannot be read or lacks a column.
         max_rejected: the rejected rows that are tolerated, a count or a share such as "1%"; give it to `exit_code` of
             the report as well.
+        max_unseen: the same for rows with values that training has not seen.
         max_not_converged: the same for rows whose explanation has not converged, out of those explained.
         engine: "torchscript", or "onnx", which needs no PyTorch.
         tolerance: a row has converged if its completeness error, and for shapley every standard error, is at most

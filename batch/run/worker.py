@@ -51,7 +51,9 @@ class Worker:
         self._session = session
         self._job = job
         self._started = Path.cwd()
-        self._cleaner = RowCleaner(session.bundle.sidecar, settings.on_bad_row, plan.choice.label)
+        self._cleaner = RowCleaner(
+            session.bundle.sidecar, settings.on_bad_row, plan.choice.label, on_unseen=settings.on_unseen
+        )
         self._scorer = Scorer(session, settings.methods, plan.choice, settings.explain)
 
     @cached_property

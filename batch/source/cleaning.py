@@ -1,19 +1,21 @@
 """The rows of a file: Arrow columns to rows that can be scored, and the reasons why other rows cannot."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from whyport.batch.arrow import class_indices, holds_dictionary, is_numeric, numeric_array, select, take
+from whyport.batch.arrow import class_indices, holds_dictionary, select, take
 from whyport.batch.rows import CleanRows
-from whyport.batch.settings import ON_BAD_ROW
+from whyport.batch.settings import ON_BAD_ROW, ON_UNSEEN
 from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.sidecar import Sidecar
-from whyport.runtime.errors import ColumnError, MissingValueError, UsageError, listing, unknown
+from whyport.runtime.errors import ColumnError, MissingValueError, UnseenValueError, UsageError, listing, unknown
 from whyport.runtime.inputs.columns import ColumnFaults
+from whyport.runtime.inputs.encoding import NOT_NUMBERS, NOT_TIMES, Unseen
 from whyport.runtime.inputs.table import Columns
 
 # Rows are transposed in blocks of about this many values, and at least this many rows: reused memory costs less.
@@ -26,18 +28,26 @@ class RowCleaner:
 
     Args:
         sidecar: names the feature columns, in order, and the values that replace missing ones.
-        on_bad_row: the treatment of a row with a null, NaN or infinity: "reject", "impute", or "fail".
+        on_bad_row: the treatment of a row with a null, NaN or infinity where the model has no way of its own with it:
+            "reject", "impute", or "fail".
+        on_unseen: the treatment of a row with a category or date that training has not seen: "score", by the model's
+            own rule, "reject", or "fail".
         label: a column that names a class on every row; a row whose label names none cannot be imputed.
     """
 
-    def __init__(self, sidecar: Sidecar, on_bad_row: str, label: str | None = None) -> None:
+    def __init__(
+        self, sidecar: Sidecar, on_bad_row: str, label: str | None = None, *, on_unseen: str = "score"
+    ) -> None:
         if on_bad_row not in ON_BAD_ROW:
             raise UsageError(unknown("policy for bad rows", on_bad_row, ON_BAD_ROW))
+        if on_unseen not in ON_UNSEEN:
+            raise UsageError(unknown("policy for unseen values", on_unseen, ON_UNSEEN))
         if on_bad_row == "impute" and not sidecar.imputes:
             raise UsageError(f"bundle {sidecar.name!r} does not impute: it was exported without imputation values")
         self._columns = Columns.of(sidecar.columns)
         self._imputation = np.array(sidecar.imputation, dtype=np.float32)
         self._on_bad_row = on_bad_row
+        self._on_unseen = on_unseen
         self._label = label
         self._classes = sidecar.targets
         self._schema: pa.Schema | None = None
@@ -48,63 +58,88 @@ class RowCleaner:
     def clean(self, batch: pa.RecordBatch, first_row: int) -> CleanRows:
         """Split a batch into rows to score and rows to reject.
 
-        Raises ValueRangeError and, where bad rows fail the run, MissingValueError; both name column and row.
+        Raises ValueRangeError and, where such rows fail the run, MissingValueError and UnseenValueError; all name
+        column and row.
         """
-        matrix, is_finite = self._matrix(batch, first_row)
+        matrix, unseen, is_finite = self._encoded(batch, first_row)
         labels = None if self._label is None else class_indices(batch.column(self._label), self._classes)
         imputed_count = np.zeros(len(matrix), dtype=np.int32)
-        reasons: dict[int, str] = {}
+        bad = self._unlabelled(batch, labels)
         if not is_finite:
             missing = ~np.isfinite(matrix)
-            if self._on_bad_row == "impute":
-                matrix = np.where(missing, self._imputation, matrix)
-                imputed_count = missing.sum(axis=1, dtype=np.int32)
-            else:
-                bad = np.flatnonzero(missing.any(axis=1))
-                first = missing[bad].argmax(axis=1)
-                reasons = {int(row): self._missing(batch, int(row), int(j)) for row, j in zip(bad, first, strict=True)}
-        if labels is not None and (labels < 0).any():
-            unlabelled = np.flatnonzero(labels < 0)
-            reasons = {int(row): self._unlabelled(batch, int(row)) for row in unlabelled} | reasons
+            # A date that does not exist is replaced by the model's own rule, as an unseen category is.
+            imputed = missing & ~np.isnan(self._imputation)
+            if self._on_bad_row != "impute":
+                imputed &= self._mask(unseen, len(matrix))
+            matrix = np.where(imputed, self._imputation, matrix)
+            imputed_count = imputed.sum(axis=1, dtype=np.int32)
+            missing &= ~imputed
+            rows = np.flatnonzero(missing.any(axis=1))
+            first = missing[rows].argmax(axis=1)
+            bad |= {int(row): self._missing(batch, int(row), int(j)) for row, j in zip(rows, first, strict=True)}
+        if bad and self._on_bad_row == "fail":
+            raise MissingValueError(f"{bad[min(bad)]}, row {first_row + min(bad)}")
+        reasons = self._unseen(batch, unseen, first_row) | bad
         if not reasons:
             every = np.arange(len(matrix))
-            return CleanRows(matrix, every, imputed_count, labels, every[:0], [])
+            return CleanRows(matrix, every, imputed_count, labels, every[:0], [], unseen)
         rejected = np.array(sorted(reasons), dtype=np.int64)
-        if self._on_bad_row == "fail":
-            raise MissingValueError(f"{reasons[rejected[0]]}, row {first_row + rejected[0]}")
         kept = np.setdiff1d(np.arange(len(matrix)), rejected)
         kept_labels = None if labels is None else labels[kept]
-        return CleanRows(
-            matrix[kept], kept, imputed_count[kept], kept_labels, rejected, [reasons[row] for row in rejected]
-        )
+        texts = [reasons[row] for row in rejected]
+        return CleanRows(matrix[kept], kept, imputed_count[kept], kept_labels, rejected, texts, unseen)
 
-    def _matrix(self, batch: pa.RecordBatch, first_row: int) -> tuple[NDArray[np.float32], bool]:
-        """The features, [N, F], and whether all of them are finite."""
+    def _encoded(self, batch: pa.RecordBatch, first_row: int) -> tuple[NDArray[np.float32], Unseen, bool]:
+        """The features [N, F], what training has not seen of them, and whether all are finite."""
         if self._schema is None or not batch.schema.equals(self._schema):
             place = {name: i for i, name in enumerate(batch.schema.names)}
             self._schema, self._places = batch.schema, [place[name] for name in self._columns.names]
             kinds = {batch.schema.field(i).type for i in self._places}
-            self._is_floating = kinds <= {pa.float32(), pa.float64()}
+            are_numbers = all(encoder.is_number for encoder in self._columns.encoders)
+            self._is_floating = are_numbers and kinds <= {pa.float32(), pa.float64()}
         features = select(batch, self._places)
         matrix = _new_matrix(len(features), len(self._places))
         if not self._is_floating:
-            arrays = [numeric_array(array) for array in features.columns]
-            return matrix, self._columns.fill(matrix, arrays, first_row)
+            unseen, is_finite = self._columns.encode_into(matrix, features.columns, first_row)
+            return matrix, unseen, is_finite
         is_finite = True
         for rows in batch_slices(len(features), max(TURNED_VALUES // len(self._places), TURNED_ROWS)):
             block = features.slice(rows.start, rows.stop - rows.start)
             values = block.to_tensor(null_to_nan=True, row_major=True).to_numpy()
             is_finite &= self._columns.round_into(matrix[rows], values, first_row + rows.start)
-        return matrix, is_finite
+        return matrix, Unseen(), is_finite
+
+    def _mask(self, unseen: Unseen, rows: int) -> NDArray[np.bool_]:
+        """Whether each value has not been seen in training, [N, F]."""
+        mask = np.zeros((rows, len(self._columns.names)), dtype=np.bool_)
+        for name, own in unseen.rows.items():
+            mask[own, self._columns.names.index(name)] = True
+        return mask
+
+    def _unseen(self, batch: pa.RecordBatch, unseen: Unseen, first_row: int) -> dict[int, str]:
+        """The reasons against rows with unseen values, by row; none where these are scored."""
+        if self._on_unseen == "score":
+            return {}
+        reasons: dict[int, str] = {}
+        for name, rows in unseen.rows.items():
+            for row in rows.tolist():
+                got = batch.column(name)[row].as_py()
+                reasons.setdefault(row, f"column {name!r}: expected a value that training has seen, got {got!r}")
+        if reasons and self._on_unseen == "fail":
+            row = min(reasons)
+            raise UnseenValueError(f"{reasons[row]}, row {first_row + row}")
+        return reasons
 
     def _missing(self, batch: pa.RecordBatch, row: int, j: int) -> str:
         value = batch.column(self._columns.names[j])[row].as_py()
         got = "null" if value is None else "NaN" if value != value else "infinity"
         return f"column {self._columns.names[j]!r}: expected a finite number, got {got}"
 
-    def _unlabelled(self, batch: pa.RecordBatch, row: int) -> str:
-        got = batch.column(self._label)[row].as_py()
-        return f"column {self._label!r}: expected one of the classes {listing(self._classes)}, got {got!r}"
+    def _unlabelled(self, batch: pa.RecordBatch, labels: NDArray[np.int64] | None) -> dict[int, str]:
+        """The reasons against rows whose label names no class, by row."""
+        rows = [] if labels is None else np.flatnonzero(labels < 0).tolist()
+        known = f"column {self._label!r}: expected one of the classes {listing(self._classes)}"
+        return {row: f"{known}, got {batch.column(self._label)[row].as_py()!r}" for row in rows}
 
 
 def _new_matrix(rows: int, columns: int) -> NDArray[np.float32]:
@@ -112,20 +147,19 @@ def _new_matrix(rows: int, columns: int) -> NDArray[np.float32]:
     return np.ndarray((rows, columns), np.float32, pa.allocate_buffer(rows * columns * 4))
 
 
-def check_columns(source: SourceFile, features: Sequence[str], kept: Sequence[str], label: str | None) -> None:
+def check_columns(source: SourceFile, features: Columns, kept: Sequence[str], label: str | None) -> None:
     """Check a file's columns; raises ColumnError with everything that is wrong with them.
 
     Args:
         source: the file.
-        features: columns that must be there once, with a numeric or boolean type.
+        features: columns that must be there once, with a type that the model can take.
         kept: columns that must be there once, with a type that can be copied.
         label: a column that must be there once; None for none.
     """
     faults = ColumnFaults(source.schema.names)
-    there = faults.check_present(features, "feature")
-    faults.check_types(
-        there, lambda name: _not_numeric(source, name), "feature columns that are not numeric or boolean"
-    )
+    there = faults.check_present(features.names, "feature")
+    for rule, expected in RULES.items():
+        faults.check_types(there, partial(_wrong_type, source, features, rule), f"feature columns that are {expected}")
     there = faults.check_present(kept, "kept")
     faults.check_types(there, lambda name: _not_copied(source, name), "kept columns whose rows cannot be copied")
     faults.check_present([] if label is None else [label], "label")
@@ -135,9 +169,24 @@ def check_columns(source: SourceFile, features: Sequence[str], kept: Sequence[st
         raise error.at(source.name) from None
 
 
-def _not_numeric(source: SourceFile, name: str) -> str | None:
+RULES = {NOT_NUMBERS: "not numeric or boolean", NOT_TIMES: "not dates, times or text"}
+"""What is wrong with a file's columns, by what would be wrong with their values."""
+
+
+def changed_types(source: SourceFile, features: Columns) -> list[str]:
+    """The columns of a file whose values can be none of the model's categories, for their type: a line each."""
+    lines = []
+    for name, encoder in zip(features.names, features.encoders, strict=True):
+        kind = source.schema.field(name).type
+        if (expected := encoder.changed_type(kind)) is not None:
+            lines.append(f"column {name!r}: expected {expected}, got {kind}: training has seen none of its values, in ")
+    return [line + source.name for line in lines]
+
+
+def _wrong_type(source: SourceFile, features: Columns, rule: str, name: str) -> str | None:
     kind = source.schema.field(name).type
-    return None if is_numeric(kind) else str(kind)
+    encoder = features.encoders[features.names.index(name)]
+    return str(kind) if encoder.rule == rule and not encoder.takes(kind) else None
 
 
 def _not_copied(source: SourceFile, name: str) -> str | None:

@@ -37,15 +37,6 @@ class Unseen:
         found: NDArray[np.int64] = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *self.rows.values()]))
         return found
 
-    def among(self, kept: NDArray[np.int64]) -> "Unseen":
-        """The same for some of the rows, counted anew.
-
-        Args:
-            kept: the rows that remain, ascending.
-        """
-        rows = {name: np.flatnonzero(np.isin(kept, own)) for name, own in self.rows.items()}
-        return Unseen({name: own for name, own in rows.items() if len(own)})
-
     def text(self, total: int) -> str:
         """The counts in words, for a line of a log.
 

@@ -53,6 +53,11 @@ class Columns:
         limits = np.where(spread > 0, np.exp2(np.clip(exponents, -120, 127)), np.inf).astype(np.float32)
         return cls(tuple(column.name for column in columns), limits, tuple(map(ColumnEncoder, columns)))
 
+    @property
+    def texts(self) -> list[str]:
+        """The columns that may hold texts."""
+        return [name for name, encoder in zip(self.names, self.encoders, strict=True) if not encoder.is_number]
+
     def encode(self, rows: Any) -> EncodedRows:
         """The rows of a table in memory.
 
@@ -66,8 +71,21 @@ class Columns:
         by_name = dict(zip(self.names, self.encoders, strict=True))
         rules = {name: encoder.rule for name, encoder in by_name.items()}
         encoded = _converted(rows, self.names, lambda name, column: by_name[name].encode(column), rules)
-        unseen = {name: own for name, (_, own) in zip(self.names, encoded, strict=True) if len(own)}
-        return EncodedRows(self.matrix([numbers for numbers, _ in encoded]), Unseen(unseen))
+        return EncodedRows(self.matrix([numbers for numbers, _ in encoded]), self._unseen(encoded))
+
+    def encode_into(
+        self, matrix: NDArray[np.float32], columns: Sequence[Any], first_row: int = 0
+    ) -> tuple[Unseen, bool]:
+        """Do what `encode` does, into an existing matrix, for columns in order that are known to fit.
+
+        Returns what training has not seen, and whether every value is finite.
+        """
+        encoded = [encoder.encode(column) for encoder, column in zip(self.encoders, columns, strict=True)]
+        is_finite = self.fill(matrix, [numbers for numbers, _ in encoded], first_row)
+        return self._unseen(encoded), is_finite
+
+    def _unseen(self, encoded: Sequence[tuple[Any, NDArray[np.int64]]]) -> Unseen:
+        return Unseen({name: own for name, (_, own) in zip(self.names, encoded, strict=True) if len(own)})
 
     def matrix(self, columns: Sequence[NDArray[Any]], first_row: int = 0) -> NDArray[np.float32]:
         """[N, F] float32 from one numeric or boolean array of N values per feature, rounded to nearest.

@@ -6,11 +6,13 @@ import pyarrow as pa
 import pytest
 
 from support.bundles import IMPUTATION, linear_sidecar
+from support.columns import STATISTICS, number_column
 from whyport.batch.source.cleaning import RowCleaner, check_columns
 from whyport.batch.source.files import Fingerprint
 from whyport.batch.source.footer import Footer
 from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.errors import ColumnError, MissingValueError, UsageError, ValueRangeError
+from whyport.runtime.inputs.table import Columns
 
 SIDECAR = linear_sidecar(True, ("a", "b", "c"), ("no", "yes"))
 GOOD = {"a": [1.0, 2.0, 3.0, 4.0], "b": [1.0, 2.0, 3.0, 4.0], "c": [1.0, 2.0, 3.0, 4.0]}
@@ -19,6 +21,10 @@ BAD = GOOD | {"b": [1.0, None, 3.0, float("inf")], "c": [1.0, float("nan"), floa
 
 def clean(columns: dict[str, object], on_bad_row: str = "reject", label: str | None = None):
     return RowCleaner(SIDECAR, on_bad_row, label).clean(pa.record_batch(columns), first_row=100)
+
+
+def columns_of(*names: str) -> Columns:
+    return Columns.of([number_column(name) for name in names])
 
 
 NUMERIC = [
@@ -162,20 +168,20 @@ def source(schema: pa.Schema) -> SourceFile:
 )
 def test_features_that_cannot_be_used_are_named(fields: list[tuple[str, pa.DataType]], message: str) -> None:
     with pytest.raises(ColumnError, match=message):
-        check_columns(source(pa.schema(fields)), ["a", "b", "c"], (), None)
+        check_columns(source(pa.schema(fields)), columns_of("a", "b", "c"), (), None)
 
 
 def test_other_columns_are_free() -> None:
     columns = source(pa.schema([("x", pa.string()), ("y", pa.int8()), ("y", pa.int8())]))
-    check_columns(columns, (), ["x"], None)
+    check_columns(columns, columns_of(), ["x"], None)
     with pytest.raises(ColumnError, match=r"kept columns that occur more than once: y \(1 of 1; 2 times\)"):
-        check_columns(columns, (), ["y"], None)
+        check_columns(columns, columns_of(), ["y"], None)
 
 
 def test_every_fault_of_every_role_is_in_one_message() -> None:
     columns = source(pa.schema([("a", pa.string()), ("y", pa.int8()), ("y", pa.int8())]))
     with pytest.raises(ColumnError) as raised:
-        check_columns(columns, ["a", "b"], ["y", "id", "a, b"], "class")
+        check_columns(columns, columns_of("a", "b"), ["y", "id", "a, b"], "class")
     assert str(raised.value) == (
         "missing feature columns: b (1 of 2); feature columns that are not numeric or boolean: a (1 of 1; string); "
         'missing kept columns: id, "a, b" (2 of 3); kept columns that occur more than once: y (1 of 3; 2 times); '
@@ -187,10 +193,10 @@ def test_a_dictionary_inside_a_list_cannot_be_kept() -> None:
     schema = pa.schema(
         [("x", pa.dictionary(pa.int8(), pa.string())), ("y", pa.list_(pa.dictionary(pa.int8(), pa.string())))]
     )
-    check_columns(source(schema), (), ["x"], None)
+    check_columns(source(schema), columns_of(), ["x"], None)
     message = r"kept columns whose rows cannot be copied: y \(1 of 1; list<.*>, with dictionaries inside\); .*part-0003"
     with pytest.raises(ColumnError, match=message):
-        check_columns(source(schema), (), ["y"], None)
+        check_columns(source(schema), columns_of(), ["y"], None)
 
 
 @pytest.mark.parametrize("on_bad_row", ["reject", "impute"])
@@ -222,9 +228,9 @@ def test_a_value_that_float32_cannot_hold_is_named_among_others(
 
 
 def test_finite_values_whose_sum_overflows_are_finite() -> None:
-    sidecar = dataclasses.replace(
-        SIDECAR, features=tuple(dataclasses.replace(f, standard_deviation=0.0) for f in SIDECAR.features)
-    )
+    constant = dataclasses.replace(STATISTICS, standard_deviation=0.0)
+    columns = tuple(number_column(name, statistics=constant) for name in "abc")
+    sidecar = dataclasses.replace(SIDECAR, inputs=(dataclasses.replace(SIDECAR.inputs[0], columns=columns),))
     large = pa.record_batch(GOOD | {"b": [3e38] * 4})
     rows = RowCleaner(sidecar, "reject").clean(large, 0)
     np.testing.assert_array_equal(rows.matrix[:, 1], np.float32(3e38))

@@ -234,8 +234,6 @@ def test_what_training_has_not_seen_is_counted_by_column() -> None:
     np.testing.assert_array_equal(encoded.matrix[:, 2:], [[18262, 2], [np.nan, 2], [np.nan, 1]])
     assert encoded.unseen.counts == {"region": 1, "since": 2, "member": 2}
     np.testing.assert_array_equal(encoded.unseen.any_rows, [0, 1, 2])
-    assert encoded.unseen.among(np.array([0, 2])).counts == {"since": 1, "member": 1}
-    assert encoded.unseen.among(np.array([1])).counts == {"region": 1, "since": 1, "member": 1}
     assert encoded.unseen.text(9) == (
         "values that training has not seen, in 3 of 9 rows: column 'region' 1, column 'since' 2, column 'member' 2"
     )
