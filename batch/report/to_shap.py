@@ -13,8 +13,9 @@ from whyport.batch.report.gather.collect import Collector, TargetAttributions, W
 from whyport.batch.report.gather.columns import TableColumns, value_names
 from whyport.batch.report.gather.values import FeatureValues, read_values
 from whyport.batch.review.finished_run import FinishedRun
+from whyport.batch.review.row_values import known_columns
 from whyport.runtime.bundle.columns import Column
-from whyport.runtime.errors import UsageError, WhyportError, listing
+from whyport.runtime.errors import UsageError, listing
 
 if TYPE_CHECKING:
     from shap import Explanation
@@ -34,19 +35,11 @@ def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], 
         raise UsageError(f"rows: expected at least 1, got {rows}")
     limit = max(run.report.rows_out, 1) if rows is None else rows
     found = Collector(run, Wanted(sample_rows=limit, with_candidates=False)).collect().attributions
-    columns = _columns(run)
-    read = TableColumns.unknown(run.layout.features) if columns is None else TableColumns.of(columns)
+    columns = known_columns(run)
+    read = TableColumns.of(columns) if columns else TableColumns.unknown(run.layout.features)
     values = read_values(run, read, [each.sample for each in found])
     names = list(run.layout.features)
-    return {(each.method, each.target): explanation_of(each, values, names, columns or ()) for each in found}
-
-
-def _columns(run: FinishedRun) -> Sequence[Column] | None:
-    """The columns of the run's bundle; None where it is gone."""
-    try:
-        return run.open_bundle().sidecar.columns
-    except WhyportError:
-        return None
+    return {(each.method, each.target): explanation_of(each, values, names, columns) for each in found}
 
 
 def explanation_of(

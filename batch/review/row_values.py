@@ -2,7 +2,7 @@
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -10,26 +10,52 @@ import numpy as np
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
 from whyport.runtime.bundle.columns import TIME, Column
+from whyport.runtime.errors import WhyportError
 
 MISSING = "missing"
 
 
-def row_values(run: FinishedRun, index: int, row: int, columns: Sequence[Column]) -> dict[str, str]:
-    """The values of a row by column, as text, numbers with their unit where it is known.
+class RowValues:
+    """The values of one row, read when they are asked for.
 
     Args:
         run: the run.
         index: the input's index among all inputs.
         row: the row's number in the input.
-        columns: the columns to read.
-
-    Raises:
-        DataError: the input cannot be read. AuditError: it has changed since it was scored.
+        columns: the bundle's columns, which say the units; by default those of the run's bundle, if it is there.
     """
-    inputs = RunInputs(run, [column.name for column in columns])
-    batch = inputs.rows(inputs.open(index), np.array([row]))
-    (values,) = batch.to_pylist()
-    return {column.name: with_unit(value_text(values[column.name]), column) for column in columns}
+
+    def __init__(self, run: FinishedRun, index: int, row: int, columns: Sequence[Column] | None = None) -> None:
+        self._run, self._index, self._row = run, index, row
+        self._columns = {column.name: column for column in (known_columns(run) if columns is None else columns)}
+        self._found: dict[str, str] = {}
+        self.problem = ""
+        """The reason why values are not known; empty where they are."""
+
+    def of(self, names: Sequence[str]) -> dict[str, str]:
+        """The values of these columns as text, with their unit; names that are none of the input's are left out."""
+        lacking = [name for name in names if name not in self._found]
+        if lacking and not self.problem:
+            try:
+                self._found |= self._read(lacking)
+            except WhyportError as error:
+                self.problem = str(error)
+        return {name: self._found[name] for name in names if name in self._found}
+
+    def _read(self, names: Sequence[str]) -> dict[str, str]:
+        file = RunInputs(self._run, ()).open(self._index)
+        there = [name for name in names if name in file.schema.names]
+        batch = RunInputs(self._run, there).rows(file, np.array([self._row]))
+        (values,) = batch.to_pylist()
+        return {name: with_unit(value_text(values[name]), self._columns.get(name)) for name in there}
+
+
+def known_columns(run: FinishedRun) -> Sequence[Column]:
+    """The columns of the run's bundle; none where it is gone."""
+    try:
+        return run.open_bundle().sidecar.columns
+    except WhyportError:
+        return ()
 
 
 def value_text(value: object) -> str:
@@ -45,12 +71,7 @@ def value_text(value: object) -> str:
     return value.isoformat() if isinstance(value, dt.date) else str(value)
 
 
-def with_unit(text: str, column: Column) -> str:
-    """A value's text with its column's unit; dates, categories and what is missing have none."""
-    has_unit = column.unit is not None and column.kind != TIME and text != MISSING
-    return f"{text} {column.unit}" if has_unit else text
-
-
-def described(names: Sequence[str], values: Mapping[str, str]) -> list[str]:
-    """Each name with its value, where that is known."""
-    return [f"{name} = {values[name]}" if name in values else name for name in names]
+def with_unit(text: str, column: Column | None) -> str:
+    """A value's text with its column's unit; dates, and what is missing, have none."""
+    unit = None if column is None or column.kind == TIME or text == MISSING else column.unit
+    return text if unit is None else f"{text} {unit}"

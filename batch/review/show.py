@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from whyport.batch.output.columns import EXPLAINED_TARGET, IMPUTED_COUNT, SOURCE_ROW, ExplanationColumns
 from whyport.batch.review.finished_run import FinishedRun, read_rows
+from whyport.batch.review.row_values import RowValues
 from whyport.runtime.errors import JobError
 from whyport.runtime.task import PREDICTION, Task
 
@@ -60,14 +61,14 @@ def describe_row(out: Path, row: int, file: str | None, top: int) -> list[str]:
         raise JobError(f"{title}: not in the output: its file was skipped, or the run is not finished")
     table = read_rows(run.path(span), SOURCE_ROW, [row])
     if table.num_rows:
-        return [title, *_scored(table, run, top)]
+        return [title, *_scored(table, run, top, RowValues(run, index, row))]
     rejected = read_rows(run.folder.rejected / span.name, SOURCE_ROW, [row]).to_pylist()
     if not rejected:
         raise JobError(f"{title}: neither in the output nor rejected")
     return [title, f"rejected    {rejected[0]['reason']}"]
 
 
-def _scored(table: pa.Table, run: FinishedRun, top: int) -> Iterator[str]:
+def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> Iterator[str]:
     values = table.to_pylist()[0]
     for name in run.settings.keep:
         yield f"kept        {name} = {values[name]}"
@@ -92,7 +93,9 @@ def _scored(table: pa.Table, run: FinishedRun, top: int) -> Iterator[str]:
             errors = columns.layout.read_extra(table, each.prefix, each.suffix, bar.name)[0]
             shares = [replace(share, error=float(error)) for share, error in zip(shares, errors, strict=True)]
         kept = Kept(shares, len(columns.layout.features))
-        yield from _explained(values, each, heading, run.task.unit, kept, top)
+        yield from _explained(values, each, heading, run.task.unit, kept, top, inputs)
+    if inputs.problem:
+        yield f"values      not shown: {inputs.problem}"
 
 
 def _predicted(values: dict[str, Any], task: Task) -> Iterator[str]:
@@ -107,9 +110,15 @@ def _predicted(values: dict[str, Any], task: Task) -> Iterator[str]:
 
 
 def _explained(
-    values: dict[str, Any], columns: ExplanationColumns, heading: str, unit: str, kept: Kept, top: int
+    values: dict[str, Any],
+    columns: ExplanationColumns,
+    heading: str,
+    unit: str,
+    kept: Kept,
+    top: int,
+    inputs: RowValues,
 ) -> Iterator[str]:
-    """The shares that the run has kept, strongest first."""
+    """The shares that the run has kept, strongest first, each with the feature's value in the input."""
     shares, features = kept.shares, kept.features
     score, base_value = values[columns.score], values[columns.base_value]
     is_complete = len(shares) == features
@@ -124,8 +133,10 @@ def _explained(
         )
     yield line
     ordered = sorted(shares, key=lambda share: -abs(share.value))[:top]
+    known = inputs.of([share.feature for share in ordered])
     for share in ordered:
-        yield f"  {share.value:+12.5g}{share.error_bar}  {share.feature}"
+        value = f" = {known[share.feature]}" if share.feature in known else ""
+        yield f"  {share.value:+12.5g}{share.error_bar}  {share.feature}{value}"
     others = features - len(ordered)
     if others and (is_complete or base_value is not None):
         yield f"  {total - sum(share.value for share in ordered):+12.5g}  {others} others together"

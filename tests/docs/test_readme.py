@@ -41,7 +41,7 @@ def test_the_lines_print_what_the_readme_shows(printed: list[str]) -> None:
     assert list(map(mask_numbers, printed[:3])) == list(map(mask_numbers, head))
     assert mask_numbers(printed[-1]) == mask_numbers(others)
     for line in (*reasons, *printed[3:-1]):
-        assert re.fullmatch(r" +[+-]\d\S*  [a-z ]+", line)
+        assert re.fullmatch(r" +[+-]\d\S*  [a-z ]+ = \d\S*", line)
 
 
 @pytest.mark.slow

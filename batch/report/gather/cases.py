@@ -14,7 +14,7 @@ from whyport.batch.report.gather.collect import Columns
 from whyport.batch.report.gather.maps import attention_of, grad_cam_of
 from whyport.batch.report.gather.values import FeatureValues
 from whyport.batch.review.finished_run import FinishedRun, read_rows
-from whyport.batch.review.row_values import row_values
+from whyport.batch.review.row_values import RowValues
 from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.scoring.targets import TargetChoice
@@ -198,7 +198,8 @@ class CaseReader:
         """The row's values as text."""
         if self._session is None or not self._values.known({"source": np.array([choice.index])}).all():
             return {}
-        return row_values(self._run, choice.index, choice.row, self._session.bundle.sidecar.columns)
+        columns = self._session.bundle.sidecar.columns
+        return RowValues(self._run, choice.index, choice.row, columns).of(self._values.names)
 
     def _explanations(
         self,

@@ -39,8 +39,8 @@ def test_reasons_stand_strongest_first(score: Callable[..., Path], source: Path)
         "kept        id = p",
         f"prediction  yes (yes {describe_chances()})",
         "input-x-gradient, class yes: score +5.75 = base -0.25 + attributions +6 (off by 0 logits, converged)",
-        "            +3  b",
-        "            +2  c",
+        "            +3  b = 1",
+        "            +2  c = -2",
         "            +1  1 others together",
     ]
 
@@ -65,7 +65,7 @@ def test_a_method_that_does_not_add_up_claims_no_sum(score: Callable[..., Path],
         "input-x-gradient, class yes",
     ]
     assert "gradient, class yes: score +5.75" in lines
-    assert lines[lines.index("gradient, class yes: score +5.75") + 1] == "            +3  b"
+    assert lines[lines.index("gradient, class yes: score +5.75") + 1] == "            +3  b = 1"
 
 
 def test_of_several_inputs_one_is_chosen(score: Callable[..., Path], write: Write, table: pa.Table) -> None:
@@ -101,10 +101,10 @@ def test_what_was_not_kept_is_told_from_the_sum(score: Callable[..., Path], sour
     out = score(source, methods=("input-x-gradient", "gradient"), top_k=1)
     assert describe_row(out, 0, None, 2)[2:] == [
         "input-x-gradient, class yes: score +5.75 = base -0.25 + attributions +6 (off by 0 logits, converged)",
-        "            +3  b",
+        "            +3  b = 1",
         "            +3  2 others together",
         "gradient, class yes: score +5.75",
-        "            +3  b",
+        "            +3  b = 1",
         "                2 others",
     ]
 
@@ -126,4 +126,12 @@ def test_the_command_prints_a_row(whyport: Whyport, score: Callable[..., Path], 
 
 def test_a_value_stands_with_its_standard_error(score: Callable[..., Path], source: Path) -> None:
     lines = describe_row(score(source, methods=("shapley",)), 0, None, 1)
-    assert "          +2.8 ± 0  c" in lines
+    assert "          +2.8 ± 0  c = -2" in lines
+
+
+def test_without_the_input_the_values_are_not_shown(score: Callable[..., Path], source: Path) -> None:
+    out = score(source, methods=("input-x-gradient",))
+    source.unlink()
+    lines = describe_row(out, 0, None, 1)
+    assert lines[-3:-1] == ["            +3  b", "            +3  2 others together"]
+    assert lines[-1].startswith("values      not shown: expected a Parquet file")
