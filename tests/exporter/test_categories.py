@@ -34,6 +34,9 @@ from whyport.runtime.bundle.sidecar import BACKGROUND, CONFORMANCE, CONFORMANCE_
 from whyport.runtime.bundle.vectors import read_parquet, to_parquet
 from whyport.runtime.conformance import replay
 from whyport.runtime.errors import BundleError, BundleFormatError
+from whyport.runtime.inputs.feeds import graph_feeds
+from whyport.runtime.providers import CUDA
+from whyport.runtime.runner import Runner
 from whyport.runtime.session import Session
 
 COLUMNS = category_columns()
@@ -205,6 +208,16 @@ def test_the_tensors_themselves_are_taken_too(session):
     index = np.zeros(2, dtype=np.int64)
     of_tensors, of_codes = (session.run_graph(EXPLAIN_MODEL, rows, index) for rows in (tensors, codes))
     np.testing.assert_array_equal(of_tensors["attribution"], of_codes["attribution"])
+
+
+def test_texts_never_go_to_the_card_themselves(bundle, session):
+    """Where no card is, an array bound to one is an error; ONNX Runtime takes the texts from the CPU instead."""
+    runner = Runner("model.onnx", bundle.read_bytes("model.onnx"), "cpu", 1)
+    runner.provider = CUDA
+    sidecar = bundle.sidecar
+    feeds = graph_feeds(sidecar.columns, sidecar.signature.inputs, ROWS)
+    got = runner.run(feeds, sidecar.signature.outputs)
+    np.testing.assert_array_equal(got["logits"], session.run(ROWS)["logits"])
 
 
 def test_a_table_of_categories_alone_has_fewer_different_rows_than_clusters():
