@@ -3,17 +3,16 @@
 The operator LabelEncoder looks a category up. ONNX Runtime has it on every platform, in the browser too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from whyport.exporter.graphs.graph import ATTENTION, INPUT
 from whyport.exporter.graphs.names import free_name, rename, used_names
-from whyport.runtime.bundle.columns import Categories, Column
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.bundle.graphs import (
     ATTRIBUTION,
     BASE_VALUE,
@@ -24,7 +23,6 @@ from whyport.runtime.bundle.graphs import (
     TARGET_INDEX,
 )
 from whyport.runtime.bundle.signature import TensorSpec
-from whyport.runtime.errors import ExportError
 from whyport.runtime.inputs.feeds import code_values
 from whyport.runtime.task import TASKS
 
@@ -66,9 +64,6 @@ def take_columns(model: onnx.ModelProto, columns: Sequence[Column], tensors: Seq
         model: the graph; none of its other inputs and outputs has a tensor's name.
         columns: the columns.
         tensors: the inputs, see `input_tensors`.
-
-    Raises:
-        ExportError: two categories are the same float32.
     """
     graph = model.graph
     names = {tensor.name for tensor in tensors}
@@ -100,33 +95,25 @@ def _encode(column: Column, name: str, fresh: Callable[[str], str]) -> tuple[lis
         return [], []
     codes = fresh("codes")
     if categories.type == "text":
-        texts = {"": float(categories.missing_code)} | {text: float(i) for i, text in enumerate(categories.values)}
-        return [_look_up(name, codes, categories, keys_strings=list(texts), values_floats=list(texts.values()))], []
-    keys = code_values(categories)[: len(categories.values)]
-    _check_different(column.name, keys)
+        texts = {"": categories.missing_code} | {text: code for code, text in enumerate(categories.values)}
+        return [_look_up(name, codes, "keys_strings", texts, categories.other_code)], []
     # A NaN is no key of the operator.
     known, is_missing, missing = fresh("known"), fresh("is_missing"), fresh("missing")
+    numbers = {float(value): code for code, value in enumerate(code_values(categories)[: len(categories.values)])}
+    # Nor does it take an empty list: where every category was pooled, 0 stands for all.
+    numbers = numbers or {0.0: categories.other_code}
     nodes = [
-        _look_up(name, known, categories, keys_floats=keys.tolist(), values_floats=list(map(float, range(len(keys))))),
+        _look_up(name, known, "keys_floats", numbers, categories.other_code),
         helper.make_node("IsNaN", [name], [is_missing]),
         helper.make_node("Where", [is_missing, missing, known], [codes]),
     ]
     return nodes, [numpy_helper.from_array(np.array(categories.missing_code, dtype=np.float32), missing)]
 
 
-def _look_up(name: str, codes: str, categories: Categories, **pairs: Any) -> NodeProto:
-    """The operator that gives each key its value, and every other the code of an unseen category."""
+def _look_up(name: str, codes: str, keys: str, code_of: Mapping[Any, int], other: int) -> NodeProto:
+    """The operator that gives each key its code, and everything else the code `other`."""
+    values = [float(code) for code in code_of.values()]
     node = helper.make_node("LabelEncoder", [name], [codes], domain=ML)
-    attributes = {"default_float": float(categories.other_code), **pairs}
+    attributes = {keys: list(code_of), "values_floats": values, "default_float": float(other)}
     node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
     return node
-
-
-def _check_different(column: str, keys: NDArray[np.float32]) -> None:
-    """Raise ExportError where two categories are the same float32."""
-    found, counts = np.unique(keys, return_counts=True)
-    if (counts > 1).any():
-        raise ExportError(
-            f"column {column!r}: expected categories that differ as float32, got {counts[counts > 1][0]} that are "
-            f"{found[counts > 1][0]:.9g}; write them as text"
-        )

@@ -1,6 +1,5 @@
 import numpy as np
 import onnx
-import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
@@ -9,7 +8,6 @@ from whyport.exporter.graphs.column_inputs import TAKEN, input_tensors, take_col
 from whyport.exporter.graphs.onnx import open_onnx
 from whyport.runtime.bundle.columns import Categories
 from whyport.runtime.bundle.self_contained import check_self_contained
-from whyport.runtime.errors import ExportError
 
 COLUMNS = category_columns()
 
@@ -85,8 +83,10 @@ def test_names_that_are_taken():
     np.testing.assert_array_equal(open_onnx(model.SerializeToString()).run(None, feeds)[0], [[0] * 6 + [1]])
 
 
-def test_numbers_that_float32_cannot_tell_apart():
-    columns = [category_column("id", Categories("number", ("16777216", "16777217"), (1, 1), 0, 0))]
-    message = "column 'id': expected categories that differ as float32, got 2 that are 16777216; write them as text"
-    with pytest.raises(ExportError, match=message):
-        take_columns(passing_on(1), columns, input_tensors(columns, TAKEN))
+def test_a_column_whose_categories_were_all_pooled():
+    pooled = [category_column(kind, Categories(kind, (), (), 50, 0)) for kind in ("text", "number")]
+    model = passing_on(2)
+    take_columns(model, pooled, input_tensors(pooled, TAKEN))
+    onnx.checker.check_model(model, full_check=True)
+    feeds = {"text": column(["a", ""]), "number": number([0, np.nan])}
+    np.testing.assert_array_equal(open_onnx(model.SerializeToString()).run(None, feeds)[0], [[0, 0], [1, 1]])
