@@ -25,6 +25,7 @@ from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.exporter.deepshap import build_program
+from whyport.exporter.graphs.heads import LogitsHead
 from whyport.exporter.graphs.onnx import export_lean
 from whyport.exporter.reasons.graphs import ExplainGraph
 from whyport.runtime.batching import rows_per_call
@@ -46,7 +47,8 @@ def measure(bundle: Bundle, count: int) -> dict[str, Any]:
     rows = resample(ROWS).to_numpy(np.float32)
     eager = EagerModel(bundle)
     program = build_program(eager, torch.from_numpy(rows[:5]))
-    graph = ExplainGraph(program, sidecar.imputation if sidecar.imputes else None, task_of(sidecar), references)
+    imputation = sidecar.imputation if sidecar.imputes else None
+    graph = ExplainGraph(program, imputation, task_of(sidecar), LogitsHead(), references)
     specs = reasons_outputs(EXPLAIN_MODEL, sidecar.signature.outputs[:2], len(sidecar.columns))
     inputs = {"features": torch.from_numpy(rows[:5]), "target_index": torch.tensor([-1, 0, 1, 0, -1])}
     start = time.process_time()

@@ -30,6 +30,9 @@ EXPLAIN_REFERENCES = click.option(
     metavar="N",
     help="References of explain.onnx, which represent the background; 0 leaves it and gradient.onnx out.",
 )
+TARGET_UNIT = click.option(
+    "--target-unit", multiple=True, metavar="TARGET=UNIT", help="The unit of a number, such as weight=g."
+)
 SEED = click.option("--seed", default=0, show_default=True, help="The same seed on the same machine gives the same.")
 
 
@@ -45,7 +48,7 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
     "whole numbers that repeat are classes.",
 )
 @names_option("--classes", metavar="NAMES", help="Names of whole numbers in their order, as no,yes for 0 and 1.")
-@click.option("--target-unit", multiple=True, metavar="TARGET=UNIT", help="The unit of a number, such as weight=g.")
+@TARGET_UNIT
 @click.option("--test", type=LocalPath(), metavar="DATA", help="A table to test with.")
 @click.option(
     "--test-fraction", default=0.2, show_default=True, help="Without --test: share of DATA kept for the test."
@@ -141,7 +144,17 @@ def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> Non
 @click.option("--weights", type=LocalPath(), metavar="FILE", help="State dict: *.pt or *.safetensors.")
 @names_option("--features", help="The model's inputs in order; by default all columns.")
 @names_option("--exclude", help="Columns of DATA that are not inputs.")
-@names_option("--classes", metavar="NAMES", help="In the order of the outputs.")
+@click.option(
+    "--task", default="classification", show_default=True, metavar="TASK", help="classification or regression."
+)
+@names_option("--classes", metavar="NAMES", help="In the order of the outputs; one logit a row is the second class's.")
+@names_option("--targets", metavar="NAMES", help="What a regression predicts, in the order of the outputs.")
+@TARGET_UNIT
+@click.option(
+    "--output",
+    metavar="NAME",
+    help="Where the model gives several outputs: the scores' name, attribute, key or position, from 0.",
+)
 @click.option("--impute", is_flag=True, help="Replace missing values by the sample's medians, inside the graphs.")
 @click.option("--standardise", is_flag=True, help="Standardise with the sample's statistics, inside the graphs.")
 @click.option(
@@ -159,15 +172,20 @@ def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> Non
 def export(source: str, sample: Path, out: Path, **options: Any) -> None:
     """Export your own model, SOURCE, as a verified bundle.
 
-    SOURCE is MODULE:FACTORY, where FACTORY() gives a torch.nn.Module from [N, F] float32 to logits [N, C], or to logits
+    SOURCE is MODULE:FACTORY, where FACTORY() gives a torch.nn.Module from [N, F] float32 to scores [N, K], or to scores
     and attention weights [N, L, L]; or a plain .onnx file, for predictions. With methods features(rows) and
     classify(maps) a module also serves Grad-CAM. The sample gives the features' statistics and the reference rows.
-    A model that ends in a softmax is refused, unless --from-probabilities says that it should.
+
+    The scores of a classification are logits. One logit a row is the second class's, and a sigmoid that gives its
+    probability is cut off. A model that ends in a softmax is refused, unless --from-probabilities says that it should.
+    The scores of a regression are the quantities themselves.
 
     \b
     Example: whyport export my_models:make --weights best.pt --sample rows.parquet --classes no,yes --out bundle
              whyport export model.onnx --sample rows.csv --features age,income --out bundle --background 200
              whyport export forest.onnx --sample rows.csv --from-probabilities --out bundle
+             whyport export my_models:growth --sample rows.csv --task regression --targets weight,length \
+                 --target-unit weight=g --target-unit length=cm --out bundle
     """
     from whyport.exporter.export_model import export as export_bundle
 

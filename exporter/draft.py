@@ -30,7 +30,8 @@ class Draft:
     """The facts about a bundle that are known before its graphs are compiled."""
 
     name: str
-    classes: tuple[str, ...]
+    targets: tuple[str, ...]
+    """The names of the scores, classes or quantities, in their order; empty until they are known."""
     features: tuple[Column, ...]
     standardise: bool
     """Whether the graphs standardise the features."""
@@ -42,11 +43,13 @@ class Draft:
     task_name: str = Classification.name
     encoding: EncodeCategories | None = None
     """What gives a row's cells, where a column has categories."""
+    units: tuple[str | None, ...] = ()
+    """The unit of each quantity; empty where none is known."""
 
     @property
     def task(self) -> Task:
         """What the model's outputs mean."""
-        return find_task(self.task_name, self.classes)
+        return find_task(self.task_name, self.targets, self.units)
 
     @property
     def imputes(self) -> bool:
@@ -80,8 +83,8 @@ class Draft:
         return References(self.impute(self.references.rows), self.references.weights)
 
     def named(self, outputs: int) -> Self:
-        """The draft with generic names for the classes, one for each of the scores, unless they have names."""
-        return self if self.classes else dataclasses.replace(self, classes=tuple(f"class {i}" for i in range(outputs)))
+        """The draft with generic names for the targets, one for each of the scores, unless they have names."""
+        return self if self.targets else dataclasses.replace(self, targets=self.task.generic_names(outputs))
 
     @property
     def table(self) -> Input:
@@ -111,5 +114,6 @@ class Draft:
         """What the model's score is."""
         task = self.task
         probabilities = "probabilities" if "probabilities" in task.outputs else None
-        targets = tuple(Target(name, None) for name in self.classes)
+        units = self.units or (None,) * len(self.targets)
+        targets = tuple(Target(name, unit) for name, unit in zip(self.targets, units, strict=True))
         return Score(task.task, task.kind, task.score, probabilities, targets)

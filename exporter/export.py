@@ -1,5 +1,7 @@
 """From a user's own model to a bundle: open, compile, verify, write."""
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +17,7 @@ from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.source import ModelSource
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import Provenance
-from whyport.runtime.errors import MissingValueError, UsageError, WhyportError, listing
-from whyport.runtime.task import Classification, ProbabilityClassification
+from whyport.runtime.errors import MissingValueError, UsageError, WhyportError
 
 
 def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: int | None = None) -> Bundle:
@@ -32,12 +33,12 @@ def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: 
         WhyportError: anything is wrong with the model, the sample or the options; nothing is written then.
     """
     check_target(target.path, overwrite=target.overwrite)
-    if len(set(source.classes)) != len(source.classes):
-        raise UsageError(f"expected class names to differ, got {listing(source.classes)}")
     kind = open_kind(source, seed=seed, opset=opset)
     draft = _draft(source, kind, target.bundle_name(), seed)
     compiled = kind.compile(draft)
-    package = make_package(draft.named(compiled.outputs[0].row_shape()[0]), compiled, {})
+    draft = draft.named(compiled.outputs[0].row_shape()[0])
+    units = tuple(source.units.get(name) for name in draft.targets) if source.units else ()
+    package = make_package(dataclasses.replace(draft, units=units), compiled, {})
     return write_bundle(target.path, package, overwrite=target.overwrite)
 
 
@@ -63,14 +64,14 @@ def _draft(source: ModelSource, kind: Kind, name: str, seed: int) -> Draft:
     )
     return Draft(
         name=name,
-        classes=source.classes,
+        targets=source.names,
         features=features,
         standardise=source.standardise,
         provenance=provenance,
         references=source.background.take(features, rows, seed),
         samples=Samples(rows, seed, missing=source.impute),
         summary=source.background.summary,
-        task_name=(ProbabilityClassification if source.from_probabilities else Classification).name,
+        task_name=source.task_name,
     )
 
 

@@ -19,7 +19,11 @@ def export(
     weights: str | Path | None = None,
     features: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
+    task: str = "classification",
     classes: str | Iterable[str] = (),
+    targets: str | Iterable[str] = (),
+    target_unit: dict[str, str] | Iterable[str] | None = None,
+    output: str | int | None = None,
     impute: bool = False,
     standardise: bool = False,
     from_probabilities: bool = False,
@@ -34,14 +38,18 @@ def export(
     """Export your own model as a verified bundle.
 
     Args:
-        source: "MODULE:FACTORY", where FACTORY() gives a torch.nn.Module from [N, F] float32 to logits [N, C], or to
-            logits and attention weights [N, L, L]; or a file named *.onnx.
+        source: "MODULE:FACTORY", where FACTORY() gives a torch.nn.Module from [N, F] float32 to scores [N, K], or to
+            scores and attention weights [N, L, L]; or a file named *.onnx.
         sample: typical rows, CSV or Parquet. They give the features' statistics and the reference rows.
         out: the bundle's folder.
         weights: a state dict: a file named *.pt or *.safetensors.
         features: the model's inputs in order; by default all columns.
         exclude: one or several columns that are not inputs.
-        classes: the classes' names, in the order of the outputs.
+        task: "classification", whose scores are logits, or "regression", whose scores are the quantities themselves.
+        classes: the classes' names, in the order of the outputs; one logit a row is the second class's.
+        targets: what a regression predicts, in the order of the outputs.
+        target_unit: the unit of such a target, as {"weight": "g"} or ["weight=g"].
+        output: where the model gives several outputs: the scores' name, attribute, key or position.
         impute: whether missing values are replaced by the sample's medians, inside the graphs.
         standardise: whether features are standardised with the sample's statistics, inside the graphs.
         from_probabilities: whether the model's last step gives probabilities, as a softmax or a forest does. The
@@ -63,8 +71,10 @@ def export(
     """
     from whyport.exporter.bundle.target import Target, check_target
     from whyport.exporter.data.background import BackgroundChoice
+    from whyport.exporter.data.outcome import parse_units
     from whyport.exporter.data.table import check_header
     from whyport.exporter.source import ModelSource
+    from whyport.runtime.task import Regression
 
     model = ModelSource(
         source=str(source),
@@ -73,6 +83,10 @@ def export(
         features=as_names(features),
         excluded=as_names(exclude),
         classes=as_names(classes),
+        task=task,
+        targets=as_names(targets),
+        units=parse_units(as_names(targets) or Regression.generic_names(1), target_unit),
+        output=None if output is None else str(output),
         background=BackgroundChoice.parse(None if background is None else str(background), explain_references),
         impute=impute,
         standardise=standardise,

@@ -1,9 +1,16 @@
 """A user's own model, as it is named to be exported."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from whyport.exporter.data.background import BackgroundChoice
+from whyport.runtime.bundle.score import CLASSIFICATION, REGRESSION
+from whyport.runtime.errors import UsageError, listing, unknown
+from whyport.runtime.task import Classification, ProbabilityClassification, Regression
+
+TASKS = (CLASSIFICATION, REGRESSION)
+"""The tasks that a user names."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +25,47 @@ class ModelSource:
     """The model's inputs in order; empty for all columns of the sample but the excluded."""
     excluded: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    """In the order of the outputs; empty for generic names."""
+    """In the order of the outputs; empty for generic names. One logit has the second of two."""
+    task: str = CLASSIFICATION
+    """The task: classification or regression."""
+    targets: tuple[str, ...] = ()
+    """The names of a regression's quantities, in the order of the outputs; empty for generic names."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """The units of these quantities, by name, where they are known."""
     background: BackgroundChoice = field(default_factory=BackgroundChoice)
     impute: bool = False
     standardise: bool = False
+    output: str | None = None
+    """Where the model gives several outputs: the name, attribute, key or position of its scores."""
     from_probabilities: bool = False
     """Whether the model's outputs are probabilities, which are the scores then."""
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise UsageError(unknown("task", self.task, TASKS))
+        for option, names in (("--classes", self.classes), ("--targets", self.targets)):
+            if len(set(names)) != len(names):
+                raise UsageError(f"{option}: expected names that differ, got {listing(names)}")
+        if self.task == REGRESSION:
+            for option, given in {"--classes": self.classes, "--from-probabilities": self.from_probabilities}.items():
+                if given:
+                    raise UsageError(f"{option}: a regression has no classes; --targets names what it predicts")
+        for option, given in {"--targets": self.targets, "--target-unit": self.units}.items():
+            if given and self.task != REGRESSION:
+                raise UsageError(f"{option}: is for --task regression; --classes names the classes of a classification")
+        known = self.targets or Regression.generic_names(1)
+        for name in self.units:
+            if name not in known:
+                raise UsageError(f"--target-unit: {unknown('target', name, known)}")
+
+    @property
+    def task_name(self) -> str:
+        """The name of the task among `runtime.task.TASKS`."""
+        if self.task == REGRESSION:
+            return Regression.name
+        return (ProbabilityClassification if self.from_probabilities else Classification).name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the scores; empty where they have none."""
+        return self.targets if self.task == REGRESSION else self.classes

@@ -62,12 +62,16 @@ def completeness_errors(values: NDArray[np.floating[Any]], difference: NDArray[n
     return errors
 
 
-def within_rounding(tolerance: float, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The error [N] that is allowed if only rounding separates shares from their sum.
+def within_rounding(
+    tolerance: float, score: NDArray[np.floating[Any]], base_value: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
+    """The error [N] that is allowed if only rounding separates shares from their sum score - base value.
 
-    It is `tolerance` times the larger of 1 and |difference|, where the difference [N] is score - base value.
+    It is `tolerance` times the largest of 1, |score - base value|, and a hundredth of |score| and of |base value|: a
+    float32 of 3000 is itself known to 0.0001 only.
     """
-    allowed: NDArray[np.float64] = tolerance * np.maximum(1, np.abs(difference))
+    largest = np.maximum(np.abs(score), np.abs(base_value)) / 100
+    allowed: NDArray[np.float64] = tolerance * np.maximum(np.maximum(1, largest), np.abs(score - base_value))
     return allowed
 
 
@@ -98,7 +102,7 @@ def target_index(targets: Any, task: Task, rows: int) -> NDArray[np.int64]:
 def attribution(outputs: Mapping[str, NDArray[Any]], tolerance: float) -> Attribution:
     """The attributions that explain.onnx gave for N rows.
 
-    A row has converged if its error is within the tolerance, a share of the larger of 1 and |score - base value|.
+    A row has converged if its error is within the tolerance, see `within_rounding`.
     """
     values = outputs["attribution"]
     score, base_value = (outputs[spec.name].astype(np.float64) for spec in (SCORE, BASE_VALUE))
@@ -110,5 +114,5 @@ def attribution(outputs: Mapping[str, NDArray[Any]], tolerance: float) -> Attrib
         target=outputs[EXPLAINED_TARGET.name],
         error=error,
         evaluations=np.ones(len(values), dtype=np.int32),
-        converged=error <= within_rounding(tolerance, score - base_value),
+        converged=error <= within_rounding(tolerance, score, base_value),
     )

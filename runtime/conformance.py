@@ -48,8 +48,8 @@ def replay(session: Session) -> dict[str, float]:
             written = name if name in vectors else OLD_NAMES[name]
             expected, tolerance = vectors[written], tolerance_of(name, sidecar.tolerances)
             if name == COMPLETENESS_ERROR.name:
-                difference = np.abs(vectors[SCORE.name] - vectors[BASE_VALUE.name])
-                got, expected = got / within_rounding(1, difference), np.zeros_like(got)
+                allowed = within_rounding(1, vectors[SCORE.name], vectors[BASE_VALUE.name])
+                got, expected = got / allowed, np.zeros_like(got)
             if name == GRADIENT:
                 got, expected = got * spread, expected * spread
             deviations[f"{file} {name}"] = _compare(session, f"{file} {name}", got, expected, tolerance)

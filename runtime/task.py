@@ -12,7 +12,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.score import CLASSIFICATION, LOGIT, PROBABILITY
+from whyport.runtime.bundle.score import CLASSIFICATION, LOGIT, PROBABILITY, REGRESSION, VALUE
 from whyport.runtime.errors import BundleFormatError, UsageError, unknown
 
 PREDICTION = "prediction"
@@ -26,6 +26,8 @@ class PredictedColumn:
     name: str
     names_target: bool = False
     """Whether the values are indices of targets; otherwise they are float32 numbers."""
+    unit: str | None = None
+    """The unit of numbers, where it is known; None for probabilities."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Task(ABC):
 
     Args:
         targets: names of the K scores, in order; the classes of a classification.
+        units: the unit of each target's score, None where it is not known; empty where the task has one for all.
     """
 
     name: ClassVar[str]
@@ -51,7 +54,7 @@ class Task(ABC):
     """What the sidecar's score calls it."""
     kind: ClassVar[str]
     """What the sidecar calls the score's kind."""
-    unit: ClassVar[str]
+    unit: str
     """The unit of a score, and so of base values, attributions and completeness errors."""
     score: ClassVar[str]
     """The name of the graph's output [N, K] that is explained."""
@@ -63,9 +66,12 @@ class Task(ABC):
     """The word for one target, in messages."""
     targets_title: ClassVar[str]
     """The word for several targets, in front of a list."""
+    explains: ClassVar[str]
+    """The target that is explained by default, in words."""
 
-    def __init__(self, targets: Sequence[str]) -> None:
+    def __init__(self, targets: Sequence[str], units: Sequence[str | None] = ()) -> None:
         self.targets = tuple(targets)
+        self.units = tuple(units)
 
     @abstractmethod
     def predicted(self, scores: Any) -> Any:
@@ -86,6 +92,15 @@ class Task(ABC):
     @abstractmethod
     def counts(self, prediction: Prediction) -> dict[str, int]:
         """The number of rows by predicted target, all targets in order; empty for a task that predicts no target."""
+
+    def unit_of(self, target: str) -> str:
+        """The unit of one target's score."""
+        return self.unit
+
+    @classmethod
+    def generic_names(cls, count: int) -> tuple[str, ...]:
+        """Names for so many targets that have none."""
+        return tuple(f"{cls.target} {i}" for i in range(count))
 
     @property
     def predicts_targets(self) -> bool:
@@ -116,6 +131,7 @@ class _Classes(Task):
     task = CLASSIFICATION
     target = "class"
     targets_title = "classes"
+    explains = "the predicted class"
 
     def predicted(self, scores: Any) -> Any:
         return first_largest(scores)
@@ -168,12 +184,56 @@ class ProbabilityClassification(_Classes):
     outputs = ("probabilities",)
 
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, ProbabilityClassification)}
+@final
+class Regression(Task):
+    """One or several quantities, each in its own unit; every value is a prediction as it is."""
+
+    name = "regression"
+    task = REGRESSION
+    kind = VALUE
+    score = "value"
+    one_score = "value"
+    outputs = ("value",)
+    target = "target"
+    targets_title = "targets"
+    explains = "the first target"
+
+    def __init__(self, targets: Sequence[str], units: Sequence[str | None] = ()) -> None:
+        super().__init__(targets, tuple(units) or (None,) * len(targets))
+        shared = set(map(self.unit_of, self.targets))
+        self.unit = shared.pop() if len(shared) == 1 else "units of the target"
+
+    def unit_of(self, target: str) -> str:
+        return self.units[self.targets.index(target)] or f"units of {target}"
+
+    def predicted(self, scores: Any) -> Any:
+        return scores.argmax(1) * 0  # of the scores' own type
+
+    @classmethod
+    def generic_names(cls, count: int) -> tuple[str, ...]:
+        return ("value",) if count == 1 else super().generic_names(count)
+
+    @property
+    def columns(self) -> tuple[PredictedColumn, ...]:
+        if len(self.targets) == 1:
+            return (PredictedColumn(PREDICTION, unit=self.units[0]),)
+        named = zip(self.targets, self.units, strict=True)
+        return tuple(PredictedColumn(f"{PREDICTION}.{name}", unit=unit) for name, unit in named)
+
+    def predict(self, outputs: Mapping[str, NDArray[np.float32]]) -> Prediction:
+        values = outputs[self.score]
+        return Prediction(tuple(np.ascontiguousarray(values.T)), self.predicted(values))
+
+    def counts(self, prediction: Prediction) -> dict[str, int]:
+        return {}
+
+
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, ProbabilityClassification, Regression)}
 """The tasks by their names in the sidecar."""
 
 
-def find_task(name: str, targets: Sequence[str]) -> Task:
-    """The task of that name with these targets; raises UsageError for an unknown name."""
+def find_task(name: str, targets: Sequence[str], units: Sequence[str | None] = ()) -> Task:
+    """The task of that name with these targets, and their units; raises UsageError for an unknown name."""
     if name not in TASKS:
         raise UsageError(unknown("task", name, TASKS))
-    return TASKS[name](targets)
+    return TASKS[name](targets, units)

@@ -137,30 +137,34 @@ class Explainer(ABC):
             nothing = np.full(len(output), np.nan)
             return Attribution(shares.values, output, nothing, target, nothing, shares.evaluations, None, shares.extras)
         base_value = base_values[target]
-        difference = output - base_value
-        error = completeness_errors(shares.values, difference)
-        converged = self.has_converged(shares, error, difference)
+        error = completeness_errors(shares.values, output - base_value)
+        converged = self.has_converged(shares, error, output, base_value)
         return Attribution(
             shares.values, output, base_value, target, error, shares.evaluations, converged, shares.extras
         )
 
-    def allowed_error(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The largest completeness error with which a row has converged, [N], by its score - base value [N]."""
+    def allowed_error(self, score: NDArray[np.float64], base_value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The largest completeness error with which a row has converged, [N], by its score and base value, [N] each."""
         if self.only_rounds:
-            return within_rounding(self.model.bundle.sidecar.tolerances["completeness"], difference)
-        return np.maximum(self.settings.tolerance * np.abs(difference), self.settings.absolute_tolerance)
+            return within_rounding(self.model.bundle.sidecar.tolerances["completeness"], score, base_value)
+        return np.maximum(self.settings.tolerance * np.abs(score - base_value), self.settings.absolute_tolerance)
 
     def has_converged(
-        self, shares: Shares, error: NDArray[np.float64], difference: NDArray[np.float64]
+        self,
+        shares: Shares,
+        error: NDArray[np.float64],
+        score: NDArray[np.float64],
+        base_value: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
         """Whether each explanation is within the method's tolerance, [E].
 
         Args:
             shares: the E explanations.
             error: their completeness errors, [E].
-            difference: their score - base value, [E].
+            score: the explained scores, [E].
+            base_value: what these are measured against, [E].
         """
-        converged: NDArray[np.bool_] = error <= self.allowed_error(difference)
+        converged: NDArray[np.bool_] = error <= self.allowed_error(score, base_value)
         return converged
 
 

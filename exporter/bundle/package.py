@@ -56,17 +56,18 @@ def make_package(draft: Draft, compiled: Compiled, extras: Mapping[str, bytes]) 
         extras: further files by path inside the bundle.
 
     Raises:
-        ExportError: there is not one score for each class, or the outputs are not what the task says.
+        ExportError: there is not one score for each target, or the outputs are not what the task says.
         ParityError: the engines do not agree about the model's outputs.
     """
     (count,) = compiled.outputs[0].row_shape()
-    if count != len(draft.classes):
-        one = draft.task.one_score
-        raise ExportError(f"expected a {one} for each of the {len(draft.classes)} classes, got {count} a row")
+    if count != len(draft.targets):
+        task = draft.task
+        named = f"{len(draft.targets)} {task.targets_title}"
+        raise ExportError(f"expected a {task.one_score} for each of the {named}, got {count} a row")
     check_meaning(draft, compiled)
     probes = draft.probes(PROBE_ROWS, samples.PROBE)
-    compiled = with_right_gradients(compiled, probes, draft.features, draft.classes)
-    parity = verify_outputs(compiled, probes, draft.features, draft.classes)
+    compiled = with_right_gradients(compiled, probes, draft.features, draft.targets)
+    parity = verify_outputs(compiled, probes, draft.features, draft.targets)
     # Once it is sure that there will be a bundle: this takes longer than all the rest.
     reasons = compile_reasons(draft, compiled)
     replayed = draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE)

@@ -12,7 +12,7 @@ from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.reasons.compile import Reasons
 from whyport.exporter.verify.engines import model_outputs, torch_gradients
-from whyport.exporter.verify.reasons import exact_attributions, explained_classes
+from whyport.exporter.verify.reasons import asked_targets, exact_attributions
 from whyport.runtime.bundle.graphs import EXPLAINED_TARGET, TARGET_INDEX
 
 
@@ -21,7 +21,7 @@ def make_vectors(draft: Draft, compiled: Compiled, reasons: Reasons) -> dict[str
     rows = draft.probes(CONFORMANCE_ROWS, CONFORMANCE)
     outputs = model_outputs(compiled)(rows)
     scores = outputs[draft.task.score]
-    index = explained_classes(len(rows), scores.shape[1])
+    index = asked_targets(len(rows), scores.shape[1])
     explained = np.where(index < 0, draft.task.predicted(scores), index)
     vectors: dict[str, NDArray[Any]] = {
         **draft.feeds(rows),
@@ -60,7 +60,7 @@ def _gradients(
     rows = vectors[INPUT]
     each = np.arange(len(rows)), vectors[EXPLAINED_TARGET.name]
     per_unit = np.ones(len(draft.features), dtype=np.float32)
-    of_class = torch_gradients(compiled.graph.module, draft.classes, per_unit)(rows)
+    of_class = torch_gradients(compiled.graph.module, draft.targets, per_unit)(rows)
     made = {"gradient": np.stack(list(of_class.values()), axis=1)[each]}
     # explain.onnx's scores come first, where there are some: they were computed in float64.
     return made if reasons.references is not None else made | {"score": vectors[draft.task.score][each]}

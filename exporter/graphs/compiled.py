@@ -57,6 +57,8 @@ class Compiled:
     """The graph in eager PyTorch, which explanations are compiled from; None where there is only ONNX."""
     torchscript: TorchScriptFile | None = None
     """model.pt, where the graph is differentiable."""
+    one_logit: bool = False
+    """Whether the model itself gives one logit, that of the second of two classes."""
 
     @property
     def names(self) -> list[str]:

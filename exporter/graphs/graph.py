@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from whyport.exporter.graphs.categories import EncodeCategories
-from whyport.exporter.graphs.heads import HEADS
+from whyport.exporter.graphs.heads import OneLogitHead, head_of
+from whyport.exporter.graphs.outputs import Pick, Place, describe, find_scores
+from whyport.exporter.graphs.sigmoid import without_sigmoid
 from whyport.runtime.bundle.sidecar import Capability
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ExportError, first_line
@@ -114,6 +116,17 @@ class Graph:
         return [spec.name for spec in self.outputs]
 
     @property
+    def head(self) -> nn.Module:
+        """Scores [N, K] to the task's outputs."""
+        head: nn.Module = self.module.head[-1]
+        return head
+
+    @property
+    def one_logit(self) -> bool:
+        """Whether the network itself gives one logit, that of the second of two classes."""
+        return isinstance(self.head, OneLogitHead)
+
+    @property
     def differentiable(self) -> bool:
         """Whether the scores have a gradient with respect to the input."""
         return self.capabilities["gradients"].available
@@ -149,8 +162,9 @@ def build_graph(
     rows: Tensor,
     task: type[Task] = Classification,
     encoding: EncodeCategories | None = None,
+    output: str | None = None,
 ) -> Graph:
-    """Wrap a network from [N, P] to scores [N, C], or to scores and attention weights [N, L, L].
+    """Wrap a network from [N, P] to scores [N, K], or to scores and attention weights [N, L, L].
 
     Args:
         network: the network behind the preprocessing.
@@ -158,9 +172,11 @@ def build_graph(
         rows: two or more raw rows [N, F] float32, to see what the network gives.
         task: what the scores are.
         encoding: what gives the rows' cells [N, P]; None where these are the rows themselves.
+        output: where the network gives several tensors: the key, attribute or position of the scores.
 
     Raises:
         ExportError: the network is TorchScript already, cannot be copied, fails on the rows, or gives something else.
+        UsageError: the network has no such output.
     """
     if isinstance(network, torch.jit.ScriptModule):
         raise ExportError("the network is compiled to TorchScript already; expected the module that it was made of")
@@ -170,21 +186,25 @@ def build_graph(
         raise ExportError(f"the network cannot be copied: {first_line(error)}") from error
     encode = nn.Identity() if encoding is None else encoding.compiled()
     prepared = preprocess(encode(rows)).clone().requires_grad_()
-    try:
-        given = network(prepared)
-    except Exception as error:
-        raise ExportError(f"the network fails on rows of shape {list(rows.shape)}: {first_line(error)}") from error
-    scores, weights = _check_outputs(given, len(rows), task)
-    split_obstacle = _split_obstacle(network, prepared, task) or (ENCODED if encoding else "")
-    outputs = [_spec(name, scores) for name in task.outputs]
-    if weights is not None:
-        outputs.append(_spec(ATTENTION, weights))
+    found = _find(network, prepared, task, output)
+    if task is Classification and _is_one(found.scores):
+        network = without_sigmoid(network, prepared, found.place)
+        found = _find(network, prepared, task, output)
+    scores, weights = found.scores, found.weights
+    split_obstacle = _split_obstacle(network, prepared, task, output) or (ENCODED if encoding else "")
     plain, split = (ScoresGraph, SplitScoresGraph) if weights is None else (AttentionGraph, SplitAttentionGraph)
     gradients = "" if scores.requires_grad else f"the {task.score} have no gradient with respect to the input"
     attention = "the network returns no attention weights" if weights is None else ENCODED if encoding else ""
+    picked = [] if found.place.name is None or weights is not None else [Pick(found.place)]
+    steps, last = head_of(task, scores)
+    head = nn.Sequential(*picked, *steps, last)
+    module = (plain if split_obstacle else split)(encode, preprocess, network, head).eval()
+    names = [*task.outputs, *([] if weights is None else [ATTENTION])]
+    with torch.no_grad():
+        given = module(rows)
     return Graph(
-        module=(plain if split_obstacle else split)(encode, preprocess, network, HEADS[task.name]()).eval(),
-        outputs=tuple(outputs),
+        module=module,
+        outputs=tuple(_spec(name, tensor) for name, tensor in zip(names, given, strict=True)),
         capabilities={
             "gradients": capability(gradients),
             "grad-cam": capability(split_obstacle or gradients),
@@ -198,18 +218,43 @@ def capability(obstacle: str) -> Capability:
     return Capability(available=not obstacle, reason=obstacle)
 
 
-def _check_outputs(given: object, rows: int, task: type[Task]) -> tuple[Tensor, Tensor | None]:
+@dataclass(frozen=True)
+class _Found:
+    """The tensors that a graph takes of what a network gives."""
+
+    place: Place
+    scores: Tensor
+    weights: Tensor | None
+
+
+def _find(network: nn.Module, prepared: Tensor, task: type[Task], output: str | None) -> _Found:
+    """What the network gives for prepared rows."""
+    try:
+        given = network(prepared)
+    except Exception as error:
+        raise ExportError(f"the network fails on rows of shape {list(prepared.shape)}: {first_line(error)}") from error
+    return _check_outputs(given, len(prepared), task, output)
+
+
+def _check_outputs(given: Any, rows: int, task: type[Task], output: str | None) -> _Found:
     """The scores and the attention weights among what the network gives for so many rows."""
     score = task.score
-    expected = f"expected {score} [N, classes] float32, or a tuple of {score} and attention weights [N, L, L]"
-    scores, weights = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    expected = (
+        f"expected {score} [N, {task.targets_title}] float32, or a tuple of {score} and attention weights [N, L, L]"
+    )
+    place, scores, weights = Place(), given, None
+    if output is None and isinstance(given, tuple) and len(given) == 2:
+        place, (scores, weights) = Place("0"), given
+        expected += "; --output NAME, a name or a position, takes one of several outputs alone"
+    elif not isinstance(given, Tensor) or output is not None:
+        place = find_scores(given, task, output)
+        scores = place.of(given)
     if not isinstance(scores, Tensor) or not isinstance(weights, Tensor | None):
-        raise ExportError(f"the network gives {_kind(given)}; {expected}")
+        raise ExportError(f"the network gives {describe(given if output is None else scores)}; {expected}")
     tensors = [scores] if weights is None else [scores, weights]
     sizes = [list(tensor.shape) for tensor in tensors]
-    ranks = [2, 3][: len(tensors)]
-    fits = all(t.dtype == torch.float32 and t.ndim == rank for t, rank in zip(tensors, ranks, strict=True))
-    if not fits or any(tensor.shape[0] != rows for tensor in tensors):
+    fits = all(tensor.dtype == torch.float32 and tensor.shape[:1] == (rows,) for tensor in tensors)
+    if not fits or scores.ndim not in (1, 2) or any(tensor.ndim != 3 for tensor in tensors[1:]):
         dtypes = ", ".join(dict.fromkeys(str(tensor.dtype) for tensor in tensors))
         raise ExportError(f"the network gives {sizes} {dtypes} for {rows} rows; {expected}")
     if weights is not None and weights.shape[1] != weights.shape[2]:
@@ -217,14 +262,17 @@ def _check_outputs(given: object, rows: int, task: type[Task]) -> tuple[Tensor, 
             f"the network's second output has the shape {sizes[1]}: it is no attention; {expected}, so return the "
             f"{score} alone"
         )
-    if scores.shape[1] < 2:
-        raise ExportError(
-            f"the network gives {scores.shape[1]} {task.one_score} a row; expected one for each of 2 classes or more"
-        )
-    return scores, weights
+    if 0 in scores.shape[1:]:
+        raise ExportError(f"the network gives no {task.one_score} a row; {expected}")
+    return _Found(place, scores, weights)
 
 
-def _split_obstacle(network: nn.Module, prepared: Tensor, task: type[Task]) -> str:
+def _is_one(scores: Tensor) -> bool:
+    """Whether there is one score a row, [N] or [N, 1]."""
+    return scores.ndim == 1 or scores.shape[1] == 1
+
+
+def _split_obstacle(network: nn.Module, prepared: Tensor, task: type[Task], output: str | None) -> str:
     """Why the network cannot be split at its feature maps; empty if it can."""
     methods = ("features", "classify")
     missing = [name for name in methods if not callable(getattr(network, name, None))]
@@ -232,17 +280,13 @@ def _split_obstacle(network: nn.Module, prepared: Tensor, task: type[Task]) -> s
         return f"the network has no method {' and no method '.join(missing)}"
     try:
         maps = network.features(prepared)  # type: ignore[operator]
-        _check_outputs(network.classify(maps), len(prepared), task)  # type: ignore[operator]
+        _check_outputs(network.classify(maps), len(prepared), task, output)  # type: ignore[operator]
     except Exception as error:
         return f"classify(features(rows)) of the network fails: {first_line(error)}"
     if not isinstance(maps, Tensor) or maps.ndim != 3:
-        return f"features(rows) of the network gives {_kind(maps)}, not maps [N, channels, positions]"
+        return f"features(rows) of the network gives {describe(maps)}, not maps [N, channels, positions]"
     return ""
 
 
 def _spec(name: str, tensor: Tensor) -> TensorSpec:
     return TensorSpec(name=name, dtype="float32", shape=("N", *tensor.shape[1:]))
-
-
-def _kind(value: object) -> str:
-    return f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

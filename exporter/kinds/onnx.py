@@ -1,5 +1,6 @@
-"""Plain ONNX files, taken as classifiers: one float32 input [N, F], logits [N, C]."""
+"""Plain ONNX files: one float32 input [N, F], scores [N, K]."""
 
+import logging
 from pathlib import Path
 from typing import final
 
@@ -10,14 +11,24 @@ from onnx.external_data_helper import uses_external_data
 from whyport.exporter.data.samples import CONFORMANCE_ROWS, TRACE
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile
-from whyport.exporter.graphs.conform import conform, inputs_of, is_float_matrix, is_float_tensor
+from whyport.exporter.graphs.conform import (
+    before_sigmoid,
+    conform,
+    inputs_of,
+    is_float_matrix,
+    is_float_tensor,
+    is_float_vector,
+)
 from whyport.exporter.graphs.graph import capability
 from whyport.exporter.graphs.onnx import GREATEST_IR, GREATEST_OPSET, default_opset, open_onnx, strip_notes, walk
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.verify.engines import onnx_outputs
 from whyport.exporter.verify.outputs import run_engine
 from whyport.runtime.bundle.sidecar import Capability
-from whyport.runtime.errors import ExportError, ParityError, first_line
+from whyport.runtime.errors import ExportError, ParityError, UsageError, first_line, unknown
+from whyport.runtime.task import Classification, Task
+
+logger = logging.getLogger(__name__)
 
 
 @final
@@ -37,9 +48,9 @@ class OnnxModel(Kind):
         return path
 
     def compile(self, draft: Draft) -> Compiled:
-        model, task = read_onnx(self.file), draft.task
+        model, task = read_onnx(self.file), type(draft.task)
         check_input(model, len(draft.features))
-        scores = find_scores(model, task.score)
+        scores = find_scores(model, task, self.source.output)
         rows = draft.probes(CONFORMANCE_ROWS, TRACE)
         engine = onnx_outputs(open_onnx(model.SerializeToString()), [scores])
         try:
@@ -48,12 +59,17 @@ class OnnxModel(Kind):
             raise ParityError(
                 f"{error}; if a batch size is baked into it, export it with a dynamic batch axis"
             ) from error
-        if values.ndim != 2 or len(values) != len(rows) or values.shape[1] < 2:
+        if values.ndim not in (1, 2) or len(values) != len(rows) or 0 in values.shape:
             raise ExportError(
-                f"output {scores!r}: expected [N, 2 or more classes], got {list(values.shape)} for {len(rows)} rows"
+                f"output {scores!r}: expected [N, {task.targets_title}], got {list(values.shape)} for {len(rows)} rows"
             )
-        outputs = conform(model, scores, (len(draft.features), values.shape[1]), type(task))
-        return Compiled(outputs, _capabilities(), OnnxFile(model))
+        shape = values.shape[1:]
+        one_logit = task is Classification and shape in ((), (1,))
+        if one_logit and (logit := before_sigmoid(model.graph, scores)):
+            scores = logit
+            logger.info("the model's last step, a sigmoid, is cut off: the score is the logit before it")
+        outputs = conform(model, scores, len(draft.features), shape, task)
+        return Compiled(outputs, _capabilities(), OnnxFile(model), one_logit=one_logit)
 
 
 def _capabilities() -> dict[str, Capability]:
@@ -127,25 +143,32 @@ def check_input(model: onnx.ModelProto, features: int) -> None:
         raise ExportError(f"expected an input for {features} features, the sample's; {has}")
 
 
-def find_scores(model: onnx.ModelProto, score: str) -> str:
-    """The output that has the score's name, or the only float32 output [N, C]; ExportError where there is none.
+def find_scores(model: onnx.ModelProto, task: type[Task], output: str | None = None) -> str:
+    """The output that holds the scores; ExportError where it is not plain, UsageError where there is none of the name.
 
     Args:
         model: the model.
-        score: what a bundle calls the scores.
+        task: what the scores are: an output of its scores' name has them, or the only float32 output [N, K] or [N].
+        output: the name that the user gives.
     """
     outputs = list(model.graph.output)
-    if any(output.name == score and is_float_tensor(output) for output in outputs):
-        return score
-    matrices: list[str] = [output.name for output in outputs if is_float_matrix(output)]
-    if len(matrices) != 1:
-        maps = any(output.type.HasField("sequence_type") for output in outputs)
+    floats = [value.name for value in outputs if is_float_tensor(value)]
+    if output is not None:
+        if output not in floats:
+            raise UsageError(f"--output: {unknown('float32 output', output, floats)}")
+        return output
+    if task.score in floats:
+        return task.score
+    matrices = [value.name for value in outputs if is_float_matrix(value)]
+    found: list[str] = matrices or [value.name for value in outputs if is_float_vector(value)]
+    if len(found) != 1:
+        maps = any(value.type.HasField("sequence_type") for value in outputs)
         hint = "; of scikit-learn's converter, options={'zipmap': False} gives tensors" if maps else ""
         raise ExportError(
-            f"expected an output named {score!r}, or just one float32 output [N, classes]; the model has "
-            f"{_describe(outputs)}{hint}"
+            f"expected an output named {task.score!r}, or just one float32 output [N, {task.targets_title}]; the model "
+            f"has {_describe(outputs)}{hint}; --output NAME says which holds the {task.score}"
         )
-    return matrices[0]
+    return found[0]
 
 
 def _describe(values: list[ValueInfoProto]) -> str:

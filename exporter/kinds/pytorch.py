@@ -35,29 +35,30 @@ class PyTorchModule(Kind):
     def compile(self, draft: Draft) -> Compiled:
         if self.source.weights is not None:
             load_weights(self.model, self.source.weights)
-        return compile_network(self.model, draft, self.opset)
+        return compile_network(self.model, draft, self.opset, self.source.output)
 
 
-def compile_network(network: nn.Module, draft: Draft, opset: int | None = None) -> Compiled:
-    """Compile a network from prepared cells [N, P] to scores [N, C], or to scores and attention weights [N, L, L].
+def compile_network(network: nn.Module, draft: Draft, opset: int | None = None, output: str | None = None) -> Compiled:
+    """Compile a network from prepared cells [N, P] to scores [N, K], or to scores and attention weights [N, L, L].
 
     Args:
         network: the network behind the preprocessing.
         draft: what is known of the bundle; its preprocessing comes before the network.
         opset: ONNX operator set; by default one that every runtime reads.
+        output: where the network gives several tensors, the name or position of the scores.
 
     Raises:
-        ExportError: the network is no classifier of the draft's features, or cannot be compiled.
+        ExportError: the network gives no scores of the draft's features, or cannot be compiled.
         UsageError: an opset that the runtime does not read, or the exporter does not write.
     """
     rows = draft.trace_rows()
     preprocess = build_preprocessing(draft.features, standardise=draft.standardise, encoding=draft.encoding)
-    graph = build_graph(network, preprocess, rows, type(draft.task), draft.encoding)
+    graph = build_graph(network, preprocess, rows, type(draft.task), draft.encoding, output)
     model = compile_onnx(graph, rows, opset or DEFAULT_OPSET)
     if graph.encoding:
         take_columns(model, draft.features, draft.table.tensors)
     torchscript = TorchScriptFile(compile_torchscript(graph, rows)) if graph.differentiable else None
-    return Compiled(graph.outputs, graph.capabilities, OnnxFile(model), graph, torchscript)
+    return Compiled(graph.outputs, graph.capabilities, OnnxFile(model), graph, torchscript, graph.one_logit)
 
 
 def load_weights(network: nn.Module, file: Path) -> None:

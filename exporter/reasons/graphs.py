@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.deepshap.rules.rule import Pair, settled
-from whyport.exporter.graphs.heads import HEADS
 from whyport.runtime.bundle.references import References
 from whyport.runtime.task import Task
 
@@ -19,16 +18,17 @@ class _Reasons(nn.Module):
         program: of the network.
         imputation: the value that replaces a NaN, by feature; None where the graphs do not impute.
         task: what the scores mean.
+        head: what gives the task's outputs of scores [N, K].
     """
 
     identity: Tensor
     imputation: Tensor | None
 
-    def __init__(self, program: Program, imputation: Sequence[float] | None, task: Task) -> None:
+    def __init__(self, program: Program, imputation: Sequence[float] | None, task: Task, head: nn.Module) -> None:
         super().__init__()
         self.program = program
         self.task = task
-        self.head = HEADS[task.name]()
+        self.head = head
         values = None if imputation is None else torch.tensor(imputation, dtype=torch.float32)
         self.register_buffer("imputation", values)
         self.register_buffer("identity", program.identity.reshape(program.identity.shape[-1], -1).clone())
@@ -49,13 +49,19 @@ class ExplainGraph(_Reasons):
         program: of the network; left in float32.
         imputation: see `_Reasons`.
         task: see `_Reasons`.
+        head: see `_Reasons`.
         references: without missing values; computed with in float64.
     """
 
     def __init__(
-        self, program: Program, imputation: Sequence[float] | None, task: Task, references: References
+        self,
+        program: Program,
+        imputation: Sequence[float] | None,
+        task: Task,
+        head: nn.Module,
+        references: References,
     ) -> None:
-        super().__init__(program, imputation, task)
+        super().__init__(program, imputation, task, head)
         weights = torch.from_numpy(references.weights)
         with torch.no_grad():
             of_references = program.double().activations(torch.from_numpy(references.rows).double())

@@ -61,13 +61,13 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
     references = summary = None
     try:
         references, summary = _summarise(program, draft)
-        graphs[EXPLAIN_MODEL] = ExplainGraph(program, imputation, draft.task, references)
+        graphs[EXPLAIN_MODEL] = ExplainGraph(program, imputation, draft.task, graph.head, references)
     except Exception as error:  # of another package, on numbers that nobody has thought of
         capabilities[capability_of(EXPLAIN_MODEL)] = left_out(capability_of(EXPLAIN_MODEL), error)
     if graph.encoding:
         capabilities[capability_of(GRADIENT_MODEL)] = capability(NO_DERIVATIVE)
     elif graph.differentiable:
-        graphs[GRADIENT_MODEL] = GradientGraph(program, imputation, draft.task)
+        graphs[GRADIENT_MODEL] = GradientGraph(program, imputation, draft.task, graph.head)
     for name, module in graphs.items():
         served = capability_of(name)
         try:
@@ -94,7 +94,7 @@ def _summarise(program: Program, draft: Draft) -> tuple[References, Baseline]:
 
 def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int) -> onnx.ModelProto:
     rows = draft.trace_rows()
-    inputs = {INPUT: rows, TARGET_INDEX.name: torch.arange(len(rows)) % (len(draft.classes) + 1) - 1}
+    inputs = {INPUT: rows, TARGET_INDEX.name: torch.arange(len(rows)) % (len(draft.targets) + 1) - 1}
     scores = [spec for spec in graph.outputs if spec.name in draft.task.outputs]
     outputs = [spec.name for spec in reasons_outputs(name, scores, len(draft.features))]
     model = export_lean(module.eval(), inputs, outputs, opset)

@@ -88,13 +88,15 @@ def train_bundle(
     model, last = train(dataset, settings, device=device, start=start, after_epoch=folder.keep)
     draft = Draft(
         name=target.bundle_name(),
-        classes=dataset.targets,
+        targets=dataset.targets,
         features=dataset.features,
         standardise=True,
         provenance=_provenance(choice, settings, dataset),
         references=references,
         samples=Samples(dataset.train.rows, settings.seed, missing=True, columns=dataset.features),
         summary=background.summary,
+        task_name=dataset.outcome.task,
+        units=dataset.outcome.units,
         encoding=encoding_of(model),
     )
     compiled = compile_network(model.get_submodule("network"), draft, opset)

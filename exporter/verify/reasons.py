@@ -30,6 +30,7 @@ from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL
 from whyport.runtime.errors import ParityError
 from whyport.runtime.inputs.feeds import graph_feeds
+from whyport.runtime.task import Task
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ def _measure_explain(
     assert reasons.deepshap is not None
     assert reasons.references is not None
     exact = exact_attributions(reasons.deepshap.module, draft.impute(rows), reasons.references)
-    measured = verify_explain(reasons.graphs[EXPLAIN_MODEL].session, rows, exact, TOLERANCES, draft.features)
+    measured = verify_explain(
+        reasons.graphs[EXPLAIN_MODEL].session, rows, exact, draft.task, TOLERANCES, draft.features
+    )
     return parity | {
         "explain_outputs": measured.outputs,
         "explain_attributions": measured.reasons,
@@ -101,13 +104,13 @@ def _measure_gradient(
     assert compiled.torchscript is not None
     spread = np.array([feature.spread for feature in draft.features])
     session = reasons.graphs[GRADIENT_MODEL].session
-    measured = verify_gradient(session, rows, compiled.torchscript.module, spread, TOLERANCES)
+    measured = verify_gradient(session, rows, compiled.torchscript.module, spread, draft.task, TOLERANCES)
     return parity | {"gradient_outputs": measured.outputs, "gradient_gradients": measured.reasons}
 
 
-def explained_classes(rows: int, classes: int) -> NDArray[np.int64]:
-    """The class to explain of each row, [N]: the predicted one, then every class, in turn."""
-    return np.arange(rows) % (classes + 1) - 1
+def asked_targets(rows: int, targets: int) -> NDArray[np.int64]:
+    """The target to explain of each row, [N]: the default one, -1, then every target, in turn."""
+    return np.arange(rows) % (targets + 1) - 1
 
 
 def exact_attributions(deepshap: Program, rows: NDArray[np.float32], references: References) -> Exact:
@@ -130,7 +133,12 @@ def exact_attributions(deepshap: Program, rows: NDArray[np.float32], references:
 
 
 def verify_explain(
-    session: Any, rows: NDArray[np.float32], exact: Exact, tolerances: Tolerances, columns: Sequence[Column] = ()
+    session: Any,
+    rows: NDArray[np.float32],
+    exact: Exact,
+    task: Task,
+    tolerances: Tolerances,
+    columns: Sequence[Column] = (),
 ) -> ReasonsParity:
     """Compare explain.onnx at every batch size.
 
@@ -138,15 +146,15 @@ def verify_explain(
         session: ONNX Runtime's, of the graph.
         rows: raw rows [N, F], with missing values where the graph imputes.
         exact: of the same rows, imputed.
+        task: says which target is explained by default.
         tolerances: how far it may be off.
         columns: what the graph's inputs hold, where it has one a column.
 
     Raises:
-        ParityError: it is further off, its attributions do not add up, or it explains another class than it should.
+        ParityError: it is further off, its attributions do not add up, or it explains another target than it should.
     """
     worst, scores_name = _Worst(), _scores_name(session)
-    runs = _runs(EXPLAIN_MODEL, session, rows, exact.scores, tolerances["outputs"], columns)
-    for size, explained, part, got in runs:
+    for size, explained, part, got in _runs(EXPLAIN_MODEL, session, rows, exact.scores, task, columns):
         each = np.arange(len(explained)), explained
         scores, base_values = exact.scores[part], exact.base_values[explained]
         worst.compare("outputs", scores_name, got, scores, size, tolerances["outputs"])
@@ -154,7 +162,7 @@ def verify_explain(
         worst.compare("outputs", BASE_VALUE.name, got, base_values, size, tolerances["outputs"])
         wanted = exact.attributions[part][each]
         worst.compare("reasons", "attribution", got, wanted, size, tolerances["attributions"])
-        relative = got[COMPLETENESS_ERROR.name] / within_rounding(1, scores[each] - base_values)
+        relative = got[COMPLETENESS_ERROR.name] / within_rounding(1, scores[each], base_values)
         errors = {COMPLETENESS_ERROR.name: relative}
         nothing = np.zeros(len(relative))
         worst.compare("completeness", COMPLETENESS_ERROR.name, errors, nothing, size, tolerances["completeness"])
@@ -166,6 +174,7 @@ def verify_gradient(
     rows: NDArray[np.float32],
     torchscript: Any,
     spread: NDArray[np.float64],
+    task: Task,
     tolerances: Tolerances,
 ) -> ReasonsParity:
     """Compare gradient.onnx with the derivatives of model.pt, at every batch size.
@@ -175,6 +184,7 @@ def verify_gradient(
         rows: raw rows [N, F], with missing values where the graph imputes.
         torchscript: model.pt, loaded.
         spread: [F], the features' training standard deviations.
+        task: says which target is explained by default.
         tolerances: how far it may be off.
 
     Raises:
@@ -183,10 +193,10 @@ def verify_gradient(
     worst, scores_name = _Worst(), _scores_name(session)
     leaf = torch.from_numpy(rows).clone().requires_grad_()
     of_rows = torchscript(leaf)[0]
-    classes = of_rows.shape[1]
-    every = [torch.autograd.grad(of_rows[:, k].sum(), leaf, retain_graph=True)[0].numpy() for k in range(classes)]
+    targets = of_rows.shape[1]
+    every = [torch.autograd.grad(of_rows[:, k].sum(), leaf, retain_graph=True)[0].numpy() for k in range(targets)]
     gradients, scores = np.stack(every, axis=1) * spread, of_rows.detach().numpy().astype(np.float64)
-    for size, explained, part, got in _runs(GRADIENT_MODEL, session, rows, scores, tolerances["outputs"]):
+    for size, explained, part, got in _runs(GRADIENT_MODEL, session, rows, scores, task):
         each = np.arange(len(explained)), explained
         worst.compare("outputs", scores_name, got, scores[part], size, tolerances["outputs"])
         worst.compare("outputs", SCORE.name, got, scores[part][each], size, tolerances["outputs"])
@@ -226,32 +236,30 @@ def _runs(
     session: Any,
     rows: NDArray[np.float32],
     scores: NDArray[np.float64],
-    tolerance: float,
+    task: Task,
     columns: Sequence[Column] = (),
 ) -> Iterator[tuple[int, NDArray[np.int64], slice, dict[str, NDArray[Any]]]]:
-    """Batches of every size: the size, the explained classes, which rows they are, and what the graph gives."""
+    """Batches of every size: the size, the explained targets, which rows they are, and what the graph gives."""
     names, tensors = [output.name for output in session.get_outputs()], session.get_inputs()[:-1]
-    index = explained_classes(len(rows), scores.shape[1])
+    index = asked_targets(len(rows), scores.shape[1])
     for size in BATCH_SIZES:
         for part in list(batch_slices(len(rows), size))[:BATCHES_OF_A_SIZE]:
             feeds = graph_feeds(columns, tensors, rows[part])
             got = dict(zip(names, session.run(None, feeds | {TARGET_INDEX.name: index[part]}), strict=True))
             explained = got[EXPLAINED_TARGET.name]
-            _check_class(name, explained, index[part], scores[part], tolerance)
+            _check_target(name, explained, index[part], scores[part], task)
             yield size, explained, part, got
 
 
-def _check_class(
-    name: str,
-    explained: NDArray[np.int64],
-    index: NDArray[np.int64],
-    scores: NDArray[np.float64],
-    tolerance: float,
+def _check_target(
+    name: str, explained: NDArray[np.int64], index: NDArray[np.int64], scores: NDArray[np.float64], task: Task
 ) -> None:
-    """The class that was asked for, or one whose score is the largest but for rounding."""
-    best = scores.max(axis=1)
-    is_best = scores[np.arange(len(scores)), explained] >= best - tolerance * np.maximum(1, np.abs(best))
-    wrong = np.where(index < 0, ~is_best, explained != index)
+    """Raise ParityError unless each target is the one asked for, or by default one whose score is as the default's."""
+    each = np.arange(len(scores))
+    default = scores[each, task.predicted(scores)]
+    off = np.abs(scores[each, explained] - default)
+    is_default = off <= TOLERANCES["outputs"] * np.maximum(1, np.abs(default))
+    wrong = np.where(index < 0, ~is_default, explained != index)
     if wrong.any():
         row = int(wrong.argmax())
-        raise ParityError(f"explained_class: {name}: expected that of index {index[row]}, got {explained[row]}")
+        raise ParityError(f"{EXPLAINED_TARGET.name}: {name}: expected that of index {index[row]}, got {explained[row]}")

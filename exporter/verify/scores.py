@@ -30,6 +30,7 @@ SHOWN_ROWS = 10
 _ACTIVATIONS = {"Sigmoid", "HardSigmoid", "Softmax"}
 _SHAPES = {"Cast", "Concat", "Dropout", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze"}
 _SHAPES |= {"Transpose", "Unsqueeze"}
+_SHAPES.add("Neg")  # a model with one logit gives it, and minus it
 
 WAYS_OUT = (
     "leave the last layer out and export the logits, or take the probability itself as the score: --from-probabilities"
@@ -55,8 +56,12 @@ def check_meaning(draft: Draft, compiled: Compiled) -> None:
         check_probabilities(outputs[score])
     if draft.task_name == Classification.name:
         scores = _finite(outputs[score], _far_scores(draft, engine))
-        check_logits(scores, ends_in_activation(compiled.onnx.model, score))
-        check_softmax(outputs)
+        in_unit_range = ends_in_activation(compiled.onnx.model, score)
+        if compiled.one_logit:
+            check_logit(scores[:, 1], in_unit_range)
+        else:
+            check_logits(scores, in_unit_range)
+            check_softmax(outputs)
     if ATTENTION in outputs:
         check_attention(outputs[ATTENTION])
 
@@ -90,6 +95,17 @@ def check_logits(values: NDArray[np.float64], in_unit_range: bool) -> None:
         raise ExportError(
             "the output taken as logits holds values from 0 to 1 whose rows do not sum to 1, as a sigmoid gives them; "
             "leave the last layer out and export the logits"
+        )
+
+
+def check_logit(values: NDArray[np.float64], in_unit_range: bool) -> None:
+    """Raise ExportError where one logit a row, [N], is a probability; takes what `check_logits` takes."""
+    if not len(values) or values.min() < 0 or values.max() > 1:
+        return
+    if in_unit_range or (values.min() < EDGE and values.max() > 1 - EDGE):
+        raise ExportError(
+            "the output taken as a logit holds values from 0 to 1, as a sigmoid gives them, and the sigmoid is no last "
+            f"step that can be cut off; {WAYS_OUT}"
         )
 
 
@@ -156,7 +172,7 @@ def _far_scores(draft: Draft, engine: Engine) -> NDArray[np.float64]:
     spread = np.array([draft.features[j].spread or 1.0 for j in numbers])
     normal = np.random.default_rng(0).normal(size=(FAR_ROWS, len(numbers)))
     rows = draft.probes(PROBE_ROWS, PROBE)[:FAR_ROWS].copy()  # their categories stay
-    scores = [np.empty((0, len(draft.classes)))]
+    scores = [np.empty((0, len(draft.targets)))]
     for scale in FAR:
         try:
             rows[:, numbers] = (mean + scale * spread * normal).astype(np.float32)

@@ -221,7 +221,7 @@ def known_task(sidecar: Sidecar) -> Task | None:
     score = sidecar.score
     for name, task in TASKS.items():
         if (task.task, task.kind) == (score.task, score.kind):
-            return find_task(name, score.names)
+            return find_task(name, score.names, [target.unit for target in score.targets])
     return None
 
 

@@ -13,6 +13,7 @@ from whyport.exporter.deepshap.rules.lstm import LSTM
 from whyport.exporter.deepshap.rules.recurrent import recurrent_steps
 from whyport.exporter.deepshap.rules.rule import Pair, Rule
 from whyport.exporter.deepshap.rules.softmax import Softmax
+from whyport.exporter.graphs.heads import LogitsHead
 from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
 from whyport.runtime.bundle.references import References
 from whyport.runtime.task import Classification
@@ -44,7 +45,7 @@ def test_the_portable_form_is_the_rule(name: str) -> None:
 def test_where_row_and_reference_meet_the_multiplier_is_the_derivative(name: str) -> None:
     network = operator_graphs.network(name)
     rows = ROWS.float()
-    graph = GradientGraph(lower(operator_graphs.graph(name)), None, Classification(("no", "yes")))
+    graph = GradientGraph(lower(operator_graphs.graph(name)), None, Classification(("no", "yes")), LogitsHead())
     classes = torch.arange(6) % 2
     with torch.no_grad():
         logits, _, explained, score, gradient = graph(rows, classes)
@@ -66,7 +67,7 @@ def test_the_predicted_class_is_explained_below_0_and_missing_values_are_imputed
     filled = rows.clone()
     filled[::2, 1], rows[::2, 1] = 7.0, torch.nan
     index = torch.tensor([-1, 0, 1, 2, 3, -1, -5, 0, -1])
-    graph = ExplainGraph(program, (5.0, 7.0, 9.0), Classification("abcd"), references)
+    graph = ExplainGraph(program, (5.0, 7.0, 9.0), Classification("abcd"), LogitsHead(), references)
     with torch.no_grad():
         logits, probabilities, explained, score, base_value, attribution, error = graph(rows, index)
         expected = network(filled)

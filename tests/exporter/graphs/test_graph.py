@@ -128,9 +128,8 @@ def test_logits_without_gradient():
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (networks.SingleLogit, "gives 1 logit a row; expected one for each of 2 classes or more"),
         (networks.Doubles, r"gives \[\[5, 3\]\] torch.float64 for 5 rows; expected logits \[N, classes\] float32"),
-        (networks.Listed, "gives list; expected logits"),
+        (networks.Listed, r"gives list with 0 \[5, 4\], 1 \[5, 4\]: expected one of the name 'logits'"),
         (lambda: nn.Linear(7, 3), r"the network fails on rows of shape \[5, 4\]: RuntimeError: mat1 and mat2"),
         (lambda: nn.Flatten(0), r"gives \[\[20\]\] torch.float32 for 5 rows"),
     ],

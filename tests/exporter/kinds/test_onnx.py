@@ -188,8 +188,8 @@ ARGMAX = helper.make_node("ArgMax", ["scores"], ["label"], axis=1, keepdims=0)
             "'probabilities' is not the softmax of the logits",
         ),
         (
-            make([helper.make_node("ReduceSum", ["x"], ["scores"], keepdims=1)], [tensor("scores", ["batch", "k"])]),
-            r"output 'scores': expected \[N, 2 or more classes\], got \[1, 1\]",
+            make([helper.make_node("ReduceSum", ["x"], ["scores"], keepdims=0)], [tensor("scores", ["batch"])]),
+            r"output 'scores': expected \[N, classes\], got \[\] for 64 rows",
         ),
         (
             make([matmul(), helper.make_node("SequenceConstruct", ["scores"], ["p"])], [sequence("p")]),

@@ -27,6 +27,9 @@ from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Provenance
 from whyport.runtime.errors import ParityError, UsageError
+from whyport.runtime.task import Classification
+
+TASK = Classification(("a", "b", "c"))
 
 
 class Network(torch.nn.Module):
@@ -85,7 +88,7 @@ def test_it_agrees_with_torchscript_at_every_batch_size(
     compiled: PortableGraphs, probes: np.ndarray, exact: Exact
 ) -> None:
     assert all(capability.available for capability in compiled.capabilities.values())
-    parity = verify_explain(compiled.files[EXPLAIN_MODEL].session, probes, exact, TOLERANCES)
+    parity = verify_explain(compiled.files[EXPLAIN_MODEL].session, probes, exact, TASK, TOLERANCES)
     assert max(parity.outputs, parity.reasons, parity.completeness) < 1e-5
     assert min(parity.outputs, parity.reasons, parity.completeness) > 0
 
@@ -106,13 +109,13 @@ def test_gradients_agree_with_torchscript(
     spread = np.array([column.spread for column in draft.features])
     torchscript = load_torchscript(compile_torchscript(graph, draft.trace_rows()))
     session = compiled.files[GRADIENT_MODEL].session
-    parity = verify_gradient(session, probes, torchscript, spread, TOLERANCES)
+    parity = verify_gradient(session, probes, torchscript, spread, TASK, TOLERANCES)
     assert 0 < max(parity.outputs, parity.reasons) < 1e-5
     torch.manual_seed(1)
     other = build_graph(Network(), build_preprocessing(draft.features, standardise=True), draft.trace_rows())
     others = load_torchscript(compile_torchscript(other, draft.trace_rows()))
     with pytest.raises(ParityError, match="ONNX Runtime's reasons: expected a deviation of at most 0.0001, got"):
-        verify_gradient(session, probes, others, spread, TOLERANCES)
+        verify_gradient(session, probes, others, spread, TASK, TOLERANCES)
 
 
 def test_a_tampered_constant_is_a_breach(compiled: PortableGraphs, probes: np.ndarray, exact: Exact) -> None:
@@ -127,7 +130,7 @@ def test_a_tampered_constant_is_a_breach(compiled: PortableGraphs, probes: np.nd
             tampered += 1
     assert tampered
     with pytest.raises(ParityError, match=r"(attribution|completeness_error): ONNX Runtime's reasons: expected"):
-        verify_explain(open_onnx(model.SerializeToString()), probes, exact, TOLERANCES)
+        verify_explain(open_onnx(model.SerializeToString()), probes, exact, TASK, TOLERANCES)
 
 
 def test_without_references_there_is_none(draft: Draft, graph: Graph) -> None:

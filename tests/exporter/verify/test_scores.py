@@ -52,7 +52,7 @@ def draft(task=Classification, classes=3, background=ROWS[:10], rows=ROWS):
     names = ("a", "b", "c", "d")
     return Draft(
         name="m",
-        classes=tuple(f"class {i}" for i in range(classes)),
+        targets=tuple(f"class {i}" for i in range(classes)),
         features=describe_columns(names, list(rows.T.astype(np.float64))),
         standardise=False,
         provenance=Provenance("test", {}, None, None, {}, {}),
