@@ -33,32 +33,10 @@ def array_of_rows(kind: pa.DataType, values: NDArray[np.float32]) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), flat)
 
 
-def is_numeric(kind: pa.DataType) -> bool:
-    """Whether a column of that type can be turned into numbers."""
-    if pa.types.is_dictionary(kind):
-        return is_numeric(kind.value_type)
-    # A column without any value may have been written with the type null.
-    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
-    return any(test(kind) for test in tests)
-
-
 def holds_dictionary(kind: pa.DataType) -> bool:
     """Whether the type is a dictionary, or holds one at any depth."""
     inner = (kind.field(i).type for i in range(kind.num_fields))
     return pa.types.is_dictionary(kind) or any(holds_dictionary(child) for child in inner)
-
-
-def numeric_array(array: pa.Array) -> NDArray[Any]:
-    """A numeric array with NaN for null."""
-    kind = array.type
-    if pa.types.is_dictionary(kind):
-        return numeric_array(array.dictionary_decode())
-    if pa.types.is_boolean(kind):
-        array = pc.cast(array, pa.uint8())
-    elif pa.types.is_decimal(kind) or pa.types.is_null(kind):
-        array = pc.cast(array, pa.float64())
-    values: NDArray[Any] = array.to_numpy(zero_copy_only=False)
-    return values
 
 
 def select(batch: pa.RecordBatch, places: list[int]) -> pa.RecordBatch:

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from whyport.batch.arrow import is_numeric, numeric_array
 from whyport.runtime.bundle.columns import TIME, Categories, Column
 from whyport.runtime.inputs.encoding import ColumnEncoder
+from whyport.runtime.inputs.numbers import is_numeric, numeric_array
 
 OTHER, MISSING = "(other)", "(missing)"
 """The names of a value that is no category, and of none."""

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from whyport.batch.arrow import numeric_array
+from whyport.runtime.inputs.numbers import numeric_array
 
 
 class Moments:

@@ -1,10 +1,10 @@
 """The kept columns with the truth: the true targets' names, or the measured values of quantities."""
 
-from whyport.batch.arrow import is_numeric
 from whyport.batch.report.gather.quantities import Quantities, Quantity
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import UsageError, unknown
+from whyport.runtime.inputs.numbers import is_numeric
 
 
 def choose_label(run: FinishedRun, bundle: Bundle, name: str | None) -> str | None:
