@@ -3,6 +3,7 @@ import numpy as np
 from whyport.exporter.train.checkpoint import EpochResult
 from whyport.exporter.train.class_figures import confusion, draw_confusion, report
 from whyport.exporter.train.figures import draw_curves, picture_files, results_csv
+from whyport.exporter.train.value_figures import PANELS, draw_measured, draw_residuals
 
 RESULTS = [
     EpochResult(epoch, {"train_loss": 1 / epoch, "train_accuracy": 0.5, "test_loss": 1.5 / epoch, "test_accuracy": 0.4})
@@ -46,3 +47,27 @@ def test_confusion_shows_the_counts():
     axes = draw_confusion(confusion(PREDICTED, ACTUAL, 3), CLASSES).axes[0]
     assert [text.get_text() for text in axes.texts] == list("110011002")
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "actual")
+
+
+RESIDUALS = [{"target": "a$b", "measured": [1.0, 2.0], "predicted": [1.5, 1.5]}] * 2
+
+
+def test_measured_values_are_drawn_against_predicted_ones():
+    panels = draw_measured(RESIDUALS, ["g", None]).axes
+    points, diagonal = panels[0].lines
+    np.testing.assert_array_equal(points.get_xydata(), [[1.5, 1], [1.5, 2]])
+    np.testing.assert_array_equal(diagonal.get_xydata(), [[1, 1], [2, 2]])
+    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in panels] == [
+        (r"predicted a\$b (g)", r"measured a\$b (g)"),
+        (r"predicted a\$b", r"measured a\$b"),
+    ]
+
+
+def test_residuals_are_measured_minus_predicted():
+    (axes,) = draw_residuals(RESIDUALS[:1], ["g"]).axes
+    np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[1.5, -0.5], [1.5, 0.5]])
+    assert axes.get_ylabel() == r"measured - predicted a\$b (g)"
+
+
+def test_no_more_panels_than_a_picture_holds():
+    assert len(draw_residuals(RESIDUALS * 10, [None] * 20).axes) == PANELS
