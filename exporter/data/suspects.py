@@ -14,7 +14,7 @@ IDENTIFIER, CONSTANT, LEAK = "identifier", "constant", "leak"
 
 FEWEST_ROWS = 20
 """The fewest rows from which a column is judged: of a few values, all differ by chance."""
-MOST_ROWS, MOST_CELLS = 20_000, 2_000_000
+MOST_ROWS, MOST_CELLS = 20_000, 500_000
 """The most rows and values of a table that are looked at for leaks."""
 FEWEST_OF_CLASS = 10
 """The fewest rows of a class in the sample: a few rows are told from the others by chance."""
