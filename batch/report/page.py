@@ -120,6 +120,8 @@ def facts(view: View) -> Iterator[tuple[str, str]]:
     report = view.run.report
     yield "rows scored", f"{report.rows_out:,}"
     yield "rejected", f"{report.rows_rejected:,}"
+    if report.rows_unseen:
+        yield "with unseen values", f"{report.rows_unseen:,}"
     if report.explained:
         yield "explained", f"{max(report.explained.values()):,}"
     matrix = view.collected.confusion

@@ -76,7 +76,8 @@ def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], 
 
     - `values` [N, F], in the method's unit, such as the score's, or for `gradient` the score's per unit of the feature.
     - `base_values` [N], in the score's unit; NaN for a method that measures against nothing.
-    - `data` [N, F], the feature values as they are in the input; NaN if one is missing or its file is gone.
+    - `data` [N, F], the feature values as they are in the input; NaN if one is missing or its file is gone. Dates are
+      days since 1970-01-01. Categories are codes; their names are in `display_data`.
     - `feature_names`, and as `output_names` the class.
 
     Rows without explanation are left out. If a run explains one class per row, an object has the rows whose explained

@@ -68,6 +68,8 @@ def value_text(value: object) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
     if isinstance(value, Decimal):
         return value_text(float(value))
+    if isinstance(value, dt.datetime) and value.tzinfo is None and value.time() == dt.time():
+        return value.date().isoformat()
     return value.isoformat() if isinstance(value, dt.date) else str(value)
 
 

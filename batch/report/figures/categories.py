@@ -52,7 +52,8 @@ def occurrence_figure(found: Sequence[FeatureDrift]) -> Figure:
         axes.set_ylabel("share of the rows", fontsize=10)
         axes.tick_params("y", labelsize=9)
         axes.set_title(plain(shorten(each.name)), loc="left", fontsize=12, color=INK)
-        axes.legend(fontsize=9)
+        axes.margins(y=0.3)  # room for the legend
+        axes.legend(fontsize=9, loc="upper right", ncols=2, borderaxespad=0)
     for axes in grid[len(found) :]:
         axes.set_visible(False)
     return figure

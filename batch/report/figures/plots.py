@@ -138,15 +138,16 @@ def drift_figure(drift: Sequence[FeatureDrift], floor: float) -> Figure:
         text = f"{value:.2g}" if each.is_told else UNTOLD
         axes.annotate(text, (value, i), (5, 0), textcoords="offset points", va="center", fontsize=10, bbox=ground)
     axes.set_xlim(0, max(values.max(initial=0) * 1.15, MOVED * 1.2))
-    for threshold in (STABLE, MOVED):
+    # Apart even where a large index brings them near each other.
+    for threshold, side in ((STABLE, "right"), (MOVED, "left")):
         axes.axvline(threshold, color=MUTED, linewidth=1, dashes=(3, 2), zorder=0)
         axes.annotate(
             f"{threshold:g}",
             (threshold, 1),
-            (0, 3),
+            (3 if side == "right" else -3, 3),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
-            ha="center",
+            ha=side,
             fontsize=10,
             color=MUTED,
         )

@@ -28,6 +28,7 @@ from whyport.batch.report.figures.canvas import (
     plain,
     shorten,
 )
+from whyport.batch.report.gather.columns import day_text
 from whyport.batch.report.to_shap import load_shap
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def scatter_figure(
         if j in times:
             date_axis(axes)
     for axes in figure.axes:
+        if axes not in grid and axes.get_ylabel() in {shown[j] for j in times}:
+            axes.yaxis.set_major_formatter(lambda days, _: day_text(round(days)))
         axes.tick_params(labelsize=9)
         axes.xaxis.get_offset_text().set_fontsize(9)
         axes.yaxis.label.set_fontsize(10)

@@ -20,7 +20,7 @@ OUTSIDE = 0.01
 
 def trust_section(view: View, max_features: int) -> Section:
     """Errors, rejected rows and drift."""
-    blocks: list[Block] = [*_errors(view), *_rejected(view), Heading("Drift", _formula())]
+    blocks: list[Block] = [*_errors(view), *_rejected(view), *_not_seen(view), Heading("Drift", _formula())]
     if view.inputs is not None:
         blocks += _drift(view.inputs, "inputs", "Inputs against the training rows", _of_inputs(view), max_features)
     for method, drift in view.attributions.items():
@@ -93,6 +93,31 @@ def _rejected(view: View) -> list[Block]:
         skipped = tuple((file.source_file, file.reason) for file in report.skipped)
         blocks.append(Table("Files that were skipped", ("file", "reason"), skipped))
     return blocks
+
+
+def _not_seen(view: View) -> list[Block]:
+    """The rows with values that training has not seen; nothing for a table of numbers."""
+    report = view.run.report
+    if not report.unseen:
+        return []
+    rows = tuple(
+        (name, f"{count:,}", f"{count / report.rows_in:.2%}")
+        for name, count in sorted(report.unseen.items(), key=lambda item: -item[1])
+    )
+    note = (
+        f"{report.rows_unseen:,} of {report.rows_in:,} rows: other categories, other types, dates that do not exist. "
+        "The model's own rule for such values scores them, where the run does not reject them."
+    )
+    return [
+        Heading("Values that training has not seen"),
+        Table(
+            "Unseen values by column",
+            ("column", "rows", "share of all rows"),
+            rows[:TABLE_ROWS],
+            frozenset({1, 2}),
+            note,
+        ),
+    ]
 
 
 def _formula() -> str:

@@ -24,6 +24,7 @@ from whyport.batch.review.row_values import value_text, with_unit
         (1e300, "1e+300"),
         (Decimal("1.50"), "1.5"),
         (dt.date(2024, 1, 31), "2024-01-31"),
+        (dt.datetime(2024, 1, 31), "2024-01-31"),
         (dt.datetime(2024, 1, 31, 12), "2024-01-31T12:00:00"),
     ],
 )
