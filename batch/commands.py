@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from whyport.batch.methods.catalogue import METHODS, method_options
+from whyport.batch.methods.groups_file import as_groups
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Option
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
 from whyport.batch.run.interruption import Interruption
@@ -126,6 +127,14 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     "--max-not-converged",
     metavar="N|N%",
     help="Exit with code 3 if a method has not converged on more explained rows than this, a count or a share.",
+)
+@click.option(
+    "--players",
+    type=LocalPath(),
+    metavar="FILE",
+    callback=lambda context, option, path: as_groups(path),
+    help='Groups of columns that share one value: {"size": ["radius", "area"]} in a file *.json, or the columns '
+    "player,column in a file *.csv.",
 )
 @click.option(
     "--engine",

@@ -44,6 +44,8 @@ ON_BAD_ROW = ("reject", "impute", "fail")
 ON_UNSEEN = ("score", "reject", "fail")
 ON_BAD_FILE = ("fail", "skip")
 LAYOUTS = ("wide", "list")
+FOR_METHODS = ("explain_where", "explain_fraction", "top_k", "max_not_converged")
+"""The options that mean something only where rows are explained."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,9 @@ class JobSettings:
             raise UsageError(unknown("layout", self.layout, LAYOUTS))
         if self.explain_fraction is not None and not 0 < self.explain_fraction <= 1:
             raise UsageError(f"explain_fraction: expected above 0 and at most 1, got {self.explain_fraction}")
-        for name in ("explain_where", "explain_fraction", "top_k", "max_not_converged"):
-            if getattr(self, name) is not None and not self.methods:
+        for_methods = {name: getattr(self, name) for name in FOR_METHODS} | {"players": self.explain.players or None}
+        for name, value in for_methods.items():
+            if value is not None and not self.methods:
                 raise UsageError(f"{name}: expected an explanation method beside it, got none")
         for name in ("max_rejected", "max_unseen", "max_not_converged"):
             if getattr(self, name) is not None:

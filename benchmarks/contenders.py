@@ -134,7 +134,7 @@ def captum_integrated_gradients(
     """captum's IntegratedGradients from the mean reference."""
     from captum.attr import IntegratedGradients
 
-    reference = tensor(background.mean().rows)
+    reference = tensor(background.mean([]).rows)
     explainer = IntegratedGradients(model)
 
     def explain(rows: Rows) -> NDArray[np.floating]:

@@ -39,6 +39,7 @@ from whyport.batch.methods.alone import explain
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.integrals.path import Paths, Starts
+from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
@@ -95,11 +96,11 @@ class Whyport:
 
     def dense(self, rows: Rows) -> NDArray[np.float64]:
         """Expected gradients [N, C, F] by the midpoint rule with DENSE_NODES nodes per path."""
-        paths = Paths(
-            self.model, Starts(self.model, self.background), Request.of_every_target(rows, self.model.scores(rows))
-        )
+        request = Request.of_every_target(rows, self.model.scores(rows))
+        players = PlayerMap.of(self.model.bundle.sidecar, {})
+        paths = Paths(self.model, Starts(self.model, self.background), request, players)
         every = np.arange(paths.rows * paths.fan)
-        total = np.zeros((len(every), paths.features))
+        total = np.zeros((len(every), paths.players))
         for position in (np.arange(DENSE_NODES) + 0.5) / DENSE_NODES:
             total += paths.evaluate(every, np.full(len(every), position))[0]
         shares = total / DENSE_NODES * paths.direction(every) * paths.weights(every)[:, None]
@@ -148,7 +149,7 @@ def best_deep_explainer(search: Search, crews: list[tuple[int, int]]) -> Setting
 
 def fewest_steps(setting: Setting, workers: Crews, rows: Rows, whyport: Whyport) -> dict[str, int]:
     """The fewest steps, by rule, at which SHARE of the explanations are within the default tolerance."""
-    differences = whyport.differences(rows, whyport.background.mean())
+    differences = whyport.differences(rows, whyport.background.mean(whyport.model.bundle.sidecar.columns))
     allowed = whyport.create("integrated-gradients").allowed_error(differences, np.zeros(1))
 
     def enough(rule: str, steps: int) -> bool:

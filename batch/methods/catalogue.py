@@ -18,6 +18,11 @@ from whyport.batch.methods.method import (
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import BundleError, UsageError, unknown
 
+AS_ONE = "; a category, or a group, is one player"
+OF_CELLS = "; a category, or a group, has the sum of its cells"
+OF_COLUMNS = "; a group has the sum of its columns"
+"""What stands together, and how: a category's cells, and the columns of a group."""
+
 STEPS = Option(
     "steps", int, "A fixed number of gradients per row and reference; --max-evaluations then limits nothing.", minimum=1
 )
@@ -42,21 +47,23 @@ METHODS: dict[str, Method] = {
         engines=_by_gradients("whyport.batch.methods.gradients:Gradient"),
         unit=SENSITIVITY_UNIT,
         cost="1 gradient a row",
-        guarantee="none: a sensitivity per unit of the feature, not a share of the score",
+        guarantee="none: a sensitivity per unit of the feature, not a share of the score" + OF_CELLS,
         source="Simonyan et al. 2014, arXiv:1312.6034",
     ),
     "input-x-gradient": Method(
         engines=_by_gradients("whyport.batch.methods.gradients:InputXGradient"),
         unit=SCORE_UNIT,
         cost="1 gradient a row",
-        guarantee="sums to f(x) - f(0) for linear models; completeness_error says how far off it is elsewhere",
+        guarantee="sums to f(x) - f(0) for linear models, with the commonest categories in place of 0; "
+        "completeness_error says how far off it is elsewhere" + OF_CELLS,
         source="Shrikumar et al. 2016, arXiv:1605.01713",
     ),
     "integrated-gradients": Method(
         engines=_by_gradients("whyport.batch.methods.integrals.integrated_gradients:IntegratedGradients"),
         unit=SCORE_UNIT,
         cost="30 to 60 gradients a row at the default tolerance, more where the path has kinks; --steps fixes them",
-        guarantee="sums to f(x) - f(mean of the background) within --tolerance on every row, or converged is false",
+        guarantee="sums to f(x) - f(mean of the background) within --tolerance on every row, or converged is false"
+        + OF_CELLS,
         source="Sundararajan et al. 2017, arXiv:1703.01365; each path is refined where it misses its tolerance",
         options=(STEPS, _max_evaluations(5_000)),
     ),
@@ -67,25 +74,26 @@ METHODS: dict[str, Method] = {
         },
         unit=SCORE_UNIT,
         cost="1 pass of multipliers a row and reference, which explains every class",
-        guarantee="sums to f(x) - mean f(reference) within 1e-4 of the larger of 1 and itself, or converged is false",
+        guarantee="sums to f(x) - mean f(reference) within 1e-4 of the larger of 1 and itself, or converged is false"
+        + OF_CELLS,
         source="Lundberg & Lee 2017, arXiv:1705.07874, with a conserving rule for every operator",
     ),
     "expected-gradients": Method(
         engines=_by_gradients("whyport.batch.methods.integrals.integrated_gradients:ExpectedGradients"),
         unit=SCORE_UNIT,
         cost="2 gradients a row and reference or more, 10 to 20 where the path has kinks; --steps fixes them",
-        guarantee="sums to f(x) - mean f(reference) within --tolerance on every row, or converged is false",
+        guarantee="sums to f(x) - mean f(reference) within --tolerance on every row, or converged is false" + OF_CELLS,
         source="Erion et al. 2021, arXiv:1906.10670, over every reference instead of samples",
         options=(STEPS, _max_evaluations(5_000)),
     ),
     "shapley": Method(
         engines=_by_forward_passes("whyport.batch.methods.shapley.shapley:Shapley"),
         unit=SCORE_UNIT,
-        cost="2 (features - 1) forward passes a pair of permutations, 32 pairs or more a row, for every class; where "
-        "--max-evaluations allows it, (2^features - 2) x references",
+        cost="2 (players - 1) forward passes a pair of permutations, 32 pairs or more a row, for every class; where "
+        "--max-evaluations allows it, (2^players - 2) x references; a player is a column, or a group",
         guarantee="unbiased, a standard error on every value, sums to f(x) - mean f(reference) up to rounding; exact "
-        "up to 12 features where every coalition fits --max-evaluations: by default up to 7, against 100 references; "
-        "converged is false where a standard error exceeds --tolerance",
+        "up to 12 players where every coalition fits --max-evaluations: by default up to 7, against 100 references; "
+        "converged is false where a standard error exceeds --tolerance" + AS_ONE,
         source="Shapley 1953; Castro et al. 2009; antithetic pairs: Mitchell et al. 2022, arXiv:2104.12199",
         extras=(Extra("standard_error", per_feature=True, is_error_bar=True),),
         options=(
@@ -104,7 +112,8 @@ METHODS: dict[str, Method] = {
         engines={TORCHSCRIPT: Implementation("whyport.batch.methods.maps.grad_cam:GradCam", "grad-cam")},
         unit="0 to 1 within a row",
         cost="1 forward pass a row, and 1 gradient of what follows the convolutions",
-        guarantee="none: a heatmap from 0 to 1, of where the last convolution block saw what speaks for the class",
+        guarantee="none: a heatmap from 0 to 1, of where the last convolution block saw what speaks for the class"
+        + OF_COLUMNS,
         source="Selvaraju et al. 2017, arXiv:1610.02391",
         extras=(Extra("grad_cam_map", option="grad_cam_map"),),
         options=(
@@ -115,23 +124,24 @@ METHODS: dict[str, Method] = {
         engines=_by_forward_passes("whyport.batch.methods.maps.attention:Attention", "attention"),
         unit="attention weight",
         cost="1 forward pass a row, for every class",
-        guarantee="none: the model's own weights, the same for every class; what is attended to need not matter",
+        guarantee="none: the model's own weights, the same for every class; what is attended to need not matter"
+        + OF_COLUMNS,
         source="Bahdanau et al. 2015, arXiv:1409.0473",
         extras=(Extra("attention", per_target=False, output="attention", axes=("query", "key")),),
     ),
     "occlusion": Method(
         engines=_by_forward_passes("whyport.batch.methods.occlusion:Occlusion"),
         unit=SCORE_UNIT,
-        cost="1 forward pass a row and feature, for every class",
+        cost="1 forward pass a row and player, for every class; a player is a column, or a group",
         guarantee="sums to f(x) - f(mean of the background) for additive models; completeness_error says how far off "
-        "it is elsewhere",
+        "it is elsewhere" + AS_ONE,
         source="Zeiler & Fergus 2014, arXiv:1311.2901, for single features",
     ),
     "smoothgrad": Method(
         engines=_by_gradients("whyport.batch.methods.gradients:SmoothGrad"),
         unit=SENSITIVITY_UNIT,
         cost="--samples gradients a row, 50 by default",
-        guarantee="none: a sensitivity per unit of the feature, with noise averaged out",
+        guarantee="none: a sensitivity per unit of the feature, with noise averaged out" + OF_CELLS,
         source="Smilkov et al. 2017, arXiv:1706.03825",
         options=(
             Option(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from whyport.batch.methods.catalogue import METHODS, engine_of
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.method import TORCHSCRIPT
+from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.attribution import Attribution, completeness_errors, within_rounding
@@ -34,10 +35,10 @@ def rows_within(memory: int, row_bytes: int) -> int:
 
 @dataclass(frozen=True)
 class Shares:
-    """The result of a method for E explanations over F features, before anything is measured."""
+    """The result of a method for E explanations over G players, before anything is measured."""
 
     values: NDArray[np.float32]
-    """[E, F]"""
+    """[E, G]"""
     output: NDArray[np.float64]
     """[E]: the explained score, as the method's own engine gives it."""
     evaluations: NDArray[np.int32]
@@ -78,6 +79,7 @@ class Explainer(ABC):
     def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         self.model = model
         self.settings = settings
+        self.players = PlayerMap.of(model.bundle.sidecar, settings.players)
         self.references = self.choose_references(background)
 
     @abstractmethod
@@ -86,7 +88,7 @@ class Explainer(ABC):
 
     @abstractmethod
     def attribute(self, request: Request) -> Shares:
-        """The shares of each feature in the requested scores."""
+        """The shares of each player in the requested scores."""
 
     def extra_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the extra columns that `attribute` gives, for one explanation, by name."""
@@ -95,7 +97,7 @@ class Explainer(ABC):
     def row_bytes(self) -> int:
         """The most bytes that `attribute` holds for one explanation: all targets' shares and a few rows, in float64."""
         sidecar = self.model.bundle.sidecar
-        return 8 * (len(sidecar.targets) + 3) * len(sidecar.columns)
+        return 8 * (len(sidecar.targets) + 3) * max(sidecar.width, len(sidecar.columns))
 
     def explain(self, request: Request) -> Shares:
         """The shares, computed for as many rows at a time as the memory budget holds.
@@ -109,7 +111,7 @@ class Explainer(ABC):
         rows = rows_within(self.settings.memory, self.row_bytes() * request.width)
         if 0 < len(request.rows) <= rows:
             return self.attribute(request)
-        values = np.empty((len(request), request.rows.shape[1]), dtype=np.float32)
+        values = np.empty((len(request), len(self.players)), dtype=np.float32)
         output = np.empty(len(request))
         evaluations = np.empty(len(request), dtype=np.int32)
         shapes = self.extra_shapes()

@@ -15,13 +15,14 @@ class Request:
     """M rows, and E of their scores to explain, in row order."""
 
     rows: NDArray[np.float32]
-    """[M, F]: finite raw values."""
+    """[M, F]: finite raw values, and of categories their codes."""
     scores: NDArray[np.float32]
     """[M, K]: the scores of every target, as model.onnx gives them."""
     row: NDArray[np.int64]
     """[E]: the row of each explanation; ascending, with every row at least once."""
     target: NDArray[np.int64]
     """[E]: the target of each explanation."""
+    _cells: "dict[Model, NDArray[np.float32]]" = field(default_factory=dict, repr=False)
     _gradients: "dict[Model, Gradients]" = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -55,10 +56,16 @@ class Request:
         output: NDArray[np.float64] = self.scores[self.row, self.target].astype(np.float64)
         return output
 
+    def cells(self, model: "Model") -> NDArray[np.float32]:
+        """The cells of every explanation's row, [E, P], computed once for all methods that ask for them."""
+        if model not in self._cells:
+            self._cells[model] = model.cells(self.repeated_rows)
+        return self._cells[model]
+
     def gradients(self, model: "Model") -> "Gradients":
-        """The gradients of the explained scores at the rows, computed once for all methods that ask for them."""
+        """The gradients of the explained scores at the cells, computed once for all methods that ask for them."""
         if model not in self._gradients:
-            self._gradients[model] = model.gradients(self.repeated_rows, self.target)
+            self._gradients[model] = model.gradients(self.cells(model), self.target)
         return self._gradients[model]
 
     def take(self, rows: slice) -> "Request":

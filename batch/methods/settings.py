@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from whyport.batch.methods.catalogue import find_method, method_options
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Extra, Option, OptionValue
+from whyport.batch.methods.players import Groups
 from whyport.runtime.arguments import at_least
 from whyport.runtime.errors import UsageError, unknown
 
@@ -25,6 +26,8 @@ class MethodSettings:
     """Every option of the method by name: the given value, or the method's default."""
     given: frozenset[str]
     """The names of the options that were given."""
+    players: Groups = field(default_factory=dict)
+    """The columns of each group that shares one value."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class ExplainSettings:
     memory: int = MEMORY
     """Bytes that a method may hold at once, beside the model and its passes, which do not grow. A single row that needs
     more gets more."""
+    players: Groups = field(default_factory=dict)
+    """The columns of each group that shares one value; every other column is a player of its own."""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     """The given options of the methods, by name."""
 
@@ -71,7 +76,9 @@ class ExplainSettings:
         """The settings for the method of that name."""
         options = {option.name: self.options.get(option.name, option.default) for option in find_method(name).options}
         given = frozenset(options) & frozenset(self.options)
-        return MethodSettings(self.tolerance, self.absolute_tolerance, self.seed, self.memory, options, given)
+        return MethodSettings(
+            self.tolerance, self.absolute_tolerance, self.seed, self.memory, options, given, self.players
+        )
 
     def extras_of(self, name: str) -> tuple[Extra, ...]:
         """The extra columns that a method writes with these settings."""

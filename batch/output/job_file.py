@@ -46,7 +46,7 @@ class PinnedSettings:
     on_unseen: str
     batch_rows: int
     part_rows: int
-    explain: dict[str, str | int | float | bool | None]
+    explain: dict[str, str | int | float | bool | dict[str, tuple[str, ...]] | None]
     """The options of the methods, as `ExplainSettings.record` gives them."""
     call_rows: int
     """Rows per call of ONNX Runtime."""

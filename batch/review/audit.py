@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whyport.batch.methods.players import PlayerMap
 from whyport.batch.output.columns import IDENTITY, REASON, SOURCE_ROW
 from whyport.batch.output.folder import REJECTED_FOLDER
 from whyport.batch.output.parts import PartFooter, PartSpan, read_schema, sha256_of
@@ -49,7 +50,8 @@ class Audit:
         self._report = self._run.report
         self._bundle = self._run.open_bundle(bundle)
         sidecar = self._bundle.sidecar
-        self._columns = self._run.job.columns(sidecar.column_names, sidecar.signature.outputs)
+        players = PlayerMap.of(sidecar, self._run.settings.explain_settings.players)
+        self._columns = self._run.job.columns(players.names, sidecar.signature.outputs)
 
     def run(self, sample: int, seed: int, device: str) -> Iterator[str]:
         """Make every check; yields a line with the result of each.

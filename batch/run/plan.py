@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.methods.catalogue import check_capabilities, engine_of
+from whyport.batch.methods.players import PlayerMap
 from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns
 from whyport.batch.output.layouts import attribution_layout
 from whyport.batch.output.parts import PartSpan, split
@@ -82,7 +83,8 @@ class Plan:
         found = discover(settings.inputs)
         check_apart(settings.inputs, found, settings.out)
         features = sidecar.column_names
-        layout = attribution_layout(settings.layout, settings.top_k, features)
+        players = PlayerMap.of(sidecar, settings.explain.players)
+        layout = attribution_layout(settings.layout, settings.top_k, players.names)
         outputs = sidecar.signature.outputs
         plan = cls(
             settings=settings,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whyport.batch.methods.catalogue import method_options
+from whyport.batch.methods.groups_file import as_groups
 from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
 from whyport.batch.methods.settings import COMMON, ExplainSettings
 from whyport.batch.settings import JobSettings, parse_size
@@ -42,6 +43,7 @@ def run(
     max_rejected: int | str | None = None,
     max_unseen: int | str | None = None,
     max_not_converged: int | str | None = None,
+    players: str | Path | Mapping[str, Iterable[str]] | None = None,
     engine: str = TORCHSCRIPT,
     tolerance: float = ExplainSettings.tolerance,
     absolute_tolerance: float = ExplainSettings.absolute_tolerance,
@@ -83,6 +85,7 @@ def run(
             the report as well.
         max_unseen: the same for rows with values that training has not seen.
         max_not_converged: the same for rows whose explanation has not converged, out of those explained.
+        players: groups of columns that share one value: the columns of each by its name, or a JSON or CSV file of them.
         engine: "torchscript", or "onnx", which needs no PyTorch.
         tolerance: a row has converged if its completeness error, and for shapley every standard error, is at most
             this share of |score - base value| ...
@@ -138,6 +141,7 @@ def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, A
     methods, keep = as_names(given.pop("explain", ())), as_names(given.pop("keep", ()))
     if isinstance(given.get("memory"), str):
         given["memory"] = parse_size("memory", given["memory"])
+    given["players"] = as_groups(given.get("players"))
     own = {name: given.pop(name) for name in OWN if name in given}
     for name in given:
         if name not in COMMON and name not in method_options():

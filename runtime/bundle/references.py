@@ -25,7 +25,7 @@ class References:
     """R reference rows with weights that sum to 1."""
 
     rows: NDArray[np.float32]
-    """[R, F] in the features' own units; NaN only if the graphs impute."""
+    """[R, F] in the features' own units, and of categories their codes; NaN only if the graphs impute."""
     weights: NDArray[np.float64]
     """[R]: the weight of each row."""
 
@@ -57,10 +57,17 @@ class References:
             raise BundleFormatError(f"expected the {baseline.rows} rows of baseline {name!r}, got {got}")
         return cls(rows=rows, weights=weights / weights.sum())
 
-    def mean(self) -> "References":
-        """The weighted mean of the rows, as a sample of one row."""
-        mean = self.weights @ self.rows.astype(np.float64)
-        return References(rows=mean.astype(np.float32)[None], weights=np.ones(1))
+    def mean(self, columns: Sequence[Column]) -> "References":
+        """The weighted mean of the rows, as a sample of one row; of a category the code that weighs most.
+
+        Args:
+            columns: the F columns, which say where codes of categories are.
+        """
+        mean = (self.weights @ self.rows.astype(np.float64)).astype(np.float32)
+        for i, column in enumerate(columns):
+            if column.categories is not None:
+                mean[i] = np.bincount(self.rows[:, i].astype(np.int64), self.weights).argmax()
+        return References(rows=mean[None], weights=np.ones(1))
 
     def mean_of(self, scores: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> NDArray[np.float64]:
         """The base value per class [C]: the weighted mean of a model's scores, [R, F] -> [R, C], over the rows."""

@@ -188,6 +188,19 @@ class Sidecar:
         return TensorSpec(ROW, "float32", ("N", len(self.columns)))
 
     @property
+    def cells(self) -> tuple[tuple[int, ...], ...]:
+        """The positions of each column's cells among the P cells of a row, which gradients are taken with respect to.
+
+        A number has one cell, and a category those that its code is encoded into.
+        """
+        return self.players.cells or tuple((i,) for i in range(len(self.columns)))
+
+    @property
+    def width(self) -> int:
+        """The number of cells of a row, P."""
+        return sum(map(len, self.cells))
+
+    @property
     def signature(self) -> Signature:
         """What model.onnx takes and gives."""
         graph = self.graph("predict")

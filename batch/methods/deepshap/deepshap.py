@@ -63,7 +63,8 @@ class DeepShap(Explainer):
             values[missed], scores[missed], _ = self._in_float64().explain(request.rows[missed])
         evaluations = np.ones(len(request), dtype=np.int32)
         each = request.row, request.target
-        return Shares(values[each].astype(np.float32), scores[each], evaluations)
+        of_players = self.players.sum_columns(values[each])
+        return Shares(of_players.astype(np.float32), scores[each], evaluations)
 
     def _in_float64(self) -> "_Program":
         """The program in float64, made when the first row needs it."""

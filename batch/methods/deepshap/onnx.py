@@ -25,4 +25,5 @@ class OnnxDeepShap(Explainer):
     def attribute(self, request: Request) -> Shares:
         outputs = self._session.run_graph(EXPLAIN_MODEL, request.repeated_rows, request.target)
         evaluations = np.ones(len(request), dtype=np.int32)
-        return Shares(outputs["attribution"], outputs["score"].astype(np.float64), evaluations)
+        values = self.players.sum_columns(outputs["attribution"])
+        return Shares(values, outputs["score"].astype(np.float64), evaluations)

@@ -28,8 +28,8 @@ class OnnxModel(Model):
         name = self.session.task.score
         return self.run(rows, [name])[name]
 
-    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Gradients:
-        outputs = self.session.run_graph(GRADIENT_MODEL, rows, targets)
+    def gradients(self, cells: NDArray[np.float32], targets: NDArray[np.int64]) -> Gradients:
+        outputs = self.session.run_graph(GRADIENT_MODEL, cells, targets)
         return outputs["gradient"], outputs["score"].astype(np.float64)
 
     def run(self, rows: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:

@@ -61,6 +61,8 @@ class TorchScriptModel(Model):
             initargs=(1,),
         )
         self._module = self.load(TORCHSCRIPT_MODEL)
+        self._encodes = bundle.sidecar.has_categories
+        """Whether a row's cells are not the row itself; only then has model.pt `cells` and `scored` for certain."""
         task = task_of(bundle.sidecar)
         self._targets = len(task.targets)
         self._place = [spec.name for spec in bundle.sidecar.signature.outputs].index(task.score)
@@ -79,18 +81,32 @@ class TorchScriptModel(Model):
         self.side_by_side(run, len(rows), self._pass_rows)
         return scores
 
-    def gradients(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Gradients:
-        gradients = np.empty_like(rows)
-        scores = np.empty(len(rows), dtype=np.float64)
+    def cells(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not self._encodes:
+            return rows
+        cells = np.empty((len(rows), self.bundle.sidecar.width), dtype=np.float32)
+
+        @torch.no_grad()
+        def run(part: slice) -> None:
+            made = self._module.cells(self._tensor(rows[part]))
+            cells[part] = shaped("the cells", made, [part.stop - part.start, cells.shape[1]]).cpu().numpy()
+
+        self.side_by_side(run, len(rows), self._pass_rows)
+        return cells
+
+    def gradients(self, cells: NDArray[np.float32], targets: NDArray[np.int64]) -> Gradients:
+        gradients = np.empty_like(cells)
+        scores = np.empty(len(cells), dtype=np.float64)
 
         def run(part: slice) -> None:
-            leaf = self._tensor(rows[part]).requires_grad_()
-            score = self._of_targets(self._module(leaf), self._tensor(targets[part]))
+            leaf = self._tensor(cells[part]).requires_grad_()
+            outputs = self._module.scored(leaf) if self._encodes else self._module(leaf)
+            score = self._of_targets(outputs, self._tensor(targets[part]))
             (gradient,) = torch.autograd.grad(score.sum(), leaf)
             gradients[part] = gradient.cpu().numpy()
             scores[part] = score.detach().cpu().numpy()
 
-        self.side_by_side(run, len(rows), self._pass_rows)
+        self.side_by_side(run, len(cells), self._pass_rows)
         return gradients, scores
 
     def class_maps(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Gradients:

@@ -26,7 +26,7 @@ class Nodes:
     path: NDArray[np.int64]
     position: NDArray[np.float64]
     shares: NDArray[np.float32]
-    """[K, F]: the gradient times the path's direction and weight."""
+    """[K, G]: each player's sum of the gradient times the path's direction and weight."""
     score: NDArray[np.float64]
     """[K]: the score times the weight."""
 
@@ -45,10 +45,10 @@ class Nodes:
 class AdaptiveIntegral:
     """The trapezoidal rule, with intervals halved where and only where a row misses its tolerance.
 
-    Completeness holds on every piece of a path: the integral over [a, b], summed over the features, is f(b) - f(a).
+    Completeness holds on every piece of a path: the integral over [a, b], summed over the players, is f(b) - f(a).
     What is missing is the piece's error, known exactly and for free.
 
-    Errors of single features can cancel in that sum. A row has therefore converged only if, in addition, no feature's
+    Errors of single players can cancel in that sum. A row has therefore converged only if, in addition, no player's
     own estimated error exceeds the tolerance.
 
     Different references start with different positions, as evenly spread as the positions of one long path. Their
@@ -58,7 +58,7 @@ class AdaptiveIntegral:
 
     Args:
         paths: what to integrate along; a row's integral is the weighted sum over its references.
-        tolerance: the limit for the completeness error and each feature's estimated error, by row, [N], in the unit of
+        tolerance: the limit for the completeness error and each player's estimated error, by row, [N], in the unit of
             the score.
         nodes: inner nodes of each path at the start; fewer where `max_evaluations` does not hold them.
         max_evaluations: the most gradients for a row, which is then left as it is.
@@ -75,9 +75,9 @@ class AdaptiveIntegral:
         self._max_nodes = max_nodes
 
     def compute(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-        """The integrals [N, F] and the gradients that each row took [N], without the gradients shared by all rows."""
+        """The integrals [N, G] and the gradients that each row took [N], without the gradients shared by all rows."""
         paths = self._paths
-        integrals = np.empty((paths.rows, paths.features))
+        integrals = np.empty((paths.rows, paths.players))
         evaluations = np.full(paths.rows, 1 + paths.fan * self._inner_nodes, dtype=np.int32)
         waiting, rows = np.arange(paths.rows), np.arange(0)
         nodes = self._first_nodes(rows)
@@ -120,8 +120,8 @@ class AdaptiveIntegral:
         gradients: NDArray[np.float32],
         scores: NDArray[np.float64],
     ) -> Nodes:
-        weights, direction = self._paths.weights(path), self._paths.direction(path)
-        return Nodes(path, position, gradients * (weights.astype(np.float32)[:, None] * direction), scores * weights)
+        weights = self._paths.weights(path)
+        return Nodes(path, position, self._paths.shares(path, gradients), scores * weights)
 
 
 class _Intervals:
@@ -144,11 +144,11 @@ class _Intervals:
         return self._nodes.position[:-1] + 0.5 * self._length
 
     def integrals(self) -> NDArray[np.float64]:
-        """The integrals of the rows, [M, F]."""
+        """The integrals of the rows, [M, G]."""
         return self._by_row(self._shares)
 
     def beyond(self, tolerance: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether a row's completeness error or estimated feature error exceeds the tolerance, [M]; False for NaN."""
+        """Whether a row's completeness error or estimated player error exceeds the tolerance, [M]; False for NaN."""
         incomplete = np.abs(self._by_row(self._missing))
         uneven = np.sqrt(JUMP_VARIANCE * self._by_row(self._changes**2).max(axis=1))
         found: NDArray[np.bool_] = (incomplete > tolerance) | (uneven > tolerance)

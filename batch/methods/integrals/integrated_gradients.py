@@ -12,7 +12,7 @@ from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.references import References
 
-# Peak memory as measured: bytes per feature, and bytes besides.
+# Peak memory as measured: bytes per cell, and bytes besides.
 ADAPTIVE_NODE_BYTES = (44, 150)
 """A node of the adaptive rule: its shares, its interval's shares and their change, and what replaces them."""
 FIXED_NODE_BYTES = (24, 40)
@@ -31,7 +31,7 @@ class IntegratedGradients(Explainer):
         self._starts = Starts(model, self.references)
 
     def choose_references(self, background: References) -> References:
-        return background.mean()
+        return background.mean(self.model.bundle.sidecar.columns)
 
     def attribute(self, request: Request) -> Shares:
         _, output = request.gradients(self.model)
@@ -41,7 +41,7 @@ class IntegratedGradients(Explainer):
             return Shares(self._fixed(request, steps), output, evaluations)
         # A little is left for the difference between this engine's scores and ONNX Runtime's.
         tolerance = 0.95 * self.allowed_error(output, self._starts.base_values()[request.target])
-        paths = Paths(self.model, self._starts, request)
+        paths = Paths(self.model, self._starts, request, self.players)
         nodes = self._within_memory(ADAPTIVE_NODE_BYTES, 1)
         most = self.settings.options["max_evaluations"]
         rule = AdaptiveIntegral(paths, tolerance, self.initial_nodes, most, nodes)
@@ -49,18 +49,16 @@ class IntegratedGradients(Explainer):
         return Shares(values.astype(np.float32), output, evaluations)
 
     def _fixed(self, request: Request, steps: int) -> NDArray[np.float32]:
-        values = np.empty((len(request), request.rows.shape[1]), dtype=np.float32)
+        values = np.empty((len(request), len(self.players)), dtype=np.float32)
         for part in batch_slices(len(request), self._within_memory(FIXED_NODE_BYTES, len(self._starts) * (steps + 2))):
             some = request.only(np.arange(part.start, part.stop))
-            values[part] = gauss_legendre(Paths(self.model, self._starts, some), steps)
+            values[part] = gauss_legendre(Paths(self.model, self._starts, some, self.players), steps)
         return values
 
     def _within_memory(self, node_bytes: tuple[int, int], nodes: int) -> int:
         """The number of times that this many nodes fit into the memory budget; at least 1."""
-        by_feature, besides = node_bytes
-        return rows_within(
-            self.settings.memory, nodes * (by_feature * len(self.model.bundle.sidecar.columns) + besides)
-        )
+        by_cell, besides = node_bytes
+        return rows_within(self.settings.memory, nodes * (by_cell * self.model.bundle.sidecar.width + besides))
 
 
 class ExpectedGradients(IntegratedGradients):
@@ -77,12 +75,11 @@ class ExpectedGradients(IntegratedGradients):
 
 
 def gauss_legendre(paths: Paths, steps: int) -> NDArray[np.float64]:
-    """The integrals [N, F] with the same nodes on every path."""
+    """The integrals [N, G] with the same nodes on every path."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     positions = (nodes + 1) / 2  # from [-1, 1] to [0, 1]
     path = np.arange(paths.rows * paths.fan)
     gradients, _ = paths.evaluate(path.repeat(steps), np.tile(positions, len(path)))
     by_path = np.einsum("psf,s->pf", gradients.reshape(len(path), steps, -1), weights / 2) * paths.direction(path)
     weighted = paths.weights(path)[:, None] * by_path
-    integrals: NDArray[np.float64] = weighted.reshape(paths.rows, paths.fan, -1).sum(axis=1)
-    return integrals
+    return paths.of_players(weighted.reshape(paths.rows, paths.fan, -1).sum(axis=1))

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.model import Model
+from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.request import Request
 from whyport.runtime.bundle.references import References
 
@@ -17,17 +18,18 @@ class Starts:
     """
 
     def __init__(self, model: Model, background: References) -> None:
-        self.rows = background.rows
+        self.cells = model.cells(background.rows)
+        """[R, P]"""
         self.weights = background.weights
         self.scores = model.scores(background.rows)
         """[R, K]"""
         targets = np.arange(self.scores.shape[1])
-        gradients, _ = model.gradients(background.rows.repeat(len(targets), axis=0), np.tile(targets, len(self.rows)))
-        self.gradients = gradients.reshape(len(self.rows), len(targets), -1)
-        """[R, K, F]"""
+        gradients, _ = model.gradients(self.cells.repeat(len(targets), axis=0), np.tile(targets, len(self)))
+        self.gradients = gradients.reshape(len(self), len(targets), -1)
+        """[R, K, P]"""
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.cells)
 
     def base_values(self) -> NDArray[np.float64]:
         """The weighted mean score of every target, [K]."""
@@ -36,7 +38,7 @@ class Starts:
 
 
 class Paths:
-    """One path from each of R references to each of N rows; path n * R + k leads from reference k to row n.
+    """One path from each of R references to each of N rows, by their cells; path n * R + k leads from k to row n.
 
     No value is held per path, because there may be many paths. An argument `paths` holds the numbers of K paths.
 
@@ -44,13 +46,15 @@ class Paths:
         model: gives scores and gradients.
         references: where the paths start.
         request: N explanations, whose rows the paths lead to and whose scores they follow.
+        players: the G players and their cells.
     """
 
-    def __init__(self, model: Model, references: Starts, request: Request) -> None:
+    def __init__(self, model: Model, references: Starts, request: Request, players: PlayerMap) -> None:
         self._model = model
+        self._players = players
         self._references = references
         self._request = request
-        self._rows = request.repeated_rows
+        self._cells = request.cells(model)
         self._targets = request.target
         self.fan = len(references)
         """R"""
@@ -58,12 +62,12 @@ class Paths:
     @property
     def rows(self) -> int:
         """The number of rows, N."""
-        return len(self._rows)
+        return len(self._cells)
 
     @property
-    def features(self) -> int:
-        """The number of features, F."""
-        return int(self._rows.shape[1])
+    def players(self) -> int:
+        """The number of players, G."""
+        return len(self._players)
 
     def row(self, paths: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows that paths lead to, [K]."""
@@ -74,16 +78,25 @@ class Paths:
         return self._references.weights[paths % self.fan]
 
     def direction(self, paths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The direction of each path, row - reference, [K, F]."""
-        return self._rows[paths // self.fan] - self._references.rows[paths % self.fan]
+        """The direction of each path, row - reference, [K, P]."""
+        return self._cells[paths // self.fan] - self._references.cells[paths % self.fan]
+
+    def shares(self, paths: NDArray[np.int64], gradients: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Each player's sum of gradient [K, P] times the path's weight and direction, [K, G]."""
+        weights = self.weights(paths).astype(np.float32)[:, None]
+        return self._players.sum_cells(gradients * (weights * self.direction(paths)))
+
+    def of_players(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Each player's sum, [N, G], of values by cell, [N, P]."""
+        return self._players.sum_cells(values)
 
     def starts(self, paths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Gradients [K, F] and scores [K] where paths start, computed once for all rows."""
+        """Gradients [K, P] and scores [K] where paths start, computed once for all rows."""
         chosen = paths % self.fan, self._targets[paths // self.fan]
         return self._references.gradients[chosen], self._references.scores[chosen].astype(np.float64)
 
     def ends(self, paths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Gradients [K, F] and scores [K] where paths end, computed once for all references."""
+        """Gradients [K, P] and scores [K] where paths end, computed once for all references."""
         gradients, scores = self._request.gradients(self._model)
         row = paths // self.fan
         return gradients[row], scores[row]
@@ -91,6 +104,7 @@ class Paths:
     def evaluate(
         self, paths: NDArray[np.int64], positions: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Gradients [K, F] and scores [K] at positions in [0, 1], [K]."""
-        points = self._references.rows[paths % self.fan] + positions[:, None].astype(np.float32) * self.direction(paths)
-        return self._model.gradients(points, self._targets[paths // self.fan])
+        """Gradients [K, P] and scores [K] at positions in [0, 1], [K]."""
+        steps = positions[:, None].astype(np.float32) * self.direction(paths)
+        cells = self._references.cells[paths % self.fan] + steps
+        return self._model.gradients(cells, self._targets[paths // self.fan])

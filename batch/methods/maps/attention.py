@@ -19,7 +19,7 @@ class Attention(Explainer):
         super().__init__(model, background, settings)
         self._onnx = model
         self._shape = model.bundle.sidecar.signature.output(OUTPUT).row_shape()
-        self._upsampling = upsampling(self._shape[1], background.rows.shape[1])
+        self._upsampling = self.players.sum_columns(upsampling(self._shape[1], background.rows.shape[1]))
         warn_if_constant("attention", self._shape[1])
 
     def choose_references(self, background: References) -> None:

@@ -21,7 +21,7 @@ class GradCam(Explainer):
         self._torchscript = model
         maps, _ = model.class_maps(background.rows[:1], np.zeros(1, dtype=np.int64))
         self._positions = maps.shape[1]
-        self._upsampling = upsampling(self._positions, background.rows.shape[1])
+        self._upsampling = self.players.sum_columns(upsampling(self._positions, background.rows.shape[1]))
         warn_if_constant("grad-cam", self._positions)
 
     def choose_references(self, background: References) -> None:

@@ -15,8 +15,8 @@ from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import UsageError
 
-ENUMERATED_FEATURES = 12
-"""The most features for which every coalition is evaluated, whatever the cap: all of them are held at once."""
+ENUMERATED_PLAYERS = 12
+"""The most players for which every coalition is evaluated, whatever the cap: all of them are held at once."""
 
 FIRST_PAIRS = 32
 """Pairs of permutations before a row may have converged: with fewer, the standard error is too uncertain."""
@@ -32,7 +32,7 @@ OF_ROWS, OF_REFERENCES = 0, 1
 
 
 class Shapley(Explainer):
-    """The mean over permutations and references of a feature's effect as it takes the row's value; Shapley 1953.
+    """The mean over permutations and references of a player's effect as it takes the row's values; Shapley 1953.
 
     A walk from reference r to row x sums to f(x) - f(r). The shares g(r), which explain r itself against the whole
     background, are added. They sum to f(r) - mean f, and their mean over the references is 0. Therefore:
@@ -49,20 +49,19 @@ class Shapley(Explainer):
         assert self.references is not None
         scores = model.scores(self.references.rows)
         self._base_values = self.references.weights @ scores.astype(np.float64)
-        self._features = int(background.rows.shape[1])
         self._coalitions: Coalitions | None = None
         if self._is_enumerated(len(background.rows)):
-            self._coalitions = Coalitions(model, self.references, self._base_values)
+            self._coalitions = Coalitions(model, self.references, self.players, self._base_values)
             return
         self._check_walks()
-        self._walked = WalkedModel(model, self.references, scores, settings.memory // 2)
+        self._walked = WalkedModel(model, self.references, scores, self.players, settings.memory // 2)
         self._control = self._explain_references(scores)
 
     def choose_references(self, background: References) -> References:
         return background
 
     def extra_shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"standard_error": (self._features,)}
+        return {"standard_error": (len(self.players),)}
 
     def attribute(self, request: Request) -> Shares:
         output = request.output
@@ -88,7 +87,7 @@ class Shapley(Explainer):
         return both
 
     def _sampled(self, request: Request, output: NDArray[np.float64], allowed: NDArray[np.float64]) -> Shares:
-        shape = len(output), self._features
+        shape = len(output), len(self.players)
         values, errors = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
         evaluations = np.empty(len(output), dtype=np.int32)
         waiting = np.arange(len(output))
@@ -122,30 +121,30 @@ class Shapley(Explainer):
 
     def _passes(self, pairs: int) -> int:
         """Forward passes per row; the scores at a walk's ends are known."""
-        return 2 * (self._features - 1) * pairs
+        return 2 * (len(self.players) - 1) * pairs
 
     def _is_enumerated(self, references: int) -> bool:
         options = self.settings.options
-        if self._features > ENUMERATED_FEATURES or options["permutations"] is not None:
+        if len(self.players) > ENUMERATED_PLAYERS or options["permutations"] is not None:
             return False
         most: int = options["max_evaluations"]
-        return ((1 << self._features) - 2) * references <= most
+        return ((1 << len(self.players)) - 2) * references <= most
 
     def _check_walks(self) -> None:
         """Raise UsageError where the cap does not hold the two pairs that a standard error needs."""
         options, fewest = self.settings.options, self._passes(2)
         if options["permutations"] is None and options["max_evaluations"] < fewest:
             raise UsageError(
-                f"max_evaluations: expected at least {fewest} for shapley, two pairs of walks over {self._features} "
-                f"features, got {options['max_evaluations']}"
+                f"max_evaluations: expected at least {fewest} for shapley, two pairs of walks over {len(self.players)} "
+                f"players, got {options['max_evaluations']}"
             )
 
     def _draw(self, stream: int, block: int, pairs: int) -> Walks:
         assert self.references is not None
-        return Walks.draw((self.settings.seed, stream, block), pairs, self._features, self.references.weights)
+        return Walks.draw((self.settings.seed, stream, block), pairs, len(self.players), self.references.weights)
 
     def _explain_references(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The shares g [R, K, F] of every reference in every score, less their mean over the references.
+        """The shares g [R, K, G] of every reference in every score, less their mean over the references.
 
         All references take the same walks. The worth of the sampled starts is therefore the same for all of them, and
         vanishes with the mean. The rest sums to f(r) - mean f.

@@ -279,7 +279,7 @@ def test_convergence_is_one_percent_of_the_difference(bundle: Path, error: float
 
 def test_the_background_is_weighted(bundle: Path) -> None:
     background = References.read(Bundle.read(bundle))
-    np.testing.assert_allclose(background.mean().rows[0], MEAN_REFERENCE, rtol=1e-6)
+    np.testing.assert_allclose(background.mean(Bundle.read(bundle).sidecar.columns).rows[0], MEAN_REFERENCE, rtol=1e-6)
     expected = background.weights @ logits_of(background.rows)
     np.testing.assert_allclose(background.mean_of(lambda rows: logits_of(rows)), expected)
 

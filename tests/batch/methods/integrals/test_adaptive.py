@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.integrals.adaptive import AdaptiveIntegral
 from whyport.batch.methods.integrals.path import Paths, Starts
+from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.request import Request
 from whyport.runtime.bundle.references import References
 
 FEATURES = 6
+EVERY = PlayerMap(tuple("abcdef"), np.arange(FEATURES), np.arange(FEATURES))
 
 
 class Additive:
@@ -23,6 +25,9 @@ class Additive:
 
     def parts(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
         return self.scale * np.maximum(rows.astype(np.float64) - self.threshold, 0) ** self.power
+
+    def cells(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return rows
 
     def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.parts(rows).sum(axis=1, keepdims=True).astype(np.float32)
@@ -46,13 +51,13 @@ def make_paths(model: Any, rows: int, references: int) -> Paths:
     weights = generator.uniform(0.5, 1.5, references)
     sample = References(generator.normal(size=(references, FEATURES)).astype(np.float32), weights / weights.sum())
     ends = generator.normal(size=(rows, FEATURES)).astype(np.float32)
-    return Paths(model, Starts(model, sample), request_of(ends))
+    return Paths(model, Starts(model, sample), request_of(ends), EVERY)
 
 
 def closed_form(model: Additive, paths: Paths) -> NDArray[np.float64]:
     """Every feature's own change: the functions are additive."""
     references = paths._references
-    return model.parts(paths._rows) - references.weights @ model.parts(references.rows)
+    return model.parts(paths._cells) - references.weights @ model.parts(references.cells)
 
 
 @pytest.mark.parametrize("references", [1, 7])
@@ -112,7 +117,7 @@ def test_errors_of_different_references_cancel() -> None:
 
     def error(references: int) -> float:
         sample = References(place.repeat(references, axis=0), np.full(references, 1 / references))
-        paths = Paths(model, Starts(model, sample), request_of(ends))
+        paths = Paths(model, Starts(model, sample), request_of(ends), EVERY)
         integrals, evaluations = AdaptiveIntegral(paths, np.full(100, np.inf), 3, 10_000, 10**6).compute()
         assert evaluations.tolist() == [1 + 3 * references] * 100
         return float(np.abs(integrals - closed_form(model, paths)).mean())

@@ -42,8 +42,15 @@ class Function(Model):
     engine = "numpy"
 
     def __init__(self, function: Callable[[NDArray[Any]], NDArray[Any]], features: int, classes: int) -> None:
+        names = tuple(map(str, range(features)))
+        cells = tuple((i,) for i in range(features))
         sidecar = SimpleNamespace(
-            classes=range(classes), features=range(features), tolerances=SimpleNamespace(completeness=1e-4)
+            targets=range(classes),
+            columns=names,
+            column_names=names,
+            cells=cells,
+            width=features,
+            tolerances={"completeness": 1e-4},
         )
         super().__init__(SimpleNamespace(sidecar=sidecar))  # type: ignore[arg-type]
         self._function = function
@@ -123,7 +130,7 @@ def test_no_row_takes_more_passes_than_the_cap(features: int, references: int, g
 
 def test_a_cap_below_two_pairs_is_refused() -> None:
     create(max_evaluations=4 * (FEATURES - 1))
-    with pytest.raises(UsageError, match="max_evaluations: expected at least 24 for shapley, .* 7 features, got 23"):
+    with pytest.raises(UsageError, match="max_evaluations: expected at least 24 for shapley, .* 7 players, got 23"):
         create(max_evaluations=23)
 
 

@@ -1,0 +1,93 @@
+"""Groups of columns that share one value, from a file or from Python."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from whyport.runtime.bundle.codec import load
+from whyport.runtime.errors import BundleFormatError, UsageError, message_line
+from whyport.runtime.options import as_names
+from whyport.runtime.paths import path_text
+
+HEADER = ["player", "column"]
+"""The first line of a CSV file; one line for each column of each group follows."""
+
+
+def as_groups(given: str | Path | Mapping[str, str | Iterable[str]] | None) -> dict[str, tuple[str, ...]]:
+    """The columns of each group, by its name; no groups for None.
+
+    Args:
+        given: a file as `read_groups` reads it, or the columns of each group by its name.
+
+    Raises:
+        UsageError: the file cannot be read, or there is something else than names.
+    """
+    if given is None:
+        return {}
+    if isinstance(given, str | Path):
+        return read_groups(Path(given))
+    if not isinstance(given, Mapping):
+        raise UsageError(f"players: expected a file, or a mapping of names to columns, got {given!r}")
+    found = {}
+    for name, columns in given.items():
+        if isinstance(columns, Iterable):
+            columns = as_names(columns)
+        if not isinstance(name, str) or not isinstance(columns, tuple) or not all(isinstance(c, str) for c in columns):
+            raise UsageError(f"players: expected a name, and names of columns, got {name!r}: {columns!r}")
+        found[name] = columns
+    return found
+
+
+def read_groups(path: Path) -> dict[str, tuple[str, ...]]:
+    """The groups of a file.
+
+    A file named *.json holds an object: `{"size": ["radius", "area"]}`. A file named *.csv has the columns `player` and
+    `column`, and a line for each column of each group.
+
+    Raises:
+        UsageError: the file cannot be read, names a group twice, or holds something else.
+    """
+    readers = {".json": _from_json, ".csv": _from_csv}
+    place = path_text(path)
+    if path.suffix.lower() not in readers:
+        raise UsageError(f"players: expected a file named *.json or *.csv, got {place!r}")
+    try:
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"players: expected text in UTF-8, got other bytes, in {place!r}") from None
+    except OSError as error:
+        raise UsageError(f"players: cannot read {place!r}: {message_line(error)}") from None
+    try:
+        return readers[path.suffix.lower()](text)
+    except UsageError as error:
+        raise UsageError(f"{error}, in {place!r}") from None
+
+
+def _from_json(text: str) -> dict[str, tuple[str, ...]]:
+    try:
+        document = load(text)
+    except BundleFormatError as error:
+        raise UsageError(f"players: {error}") from None
+    lists: Any = document
+    if not isinstance(lists, dict) or not all(isinstance(columns, list) for columns in lists.values()):
+        raise UsageError('players: expected an object such as {"size": ["radius", "area"]}, got something else')
+    return as_groups(lists)
+
+
+def _from_csv(text: str) -> dict[str, tuple[str, ...]]:
+    try:
+        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+    except csv.Error as error:
+        raise UsageError(f"players: {error}") from None
+    if not lines or lines[0] != HEADER:
+        got = ",".join(lines[0]) if lines else "nothing"
+        raise UsageError(f"players: expected the columns {','.join(HEADER)} in the first line, got {got!r}")
+    found: dict[str, tuple[str, ...]] = {}
+    for line in lines[1:]:
+        if len(line) != len(HEADER):
+            raise UsageError(f"players: expected a player and a column in every line, got {','.join(line)!r}")
+        name, column = line
+        found[name] = (*found.get(name, ()), column)
+    return found

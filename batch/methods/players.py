@@ -1,0 +1,121 @@
+"""The players of a run's explanations: source columns, or named groups of columns that share one value."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.runtime.bundle.constraints import NAME
+from whyport.runtime.bundle.sidecar import Sidecar
+from whyport.runtime.errors import UsageError, listing, unknown
+
+Groups = Mapping[str, Sequence[str]]
+"""The columns of each named group."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlayerMap:
+    """The player of every column and of every cell; every column has one player, and every cell is a column's."""
+
+    names: tuple[str, ...]
+    """The names of the G players, in the order of their first columns."""
+    of_column: NDArray[np.int64]
+    """[F]"""
+    of_cell: NDArray[np.int64]
+    """[P]"""
+
+    @classmethod
+    def of(cls, sidecar: Sidecar, groups: Groups) -> Self:
+        """The players of a bundle; a column in no group is a player of its own.
+
+        Args:
+            sidecar: the bundle's sidecar.
+            groups: the columns of each named group.
+
+        Raises:
+            UsageError: a group has an unknown column, one that another group has too, none, or another column's name.
+        """
+        columns = sidecar.column_names
+        check_groups(columns, groups)
+        group_of = {column: group for group, members in groups.items() for column in members}
+        player_of = [group_of.get(column, column) for column in columns]
+        names = tuple(dict.fromkeys(player_of))
+        place = {name: i for i, name in enumerate(names)}
+        of_column = np.array([place[name] for name in player_of], dtype=np.int64)
+        of_cell = np.empty(sidecar.width, dtype=np.int64)
+        for player, cells in zip(of_column, sidecar.cells, strict=True):
+            of_cell[list(cells)] = player
+        return cls(names, of_column, of_cell)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def columns_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether the player of each column is chosen, [..., F], from whether each player is, [..., G]."""
+        return chosen if _is_identity(self.of_column) else chosen[..., self.of_column]
+
+    def sum_columns(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The sums of each player's columns, [..., G], of values [..., F]."""
+        return self._by_column(values)
+
+    def sum_cells(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The sums of each player's cells, [..., G], of values [..., P]."""
+        return self._by_cell(values)
+
+    @cached_property
+    def _by_column(self) -> "_Sums":
+        return _Sums(self.of_column)
+
+    @cached_property
+    def _by_cell(self) -> "_Sums":
+        return _Sums(self.of_cell)
+
+
+class _Sums:
+    """Sums over the last axis, by player; the values themselves where every position is its own player.
+
+    Args:
+        player: the player of each position; all of the players occur.
+    """
+
+    def __init__(self, player: NDArray[np.int64]) -> None:
+        self._is_identity = _is_identity(player)
+        self._order = np.argsort(player, kind="stable")
+        self._starts = np.searchsorted(player[self._order], np.arange(player.max() + 1))
+
+    def __call__(self, values: NDArray[Any]) -> NDArray[Any]:
+        if self._is_identity:
+            return values
+        sums = np.add.reduceat(values[..., self._order], self._starts, axis=-1, dtype=np.float64)
+        return sums.astype(values.dtype)
+
+
+def check_groups(columns: Sequence[str], groups: Groups) -> None:
+    """Raise UsageError for groups that do not fit a table with these columns."""
+    for name, members in groups.items():
+        if not NAME.holds(name):
+            raise UsageError(f"players: expected {NAME.expected} for the group of {listing(members)}, got {name!r}")
+        if not members:
+            raise UsageError(f"players: expected a column of {name!r}, got none")
+        for column in members:
+            if column not in columns:
+                raise UsageError(f"players, {name!r}: {unknown('column', column, columns)}")
+        if name in columns and tuple(members) != (name,):
+            raise UsageError(
+                f"players: {name!r} is a column of the model; expected another name for the group of {listing(members)}"
+            )
+    repeated = _repeated(column for members in groups.values() for column in members)
+    if repeated:
+        raise UsageError(f"players: expected every column once, got {listing(repeated)} twice")
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, times in Counter(names).items() if times > 1]
+
+
+def _is_identity(places: NDArray[np.int64]) -> bool:
+    return bool(np.array_equal(places, np.arange(len(places))))
