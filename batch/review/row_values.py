@@ -45,6 +45,8 @@ class RowValues:
     def _read(self, names: Sequence[str]) -> dict[str, str]:
         file = RunInputs(self._run, ()).open(self._index)
         there = [name for name in names if name in file.schema.names]
+        if not there:
+            return {}  # groups of columns alone
         batch = RunInputs(self._run, there).rows(file, np.array([self._row]))
         (values,) = batch.to_pylist()
         return {name: with_unit(value_text(values[name]), self._columns.get(name)) for name in there}

@@ -82,7 +82,6 @@ class Plan:
         choice = TargetChoice.parse(settings.explain_class, task)
         found = discover(settings.inputs)
         check_apart(settings.inputs, found, settings.out)
-        features = sidecar.column_names
         players = PlayerMap.of(sidecar, settings.explain.players)
         layout = attribution_layout(settings.layout, settings.top_k, players.names)
         outputs = sidecar.signature.outputs

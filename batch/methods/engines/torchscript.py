@@ -53,7 +53,7 @@ class TorchScriptModel(Model):
             raise ProviderError("device 'cuda': this PyTorch cannot use a CUDA card, which explanations need")
         self.device = torch.device(device)
         on_cpu = self.device.type == "cpu"
-        self._pass_rows = PASS_ROWS if on_cpu else card_pass_rows(len(bundle.sidecar.columns))
+        self._pass_rows = PASS_ROWS if on_cpu else card_pass_rows(bundle.sidecar.width)
         self._pool = ThreadPoolExecutor(
             (threads or available_cores()) if on_cpu else 1,
             "whyport-explain",
