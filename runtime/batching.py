@@ -30,9 +30,9 @@ CUDA_ROWS = 16384
 T = TypeVar("T")
 
 
-def rows_per_call(columns: int) -> dict[str, int]:
-    """The number of rows per call of explain.onnx or gradient.onnx with so many columns, by device."""
-    on_cpu = max(1, min(MOST_EXPLAINED_ROWS, EXPLAINED_VALUES // columns))
+def rows_per_call(cells: int) -> dict[str, int]:
+    """The number of rows per call of explain.onnx or gradient.onnx where a row has so many cells, by device."""
+    on_cpu = max(1, min(MOST_EXPLAINED_ROWS, EXPLAINED_VALUES // cells))
     return {"cpu": on_cpu, "cuda": 16 * on_cpu}
 
 

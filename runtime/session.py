@@ -208,7 +208,7 @@ class Session:
             capability = sidecar.capabilities.get(capability_of(name), NOT_THERE)
             if not capability.available or name not in reasons_graphs(sidecar):
                 raise BundleError(f"bundle {sidecar.name!r} has no {name}: {capability.reason}")
-            sizes = rows_per_call(len(sidecar.columns))
+            sizes = rows_per_call(sidecar.width)
             self._graphs[name] = Runner(name, self.bundle.read_bytes(name), self.provider.device, self.threads, sizes)
         return self._graphs[name]
 

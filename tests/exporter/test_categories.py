@@ -220,6 +220,13 @@ def test_texts_never_go_to_the_card_themselves(bundle, session):
     np.testing.assert_array_equal(got["logits"], session.run(ROWS)["logits"])
 
 
+def test_a_call_that_explains_takes_fewer_rows_the_more_cells_they_have(bundle, monkeypatch):
+    asked = []
+    monkeypatch.setattr("whyport.runtime.session.rows_per_call", lambda cells: asked.append(cells) or {"cpu": 3})
+    Session(bundle, "cpu").run_graph(EXPLAIN_MODEL, ROWS[:4], np.zeros(4, dtype=np.int64))
+    assert asked == [ENCODING.width]
+
+
 def test_a_table_of_categories_alone_has_fewer_different_rows_than_clusters():
     """Four different rows: no cluster is empty, and no reference is between categories."""
     columns = (COLUMNS[2], category_column("sex", Categories("text", ("f", "m"), (40, 60), 0, 0)))
