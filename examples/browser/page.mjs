@@ -90,8 +90,8 @@ function introduce(bundle, starts) {
   document.title = `${name}: predictions and reasons`;
   byId("name").textContent = name.replaceAll("_", " ");
   const { columns, targets, hasClasses } = bundle;
-  const predicted = hasClasses ? `${targets.length} classes` : targets.map((name, k) => `${name} in ${bundle.unitOf(k)}`);
-  byId("about").textContent = `${columns.length} columns, ${[predicted].flat().join(", ")}; ${provenance.source}`;
+  const predicted = hasClasses ? `${targets.length} classes` : targets.map((_, k) => bundle.titleOf(k));
+  byId("about").textContent = `${columns.length} columns, ${[predicted].flat().join("; ")}; ${provenance.source}`;
   if (!hasClasses) [byId("against").textContent, byId("for").textContent] = ["lowers it", "raises it"];
   byId("start").replaceChildren(...starts.map(({ text }) => element("option", {}, text)));
   byId("starts").hidden = false;

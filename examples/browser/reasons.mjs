@@ -23,7 +23,7 @@ export class Reasons {
   show(target, row, { attribution, score, base }) {
     this.attribution = attribution;
     this.target = target;
-    this.page.reasonsHeading.textContent = `Reasons for ${this.bundle.targets[target]}`;
+    this.page.reasonsHeading.textContent = `Reasons for ${this.bundle.titleOf(target)}`;
     const largest = Math.max(...attribution.map(Math.abs)) || 1;
     this.bars.forEach(({ item, button, bar, amount, detail }, j) => {
       const value = attribution[j];

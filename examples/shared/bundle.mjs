@@ -64,6 +64,12 @@ export class Bundle {
     return this.unit ?? this.sidecar.score.targets[k].unit ?? `units of ${this.targets[k]}`;
   }
 
+  /** A class's name, or a quantity's with its unit. */
+  titleOf(k) {
+    const { name, unit } = this.sidecar.score.targets[k];
+    return unit === null ? name : `${name}, in ${unit}`;
+  }
+
   /** The target that is predicted: the first of the largest score; of quantities the first; -1 where one is not finite. */
   predicted(scores) {
     if (!scores.every(Number.isFinite)) return -1; // nothing else tells of it

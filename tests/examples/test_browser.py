@@ -13,52 +13,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from support.browser_page import LOADED, look
 from support.programs import EXAMPLES, serving
-from support.screenshots import Shot, shoot
 from whyport import Bundle, Session
 
-LOADED = ["--wait", "#conformance[data-failed]"]
 CHANGED = "mean radius"
-
-# What a person does in the page; `updated` resolves when the page has followed.
-HELPERS = """
-const byId = (id) => document.getElementById(id);
-const updated = (act) => new Promise((done) => {
-  const observer = new MutationObserver(() => { observer.disconnect(); done(); });
-  observer.observe(byId("engine"), { childList: true });
-  act();
-});
-const change = (input, value) => { input.value = value; input.dispatchEvent(new Event("input", { bubbles: true })); };
-const start = (i) => updated(() => {
-  byId("start").selectedIndex = i;
-  byId("start").dispatchEvent(new Event("change"));
-});
-const labels = () => [...document.querySelectorAll("#editor label")];
-const field = (name) => labels().find((label) => label.textContent === name).control;
-const shown = () => ({
-  prediction: byId("prediction").value,
-  heading: byId("reasons-heading").textContent,
-  reasons: [...byId("chart").children].map((item) => [item.dataset.feature, Number(item.dataset.value)]),
-  sum: ["base", "total", "score"].map((id) => byId(id).textContent),
-  check: byId("check").textContent,
-  error: Number(byId("check").dataset.error),
-  notice: byId("notice").hidden ? "" : byId("notice").textContent,
-});
-"""
 
 
 @pytest.fixture(scope="module")
 def session(reference_bundle: Path) -> Session:
     return Session(Bundle.read(reference_bundle))
-
-
-def look(address: str, tmp_path: Path, script: str, *options: str) -> Shot:
-    """Run a script in the loaded page, which must be quiet and ask this machine alone."""
-    options = ("--no-page", *options, "--eval", f"(async () => {{ {HELPERS} {script} }})()")
-    shot = shoot(address, tmp_path / "page.png", *options)
-    assert shot.errors == []
-    assert {url.split("/")[2].split(":")[0] for url in shot.requests} == {"127.0.0.1"}
-    return shot
 
 
 def attributions(session: Session, shown: dict[str, Any]) -> list[float]:
