@@ -74,7 +74,7 @@ def category_draft(columns: tuple[Column, ...], encoding: EncodeCategories) -> D
     background = rows[:30]
     return Draft(
         name="categories",
-        classes=("no", "yes"),
+        targets=("no", "yes"),
         features=columns,
         standardise=True,
         provenance=Provenance("a test", {}, 0, None, {}, {}),
