@@ -175,17 +175,19 @@ RULES = {NOT_NUMBERS: "not numeric or boolean", NOT_TIMES: "not dates, times or 
 
 def changed_types(source: SourceFile, features: Columns) -> list[str]:
     """The columns of a file whose values can be none of the model's categories, for their type: a line each."""
-    lines = []
-    for name, encoder in zip(features.names, features.encoders, strict=True):
-        kind = source.schema.field(name).type
-        if (expected := encoder.changed_type(kind)) is not None:
-            lines.append(f"column {name!r}: expected {expected}, got {kind}: training has seen none of its values, in ")
-    return [line + source.name for line in lines]
+    kinds = {name: source.schema.field(name).type for name in features.texts}
+    changed = {name: features.by_name[name].changed_type(kind) for name, kind in kinds.items()}
+    rule = f"training has seen none of its values, in {source.name}"
+    return [
+        f"column {name!r}: expected {expected}, got {kinds[name]}: {rule}"
+        for name, expected in changed.items()
+        if expected is not None
+    ]
 
 
 def _wrong_type(source: SourceFile, features: Columns, rule: str, name: str) -> str | None:
     kind = source.schema.field(name).type
-    encoder = features.encoders[features.names.index(name)]
+    encoder = features.by_name[name]
     return str(kind) if encoder.rule == rule and not encoder.takes(kind) else None
 
 

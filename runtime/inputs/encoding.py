@@ -58,7 +58,12 @@ class ColumnEncoder:
     @property
     def is_number(self) -> bool:
         """Whether the column's values are numbers, which are taken as they are."""
-        return self._codes is None and self._column.kind != TIME
+        return self._codes is None and not self.is_time
+
+    @property
+    def is_time(self) -> bool:
+        """Whether the column's values are dates or times, of which whole days are exact in float32."""
+        return self._column.kind == TIME
 
     @property
     def rule(self) -> str:
@@ -74,7 +79,7 @@ class ColumnEncoder:
             codes = self._codes.codes(column)
             assert self._column.categories is not None
             return codes, np.flatnonzero(codes == self._column.categories.other_code)
-        if self._column.kind == TIME:
+        if self.is_time:
             numbers, is_bad = days(column)
             return numbers, np.flatnonzero(is_bad)
         return number_array(column, self._column.name), np.zeros(0, dtype=np.int64)
@@ -83,7 +88,7 @@ class ColumnEncoder:
         """Whether `encode` takes a column of an Arrow type: categories of any type are at worst unseen."""
         if self._codes is not None:
             return True
-        return is_time(kind) if self._column.kind == TIME else is_numeric(kind)
+        return is_time(kind) if self.is_time else is_numeric(kind)
 
     def changed_type(self, kind: "pa.DataType") -> str | None:
         """The type that was expected of a column of categories, where none of an Arrow type's values can be one."""

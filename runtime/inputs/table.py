@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -53,6 +54,11 @@ class Columns:
         limits = np.where(spread > 0, np.exp2(np.clip(exponents, -120, 127)), np.inf).astype(np.float32)
         return cls(tuple(column.name for column in columns), limits, tuple(map(ColumnEncoder, columns)))
 
+    @cached_property
+    def by_name(self) -> dict[str, ColumnEncoder]:
+        """What turns each column's values into numbers, by name."""
+        return dict(zip(self.names, self.encoders, strict=True))
+
     @property
     def texts(self) -> list[str]:
         """The columns that may hold texts."""
@@ -68,9 +74,8 @@ class Columns:
         Raises:
             ColumnError: columns are missing, of another type, or of different lengths. ValueRangeError: as `matrix`.
         """
-        by_name = dict(zip(self.names, self.encoders, strict=True))
-        rules = {name: encoder.rule for name, encoder in by_name.items()}
-        encoded = _converted(rows, self.names, lambda name, column: by_name[name].encode(column), rules)
+        rules = {name: encoder.rule for name, encoder in self.by_name.items()}
+        encoded = _converted(rows, self.names, lambda name, column: self.by_name[name].encode(column), rules)
         return EncodedRows(self.matrix([numbers for numbers, _ in encoded]), self._unseen(encoded))
 
     def encode_into(
@@ -129,7 +134,8 @@ class Columns:
             place = f"column {self.names[j]!r}, row {first_row + row}"
             if np.isinf(np.float32(value)):
                 raise ValueRangeError(f"{place}: expected a value within float32's range, got {value}")
-            if np.isfinite(self.limits[j]):
+            is_exact = self.encoders and self.encoders[j].is_time and np.float32(value) == value
+            if np.isfinite(self.limits[j]) and not is_exact:
                 spacing = np.spacing(np.float32(abs(value)))
                 raise ValueRangeError(
                     f"{place}: float32 is too coarse for {value}: its spacing there is {spacing:g}, more than "

@@ -228,6 +228,14 @@ def test_every_kind_of_table_gives_the_same_row(rows: object) -> None:
     assert encoded.unseen.counts == {"region": 1}
 
 
+def test_whole_days_are_never_too_coarse() -> None:
+    columns = Columns.of([time_column("since", statistics=replace(STATISTICS, mean=18262.0, standard_deviation=0.4))])
+    dates = [dt.date(2020, 1, 1), dt.date(9999, 12, 31), dt.datetime(2020, 1, 1, 12)]
+    np.testing.assert_array_equal(columns.encode({"since": dates}).matrix[:, 0], [18262, 2932896, 18262.5])
+    with pytest.raises(ValueRangeError, match="column 'since', row 0: float32 is too coarse for 18262.423"):
+        columns.encode({"since": [dt.datetime(2020, 1, 1, 10, 9, 8)]})
+
+
 def test_what_training_has_not_seen_is_counted_by_column() -> None:
     rows = RAW | {"since": ["2020-01-01", "2020-02-30", "never"], "member": ["true", 2, 1]}
     encoded = MIXED.encode(rows)
