@@ -138,7 +138,7 @@ def facts(view: View) -> Iterator[tuple[str, str]]:
     errors = [m.worst_completeness_error for m in report.methods.values()]
     if errors:
         finite: list[Any] = [error for error in errors if error is not None]
-        yield f"largest error, {view.run.task.unit}", f"{max(finite):.1g}" if len(finite) == len(errors) else "infinite"
+        yield f"largest error, {view.task.unit}", f"{max(finite):.1g}" if len(finite) == len(errors) else "infinite"
     if view.inputs is not None:
         drift = view.inputs
         untold = f", {len(drift.untold)} cannot be told" if drift.untold else ""

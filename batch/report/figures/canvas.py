@@ -39,6 +39,25 @@ def number(value: float) -> str:
     return "missing" if value != value else f"{value:.4g}"
 
 
+def rounded(value: float) -> str:
+    """A magnitude in about two digits, whole from 100 on."""
+    return f"{value:.2g}" if abs(value) < 99.5 else f"{value:,.0f}"
+
+
+def make_room(axes: Axes) -> None:
+    """Widen axes until none of their texts leaves them on the left or right."""
+    for _ in range(3):
+        axes.figure.canvas.draw()
+        frame, boxes = axes.get_window_extent(), [text.get_window_extent() for text in axes.texts]
+        left = max([frame.x0 - box.x0 for box in boxes], default=0.0)
+        right = max([box.x1 - frame.x1 for box in boxes], default=0.0)
+        if max(left, right) <= 0:
+            return
+        low, high = axes.get_xlim()
+        per_pixel = (high - low) / (frame.width - max(left, 0) - max(right, 0))
+        axes.set_xlim(low - max(left, 0) * per_pixel, high + max(right, 0) * per_pixel)
+
+
 def date_axis(axes: Axes) -> None:
     """Write the days since 1970-01-01 along the lower edge as dates."""
     axes.xaxis_date()

@@ -53,7 +53,7 @@ def measured_figure(predicted: NDArray[np.float64], measured: NDArray[np.float64
     return figure
 
 
-def residuals_figure(residuals: NDArray[np.float64], panels: Sequence[Points], label: str) -> Figure:
+def residuals_figure(residuals: NDArray[np.float64], panels: Sequence[Points], unit: str | None) -> Figure:
     """Residuals [n] over each of one or two quantities, side by side."""
     figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     grid = figure.subplots(1, 2, squeeze=False, sharey=True)[0]
@@ -70,7 +70,8 @@ def residuals_figure(residuals: NDArray[np.float64], panels: Sequence[Points], l
         axes.tick_params(labelsize=9)
         if points.are_times:
             date_axis(axes)
-    grid[0].set_ylabel(plain(f"measured - predicted {label}"), fontsize=11)
+    shown = "measured - predicted" if unit is None else f"measured - predicted ({shorten(unit, AXIS)})"
+    grid[0].set_ylabel(plain(shown), fontsize=11)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
     return figure

@@ -24,8 +24,10 @@ from whyport.batch.report.figures.canvas import (
     SERIES,
     WIDTH,
     date_axis,
+    make_room,
     number,
     plain,
+    rounded,
     shorten,
 )
 from whyport.batch.report.gather.columns import day_text
@@ -76,7 +78,7 @@ def bar_figure(
         text.set(color=INK, fontsize=10)
     values = np.concatenate([v[np.argsort(order, kind="stable")] for v in magnitudes.values()])
     for text, value in zip(axes.texts, values, strict=True):
-        text.set_text(f"{value:.2g}")
+        text.set_text(rounded(value))
     axes.set_ylim(0.4, len(shown) + 0.6)
     if len(made) > 1:
         axes.legend(
@@ -168,6 +170,7 @@ def waterfall_figure(explanation: "Explanation", shown: int, unit: str) -> Figur
         if patch.get_alpha() == 0:  # EPS would show it
             patch.remove()
     axes.set_xlabel(f"score ({unit})", fontsize=12)
+    make_room(axes)
     # These replace shap's E[f(X)] and f(x), whose texts overlap when the two values are near.
     for extra in figure.axes[1:]:
         extra.set_visible(False)

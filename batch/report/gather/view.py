@@ -20,9 +20,10 @@ from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import BACKGROUND_NAME
+from whyport.runtime.bundle.sidecar import BACKGROUND_NAME, task_of
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.session import Session
+from whyport.runtime.task import Task
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class View:
     """The training rows among the inputs, if there are labels to compare with."""
     problems: tuple[str, ...] = ()
     """The parts of the report that cannot be shown, and why."""
+
+    @property
+    def task(self) -> Task:
+        """The meaning of the model's outputs, with the targets' units."""
+        return task_of(self.bundle.sidecar)
 
 
 def gather(settings: ReportSettings) -> View:

@@ -129,10 +129,10 @@ def _drawn(view: View, each: TargetAttributions) -> str:
 def _meaning(view: View, each: TargetAttributions) -> str:
     """What a point's place says."""
     unit = find_method(each.method).unit
-    if unit == SCORE_UNIT and not view.run.task.predicts_targets:
+    if unit == SCORE_UNIT and not view.task.predicts_targets:
         return f"Right of 0 a value raises {each.target}, left of it lowers it."
     if unit == SCORE_UNIT:
-        return f"Right of 0 a value speaks for the {view.run.task.target}, left of it against."
+        return f"Right of 0 a value speaks for the {view.task.target}, left of it against."
     if unit == SENSITIVITY_UNIT:
         return "Right of 0 the score rises with the feature, left of it falls; per unit of the feature."
     return f"Further right counts more; in {share_unit(view, each.method, each.target)}."

@@ -19,7 +19,7 @@ def model_section(view: View) -> Section:
         blocks.append(_counts(view))
     if view.collected.confusion is not None:
         blocks += _confusion(view, view.collected.confusion)
-    elif view.run.task.predicts_targets:
+    elif view.task.predicts_targets:
         blocks.append(Note("The run kept no column with true classes, so its predictions are compared with none."))
     if view.quantities.each:
         blocks += quantity_blocks(view)
@@ -36,7 +36,7 @@ def _counts(view: View) -> Picture:
 
 
 def _confusion(view: View, counts: NDArray[np.int64]) -> list[Block]:
-    classes, matrix = view.run.task.targets, counts[:-1]
+    classes, matrix = view.task.targets, counts[:-1]
     report = ClassificationReport.of(matrix, classes)
     other = int(counts[-1].sum())
     caption = f"All {int(matrix.sum()):,} rows whose column {view.label!r} names a class."

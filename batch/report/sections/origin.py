@@ -14,6 +14,9 @@ def origin_section(view: View) -> Section:
     """The record that leads from this page back to the bytes."""
     job, report, sidecar = view.run.job, view.run.report, view.bundle.sidecar
     provenance = sidecar.provenance
+    # Quantities have no classes: a setting about them says nothing there.
+    has_classes = view.task.predicts_targets
+    settings = {name: value for name, value in provenance.settings.items() if has_classes or "class" not in name}
     seconds = report.performance.seconds.get("total")
     run = {
         "rows": f"{report.rows_in:,} in = {report.rows_out:,} out + {report.rows_rejected:,} rejected",
@@ -29,7 +32,7 @@ def origin_section(view: View) -> Section:
         "made by": provenance.source,
         "seed": provenance.seed,
         "training data (sha256)": provenance.data_digest,
-        **{f"setting {name}": value for name, value in provenance.settings.items()},
+        **{f"setting {name}": value for name, value in settings.items()},
         **{f"metric {name}": value for name, value in provenance.metrics.items()},
         **{f"version of {name}": version for name, version in provenance.versions.items()},
         "ONNX": f"opset {sidecar.opset}, IR {sidecar.ir_version}",
@@ -53,7 +56,8 @@ def origin_section(view: View) -> Section:
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
     inner = {f"explain.{name}": value for name, value in settings["explain"].items()}
-    return {name: value for name, value in settings.items() if name != "explain"} | inner
+    names = {"explain_class": "explain_target"}
+    return {names.get(name, name): value for name, value in settings.items() if name != "explain"} | inner
 
 
 def _pairs(title: str, pairs: dict[str, Any]) -> Table:

@@ -47,7 +47,7 @@ def _note(view: View, of_method: Sequence[TargetAttributions], shown: Sequence[T
     left_out = sum(each.left_out for each in of_method)
     text += f"{left_out:,} explanations that are not finite are left out. " if left_out else ""
     if len(shown) < len(of_method):
-        targets = view.run.task.targets_title
+        targets = view.task.targets_title
         text += f"The {len(shown)} {targets} with the most rows, of {len(of_method)}, have figures of their own."
     return text
 
@@ -57,7 +57,7 @@ def _bar(view: View, of_method: Sequence[TargetAttributions], limit: int) -> Pic
     rows = np.array([each.rows for each in of_method])
     overall, first = pooled_magnitude(of_method), of_method[0]
     title = f"Mean |attribution|, {first.method}"
-    if not view.run.task.predicts_targets and len(of_method) == 1:
+    if not view.task.predicts_targets and len(of_method) == 1:
         title = f"Mean |attribution| for {shorten(first.target)}, {first.method}"
     strongest = np.argsort(-overall, kind="stable")[:limit]
     kept = [names[i] for i in strongest]
@@ -65,15 +65,15 @@ def _bar(view: View, of_method: Sequence[TargetAttributions], limit: int) -> Pic
     explained = rows.max() if view.run.job.explains_all_targets else rows.sum()
     over = f"The mean over all {explained:,} explained rows, exact."
     if view.run.job.explains_all_targets:
-        over = f"The mean over every {view.run.task.target} of all {explained:,} explained rows, exact."
+        over = f"The mean over every {view.task.target} of all {explained:,} explained rows, exact."
     if 1 < len(of_method) <= SHOWN_CLASSES:
         magnitudes = {each.target: each.mean_magnitude[strongest] for each in of_method}
         by_class = {each.target: each.rows for each in of_method}
         each_over = ", ".join(f"{shorten(name)} over {count:,}" for name, count in by_class.items())
-        over = f"Each mean is over the rows explained for its {view.run.task.target}, exact: {each_over}. "
+        over = f"Each mean is over the rows explained for its {view.task.target}, exact: {each_over}. "
         over += f"Ranked by the mean over all {sum(by_class.values()):,} explanations."
     return Picture(
-        f"bar-{first.method}" + ("" if view.run.task.predicts_targets else f"-{first.target}"),
+        f"bar-{first.method}" + ("" if view.task.predicts_targets else f"-{first.target}"),
         title,
         over + _of_unit(first.method) + of_features(len(kept), len(names)),
         "Strongest first: " + ranked(kept, overall[strongest]),

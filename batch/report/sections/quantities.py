@@ -70,7 +70,7 @@ def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
             f"Measured - predicted, by the prediction and by the strongest feature; red: the mean of each tenth of the "
             f"rows. {drawn}.",
             _in_words(fit, unit),
-            lambda: residuals_figure(residuals, panels, label),
+            lambda: residuals_figure(residuals, panels, unit),
             tuple(points.label for points in panels),
         ),
     ]

@@ -99,12 +99,12 @@ def _true(view: View, case: RowCase) -> str:
     if view.label is None:
         return ""
     (true,) = case.truths
-    return f"The label says {true}. " if true is not None else f"The label names no {view.run.task.target}. "
+    return f"The label says {true}. " if true is not None else f"The label names no {view.task.target}. "
 
 
 def _quantities(view: View, values: Sequence[str | None]) -> str:
     """Each known quantity with its name and unit."""
-    found = zip(view.run.task.targets, values, strict=True)
+    found = zip(view.task.targets, values, strict=True)
     return ", ".join(f"{name} {value} {unit_of(view, name)}" for name, value in found if value is not None)
 
 
@@ -120,7 +120,7 @@ def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
 def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> list[Block]:
     order = np.argsort(-np.abs(each.values), kind="stable")[:5]
     strongest = ", ".join(f"{each.names[k]} {each.values[k]:+.3g}" for k in order)
-    task, score_unit = view.run.task, unit_of(view, each.target)
+    task, score_unit = view.task, unit_of(view, each.target)
     unit = share_unit(view, each.method, each.target)
     role = f"{each.target}, the {each.role} {task.target}" if task.predicts_targets else each.target
     anew = (

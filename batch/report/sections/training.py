@@ -58,7 +58,7 @@ def training_blocks(view: View) -> list[Block]:
 
 def _curves(view: View, curves: Mapping[str, NDArray[np.float64]]) -> Picture:
     settings = view.bundle.sidecar.provenance.settings
-    default = "cross-entropy" if view.run.task.predicts_targets else "loss"
+    default = "cross-entropy" if view.task.predicts_targets else "loss"
     loss = str(settings.get("loss", default))
     measures = dict.fromkeys(name.partition("_")[2] for name in curves if "_" in name)
     named = [METRICS.get(measure, measure) for measure in measures]
@@ -170,7 +170,7 @@ def _measured(evaluation: Evaluation, each: MeasuredValues) -> list[Block]:
             f"Residuals of {each.target}, on the test rows",
             f"Measured - predicted, by the prediction; red: the mean of each tenth of the rows. {drawn}.",
             alt,
-            lambda: residuals_figure(measured - predicted, [Points(f"predicted {label}", predicted)], label),
+            lambda: residuals_figure(measured - predicted, [Points(f"predicted {label}", predicted)], unit),
             (each.target,),
         ),
     ]

@@ -49,7 +49,7 @@ def _errors(view: View) -> list[Block]:
                     for n, e in errors.items()
                 )
                 + ".",
-                lambda: errors_figure(errors, view.run.task.unit),
+                lambda: errors_figure(errors, view.task.unit),
             )
         )
     rows = tuple(
@@ -64,7 +64,7 @@ def _errors(view: View) -> list[Block]:
         )
         for name, each in totals.items()
     )
-    head = ("method", "rows", "explanations", f"worst error ({view.run.task.unit})", "rows not converged", "share")
+    head = ("method", "rows", "explanations", f"worst error ({view.task.unit})", "rows not converged", "share")
     blocks.append(Table("Explanations that did not converge", head, rows, frozenset({1, 2, 3, 4, 5})))
     return blocks
 
@@ -138,7 +138,7 @@ def _of_inputs(view: View) -> str:
 
 
 def _of_attributions(view: View, method: str, drift: Drift) -> str:
-    reference, task = view.references[method], view.run.task
+    reference, task = view.references[method], view.task
     mix = f"Another mix of {task.targets_title} moves it too. " if task.predicts_targets else ""
     return (
         f"All explained rows against the bundle's {reference.rows} reference rows, explained by the same method and "

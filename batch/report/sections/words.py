@@ -6,7 +6,7 @@ from whyport.batch.report.gather.view import View
 
 def unit_of(view: View, target: str) -> str:
     """The unit of a target's score."""
-    return view.run.task.unit
+    return view.task.unit_of(target)
 
 
 def share_unit(view: View, method: str, target: str) -> str:
@@ -15,8 +15,9 @@ def share_unit(view: View, method: str, target: str) -> str:
 
 
 def with_unit(view: View, target: str) -> str:
-    """The name of a quantity with its unit."""
-    return f"{target} ({unit_of(view, target)})"
+    """The name of a quantity, with its unit where that is known."""
+    units = dict(zip(view.task.targets, view.task.units or (view.task.unit,) * len(view.task.targets), strict=True))
+    return target if units[target] is None else f"{target} ({units[target]})"
 
 
 def of_training(view: View) -> str:

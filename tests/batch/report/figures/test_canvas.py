@@ -143,3 +143,34 @@ def test_errors_are_summed_over_wider_bins() -> None:
 @pytest.mark.parametrize(("name", "longest", "expected"), [("short", 30, "short"), ("abcdefghij", 5, "ab…ij")])
 def test_long_names_keep_both_ends(name: str, longest: int, expected: str) -> None:
     assert shorten(name, longest) == expected
+
+
+def test_numbers_beside_small_arrows_stay_inside(values: np.ndarray) -> None:
+    shares = np.array([1721.3, 399.6, 40.0, -10.2, 0.0, 0.0, 0.0])
+    one = make_explanation(shares, 3178.2, None, NAMES, "weight", ["1 cm", "", *NAMES[2:]])
+    with drawing():
+        figure = waterfall_figure(one, 5, "g")
+        figure.canvas.draw()
+        axes = figure.axes[0]
+        frame = axes.get_window_extent()
+        numbers = [text for text in axes.texts if text.get_text()[1:2].isdigit()]
+        assert len(numbers) >= 4
+        for text in numbers:
+            box = text.get_window_extent()
+            assert frame.x0 - 1 <= box.x0
+            assert box.x1 <= frame.x1 + 1
+        labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels[:2] == ["plain = 1 cm", "a=b"]
+
+
+def test_times_have_dates_along_the_axis_and_in_the_colours(values: np.ndarray) -> None:
+    data = np.stack([19000 + np.arange(40.0), 19000 + 2 * np.arange(40.0) % 7], axis=1)
+    made = make_explanation(values[:, :2], np.zeros(40), data, ["day", "hired"], "yes")
+    with drawing():
+        figure = scatter_figure(made, [0], "logits", ["day", "hired"], {0, 1})
+        figure.canvas.draw()
+        texts = [
+            label.get_text() for axes in figure.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())
+        ]
+    assert any("Jan" in text or "2022" in text for text in texts)
+    assert not any(text.startswith("190") for text in texts)
