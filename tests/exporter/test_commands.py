@@ -1,8 +1,11 @@
+import json
 import subprocess
 import sys
 
 import pyarrow.parquet as pq
 import pytest
+
+from whyport.runtime.bundle.folder import Bundle
 
 
 @pytest.mark.parametrize("command", ["train", "export"])
@@ -30,6 +33,33 @@ def test_train_says_what_came_out(whyport, table_path, tmp_path):
     again = whyport("train", table_path, "--target", "label", "--out", tmp_path / "bundle", exit_code=2)
     assert "error: " in again.output
     assert "--overwrite replaces it" in again.output
+
+
+def test_train_says_what_can_be_trusted(whyport, frame, tmp_path):
+    rare = (frame["label"] == "high") & (frame["id"] % 3 == 0)
+    table = frame.assign(visit=frame["id"] // 3, sick=rare.astype(int), code=frame["id"] + 1000, told=rare * 2.0)
+    table.drop(columns=["id", "label"]).to_parquet(tmp_path / "visits.parquet")
+    output = whyport(
+        "train", tmp_path / "visits.parquet", "--target", "sick", "--classes", "no,yes", "--split-by", "visit",
+        "--class-weights", "balanced", "--validation-fraction", 0.2, "--patience", 1, "--epochs", 2,
+        "--features", "f0,f1,code,f8,told", "--architecture", "mlp", "--set", "hidden=4", "--explain-references", 0,
+        "--out", tmp_path / "bundle",
+    ).output  # fmt: skip
+    bundle = Bundle.read(tmp_path / "bundle")
+    assert bundle.sidecar.targets == ("no", "yes")
+    found = json.loads(bundle.read_bytes("training/metrics.json"))
+    assert found["rows"] == {"train": 144, "validation": 48, "test": 48}
+    kinds = {"code": "identifier", "f8": "constant", "told": "leak"}
+    assert {warning["column"]: warning["kind"] for warning in found["warnings"]} == kinds
+    lines = [" ".join(line.split()) for line in output.splitlines()]
+    assert "rows 144 to train, 48 to validate, 48 to test" in lines
+    assert "model always no" in lines
+    for warning in found["warnings"]:
+        assert f"warning {warning['text']}" in lines
+    for name, value in found["metrics"].items():
+        assert bundle.sidecar.provenance.metrics[f"test_{name}"] == value
+        assert f"test_{name} {value:.4g} {found['baseline'][name]:.4g}" in lines
+    assert any(line.startswith("recall no ") and ", yes " in line for line in lines)
 
 
 @pytest.mark.parametrize(

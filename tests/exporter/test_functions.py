@@ -69,6 +69,26 @@ def test_train_asks_for_what_the_command_does(whyport, asked, table, tmp_path):
     assert plain == asked(whyport, "train", data, "--target", "label", "--out", out)
 
 
+def test_train_asks_for_classes_and_quantities_as_the_command_does(whyport, asked, table, tmp_path):
+    out = tmp_path / "bundle"
+    classes = asked(
+        library.train, table, "label", out, task="classification", classes=["no", "yes"], class_weights="balanced",
+        validation_fraction=0.1, split_by="id", patience=4, loss="cross-entropy", features=["a", "b"],
+    )  # fmt: skip
+    assert classes == asked(
+        whyport, "train", table, "--target", "label", "--out", out, "--task", "classification", "--classes", "no,yes",
+        "--class-weights", "balanced", "--validation-fraction", 0.1, "--split-by", "id", "--patience", 4,
+        "--loss", "cross-entropy", "--features", "a,b",
+    )  # fmt: skip
+    quantities = asked(
+        library.train, table, ["a", "b"], out, target_unit={"a": "g"}, validation=table, loss="mae", features="id"
+    )
+    assert quantities == asked(
+        whyport, "train", table, "--target", "a,b", "--out", out, "--target-unit", "a=g", "--validation", table,
+        "--loss", "mae", "--features", "id",
+    )  # fmt: skip
+
+
 def test_export_asks_for_what_the_command_does(whyport, asked, table, tmp_path):
     sample, out, weights = table, tmp_path / "bundle", tmp_path / "weights.pt"
     by_library = asked(

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from whyport.exporter.graphs.graph import build_graph
+from whyport.exporter.graphs.rescale import Rescale
 from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
 from whyport.exporter.train.architectures import ARCHITECTURES, create, parse_settings
 from whyport.exporter.train.architectures.hybrid import Hybrid
@@ -20,6 +21,21 @@ def test_every_architecture_keeps_the_contract(name):
     for got, expected in zip(compiled(other), graph.module(other), strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-6)
     assert graph.module(other)[0].shape == (4, 3)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_ends_in_its_output_module(name):
+    torch.manual_seed(0)
+    network = create(name, 9, 1, parse_settings(name, [])).eval()
+    rows = torch.randn(5, 9)
+    plain = first_of(network(rows))
+    network.output = Rescale(torch.tensor([2.0]), torch.tensor([100.0]))
+    assert plain.shape == (5, 1)
+    np.testing.assert_allclose(first_of(network(rows)).detach(), 100 + 2 * plain.detach(), rtol=1e-6)
+
+
+def first_of(given):
+    return given[0] if isinstance(given, tuple) else given
 
 
 def test_hybrid_has_the_documented_defaults():

@@ -1,5 +1,6 @@
 """Quantities from a table to a bundle: scores, metrics and attributions in the targets' units."""
 
+import io
 import json
 
 import numpy as np
@@ -67,6 +68,14 @@ def test_the_metrics_are_scikit_learns_in_the_units(bundle, test_rows):
     np.testing.assert_allclose(got["test_r2"], metrics.r2_score(measured, values), rtol=1e-4)
     np.testing.assert_allclose(values.mean(axis=0), measured.mean(axis=0), rtol=0.1)
     assert got["baseline_r2"] < 0.05
+
+
+def test_the_figures_are_those_of_the_best_epoch(bundle):
+    results = pd.read_csv(io.BytesIO(bundle.read_bytes("training/results.csv")))
+    kept = results.iloc[results["validation_loss"].argmin()]
+    got = bundle.sidecar.provenance.metrics
+    for name in ("train_loss", "train_r2", "validation_loss", "validation_r2", "test_loss"):
+        assert got[name] == pytest.approx(kept[name], rel=1e-12), name
 
 
 def test_the_folder_has_scatter_and_residuals_in_place_of_classes(bundle, test_rows):
