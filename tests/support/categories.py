@@ -1,15 +1,22 @@
 """A table with columns of every kind, as codes, and what a bundle is made of from it."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from whyport.exporter.bundle.package import make_package
+from whyport.exporter.bundle.write import write_bundle
 from whyport.exporter.data.samples import Samples
 from whyport.exporter.data.statistics import describe_numbers
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.categories import EncodeCategories, build_encoding
+from whyport.exporter.kinds.pytorch import compile_network
 from whyport.runtime.bundle.columns import CATEGORY, MODEL, Categories, Column
+from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import Provenance
 
@@ -92,3 +99,9 @@ def network_of(width: int, *, linear: bool = False) -> nn.Module:
         if linear:
             return nn.Linear(width, 2)
         return nn.Sequential(nn.Linear(width, 12), nn.ReLU(), nn.Linear(12, 2))
+
+
+def category_bundle(path: Path, network: nn.Module, columns: tuple[Column, ...], summary: int = 6) -> Bundle:
+    """The bundle of a network over the cells of `category_encoding`; a summary of 0 leaves explain.onnx out."""
+    draft = dataclasses.replace(category_draft(columns, category_encoding(columns)), summary=summary)
+    return write_bundle(path, make_package(draft, compile_network(network, draft), {}))

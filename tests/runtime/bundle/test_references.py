@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from support.bundles import linear_bundle, linear_sidecar, refresh_digests
+from support.columns import category_column, number_column
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import BACKGROUND, Baseline
@@ -104,3 +105,13 @@ def test_a_summary_has_as_many_rows_as_the_sidecar_says(path: Path) -> None:
             continue
         with pytest.raises(BundleFormatError, match=r"expected the 3 rows of baseline 'summary', got 4"):
             References.summary(said)
+
+
+def test_the_mean_of_a_category_is_the_code_that_weighs_most() -> None:
+    columns = (number_column("age"), category_column("region", ("north", "south", "west")))
+    rows = np.array([[10, 2], [20, 0], [30, 0], [40, 4]], dtype=np.float32)
+    mean = References(rows, np.array([0.5, 0.2, 0.2, 0.1])).mean(columns)
+    np.testing.assert_allclose(mean.rows, [[19, 2]])
+    assert mean.weights.tolist() == [1.0]
+    tied = References(rows, np.array([0.4, 0.4, 0.0, 0.2])).mean(columns)
+    assert tied.rows[0, 1] == 0
