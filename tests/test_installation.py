@@ -29,7 +29,9 @@ def test_scoring_runs_where_only_cpu_and_batch_are_installed(tmp_path: Path, ref
     assert not {"torch", "onnx", "pandas", "scikit-learn", "matplotlib"} & installed
     features = Bundle.read(reference_bundle).sidecar.columns
     generator = np.random.default_rng(0)
-    rows = pa.table({f.name: generator.uniform(f.minimum, f.maximum, size=5000) for f in features})
+    rows = pa.table(
+        {f.name: generator.uniform(f.statistics.minimum, f.statistics.maximum, size=5000) for f in features}
+    )
     pq.write_table(rows, tmp_path / "rows.parquet")
     command = [environment / "bin" / "whyport", "run", reference_bundle, tmp_path / "rows.parquet"]
     subprocess.run([*command, "--out", tmp_path / "out"], check=True)

@@ -63,7 +63,7 @@ def test_the_python_lines_run(reference_bundle: Path, monkeypatch: pytest.Monkey
     (tmp_path / "bundle").symlink_to(reference_bundle)
     monkeypatch.chdir(tmp_path)
     features = Bundle.read(reference_bundle).sidecar.columns
-    names = {"frame": {feature.name: np.full(5, feature.median) for feature in features}}
+    names = {"frame": {feature.name: np.full(5, feature.statistics.median) for feature in features}}
     (program,) = blocks(README, "python")
     exec(program, names)
     assert names["probabilities"].shape == (5, 2)

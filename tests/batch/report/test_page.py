@@ -148,7 +148,7 @@ OVERLAPS = """JSON.stringify([...document.querySelectorAll('.picture svg')].flat
 def test_the_page_shows_in_a_browser(whyport: Whyport, reference_bundle: Path, tmp_path: Path) -> None:
     features = Bundle.read(reference_bundle).sidecar.columns
     generator = np.random.default_rng(0)
-    columns = {f.name: generator.normal(f.mean, f.standard_deviation / 3, size=80) for f in features}
+    columns = {f.name: generator.normal(f.statistics.mean, f.spread / 3, size=80) for f in features}
     labels = generator.choice(["benign", "malignant"], size=80)
     pq.write_table(pa.table({**columns, "diagnosis": labels}), tmp_path / "rows.parquet")
     out = tmp_path / "out"

@@ -118,7 +118,9 @@ def reference_table(bundle: Path, rows: int) -> pa.Table:
     """Rows like the training data of the reference bundle."""
     features = Bundle.read(bundle).sidecar.columns
     generator = np.random.default_rng(5)
-    return pa.table({f.name: generator.uniform(f.minimum, f.maximum, size=rows) for f in features})
+    return pa.table(
+        {f.name: generator.uniform(f.statistics.minimum, f.statistics.maximum, size=rows) for f in features}
+    )
 
 
 def test_several_methods_carry_their_names_in_front(
