@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from whyport.runtime.bundle.columns import Categories, Column
+from whyport.runtime.bundle.columns import REFUSE, Categories, Column
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.sidecar import Baseline, Sidecar, known_task
@@ -20,11 +20,11 @@ def bundle_lines(bundle: Bundle) -> Iterator[str]:
     meaning = f"{sidecar.score.task} of kind {sidecar.score.kind}" if task is None else task.name
     yield f"{sidecar.name}  {meaning}, format version {sidecar.format_version}"
     yield _line("digest", bundle.digest)
-    yield _line("made by", f"{sidecar.provenance.source}, {_pairs(sidecar.provenance.versions)}")
-    yield _line("metrics", _pairs(sidecar.provenance.metrics))
+    yield _line("made by", ", ".join(filter(None, (sidecar.provenance.source, _pairs(sidecar.provenance.versions)))))
+    yield _line("metrics", _pairs(sidecar.provenance.metrics) or "none")
     targets = [f"{each.name} ({each.unit})" if each.unit else each.name for each in sidecar.score.targets]
     yield _line("targets" if task is None else task.targets_title, ", ".join(targets))
-    yield _line("score", f"{sidecar.score.output}, a {sidecar.score.kind}")
+    yield _line("score", f"output {sidecar.score.output!r}, of kind {sidecar.score.kind}")
     yield from _graphs(sidecar)
     yield _line("parity", _pairs(sidecar.parity) or "not measured")
     for baseline in sidecar.baselines:
@@ -63,7 +63,7 @@ def _known(column: Column) -> str:
     """The statistics of one column's training values."""
     missing = f"{column.missing_fraction:8.1%}, {column.missing}"
     if column.categories is not None:
-        return f"{column.kind:38} {missing}; {_categories(column.categories)}"
+        return f"{column.kind:38} {missing}; {_categories(column.categories, column.missing)}"
     unit = f"; {column.unit}" if column.unit else ""
     if column.numbers is not None:
         numbers = column.numbers
@@ -72,14 +72,20 @@ def _known(column: Column) -> str:
     return f"{column.kind:38} {missing}{unit}" + (f"; {channels}" if channels else "")
 
 
-def _categories(categories: Categories) -> str:
-    """The categories with their training rows, and the rows of rare and missing ones."""
+def _categories(categories: Categories, missing: str) -> str:
+    """The categories with their training rows, and what becomes of an unseen value and of none."""
     counted = zip(categories.values, categories.counts, strict=True)
     shown = [f"{value} {count}" for value, count in list(counted)[:SHOWN]]
     more = len(categories.values) - len(shown)
     rest = f" and {more} more" if more else ""
-    others = f"other {categories.other}, missing {categories.missing}"
-    return f"{len(categories.values)} of type {categories.type}: {', '.join(shown)}{rest}; {others}"
+    none = "refused" if missing == REFUSE else _rule(categories.missing, "missing")
+    rules = f"unseen {_rule(categories.other, 'rare')}, none {none}"
+    return f"{len(categories.values)} of type {categories.type}: {', '.join(shown)}{rest}; {rules}"
+
+
+def _rule(count: int, kind: str) -> str:
+    """What a code stands for: the training rows that had it, or an average category."""
+    return f"as in {count} {kind} rows" if count else "as an average one"
 
 
 def _line(title: str, text: str) -> str:
@@ -93,4 +99,6 @@ def _pairs(values: Mapping[str, Any]) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if value is None:
+        return "varies"
     return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)

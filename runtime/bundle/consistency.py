@@ -31,11 +31,13 @@ def check_consistency(sidecar: Sidecar) -> None:
 
 
 def check_usable(sidecar: Sidecar) -> None:
-    """Raise BundleFormatError for inputs and scores that this version describes, and does not run yet."""
+    """Raise BundleFormatError for inputs, players and scores that this version describes, and does not run yet."""
     inputs = sidecar.inputs
     if len(inputs) != 1 or not isinstance(inputs[0].prepare, TablePreparation):
         got = listing(f"{each.name} ({each.prepare.kind})" for each in inputs)
         raise BundleFormatError(f"expected a model of one table, got the inputs {got}: {NEWER}")
+    if sidecar.players.names not in (None, sidecar.column_names):
+        raise BundleFormatError(f"$.players.names: expected the columns' names, got others: {NEWER}")
     task_of(sidecar)
 
 

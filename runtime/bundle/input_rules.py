@@ -51,14 +51,17 @@ def check_inputs(inputs: Sequence[Input]) -> None:
 
 
 def check_players(players: Players, inputs: Sequence[Input]) -> None:
-    """Raise BundleFormatError for players that are not as many as their names, or that share a cell."""
+    """Raise BundleFormatError for players that are not as many as their names, share a cell or leave one out."""
     cells, names = players.cells, players.names
     if cells is not None:
         if names is not None and len(cells) != len(names):
             raise BundleFormatError(
                 f"$.players.cells: expected those of {len(names)} players, got those of {len(cells)}"
             )
-        check_different("$.players.cells", "cells", [cell for some in cells for cell in some])
+        positions = sorted(cell for some in cells for cell in some)
+        check_different("$.players.cells", "cells", positions)
+        if positions != list(range(len(positions))):
+            raise BundleFormatError(f"$.players.cells: expected every position from 0 on, got up to {positions[-1]}")
         return
     lengths = [axis.length for each in inputs for axis in each.axes]
     if names is not None and all(isinstance(length, int) for length in lengths):

@@ -1,9 +1,7 @@
 """Sidecars written by hand, one for each case of the format: each is read, and broken in any rule it is refused."""
 
 import copy
-import dataclasses
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +9,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from support.command import Whyport
+from support.golden import GOLDEN, bundle_of
 from whyport import BundleFormatError, Session
 from whyport.runtime.bundle.codec import encode
-from whyport.runtime.bundle.consistency import check_consistency
-from whyport.runtime.bundle.folder import Bundle, write_sidecar
+from whyport.runtime.bundle.consistency import check_consistency, check_usable
+from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.schema import sidecar_schema
 from whyport.runtime.bundle.sidecar import Sidecar, decode_sidecar
 
-GOLDEN = {path.stem: path for path in (Path(__file__).parents[2] / "golden" / "format_3").glob("*.json")}
 VALIDATOR = Draft202012Validator(json.loads(sidecar_schema()))
 NEWER = "it needs a newer whyport"
 FREE = object()
@@ -128,6 +126,7 @@ BROKEN: list[tuple[str, tuple[str | int, ...], Any, str]] = [
     ("text", ("inputs", 0, "prepare", "tokenizer"), "../t.json", "$.inputs[0].prepare.tokenizer: expected file names"),
     # Players.
     ("categories", ("players", "cells", 5), [0], "$.players.cells: expected cells to differ, got '0' twice"),
+    ("categories", ("players", "cells", 5), [15], "$.players.cells: expected every position from 0 on, got up to 15"),
     ("categories", ("players", "cells"), [[0]], "$.players.cells: expected those of 6 players, got those of 1"),
     ("regression", ("players", "names"), ["age"], "$.players.names: expected 2 names, one a cell, got 1"),
     ("regression", ("players", "names"), ["age", "age"], "$.players.names: expected players to differ"),
@@ -222,16 +221,11 @@ def test_open_maps_take_any_name(path: tuple[str | int, ...], value: Any) -> Non
     read(text)
 
 
-def bundle_of(name: str, folder: Path) -> Path:
-    """A bundle with a golden sidecar, and files with nothing in them."""
-    sidecar = read(GOLDEN[name].read_text(encoding="utf-8"))
-    for file in sidecar.files:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_bytes(b"")
-        if file.endswith(".pt"):
-            zipfile.ZipFile(folder / file, "w").close()
-    write_sidecar(folder, dataclasses.replace(sidecar, files={}))
-    return folder
+def test_players_that_are_groups_are_read_and_not_run_yet() -> None:
+    document = json.loads(GOLDEN["regression"].read_text(encoding="utf-8"))
+    document["players"] = {"names": ["both"], "cells": [[0, 1]]}
+    with pytest.raises(BundleFormatError, match=rf"^\$\.players\.names: expected the columns' names.*: {NEWER}$"):
+        check_usable(read(json.dumps(document)))
 
 
 UNUSABLE = {
