@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from whyport.runtime.errors import (
 from whyport.runtime.inputs.columns import ColumnFaults, pasted
 from whyport.runtime.inputs.table import column_arrays
 from whyport.runtime.tables import check_file, read_table, separator_hint, table_format
+
+logger = logging.getLogger(__name__)
 
 
 def read_frame(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
@@ -54,6 +57,8 @@ def read_frame(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
         raise error.at(str(path)) from None
     if is_csv and len(frame.columns) == 1 and (hint := separator_hint(path)):
         raise DataError(f"expected several columns, got one{hint}, in {path}")
+    if "" in frame.columns:
+        logger.warning("a column without a name, such as the index that pandas writes, is passed over, in %s", path)
     if frame.empty:
         raise TrainingError(f"expected rows, got an empty table, in {path}")
     return frame.replace("", None) if is_csv else frame
@@ -72,7 +77,7 @@ def choose_features(
 def choose_names(
     known: Sequence[str], chosen: Sequence[str], excluded: Sequence[str], target: str | None = None
 ) -> tuple[str, ...]:
-    """Do what `choose_features` does, for the names of a table's columns."""
+    """Do what `choose_features` does, for the names of a table's columns; one without a name is passed over."""
     asked = dict.fromkeys([*([target] if target is not None else []), *chosen, *excluded])
     strange = [name for name in asked if name not in known]
     if len(strange) == 1:
@@ -84,7 +89,7 @@ def choose_names(
     _check_names(chosen)
     if target in chosen:
         raise ColumnError(f"column {target!r} is the target and cannot be a feature")
-    names = tuple(name for name in chosen or known if name != target and name not in excluded)
+    names = tuple(name for name in chosen or filter(None, known) if name != target and name not in excluded)
     if not names:
         raise ColumnError(f"expected feature columns, got none; the table has {listing(known)}")
     return names

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from whyport.exporter.data.table import choose_features, digest, feature_arrays, read_frame
+from whyport.exporter.data.table import check_header, choose_features, digest, feature_arrays, read_frame
 from whyport.runtime.errors import ColumnError, DataError, TrainingError, UsageError, ValueRangeError
 
 FRAME = pd.DataFrame({"a": [1, 2], "b": [True, False], "c": [0.5, None], "text": ["x", "y"], "y": [0, 1]})
@@ -34,6 +34,14 @@ def test_the_values_of_a_csv_file_have_types(tmp_path):
     assert frame["d"].iloc[-1] is None
     assert frame["e"].iloc[0] == dt.date(2024, 1, 31)
     assert frame["f"].isna().sum() == 60_000
+
+
+def test_the_index_that_pandas_writes_is_passed_over(tmp_path, caplog):
+    FRAME.to_csv(tmp_path / "table.csv")
+    frame = read_frame(tmp_path / "table.csv")
+    assert "a column without a name, such as the index that pandas writes, is passed over, in " in caplog.text
+    assert choose_features(frame, (), ("text",), "y") == ("a", "b", "c")
+    assert check_header(tmp_path / "table.csv", (), ("text",), "y") == ("a", "b", "c")
 
 
 def test_an_unknown_kind_of_file(tmp_path):
