@@ -1,5 +1,6 @@
 """A table made ready for training: rows, outcomes, and the split into training, validation and test."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from whyport.runtime.tables import text_columns
 
 @dataclass(frozen=True)
 class TableChoice:
-    """Which tables, and which of their columns, to train and test with."""
+    """The tables, and the columns of them, to train, validate and test with."""
 
     data: Path
     target: TargetChoice
@@ -31,7 +32,7 @@ class TableChoice:
     excluded: tuple[str, ...] = ()
     split: SplitChoice = field(default_factory=SplitChoice)
     kinds: KindChoice = field(default_factory=KindChoice)
-    """Which of the features are categories or dates."""
+    """The features that are categories or dates."""
 
     @property
     def other_columns(self) -> tuple[str, ...]:
@@ -75,7 +76,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a network is trained and tested with."""
+    """The rows that a network is trained, validated and tested with."""
 
     train: Labelled
     validation: Labelled | None
@@ -116,10 +117,13 @@ def load_dataset(choice: TableChoice, seed: int) -> Dataset:
     except WhyportError as error:
         raise error.at(str(choice.data)) from None
     validation, test = (Labelled(matrix[rows], labels[rows]) for rows in (parts.validation, parts.test))
+    more = {path: read_frame(path, text_columns(features)) for path in choice.split.tables}
+    if choice.split.by is not None:
+        check_apart({choice.data: frame, **more}, choice.split.by)
     if choice.split.validation is not None:
-        validation = _load_more(choice.split.validation, choice, frame, features, outcome)
+        validation = _label(choice.split.validation, more, features, outcome)
     if choice.split.test is not None:
-        test = _load_more(choice.split.test, choice, frame, features, outcome)
+        test = _label(choice.split.test, more, features, outcome)
     return Dataset(
         train=Labelled(matrix[parts.train], labels[parts.train]),
         validation=validation if choice.split.validates else None,
@@ -145,15 +149,9 @@ def _check_repeated(strata: NDArray[np.int64] | None, classes: tuple[str, ...], 
         )
 
 
-def _load_more(
-    path: Path, choice: TableChoice, training: pd.DataFrame, features: tuple[Column, ...], outcome: Outcome
-) -> Labelled:
+def _label(path: Path, frames: Mapping[Path, pd.DataFrame], features: tuple[Column, ...], outcome: Outcome) -> Labelled:
     """The rows of a table beside the training table."""
-    frame: pd.DataFrame = read_frame(path, text_columns(features))
     try:
-        labels = outcome.labels(frame)
-        if choice.split.by is not None:
-            check_apart(training, frame, choice.split.by)
-        return Labelled(encode_table(features, frame), labels)
+        return Labelled(encode_table(features, frames[path]), outcome.labels(frames[path]))
     except WhyportError as error:
         raise error.at(str(path)) from None

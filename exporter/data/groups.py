@@ -1,12 +1,14 @@
 """The column whose rows of one value stay together: a person's, a machine's, a day's."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whyport.runtime.errors import ColumnError, TrainingError, unknown
+from whyport.runtime.errors import ColumnError, TrainingError, WhyportError, unknown
 
 
 def group_values(frame: pd.DataFrame, name: str) -> NDArray[np.int64]:
@@ -18,14 +20,21 @@ def group_values(frame: pd.DataFrame, name: str) -> NDArray[np.int64]:
     return codes
 
 
-def check_apart(training: pd.DataFrame, other: pd.DataFrame, name: str) -> None:
-    """Raise TrainingError for a group that is in both tables."""
-    shared = _groups(other, name)[_groups(other, name).isin(set(_groups(training, name)))]
-    if len(shared):
-        raise TrainingError(
-            f"column {name!r}, row {shared.index[0]}: expected a value that is not in the training table, got "
-            f"{str(shared.iloc[0])!r}: its rows would be on both sides of the split"
-        )
+def check_apart(frames: Mapping[Path, pd.DataFrame], name: str) -> None:
+    """Raise TrainingError for a group that is in two tables, by the values as text."""
+    seen: dict[str, Path] = {}
+    for path, frame in frames.items():
+        try:
+            groups = _groups(frame, name).astype(str)
+        except WhyportError as error:
+            raise error.at(str(path)) from None
+        for row, value in enumerate(groups):
+            if value in seen and seen[value] != path:
+                raise TrainingError(
+                    f"column {name!r}, row {row}: expected a value that is in no other table, got {value!r}, which is "
+                    f"in {seen[value]} too: its rows would be on both sides of the split, in {path}"
+                )
+        seen |= dict.fromkeys(groups, path)
 
 
 def _groups(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":

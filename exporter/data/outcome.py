@@ -65,7 +65,7 @@ def parse_units(columns: Sequence[str], given: Mapping[str, str] | Iterable[str]
 
 
 class Outcome(ABC):
-    """What is predicted, and how a table's columns say it."""
+    """The classes or quantities that are predicted, as a table's columns have them."""
 
     task: ClassVar[str]
     """The task: classification or regression."""
@@ -82,7 +82,7 @@ class Outcome(ABC):
 
     @abstractmethod
     def labels(self, frame: pd.DataFrame) -> NDArray[Any]:
-        """What each row's outcome is: indices of classes [N] int64, or quantities [N, K] float64.
+        """The outcome of each row: indices of classes [N] int64, or quantities [N, K] float64.
 
         Raises TrainingError for values that are none, with the row, ColumnError where there is no such column.
         """
@@ -107,7 +107,7 @@ class Classes(Outcome):
     values: tuple[str, ...]
     """The values of the column, as text."""
     names: tuple[str, ...]
-    """What they are called, in the same order."""
+    """The names of these classes, in the same order."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ class Quantities(Outcome):
 
 
 def find_outcome(frame: pd.DataFrame, choice: TargetChoice) -> Outcome:
-    """What the target columns of a training table say.
+    """The outcome in the target columns of a training table.
 
     Without a task by choice, several columns, fractions, and whole numbers that do not repeat as classes do are
     quantities; everything else is classes.

@@ -35,6 +35,8 @@ class SplitChoice:
                 raise UsageError(f"expected a {name} fraction between 0 and 1, got {share}")
         if self.validation is not None and self.validation_fraction is not None:
             raise UsageError("expected --validation or --validation-fraction, got both")
+        if self.validation is not None and self.validation == self.test:
+            raise UsageError(f"--validation and --test: expected different tables, got {self.test} as both")
         if self.validates and self.fraction + (self.validation_fraction or 0) >= 1:
             raise UsageError(
                 f"expected rows to train with, got a test fraction of {self.fraction} and a validation fraction of "
@@ -53,7 +55,7 @@ class SplitChoice:
 
     @property
     def parts(self) -> int:
-        """How many parts the training table is split into."""
+        """The number of parts that the training table is split into."""
         return 1 + (self.test is None) + (self.validation_fraction is not None)
 
     @property

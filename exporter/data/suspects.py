@@ -29,7 +29,7 @@ class Suspect:
 
     column: str
     kind: str
-    """What it looks like: identifier, constant or leak."""
+    """Its likeness: an identifier, a constant or a leak."""
     text: str
     """The warning as a sentence."""
 
@@ -73,7 +73,7 @@ def is_identifier(column: "pd.Series[Any]") -> bool:
 
 
 def find_leaks(frame: pd.DataFrame, names: Sequence[str], labels: NDArray[Any], seed: int) -> dict[str, str]:
-    """How well a column alone predicts the target, in words, by column: of those that do it almost perfectly.
+    """The columns that alone predict the target almost perfectly, with how well they do it in words.
 
     A small decision tree learns from one half of a sample of the rows, and is measured on the other half. Of quantities
     it learns the ranks, in which a few large values count no more than others.

@@ -40,7 +40,7 @@ class Run:
     targets: tuple[str, ...]
     data_digest: str
     rows_digest: str
-    """Of the rows that train and validate, which tells one split from another."""
+    """The sha256 of the rows that train and validate, which tells one split from another."""
 
     def check_same(self, other: Self) -> None:
         """Raise TrainingError that spells out how another run differs from this one, a checkpoint's."""

@@ -10,7 +10,7 @@ from whyport.exporter.train.figures import plain
 
 
 def confusion(predicted: NDArray[np.int64], actual: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """How many rows of each actual class (first axis) were predicted as each class, [C, C]."""
+    """The number of rows of each actual class (first axis) that were predicted as each class, [C, C]."""
     counts = np.bincount(actual * classes + predicted, minlength=classes * classes)
     return counts.reshape(classes, classes)
 

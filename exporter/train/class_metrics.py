@@ -1,4 +1,4 @@
-"""How well a classifier does on rows that it was not trained with, beside a guess that knows the classes' shares."""
+"""The metrics of a classifier on rows that it was not trained with, and those of a guess by the classes' shares."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ Labels = NDArray[np.int64]
 
 
 def class_metrics(predicted: Labels, probabilities: Floats, actual: Labels) -> dict[str, float]:
-    """What counts over all rows; what the rows leave undefined is left out.
+    """The metrics over all rows; what the rows leave undefined is left out.
 
     With two classes, AUC, average precision and Brier score are the second class's. With more, AUC and average
     precision are the means over one class against the rest, and the Brier score sums over the classes.
@@ -46,7 +46,7 @@ def class_metrics(predicted: Labels, probabilities: Floats, actual: Labels) -> d
 
 
 def class_baseline(trained: Labels, actual: Labels, classes: Sequence[str]) -> dict[str, Any]:
-    """The same of always saying the commonest class of the training rows, with the classes' shares as probabilities.
+    """The metrics of always saying the commonest class of the training rows, with all classes' shares as probabilities.
 
     Args:
         trained: classes of the training rows, [M].

@@ -20,7 +20,7 @@ RULE = "rule"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model does on the test rows, beside a guess that knows no feature."""
+    """The metrics of a model on the test rows, beside those of a guess that knows no feature."""
 
     task: str
     """The task: classification or regression."""
@@ -31,7 +31,7 @@ class Evaluation:
     metrics: dict[str, float]
     """By name; a metric that the test rows leave undefined is missing."""
     baseline: dict[str, Any]
-    """The same metrics of the guess, and its `rule` in words."""
+    """The metrics of the guess, and its `rule` in words."""
     per_class: list[dict[str, Any]] | None
     """Each class against the rest; null for a regression."""
     calibration: list[dict[str, Any]] | None

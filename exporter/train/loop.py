@@ -91,7 +91,7 @@ def is_over(results: Sequence[EpochResult], patience: int) -> bool:
 
 
 class _State:
-    """What changes from epoch to epoch, on the device."""
+    """The part of a training that changes from epoch to epoch, on the device."""
 
     def __init__(self, dataset: Dataset, settings: TrainSettings, device: torch.device) -> None:
         with _seeded(settings.seed, 0, torch.device("cpu")):
@@ -175,7 +175,7 @@ class _State:
 
 
 def describe_run(dataset: Dataset, settings: TrainSettings) -> Run:
-    """What identifies a run, for its checkpoints."""
+    """The identity of a run, for its checkpoints."""
     parts = [dataset.train] if dataset.validation is None else [dataset.train, dataset.validation]
     rows = hashlib.sha256()
     for array in (array for part in parts for array in (part.rows, part.labels)):

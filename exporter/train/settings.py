@@ -1,4 +1,4 @@
-"""What a training run was asked to do."""
+"""The settings of a training run."""
 
 from dataclasses import asdict, dataclass
 
@@ -23,7 +23,7 @@ class TrainSettings:
     """The loss by name; "auto" takes the task's first."""
     class_weights: str = NONE
     patience: int = 0
-    """After how many epochs without a smaller validation loss the training stops; 0 for never."""
+    """The number of epochs without a smaller validation loss after which the training stops; 0 for never."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_rows < 1:

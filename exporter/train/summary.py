@@ -1,4 +1,4 @@
-"""What a training found, in a few lines for a terminal."""
+"""The findings of a training, in a few lines for a terminal."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How well a regression does on rows that it was not trained with, beside always saying the training rows' mean."""
+"""The metrics of a regression on rows that it was not trained with, and those of always saying the mean."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +35,7 @@ def value_metrics(predicted: Floats, measured: Floats, targets: Sequence[str]) -
 
 
 def value_baseline(trained: Floats, measured: Floats, targets: Sequence[str]) -> dict[str, Any]:
-    """The same of always saying the mean of the training rows, whose values are `trained`, [M, K]."""
+    """The metrics of always saying the mean of the training rows, whose values are `trained`, [M, K]."""
     mean = np.tile(trained.mean(axis=0), (len(measured), 1))
     rule = "always the mean" if len(targets) == 1 else "always the means"
     return {"rule": rule, **value_metrics(mean, measured, targets)}

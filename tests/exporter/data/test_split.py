@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,6 +78,7 @@ def test_groups_that_cannot_be_parted():
         ({"validation_fraction": 0.0}, "a validation fraction between 0 and 1, got 0.0"),
         ({"test_fraction": 0.5, "validation_fraction": 0.5}, "expected rows to train with"),
         ({"validation": "table.csv", "validation_fraction": 0.5}, "or --validation-fraction, got both"),
+        ({"validation": Path("a.csv"), "test": Path("a.csv")}, "expected different tables, got a.csv as both"),
     ],
 )
 def test_choices_are_checked(options, message):
@@ -94,7 +97,16 @@ def test_groups_of_any_type_are_numbers():
 
 
 def test_a_group_in_two_tables():
-    training, other = pd.DataFrame({"person": ["a", "b"]}), pd.DataFrame({"person": ["c", "b"]})
-    check_apart(training, other.iloc[:1], "person")
-    with pytest.raises(TrainingError, match="column 'person', row 1: .* not in the training table, got 'b'"):
-        check_apart(training, other, "person")
+    training, other = pd.DataFrame({"person": ["a", "b", "7"]}), pd.DataFrame({"person": ["c", "b"]})
+    digits = pd.DataFrame({"person": [8, 7]})
+    first, second, third = Path("first.csv"), Path("second.csv"), Path("third.csv")
+    check_apart({first: training, second: other.iloc[:1], third: digits.iloc[:1]}, "person")
+    message = "column 'person', row .: expected a value that is in no other table, got {}, which is in {} too: .* in {}"
+    with pytest.raises(TrainingError, match=message.format("'b'", "first.csv", "second.csv")):
+        check_apart({first: training, second: other}, "person")
+    with pytest.raises(TrainingError, match=message.format("'7'", "first.csv", "third.csv")):
+        check_apart({first: training, third: digits}, "person")
+    with pytest.raises(TrainingError, match=message.format("'c'", "second.csv", "third.csv")):
+        check_apart({first: training, second: other.iloc[:1], third: other}, "person")
+    with pytest.raises(ColumnError, match="unknown column 'person'.*, in second.csv"):
+        check_apart({first: training, second: training.rename(columns={"person": "id"})}, "person")
