@@ -131,6 +131,9 @@ def facts(view: View) -> Iterator[tuple[str, str]]:
             "accuracy, training rows included" if includes else "accuracy",
             f"{matrix[:-1].trace() / matrix[:-1].sum():.1%}",
         )
+    evaluation = view.training.evaluation
+    if evaluation is not None and evaluation.warnings:
+        yield "warnings of the training", f"{len(evaluation.warnings):,}"
     fits = [each.fit for each in view.quantities.each if each.fit is not None]
     if len(fits) == 1:
         includes = view.known is not None and view.known.found

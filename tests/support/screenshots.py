@@ -15,6 +15,17 @@ REQUIRED = "WHYPORT_BROWSER"
 """The variable that, set to "required", makes a missing browser a failure."""
 
 
+OVERLAPS = """JSON.stringify([...document.querySelectorAll('.picture svg')].flatMap(svg => {
+    const isLevel = text => /[^\\s←→]/.test(text.textContent) && !/rotate/.test(text.outerHTML);
+    const texts = [...svg.querySelectorAll('text')].filter(isLevel);
+    const boxes = texts.map(text => text.getBoundingClientRect());
+    return boxes.flatMap((a, i) => boxes.slice(0, i).flatMap((b, j) =>
+        a.left + 2 < b.right && b.left + 2 < a.right && a.top + 4 < b.bottom && b.top + 4 < a.bottom
+            ? [[svg.closest('figure').id, texts[i].textContent, texts[j].textContent]] : []));
+}))"""
+"""An expression for texts of a report that lie over each other, by their boxes less a little of each side."""
+
+
 @dataclass(frozen=True)
 class Shot:
     """What a page was like."""

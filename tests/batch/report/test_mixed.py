@@ -1,6 +1,7 @@
 """A report of a run over a raw table: categories by name, dates as dates, and what training has not seen."""
 
 import datetime as dt
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.mixed import NAMES, PARTS, mixed_bundle, yes_of
+from support.screenshots import OVERLAPS, shoot
 from whyport import report, show, to_shap
 from whyport.batch.report.figures.canvas import drawing
 from whyport.batch.report.gather.view import ReportSettings, View, gather
@@ -141,6 +143,15 @@ def test_the_page_is_drawn(out: Path, tmp_path: Path) -> None:
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     for phrase in ("region = west", "member = missing", "with unseen values", "(other) (15)"):
         assert phrase in text
+
+
+@pytest.mark.slow
+def test_no_texts_of_the_page_lie_over_each_other(out: Path, tmp_path: Path) -> None:
+    report(out, tmp_path / "page.html", label="truth", device="cpu")
+    for options in ((), ("--width", "390")):
+        shot = shoot((tmp_path / "page.html").as_uri(), tmp_path / "page.png", *options, "--eval", OVERLAPS)
+        assert (shot.errors, shot.requests) == ([], [])
+        assert not json.loads(shot.result)
 
 
 def test_shap_s_objects_have_codes_and_show_names(out: Path, tmp_path: Path) -> None:

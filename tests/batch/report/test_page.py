@@ -10,7 +10,7 @@ import pytest
 
 from support.bundles import linear_bundle
 from support.command import Whyport
-from support.screenshots import shoot
+from support.screenshots import OVERLAPS, shoot
 from whyport.runtime.bundle.folder import Bundle
 
 Write = Callable[..., Path]
@@ -131,17 +131,6 @@ def test_a_missing_extra_is_named(whyport: Whyport, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     output = whyport("report", tmp_path, exit_code=1).output
     assert "pip install 'whyport[report]'" in output
-
-
-# Texts of a figure that lie over each other, by their boxes on the page, less a little of each side.
-OVERLAPS = """JSON.stringify([...document.querySelectorAll('.picture svg')].flatMap(svg => {
-    const isLevel = text => /[^\\s←→]/.test(text.textContent) && !/rotate/.test(text.outerHTML);
-    const texts = [...svg.querySelectorAll('text')].filter(isLevel);
-    const boxes = texts.map(text => text.getBoundingClientRect());
-    return boxes.flatMap((a, i) => boxes.slice(0, i).flatMap((b, j) =>
-        a.left + 2 < b.right && b.left + 2 < a.right && a.top + 4 < b.bottom && b.top + 4 < a.bottom
-            ? [[svg.closest('figure').id, texts[i].textContent, texts[j].textContent]] : []));
-}))"""
 
 
 @pytest.mark.slow

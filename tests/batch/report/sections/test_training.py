@@ -14,6 +14,7 @@ from support.bundles import refresh_digests
 from whyport.batch.report.figures.canvas import drawing
 from whyport.batch.report.gather.evaluation import Evaluation
 from whyport.batch.report.gather.view import ReportSettings, View, gather
+from whyport.batch.report.page import facts
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Table
 from whyport.batch.report.sections.training import training_blocks
 from whyport.batch.run.job import Job
@@ -76,7 +77,9 @@ def of_kind(blocks: list[Block], kind: type[Any], title: str) -> Any:
 
 
 def test_a_classifier_is_shown_beside_a_guess(look: Look) -> None:
-    blocks = training_blocks(look(metrics_json=json.dumps(CLASSES | {"later": "is passed over"})))
+    view = look(metrics_json=json.dumps(CLASSES | {"later": "is passed over"}))
+    assert dict(facts(view))["warnings of the training"] == "1"
+    blocks = training_blocks(view)
     table = of_kind(blocks, Table, "On the test rows")
     assert table.head == ("", "the model", "always no")
     assert table.rows == (("accuracy", "0.9", "0.6"), ("AUC", "0.95", "0.5"), ("log loss (nats)", "0.3", ""))
