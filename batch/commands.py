@@ -65,11 +65,12 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     help="An explanation method, see whyport methods; may be repeated.",
 )
 @click.option(
+    "--explain-target",
     "--explain-class",
-    default="predicted",
-    show_default=True,
-    metavar="CLASS",
-    help="predicted, all, a class's name (class:NAME where the name is one of these words), or label:COLUMN.",
+    "explain_target",
+    metavar="TARGET",
+    help="predicted, all, top:K (the K largest scores of a row), label:COLUMN, or names of classes or targets, with "
+    "commas between them (target:NAME where a name is one of these words).  [default: predicted; of a regression, all]",
 )
 @click.option(
     "--explain-where",

@@ -55,7 +55,8 @@ class JobSettings:
     inputs: tuple[str, ...]
     out: Path
     methods: tuple[str, ...] = ()
-    explain_class: str = "predicted"
+    explain_target: str | None = None
+    """What `TargetChoice` reads; None for the task's own default."""
     explain_where: str | None = None
     """Explain only rows that meet this condition, as `Condition` reads it."""
     explain_fraction: float | None = None

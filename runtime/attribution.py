@@ -39,7 +39,7 @@ class Attribution:
     feature_names: tuple[str, ...] = ()
     """The names of the F columns of `values`."""
     target_names: tuple[str, ...] = ()
-    """The name of each target by its index: row i is explained for the class `target_names[target[i]]`."""
+    """The name of each target by its index: row i is explained for `target_names[target[i]]`."""
 
     @property
     def is_finite(self) -> NDArray[np.bool_]:
@@ -76,7 +76,7 @@ def within_rounding(
 
 
 def target_index(targets: Any, task: Task, rows: int) -> NDArray[np.int64]:
-    """The input `class_index` [N]: -1 for None, otherwise a target's name or index for all rows, or [N] of either.
+    """The input `target_index` [N]: -1 for None, otherwise a target's name or index for all rows, or [N] of either.
 
     Raises UsageError for an unknown target, or if there is not one target per row.
     """

@@ -144,12 +144,14 @@ class Session:
                 raise UsageError(unknown("output", name, known))
         return self._model.run(self._feeds(rows), [signature.output(name) for name in names])
 
-    def explain(self, rows: Any, classes: Any = None, *, on_bad: str = "raise") -> Attribution:
-        """Explain a class of each row by explain.onnx: DeepSHAP against the bundle's summary of its background.
+    def explain(self, rows: Any, targets: Any = None, *, classes: Any = None, on_bad: str = "raise") -> Attribution:
+        """Explain a class or target of each row by explain.onnx: DeepSHAP against the bundle's summary background.
 
         Args:
             rows: as `predict` takes them. Where the bundle imputes, an imputed row is explained.
-            classes: a class's name or index for all rows, or an array [N] of either; by default the predicted ones.
+            targets: a class's or target's name or index for all rows, or an array [N] of either. By default the
+                predicted classes; of a regression, the first target.
+            classes: another name for `targets`.
             on_bad: what becomes of rows whose score or attributions are not finite: "raise", or "nan". Such a row has
                 NaN and has not converged; without a score, its predicted target is -1.
 
@@ -157,16 +159,20 @@ class Session:
             The attributions, with `evaluations` 1: one pass through the graph per row.
 
         Raises:
-            The errors of `predict`. UsageError: no such class. BundleError: the bundle has no explain.onnx.
+            The errors of `predict`. UsageError: no such target. BundleError: the bundle has no explain.onnx.
         """
         _check_on_bad(on_bad)
+        if classes is not None:
+            if targets is not None:
+                raise UsageError("classes: another name for targets; expected one of them")
+            targets = classes
         matrix = self.matrix(rows)
-        index = target_index(classes, self.task, len(matrix))
+        index = target_index(targets, self.task, len(matrix))
         sidecar = self.bundle.sidecar
         outputs = self.run_graph(EXPLAIN_MODEL, matrix, index)
         explained = attribution(_answers(outputs, on_bad), sidecar.tolerances["completeness"])
         target = explained.target
-        if classes is None:  # a row without a score has no predicted class
+        if targets is None:  # a row without a score has no predicted class
             target = np.where(np.isfinite(outputs[SCORE.name]), target, -1)
         names = self._columns.names, self.task.targets
         return dataclasses.replace(explained, target=target, feature_names=names[0], target_names=names[1])

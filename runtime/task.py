@@ -17,6 +17,8 @@ from whyport.runtime.errors import BundleFormatError, UsageError, unknown
 
 PREDICTION = "prediction"
 """The column of the prediction, in every task."""
+EXPLAINED_TARGET = "explained_target"
+"""The column of a run that names the target that a row is explained for."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,10 @@ class Task(ABC):
     """The word for one target, in messages."""
     targets_title: ClassVar[str]
     """The word for several targets, in front of a list."""
-    explains: ClassVar[str]
-    """The target that is explained by default, in words."""
+    explains: str
+    """What is explained by default, as `--explain-target` says it."""
+    target_columns: ClassVar[tuple[str, ...]] = (EXPLAINED_TARGET,)
+    """The columns of a run that name the explained target, all with the same values."""
 
     def __init__(self, targets: Sequence[str], units: Sequence[str | None] = ()) -> None:
         self.targets = tuple(targets)
@@ -131,7 +135,8 @@ class _Classes(Task):
     task = CLASSIFICATION
     target = "class"
     targets_title = "classes"
-    explains = "the predicted class"
+    explains = "predicted"
+    target_columns = (EXPLAINED_TARGET, "explained_class")
 
     def predicted(self, scores: Any) -> Any:
         return first_largest(scores)
@@ -196,11 +201,11 @@ class Regression(Task):
     outputs = ("value",)
     target = "target"
     targets_title = "targets"
-    explains = "the first target"
 
     def __init__(self, targets: Sequence[str], units: Sequence[str | None] = ()) -> None:
         super().__init__(targets, tuple(units) or (None,) * len(targets))
         shared = set(map(self.unit_of, self.targets))
+        self.explains = f"target:{self.targets[0]}" if len(self.targets) == 1 else "all"
         self.unit = shared.pop() if len(shared) == 1 else "units of the target"
 
     def unit_of(self, target: str) -> str:

@@ -31,6 +31,11 @@ class Request:
         return cls(rows, scores, np.arange(len(rows)), target)
 
     @classmethod
+    def of_targets(cls, rows: NDArray[np.float32], scores: NDArray[np.float32], targets: NDArray[np.int64]) -> Self:
+        """A request for E targets of each row, [M, E], in their order."""
+        return cls(rows, scores, np.arange(len(rows)).repeat(targets.shape[1]), targets.reshape(-1))
+
+    @classmethod
     def of_every_target(cls, rows: NDArray[np.float32], scores: NDArray[np.float32]) -> Self:
         """A request for all K targets of each row, in order."""
         count = scores.shape[1]

@@ -15,6 +15,7 @@ from whyport.batch.methods.method import Extra
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.layouts import AttributionLayout
 from whyport.batch.rows import ScoredRows
+from whyport.batch.scoring.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ColumnError, listing
@@ -24,7 +25,6 @@ SOURCE_FILE, SOURCE_ROW, SCORE = "source_file", "source_row", "score"
 IDENTITY = [pa.field(SOURCE_FILE, pa.string()), pa.field(SOURCE_ROW, pa.int64())]
 REASON = pa.field("reason", pa.string())
 IMPUTED_COUNT = pa.field("imputed_count", pa.int32())
-EXPLAINED_TARGET = pa.field("explained_class", pa.string())
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,13 @@ class ExplanationColumns:
 
     method: str
     target: str | None
-    """The explained target; None where it differs by row, as the column `explained_class` says."""
+    """The explained target; None where it differs by row, as the column `explained_target` says."""
     prefix: str
     """The method's name and a dot, if there are several methods."""
     suffix: str
-    """A dot and the target's name, if all targets are explained."""
+    """A dot and the target's name or rank, if several targets of a row are explained."""
+    explained_target: str
+    """The name for the column with the explained target's name, where it differs by row."""
 
     @property
     def score(self) -> str:
@@ -72,16 +74,18 @@ class ExplanationColumns:
 class OutputColumns:
     """The columns of one run.
 
-    With several methods, each column of a method begins with the method's name. With every target explained, a column's
-    name ends in the target's name; in a feature's column, the target comes before the feature.
+    With several methods, each column of a method begins with the method's name. With several targets of a row
+    explained, a column's name ends in the target's name, or with `top:K` in its rank; in a feature's column, the target
+    comes before the feature.
 
     Args:
         task: what the model's outputs mean.
         methods: names of the explanation methods.
         settings: their options.
-        all_targets: whether every target is explained.
+        choice: which targets of each row are explained.
         layout: how attributions are laid out in columns.
         outputs: the model's outputs, which give some arrays their shapes; needed only for writing.
+        named_by: the columns that name the explained target; None for the task's, others in an older run.
     """
 
     def __init__(
@@ -89,23 +93,26 @@ class OutputColumns:
         task: Task,
         methods: Sequence[str],
         settings: ExplainSettings,
-        all_targets: bool,
+        choice: TargetChoice,
         layout: AttributionLayout,
         outputs: Sequence[TensorSpec] = (),
+        named_by: Sequence[str] | None = None,
     ) -> None:
         self._task = task
         self.layout = layout
-        self.targets = task.targets if all_targets else ()
-        """The targets, if every one is explained; otherwise empty."""
+        self.targets = choice.targets_by_name
+        """The targets that every row is explained for, by name; empty where they differ by row."""
+        self._named_by = tuple(task.target_columns if named_by is None else named_by)
         self.extras = {method: settings.extras_of(method) for method in methods}
         """The extra columns of each method."""
         self.metadata = layout.metadata if methods else {}
         """A part's metadata on its own columns."""
-        explained: list[tuple[str | None, str]] = [(name, f".{name}") for name in self.targets] or [(None, "")]
         self.by_method = {
             method: [
-                ExplanationColumns(method, target, f"{method}." if len(methods) > 1 else "", suffix)
-                for target, suffix in explained
+                ExplanationColumns(
+                    method, target, f"{method}." if len(methods) > 1 else "", suffix, f"{self._named_by[0]}{suffix}"
+                )
+                for target, suffix in choice.columns
             ]
             for method in methods
         }
@@ -125,7 +132,7 @@ class OutputColumns:
     @cached_property
     def explanation_schema(self) -> pa.Schema:
         """The columns that are null in a row without explanation."""
-        fields = [EXPLAINED_TARGET] if self.by_method and not self.targets else []
+        fields = [pa.field(name, pa.string()) for name in self.target_names]
         for i, (method, explanations) in enumerate(self.by_method.items()):
             fields += [pa.field(each.base_value, pa.float64()) for each in explanations]
             if i == 0:  # all methods share the score
@@ -144,7 +151,19 @@ class OutputColumns:
         """The number of values in a row's arrays, over all explanations; counts arrays of known shape only."""
         arrays = [extra for extras in self.extras.values() for extra in extras if not extra.per_feature]
         values = sum(int(np.prod(self._shapes.get(extra.output or "", ()))) for extra in arrays)
-        return max(1, len(self.targets)) * values
+        return max([1, *map(len, self.by_method.values())]) * values
+
+    @property
+    def target_names(self) -> list[str]:
+        """The columns with the names of explained targets that differ by row."""
+        return [name for name, _ in self._target_names]
+
+    @property
+    def _target_names(self) -> list[tuple[str, int]]:
+        """The columns with the names of explained targets that differ by row, each with the explanation it is for."""
+        explanations = next(iter(self.by_method.values()), [])
+        each = [(k, columns.suffix) for k, columns in enumerate(explanations) if columns.target is None]
+        return [(name, k) for k, suffix in each for name in target_columns(self._named_by, suffix)]
 
     def array_names(self, method: str) -> list[str]:
         """The columns of a method's extra arrays."""
@@ -186,7 +205,8 @@ class OutputColumns:
         """The arrays of the explanations' columns, null in rows that are not explained."""
         if not scored.attributions:
             return []
-        arrays = [] if self.targets else [names.take(pa.array(scored.targets))]
+        width = len(self.explanations) // len(self.by_method)
+        arrays = [names.take(pa.array(scored.targets[k::width])) for _, k in self._target_names]
         for i, (method, attribution) in enumerate(scored.attributions.items()):
             arrays += self._explanation(method, attribution, with_score=i == 0)
         if scored.explained is None:
@@ -231,6 +251,11 @@ class OutputColumns:
                 for name, extra, k in self._arrays(method)
             ),
         ]
+
+
+def target_columns(named_by: Sequence[str], suffix: str) -> tuple[str, ...]:
+    """The columns that name an explained target; the older name has no ranks."""
+    return tuple(named_by) if not suffix else (f"{named_by[0]}{suffix}",)
 
 
 def prediction_field(column: PredictedColumn) -> pa.Field:

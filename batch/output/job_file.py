@@ -9,14 +9,17 @@ from typing import Any, Self
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.columns import OutputColumns
 from whyport.batch.output.layouts import attribution_layout
+from whyport.batch.output.older import newest_settings
 from whyport.batch.output.parts import PartSpan, split
+from whyport.batch.scoring.targets import TargetChoice
 from whyport.runtime.bundle.codec import build
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, JobError
 from whyport.runtime.task import Task, find_task
 
 FORMAT_VERSION = 4
-"""The version of _job.json; version 2 added the task and its targets, 3 the arithmetic, and 4 `on_unseen`."""
+"""The version of _job.json; version 2 added the task and its targets, 3 the arithmetic, and 4 `on_unseen`, units, and
+the names of the columns with the explained target."""
 OLDEST = 2
 """The oldest version that is read; older versions' runs are not resumed."""
 
@@ -36,7 +39,7 @@ class PinnedSettings:
     """The options that decide what a run writes."""
 
     methods: tuple[str, ...]
-    explain_class: str
+    explain_target: str
     explain_where: str | None
     explain_fraction: float | None
     layout: str
@@ -81,6 +84,10 @@ class JobFile:
     bundle: BundleMark
     task: str
     targets: tuple[str, ...]
+    units: tuple[str | None, ...]
+    """The unit of each target's score; empty where the task has one for all."""
+    target_columns: tuple[str, ...]
+    """The columns that name the explained target."""
     settings: PinnedSettings
     provider: str
     versions: dict[str, str]
@@ -94,9 +101,8 @@ class JobFile:
         version = document.get("format_version") if isinstance(document, dict) else None
         if isinstance(document, dict) and version in range(OLDEST, FORMAT_VERSION):
             version = FORMAT_VERSION
-            document = {"arithmetic": []} | document | {"format_version": version}
-            if isinstance(document["settings"], dict):
-                document["settings"] = {"on_unseen": "score"} | document["settings"]
+            document = {"arithmetic": [], "units": [], "target_columns": ["explained_class"]} | document
+            document = document | {"format_version": version, "settings": newest_settings(document.get("settings"))}
         if version != FORMAT_VERSION:
             raise JobError(
                 f"expected a description of format version {FORMAT_VERSION}, got {version}: another whyport wrote it, "
@@ -110,12 +116,22 @@ class JobFile:
     @property
     def meaning(self) -> Task:
         """The meaning of the model's outputs."""
-        return find_task(self.task, self.targets)
+        return find_task(self.task, self.targets, self.units)
 
     @property
-    def explains_all_targets(self) -> bool:
-        """Whether every target of every row is explained."""
-        return self.settings.explain_class == "all"
+    def choice(self) -> TargetChoice:
+        """The targets that are explained for each row."""
+        return TargetChoice.parse(self.settings.explain_target, self.meaning)
+
+    @property
+    def explains_one_a_row(self) -> bool:
+        """Whether a row has one explanation by a method."""
+        return len(self.choice.columns) == 1
+
+    @property
+    def explains_same_targets(self) -> bool:
+        """Whether every row is explained for the same targets, each with columns of its own."""
+        return bool(self.choice.targets_by_name)
 
     def document(self) -> dict[str, Any]:
         """The JSON document."""
@@ -140,7 +156,8 @@ class JobFile:
         settings = self.settings
         layout = attribution_layout(settings.layout, settings.top_k, features)
         explain = settings.explain_settings
-        return OutputColumns(self.meaning, settings.methods, explain, self.explains_all_targets, layout, outputs)
+        named_by = self.target_columns
+        return OutputColumns(self.meaning, settings.methods, explain, self.choice, layout, outputs, named_by)
 
     def spans(self, index: int) -> list[PartSpan]:
         """The parts of an input; none for an input that could not be read."""

@@ -9,6 +9,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whyport.batch.output.older import newest_settings
 from whyport.batch.output.totals import Totals
 from whyport.runtime.errors import BundleFormatError, JobError, message_line
 from whyport.runtime.paths import open_file
@@ -65,6 +66,7 @@ class PartFooter:
                 metadata = pq.read_metadata(file)
             entries = metadata.metadata or {}
             description = json.loads(entries[DESCRIPTION_KEY.encode()])
+            description["settings"] = newest_settings(description["settings"])
             totals = Totals.read(entries[TOTALS_KEY.encode()].decode())
             arithmetic = description.pop(ARITHMETIC_KEY, {})
             return cls(metadata.num_rows, description, totals, arithmetic)

@@ -9,6 +9,7 @@ from typing import Self
 
 from whyport.batch.output.folder import REPORT_FILE, OutputFolder
 from whyport.batch.output.totals import MethodTotals, Totals
+from whyport.batch.output.value_totals import ValueTotals
 from whyport.batch.source.discovery import PassedOver
 from whyport.runtime.bundle.codec import build, load
 from whyport.runtime.errors import BundleFormatError, JobError
@@ -42,6 +43,20 @@ class MethodReport:
             p99_completeness_error=tail if tail < float("inf") else None,
             not_converged=totals.not_converged,
         )
+
+
+@dataclass(frozen=True)
+class ValueReport:
+    """The predictions of one quantity, in its own unit; None where there are no rows."""
+
+    minimum: float | None
+    mean: float | None
+    maximum: float | None
+
+    @classmethod
+    def of(cls, totals: ValueTotals) -> Self:
+        """The figures for a reader, from the totals."""
+        return cls(totals.minimum, totals.mean, totals.maximum)
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,8 @@ class JobReport:
     """Rows by reason."""
     predictions: dict[str, int]
     """Rows by predicted target; empty for a task that predicts none."""
+    values: dict[str, ValueReport]
+    """Predicted quantities by column; empty for a task that predicts targets."""
     explained: dict[str, int]
     """Rows by method."""
     not_finite: dict[str, int]
@@ -127,6 +144,7 @@ class JobReport:
             rows_out=totals.rows_out,
             rejected=totals.rejected,
             predictions=totals.predictions,
+            values={name: ValueReport.of(values) for name, values in totals.values.items()},
             explained={name: method.explained for name, method in totals.methods.items()},
             not_finite={name: method.not_finite for name, method in totals.methods.items()},
             methods={name: MethodReport.of(method) for name, method in totals.methods.items() if method.errors.total},
@@ -190,6 +208,7 @@ class JobReport:
         if self.predictions:
             counted = ", ".join(f"{name} {count}" for name, count in self.predictions.items())
             lines.append(f"{task.targets_title:9} {counted}")
+        lines += self._value_lines(task)
         if self.explained:
             lines.append("explained " + ", ".join(f"{count} rows by {name}" for name, count in self.explained.items()))
         for name, method in self.methods.items():
@@ -210,6 +229,15 @@ class JobReport:
                 lines.append(f"          {name:8} {value:10.1f} s {rates[name]:12.0f} rows/s")
         return [*lines, f"memory    {performance.peak_memory_bytes / 2**20:.0f} MiB at its peak"]
 
+    def _value_lines(self, task: Task) -> list[str]:
+        """Smallest, mean and largest of every predicted quantity."""
+        units = {column.name: f" {column.unit}" if column.unit else "" for column in task.columns}
+        return [
+            f"{name:9} {each.minimum:.6g} to {each.maximum:.6g}{units[name]}, mean {each.mean:.6g}{units[name]}"
+            for name, each in self.values.items()
+            if each.mean is not None
+        ]
+
     def _unseen_lines(self) -> list[str]:
         if not self.unseen:
             return []
@@ -217,7 +245,13 @@ class JobReport:
         return [f"unseen    {self.rows_unseen} rows have values that training has not seen", *columns]
 
 
-NOT_COUNTED = {"not_finite": {}, "rows_unseen": 0, "unseen": {}, "passed_over": {"others": 0, "names": [], "hidden": 0}}
+NOT_COUNTED = {
+    "values": {},
+    "not_finite": {},
+    "rows_unseen": 0,
+    "unseen": {},
+    "passed_over": {"others": 0, "names": [], "hidden": 0},
+}
 """The counts that reports of older runs lack."""
 
 

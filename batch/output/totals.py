@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.output.value_totals import ValueTotals
 from whyport.batch.rows import ScoredRows
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.codec import build, load
@@ -116,12 +117,16 @@ class Totals:
     """Rows, rejected ones too, with a value that training has not seen."""
     unseen: dict[str, int] = field(default_factory=dict)
     """Such values by column, in the order in which they were met."""
+    values: dict[str, ValueTotals] = field(default_factory=dict)
+    """The predicted quantities by column; empty for a task that predicts targets."""
 
     @classmethod
     def empty(cls, task: Task, methods: Sequence[str]) -> Self:
         """The totals of no rows, for a model's task and these methods."""
         nothing = Prediction((), np.zeros(0, dtype=np.int64))
-        return cls(predictions=task.counts(nothing), methods={name: MethodTotals() for name in methods})
+        values = {} if task.predicts_targets else {column.name: ValueTotals() for column in task.columns}
+        by_method = {name: MethodTotals() for name in methods}
+        return cls(predictions=task.counts(nothing), methods=by_method, values=values)
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -131,7 +136,7 @@ class Totals:
         """
         document = load(text)
         if isinstance(document, dict):
-            document = {"rows_unseen": 0, "unseen": {}} | document
+            document = {"rows_unseen": 0, "unseen": {}, "values": {}} | document
         if isinstance(document, dict) and isinstance(document.get("methods"), dict):
             for method in document["methods"].values():
                 if isinstance(method, dict):
@@ -151,6 +156,11 @@ class Totals:
             },
             rows_unseen=len(scored.rows.unseen.any_rows),
             unseen=scored.rows.unseen.counts,
+            values={
+                column.name: ValueTotals.of(values)
+                for column, values in zip(task.columns, scored.prediction.values, strict=True)
+                if not task.predicts_targets
+            },
         )
 
     @property
@@ -170,6 +180,10 @@ class Totals:
             methods=methods,
             rows_unseen=self.rows_unseen + other.rows_unseen,
             unseen=_sums(self.unseen, other.unseen),
+            values={
+                name: self.values.get(name, ValueTotals()) + other.values.get(name, ValueTotals())
+                for name in dict.fromkeys([*self.values, *other.values])
+            },
         )
 
 

@@ -14,6 +14,7 @@ from whyport.batch.methods.players import PlayerMap
 from whyport.batch.output.columns import IDENTITY, REASON, SOURCE_ROW
 from whyport.batch.output.folder import REJECTED_FOLDER
 from whyport.batch.output.parts import PartFooter, PartSpan, read_schema, sha256_of
+from whyport.batch.output.result import ValueReport
 from whyport.batch.output.totals import Totals
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.recompute import Deviations, Recomputer
@@ -109,8 +110,9 @@ class Audit:
         totals = sum((part.totals for part in parts), Totals())
         report = self._report
         explained = {name: method.explained for name, method in totals.methods.items()}
-        counted = (totals.rows_out, totals.rejected, totals.predictions, explained)
-        if counted != (report.rows_out, report.rejected, report.predictions, report.explained):
+        values = {name: ValueReport.of(each) for name, each in totals.values.items()}
+        counted = (totals.rows_out, totals.rejected, totals.predictions, values, explained)
+        if counted != (report.rows_out, report.rejected, report.predictions, report.values, report.explained):
             raise AuditError(
                 f"expected the counts of the report, {report.rows_out} rows out, got {counted}, in {self._out}"
             )

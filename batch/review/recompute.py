@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from whyport.batch.methods.catalogue import find_method
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.columns import (
-    EXPLAINED_TARGET,
     IMPUTED_COUNT,
     SOURCE_FILE,
     SOURCE_ROW,
@@ -25,7 +24,6 @@ from whyport.batch.review.inputs import RunInputs
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.scoring.selection import KnownColumns
-from whyport.batch.scoring.targets import TargetChoice
 from whyport.batch.source.cleaning import RowCleaner
 from whyport.batch.source.kept import widened
 from whyport.runtime.bundle.folder import Bundle
@@ -204,7 +202,7 @@ class Recomputer:
         explain = settings.explain_settings
         self._comparison = ExplanationComparison(columns.layout, self._tolerances, explain)
         self._selection = run.selection
-        choice = TargetChoice.parse(settings.explain_class, task)
+        choice = run.job.choice
         self._cleaner = RowCleaner(bundle.sidecar, settings.on_bad_row, choice.label, on_unseen=settings.on_unseen)
         self._scorer = Scorer(Session(bundle, device), settings.methods, choice, explain)
         self._known = KnownColumns(task, choice)
@@ -251,7 +249,7 @@ class Recomputer:
     def _compare_predictions(self, rows: list[int], stored: pa.Table, again: pa.Table, place: str) -> float:
         """Compare the predictions, and the columns that must be equal; returns the largest numeric deviation."""
         exact = [column.name for column in self._task.columns if column.names_target]
-        exact += [name for name in (EXPLAINED_TARGET.name, IMPUTED_COUNT.name) if name in stored.column_names]
+        exact += [*self._columns.target_names, IMPUTED_COUNT.name]
         for name in exact:
             check_same(rows, np.array(stored[name].to_pylist()) != np.array(again[name].to_pylist()), name, place)
         numbers = [column.name for column in self._task.columns if not column.names_target]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whyport.batch.output.columns import EXPLAINED_TARGET, IMPUTED_COUNT, SOURCE_ROW, ExplanationColumns
+from whyport.batch.output.columns import IMPUTED_COUNT, SOURCE_ROW, ExplanationColumns
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.row_values import RowValues
 from whyport.runtime.errors import JobError
@@ -81,7 +81,8 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
             yield f"explained   not by {each.method}: the run explained {run.selection} alone"
             continue
         stored = columns.layout.read(table, each.prefix, each.suffix)
-        heading = f"{each.method}, {run.task.target} {each.target or values[EXPLAINED_TARGET.name]}"
+        target = each.target or values[each.explained_target]
+        heading = f"{each.method}, {run.task.target} {target}"
         if not np.isfinite(stored.values).all():
             yield f"{heading}: score {values[each.score]:+.4g}; no attributions, because they are not finite"
             continue
@@ -93,7 +94,8 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
             errors = columns.layout.read_extra(table, each.prefix, each.suffix, bar.name)[0]
             shares = [replace(share, error=float(error)) for share, error in zip(shares, errors, strict=True)]
         kept = Kept(shares, len(columns.layout.features))
-        yield from _explained(values, each, heading, run.task.unit, kept, top, inputs)
+        unit = run.task.unit_of(target)
+        yield from _explained(values, each, heading, unit, kept, top, inputs)
     if inputs.problem:
         yield f"values      not shown: {inputs.problem}"
 
@@ -106,7 +108,7 @@ def _predicted(values: dict[str, Any], task: Task) -> Iterator[str]:
         yield f"prediction  {values[PREDICTION]} ({text})"
         return
     for column in task.columns:
-        yield f"{column.name:11} {values[column.name]:.6g} {task.unit}"
+        yield f"{column.name:11} {values[column.name]:.6g}{f' {column.unit}' if column.unit else ''}"
 
 
 def _explained(

@@ -26,9 +26,11 @@ def describe_job(bundle: Bundle, plan: Plan, session: Session) -> JobFile:
         bundle=BundleMark(bundle.sidecar.name, bundle.digest, str(bundle.path.resolve())),
         task=session.task.name,
         targets=session.task.targets,
+        units=session.task.units,
+        target_columns=session.task.target_columns,
         settings=PinnedSettings(
             methods=settings.methods,
-            explain_class=settings.explain_class,
+            explain_target=plan.choice.text,
             explain_where=settings.explain_where,
             explain_fraction=settings.explain_fraction,
             layout=settings.layout,

@@ -79,7 +79,7 @@ class Plan:
             raise UsageError(f"methods named twice: {listing(settings.methods)}")
         check_capabilities(sidecar, {method: engine_of(method, settings.explain.engine) for method in settings.methods})
         task = task_of(sidecar)
-        choice = TargetChoice.parse(settings.explain_class, task)
+        choice = TargetChoice.parse(settings.explain_target, task)
         found = discover(settings.inputs)
         check_apart(settings.inputs, found, settings.out)
         players = PlayerMap.of(sidecar, settings.explain.players)
@@ -91,7 +91,7 @@ class Plan:
             table=Columns.of(sidecar.columns),
             choice=choice,
             selection=Selection.parse(settings.explain_where, settings.explain_fraction),
-            output=OutputColumns(task, settings.methods, settings.explain, choice.is_all, layout, outputs),
+            output=OutputColumns(task, settings.methods, settings.explain, choice, layout, outputs),
             inputs=(),
             kept=(),
             passed_over=found.passed_over,
@@ -113,7 +113,7 @@ class Plan:
         plan = dataclasses.replace(plan, inputs=tuple(inputs))._with_kept(needs)
         known = KnownColumns(task, choice).schema(plan.kept)
         first = next(iter(plan.sources.values())).name
-        plan.selection.check(known, first)
+        plan.selection.check(known, task, first)
         plan.output.schema(plan.kept, first)
         return plan
 

@@ -10,6 +10,7 @@ from whyport.batch.methods.catalogue import method_options
 from whyport.batch.methods.groups_file import as_groups
 from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
 from whyport.batch.methods.settings import COMMON, ExplainSettings
+from whyport.batch.scoring.targets import written
 from whyport.batch.settings import JobSettings, parse_size
 from whyport.runtime.arguments import checked_arguments, typed
 from whyport.runtime.bundle.folder import Bundle, as_bundle
@@ -31,7 +32,8 @@ def run(
     out: str | Path,
     *,
     explain: str | Iterable[str] = (),
-    explain_class: str = "predicted",
+    explain_target: str | Iterable[str] | None = None,
+    explain_class: str | None = None,
     explain_where: str | None = None,
     explain_fraction: float | None = None,
     layout: str = "wide",
@@ -69,8 +71,10 @@ def run(
         inputs: one or several of: a Parquet file, a folder of Parquet files, a glob pattern.
         out: the output folder.
         explain: one or several explanation methods.
-        explain_class: "predicted", "all", a class's name ("class:NAME" where the name is one of these words), or
-            "label:COLUMN".
+        explain_target: "predicted", "all", "top:K" for the K largest scores of each row, "label:COLUMN", or one or
+            several names of classes or targets ("target:NAME" where a name is one of these words). By default the
+            predicted class; of a regression, every target.
+        explain_class: another name for `explain_target`.
         explain_where: explain only the rows that meet this condition, such as "probability.yes > 0.5".
         explain_fraction: explain only this share of the rows, the same in every run.
         layout: "wide" for a column per feature, "list" for one column of attributions.
@@ -142,7 +146,11 @@ def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, A
     if isinstance(given.get("memory"), str):
         given["memory"] = parse_size("memory", given["memory"])
     given["players"] = as_groups(given.get("players"))
+    targets, older = given.pop("explain_target", None), given.pop("explain_class", None)
+    if targets is not None and older is not None:
+        raise UsageError("explain_class: another name for explain_target; expected one of them")
     own = {name: given.pop(name) for name in OWN if name in given}
+    own["explain_target"] = written(older if targets is None else targets)
     for name in given:
         if name not in COMMON and name not in method_options():
             known = [option for option in inspect.signature(run).parameters if option != "method_options"]

@@ -77,12 +77,19 @@ class Condition:
             raise UsageError(f"{OPTION}: expected a condition such as {EXAMPLE!r}, got {text!r}: {reason}") from None
         return cls(text, tree, tuple(quoted))
 
-    def check(self, known: pa.Schema, origin: str) -> None:
-        """Check that this is a condition on the columns; otherwise raise UsageError naming the columns and the file."""
+    def check(self, known: pa.Schema, origin: str, no_probabilities: str = "") -> None:
+        """Check that this is a condition on the columns; otherwise raise UsageError naming the columns and the file.
+
+        Args:
+            known: the columns.
+            origin: the file.
+            no_probabilities: why no column is a probability; empty where some are.
+        """
 
         def empty(name: str) -> pa.Array:
             if name not in known.names:
-                raise UsageError(f"{OPTION}: {unknown('column', name, known.names)}; others need --keep")
+                why = f": {no_probabilities}" if no_probabilities and name.startswith("probability.") else ""
+                raise UsageError(f"{OPTION}: {unknown('column', name, known.names)}; others need --keep{why}")
             return pa.array([], known.field(name).type)
 
         try:

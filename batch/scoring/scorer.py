@@ -77,12 +77,11 @@ class Scorer:
         if not self.explainers:
             return ScoredRows(predicted, default, {}, explained)
         rows, scores, source_rows = predicted.rows.matrix, predicted.scores, predicted.source_rows
-        targets = self._choice.targets(default, predicted.rows.labels)
+        targets = self._choice.targets(default, predicted.rows.labels, scores)
         if explained is not None:
             rows, scores, source_rows = rows[explained], scores[explained], source_rows[explained]
             targets = targets[explained]
-        every = self._choice.is_all
-        request = Request.of_every_target(rows, scores) if every else Request.of_one_target(rows, scores, targets)
+        request = Request.of_targets(rows, scores, targets)
         attributions = {name: self._explain(name, request, source_rows) for name in self.explainers}
         return ScoredRows(predicted, request.target, attributions, explained)
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from whyport.batch.arrow import take
 from whyport.batch.output.columns import (
-    EXPLAINED_TARGET,
     IDENTITY,
     IMPUTED_COUNT,
     SCORE,
     SOURCE_FILE,
     SOURCE_ROW,
     prediction_field,
+    target_columns,
 )
 from whyport.batch.rows import PredictedRows
 from whyport.batch.scoring.condition import Condition
@@ -34,9 +34,8 @@ class KnownColumns:
 
     def schema(self, kept: Sequence[pa.Field]) -> pa.Schema:
         """Names and types of the known columns, with these kept columns."""
-        explained = [EXPLAINED_TARGET, pa.field(SCORE, pa.float32())]
-        if self.choice.is_all:
-            explained = [pa.field(name, pa.float32()) for name in self._scores]
+        explained = [pa.field(name, pa.string()) for name in self._targets]
+        explained += [pa.field(f"{SCORE}{suffix}", pa.float32()) for _, suffix in self.choice.columns]
         return pa.schema([*IDENTITY, *kept, *map(prediction_field, self.task.columns), *explained, IMPUTED_COUNT])
 
     def array(self, name: str, rows: PredictedRows) -> pa.Array:
@@ -44,25 +43,25 @@ class KnownColumns:
         for column, values in zip(self.task.columns, rows.prediction.values, strict=True):
             if name == column.name:
                 return self._names(values) if column.names_target else pa.array(values)
-        if self.choice.is_all and name in self._scores:
-            return pa.array(np.ascontiguousarray(rows.scores[:, self._scores.index(name)]))
-        targets = self.choice.targets(rows.prediction.target, rows.rows.labels)
         if name == SOURCE_FILE:
-            return pa.repeat(rows.source_file, len(targets))
+            return pa.repeat(rows.source_file, len(rows.source_rows))
         if name == SOURCE_ROW:
             return pa.array(rows.source_rows)
-        if name == EXPLAINED_TARGET.name and not self.choice.is_all:
-            return self._names(targets)
-        if name == SCORE and not self.choice.is_all:
-            return pa.array(np.take_along_axis(rows.scores, targets[:, None], axis=1)[:, 0])
+        targets = self.choice.targets(rows.prediction.target, rows.rows.labels, rows.scores)
+        if name in self._targets:
+            return self._names(targets[:, self._targets[name]])
+        for k, (_, suffix) in enumerate(self.choice.columns):
+            if name == f"{SCORE}{suffix}":
+                return pa.array(np.take_along_axis(rows.scores, targets[:, k : k + 1], axis=1)[:, 0])
         if name == IMPUTED_COUNT.name:
             return pa.array(rows.rows.imputed_count)
         return take(rows.batch.copied.column(name), rows.rows.kept)
 
     @property
-    def _scores(self) -> list[str]:
-        """The columns of the scores, if every target is explained."""
-        return [f"{SCORE}.{target}" for target in self.task.targets]
+    def _targets(self) -> dict[str, int]:
+        """The columns that name an explained target, each with the explanation that it is for."""
+        each = [(k, suffix) for k, (target, suffix) in enumerate(self.choice.columns) if target is None]
+        return {name: k for k, suffix in each for name in target_columns(self.task.target_columns, suffix)}
 
     def _names(self, indices: NDArray[np.int64]) -> pa.Array:
         return pa.array(self.task.targets, pa.string()).take(pa.array(indices))
@@ -91,10 +90,10 @@ class Selection:
         """Whether every row is explained."""
         return self.condition is None and self.fraction is None
 
-    def check(self, known: pa.Schema, origin: str) -> None:
+    def check(self, known: pa.Schema, task: Task, origin: str) -> None:
         """Check the condition against the known columns; raises UsageError naming them and `origin` otherwise."""
         if self.condition is not None:
-            self.condition.check(known, origin)
+            self.condition.check(known, origin, "" if task.probability_columns else f"a {task.name} has no classes")
 
     def mask(
         self, source_file: str, source_rows: NDArray[np.int64], column: Callable[[str], pa.Array]

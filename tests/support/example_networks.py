@@ -1,6 +1,8 @@
 """Networks as users bring them, good and bad; each function is a factory for `whyport export`."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 FEATURES, CLASSES = 4, 3
@@ -161,3 +163,38 @@ class LinearProbability(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         part = (rows * self.slopes).sum(dim=1, keepdim=True)
         return torch.cat([0.5 - part, 0.5 + part], dim=1)
+
+
+STRAIGHT = ((100.0, -40.0, 0.0, 250.0), (1.0, 2.0, -3.0, 0.5))
+BENT = ((0.0, 500.0, -300.0, 80.0), (0.0, 1.0, 4.0, -2.0))
+OFFSETS = (3000.0, 50.0)
+
+
+class Additive(nn.Module):
+    """Two quantities, each a sum over the features of a straight line and a bent one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.straight = nn.Parameter(torch.tensor(STRAIGHT))
+        self.bent = nn.Parameter(torch.tensor(BENT))
+        self.offsets = nn.Parameter(torch.tensor(OFFSETS))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows @ self.straight.T + torch.tanh(rows) @ self.bent.T + self.offsets
+
+
+def part(rows: NDArray[np.floating], feature: int, quantity: int) -> NDArray[np.float64]:
+    """What one feature adds to a quantity of `Additive`, [N] in float64."""
+    values = rows[:, feature].astype(np.float64)
+    return STRAIGHT[quantity][feature] * values + BENT[quantity][feature] * np.tanh(values)
+
+
+class OneQuantity(nn.Module):
+    """One quantity a row, [N], linear in the features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slopes = nn.Parameter(torch.tensor(STRAIGHT[0]))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows @ self.slopes + 7

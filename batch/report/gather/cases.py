@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.arrow import class_indices
-from whyport.batch.output.columns import EXPLAINED_TARGET, SOURCE_ROW, ExplanationColumns
+from whyport.batch.output.columns import SOURCE_ROW, ExplanationColumns
 from whyport.batch.report.gather.collect import Columns
 from whyport.batch.report.gather.maps import attention_of, grad_cam_of
 from whyport.batch.report.gather.values import FeatureValues
@@ -17,7 +17,7 @@ from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.row_values import RowValues
 from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
-from whyport.batch.scoring.targets import TargetChoice
+from whyport.batch.scoring.targets import ALL, TargetChoice
 from whyport.runtime.bundle.columns import MODEL
 from whyport.runtime.errors import JobError, WhyportError
 from whyport.runtime.session import Session
@@ -215,7 +215,7 @@ class CaseReader:
             return []
         found = {}
         for each in known:
-            name = each.target or str(stored[EXPLAINED_TARGET.name])
+            name = each.target or str(stored[each.explained_target])
             if each.method == method and (each.target is None or name in wanted or not wanted):
                 found[name] = self._of_columns(table, each, name, wanted.get(name, "explained"))
         lacking = [name for name in wanted if name not in found or NOT_KEPT in found[name].names]
@@ -250,7 +250,8 @@ class CaseReader:
         if method not in self._scorers:
             settings = self._run.settings.explain_settings
             try:
-                self._scorers[method] = Scorer(self._session, (method,), TargetChoice("all"), settings)
+                choice = TargetChoice.parse(ALL, self._run.task)
+                self._scorers[method] = Scorer(self._session, (method,), choice, settings)
             except (WhyportError, ModuleNotFoundError) as error:
                 logger.warning("targets that the run has not explained are not shown: %s", error)
                 return {}

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from whyport.batch.arrow import class_indices
-from whyport.batch.output.columns import EXPLAINED_TARGET, SOURCE_ROW, ExplanationColumns
+from whyport.batch.output.columns import SOURCE_ROW, ExplanationColumns
 from whyport.batch.report.gather.drift import BinCounts
 from whyport.batch.report.gather.quantities import Quantities
 from whyport.batch.review.finished_run import FinishedRun, PartBatch
@@ -211,7 +211,7 @@ class Collector:
         names += [] if self._wanted.label is None else [self._wanted.label]
         names += self._wanted.quantities.columns
         for each in self._explanations:
-            explained = [] if each.target is not None else [EXPLAINED_TARGET.name]
+            explained = [] if each.target is not None else [each.explained_target]
             names += [*explained, each.score, each.base_value, *(field.name for field in self._run.fields(each))]
         return names
 
@@ -291,7 +291,7 @@ class Collector:
         if each.target is not None:
             self._found[each.method, each.target].add(values, keys, columns)
             return
-        targets = _indices(table[EXPLAINED_TARGET.name], self._targets)
+        targets = _indices(table[each.explained_target], self._targets)
         for k in np.unique(targets):
             chosen = targets == k
             of_target = {name: column[chosen] for name, column in columns.items()}

@@ -10,7 +10,7 @@ from whyport.batch.output.layouts import strongest
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
-from whyport.batch.scoring.targets import TargetChoice
+from whyport.batch.scoring.targets import PREDICTED, TargetChoice
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.session import Session
@@ -41,9 +41,9 @@ def reference_attributions(
     bundle: Bundle = session.bundle
     background = References.read(bundle)
     heaviest = np.sort(np.argsort(-background.weights, kind="stable")[:REFERENCE_ROWS])
-    choice = TargetChoice.parse(run.settings.explain_class, session.task)
+    choice = run.job.choice
     if choice.label is not None:
-        choice = TargetChoice("predicted")
+        choice = TargetChoice(PREDICTED)
     scorer = Scorer(session, tuple(methods), choice, run.settings.explain_settings)
     scored = scorer.explain(scorer.predict(CleanBatch.of_matrix(background.rows[heaviest])))
     weights = background.weights[heaviest][scored.rows.kept]

@@ -18,7 +18,7 @@ def choose_label(run: FinishedRun, bundle: Bundle, name: str | None) -> str | No
         return None
     if name is not None:
         return name
-    explained = run.settings.explain_class
+    explained = run.settings.explain_target
     known = [bundle.sidecar.provenance.settings.get("target")]
     known += [explained.removeprefix("label:")] if explained.startswith("label:") else []
     return next((str(column) for column in known if column in run.settings.keep), None)

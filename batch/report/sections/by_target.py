@@ -119,7 +119,7 @@ def _is_category(view: View, name: str) -> bool:
 
 
 def _drawn(view: View, each: TargetAttributions) -> str:
-    which = "" if view.run.job.explains_all_targets else f" explained for {each.target}"
+    which = "" if view.run.job.explains_same_targets else f" explained for {each.target}"
     count = len(each.sample["row"])
     if count < each.rows:
         return f"{count:,} of the {each.rows:,} rows{which}, drawn by a hash of their place"

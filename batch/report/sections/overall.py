@@ -62,9 +62,10 @@ def _bar(view: View, of_method: Sequence[TargetAttributions], limit: int) -> Pic
     strongest = np.argsort(-overall, kind="stable")[:limit]
     kept = [names[i] for i in strongest]
     magnitudes, by_class = {"": overall[strongest]}, None
-    explained = rows.max() if view.run.job.explains_all_targets else rows.sum()
-    over = f"The mean over all {explained:,} explained rows, exact."
-    if view.run.job.explains_all_targets:
+    explained = rows.max() if view.run.job.explains_same_targets else rows.sum()
+    what = "explained rows" if view.run.job.explains_one_a_row else "explanations"
+    over = f"The mean over all {explained:,} {what}, exact."
+    if view.run.job.explains_same_targets:
         over = f"The mean over every {view.task.target} of all {explained:,} explained rows, exact."
     if 1 < len(of_method) <= SHOWN_CLASSES:
         magnitudes = {each.target: each.mean_magnitude[strongest] for each in of_method}

@@ -63,16 +63,16 @@ def without_attributions(table: pa.Table) -> pa.Table:
 
 CHOICES: list[dict[str, Any]] = [
     {},
-    {"explain_class": "all"},
+    {"explain_target": "all"},
     {"methods": ("deepshap", "gradient")},
-    {"methods": ("deepshap", "gradient"), "explain_class": "all"},
+    {"methods": ("deepshap", "gradient"), "explain_target": "all"},
 ]
 
 
 def groups_of(choice: dict[str, Any]) -> list[tuple[str, str]]:
     """The prefix and suffix of every method's and class's columns."""
     prefixes = [f"{name}." for name in choice.get("methods", ())] or [""]
-    suffixes = [".no", ".yes"] if choice.get("explain_class") == "all" else [""]
+    suffixes = [".no", ".yes"] if choice.get("explain_target") == "all" else [""]
     return [(prefix, suffix) for prefix in prefixes for suffix in suffixes]
 
 
@@ -153,7 +153,7 @@ def test_rows_that_are_not_explained_have_nulls_and_the_others_what_they_had(
     whole = run("whole", audited=False, on_bad_row="impute", keep=settings.get("keep", ()), **layout)
     is_explained = expected(name, whole, source)
     assert whole.schema.equals(some.schema)
-    start, end = whole.column_names.index("explained_class"), whole.column_names.index("imputed_count")
+    start, end = whole.column_names.index("explained_target"), whole.column_names.index("imputed_count")
     assert whole.num_rows == some.num_rows == ROWS
     for i, column in enumerate(whole.column_names):
         one, other = some[column], whole[column]
@@ -252,7 +252,7 @@ def test_another_layout_or_selection_is_another_job(run: Run, change: dict[str, 
         ({"explain_where": "probability.no2 > 0.5"}, r"unknown column 'probability\.no2' .*known: 'source_file'"),
         ({"explain_where": "age > 0.5"}, r"unknown column 'age'; known: .*; others need --keep, in .*input\.parquet"),
         ({"explain_where": "prediction > 0.5"}, r"cannot compute 'prediction > 0\.5': .*, in .*input\.parquet"),
-        ({"explain_where": "score > 0", "explain_class": "all"}, r"unknown column 'score' \(did you mean 'score\.no'"),
+        ({"explain_where": "score > 0", "explain_target": "all"}, r"unknown column 'score' \(did you mean 'score\.no'"),
         ({"explain_where": "probability.yes >"}, "expected a condition such as"),
         ({"explain_fraction": 0.0}, "explain_fraction: expected above 0 and at most 1, got 0.0"),
         ({"explain_fraction": 1.5}, "explain_fraction: expected above 0 and at most 1, got 1.5"),
@@ -272,7 +272,7 @@ def test_what_cannot_be_done_is_refused_before_a_row_is_read(
 
 
 def test_scores_of_all_classes_can_decide(run: Run) -> None:
-    table = run("out", explain_class="all", explain_where="score.yes > score.no + 1")
+    table = run("out", explain_target="all", explain_where="score.yes > score.no + 1")
     chance = table["probability.yes"].to_numpy()
     np.testing.assert_array_equal(table["score.no"].is_valid().to_numpy(), chance > 1 / (1 + np.exp(-1)))
 
@@ -281,7 +281,7 @@ def test_a_kept_column_may_have_a_name_that_means_something_elsewhere(
     bundle: Path, write: Callable[..., Path], table: pa.Table, tmp_path: Path
 ) -> None:
     source = write(table.append_column("score", pa.array(np.arange(1000))))
-    settings: dict[str, Any] = {"methods": ("gradient",), "explain_class": "all", "keep": ("score",), "device": "cpu"}
+    settings: dict[str, Any] = {"methods": ("gradient",), "explain_target": "all", "keep": ("score",), "device": "cpu"}
     job = JobSettings(inputs=(str(source),), out=tmp_path / "out", explain_where="score < 10", **settings)
     assert Job(Bundle.read(bundle), job).run().explained == {"gradient": 10}
 

@@ -220,7 +220,7 @@ def test_names_of_columns_that_are_no_text_are_a_bad_file(bundle: Path, write: W
         Job(Bundle.read(bundle), JobSettings((str(path),), tmp_path / "out", device="cpu"))
 
 
-@pytest.mark.parametrize("role", [{"keep": ("x",)}, {"explain_class": "label:x", "methods": ("gradient",)}])
+@pytest.mark.parametrize("role", [{"keep": ("x",)}, {"explain_target": "label:x", "methods": ("gradient",)}])
 @pytest.mark.parametrize("is_encoded", [False, True])
 def test_texts_that_are_none_are_a_bad_file(
     bundle: Path, write: Write, tmp_path: Path, role: dict[str, Any], is_encoded: bool

@@ -93,7 +93,7 @@ def test_a_page_stands_alone(whyport: Whyport, score: Score, write: Write, label
         assert phrase in page.text
 
 
-@pytest.mark.parametrize("settings", [{}, {"top_k": 2}, {"layout": "list", "explain_class": "all"}])
+@pytest.mark.parametrize("settings", [{}, {"top_k": 2}, {"layout": "list", "explain_target": "all"}])
 def test_every_kind_of_run_has_a_page(
     whyport: Whyport, score: Score, write: Write, table: pa.Table, tmp_path: Path, settings: dict[str, object]
 ) -> None:
@@ -160,7 +160,7 @@ def test_the_page_shows_in_a_browser(whyport: Whyport, reference_bundle: Path, t
 def test_few_rows_have_a_page(
     whyport: Whyport, score: Score, write: Write, table: pa.Table, tmp_path: Path, count: int
 ) -> None:
-    out = score(write(table.slice(0, count)), methods=("deepshap", "gradient"), explain_class="all")
+    out = score(write(table.slice(0, count)), methods=("deepshap", "gradient"), explain_target="all")
     whyport("report", out, "--out", tmp_path / "page.html", "--device", "cpu")
     text = check(tmp_path / "page.html").text
     assert f"{count} in = {count} out + 0 rejected" in text

@@ -41,7 +41,7 @@ def test_rows_are_limited_and_the_same_each_time(score: Score, write: Write, tab
 def test_values_that_are_missing_or_gone_are_not_made_up(score: Score, write: Write, table: pa.Table) -> None:
     holed = table.set_column(1, "a", pa.array([None, *table["a"].to_pylist()[1:]], pa.float64()))
     one, two = write(holed, "one.parquet"), write(table, "two.parquet")
-    out = score(one, two, methods=("gradient",), on_bad_row="impute", explain_class="yes")
+    out = score(one, two, methods=("gradient",), on_bad_row="impute", explain_target="yes")
     two.unlink()
     made = to_shap(out, rows=None)["gradient", "yes"]
     assert np.isnan(made.base_values).all()

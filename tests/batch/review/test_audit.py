@@ -76,11 +76,13 @@ def test_forging_as_such_is_not_what_is_found(out: Path) -> None:
     "options",
     [
         {},
-        {"methods": ("integrated-gradients", "gradient"), "explain_class": "all"},
-        {"methods": ("expected-gradients",), "explain_class": "label:truth"},
+        {"methods": ("integrated-gradients", "gradient"), "explain_target": "all"},
+        {"methods": ("expected-gradients",), "explain_target": "label:truth"},
         {"on_bad_row": "impute", "methods": ("input-x-gradient",)},
-        {"methods": ("integrated-gradients", "gradient"), "explain_class": "all", "layout": "list"},
-        {"methods": ("integrated-gradients", "gradient"), "explain_class": "all", "top_k": 2},
+        {"methods": ("gradient", "deepshap"), "explain_target": "top:2", "explain_where": "`score.2` < 0"},
+        {"methods": ("deepshap",), "explain_target": "yes,no", "top_k": 1},
+        {"methods": ("integrated-gradients", "gradient"), "explain_target": "all", "layout": "list"},
+        {"methods": ("integrated-gradients", "gradient"), "explain_target": "all", "top_k": 2},
         {
             "methods": ("deepshap",),
             "explain_fraction": 0.1,
@@ -169,7 +171,7 @@ def test_a_forged_part_of_another_layout_is_found(
 
 
 def test_the_sample_says_how_many_explanations_it_found(bundle: Path, source: Path, tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"methods": ("gradient", "deepshap"), "explain_class": "all", "device": "cpu"}
+    settings: dict[str, Any] = {"methods": ("gradient", "deepshap"), "explain_target": "all", "device": "cpu"}
     job = JobSettings(inputs=(str(source),), out=tmp_path / "run", explain_where="source_row < 10", **settings)
     Job(Bundle.read(bundle), job).run()
     # Row 0 is rejected; two methods, two classes.
@@ -185,7 +187,7 @@ def test_a_row_that_should_have_been_explained_is_found(bundle: Path, source: Pa
     Job(Bundle.read(bundle), job).run()
 
     def without_the_first(table: pa.Table) -> pa.Table:
-        for name in table.column_names[table.column_names.index("explained_class") : -1]:
+        for name in table.column_names[table.column_names.index("explained_target") : -1]:
             table = with_column(name, first_emptied)(table)
         return table
 

@@ -57,7 +57,7 @@ def test_a_rejected_row_says_why(score: Callable[..., Path], source: Path) -> No
 
 
 def test_a_method_that_does_not_add_up_claims_no_sum(score: Callable[..., Path], source: Path) -> None:
-    lines = describe_row(score(source, methods=("gradient", "input-x-gradient"), explain_class="all"), 0, None, 10)
+    lines = describe_row(score(source, methods=("gradient", "input-x-gradient"), explain_target="all"), 0, None, 10)
     assert [line.split(":")[0] for line in lines if "class" in line] == [
         "gradient, class no",
         "gradient, class yes",

@@ -81,6 +81,7 @@ def test_one_method_explains_the_predicted_class(
         "prediction",
         "probability.no",
         "probability.yes",
+        "explained_target",
         "explained_class",
         "base_value",
         "score",
@@ -128,6 +129,7 @@ def test_several_methods_carry_their_names_in_front(
 ) -> None:
     out = run(bundle, write(table), tmp_path / "out", methods=("gradient", "input-x-gradient"))
     assert out.column_names[5:] == [
+        "explained_target",
         "explained_class",
         "gradient.base_value",
         "score",
@@ -155,7 +157,7 @@ def test_several_methods_carry_their_names_in_front(
 def test_all_classes_stand_before_the_feature(
     bundle: Path, table: pa.Table, rows: NDArray[np.float64], write: Write, tmp_path: Path
 ) -> None:
-    out = run(bundle, write(table), tmp_path / "out", methods=("input-x-gradient",), explain_class="all")
+    out = run(bundle, write(table), tmp_path / "out", methods=("input-x-gradient",), explain_target="all")
     assert "explained_class" not in out.column_names
     logits = logits_of(rows)
     for k, name in enumerate(("no", "yes")):
@@ -172,7 +174,7 @@ def test_a_chosen_class_is_explained(
 ) -> None:
     truth = np.arange(1000) % 2 if choice.startswith("label") else np.ones(1000, dtype=np.int64)
     table = table.append_column("truth", pa.array(["no", "yes"]).take(pa.array(truth)))
-    out = run(bundle, write(table), tmp_path / "out", methods=("gradient",), explain_class=choice)
+    out = run(bundle, write(table), tmp_path / "out", methods=("gradient",), explain_target=choice)
     assert out["explained_class"].equals(table["truth"])
     np.testing.assert_allclose(values(out, *(f"attribution.{f}" for f in "abc")), WEIGHTS[truth], atol=1e-6)
 
@@ -398,8 +400,8 @@ def test_schemas_may_drift_between_files(bundle: Path, write: Write, tmp_path: P
         ({"keep": ("prediction",)}, ColumnError, "columns 'prediction' would appear twice in the output"),
         ({"keep": ("attribution.a",), "methods": ("gradient",)}, ColumnError, "'attribution.a' would appear twice"),
         ({"keep": ("id", "id")}, ColumnError, "columns 'id' would appear twice"),
-        ({"explain_class": "label:nowhere"}, ColumnError, "missing label columns: nowhere "),
-        ({"explain_class": "maybe"}, UsageError, "unknown class 'maybe'"),
+        ({"explain_target": "label:nowhere"}, ColumnError, "missing label columns: nowhere "),
+        ({"explain_target": "maybe"}, UsageError, "unknown class 'maybe'"),
         ({"methods": ("lime",)}, UsageError, "unknown explanation method 'lime'"),
         ({"methods": ("gradient", "gradient")}, UsageError, "methods named twice"),
         ({"batch_rows": 0}, UsageError, "batch_rows: expected at least 1, got 0"),
@@ -437,7 +439,7 @@ def test_classes_and_features_whose_columns_would_collide_are_refused(
     path = linear_bundle(tmp_path / "bundle", names=("x", "y", "b.x"), classes=("a", "a.b"))
     source = write(pa.table({"x": [1.0], "y": [1.0], "b.x": [1.0]}))
     with pytest.raises(ColumnError, match=r"'attribution\.a\.b\.x' would appear twice"):
-        run(path, source, tmp_path / "out", methods=("gradient",), explain_class="all")
+        run(path, source, tmp_path / "out", methods=("gradient",), explain_target="all")
 
 
 def test_a_bundle_that_cannot_serve_a_method_says_why(

@@ -178,7 +178,7 @@ def test_no_option_is_lost_on_the_way_to_the_settings() -> None:
         ({"explain": "smoothgrad", "samples": True}, "samples: expected a whole number or None, got True"),
         ({"tolerance": None}, "tolerance: expected a number, got None"),
         ({"layout": None}, "layout: expected a text, got None"),
-        ({"explain_class": 0}, "explain_class: expected a text, got 0"),
+        ({"explain_class": 0}, "explain_class: expected a text or None, got 0"),
         ({"max_rejected": 1.5}, "max_rejected: expected a whole number or a text or None, got 1.5"),
         ({"methods": ("gradient",)}, "unknown option 'methods'"),
     ],

@@ -53,7 +53,7 @@ def run(mapped_bundle: Path, write: Callable[..., Path], tmp_path: Path) -> Call
     source = write(pa.table(dict(zip("abc", ROWS.T, strict=True)) | {"truth": truth}))
 
     def run(methods: tuple[str, ...], choice: str) -> pa.Table:
-        settings = JobSettings((str(source),), tmp_path / "out", methods, explain_class=choice, overwrite=True)
+        settings = JobSettings((str(source),), tmp_path / "out", methods, explain_target=choice, overwrite=True)
         Job(Bundle.read(mapped_bundle), settings).run()
         (part,) = (tmp_path / "out").glob("part-*.parquet")
         return pq.read_table(part)

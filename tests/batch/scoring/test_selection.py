@@ -6,6 +6,7 @@ import pytest
 
 from whyport.batch.scoring.selection import Selection, uniform
 from whyport.runtime.errors import UsageError
+from whyport.runtime.task import Classification
 
 MASK = (1 << 64) - 1
 
@@ -73,6 +74,6 @@ def test_both_must_hold() -> None:
 
 
 def test_a_condition_is_checked_against_the_columns() -> None:
-    Selection().check(pa.schema([]), "file")
+    Selection().check(pa.schema([]), Classification(("no", "yes")), "file")
     with pytest.raises(UsageError, match="unknown column 'x'; known: none"):
-        Selection.parse("x == 1", None).check(pa.schema([]), "file")
+        Selection.parse("x == 1", None).check(pa.schema([]), Classification(("no", "yes")), "file")

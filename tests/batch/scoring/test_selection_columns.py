@@ -37,7 +37,7 @@ def test_the_known_columns_are_those_of_the_output(
         seen.append(pa.table([known.array(name, rows) for name in schema.names], schema=schema))
 
     monkeypatch.setattr("whyport.batch.run.plan.Plan.explained", record)
-    options = {"keep": ("id",), "methods": ("gradient",), "explain_class": choice, "batch_rows": 300, "device": "cpu"}
+    options = {"keep": ("id",), "methods": ("gradient",), "explain_target": choice, "batch_rows": 300, "device": "cpu"}
     job = JobSettings(inputs=(str(source),), out=tmp_path / "out", **options)
     Job(Bundle.read(bundle), job).run()
     (part,) = job.out.glob("part-*")

@@ -149,7 +149,7 @@ def matrix(table: pa.Table) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("choice", ["predicted", "all"])
 def test_attention_is_a_tensor_column(choice: str, run: Callable[..., Path], table: pa.Table) -> None:
-    got = read(run(explain_class=choice))
+    got = read(run(explain_target=choice))
     assert got.schema.field("attention").type == TENSOR
     expected = attention_of(matrix(table.slice(0, 60)))
     np.testing.assert_allclose(got["attention"].combine_chunks().to_numpy_ndarray(), expected, atol=1e-6)
@@ -158,7 +158,7 @@ def test_attention_is_a_tensor_column(choice: str, run: Callable[..., Path], tab
 
 
 def test_a_row_that_is_not_explained_has_no_arrays(run: Callable[..., Path]) -> None:
-    got = read(run(methods=("attention", "grad-cam"), explain_class="all", explain_where="source_row < 7"))
+    got = read(run(methods=("attention", "grad-cam"), explain_target="all", explain_where="source_row < 7"))
     names = ["attention.attention", "grad-cam.grad_cam_map.no", "grad-cam.grad_cam_map.yes"]
     for name in names:
         assert got[name].is_valid().to_pylist() == [True] * 7 + [False] * 53

@@ -264,7 +264,7 @@ def test_a_plain_onnx_bundle_is_explained_where_torch_is_not_installed(
         ({"layout": "list"}, ["attribution", "standard_error", "completeness_error"]),
         ({"top_k": 2}, ["top_feature", "top_attribution", "top_standard_error", "completeness_error"]),
         (
-            {"explain_class": "all", "layout": "list", "methods": ("gradient", "shapley")},
+            {"explain_target": "all", "layout": "list", "methods": ("gradient", "shapley")},
             ["shapley.attribution.yes", "shapley.standard_error.yes", "shapley.completeness_error.no"],
         ),
         ({"explain_where": "source_row < 10", "layout": "list"}, ["attribution", "standard_error"]),

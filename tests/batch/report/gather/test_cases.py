@@ -49,7 +49,7 @@ def test_the_true_class_is_explained_anew_where_it_differs(score: Score, source:
 
 
 def test_every_class_needs_nothing_anew(score: Score, source: Path) -> None:
-    out = score(source, methods=("deepshap",), keep=("truth",), explain_class="all")
+    out = score(source, methods=("deepshap",), keep=("truth",), explain_target="all")
     (case,) = view_of(out, label="truth", rows=(0,)).cases
     assert [(e.target, e.role, e.computed_anew) for e in case.explanations] == [
         ("yes", "predicted", False),
@@ -93,7 +93,7 @@ def test_the_label_is_the_training_target_where_it_was_kept(score: Score, source
     assert view_of(out).label is None
     with pytest.raises(UsageError, match="unknown kept column 'id'; known: 'truth'"):
         view_of(out, label="id")
-    labelled = score(source, keep=("truth",), methods=("gradient",), explain_class="label:truth", name="labelled")
+    labelled = score(source, keep=("truth",), methods=("gradient",), explain_target="label:truth", name="labelled")
     assert view_of(labelled).label == "truth"
     with pytest.raises(AuditError, match="expected the bundle with digest"):
         view_of(out, bundle=reference_bundle)

@@ -52,7 +52,7 @@ def test_the_sample_does_not_depend_on_parts_and_batches(score: Score, write: Wr
 
 
 def test_every_class_and_method_stands_alone(score: Score, write: Write, table: pa.Table) -> None:
-    out = score(write(table), methods=("gradient", "deepshap"), explain_class="all")
+    out = score(write(table), methods=("gradient", "deepshap"), explain_target="all")
     frame = pd.read_parquet(out)
     found = collect(out).attributions
     assert [(each.method, each.target) for each in found] == [

@@ -54,14 +54,14 @@ def test_every_row_of_the_inputs_is_counted(bundle: Path, score: Score, write: W
 
 
 def test_the_references_are_explained_as_the_run_is(bundle: Path, score: Score, write: Write, table: pa.Table) -> None:
-    run = FinishedRun.read(score(write(table), methods=("deepshap",), explain_class="yes"))
+    run = FinishedRun.read(score(write(table), methods=("deepshap",), explain_target="yes"))
     read = Bundle.read(bundle)
     found = reference_attributions(Session(read, "cpu"), run, ["deepshap"])["deepshap"]
     background = References.read(read)
     expected = WEIGHTS[1] * (background.rows - background.weights @ background.rows)
     np.testing.assert_allclose(found.values, expected, atol=1e-5)
     np.testing.assert_allclose(found.weights, background.weights)
-    every = FinishedRun.read(score(write(table), methods=("deepshap",), explain_class="all", name="all"))
+    every = FinishedRun.read(score(write(table), methods=("deepshap",), explain_target="all", name="all"))
     both = reference_attributions(Session(read, "cpu"), every, ["deepshap"])["deepshap"]
     assert (both.values.shape, both.rows) == ((8, 3), 4)
     np.testing.assert_allclose(both.values[1::2], expected, atol=1e-5)
@@ -81,7 +81,7 @@ def test_attributions_that_are_the_references_have_not_moved() -> None:
 def test_a_top_k_run_is_compared_with_as_many_of_the_references_attributions(
     bundle: Path, score: Score, write: Write, table: pa.Table
 ) -> None:
-    run = FinishedRun.read(score(write(table), methods=("deepshap",), explain_class="yes", top_k=1))
+    run = FinishedRun.read(score(write(table), methods=("deepshap",), explain_target="yes", top_k=1))
     read = Bundle.read(bundle)
     found = reference_attributions(Session(read, "cpu"), run, ["deepshap"])["deepshap"]
     background = References.read(read)

@@ -26,7 +26,7 @@ def pictures(view: View) -> list[Picture]:
 
 
 def test_the_strongest_columns_have_curves_and_their_mean(score: Score, write: Write, table: pa.Table) -> None:
-    out = score(write(table), methods=("occlusion",), explain_class="yes")
+    out = score(write(table), methods=("occlusion",), explain_target="yes")
     view = gather(Settings(out=out, device="cpu"))
     assert [each.grid.name for each in view.dependences] == ["b", "c", "a"]  # as their weights are: 3, -1, 0.25
     (picture,) = pictures(view)

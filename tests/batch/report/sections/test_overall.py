@@ -54,7 +54,7 @@ def test_means_by_class_name_their_rows_and_are_ranked_by_the_pooled_mean(score:
 def test_a_sensitivity_is_not_said_to_speak_for_a_class(
     score: Score, write: Callable[..., Path], table: pa.Table, method: str, unit: str
 ) -> None:
-    out = score(write(table), methods=(method,), explain_class="yes")
+    out = score(write(table), methods=(method,), explain_target="yes")
     pictures = [
         block
         for block in global_section(gather(ReportSettings(out=out, device="cpu")), 20).blocks
