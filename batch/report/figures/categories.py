@@ -14,7 +14,7 @@ ROW = 0.34
 
 
 def shares_figure(found: Sequence[CategoryShares], unit: str) -> Figure:
-    """A bar for the mean share of each category, and a point for each row, one column below the other."""
+    """A bar for each category's mean share, a tick for its mean |share|, a point a row; one column below the other."""
     heights = [ROW * len(each.labels) + 0.75 for each in found]
     figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
     grid = figure.subplots(len(found), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
@@ -25,6 +25,7 @@ def shares_figure(found: Sequence[CategoryShares], unit: str) -> Figure:
         for place, shares in zip(places, each.shares, strict=True):
             spread = np.random.default_rng(0).uniform(-0.26, 0.26, size=len(shares))
             axes.plot(shares, place + spread, ".", color=INK, markersize=2, alpha=0.4, markeredgewidth=0)
+        axes.plot(each.magnitudes, places, "|", color=INK, markersize=13, markeredgewidth=1.6)
         axes.axvline(0, color=MUTED, linewidth=1)
         names = [f"{plain(shorten(label))} ({len(own):,})" for label, own in zip(each.labels, each.shares, strict=True)]
         axes.set_yticks(places, names, fontsize=10)

@@ -94,8 +94,8 @@ def _by_category(view: View, each: TargetAttributions, kept: list[str], values: 
         Picture(
             f"categories-{each.method}-{each.target}",
             f"Attribution by category for {shorten(each.target)}, {each.method}",
-            f"Bars: the mean attribution of the rows with each category, the commonest first; points: the rows, whose "
-            f"number is in brackets. For {_drawn(view, each)}."
+            "Bars: the mean attribution of the rows with each category, the commonest first; ticks: their mean "
+            f"|attribution|; points: the rows, whose number is in brackets. For {_drawn(view, each)}."
             + (f" {left_out:,} rarer categories are left out." if left_out else ""),
             " ".join(
                 f"{shares.name}: "

@@ -7,8 +7,9 @@ import pytest
 from matplotlib import pyplot
 
 from whyport.batch.output.totals import ErrorHistogram
-from whyport.batch.report.figures.canvas import drawing, file_of, shorten, svg_of
+from whyport.batch.report.figures.canvas import RED, drawing, file_of, shorten, svg_of
 from whyport.batch.report.figures.plots import counts_figure, decades
+from whyport.batch.report.figures.quantities import Points, residuals_figure
 from whyport.batch.report.figures.shap_plots import (
     bar_figure,
     beeswarm_figure,
@@ -174,3 +175,12 @@ def test_times_have_dates_along_the_axis_and_in_the_colours(values: np.ndarray) 
         ]
     assert any("Jan" in text or "2022" in text for text in texts)
     assert not any(text.startswith("190") for text in texts)
+
+
+def test_residuals_by_category_are_boxes_of_those_that_occur() -> None:
+    residuals, codes = np.arange(12.0), np.array([0, 2] * 6, dtype=np.float64)
+    figure = residuals_figure(residuals, [Points("city", codes, ("Bern", "Lyon", "(other)", "(missing)"))], "g")
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["Bern", "(other)"]
+    medians = [line.get_ydata()[0] for line in axes.lines if line.get_color() == RED]
+    assert medians == [np.median(residuals[codes == code]) for code in (0, 2)]

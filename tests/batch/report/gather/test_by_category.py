@@ -48,6 +48,8 @@ def test_the_shares_of_a_category_are_those_of_pandas() -> None:
     np.testing.assert_allclose(found.magnitudes, frame.apply(lambda each: each.abs().mean()))
     axes = shares_figure([found], "logits").axes[0]
     np.testing.assert_allclose([bar.get_width() for bar in axes.patches], frame.mean())
+    (ticks,) = (line for line in axes.lines if line.get_marker() == "|")
+    np.testing.assert_allclose(ticks.get_xdata(), frame.apply(lambda each: each.abs().mean()))
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         "Bern (3)",
         "Lyon (2)",
