@@ -1,0 +1,52 @@
+"""The systems of examples/seeds, from their tables to their pages."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from whyport import Bundle
+
+SEEDS = Path(__file__).parents[2] / "examples" / "seeds"
+
+
+def run(system: str, folder: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", SEEDS / system / "run.sh", folder], env=os.environ | {"PATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_state_of_a_machine_by_the_hybrid(tmp_path: Path) -> None:
+    run("S1", tmp_path)
+    bundle = Bundle.read(tmp_path / "bundle")
+    assert bundle.sidecar.targets == ("idle", "leak", "overload", "running")
+    assert bundle.sidecar.provenance.metrics["test_accuracy"] > 0.8
+    files = {name for name in bundle.sidecar.files if name.startswith("training/")}
+    assert {"training/checkpoint.pt", "training/results.csv", "training/curves.eps"} <= files
+    table = pq.read_table(tmp_path / "scored")
+    assert {"deepshap.attribution.leak.pressure", "grad-cam.score.idle"} & set(table.column_names)
+    assert "cannot tell" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_weight_of_a_part_by_a_dense_network(tmp_path: Path) -> None:
+    run("S3", tmp_path)
+    bundle = Bundle.read(tmp_path / "bundle")
+    (target,) = bundle.sidecar.score.targets
+    assert (target.name, target.unit) == ("part weight", "g")
+    assert bundle.sidecar.provenance.metrics["test_r2"] > 0.9
+    table = pq.read_table(tmp_path / "scored")
+    measured, predicted = (table[name].to_numpy() for name in ("part weight", "prediction"))
+    assert np.sqrt(np.mean((measured - predicted) ** 2)) < 0.1  # grams; the noise alone is 0.02
+    difference = np.abs(table["score"].to_numpy() - table["base_value"].to_numpy())
+    assert (table["completeness_error"].to_numpy() / np.maximum(1, difference)).max() < 1e-6
+    assert json.loads((tmp_path / "scored" / "_report.json").read_text())
+    page = (tmp_path / "report.html").read_text()
+    assert "part weight" in page
+    for word in ("logit", "confusion", "predicted class"):
+        assert word not in page, word
