@@ -2,8 +2,8 @@
 
     python moulding.py FOLDER
 
-Writes train.csv and test.csv, 70 and 30 % of 2 450 shots, and shots.parquet, the test shots again. Nothing here was measured: the weight follows from a formula
-with packing, shrinkage and leakage, and some noise.
+Writes train.csv and test.csv, 70 and 30 % of 2 450 shots, and shots.parquet, the test shots again. Nothing here was
+measured: the weight follows from a formula with packing, shrinkage and leakage, and some noise.
 """
 
 import argparse

@@ -13,4 +13,4 @@ whyport run "$out/bundle" "$out/data/readings.parquet" --out "$out/scored" --kee
     --explain deepshap --explain grad-cam --explain attention --explain-class all
 whyport audit "$out/scored"
 whyport show "$out/scored" --row 0
-whyport report "$out/scored" --label state --out "$out/report.html" --images "$out/pictures" --format png,eps
+whyport report "$out/scored" --label state --out "$out/report.html" --images "$out/pictures"
