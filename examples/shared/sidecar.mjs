@@ -174,11 +174,12 @@ function checkTable({ columns, tensors }, wrong) {
   const path = "$.inputs[0]";
   const names = columns.map(({ name }) => name);
   checkNames(`${path}.columns`, names, wrong);
-  columns.forEach(({ kind, numbers, categories }, j) => {
-    if ((kind === "category") !== (categories !== null)) throw wrong(`${path}.columns[${j}].categories`, "a column's own");
-    if ((kind === "category") !== (numbers === null)) throw wrong(`${path}.columns[${j}].numbers`, "a column's own");
-    if (categories && categories.counts.length !== categories.values.length)
-      throw wrong(`${path}.columns[${j}].categories.counts`, `${categories.values.length}, one a category`);
+  columns.forEach(({ kind, missing, imputation, numbers, categories }, j) => {
+    const place = `${path}.columns[${j}]`;
+    if ((kind === "category") !== (categories !== null)) throw wrong(`${place}.categories`, "a column's own");
+    if ((kind === "category") !== (numbers === null)) throw wrong(`${place}.numbers`, "a column's own");
+    if ((missing === "impute") !== (imputation !== null)) throw wrong(`${place}.imputation`, "a value where one is put in");
+    if (categories) checkCategories(categories, `${place}.categories`, wrong);
   });
   const dtypeOf = ({ categories }) => (categories?.type === "text" ? "string" : "float32");
   const expected = columns.some(({ categories }) => categories)
@@ -186,6 +187,19 @@ function checkTable({ columns, tensors }, wrong) {
     : [`float32 N,${names.length}`];
   if (String(tensors.map(({ dtype, shape }) => `${dtype} ${shape}`)) !== String(expected))
     throw wrong(`${path}.tensors`, `tensors of the ${names.length} columns`);
+}
+
+const IS_CATEGORY = {
+  text: (value) => value !== "",
+  number: (value) => value.trim() !== "" && Number.isFinite(Math.fround(Number(value))),
+  boolean: (value) => value === "false" || value === "true",
+};
+
+function checkCategories({ type, values, counts }, path, wrong) {
+  if (counts.length !== values.length) throw wrong(`${path}.counts`, `${values.length}, one a category`);
+  const different = new Set(type === "number" ? values.map((value) => Math.fround(Number(value))) : values);
+  if (different.size !== values.length || !values.every(IS_CATEGORY[type]))
+    throw wrong(`${path}.values`, `categories of type ${type} that differ`);
 }
 
 function checkNames(path, names, wrong) {

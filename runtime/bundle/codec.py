@@ -113,7 +113,7 @@ def _has_tag(kind: Any, base: Any, value: Any, path: str) -> bool:
     if not tags or not dataclasses.is_dataclass(base):
         return True
     tag = value.get(TAG)
-    if tag not in tags:
+    if not isinstance(tag, str) or tag not in tags:
         raise BundleFormatError(f"{path}.{TAG}: expected {' or '.join(tags)}, got {shown(tag)}: {NEWER}")
     return tags[tag] is base
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.hostile import BETWEEN_KEYS, SINGLE_VALUES
+from support.golden import GOLDEN
+from support.hostile import BETWEEN_KEYS, SINGLE_VALUES, Hostile
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -31,7 +32,6 @@ UNREAD = (
 )
 """Parts of a sidecar that the programs do not use."""
 
-GOLDEN = {path.stem: path for path in (ROOT / "tests" / "golden" / "format_3").glob("*.json")}
 READ = {"numeric_classification", "regression", "one_logit", "categories", "variant"}
 """The hand-written sidecars whose bundles the programs run."""
 
@@ -59,6 +59,26 @@ def test_hand_written_sidecars_are_read_or_need_a_newer_reader() -> None:
     for name in set(GOLDEN) - READ:
         assert "it needs a newer reader" in str(said[name]), name
         assert str(said[name]).startswith(("bundle.json: $.", "unknown task 'classification margin'")), name
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("categories", "values", 0), "two"),
+        (("categories", "values", 0), "2.0"),
+        (("categories", "counts"), [1]),
+        (("categories", "type"), "boolean"),
+        (("imputation",), 1.0),
+        (("numbers",), {"minimum": 0}),
+        (("categories",), None),
+    ],
+    ids=str,
+)
+def test_categories_that_contradict_themselves_are_refused(place: tuple[str | int, ...], value: object) -> None:
+    document = json.loads(GOLDEN["categories"].read_text(encoding="utf-8"))
+    Hostile(("inputs", 0, "columns", 3, *place), value).applied(document)
+    (said,) = said_of([json.dumps(document)])
+    assert str(said).startswith("bundle.json: $.inputs[0].columns[3].")
 
 
 def test_hostile_sidecars_are_refused_in_words(reference_bundle: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,28 @@ def test_a_broken_rule_is_named_with_its_place(
     start, _, end = message.partition(".*")
     assert start in str(refusal.value)
     assert end in str(refusal.value)
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The path of every value inside a JSON value; of long lists those of the first two."""
+    if path:
+        yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for key, inner in inside:
+        yield from places(inner, (*path, key))
+
+
+@pytest.mark.parametrize("name", ["categories", "sequence", "image", "text"])
+@pytest.mark.parametrize("value", [[], {"a": 1}, None], ids=str)
+def test_a_value_of_another_type_anywhere_is_refused_in_words(name: str, value: Any) -> None:
+    """What the reader takes all the same, the schema takes too."""
+    for path in places(json.loads(GOLDEN[name].read_text(encoding="utf-8"))):
+        text = changed(name, path, value)
+        try:
+            read(text)
+        except BundleFormatError:
+            continue
+        assert VALIDATOR.is_valid(json.loads(text)), path
 
 
 @pytest.mark.parametrize(("name", "path", "value"), UNKNOWN, ids=lambda value: str(value))
