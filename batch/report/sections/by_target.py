@@ -43,8 +43,7 @@ def _beeswarm(view: View, each: TargetAttributions, kept: list[str], values: Flo
     is_category = np.array([_is_category(view, name) for name in kept])
     coloured = np.where(is_category, np.nan, data)
     some = make_explanation(values, each.sample["base_value"], coloured, kept, each.target)
-    colour = "" if known else " The inputs are gone, so points have no colour."
-    colour = " Categories have no colour." if known and is_category.any() else colour
+    colour = _without_colour(view, kept) if known else " The inputs are gone, so points have no colour."
     unit = share_unit(view, each.method, each.target)
     return Picture(
         f"beeswarm-{each.method}-{each.target}",
@@ -57,14 +56,14 @@ def _beeswarm(view: View, each: TargetAttributions, kept: list[str], values: Flo
 
 
 def _by_number(view: View, each: TargetAttributions, kept: list[str], values: Floats, data: Floats) -> list[Block]:
-    """Attributions over the values of the strongest numbers."""
-    numbers = [j for j, name in enumerate(kept) if not _is_category(view, name)]
+    """Attributions over the values of the strongest numbers; a group of columns has no value."""
+    columns = {column.name: column for column in view.bundle.sidecar.columns}
+    numbers = [j for j, name in enumerate(kept) if name in columns and columns[name].categories is None]
     known = [i for i, j in enumerate(numbers) if np.isfinite(data[:, j]).sum() > 1][:DEPENDENCES]
     if not known:
         return []
     names, unit = [kept[j] for j in numbers], share_unit(view, each.method, each.target)
     some = make_explanation(values[:, numbers], each.sample["base_value"], data[:, numbers], names, each.target)
-    columns = {column.name: column for column in view.bundle.sidecar.columns}
     titles = [titled(columns[name]) for name in names]
     times = {i for i, name in enumerate(names) if columns[name].kind == TIME}
     return [
@@ -112,6 +111,13 @@ def _by_category(view: View, each: TargetAttributions, kept: list[str], values: 
             tuple(name for shares in found for name in (shares.name, *shares.labels)),
         )
     ]
+
+
+def _without_colour(view: View, names: Sequence[str]) -> str:
+    """What of the shown players has no colour, as a sentence after others."""
+    grey = ["categories"] if any(_is_category(view, name) for name in names) else []
+    grey += ["groups of columns"] if not set(names) <= set(view.bundle.sidecar.column_names) else []
+    return f" {' and '.join(grey).capitalize()} have no colour." if grey else ""
 
 
 def _is_category(view: View, name: str) -> bool:
