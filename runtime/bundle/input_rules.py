@@ -19,6 +19,7 @@ from whyport.runtime.bundle.columns import (
     Column,
     NumberStatistics,
 )
+from whyport.runtime.bundle.constraints import NEWER
 from whyport.runtime.bundle.inputs import Axis, ImagePreparation, Input, SequencePreparation
 from whyport.runtime.bundle.score import Players
 from whyport.runtime.bundle.signature import TensorSpec
@@ -124,7 +125,8 @@ def _too_few_labels(path: str, axis: Axis, got: int) -> str:
 def _check_column(path: str, column: Column, prepare: str) -> None:
     if column.kind not in KINDS[prepare]:
         expected = " or ".join(KINDS[prepare])
-        raise BundleFormatError(f"{path}.kind: expected a column of a {prepare}, {expected}, got {column.kind!r}")
+        got = f"{column.kind!r}: {NEWER}"
+        raise BundleFormatError(f"{path}.kind: expected a column of a {prepare}, {expected}, got {got}")
     if (column.kind == CATEGORY) != (column.categories is not None):
         raise BundleFormatError(f"{path}.categories: expected them for a column of categories, and for no other")
     if column.kind in (NUMBER, TIME) and column.numbers is None:

@@ -63,7 +63,7 @@ BROKEN: list[tuple[str, tuple[str | int, ...], Any, str]] = [
     ("categories", ("inputs", 0, "tensors", 1, "dtype"), "float32", "$.inputs[0].tensors[1].dtype: expected string"),
     ("categories", ("inputs", 0, "tensors", 3, "dtype"), "string", "$.inputs[0].tensors[3].dtype: expected float32"),
     ("categories", ("inputs", 0, "tensors", 2, "shape"), ["N", 2], "$.inputs[0].tensors: expected a tensor [N, 1] for"),
-    ("categories", ("inputs", 0, "columns", 0, "kind"), "image", "$.inputs[0].columns[0].kind: expected a column of a"),
+    ("categories", ("inputs", 0, "columns", 0, "kind"), "image", f"columns[0].kind: expected a column of a.*{NEWER}"),
     # Columns.
     ("categories", ("inputs", 0, "columns", 1, "categories"), None, "$.inputs[0].columns[1].categories: expected them"),
     ("categories", ("inputs", 0, "columns", 0, "numbers"), None, "$.inputs[0].columns[0].numbers: expected the stat"),
