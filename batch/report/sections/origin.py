@@ -56,8 +56,7 @@ def origin_section(view: View) -> Section:
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
     inner = {f"explain.{name}": value for name, value in settings["explain"].items()}
-    names = {"explain_class": "explain_target"}
-    return {names.get(name, name): value for name, value in settings.items() if name != "explain"} | inner
+    return {name: value for name, value in settings.items() if name != "explain"} | inner
 
 
 def _pairs(title: str, pairs: dict[str, Any]) -> Table:

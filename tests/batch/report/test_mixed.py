@@ -49,7 +49,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (str(folder / "rows.parquet"),),
         folder / "out",
         methods=("shapley",),
-        explain_class="yes",
+        explain_target="yes",
         keep=("truth",),
         device="cpu",
     )

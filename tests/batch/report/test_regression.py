@@ -55,7 +55,7 @@ def score(bundle: Path, measured: pa.Table, write: Callable[..., Path], tmp_path
     return score
 
 
-EXPLAINED = {"methods": ("shapley",), "explain_class": "all", "keep": ("width", "mass", "name")}
+EXPLAINED = {"methods": ("shapley",), "explain_target": "all", "keep": ("width", "mass", "name")}
 
 
 def found(view: View, kind: type[Any], title: str) -> Any:
@@ -111,7 +111,7 @@ def test_residuals_are_drawn_over_predictions_and_the_strongest_column(score: Sc
 
 
 def test_without_measured_values_there_are_predictions_alone(score: Score) -> None:
-    view = gather(ReportSettings(out=score(methods=("shapley",), explain_class="all"), device="cpu"))
+    view = gather(ReportSettings(out=score(methods=("shapley",), explain_target="all"), device="cpu"))
     assert found(view, Picture, "Predicted width")
     with pytest.raises(StopIteration):
         found(view, Picture, "Residuals of width")
