@@ -161,7 +161,7 @@ def scored(request: pytest.FixtureRequest, case: Case, tmp_path_factory: pytest.
     case.night.to_parquet(folder / "night.parquet")
     methods = [name for name in METHODS if reason_against(case, name, engine) is None]
     library.run(
-        case.bundle, folder / "night.parquet", folder / "out", explain=methods, explain_class="all", engine=engine,
+        case.bundle, folder / "night.parquet", folder / "out", explain=methods, explain_target="all", engine=engine,
         on_bad_row="impute", max_evaluations=ENOUGH, samples=4, device="cpu",
     )  # fmt: skip
     (part,) = (folder / "out").glob("part-*.parquet")
@@ -234,7 +234,7 @@ def test_groups_share_one_value(case: Case, tmp_path: Path) -> None:
     for out, players in (("alone", None), ("grouped", groups)):
         library.run(
             case.bundle, tmp_path / "night.parquet", tmp_path / out, explain=methods, players=players,
-            explain_class=case.bundle.sidecar.targets[0], on_bad_row="impute", max_evaluations=ENOUGH, device="cpu",
+            explain_target=case.bundle.sidecar.targets[0], on_bad_row="impute", max_evaluations=ENOUGH, device="cpu",
         )  # fmt: skip
     alone, grouped = (pq.read_table(tmp_path / out) for out in ("alone", "grouped"))
     prefix = "shapley.attribution." if len(methods) > 1 else "attribution."

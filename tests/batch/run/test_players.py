@@ -72,6 +72,21 @@ def test_the_strongest_players_are_kept(bundle: Path, table: pa.Table, write: Wr
     assert len(list(Audit(tmp_path / "out").run(sample=20, seed=1, device="cpu"))) == 4
 
 
+def test_the_largest_scores_are_explained_by_players(
+    bundle: Path, table: pa.Table, write: Write, tmp_path: Path
+) -> None:
+    options = {"explain": ["shapley", "gradient"], "players": GROUPS, "explain_target": "top:2", "layout": "list"}
+    library.run(bundle, write(table.slice(0, 50)), tmp_path / "out", device="cpu", **options)
+    out = rows_of(tmp_path / "out")
+    rows = np.column_stack([table[name][:50].to_numpy() for name in "abc"])
+    ranked = np.argsort(-logits_of(rows), axis=1)
+    for place in (1, 2):
+        of_columns = WEIGHTS[ranked[:, place - 1]] * (rows - MEAN)
+        shares = np.stack(out[f"shapley.attribution.{place}"].to_numpy())
+        np.testing.assert_allclose(shares, np.stack([of_columns[:, [0, 2]].sum(1), of_columns[:, 1]], 1), atol=1e-5)
+    assert len(list(Audit(tmp_path / "out").run(sample=20, seed=1, device="cpu"))) == 4
+
+
 def test_other_groups_are_another_job(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
     source = write(table)
     library.run(bundle, source, tmp_path / "out", explain="shapley", players=GROUPS, device="cpu")
