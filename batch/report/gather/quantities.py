@@ -1,4 +1,4 @@
-"""Predicted quantities, and how far they are from the measured ones: totals over all rows, exact and in one pass."""
+"""Predicted quantities, and how far they are from the measured ones: totals over all rows in one pass."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from whyport.runtime.inputs.numbers import numeric_array
 
 
 class Moments:
-    """Count, extremes, mean and spread of numbers that come in batches.
+    """Count, mean and spread of numbers that come in batches.
 
     The batches are joined as in Chan, Golub & LeVeque 1983, doi:10.1080/00031305.1983.10483115.
     """
@@ -21,7 +21,6 @@ class Moments:
         self.mean = 0.0
         self.squares = 0.0
         """The sum of the squared distances from the mean."""
-        self.smallest, self.largest = np.inf, -np.inf
 
     def add(self, values: NDArray[np.float64]) -> None:
         """Count finite values [N]."""
@@ -32,7 +31,6 @@ class Moments:
         self.squares += float(((values - mean) ** 2).sum()) + step**2 * self.count * len(values) / count
         self.mean += step * len(values) / count
         self.count = count
-        self.smallest, self.largest = min(self.smallest, values.min()), max(self.largest, values.max())
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,6 @@ class Quantity:
 
     def __init__(self, target: str, column: str, measured: str | None) -> None:
         self.target, self.column, self.measured = target, column, measured
-        self.predictions = Moments()
         self._truths, self._errors, self._distances = Moments(), Moments(), Moments()
 
     @property
@@ -73,7 +70,6 @@ class Quantity:
         """Count the rows of a table; returns their predicted and measured values, [N, 2], NaN where one is missing."""
         predicted = _numbers(table, self.column)
         measured = np.full(len(predicted), np.nan) if self.measured is None else _numbers(table, self.measured)
-        self.predictions.add(predicted[np.isfinite(predicted)])
         both = np.isfinite(predicted) & np.isfinite(measured)
         errors = (measured - predicted)[both]
         self._truths.add(measured[both])

@@ -30,20 +30,20 @@ def quantity_blocks(view: View) -> list[Block]:
 
 
 def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
-    rows, label = each.predictions, with_unit(view, each.target)
-    unit = unit_of(view, each.target)
+    label, unit = with_unit(view, each.target), unit_of(view, each.target)
     predicted, measured = (view.collected.scored[name][:, k] for name in ("predicted", "measured"))
-    finite = predicted[np.isfinite(predicted)]
-    if not len(finite):
+    finite, counted = predicted[np.isfinite(predicted)], view.run.report.values[each.column]
+    if counted.minimum is None or counted.mean is None or counted.maximum is None or not len(finite):
         return []
+    smallest, mean, largest = counted.minimum, counted.mean, counted.maximum
     blocks: list[Block] = [
         Picture(
             f"predictions-{each.target}",
             f"Predicted {each.target}",
-            f"{_drawn(len(finite), rows.count)}. Of all: mean {rows.mean:.4g} {unit}, smallest {rows.smallest:.4g}, "
-            f"largest {rows.largest:.4g}.",
-            f"A histogram with its mean at {rows.mean:.4g} {unit}, from {rows.smallest:.4g} to {rows.largest:.4g}.",
-            lambda: distribution_figure(finite, rows.mean, label),
+            f"{_drawn(len(finite), view.run.report.rows_out)}. Of all: mean {mean:.4g} {unit}, "
+            f"smallest {smallest:.4g}, largest {largest:.4g}.",
+            f"A histogram with its mean at {mean:.4g} {unit}, from {smallest:.4g} to {largest:.4g}.",
+            lambda: distribution_figure(finite, mean, label),
             (each.target,),
         )
     ]

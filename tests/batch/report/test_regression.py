@@ -110,9 +110,11 @@ def test_residuals_are_drawn_over_predictions_and_the_strongest_column(score: Sc
     assert "a (cm)" in labels
 
 
-def test_without_measured_values_there_are_predictions_alone(score: Score) -> None:
+def test_without_measured_values_there_are_predictions_alone(score: Score, rows: NDArray[np.float64]) -> None:
     view = gather(ReportSettings(out=score(methods=("shapley",), explain_target="all"), device="cpu"))
-    assert found(view, Picture, "Predicted width")
+    widths = logits_of(rows.astype(np.float32))[:, 0]
+    caption = found(view, Picture, "Predicted width").caption
+    assert f"mean {widths.mean():.4g} mm, smallest {widths.min():.4g}, largest {widths.max():.4g}." in caption
     with pytest.raises(StopIteration):
         found(view, Picture, "Residuals of width")
     assert {case.choice.kind for case in view.cases} == {"largest", "smallest"}

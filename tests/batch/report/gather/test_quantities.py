@@ -39,7 +39,6 @@ def test_rows_without_a_value_are_left_out() -> None:
     assert fit is not None
     assert (fit.rows, fit.r2) == (known.sum(), pytest.approx(r2_score(MEASURED[known], PREDICTED[known])))
     assert counted(pa.array(PREDICTED), pa.nulls(700)).fit is None
-    assert counted(pa.array(PREDICTED), pa.nulls(700)).predictions.count == 700
 
 
 def test_a_constant_has_no_share_of_its_spread() -> None:
@@ -55,7 +54,7 @@ def test_moments_are_numpy_s_whatever_the_batches(offset: float) -> None:
     moments = Moments()
     for part in np.array_split(values, [0, 3, 200]):
         moments.add(part)
-    assert (moments.count, moments.smallest, moments.largest) == (500, values.min(), values.max())
+    assert moments.count == 500
     assert moments.mean == pytest.approx(values.mean(), rel=1e-12)
     assert moments.squares / 500 == pytest.approx(values.var(), rel=1e-6)
 
