@@ -38,6 +38,11 @@ def check_usable(sidecar: Sidecar) -> None:
         raise BundleFormatError(f"expected a model of one table, got the inputs {got}: {NEWER}")
     if sidecar.players.names not in (None, sidecar.column_names):
         raise BundleFormatError(f"$.players.names: expected the columns' names, got others: {NEWER}")
+    count, cells = len(sidecar.columns), sidecar.cells
+    if len(cells) != count or not all(cells):
+        raise BundleFormatError(f"$.players.cells: expected cells of each of {count} columns, got others: {NEWER}")
+    if not sidecar.has_categories and cells != tuple((i,) for i in range(count)):
+        raise BundleFormatError(f"$.players.cells: expected the columns themselves without categories: {NEWER}")
     task_of(sidecar)
 
 

@@ -251,6 +251,21 @@ def test_players_that_are_groups_are_read_and_not_run_yet() -> None:
         check_usable(read(json.dumps(document)))
 
 
+@pytest.mark.parametrize(
+    ("players", "message"),
+    [
+        ({"names": None, "cells": [[0, 1]]}, "expected cells of each of 2 columns"),
+        ({"names": None, "cells": [[0, 1], []]}, "expected cells of each of 2 columns"),
+        ({"names": None, "cells": [[1], [0]]}, "expected the columns themselves without categories"),
+        ({"names": None, "cells": [[0], [1, 2]]}, "expected the columns themselves without categories"),
+    ],
+)
+def test_cells_that_are_no_columns_are_read_and_not_run_yet(players: Any, message: str) -> None:
+    document = json.loads(GOLDEN["regression"].read_text(encoding="utf-8")) | {"players": players}
+    with pytest.raises(BundleFormatError, match=rf"^\$\.players\.cells: {message}.*: {NEWER}$"):
+        check_usable(read(json.dumps(document)))
+
+
 UNUSABLE = {
     "sequence": "expected a model of one table, got the inputs 'vitals (sequence)'",
     "image": "expected a model of one table, got the inputs 'photo (image)'",
