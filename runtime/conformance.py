@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle.graphs import (
+    ATTRIBUTION,
     BASE_VALUE,
     COMPLETENESS_ERROR,
     GRADIENT,
@@ -21,7 +22,7 @@ from whyport.runtime.bundle.sidecar import CONFORMANCE, METADATA_KEY, ONNX_MODEL
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.errors import BundleFormatError, ParityError
-from whyport.runtime.parity import deviation
+from whyport.runtime.parity import deviation, share_deviation
 from whyport.runtime.session import Session
 
 
@@ -39,7 +40,7 @@ def replay(session: Session) -> dict[str, float]:
     rows = {spec.name: vectors[spec.name] for spec in signature.inputs}
     spread = np.array([column.spread for column in sidecar.columns])
     for name, got in session.run(rows).items():
-        deviations[name] = _compare(session, name, got, vectors[name], sidecar.tolerances["outputs"])
+        deviations[name] = _compare(session, name, deviation(got, vectors[name]), sidecar.tolerances["outputs"])
     for file, graph in reasons_graphs(sidecar).items():
         _check_metadata(session, file)
         index = named_as_in(graph, TARGET_INDEX)
@@ -52,7 +53,8 @@ def replay(session: Session) -> dict[str, float]:
                 got, expected = got / allowed, np.zeros_like(got)
             if name == GRADIENT:
                 got, expected = got * spread, expected * spread
-            deviations[f"{file} {name}"] = _compare(session, f"{file} {name}", got, expected, tolerance)
+            compare = share_deviation if name in (ATTRIBUTION, GRADIENT) else deviation
+            deviations[f"{file} {name}"] = _compare(session, f"{file} {name}", compare(got, expected), tolerance)
     return deviations
 
 
@@ -83,8 +85,7 @@ def _check_metadata(session: Session, file: str) -> None:
         raise BundleFormatError(f"the metadata in {file} is not that of bundle.json, in {str(bundle.path)!r}")
 
 
-def _compare(session: Session, name: str, got: NDArray[Any], expected: NDArray[Any], tolerance: float) -> float:
-    value = deviation(got, expected)
+def _compare(session: Session, name: str, value: float, tolerance: float) -> float:
     if not value <= tolerance:
         raise ParityError(
             f"output {name!r} on {session.provider.name}: expected the conformance values within {tolerance:g}, "

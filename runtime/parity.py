@@ -12,6 +12,17 @@ def deviation(got: NDArray[np.floating], expected: NDArray[np.floating]) -> floa
     return float(row_deviations(got, expected).max(initial=0.0))
 
 
+def share_deviation(got: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
+    """The largest |got - expected| / max(1, largest |expected| of the row), of shares of one score or its gradients.
+
+    The last axis is a row's shares. They are sums of terms as large as the largest share, and rounded as these are: a
+    small share of a large score is not known to its own last digits. NaN and infinity count as in `deviation`.
+    """
+    finite = np.where(np.isfinite(expected), np.abs(expected), 0.0).astype(np.float64)
+    scale = np.maximum(1.0, finite.max(axis=-1, keepdims=True, initial=0.0))
+    return deviation(got / scale, expected / scale) if got.shape == expected.shape else deviation(got, expected)
+
+
 def row_deviations(got: NDArray[np.floating], expected: NDArray[np.floating]) -> NDArray[np.float64]:
     """The largest deviation in each row (first axis), [N] float64."""
     if got.shape != expected.shape:

@@ -1,6 +1,6 @@
 // The attributions as signed bars, strongest first, and the check that they add up.
 
-import { completenessError, strongest } from "../shared/model.mjs";
+import { completenessError, sizeOfSum, strongest } from "../shared/model.mjs";
 import { element, shown, signed } from "./format.mjs";
 
 const SHOWN_REASONS = 12;
@@ -58,7 +58,7 @@ export class Reasons {
   showSum(attribution, score, base) {
     const sum = attribution.reduce((total, value) => total + value, 0);
     const error = completenessError(attribution, score, base);
-    const allowed = this.bundle.sidecar.tolerances.completeness * Math.max(1, Math.abs(score - base));
+    const allowed = this.bundle.sidecar.tolerances.completeness * sizeOfSum(score, base);
     const { base: baseCell, total, score: scoreCell, check } = this.page;
     [baseCell.textContent, total.textContent, scoreCell.textContent] = [base, sum, score].map(signed);
     const verdict = error <= allowed ? "Adds up" : "Does not add up";

@@ -1,6 +1,6 @@
 // Predictions and reasons of batches, as lines for people or as CSV for programs.
 
-import { completenessError, strongest } from "../shared/model.mjs";
+import { completenessError, sizeOfSum, strongest } from "../shared/model.mjs";
 
 const DIGITS = 4;
 
@@ -29,7 +29,7 @@ function reasonsOf(bundle, outputs, i) {
   if (!outputs.attribution) return {};
   const [attribution, total, base] = [slice(outputs.attribution, i), outputs.score.data[i], outputs.base_value.data[i]];
   const error = completenessError(attribution, total, base);
-  const converged = error <= bundle.sidecar.tolerances.completeness * Math.max(1, Math.abs(total - base));
+  const converged = error <= bundle.sidecar.tolerances.completeness * sizeOfSum(total, base);
   return { explained: Number(outputs.explained_target.data[i]), score: total, base, attribution, error, converged };
 }
 

@@ -1,7 +1,9 @@
 // Replays a bundle's test vectors, conformance.json: does this engine, on this machine, compute what was exported?
 
 import { BundleError } from "./bundle.mjs";
-import { Model, completenessError } from "./model.mjs";
+import { Model, completenessError, sizeOfSum } from "./model.mjs";
+
+const SHARES = new Set(["attributions", "gradients"]);
 
 /**
  * Run the test vectors through every graph of the bundle.
@@ -17,7 +19,7 @@ export async function replay(ort, bundle) {
     for (const [output, kind] of Object.entries(outputs)) {
       const spread = kind === "gradients" ? spreads : null;
       const [deviation, tolerance] = [
-        kind === "completeness" ? worstSum(got) : furthest(got[output].data, tensors[output], spread, output),
+        kind === "completeness" ? worstSum(got) : furthest(got[output], tensors[output], { kind, spread, output }),
         kind === "exact" ? 0 : tolerances[kind],
       ];
       compared.push({ graph, output, deviation, tolerance });
@@ -46,26 +48,34 @@ export function rowsOf({ tensors }, { columns, tensors: specs }) {
   return Array.from({ length: count }, (_, i) => rowOf(i));
 }
 
-/** The largest |a - b| / max(1, |b|); where there are spreads, of values per spread of their column. */
-function furthest(got, expected, spreads, output) {
+/**
+ * The largest |a - b| / max(1, |b|), where |b| is of attributions and gradients the largest of its row; where there are
+ * spreads, of values per spread of their column.
+ */
+function furthest({ data: got, dims }, expected, { kind, spread, output }) {
   if (got.length !== expected.length) {
     throw new BundleError(`${output}: expected ${expected.length} values for the test vectors, got ${got.length}`);
   }
+  const width = SHARES.has(kind) ? dims.at(-1) : 1;
   let worst = 0;
-  for (let i = 0; i < got.length; i++) {
-    const scale = spreads ? spreads[i % spreads.length] : 1;
-    const deviation = (scale * Math.abs(Number(got[i]) - expected[i])) / Math.max(1, scale * Math.abs(expected[i]));
-    if (!(deviation <= worst)) worst = deviation; // a NaN stays the worst
+  for (let first = 0; first < got.length; first += width) {
+    const places = Array.from({ length: width }, (_, j) => first + j);
+    const scaled = (value, i) => value * (spread ? spread[i % spread.length] : 1);
+    const largest = Math.max(1, ...places.map((i) => Math.abs(scaled(expected[i], i))));
+    for (const i of places) {
+      const deviation = Math.abs(scaled(Number(got[i]) - expected[i], i)) / largest;
+      if (!(deviation <= worst)) worst = deviation; // a NaN stays the worst
+    }
   }
   return worst;
 }
 
-/** The largest error of a sum of attributions, as added up here and as the graph says, over max(1, |score - base value|). */
+/** The largest error of a sum of attributions, as added up here and as the graph says, over `sizeOfSum`. */
 function worstSum({ attribution, score, base_value: base, completeness_error: said }) {
   const width = attribution.dims[1];
   const shares = Array.from(score.data, (value, i) => {
     const summed = completenessError(attribution.data.subarray(i * width, (i + 1) * width), value, base.data[i]);
-    return Math.max(summed, said.data[i]) / Math.max(1, Math.abs(value - base.data[i]));
+    return Math.max(summed, said.data[i]) / sizeOfSum(value, base.data[i]);
   });
   return Math.max(...shares);
 }

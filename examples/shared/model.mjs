@@ -81,6 +81,11 @@ export function completenessError(attribution, score, baseValue) {
   return Math.abs(attribution.reduce((sum, value) => sum + value, 0) - (score - baseValue));
 }
 
+/** What an error of a sum of attributions is compared with: 1, |score - baseValue|, or a hundredth of either of the two. */
+export function sizeOfSum(score, baseValue) {
+  return Math.max(1, Math.abs(score - baseValue), Math.abs(score) / 100, Math.abs(baseValue) / 100);
+}
+
 /** The players' places, those that count most first. */
 export function strongest(attribution) {
   return Array.from(attribution.keys()).sort((a, b) => Math.abs(attribution[b]) - Math.abs(attribution[a]) || a - b);

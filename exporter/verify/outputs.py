@@ -1,7 +1,7 @@
 """Compares the engines that run a graph: a bundle is written only if they agree."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,15 @@ from whyport.exporter.verify.tolerances import TOLERANCES, Parity, Tolerances
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.columns import Column
 from whyport.runtime.errors import ParityError, first_line
-from whyport.runtime.parity import deviation
+from whyport.runtime.parity import deviation, share_deviation
 
 BATCH_SIZES = (1, 2, 7, 257)
 PROBE_ROWS = max(BATCH_SIZES)
 BATCHES_OF_A_SIZE = 4  # more than the runs after which TorchScript's optimised graph takes over
 REFERENCE = "eager PyTorch"
+
+Comparison: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], float]
+"""The deviation of one array from another: `deviation` or `share_deviation`."""
 
 
 def verify_outputs(
@@ -73,8 +76,8 @@ def verify_outputs(
         return parity | {"torchscript_outputs": torchscript_deviation}
     eager_gradients, gradients_of = (_gradients(graph, each, features, classes) for each in (graph.whole, module))
     gradients = _reference(eager_gradients, rows)
-    measure(REFERENCE, eager_gradients, rows, gradients, tolerances["gradients"])
-    gradient_deviation = measure("TorchScript", gradients_of, rows, gradients, tolerances["gradients"])
+    measure(REFERENCE, eager_gradients, rows, gradients, tolerances["gradients"], share_deviation)
+    gradient_deviation = measure("TorchScript", gradients_of, rows, gradients, tolerances["gradients"], share_deviation)
     return parity | {"torchscript_outputs": torchscript_deviation, "torchscript_gradients": gradient_deviation}
 
 
@@ -98,14 +101,22 @@ def with_right_gradients(
             engine = _gradients(graph, compiled.torchscript.module, features, classes)
             for _ in range(BATCHES_OF_A_SIZE):
                 for name, values in _reference(engine, rows).items():
-                    check_deviation(f"{name}: TorchScript", values, expected[name], len(rows), TOLERANCES["gradients"])
+                    gradients = values, expected[name]
+                    check_deviation(
+                        f"{name}: TorchScript", *gradients, len(rows), TOLERANCES["gradients"], share_deviation
+                    )
     except ParityError as error:
         return compiled.without_gradients(left_out("gradients", error))
     return compiled
 
 
 def measure(
-    name: str, engine: Engine, rows: NDArray[np.float32], expected: dict[str, NDArray[Any]], tolerance: float
+    name: str,
+    engine: Engine,
+    rows: NDArray[np.float32],
+    expected: dict[str, NDArray[Any]],
+    tolerance: float,
+    compare: Comparison = deviation,
 ) -> float:
     """The largest deviation from the expected arrays at any batch size; ParityError where it exceeds the tolerance."""
     worst = 0.0
@@ -114,17 +125,25 @@ def measure(
             got = run_engine(name, engine, rows[batch], size)
             for output, values in got.items():
                 worst = max(
-                    worst, check_deviation(f"{output}: {name}", values, expected[output][batch], size, tolerance)
+                    worst,
+                    check_deviation(f"{output}: {name}", values, expected[output][batch], size, tolerance, compare),
                 )
     return worst
 
 
-def check_deviation(what: str, got: NDArray[Any], expected: NDArray[Any], size: int, tolerance: float) -> float:
+def check_deviation(
+    what: str,
+    got: NDArray[Any],
+    expected: NDArray[Any],
+    size: int,
+    tolerance: float,
+    compare: Comparison = deviation,
+) -> float:
     """The deviation of one array at a batch size; ParityError where it exceeds the tolerance or the shapes differ."""
     where = f"at batch size {size}, compared with one batch of {PROBE_ROWS}"
     if got.shape != expected.shape:
         raise ParityError(f"{what}: expected shape {list(expected.shape)}, got {list(got.shape)}, {where}")
-    distance = deviation(got, expected)
+    distance = compare(got, expected)
     if distance > tolerance:
         raise ParityError(f"{what}: expected a deviation of at most {tolerance:g}, got {distance:.3g}, {where}")
     return distance

@@ -30,6 +30,7 @@ from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL
 from whyport.runtime.errors import ParityError
 from whyport.runtime.inputs.feeds import graph_feeds
+from whyport.runtime.parity import deviation, share_deviation
 from whyport.runtime.task import Task
 
 
@@ -221,7 +222,8 @@ class _Worst:
         tolerance: float,
     ) -> None:
         """Raises ParityError where the deviation exceeds the tolerance."""
-        off = check_deviation(f"{output}: ONNX Runtime's reasons", got[output], expected, size, tolerance)
+        compare = share_deviation if kind == "reasons" else deviation
+        off = check_deviation(f"{output}: ONNX Runtime's reasons", got[output], expected, size, tolerance, compare)
         self.found[kind] = max(self.found[kind], off)
 
 

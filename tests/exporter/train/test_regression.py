@@ -116,6 +116,19 @@ def test_one_quantity_by_the_command(whyport, path, tmp_path):
     np.testing.assert_allclose(total, values[:, 0], rtol=1e-5)
 
 
+def test_a_target_of_large_numbers_keeps_its_reasons(tmp_path):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(ROWS, 8)), columns=list("abcdefgh"))
+    frame["price"] = 200_000 + 80_000 * (frame.a - frame.b / 2 + frame.c * frame.d / 5)
+    frame.to_parquet(tmp_path / "houses.parquet")
+    bundle = library.train(
+        tmp_path / "houses.parquet", "price", tmp_path / "bundle", architecture="mlp", epochs=5, explain_references=4
+    )
+    for name in ("gradients", "deepshap", "explain-onnx", "gradient-onnx"):
+        assert bundle.sidecar.capabilities[name].available, bundle.sidecar.capabilities[name].reason
+    library.verify(bundle)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
