@@ -61,7 +61,8 @@ def make_room(axes: Axes) -> None:
 def date_axis(axes: Axes) -> None:
     """Write the days since 1970-01-01 along the lower edge as dates."""
     axes.xaxis_date()
-    locator = AutoDateLocator(minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
+    # With fewer ticks at most, there is no interval for three days or three years, and matplotlib warns.
+    locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 

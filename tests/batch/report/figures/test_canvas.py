@@ -5,9 +5,10 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from whyport.batch.output.totals import ErrorHistogram
-from whyport.batch.report.figures.canvas import RED, drawing, file_of, shorten, svg_of
+from whyport.batch.report.figures.canvas import RED, date_axis, drawing, file_of, shorten, svg_of
 from whyport.batch.report.figures.plots import counts_figure, decades
 from whyport.batch.report.figures.quantities import Points, residuals_figure
 from whyport.batch.report.figures.shap_plots import (
@@ -184,3 +185,11 @@ def test_residuals_by_category_are_boxes_of_those_that_occur() -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["Bern", "(other)"]
     medians = [line.get_ydata()[0] for line in axes.lines if line.get_color() == RED]
     assert medians == [np.median(residuals[codes == code]) for code in (0, 2)]
+
+
+@pytest.mark.parametrize("days", [0.01, 0.1, 1, 2.9, 30, 90, 930, 1000, 30_000])
+def test_dates_are_written_over_any_span(days: float) -> None:
+    axes = Figure().subplots()
+    axes.plot([18_262, 18_262 + days], [0, 1])
+    date_axis(axes)
+    assert 2 <= len(axes.get_xticks()) <= 9
