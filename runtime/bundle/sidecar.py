@@ -143,7 +143,7 @@ class Sidecar:
     """The largest difference between two engines that is allowed, |a - b| / max(1, |b|), by what is compared.
 
     `gradients` are in units of the score per training standard deviation; `completeness` is the tolerance for adding up
-    to score - base value: error / max(1, |score - base value|)."""
+    to score - base value: error / max(1, |score - base value|, |score| / 100, |base value| / 100)."""
     parity: dict[Text, Size]
     """The largest deviations measured at export, in the terms of `tolerances`."""
     provenance: Provenance

@@ -12,7 +12,7 @@ import torch
 
 from support.bundles import linear_bundle
 from whyport.exporter.graphs.torchscript import load_torchscript
-from whyport.runtime.attribution import Attribution, target_index
+from whyport.runtime.attribution import Attribution, target_index, within_rounding
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import TARGET_INDEX, reasons_graphs
 from whyport.runtime.bundle.sidecar import (
@@ -158,3 +158,11 @@ def test_the_json_vectors_are_those_of_the_parquet_file(session: Session, rows: 
     assert np.isnan(vectors["features"][:16]).any()
     assert set(document["graphs"]) == {"model.onnx", EXPLAIN_MODEL, GRADIENT_MODEL}
     assert document["graphs"][EXPLAIN_MODEL]["inputs"] == ["features", "target_index"]
+
+
+def test_rounding_is_relative_to_the_score_where_that_is_large() -> None:
+    """A difference of float32 numbers near 3000 is off by 0.0001 however small it is."""
+    score = np.array([3000.25, 2.0, 500.0, np.nan])
+    base = np.array([3000.0, 1.5, 100.0, 0.0])
+    np.testing.assert_allclose(within_rounding(1e-4, score, base), [0.00300025, 1e-4, 0.04, np.nan])
+    assert abs(np.float32(3000.0001) - 3000.0001) < within_rounding(1e-4, score, base)[0] / 20

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from whyport.runtime.errors import BundleFormatError, UsageError
-from whyport.runtime.task import Classification, PredictedColumn, ProbabilityClassification, find_task
+from whyport.runtime.task import Classification, PredictedColumn, ProbabilityClassification, Regression, find_task
 
 TASK = Classification(("no", "yes", "maybe"))
 
@@ -51,3 +51,40 @@ def test_outputs_that_are_missing_are_named() -> None:
 def test_an_unknown_task_is_refused() -> None:
     with pytest.raises(UsageError, match=r"unknown task 'clasification' \(did you mean 'classification'\?\)"):
         find_task("clasification", ())
+
+
+WEIGHT_AND_LENGTH = Regression(("weight", "length"), ("g", None))
+VALUES = {"value": np.array([[3000, 50.5], [2500, 49]], dtype=np.float32)}
+
+
+def test_quantities_are_predictions_as_they_are() -> None:
+    assert [(column.name, column.unit) for column in WEIGHT_AND_LENGTH.columns] == [
+        ("prediction.weight", "g"),
+        ("prediction.length", None),
+    ]
+    prediction = WEIGHT_AND_LENGTH.predict(VALUES)
+    np.testing.assert_array_equal(np.stack(prediction.values, axis=1), VALUES["value"])
+    assert prediction.target.tolist() == [0, 0]
+    assert WEIGHT_AND_LENGTH.predicted(torch.from_numpy(VALUES["value"])).tolist() == [0, 0]
+    assert WEIGHT_AND_LENGTH.counts(prediction) == {}
+    assert not WEIGHT_AND_LENGTH.predicts_targets
+    assert WEIGHT_AND_LENGTH.probability_columns == {}
+
+
+def test_one_quantity_has_a_plain_column() -> None:
+    assert Regression(("weight",), ("g",)).columns == (PredictedColumn("prediction", unit="g"),)
+
+
+def test_units_are_the_targets_own() -> None:
+    task = find_task("regression", ("weight", "length"), ("g", None))
+    assert (task.unit_of("weight"), task.unit_of("length")) == ("g", "units of length")
+    assert task.unit == "units of the target"
+    assert Regression(("a", "b"), ("mm", "mm")).unit == "mm"
+    assert Regression(("a",)).unit == "units of a"
+    assert TASK.unit_of("yes") == TASK.unit == "logits"
+
+
+def test_targets_without_names_have_generic_ones() -> None:
+    assert Regression.generic_names(1) == ("value",)
+    assert Regression.generic_names(2) == ("target 0", "target 1")
+    assert Classification.generic_names(2) == ("class 0", "class 1")

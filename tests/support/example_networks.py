@@ -113,11 +113,6 @@ class Logarithm(nn.Module):
         return torch.log(rows)[:, :CLASSES]
 
 
-class SingleLogit(nn.Module):
-    def forward(self, rows: Tensor) -> Tensor:
-        return rows[:, :1]
-
-
 class Doubles(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         return rows.double()[:, :CLASSES]
@@ -141,6 +136,26 @@ def softmax_head() -> nn.Sequential:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return nn.Sequential(nn.Linear(FEATURES, 5), nn.Tanh(), nn.Linear(5, CLASSES), nn.Softmax(1)).eval()
+
+
+def one_logit() -> nn.Sequential:
+    """The probability of the second of two classes, always of the same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        layers = nn.Linear(FEATURES, 5), nn.Tanh(), nn.Linear(5, 1), nn.Sigmoid()
+        layers[2].weight.data *= 20
+        return nn.Sequential(*layers).eval()
+
+
+class HiddenSigmoid(nn.Module):
+    """A sigmoid, and a step behind it that changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = one_logit()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.inner(rows).clamp(0, 1)
 
 
 class SoftmaxConvolution(Convolution):
