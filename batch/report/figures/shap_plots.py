@@ -170,7 +170,6 @@ def waterfall_figure(explanation: "Explanation", shown: int, unit: str) -> Figur
         if patch.get_alpha() == 0:  # EPS would show it
             patch.remove()
     axes.set_xlabel(f"score ({unit})", fontsize=12)
-    make_room(axes)
     # These replace shap's E[f(X)] and f(x), whose texts overlap when the two values are near.
     for extra in figure.axes[1:]:
         extra.set_visible(False)
@@ -186,16 +185,19 @@ def waterfall_figure(explanation: "Explanation", shown: int, unit: str) -> Figur
         fontsize=11,
         color=INK,
     )
+    # The lowest arrow begins at the base value: its other side is free.
+    is_free_right = values[order[count - 1 :]].sum() < 0
     axes.annotate(
         f"base value {base:.3f}",
         (base, 0),
-        (-4 if not is_right else 4, 4),
+        (4 if is_free_right else -4, 4),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
-        ha="left" if is_right else "right",
+        ha="left" if is_free_right else "right",
         fontsize=11,
         color=MUTED,
     )
+    make_room(axes)
     return figure
 
 

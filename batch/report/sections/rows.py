@@ -128,7 +128,8 @@ def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> lis
         if each.computed_anew
         else ""
     )
-    key = f"{i}-{each.role}" if task.predicts_targets else f"{i}-{each.target}"
+    # Of the others that are explained there may be several.
+    key = f"{i}-{each.target}" if each.role == "explained" else f"{i}-{each.role}"
     if math.isnan(each.base_value):
         return [
             Picture(

@@ -165,6 +165,21 @@ def test_numbers_beside_small_arrows_stay_inside(values: np.ndarray) -> None:
     assert labels[:2] == ["plain = 1 cm", "a=b"]
 
 
+@pytest.mark.parametrize("lowest", [-0.5, 0.5])
+def test_the_base_value_stands_beside_the_lowest_arrow(lowest: float) -> None:
+    one = make_explanation(np.array([3.0, 2.0, lowest]), 1.0, None, NAMES[:3], "yes")
+    with drawing():
+        axes = waterfall_figure(one, 3, "logits").axes[0]
+        axes.figure.canvas.draw()
+        (text,) = (text for text in axes.texts if text.get_text() == "base value 1.000")
+        arrow = min((patch.get_window_extent() for patch in axes.patches), key=lambda box: box.y0)
+        box, frame = text.get_window_extent(), axes.get_window_extent()
+    assert (box.x1 <= arrow.x0) == (lowest > 0)
+    assert (box.x0 >= arrow.x1) == (lowest < 0)
+    assert frame.x0 - 1 <= box.x0
+    assert box.x1 <= frame.x1 + 1
+
+
 def test_times_have_dates_along_the_axis_and_in_the_colours(values: np.ndarray) -> None:
     data = np.stack([19000 + np.arange(40.0), 19000 + 2 * np.arange(40.0) % 7], axis=1)
     made = make_explanation(values[:, :2], np.zeros(40), data, ["day", "hired"], "yes")

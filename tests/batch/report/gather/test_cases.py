@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from support.bundles import BIAS, WEIGHTS
 from whyport.batch.report.gather.cases import NOT_KEPT
 from whyport.batch.report.gather.view import ReportSettings, View, gather
+from whyport.batch.report.picture import Picture
+from whyport.batch.report.sections.rows import rows_section
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import AuditError, JobError, UsageError
@@ -97,3 +100,12 @@ def test_the_label_is_the_training_target_where_it_was_kept(score: Score, source
     assert view_of(labelled).label == "truth"
     with pytest.raises(AuditError, match="expected the bundle with digest"):
         view_of(out, bundle=reference_bundle)
+
+
+def test_every_explained_target_has_pictures_of_its_own(score: Score, source: Path) -> None:
+    view = view_of(score(source, methods=("deepshap",), explain_target="all"), rows=(0,))
+    (case,) = view.cases
+    several = tuple(replace(case.explanations[0], role="explained", target=name) for name in ("no", "yes"))
+    blocks = rows_section(replace(view, cases=(replace(case, explanations=several),))).blocks
+    keys = [block.key for block in blocks if isinstance(block, Picture)]
+    assert len(keys) == len(set(keys)) >= 4
