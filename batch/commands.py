@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from whyport.batch.methods.catalogue import METHODS, method_options
-from whyport.batch.methods.groups_file import as_groups
+from whyport.batch.methods.groups_file import given_groups
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Option
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
 from whyport.batch.run.interruption import Interruption
@@ -133,7 +133,7 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     "--players",
     type=LocalPath(),
     metavar="FILE",
-    callback=lambda context, option, path: as_groups(path),
+    callback=lambda context, option, path: given_groups(path),
     help='Groups of columns that share one value: {"size": ["radius", "area"]} in a file *.json, or the columns '
     "player,column in a file *.csv.",
 )

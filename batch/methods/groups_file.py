@@ -6,38 +6,24 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from whyport.batch.methods.players import as_groups
 from whyport.runtime.bundle.codec import load
 from whyport.runtime.errors import BundleFormatError, UsageError, message_line
-from whyport.runtime.options import as_names
 from whyport.runtime.paths import path_text
 
 HEADER = ["player", "column"]
 """The first line of a CSV file; one line for each column of each group follows."""
 
 
-def as_groups(given: str | Path | Mapping[str, str | Iterable[str]] | None) -> dict[str, tuple[str, ...]]:
-    """The columns of each group, by its name; no groups for None.
-
-    Args:
-        given: a file as `read_groups` reads it, or the columns of each group by its name.
+def given_groups(given: str | Path | Mapping[str, Iterable[str]] | None) -> dict[str, tuple[str, ...]]:
+    """The columns of each group, by its name: of a file, or as they are; no groups for None.
 
     Raises:
         UsageError: the file cannot be read, or there is something else than names.
     """
-    if given is None:
-        return {}
     if isinstance(given, str | Path):
         return read_groups(Path(given))
-    if not isinstance(given, Mapping):
-        raise UsageError(f"players: expected a file, or a mapping of names to columns, got {given!r}")
-    found = {}
-    for name, columns in given.items():
-        if isinstance(columns, Iterable):
-            columns = as_names(columns)
-        if not isinstance(name, str) or not isinstance(columns, tuple) or not all(isinstance(c, str) for c in columns):
-            raise UsageError(f"players: expected a name, and names of columns, got {name!r}: {columns!r}")
-        found[name] = columns
-    return found
+    return {} if given is None else as_groups(given)
 
 
 def read_groups(path: Path) -> dict[str, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from whyport.runtime.bundle.constraints import NAME
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import UsageError, listing, unknown
+from whyport.runtime.options import as_names
 
 Groups = Mapping[str, Sequence[str]]
 """The columns of each named group."""
@@ -92,6 +93,22 @@ class _Sums:
             return values
         sums = np.add.reduceat(values[..., self._order], self._starts, axis=-1, dtype=np.float64)
         return sums.astype(values.dtype)
+
+
+def as_groups(given: Any) -> dict[str, tuple[str, ...]]:
+    """The columns of each group by its name, from any mapping; one text is one column.
+
+    Raises UsageError for something else than names.
+    """
+    if not isinstance(given, Mapping):
+        raise UsageError(f"players: expected a file, or a mapping of names to columns, got {given!r}")
+    found = {}
+    for name, members in given.items():
+        columns = as_names(members) if isinstance(members, Iterable) else members
+        if not isinstance(name, str) or not isinstance(columns, tuple) or not all(isinstance(c, str) for c in columns):
+            raise UsageError(f"players: expected a name, and names of columns, got {name!r}: {members!r}")
+        found[name] = columns
+    return found
 
 
 def check_groups(columns: Sequence[str], groups: Groups) -> None:

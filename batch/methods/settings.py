@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from whyport.batch.methods.catalogue import find_method, method_options
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Extra, Option, OptionValue
-from whyport.batch.methods.players import Groups
+from whyport.batch.methods.players import Groups, as_groups
 from whyport.runtime.arguments import at_least
 from whyport.runtime.errors import UsageError, unknown
 
@@ -65,6 +65,7 @@ class ExplainSettings:
                 raise UsageError(unknown("option", name, [*COMMON, *known]))
         read = {name: next(iter(known[name].values())).read(given) for name, given in self.options.items()}
         object.__setattr__(self, "options", read)
+        object.__setattr__(self, "players", as_groups(self.players))
 
     @classmethod
     def of(cls, **given: Any) -> Self:

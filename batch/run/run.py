@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whyport.batch.methods.catalogue import method_options
-from whyport.batch.methods.groups_file import as_groups
+from whyport.batch.methods.groups_file import given_groups
 from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
 from whyport.batch.methods.settings import COMMON, ExplainSettings
 from whyport.batch.scoring.targets import written
@@ -145,7 +145,7 @@ def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, A
     methods, keep = as_names(given.pop("explain", ())), as_names(given.pop("keep", ()))
     if isinstance(given.get("memory"), str):
         given["memory"] = parse_size("memory", given["memory"])
-    given["players"] = as_groups(given.get("players"))
+    given["players"] = given_groups(given.get("players"))
     targets, older = given.pop("explain_target", None), given.pop("explain_class", None)
     if targets is not None and older is not None:
         raise UsageError("explain_class: another name for explain_target; expected one of them")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from whyport.batch.methods.groups_file import as_groups, read_groups
+from whyport.batch.methods.groups_file import given_groups, read_groups
 from whyport.runtime.errors import UsageError
 
 GROUPS = {"size": ("radius", "area, mean"), "Größe": ("depth",)}
@@ -15,12 +15,12 @@ def test_json_and_csv_hold_the_same_groups(tmp_path: Path) -> None:
     as_json, as_csv = tmp_path / "groups.json", tmp_path / "groups.CSV"
     as_json.write_text('{"size": ["radius", "area, mean"], "Größe": ["depth"]}', "utf-8")
     as_csv.write_text('\ufeffplayer,column\nsize,radius\n\nGröße,depth\nsize,"area, mean"\n', "utf-8")
-    assert read_groups(as_json) == as_groups(str(as_csv)) == GROUPS
+    assert read_groups(as_json) == given_groups(str(as_csv)) == GROUPS
 
 
 def test_python_gives_names_as_lists_or_one_name() -> None:
-    assert as_groups(None) == {}
-    assert as_groups({"size": ["radius", "area, mean"], "Größe": "depth"}) == GROUPS
+    assert given_groups(None) == {}
+    assert given_groups({"size": ["radius", "area, mean"], "Größe": "depth"}) == GROUPS
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [7, {"a": 7}, {7: ["x"]}, {"a": [7]}])
 def test_other_values_from_python_are_refused(given: Any) -> None:
     with pytest.raises(UsageError, match="players: expected"):
-        as_groups(given)
+        given_groups(given)

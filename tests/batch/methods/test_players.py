@@ -179,3 +179,9 @@ def test_a_group_has_the_sum_of_its_columns_where_the_model_is_linear(name: str,
         np.testing.assert_allclose(together.values, expected, atol=5e-6)
         np.testing.assert_allclose(together.error, alone.error, atol=1e-5)
         assert together.values.shape == (20, 2)
+
+
+def test_groups_of_a_damaged_record_are_refused() -> None:
+    with pytest.raises(UsageError, match="players: expected a file, or a mapping of names to columns, got 5"):
+        ExplainSettings.of(players=5)
+    assert ExplainSettings.of(players={"x": ["a", "b"]}).record()["players"] == {"x": ("a", "b")}
