@@ -56,7 +56,8 @@ def predict(
         overwrite: whether `out` may be replaced.
 
     Returns:
-        A pyarrow.Table [N rows]: the kept columns, `prediction`, `probability.CLASS` for every class, `imputed_count`.
+        A pyarrow.Table [N rows]: the kept columns, `prediction`, `probability.CLASS` for every class, `imputed_count`;
+        of a regression of several targets, `prediction.TARGET` for each in place of these two.
 
     Raises:
         UsageError: a file's name has no known ending, or `out` exists. BundleError: the bundle cannot be trusted.

@@ -161,6 +161,29 @@ def test_the_strongest_target_of_each_row(bundle: Path, sample: Path, whyport: W
     assert f"shapley, target {TARGETS[largest[3]]}: score" in whyport("show", out, "--row", 3).output
 
 
+def test_a_label_names_the_target_of_each_row(bundle: Path, sample: Path, whyport: Whyport) -> None:
+    labelled, out = sample.with_name("labelled.parquet"), sample.with_name("by_label")
+    labels = ["length", "weight"] * 14 + ["height", None]
+    pd.DataFrame(ROWS, columns=NAMES).assign(which=labels).to_parquet(labelled)
+    whyport("run", bundle, labelled, "--out", out, "--explain", "shapley", "--explain-target", "label:which")
+    table = pd.read_parquet(out)
+    assert table["explained_target"].tolist() == labels[:28]
+    np.testing.assert_allclose(table["score"], additive(ROWS)[np.arange(28), [1, 0] * 14], rtol=1e-6)
+    reasons = pq.read_table(out / "_rejected")["reason"].to_pylist()
+    assert reasons[0] == "column 'which': expected one of the targets 'weight', 'length', got 'height'"
+
+
+def test_a_condition_on_a_quantity(bundle: Path, sample: Path, whyport: Whyport) -> None:
+    out = sample.with_name("heavy")
+    whyport(
+        "run", bundle, sample, "--out", out, "--explain", "shapley", "--explain-target", "weight",
+        "--explain-where", "prediction.weight > 3100",
+    )  # fmt: skip
+    table = pd.read_parquet(out)
+    assert table["score"].notna().tolist() == (additive(ROWS)[:, 0] > 3100).tolist()
+    assert set(table["explained_target"].dropna()) == {"weight"}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

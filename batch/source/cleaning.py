@@ -12,7 +12,7 @@ from whyport.batch.rows import CleanRows
 from whyport.batch.settings import ON_BAD_ROW, ON_UNSEEN
 from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.sidecar import Sidecar
+from whyport.runtime.bundle.sidecar import Sidecar, task_of
 from whyport.runtime.errors import ColumnError, MissingValueError, UnseenValueError, UsageError, listing, unknown
 from whyport.runtime.inputs.columns import ColumnFaults
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, NOT_TIMES, Unseen
@@ -49,7 +49,7 @@ class RowCleaner:
         self._on_bad_row = on_bad_row
         self._on_unseen = on_unseen
         self._label = label
-        self._classes = sidecar.targets
+        self._task = task_of(sidecar)
         self._schema: pa.Schema | None = None
         self._places: list[int] = []
         """The positions of the features in batches of that schema."""
@@ -62,7 +62,7 @@ class RowCleaner:
         column and row.
         """
         matrix, unseen, is_finite = self._encoded(batch, first_row)
-        labels = None if self._label is None else class_indices(batch.column(self._label), self._classes)
+        labels = None if self._label is None else class_indices(batch.column(self._label), self._task.targets)
         imputed_count = np.zeros(len(matrix), dtype=np.int32)
         bad = self._unlabelled(batch, labels)
         if not is_finite:
@@ -136,9 +136,9 @@ class RowCleaner:
         return f"column {self._columns.names[j]!r}: expected a finite number, got {got}"
 
     def _unlabelled(self, batch: pa.RecordBatch, labels: NDArray[np.int64] | None) -> dict[int, str]:
-        """The reasons against rows whose label names no class, by row."""
+        """The reasons against rows whose label names no target, by row."""
         rows = [] if labels is None else np.flatnonzero(labels < 0).tolist()
-        known = f"column {self._label!r}: expected one of the classes {listing(self._classes)}"
+        known = f"column {self._label!r}: expected one of the {self._task.targets_title} {listing(self._task.targets)}"
         return {row: f"{known}, got {batch.column(self._label)[row].as_py()!r}" for row in rows}
 
 

@@ -52,6 +52,16 @@ def test_values_that_are_missing_or_gone_are_not_made_up(score: Score, write: Wr
     assert to_shap(out)["gradient", "yes"].data is None
 
 
+def test_ranks_of_a_row_are_told_apart(score: Score, write: Write, table: pa.Table) -> None:
+    """Of two classes, each is the first of some rows and the second of the others."""
+    source = write(table)
+    ranked = to_shap(score(source, methods=("deepshap",), explain_target="top:2", name="ranked"), rows=None)
+    every = to_shap(score(source, methods=("deepshap",), explain_target="all", name="all"), rows=None)
+    for key, expected in every.items():
+        np.testing.assert_array_equal(ranked[key].values, expected.values)
+        np.testing.assert_array_equal(ranked[key].data, expected.data)
+
+
 @pytest.mark.parametrize("settings", [{}, {"methods": ("deepshap",), "explain_where": "source_row < 0"}])
 def test_without_explanations_there_is_nothing(
     score: Score, write: Write, table: pa.Table, settings: dict[str, Any]

@@ -68,6 +68,14 @@ def test_a_method_that_does_not_add_up_claims_no_sum(score: Callable[..., Path],
     assert lines[lines.index("gradient, class yes: score +5.75") + 1] == "            +3  b = 1"
 
 
+def test_ranks_are_shown_by_their_targets(score: Callable[..., Path], source: Path) -> None:
+    lines = describe_row(score(source, methods=("gradient",), explain_target="top:2"), 0, None, 10)
+    assert [line for line in lines if "class" in line] == [
+        "gradient, class yes: score +5.75",
+        "gradient, class no: score +1.5",
+    ]
+
+
 def test_of_several_inputs_one_is_chosen(score: Callable[..., Path], write: Write, table: pa.Table) -> None:
     one, two = write(table, "day/one.parquet"), write(table.slice(500), "two.parquet")
     out = score(one, two, keep=("id",), part_rows=100, batch_rows=100)
