@@ -15,7 +15,7 @@ from whyport.batch.methods.method import Extra
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.layouts import AttributionLayout
 from whyport.batch.rows import ScoredRows
-from whyport.batch.scoring.targets import TargetChoice
+from whyport.batch.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ColumnError, listing

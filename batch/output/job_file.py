@@ -11,7 +11,7 @@ from whyport.batch.output.columns import OutputColumns
 from whyport.batch.output.layouts import attribution_layout
 from whyport.batch.output.older import newest_settings
 from whyport.batch.output.parts import PartSpan, split
-from whyport.batch.scoring.targets import TargetChoice
+from whyport.batch.targets import TargetChoice
 from whyport.runtime.bundle.codec import build
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, JobError

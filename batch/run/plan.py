@@ -17,7 +17,6 @@ from whyport.batch.output.layouts import attribution_layout
 from whyport.batch.output.parts import PartSpan, split
 from whyport.batch.rows import PredictedRows
 from whyport.batch.scoring.selection import KnownColumns, Selection
-from whyport.batch.scoring.targets import TargetChoice
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.cleaning import changed_types, check_columns
 from whyport.batch.source.discovery import PassedOver, check_apart, discover
@@ -25,6 +24,7 @@ from whyport.batch.source.files import Fingerprint, check_name, hive_partitions
 from whyport.batch.source.kept import kept_fields
 from whyport.batch.source.parquet import INT96_UNIT, SourceFile, open_source
 from whyport.batch.source.times import int96_needs
+from whyport.batch.targets import TargetChoice
 from whyport.runtime.bundle.consistency import check_usable
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import task_of

@@ -10,8 +10,8 @@ from whyport.batch.methods.catalogue import method_options
 from whyport.batch.methods.groups_file import given_groups
 from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
 from whyport.batch.methods.settings import COMMON, ExplainSettings
-from whyport.batch.scoring.targets import written
 from whyport.batch.settings import JobSettings, parse_size
+from whyport.batch.targets import written
 from whyport.runtime.arguments import checked_arguments, typed
 from whyport.runtime.bundle.folder import Bundle, as_bundle
 from whyport.runtime.errors import UsageError, unknown

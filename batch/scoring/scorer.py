@@ -13,7 +13,7 @@ from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
-from whyport.batch.scoring.targets import TargetChoice
+from whyport.batch.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import BundleError, ParityError, listing

@@ -21,7 +21,7 @@ from whyport.batch.output.columns import (
 )
 from whyport.batch.rows import PredictedRows
 from whyport.batch.scoring.condition import Condition
-from whyport.batch.scoring.targets import TargetChoice
+from whyport.batch.targets import TargetChoice
 from whyport.runtime.task import Task
 
 

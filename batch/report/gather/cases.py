@@ -17,7 +17,7 @@ from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.row_values import RowValues
 from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
-from whyport.batch.scoring.targets import ALL, TargetChoice
+from whyport.batch.targets import ALL, TargetChoice
 from whyport.runtime.bundle.columns import MODEL
 from whyport.runtime.errors import JobError, WhyportError
 from whyport.runtime.session import Session

@@ -10,7 +10,7 @@ from whyport.batch.output.layouts import strongest
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
-from whyport.batch.scoring.targets import PREDICTED, TargetChoice
+from whyport.batch.targets import PREDICTED, TargetChoice
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.session import Session

@@ -11,8 +11,8 @@ import pytest
 from whyport.batch.rows import PredictedRows
 from whyport.batch.run.job import Job
 from whyport.batch.scoring.selection import KnownColumns
-from whyport.batch.scoring.targets import TargetChoice
 from whyport.batch.settings import JobSettings
+from whyport.batch.targets import TargetChoice
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.task import Classification
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from whyport.batch.scoring.targets import TargetChoice, written
+from whyport.batch.targets import TargetChoice, written
 from whyport.runtime.errors import UsageError
 from whyport.runtime.task import Classification, Regression
 
