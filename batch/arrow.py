@@ -11,6 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+SHOWN = 100
+"""The most characters of a value in a message."""
+
 
 def class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]:
     """The index of the class that each label names, [N]; -1 for a label that names no class."""
@@ -21,6 +24,16 @@ def class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]
     codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), len(of_value) - 1).to_numpy(zero_copy_only=False)
     indices: NDArray[np.int64] = of_value[codes]
     return indices
+
+
+def in_words(value: pa.Scalar) -> str:
+    """One value for a message: a long one is cut, and one that Python has no type for is told by its number."""
+    try:
+        found = value.as_py()
+    except (OverflowError, ValueError):  # a day after the year 9999, more seconds than Python counts
+        return f"{value.type} {value.value}"
+    text = "null" if found is None else repr(found)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def array_of_rows(kind: pa.DataType, values: NDArray[np.float32]) -> pa.Array:

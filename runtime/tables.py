@@ -1,10 +1,11 @@
 """Small tables in memory, read from and written to CSV or Parquet."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from whyport.runtime.bundle.columns import Column
+from whyport.runtime.bundle.columns import TIME, Column
 from whyport.runtime.errors import ColumnError, DataError, UsageError, listing, message_line
 from whyport.runtime.inputs.categories import BOOLEANS, is_text
 from whyport.runtime.paths import open_file, path_text
@@ -21,6 +22,7 @@ MOST_BYTES = (1 << 31) - 1
 """The most bytes of a CSV file that decide the types of its columns."""
 MISSING = ("None", "<NA>")
 """Missing numbers in a CSV file, as pandas writes and reads them, beside those that Arrow knows."""
+DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 def table_format(path: str | Path) -> str:
@@ -67,26 +69,33 @@ def text_columns(columns: Sequence[Column]) -> list[str]:
 
 
 def typed_columns(table: Any, columns: Sequence[Column]) -> Mapping[str, Any]:
-    """The columns of a CSV file's table for a model: one bad value makes a column of codes a column of text.
+    """The columns of a CSV file's table for a model: one bad value makes a column of codes or times a column of text.
 
-    What is written as a number or a boolean is one, where the model knows categories of that type.
+    Every other value is what it is in a column without a bad one: a number, a boolean, a time, or missing.
     """
     typed = {name: table.column(name) for name in table.column_names}
+    absent = _missing_texts()
     for column in columns:
         known, found = column.categories, typed.get(column.name)
-        if known is not None and known.type != "text" and found is not None and is_text(found.type):
-            typed[column.name] = list(map(_csv_value, found.to_pylist()))
+        is_typed = column.kind == TIME if known is None else known.type != "text"
+        if is_typed and found is not None and is_text(found.type):
+            texts = [None if text is None or text.strip() in absent else text for text in found.to_pylist()]
+            typed[column.name] = texts if column.kind == TIME else list(map(_csv_value, texts))
     return typed
 
 
 def _csv_value(text: str | None) -> str | float | bool | None:
     """The number or boolean that a text of a CSV file stands for; the text where it is neither."""
-    if text is None or text.lower() in BOOLEANS:
-        return None if text is None else text.lower() == BOOLEANS[1]
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    if text is None or text.strip().lower() in BOOLEANS:
+        return None if text is None else text.strip().lower() == BOOLEANS[1]
+    return float(text) if DECIMAL.fullmatch(text.strip()) else text
+
+
+def _missing_texts() -> frozenset[str]:
+    """The texts that stand for no value in a CSV file's columns, other than those of text."""
+    import pyarrow.csv
+
+    return frozenset([*pyarrow.csv.ConvertOptions().null_values, *MISSING])
 
 
 def check_file(path: Path) -> None:
@@ -141,12 +150,11 @@ def _read_csv(file: "pa.NativeFile", texts: Sequence[str]) -> Any:
 
     # One block: the types of columns follow from all of their values.
     size = min(max(file.size() + 1, LINE_BYTES), MOST_BYTES)
-    known = pyarrow.csv.ConvertOptions().null_values
     return pyarrow.csv.read_csv(
         file,
         pyarrow.csv.ReadOptions(block_size=size),
         convert_options=pyarrow.csv.ConvertOptions(
-            null_values=[*known, *MISSING], column_types=dict.fromkeys(texts, pa.string())
+            null_values=sorted(_missing_texts()), column_types=dict.fromkeys(texts, pa.string())
         ),
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from whyport.batch.arrow import class_indices, holds_dictionary, select, take
+from whyport.batch.arrow import class_indices, holds_dictionary, in_words, select, take
 from whyport.batch.rows import CleanRows
 from whyport.batch.settings import ON_BAD_ROW, ON_UNSEEN
 from whyport.batch.source.parquet import SourceFile
@@ -123,17 +123,22 @@ class RowCleaner:
         reasons: dict[int, str] = {}
         for name, rows in unseen.rows.items():
             for row in rows.tolist():
-                got = batch.column(name)[row].as_py()
-                reasons.setdefault(row, f"column {name!r}: expected a value that training has seen, got {got!r}")
+                if row not in reasons:
+                    got = in_words(batch.column(name)[row])
+                    reasons[row] = f"column {name!r}: expected a value that training has seen, got {got}"
         if reasons and self._on_unseen == "fail":
             row = min(reasons)
             raise UnseenValueError(f"{reasons[row]}, row {first_row + row}")
         return reasons
 
     def _missing(self, batch: pa.RecordBatch, row: int, j: int) -> str:
-        value = batch.column(self._columns.names[j])[row].as_py()
-        got = "null" if value is None else "NaN" if value != value else "infinity"
-        return f"column {self._columns.names[j]!r}: expected a finite number, got {got}"
+        name = self._columns.names[j]
+        value = batch.column(name)[row]
+        if self._columns.encoders[j].is_time:
+            return f"column {name!r}: expected a date or time, got {in_words(value)}"
+        number = value.as_py()
+        got = "null" if number is None else "NaN" if number != number else "infinity"
+        return f"column {name!r}: expected a finite number, got {got}"
 
     def _unlabelled(self, batch: pa.RecordBatch, labels: NDArray[np.int64] | None) -> dict[int, str]:
         """The reasons against rows whose label names no target, by row."""

@@ -3,7 +3,8 @@
 const DAY = 86_400_000;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const MISSING = /^(|#?n\/?a|-?nan|null|none|<na>)$/i;
-const TIME = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?(Z|[+-]\d\d:?\d\d)?)?$/;
+const TIME =
+  /^(\d{4})(-?)(\d\d)\2(\d\d)([T ](\d\d)((:?)(\d\d)(\8(\d\d([.,]\d+)?))?)?( ?(Z|[+-]\d\d(:?[0-5]\d)?))?)?$/;
 
 /** What is wrong with one value, in words. */
 export class ValueError extends Error {}
@@ -64,6 +65,7 @@ class CategoryColumn extends Column {
     this.isText = type === "text";
     this.values = values.map((text) => this.valueOf(text));
     this.known = new Set(this.values);
+    this.numbers = new Map(this.isText ? [] : values.flatMap((text, i) => written(text, this.values[i])));
     this.none = this.isText ? "" : NaN;
     this.typical = this.values[counts.indexOf(Math.max(...counts))] ?? this.other;
   }
@@ -85,9 +87,10 @@ class CategoryColumn extends Column {
     const text = cell.trim();
     if (this.isText ? cell === "" : MISSING.test(text)) return this.absent(this.none);
     if (this.isText) return { value: cell, unseen: !this.known.has(cell) };
-    let value = NUMBER.test(text) ? Math.fround(Number(text)) : NaN;
-    if (this.categories.type === "boolean" && /^(true|false)$/i.test(text)) value = Number(text.toLowerCase() === "true");
-    return this.known.has(value) ? { value, unseen: false } : { value: this.other, unseen: true };
+    let number = NUMBER.test(text) ? Number(text) : NaN;
+    if (this.categories.type === "boolean" && /^(true|false)$/i.test(text)) number = Number(text.toLowerCase() === "true");
+    const value = this.numbers.get(number);
+    return value === undefined ? { value: this.other, unseen: true } : { value, unseen: false };
   }
 
   isMissing(value) {
@@ -99,6 +102,12 @@ class CategoryColumn extends Column {
     if (this.isMissing(value)) return "missing";
     return this.known.has(value) ? this.categories.values[this.values.indexOf(value)] : "another value";
   }
+}
+
+/** The numbers that are a category, each with what the graph takes: itself, and rounded where it is a fraction. */
+function written(text, value) {
+  const own = text === "true" || text === "false" ? value : Number(text);
+  return (Number.isInteger(own) ? [own] : [own, value]).map((number) => [number, value]);
 }
 
 const CLASSES = { number: NumberColumn, time: TimeColumn, category: CategoryColumn };
@@ -120,11 +129,14 @@ export function isCategory(column) {
 export function daysOf(text) {
   const found = TIME.exec(text);
   if (!found) return null;
-  const [year, month, day, hour, minute, second] = found.slice(1, 7).map((part) => Number(part ?? 0));
-  const midnight = new Date(Date.UTC(year, month - 1, day));
-  if (midnight.getUTCMonth() !== month - 1 || midnight.getUTCDate() !== day) return null;
+  const [year, month, day, hour, minute] = [1, 3, 4, 6, 9].map((i) => Number(found[i] ?? 0));
+  const second = Number((found[11] ?? "0").replace(",", "."));
+  const midnight = new Date(0);
+  midnight.setUTCFullYear(year, month - 1, day); // Date.UTC takes the year 24 for 1924
+  if (year < 1 || midnight.getUTCMonth() !== month - 1 || midnight.getUTCDate() !== day) return null;
   if (hour > 23 || minute > 59 || second >= 60) return null;
-  const [, sign, hours, minutes] = /^([+-])(\d\d):?(\d\d)$/.exec(found[7] ?? "") ?? [null, "+", 0, 0];
+  const [, sign, hours, minutes = 0] = /^([+-])(\d\d):?(\d\d)?$/.exec(found[14] ?? "") ?? [null, "+", 0, 0];
+  if (hours > 23) return null;
   const ahead = (sign === "-" ? -1 : 1) * (60 * Number(hours) + Number(minutes));
   return (midnight.getTime() + ((60 * hour + minute - ahead) * 60 + second) * 1000) / DAY;
 }

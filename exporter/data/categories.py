@@ -13,6 +13,9 @@ from whyport.runtime.inputs.categories import BOOLEAN, NUMBER, TEXT, category_nu
 from whyport.runtime.inputs.sources import is_missing, is_number, values_of
 from whyport.runtime.limits import RowLimit
 
+EXACT = 2.0**53
+"""The whole number from which float64 no longer tells neighbours apart."""
+
 KEPT = RowLimit(count=0)
 """No category is rare."""
 
@@ -85,3 +88,6 @@ def _check(name: str, kind: str, values: list[str]) -> None:
                 got = f"{known[number]} and {value}, which are one number there" if number in known else value
                 raise TrainingError(f"column {name!r}: expected categories that float32 tells apart, got {got}")
             known[number] = value
+    for value in values:
+        if abs(category_number(value)) >= EXACT and category_number(value).is_integer():
+            raise TrainingError(f"column {name!r}: expected whole numbers below 2^53, got {value}; write them as text")

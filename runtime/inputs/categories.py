@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import Categories
-from whyport.runtime.inputs.numbers import is_numeric, numeric_array
+from whyport.runtime.inputs.numbers import OtherTypeError, is_numeric, numeric_array
 from whyport.runtime.inputs.sources import is_arrow, is_missing, is_number, values_of
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ BOOLEANS = ("false", "true")
 class CategoryCodes:
     """The codes of the values of one column.
 
-    The type of a value counts: a text is never a number by its spelling. A number is a category if it is equal to it in
-    float64 or, rounded, in float32. Where booleans are known, 0 and 1 stand for them too.
+    The type of a value counts: a text is never a number by its spelling. A number is a category if it is equal to it.
+    Rounded to float32 it is one too, where the category is a fraction or the column's type is float32. Where booleans
+    are known, 0 and 1 stand for them too.
     """
 
     def __init__(self, categories: Categories) -> None:
@@ -31,23 +32,26 @@ class CategoryCodes:
         self._other, self._missing = categories.other_code, categories.missing_code
         self._texts = {text: code for code, text in enumerate(categories.values)} if self._type == TEXT else {}
         numbers = [] if self._type == TEXT else [category_number(text) for text in categories.values]
-        # The last one of equals counts: the category's own number before another one's rounded.
-        code_of = {float(np.float32(number)): code for code, number in enumerate(numbers)}
-        code_of |= {number: code for code, number in enumerate(numbers)}
-        self._numbers = np.array(sorted(code_of), dtype=np.float64)
-        self._number_codes = np.array([code_of[number] for number in sorted(code_of)], dtype=np.int64)
+        rounded = {float(np.float32(number)): code for code, number in enumerate(numbers)}
+        exact = {number: code for code, number in enumerate(numbers)}
+        self._rounded = _in_order(rounded)
+        # The category's own number counts before another one's rounded.
+        self._exact = _in_order({number: code for number, code in rounded.items() if not number.is_integer()} | exact)
 
     def codes(self, column: Any) -> NDArray[np.int64]:
-        """The code of each of a column's N values, [N]; no value is refused."""
+        """The code of each of a column's N values, [N]; no value is refused.
+
+        Raises OtherTypeError where a NumPy array or a single value is not one value a row.
+        """
         if is_arrow(column):
             chunks = getattr(column, "chunks", [column])
             found = [self._of_arrow(chunk) for chunk in chunks]
             return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
         values = values_of(column)
         if values.ndim != 1:
-            return np.full(len(values), self._other)
+            raise OtherTypeError(f"shape {list(values.shape)}")
         if values.dtype.kind in "iufb":
-            return self._of_numbers(values.astype(np.float64), is_boolean=values.dtype.kind == "b")
+            return self._of_numbers(values, is_boolean=values.dtype.kind == "b")
         return self._of_objects(values.astype(object))
 
     def _of_arrow(self, array: "pa.Array") -> NDArray[np.int64]:
@@ -65,7 +69,7 @@ class CategoryCodes:
         if is_text(kind) and self._type == TEXT:
             return self._of_texts(pc.cast(array, pa.large_string()))
         if is_numeric(kind):
-            return self._of_numbers(numeric_array(array).astype(np.float64), is_boolean=pa.types.is_boolean(kind))
+            return self._of_numbers(numeric_array(array), is_boolean=pa.types.is_boolean(kind))
         is_none = array.is_null().to_numpy(zero_copy_only=False)
         if is_text(kind):
             is_none |= pc.fill_null(pc.equal(pc.cast(array, pa.large_string()), ""), True).to_numpy(
@@ -83,12 +87,14 @@ class CategoryCodes:
         found: NDArray[np.int64] = of_place[places]
         return found
 
-    def _of_numbers(self, values: NDArray[np.float64], *, is_boolean: bool) -> NDArray[np.int64]:
+    def _of_numbers(self, values: NDArray[Any], *, is_boolean: bool) -> NDArray[np.int64]:
+        known, known_codes = self._rounded if values.dtype in (np.float16, np.float32) else self._exact
+        values = values.astype(np.float64)
         codes = np.where(np.isnan(values), self._missing, self._other)
-        if self._type == TEXT or not len(self._numbers) or (is_boolean and self._type != BOOLEAN):
+        if self._type == TEXT or not len(known) or (is_boolean and self._type != BOOLEAN):
             return codes
-        places = np.minimum(np.searchsorted(self._numbers, values), len(self._numbers) - 1)
-        found: NDArray[np.int64] = np.where(self._numbers[places] == values, self._number_codes[places], codes)
+        places = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        found: NDArray[np.int64] = np.where(known[places] == values, known_codes[places], codes)
         return found
 
     def _of_objects(self, values: NDArray[Any]) -> NDArray[np.int64]:
@@ -105,10 +111,16 @@ class CategoryCodes:
         if not is_number(value) and type(value).__name__ != "Decimal":
             return self._other
         try:
-            number = np.array([value], dtype=np.float64)
+            number = np.array([value], np.float32 if isinstance(value, np.float16 | np.float32) else np.float64)
         except OverflowError:
             return self._other
         return int(self._of_numbers(number, is_boolean=isinstance(value, bool | np.bool_))[0])
+
+
+def _in_order(code_of: dict[float, int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The numbers, ascending, and the code of each."""
+    numbers = sorted(code_of)
+    return np.array(numbers, dtype=np.float64), np.array([code_of[number] for number in numbers], dtype=np.int64)
 
 
 def category_number(text: str) -> float:
@@ -122,6 +134,8 @@ def category_text(value: Any) -> str:
         return BOOLEANS[int(value)]
     if isinstance(value, str):
         return value
+    if isinstance(value, int | np.integer):
+        return str(int(value))
     number = float(value)
     return str(int(number)) if number.is_integer() else repr(number)
 

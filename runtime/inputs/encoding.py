@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NOT_NUMBERS, NOT_TIMES = "columns that are not one number a row", "columns that are not dates, times or text"
+NOT_VALUES = "columns that are not one value a row"
 """What is wrong with columns that cannot be encoded."""
 
 
@@ -68,7 +69,9 @@ class ColumnEncoder:
     @property
     def rule(self) -> str:
         """What is wrong with a column that `encode` refuses, in words."""
-        return NOT_NUMBERS if self.is_number else NOT_TIMES
+        if self._codes is not None:
+            return NOT_VALUES
+        return NOT_TIMES if self.is_time else NOT_NUMBERS
 
     def encode(self, column: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """The numbers of a column's N values, [N], NaN where a number or a time is missing; and the unseen rows.

@@ -5,6 +5,7 @@ A time with a zone is taken in UTC, one without as it is. Text is read as ISO 86
 """
 
 import datetime as dt
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,11 @@ PER_DAY |= {unit: 86_400 * 1000**power for power, unit in enumerate(("ms", "us",
 """How many of numpy's and Arrow's units a day has."""
 
 EPOCH = dt.datetime(1970, 1, 1)
+
+ISO_8601 = re.compile(
+    r"\d{4}(-?)\d\d\1\d\d([T ]\d\d((:?)\d\d(\4\d\d([.,]\d+)?)?)?( ?(Z|[+-]\d\d(:?[0-5]\d)?))?)?", re.ASCII
+)
+"""The texts that can be times; examples/shared/columns.mjs has the same expression."""
 
 
 def days(column: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -56,9 +62,13 @@ def is_time(kind: "pa.DataType") -> bool:
 
 
 def parse_day(text: str) -> float | None:
-    """The days of a date or time in ISO 8601; None for any other text."""
+    """The days of a date or time in ISO 8601, of the years 1 to 9999; None for any other text."""
+    text = text.strip()
+    if not ISO_8601.fullmatch(text):
+        return None
     try:
-        return _day_of(dt.datetime.fromisoformat(text.strip()))
+        # Python knows no space before a zone.
+        return _day_of(dt.datetime.fromisoformat(re.sub(" (?=[Z+-])", "", text)))
     except (ValueError, OverflowError):
         return None
 

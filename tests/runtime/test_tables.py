@@ -12,10 +12,12 @@ import pyarrow.parquet.encryption as encryption
 import pytest
 
 from support.bundles import linear_bundle
+from support.columns import category_column, time_column
 from support.command import Whyport
 from whyport.exporter.data.table import check_header, read_frame
 from whyport.runtime.errors import ColumnError, DataError
-from whyport.runtime.tables import read_table
+from whyport.runtime.inputs.table import Columns
+from whyport.runtime.tables import read_table, text_columns, typed_columns
 
 FAR = dt.datetime(9999, 12, 31)
 
@@ -136,3 +138,32 @@ def test_a_header_with_other_separators_is_told(folder: Path) -> None:
     Path("day.csv").write_text("a;b;c\n1;2;3\n")
     with pytest.raises(ColumnError, match="its values are separated by ';'"):
         check_header(Path("day.csv"), (), (), "c")
+
+
+@pytest.mark.parametrize("strange", [[], ["x"]], ids=["plain", "with a strange value"])
+def test_one_strange_value_of_a_csv_file_changes_no_other(strange: list[str], tmp_path: Path) -> None:
+    columns = [
+        category_column("code", ("1", "20"), "number"),
+        category_column("paid", ("false", "true"), "boolean"),
+        time_column("day"),
+    ]
+    absent = ["NA", "", "null", "None", "<NA>", "#N/A", " "]
+    values = {"code": ["1", "2e1", "1000"], "paid": ["true", "FALSE", "true"], "day": ["2024-02-29"] * 3}
+    table = pd.DataFrame({name: own + absent + strange for name, own in values.items()})
+    table.to_csv(path := tmp_path / "rows.csv", index=False)
+    read = typed_columns(read_table(path, texts=text_columns(columns)), columns)
+    encoded = Columns.of(columns).encode(read)
+    assert encoded.matrix[:3, :2].tolist() == [[0, 1], [1, 0], [2, 1]]
+    assert (encoded.matrix[3:10, :2] == 3).all()
+    counts = {name: rows.tolist() for name, rows in encoded.unseen.rows.items()}
+    last = [10] * len(strange)
+    assert counts == {"code": [2, *last]} | {name: last for name in ("paid", "day") if strange}
+
+
+def test_a_number_of_a_csv_file_is_written_as_one(tmp_path: Path) -> None:
+    columns = [category_column("code", ("1000",), "number")]
+    (path := tmp_path / "rows.csv").write_text(
+        "code\n1000\n1_000\n\u0661\u0660\u0660\u0660\n1e3\ninf\n", encoding="utf-8"
+    )
+    codes = Columns.of(columns).encode(typed_columns(read_table(path), columns)).matrix[:, 0]
+    assert codes.tolist() == [0, 1, 1, 0, 1]

@@ -48,12 +48,33 @@ def test_a_missing_category_is_no_bad_row(on_bad_row: str) -> None:
 def test_a_missing_number_or_date_is_a_bad_row_as_ever() -> None:
     changes = {"age": [None, 1.0, 2.0, 3.0], "since": [dt.date(2020, 1, 1), None, *RAW["since"][2:]]}
     rows = clean(changes)
-    assert rows.reasons == [f"column {name!r}: expected a finite number, got null" for name in ("age", "since")]
+    expected = {"age": "a finite number", "since": "a date or time"}
+    assert rows.reasons == [f"column {name!r}: expected {kind}, got null" for name, kind in expected.items()]
     with pytest.raises(MissingValueError, match="column 'age': expected a finite number, got null, row 100"):
         clean(changes, "fail")
     rows = clean(changes, "impute")
     np.testing.assert_array_equal(rows.matrix[:2, [0, 2]], [[30, 18262], [1, 19000]])
     assert rows.imputed_count.tolist() == [1, 1, 0, 0]
+
+
+def test_a_blank_date_is_told_as_it_is() -> None:
+    texts = ["2020-01-01", "", " ", "2020-01-02"]
+    for since in (texts, pa.array(texts).dictionary_encode()):
+        rows = clean({"since": since})
+        assert rows.reasons == [f"column 'since': expected a date or time, got {text!r}" for text in ("", " ")]
+
+
+@pytest.mark.parametrize(
+    ("values", "got"),
+    [
+        (pa.array([10**8, 1, 1, 1], pa.int32()).cast(pa.date32()), "date32[day] 100000000"),
+        (pa.array([10**18, 1, 1, 1], pa.duration("s")), "duration[s] 1000000000000000000"),
+        (pa.array(["x" * 5000] * 4), f"'{'x' * 99}…"),
+    ],
+)
+def test_any_unseen_value_can_be_told(values: pa.Array, got: str) -> None:
+    rows = clean({"region": values}, on_unseen="reject")
+    assert rows.reasons[0] == f"column 'region': expected a value that training has seen, got {got}"
 
 
 NEW: dict[str, Any] = {

@@ -50,6 +50,8 @@ def test_rare_categories_are_pooled(rare: int | str) -> None:
     [
         ([None, ""], "column 'a': expected values, got only missing ones"),
         ([16777216, 16777217], "categories that float32 tells apart, got 16777216 and 16777217, which are one number"),
+        ([2**60, 2**60 + 1], "got 1152921504606846976 and 1152921504606846977, which are one number"),
+        ([1, 2**53], "column 'a': expected whole numbers below 2\\^53, got 9007199254740992; write them as text"),
         ([1e39, 1], "categories that float32 tells apart, got 9999999999999999397"),
         (["a\0"], "column 'a', category 'a.x00': expected text without NUL"),
         ([1, "a"], "expected categories of text, numbers or booleans, got int, str"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from support.columns import category_column
 from whyport.runtime.bundle.columns import Categories
 from whyport.runtime.inputs.categories import CategoryCodes, category_text, category_type
+from whyport.runtime.inputs.numbers import OtherTypeError
 
 
 def categories(*values: str, kind: str = "text") -> Categories:
@@ -112,6 +113,28 @@ def test_a_fraction_is_known_in_float32_too() -> None:
 @pytest.mark.parametrize(
     ("column", "codes"),
     [
+        (np.array([20000001, 20000000, 20000002]), [0, 1, 1]),
+        (pa.array([20000001, 20000000, None], pa.int64()), [0, 1, 2]),
+        ([20000001, 20000000.0, np.float32(20000001)], [0, 1, 0]),
+        (np.array([20000001, 20000002], dtype=np.float32), [0, 1]),
+        (pa.array([2.0**25, 20000000.0], pa.float32()), [1, 0]),
+    ],
+)
+def test_whole_numbers_are_known_exactly_where_the_column_holds_them(column: Any, codes: list[int]) -> None:
+    np.testing.assert_array_equal(CategoryCodes(categories("20000001", kind="number")).codes(column), codes)
+
+
+@pytest.mark.parametrize("kind", ["text", "number", "boolean"])
+def test_what_is_not_one_value_a_row_is_refused(kind: str) -> None:
+    known = {"text": ("red", "blue"), "number": ("1", "2"), "boolean": ("false", "true")}[kind]
+    for column in (np.array([["red"], ["blue"]]), np.array([[1], [2]]), "red", 1, {"red"}):
+        with pytest.raises(OtherTypeError, match="shape"):
+            CategoryCodes(categories(*known, kind=kind)).codes(column)
+
+
+@pytest.mark.parametrize(
+    ("column", "codes"),
+    [
         ([True, False, None], [1, 0, 3]),
         ([1, 0, 2], [1, 0, 2]),
         (["true", "1", ""], [2, 2, 3]),
@@ -153,7 +176,17 @@ def test_columns_without_values_are_missing() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(3, "3"), (3.0, "3"), (-0.0, "0"), (2.5, "2.5"), (np.float32(0.5), "0.5"), (True, "true"), ("x", "x")],
+    [
+        (3, "3"),
+        (2**60 + 1, "1152921504606846977"),
+        (np.int64(2**60 + 1), "1152921504606846977"),
+        (3.0, "3"),
+        (-0.0, "0"),
+        (2.5, "2.5"),
+        (np.float32(0.5), "0.5"),
+        (True, "true"),
+        ("x", "x"),
+    ],
 )
 def test_numbers_are_written_shortly(value: Any, text: str) -> None:
     assert category_text(value) == text

@@ -118,3 +118,38 @@ def test_what_is_no_time_never_becomes_one(column: Any, kind: str) -> None:
 def test_columns_without_values_are_missing() -> None:
     assert np.isnan(days(pa.nulls(2))[0]).all()
     assert len(days(pa.chunked_array([], pa.date32()))[0]) == 0
+
+
+ISO_TEXTS = [
+    *("2024-02-29", "20240229", " 2024-02-29 ", "0024-02-29", "9999-12-31", "2024-02-29T18", "2024-02-29 18:30"),
+    *("2024-02-29T18:30:15Z", "20240229T183015.25", "2024-02-29T18:30:15,5", "2024-02-29 18:30:15.125 +02:00"),
+    *("2024-02-29T18:30-0330", "2024-02-29T18:30+14"),
+]
+OTHER_TEXTS = [
+    *("2024-W09-4", "2024-0229", "202402-29", "0000-01-01", "2024-02-29x18:30", "2024-02-29T24:00", "2024-02-29T18:60"),
+    *(
+        "2024-02-29T18:30:60",
+        "2024-02-29T1830:15",
+        "2024-02-29T18:30+25",
+        "2024-02-29t18:30",
+        "2024-2-29",
+        "29.02.2024",
+    ),
+    *(
+        "2024-02-29T",
+        "2024-02-29Z",
+        "\N{ARABIC-INDIC DIGIT TWO}024-02-29",
+        "2024-02-30",
+        "24-02-29",
+        "2024-02-29T18:30+02:75",
+    ),
+]
+
+
+def test_the_texts_that_are_times() -> None:
+    found, is_bad = days([*ISO_TEXTS, *OTHER_TEXTS])
+    assert is_bad.tolist() == [False] * len(ISO_TEXTS) + [True] * len(OTHER_TEXTS)
+    hours = [18, 18.5, 18 + 1815 / 3600, 18 + 1815.25 / 3600, 18 + 1815.5 / 3600, 16 + 1815.125 / 3600, 22, 4.5]
+    whole = [19782, 19782, 19782, 19782 - 5 * 146097, 2932896, *[19782] * 8]
+    expected = np.array(whole) + np.array([*[0] * 5, *hours]) / 24
+    np.testing.assert_allclose(found[: len(ISO_TEXTS)], expected, rtol=1e-14)
