@@ -207,7 +207,7 @@ def test_features_choose_and_order_the_inputs(frame, tmp_path):
 def test_options_that_do_not_fit(complete_path, tmp_path):
     with pytest.raises(ExportError, match="a logit for each of the 2 classes, got 3 a row"):
         export("linear", complete_path, tmp_path, classes=("a", "b"))
-    with pytest.raises(UsageError, match="expected class names to differ"):
+    with pytest.raises(UsageError, match="--classes: expected names that differ"):
         export("linear", complete_path, tmp_path, classes=("a", "b", "a"))
     with pytest.raises(UsageError, match="there is no file"):
         export("linear", complete_path, tmp_path, weights=tmp_path / "none.pt")
