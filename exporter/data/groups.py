@@ -1,6 +1,8 @@
 """The column whose rows of one value stay together: a person's, a machine's, a day's."""
 
 from collections.abc import Mapping
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ def check_apart(frames: Mapping[Path, pd.DataFrame], name: str) -> None:
     seen: dict[str, Path] = {}
     for path, frame in frames.items():
         try:
-            groups = _groups(frame, name).astype(str)
+            groups = _as_texts(_groups(frame, name))
         except WhyportError as error:
             raise error.at(str(path)) from None
         for row, value in enumerate(groups):
@@ -35,6 +37,12 @@ def check_apart(frames: Mapping[Path, pd.DataFrame], name: str) -> None:
                     f"in {seen[value]} too: its rows would be on both sides of the split, in {path}"
                 )
         seen |= dict.fromkeys(groups, path)
+
+
+def _as_texts(values: "pd.Series[Any]") -> list[str]:
+    """The values as text; whole numbers of any type alike, as one table has 7 and another one 7.0."""
+    whole = (int(value) if isinstance(value, Real | Decimal) and value % 1 == 0 else value for value in values)
+    return [str(value) for value in whole]
 
 
 def _groups(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":

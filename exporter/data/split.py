@@ -1,7 +1,8 @@
 """The split of a table's rows into those that train, those that stop the training, and those that test."""
 
+import itertools
+import warnings
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from whyport.runtime.errors import TrainingError, UsageError
 
-FINEST = 20
+FINEST = 100
 """The most folds that rows are dealt into, where groups stay together."""
+NEAR = 0.05
+"""The relative distance from a fraction that is near enough: fewer folds are dealt sooner."""
 
 Numbers: TypeAlias = NDArray[np.int64]
 
@@ -127,12 +130,20 @@ def _by_group(strata: Numbers | None, groups: NDArray[Any], fraction: float, see
         kept, held = next(shuffle.split(nothing, groups=groups))
         return kept, held
     counts = np.bincount(strata)
-    most = min(len(np.unique(groups)), int(counts[counts > 0].min()))
-    if most < 2:
+    if len(np.unique(groups)) < 2 or counts[counts > 0].min() < 2:
         raise ValueError("expected at least 2 groups, and at least 2 rows of every class")
-    nearest = Fraction(fraction).limit_denominator(min(FINEST, most))
-    folds = max(2, nearest.denominator)
-    taken = min(max(1, round(fraction * folds)), folds - 1)
+    taken, folds = _share_of_folds(fraction, min(len(np.unique(groups)), int(counts.max()), FINEST))
     dealt = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(nothing, strata, groups)
-    held = np.concatenate([fold for _, (_, fold) in zip(range(taken), dealt, strict=False)])
+    with warnings.catch_warnings():
+        # It warns of classes with fewer rows than folds, which are in some of them.
+        warnings.simplefilter("ignore", UserWarning)
+        held = np.concatenate([fold for _, fold in itertools.islice(dealt, taken)])
     return np.setdiff1d(np.arange(len(groups)), held), held
+
+
+def _share_of_folds(fraction: float, most: int) -> tuple[int, int]:
+    """The number of folds to take, and that of all folds: the fewest that are near the fraction, or the nearest."""
+    shares = [(min(max(1, round(fraction * folds)), folds - 1), folds) for folds in range(2, most + 1)]
+    off = [abs(taken / folds - fraction) for taken, folds in shares]
+    near = next((place for place, distance in enumerate(off) if distance <= NEAR * min(fraction, 1 - fraction)), None)
+    return shares[int(np.argmin(off)) if near is None else near]

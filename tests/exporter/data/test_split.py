@@ -66,6 +66,22 @@ def test_groups_come_near_to_any_fraction(fraction):
     np.testing.assert_allclose(len(parts.test) / 600, fraction, atol=0.03)
 
 
+@pytest.mark.parametrize("fraction", [0.01, 0.02, 0.97, 0.99])
+def test_groups_come_near_to_small_and_large_fractions(fraction):
+    groups = np.random.default_rng(2).integers(300, size=3000)
+    labels = np.random.default_rng(3).choice(2, size=3000)
+    parts = split_rows(SplitChoice(test_fraction=fraction), labels, groups, 3000, seed=0)
+    np.testing.assert_allclose(len(parts.test) / 3000, fraction, atol=0.005)
+
+
+@pytest.mark.parametrize("fraction", [0.02, 0.1, 0.2, 0.8])
+def test_a_rare_class_does_not_widen_the_test(fraction):
+    labels = np.repeat([0, 1], [596, 4])
+    parts = split_rows(SplitChoice(test_fraction=fraction), labels, GROUPS, 600, seed=0)
+    np.testing.assert_allclose(len(parts.test) / 600, fraction, atol=0.02)
+    assert not set(GROUPS[parts.train]) & set(GROUPS[parts.test])
+
+
 def test_groups_that_cannot_be_parted():
     with pytest.raises(TrainingError, match="cannot be split with the fraction 0.2: expected at least 2 groups"):
         split_rows(SplitChoice(), LABELS, np.zeros(600, dtype=np.int64), 600, seed=0)
@@ -106,6 +122,9 @@ def test_a_group_in_two_tables():
         check_apart({first: training, second: other}, "person")
     with pytest.raises(TrainingError, match=message.format("'7'", "first.csv", "third.csv")):
         check_apart({first: training, third: digits}, "person")
+    fractions = pd.DataFrame({"person": [8.5, 7.0]})
+    with pytest.raises(TrainingError, match=message.format("'7'", "second.csv", "third.csv")):
+        check_apart({first: other, second: digits, third: fractions}, "person")
     with pytest.raises(TrainingError, match=message.format("'c'", "second.csv", "third.csv")):
         check_apart({first: training, second: other.iloc[:1], third: other}, "person")
     with pytest.raises(ColumnError, match="unknown column 'person'.*, in second.csv"):
