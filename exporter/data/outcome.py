@@ -174,9 +174,8 @@ def find_outcome(frame: pd.DataFrame, choice: TargetChoice) -> Outcome:
             raise UsageError(
                 f"--classes: target {first.name!r} holds numbers that are no classes: a regression has none"
             )
-        logger.info(
-            "target %r: numbers, so a regression; --task classification would take them for classes", first.name
-        )
+        why = "numbers with fractions" if holds_fractions(first) else f"{first.nunique()} different whole numbers"
+        logger.info("target %r: %s, so a regression", first.name, why)
         return Quantities(choice.columns, choice.units)
     values = class_values(first)
     if choice.units:

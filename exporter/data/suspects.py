@@ -53,7 +53,8 @@ def find_suspects(
             text = f"column {name!r} has one value in all training rows: the model can learn nothing from it"
             found.append(Suspect(name, CONSTANT, text))
         elif kind != TIME and is_identifier(column):
-            text = f"column {name!r} has a different value in every training row, as an identifier has: leave it out "
+            gaps = " that has one" if column.isna().any() else ""
+            text = f"column {name!r} has a different value in every training row{gaps}, as an identifier has: leave it out "
             found.append(Suspect(name, IDENTIFIER, f"{text}with --exclude unless it means something"))
         elif name in leaks:
             text = f"column {name!r} alone predicts the target almost perfectly ({leaks[name]}): is it known only "
@@ -66,7 +67,7 @@ def is_identifier(column: "pd.Series[Any]") -> bool:
     present = column.dropna()
     if len(present) < FEWEST_ROWS or not present.is_unique:
         return False
-    if pd.api.types.is_float_dtype(present):
+    if pd.api.types.is_float_dtype(present) or _are_decimals(present):
         values = present.to_numpy(np.float64)
         return bool((values == np.floor(values)).all())
     return True
@@ -115,9 +116,13 @@ def _measure(
 
 
 def _numbers(column: "pd.Series[Any]") -> NDArray[np.float64]:
-    """A column as numbers that a tree can order; NaN where a value is missing."""
+    """A column as numbers that a tree can order, dates and texts in their order; NaN where a value is missing."""
     if pd.api.types.is_numeric_dtype(column):
         values: NDArray[np.float64] = column.to_numpy(np.float64, na_value=np.nan)
         return values
-    codes, _ = pd.factorize(column)
+    codes, _ = pd.factorize(column, sort=True)
     return np.where(codes < 0, np.nan, codes)
+
+
+def _are_decimals(column: "pd.Series[Any]") -> bool:
+    return pd.api.types.infer_dtype(column, skipna=True) == "decimal"

@@ -47,10 +47,12 @@ def test_a_choice_between_the_tasks_is_logged(caplog):
     with caplog.at_level(logging.INFO, logger="whyport.exporter"):
         outcome("grade")
         outcome("weight")
+        outcome("count")
         outcome("name")
     assert [record.message for record in caplog.records] == [
         "target 'grade': 2 whole numbers that repeat, so classes; --task regression would take them for quantities",
-        "target 'weight': numbers, so a regression; --task classification would take them for classes",
+        "target 'weight': numbers with fractions, so a regression",
+        "target 'count': 4 different whole numbers, so a regression",
     ]
     assert outcome("grade", task="regression").task == "regression"
 

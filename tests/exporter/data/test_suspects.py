@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +27,7 @@ def test_innocent_columns(labels):
         "few": RNG.integers(3, size=ROWS),
         "text": RNG.choice(["a", "b", "c"], size=ROWS),
         "truth": RNG.integers(2, size=ROWS).astype(bool),
+        "amount": [Decimal(f"{value:.9f}") for value in RNG.normal(size=ROWS)],
         "gaps": np.where(RNG.random(ROWS) < 0.5, np.nan, 1.0),
         "strong": labels.reshape(ROWS, -1)[:, 0] + RNG.normal(size=ROWS) * 0.5,
     }
@@ -46,6 +49,15 @@ def test_identifiers(values):
     assert kinds(column=values) == {"column": "identifier"}
 
 
+def test_identifiers_with_gaps_say_so():
+    for column, words in (
+        (np.arange(ROWS), "row, as"),
+        (np.where(LABELS, np.arange(ROWS), np.nan), "row that has one, as"),
+    ):
+        (found,) = find_suspects(pd.DataFrame({"column": column}), {"column": "number"}, LABELS, seed=0)
+        assert f"has a different value in every training {words} an identifier has" in found.text
+
+
 def test_few_rows_differ_by_chance():
     assert kinds(LABELS[:10], column=np.arange(10)) == {}
 
@@ -62,8 +74,11 @@ def test_constants(values):
         LABELS + RNG.normal(size=ROWS) * 0.1,
         np.where(LABELS == 1, "died", "alive"),
         np.where(LABELS == 1, RNG.normal(size=ROWS), np.nan),
+        [Decimal(f"{value:.9f}") for value in LABELS * 10 + RNG.normal(size=ROWS)],
+        pd.Timestamp("2020-01-01") + pd.to_timedelta(LABELS * 9000 + RNG.integers(8000, size=ROWS), "h"),
+        [f"{'ab'[label]}{number}" for label, number in zip(LABELS, RNG.integers(200, size=ROWS), strict=True)],
     ],
-    ids=["copy", "noisy", "text", "missing"],
+    ids=["copy", "noisy", "text", "missing", "decimals", "times", "texts in order"],
 )
 def test_columns_that_give_classes_away(values):
     assert kinds(column=values, other=RNG.normal(size=ROWS)) == {"column": "leak"}
