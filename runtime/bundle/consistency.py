@@ -3,12 +3,21 @@
 import math
 
 from whyport.runtime.bundle.constraints import NEWER
+from whyport.runtime.bundle.graphs import (
+    KINDS,
+    TARGET_INDEX,
+    capability_of,
+    named_as_in,
+    reasons_graphs,
+    reasons_outputs,
+)
 from whyport.runtime.bundle.input_rules import check_different, check_inputs, check_players, check_type
 from whyport.runtime.bundle.inputs import TablePreparation, TextPreparation
 from whyport.runtime.bundle.score import CLASSIFICATION
 from whyport.runtime.bundle.sidecar import CONFORMANCE, CONFORMANCE_JSON, Graph, Sidecar, known_task, task_of
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, listing
+from whyport.runtime.task import Task
 
 MOST_VALUES = 1 << 24
 """The most values in one row of a tensor."""
@@ -43,7 +52,29 @@ def check_usable(sidecar: Sidecar) -> None:
         raise BundleFormatError(f"$.players.cells: expected cells of each of {count} columns, got others: {NEWER}")
     if not sidecar.has_categories and cells != tuple((i,) for i in range(count)):
         raise BundleFormatError(f"$.players.cells: expected the columns themselves without categories: {NEWER}")
-    task_of(sidecar)
+    _check_reasons(sidecar, task_of(sidecar))
+
+
+def _check_reasons(sidecar: Sidecar, task: Task) -> None:
+    """The graphs that explain are there where the capabilities say so, with the tensors that whyport takes of them."""
+    graphs = reasons_graphs(sidecar)
+    scores = [spec for spec in sidecar.signature.outputs if spec.name in task.outputs]
+    for file, kind in KINDS.items():
+        capability = sidecar.capabilities.get(capability_of(file))
+        if capability is None or not capability.available:
+            continue
+        if file not in graphs:
+            raise BundleFormatError(f"$.graphs: expected one of kind {kind!r}, as the capabilities say, got none")
+        graph = graphs[file]
+        for specs, expected in (
+            (graph.inputs, (*sidecar.signature.inputs, TARGET_INDEX)),
+            (graph.outputs, reasons_outputs(file, scores, len(sidecar.columns))),
+        ):
+            for spec in expected:
+                named = named_as_in(graph, spec)
+                if named not in specs:
+                    wanted = f"{named.name} {named.dtype} [{', '.join(map(str, named.shape))}]"
+                    raise BundleFormatError(f"$.graphs: expected the tensor {wanted} of {graph.file}")
 
 
 def _check_graphs(sidecar: Sidecar) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -266,6 +267,28 @@ def test_cells_that_are_no_columns_are_read_and_not_run_yet(players: Any, messag
     document = json.loads(GOLDEN["regression"].read_text(encoding="utf-8")) | {"players": players}
     with pytest.raises(BundleFormatError, match=rf"^\$\.players\.cells: {message}.*: {NEWER}$"):
         check_usable(read(json.dumps(document)))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("graphs", 3), FREE, "expected one of kind 'explain', as the capabilities say, got none"),
+        (("graphs", 4), FREE, "expected one of kind 'gradient', as the capabilities say, got none"),
+        (("graphs", 3, "outputs", 2, "name"), "scores", "expected a tensor 'score' of explain.onnx"),
+        (("graphs", 3, "outputs", 4), FREE, "expected a tensor 'attribution' of explain.onnx"),
+        (("graphs", 3, "outputs", 4, "shape", 1), 3, "expected the tensor attribution float32 [N, 2] of explain.onnx"),
+        (("graphs", 4, "outputs", 3, "shape", 1), 3, "expected the tensor gradient float32 [N, 2] of gradient.onnx"),
+        (("graphs", 3, "inputs", 1, "dtype"), "float32", "expected the tensor target_index int64 [N] of explain.onnx"),
+        (("graphs", 4, "inputs", 0), FREE, "expected a tensor 'features' of gradient.onnx"),
+    ],
+    ids=str,
+)
+def test_graphs_that_explain_have_the_tensors_that_are_taken_of_them(
+    path: tuple[str | int, ...], value: Any, message: str
+) -> None:
+    sidecar = read(changed("regression", path, value))
+    with pytest.raises(BundleFormatError, match=rf"^\$\.graphs: {re.escape(message)}"):
+        check_usable(sidecar)
 
 
 UNUSABLE = {
