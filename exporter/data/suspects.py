@@ -54,8 +54,8 @@ def find_suspects(
             found.append(Suspect(name, CONSTANT, text))
         elif kind != TIME and is_identifier(column):
             gaps = " that has one" if column.isna().any() else ""
-            text = f"column {name!r} has a different value in every training row{gaps}, as an identifier has: leave it out "
-            found.append(Suspect(name, IDENTIFIER, f"{text}with --exclude unless it means something"))
+            text = f"column {name!r} has a different value in every training row{gaps}, as an identifier has: leave it "
+            found.append(Suspect(name, IDENTIFIER, f"{text}out with --exclude unless it means something"))
         elif name in leaks:
             text = f"column {name!r} alone predicts the target almost perfectly ({leaks[name]}): is it known only "
             found.append(Suspect(name, LEAK, f"{text}afterwards?"))
