@@ -41,8 +41,11 @@ def check_apart(frames: Mapping[Path, pd.DataFrame], name: str) -> None:
 
 def _as_texts(values: "pd.Series[Any]") -> list[str]:
     """The values as text; whole numbers of any type alike, as one table has 7 and another one 7.0."""
-    whole = (int(value) if isinstance(value, Real | Decimal) and value % 1 == 0 else value for value in values)
-    return [str(value) for value in whole]
+    return [str(int(value) if _is_whole(value) else value) for value in values]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Real | Decimal) and bool(value % 1 == 0)
 
 
 def _groups(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":

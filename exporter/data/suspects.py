@@ -125,4 +125,4 @@ def _numbers(column: "pd.Series[Any]") -> NDArray[np.float64]:
 
 
 def _are_decimals(column: "pd.Series[Any]") -> bool:
-    return pd.api.types.infer_dtype(column, skipna=True) == "decimal"
+    return bool(pd.api.types.infer_dtype(column, skipna=True) == "decimal")
