@@ -4,7 +4,7 @@ Arrow lacks kernels for some types, as of version 26.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import pyarrow as pa
@@ -26,13 +26,39 @@ def class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]
     return indices
 
 
-def in_words(value: pa.Scalar) -> str:
-    """One value for a message: a long one is cut, and one that Python has no type for is told by its number."""
+@final
+class BeyondPython(str):
+    """A value that Python has no type for, such as a day after the year 9999: its Arrow type, and its number."""
+
+    __slots__ = ()
+
+
+def python_value(value: pa.Scalar) -> Any:
+    """One value as Python's; `BeyondPython` where it has none that holds it."""
     try:
-        found = value.as_py()
-    except (OverflowError, ValueError):  # a day after the year 9999, more seconds than Python counts
-        return f"{value.type} {value.value}"
-    text = "null" if found is None else repr(found)
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return BeyondPython(f"{value.type} {getattr(value, 'value', '')}".rstrip())
+
+
+def python_values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """A column's values, each as `python_value` gives it."""
+    try:
+        values: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError):
+        values = [python_value(value) for value in column]
+    return values
+
+
+def first_row(table: pa.RecordBatch | pa.Table) -> dict[str, Any]:
+    """The values of a table's first row by column, each as `python_value` gives it."""
+    return {name: python_value(table.column(name)[0]) for name in table.schema.names}
+
+
+def in_words(value: pa.Scalar) -> str:
+    """One value for a message; a long one is cut."""
+    found = python_value(value)
+    text = "null" if found is None else found if isinstance(found, BeyondPython) else repr(found)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 

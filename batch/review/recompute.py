@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from whyport.batch.arrow import python_values
 from whyport.batch.methods.catalogue import find_method
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.columns import (
@@ -236,7 +237,7 @@ class Recomputer:
         again = pa.table(self._columns.arrays(scored), schema=pa.schema(self._columns.fields))
         for name in self._keep:
             # Compared as text, so that NaN equals NaN.
-            if repr(stored[name].to_pylist()) != repr(copied.column(name).to_pylist()):
+            if repr(python_values(stored[name])) != repr(python_values(copied.column(name))):
                 raise AuditError(f"kept column {name!r}: expected the input's values, got others, in {place}")
         deviations = Deviations(len(rows), prediction=self._compare_predictions(rows, stored, again, place))
         for name in self._columns.explanation_schema.names:

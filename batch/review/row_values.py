@@ -7,10 +7,12 @@ from decimal import Decimal
 
 import numpy as np
 
+from whyport.batch.arrow import first_row
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
 from whyport.runtime.bundle.columns import TIME, Column
 from whyport.runtime.errors import WhyportError
+from whyport.runtime.inputs.categories import category_text
 
 MISSING = "missing"
 
@@ -48,8 +50,8 @@ class RowValues:
         if not there:
             return {}  # groups of columns alone
         batch = RunInputs(self._run, there).rows(file, np.array([self._row]))
-        (values,) = batch.to_pylist()
-        return {name: with_unit(value_text(values[name]), self._columns.get(name)) for name in there}
+        values = first_row(batch)
+        return {name: shown_value(values[name], self._columns.get(name)) for name in there}
 
 
 def known_columns(run: FinishedRun) -> Sequence[Column]:
@@ -73,6 +75,13 @@ def value_text(value: object) -> str:
     if isinstance(value, dt.datetime) and value.tzinfo is None and value.time() == dt.time():
         return value.date().isoformat()
     return value.isoformat() if isinstance(value, dt.date) else str(value)
+
+
+def shown_value(value: object, column: Column | None) -> str:
+    """One value of an input as text: of a category column the category, elsewhere with the column's unit."""
+    if column is not None and column.categories is not None and isinstance(value, float | Decimal) and value == value:
+        return category_text(value)
+    return with_unit(value_text(value), column)
 
 
 def with_unit(text: str, column: Column | None) -> str:

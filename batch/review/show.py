@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from whyport.batch.arrow import first_row
 from whyport.batch.output.columns import IMPUTED_COUNT, SOURCE_ROW, ExplanationColumns
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.row_values import RowValues
@@ -69,7 +70,7 @@ def describe_row(out: Path, row: int, file: str | None, top: int) -> list[str]:
 
 
 def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> Iterator[str]:
-    values = table.to_pylist()[0]
+    values = first_row(table)
     for name in run.settings.keep:
         yield f"kept        {name} = {values[name]}"
     yield from _predicted(values, run.task)

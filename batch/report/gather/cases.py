@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from whyport.batch.arrow import class_indices
+from whyport.batch.arrow import class_indices, first_row
 from whyport.batch.output.columns import SOURCE_ROW, ExplanationColumns
 from whyport.batch.report.gather.collect import Columns
 from whyport.batch.report.gather.maps import attention_of, grad_cam_of
@@ -124,7 +124,7 @@ class CaseReader:
         """Read one row; raises JobError if it was rejected or is not in the output."""
         task = self._run.task
         table = self._stored(choice)
-        stored = table.to_pylist()[0]
+        stored = first_row(table)
         features = self._values.of({"source": np.array([choice.index]), "row": np.array([choice.row])})[0]
         predictions, truths = self._predictions(stored), self._truths_of(table, stored)
         matrix = self._matrix(features)

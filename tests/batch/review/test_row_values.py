@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from support.columns import category_column, number_column, time_column
-from whyport.batch.review.row_values import value_text, with_unit
+from whyport.batch.review.row_values import shown_value, value_text, with_unit
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,14 @@ from whyport.batch.review.row_values import value_text, with_unit
 )
 def test_a_value_is_shown_as_people_write_it(value: object, text: str) -> None:
     assert value_text(value) == text
+
+
+def test_a_category_is_shown_whole() -> None:
+    codes = category_column("code", ("1234.56", "20000001"), "number")
+    values = {1234.56: "1234.56", Decimal("1234.56"): "1234.56", 20000001.0: "20000001", None: "missing", "x": "x"}
+    assert [shown_value(value, codes) for value in values] == list(values.values())
+    assert shown_value(float("nan"), codes) == "missing"
+    assert shown_value(1234.56, number_column("size")) == "1235"
 
 
 def test_a_unit_stands_behind_numbers_alone() -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from support.command import Whyport
+from whyport import audit
 from whyport.batch.review.show import describe_row
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
@@ -43,6 +44,18 @@ def test_reasons_stand_strongest_first(score: Callable[..., Path], source: Path)
         "            +2  c = -2",
         "            +1  1 others together",
     ]
+
+
+def test_values_that_python_cannot_hold_are_shown_and_audited(score: Callable[..., Path], write: Write) -> None:
+    days, spans = pa.array([10**7, None], pa.int32()).cast(pa.date32()), pa.array([10**18, 1], pa.duration("s"))
+    numbers = {"a": [4.0, 1.0], "b": [1.0, 2.0], "c": [-2.0, 1.0]}
+    out = score(write(pa.table({"day": days, "span": spans} | numbers)), keep=("day", "span"))
+    assert describe_row(out, 0, None, 2)[1:3] == [
+        "kept        day = date32[day] 10000000",
+        "kept        span = duration[s] 1000000000000000000",
+    ]
+    assert describe_row(out, 1, None, 2)[1:3] == ["kept        day = None", "kept        span = 0:00:01"]
+    audit(out)
 
 
 def describe_chances() -> str:
