@@ -14,6 +14,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from whyport.batch.report.gather.columns import day_text
 
 # The number of characters of a name that a figure shows, by place in the figure.
 TICK, PLACE, AXIS, ROW, LONGEST, REASON = LENGTHS = (16, 20, 24, 26, 30, 44)
@@ -58,8 +61,17 @@ def make_room(axes: Axes) -> None:
         axes.set_xlim(low - max(left, 0) * per_pixel, high + max(right, 0) * per_pixel)
 
 
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896
+"""The days of the years 1 to 9999, beyond which matplotlib draws no dates; 9999-12-31 often stands for none."""
+
+
 def date_axis(axes: Axes) -> None:
-    """Write the days since 1970-01-01 along the lower edge as dates."""
+    """Write the days since 1970-01-01 along the lower edge as dates, of any year."""
+    low, high = axes.get_xlim()
+    if low - (high - low) < FIRST_DAY or high + (high - low) > LAST_DAY:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(lambda days, _: day_text(round(days)))
+        return
     axes.xaxis_date()
     # With fewer ticks at most, there is no interval for three days or three years, and matplotlib warns.
     locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]

@@ -208,3 +208,16 @@ def test_dates_are_written_over_any_span(days: float) -> None:
     axes.plot([18_262, 18_262 + days], [0, 1])
     date_axis(axes)
     assert 2 <= len(axes.get_xticks()) <= 9
+
+
+@pytest.mark.parametrize("last", [2_932_896, 10**7, -(10**6)])
+def test_days_of_any_year_are_drawn(last: int) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([18_262, last], [0, 1])
+    date_axis(axes)
+    svg_of(figure, "f0", {})  # draws
+    ticks = [day for day in axes.get_xticks() if min(18_262, last) <= day <= max(18_262, last)]
+    written = [label.get_text() for label in axes.get_xticklabels()]
+    assert len(ticks) >= 2
+    assert {str(np.datetime64(int(day), "D")) for day in ticks} <= set(written)
