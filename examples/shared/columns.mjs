@@ -89,7 +89,8 @@ class CategoryColumn extends Column {
     if (this.isText) return { value: cell, unseen: !this.known.has(cell) };
     let number = NUMBER.test(text) ? Number(text) : NaN;
     if (this.categories.type === "boolean" && /^(true|false)$/i.test(text)) number = Number(text.toLowerCase() === "true");
-    const value = this.numbers.get(number);
+    const rounded = Math.fround(number);
+    const value = this.numbers.get(number) ?? (Number.isInteger(rounded) ? undefined : this.numbers.get(rounded));
     return value === undefined ? { value: this.other, unseen: true } : { value, unseen: false };
   }
 

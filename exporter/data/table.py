@@ -25,6 +25,7 @@ from whyport.runtime.errors import (
 )
 from whyport.runtime.inputs.columns import ColumnFaults, pasted
 from whyport.runtime.inputs.table import column_arrays
+from whyport.runtime.inputs.utf8 import check_utf8
 from whyport.runtime.tables import check_file, read_table, separator_hint, table_format
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,10 @@ def read_frame(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
     except (ValueError, OSError, pa.ArrowException) as error:
         raise DataError(f"cannot read {str(path)!r}: {message_line(error)}") from None
     except ColumnError as error:
+        raise error.at(str(path)) from None
+    try:
+        check_utf8(table, table.column_names)
+    except DataError as error:
         raise error.at(str(path)) from None
     if is_csv and len(frame.columns) == 1 and (hint := separator_hint(path)):
         raise DataError(f"expected several columns, got one{hint}, in {path}")

@@ -22,9 +22,9 @@ BOOLEANS = ("false", "true")
 class CategoryCodes:
     """The codes of the values of one column.
 
-    The type of a value counts: a text is never a number by its spelling. A number is a category if it is equal to it.
-    Rounded to float32 it is one too, where the category is a fraction or the column's type is float32. Where booleans
-    are known, 0 and 1 stand for them too.
+    The type of a value counts: a text is never a number by its spelling. A number is a category if it is equal to it;
+    fractions are compared in float32, and so is a column of that type. Where booleans are known, 0 and 1 stand for them
+    too.
     """
 
     def __init__(self, categories: Categories) -> None:
@@ -33,10 +33,9 @@ class CategoryCodes:
         self._texts = {text: code for code, text in enumerate(categories.values)} if self._type == TEXT else {}
         numbers = [] if self._type == TEXT else [category_number(text) for text in categories.values]
         rounded = {float(np.float32(number)): code for code, number in enumerate(numbers)}
-        exact = {number: code for code, number in enumerate(numbers)}
         self._rounded = _in_order(rounded)
-        # The category's own number counts before another one's rounded.
-        self._exact = _in_order({number: code for number, code in rounded.items() if not number.is_integer()} | exact)
+        self._fractions = _in_order({number: code for number, code in rounded.items() if not number.is_integer()})
+        self._exact = _in_order({number: code for code, number in enumerate(numbers)})
 
     def codes(self, column: Any) -> NDArray[np.int64]:
         """The code of each of a column's N values, [N]; no value is refused.
@@ -88,14 +87,16 @@ class CategoryCodes:
         return found
 
     def _of_numbers(self, values: NDArray[Any], *, is_boolean: bool) -> NDArray[np.int64]:
-        known, known_codes = self._rounded if values.dtype in (np.float16, np.float32) else self._exact
+        is_rounded = values.dtype in (np.float16, np.float32)
         values = values.astype(np.float64)
         codes = np.where(np.isnan(values), self._missing, self._other)
-        if self._type == TEXT or not len(known) or (is_boolean and self._type != BOOLEAN):
+        if self._type == TEXT or (is_boolean and self._type != BOOLEAN):
             return codes
-        places = np.minimum(np.searchsorted(known, values), len(known) - 1)
-        found: NDArray[np.int64] = np.where(known[places] == values, known_codes[places], codes)
-        return found
+        if is_rounded:
+            return _looked_up(values, self._rounded, codes)
+        with np.errstate(over="ignore"):
+            in_float32 = values.astype(np.float32).astype(np.float64)
+        return _looked_up(values, self._exact, _looked_up(in_float32, self._fractions, codes))
 
     def _of_objects(self, values: NDArray[Any]) -> NDArray[np.int64]:
         if self._type == TEXT and set(map(type, values)) <= {str, type(None)}:
@@ -121,6 +122,18 @@ def _in_order(code_of: dict[float, int]) -> tuple[NDArray[np.float64], NDArray[n
     """The numbers, ascending, and the code of each."""
     numbers = sorted(code_of)
     return np.array(numbers, dtype=np.float64), np.array([code_of[number] for number in numbers], dtype=np.int64)
+
+
+def _looked_up(
+    values: NDArray[np.float64], known: tuple[NDArray[np.float64], NDArray[np.int64]], codes: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The codes of the values that are among the known numbers, and the given codes of the others."""
+    numbers, own = known
+    if not len(numbers):
+        return codes
+    places = np.minimum(np.searchsorted(numbers, values), len(numbers) - 1)
+    found: NDArray[np.int64] = np.where(numbers[places] == values, own[places], codes)
+    return found
 
 
 def category_number(text: str) -> float:

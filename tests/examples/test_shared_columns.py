@@ -42,6 +42,10 @@ CELLS = {
             "x",
         ],
     ),
+    "codes that were float32": (
+        category_column("c", ("0.10000000149011612", "16777216"), "number"),
+        ["0.1", "0.10000000149011612", "0.11", "16777216", "16777216.5", "16777217", "1e300"],
+    ),
     "booleans": (category_column("c", ("false", "true"), "boolean"), ["1", "0", "2", "TRUE", "false", "yes"]),
     "texts": (category_column("c", ("NA", " a", "1")), ["NA", " a", "a", "1", "1.0", "nan"]),
     "times": (

@@ -117,3 +117,13 @@ def test_digest_follows_the_content(tmp_path):
     (tmp_path / "b").write_bytes(b"2")
     parts = hashlib.sha256(b"1").digest() + hashlib.sha256(b"2").digest()
     assert digest(tmp_path / "a", tmp_path / "b") == hashlib.sha256(parts).hexdigest()
+
+
+def test_texts_that_are_not_utf8_are_refused(tmp_path):
+    path = tmp_path / "table.parquet"
+    texts = pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff", b"a"]).buffers())
+    pq.write_table(pa.table({"a": [1, 2], "text": texts}), path)
+    with pytest.raises(
+        DataError, match="column 'text': expected text in UTF-8, got other bytes: .*, in .*table.parquet"
+    ):
+        read_frame(path)

@@ -107,7 +107,9 @@ def test_a_fraction_is_known_in_float32_too() -> None:
     codes = CategoryCodes(categories("0.1", kind="number"))
     np.testing.assert_array_equal(codes.codes(np.array([0.1, np.float64(np.float32(0.1)), 0.1001])), [0, 0, 1])
     np.testing.assert_array_equal(codes.codes(np.array([0.1], dtype=np.float32)), [0])
-    np.testing.assert_array_equal(codes.codes(np.array([np.inf, -np.inf])), [1, 1])
+    np.testing.assert_array_equal(codes.codes(np.array([np.inf, -np.inf, 1e300])), [1, 1, 1])
+    of_float32 = CategoryCodes(categories(category_text(float(np.float32(0.1))), str(2**24), kind="number"))
+    np.testing.assert_array_equal(of_float32.codes(np.array([0.1, 2**24, 2**24 + 0.5, 2**24 + 1])), [0, 1, 2, 2])
 
 
 @pytest.mark.parametrize(
