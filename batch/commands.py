@@ -155,7 +155,8 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     "--absolute-tolerance",
     default=ExplainSettings.absolute_tolerance,
     show_default=True,
-    help="A row has also converged if that error is at most this, in the unit of the score.",
+    help="A row has also converged if that error is at most this, in the unit of the score; of a regression, in "
+    "standard deviations of the target's scores over the reference rows.",
 )
 @click.option(
     "--seed",

@@ -53,8 +53,8 @@ class TargetChoice:
             return cls(text, label=text.removeprefix(LABEL))
         if text == ALL:
             return cls(text, tuple(range(len(targets))), _by_name(targets))
-        whole = _bare(text)
-        names = [whole] if whole in targets else [_bare(name) for name in split_names((text,))]
+        whole = _bare(text, targets)
+        names = [whole] if whole in targets else [_bare(name, targets) for name in split_names((text,))]
         for name in names or [text]:
             if name not in targets:
                 raise UsageError(unknown(task.target, name, [*targets, *words]))
@@ -97,5 +97,8 @@ def _by_name(names: tuple[str, ...] | list[str]) -> tuple[tuple[str | None, str]
     return tuple((name, f".{name}") for name in names)
 
 
-def _bare(name: str) -> str:
-    return name.removeprefix("target:").removeprefix("class:")
+def _bare(name: str, targets: tuple[str, ...]) -> str:
+    """The target that a name means: itself, or what follows `target:` or `class:`."""
+    if name in targets:
+        return name
+    return name.removeprefix("target:" if name.startswith("target:") else "class:")

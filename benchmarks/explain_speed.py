@@ -150,7 +150,9 @@ def best_deep_explainer(search: Search, crews: list[tuple[int, int]]) -> Setting
 def fewest_steps(setting: Setting, workers: Crews, rows: Rows, whyport: Whyport) -> dict[str, int]:
     """The fewest steps, by rule, at which SHARE of the explanations are within the default tolerance."""
     differences = whyport.differences(rows, whyport.background.mean(whyport.model.bundle.sidecar.columns))
-    allowed = whyport.create("integrated-gradients").allowed_error(differences, np.zeros(1))
+    allowed = whyport.create("integrated-gradients").allowed_error(
+        differences, np.zeros(1), np.zeros(1, dtype=np.int64)
+    )
 
     def enough(rule: str, steps: int) -> bool:
         values = workers.explain(setting.but(rule=rule, steps=steps), rows)
@@ -239,7 +241,9 @@ def measure(rows: Rows, bundle: Bundle, device: str, repeats: int) -> dict[str, 
     for method, setting in rivals.items():
         attribution, theirs = results[method], results[setting.contender]
         error = np.abs(theirs.sum(axis=2) - differences[method][: len(theirs)])
-        allowed = explainers[method].allowed_error(differences[method][: len(theirs)], np.zeros(1))
+        allowed = explainers[method].allowed_error(
+            differences[method][: len(theirs)], np.zeros(1), np.zeros(1, dtype=np.int64)
+        )
         quality[method] = {
             "converged": round(float(attribution.converged.mean()), 5),
             "worst_completeness_error": float(f"{attribution.error.max():.3g}"),

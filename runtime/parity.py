@@ -23,13 +23,18 @@ def share_deviation(got: NDArray[np.floating], expected: NDArray[np.floating]) -
     return deviation(got / scale, expected / scale) if got.shape == expected.shape else deviation(got, expected)
 
 
-def row_deviations(got: NDArray[np.floating], expected: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The largest deviation in each row (first axis), [N] float64."""
+def row_deviations(
+    got: NDArray[np.floating], expected: NDArray[np.floating], scale: float | NDArray[np.float64] = 1.0
+) -> NDArray[np.float64]:
+    """The largest |got - expected| / max(scale, |expected|) in each row (first axis), [N] float64.
+
+    `scale` is above 0, and of a shape that fits the others.
+    """
     if got.shape != expected.shape:
         raise ValueError(f"expected equal shapes, got {got.shape} and {expected.shape}")
     with np.errstate(invalid="ignore"):
         got, expected = got.astype(np.float64), expected.astype(np.float64)
-        relative = np.abs(got - expected) / np.maximum(1.0, np.abs(expected))
+        relative = np.abs(got - expected) / np.maximum(scale, np.abs(expected))
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
     relative = np.where(same, 0.0, np.where(np.isfinite(relative), relative, np.inf))
     rows: NDArray[np.float64] = relative.max(axis=tuple(range(1, relative.ndim)), initial=0.0)

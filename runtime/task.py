@@ -64,6 +64,8 @@ class Task(ABC):
     """The word for one score, in messages."""
     outputs: ClassVar[tuple[str, ...]]
     """The names of the graph's outputs [N, K] that make a prediction, the scores first."""
+    has_own_scale: ClassVar[bool] = True
+    """Whether a score of 1 means the same in every model; a quantity's unit is the user's."""
     target: ClassVar[str]
     """The word for one target, in messages."""
     targets_title: ClassVar[str]
@@ -199,6 +201,7 @@ class Regression(Task):
     score = "value"
     one_score = "value"
     outputs = ("value",)
+    has_own_scale = False
     target = "target"
     targets_title = "targets"
 

@@ -56,7 +56,9 @@ def references(bundle: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def scored(bundle: Path, sample: Path, whyport: Whyport) -> tuple[Path, str]:
     out = sample.with_name("scored")
     methods = [word for name in (*SUMS, "gradient") for word in ("--explain", name)]
-    printed = whyport("run", bundle, sample, "--out", out, "--tolerance", 1e-6, *methods).output
+    printed = whyport(
+        "run", bundle, sample, "--out", out, "--tolerance", 1e-6, "--absolute-tolerance", 1e-5, *methods
+    ).output
     return out, printed
 
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import import_module
 from typing import ClassVar
 
@@ -14,10 +15,12 @@ from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.request import Request
+from whyport.batch.methods.scale import score_scale
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.attribution import Attribution, completeness_errors, within_rounding
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.sidecar import task_of
 
 # Values of the rows that one call of the model takes.
 CALL_VALUES = 1 << 21
@@ -79,6 +82,7 @@ class Explainer(ABC):
     def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         self.model = model
         self.settings = settings
+        self._background = background
         self.players = PlayerMap.of(model.bundle.sidecar, settings.players)
         self.references = self.choose_references(background)
 
@@ -140,16 +144,24 @@ class Explainer(ABC):
             return Attribution(shares.values, output, nothing, target, nothing, shares.evaluations, None, shares.extras)
         base_value = base_values[target]
         error = completeness_errors(shares.values, output - base_value)
-        converged = self.has_converged(shares, error, output, base_value)
+        converged = self.has_converged(shares, error, output, base_value, target)
         return Attribution(
             shares.values, output, base_value, target, error, shares.evaluations, converged, shares.extras
         )
 
-    def allowed_error(self, score: NDArray[np.float64], base_value: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The largest completeness error with which a row has converged, [N], by its score and base value, [N] each."""
+    @cached_property
+    def scale(self) -> NDArray[np.float64]:
+        """The scale of each target's score, [K], see `score_scale`."""
+        return score_scale(task_of(self.model.bundle.sidecar), self._background, self.model.scores)
+
+    def allowed_error(
+        self, score: NDArray[np.float64], base_value: NDArray[np.float64], target: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """The largest completeness error with which a row has converged, [N], by score, base value and target."""
         if self.only_rounds:
             return within_rounding(self.model.bundle.sidecar.tolerances["completeness"], score, base_value)
-        return np.maximum(self.settings.tolerance * np.abs(score - base_value), self.settings.absolute_tolerance)
+        least = self.settings.absolute_tolerance * self.scale[target]
+        return np.maximum(self.settings.tolerance * np.abs(score - base_value), least)
 
     def has_converged(
         self,
@@ -157,6 +169,7 @@ class Explainer(ABC):
         error: NDArray[np.float64],
         score: NDArray[np.float64],
         base_value: NDArray[np.float64],
+        target: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
         """Whether each explanation is within the method's tolerance, [E].
 
@@ -165,8 +178,9 @@ class Explainer(ABC):
             error: their completeness errors, [E].
             score: the explained scores, [E].
             base_value: what these are measured against, [E].
+            target: the explained targets, [E].
         """
-        converged: NDArray[np.bool_] = error <= self.allowed_error(score, base_value)
+        converged: NDArray[np.bool_] = error <= self.allowed_error(score, base_value, target)
         return converged
 
 

@@ -37,7 +37,7 @@ class ExplainSettings:
     tolerance: float = 0.01
     """A row has converged if its completeness error is at most this share of |score - base value| ..."""
     absolute_tolerance: float = 0.001
-    """... or at most this much, in the score's unit."""
+    """... or at most this much, in the score's unit; of a regression, in the scale of the target's scores."""
     engine: str = TORCHSCRIPT
     """The engine that runs the explanations, one of ENGINES."""
     seed: int = 0

@@ -89,6 +89,7 @@ class ExplanationComparison:
         stored: pa.Table,
         again: pa.Table,
         values: Mapping[str, NDArray[np.float32]],
+        scale: NDArray[np.float64],
         place: str,
     ) -> Deviations:
         """Compare explained rows; raises AuditError naming the rows that deviate by more than is allowed.
@@ -98,21 +99,23 @@ class ExplanationComparison:
             stored: N rows as the run wrote them.
             again: the same rows computed again.
             values: all attributions computed again, and further per-feature values, [N, F] by name.
+            scale: the scale of each row's explained score, [N].
             place: the name of the rows' file.
         """
         rows = stored[SOURCE_ROW].to_pylist()
         model = [columns.score, columns.base_value]
-        off = row_deviations(matrix(stored, model), matrix(again, model))
+        off = row_deviations(matrix(stored, model), matrix(again, model), scale[:, None])
         check_same(rows, ~(off <= self._tolerances["outputs"]), listing(model), place)
         shares = self._layout.read(stored, columns.prefix, columns.suffix)
         check_same(rows, shares.features.min(axis=1) < 0, f"{columns.method}: features", place)
         score, base = matrix(stored, model).T
         largest = np.abs(shares.values).max(axis=1, initial=0.0)
-        allowed = self._tolerances["gradients"] * np.maximum(1.0, largest)
         makes_a_claim = not np.isnan(base).all()
+        # Gradients are in another unit than scores.
+        allowed = self._tolerances["gradients"] * np.maximum(scale if makes_a_claim else np.minimum(1, scale), largest)
         if makes_a_claim:
             # A method that refines until a row is within tolerance may stop a step earlier or later.
-            own = np.maximum(self._explain.tolerance * np.abs(score - base), self._explain.absolute_tolerance)
+            own = np.maximum(self._explain.tolerance * np.abs(score - base), self._explain.absolute_tolerance * scale)
             allowed = allowed + own
         differences = self._differences(shares.values, shares, values[ATTRIBUTION])
         if shares.values.shape[1] < values[ATTRIBUTION].shape[1]:
@@ -121,8 +124,8 @@ class ExplanationComparison:
         elif makes_a_claim:
             error = matrix(stored, [columns.completeness_error])[:, 0]
             off = np.abs(np.abs(shares.values.sum(axis=1) - (score - base)) - error)
-            scale = 1.0 + np.abs(shares.values).sum(axis=1)
-            check_same(rows, ~(off <= SUM_TOLERANCE * scale), columns.completeness_error, place)
+            total = scale + np.abs(shares.values).sum(axis=1)
+            check_same(rows, ~(off <= SUM_TOLERANCE * total), columns.completeness_error, place)
         check_same(rows, ~(differences <= allowed), f"{columns.method}: attributions", place)
         for name in values.keys() - {ATTRIBUTION}:
             got = self._layout.read_extra(stored, columns.prefix, columns.suffix, name)
@@ -254,7 +257,7 @@ class Recomputer:
         for name in exact:
             check_same(rows, np.array(stored[name].to_pylist()) != np.array(again[name].to_pylist()), name, place)
         numbers = [column.name for column in self._task.columns if not column.names_target]
-        off = row_deviations(matrix(stored, numbers), matrix(again, numbers))
+        off = row_deviations(matrix(stored, numbers), matrix(again, numbers), self._scorer.scale)
         check_same(rows, ~(off <= self._tolerances["outputs"]), listing(numbers), place)
         return float(off.max(initial=0.0))
 
@@ -273,7 +276,9 @@ class Recomputer:
                 finite = attribution.is_finite[k :: len(explanations)]
                 of_target = {name: matrix[k :: len(explanations)][finite] for name, matrix in values.items()}
                 here = pa.array(finite)
-                deviations += self._comparison.compare(each, stored.filter(here), again.filter(here), of_target, place)
+                scale = self._scorer.scale[attribution.target[k :: len(explanations)][finite]]
+                one, other = stored.filter(here), again.filter(here)
+                deviations += self._comparison.compare(each, one, other, of_target, scale, place)
             self._comparison.compare_arrays(self._columns.array_names(method), stored, again, place)
         return deviations
 

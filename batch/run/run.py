@@ -93,7 +93,8 @@ def run(
         engine: "torchscript", or "onnx", which needs no PyTorch.
         tolerance: a row has converged if its completeness error, and for shapley every standard error, is at most
             this share of |score - base value| ...
-        absolute_tolerance: ... or at most this much, in the score's unit.
+        absolute_tolerance: ... or at most this much, in the score's unit; of a regression, in standard deviations of
+            the target's scores over the reference rows.
         seed: the seed for a method's random draws.
         memory: bytes that a method may hold at once, beside the model, or a size such as "2GiB".
         device: "auto", "cpu" or "cuda".

@@ -1,6 +1,7 @@
 """Predicts and explains one batch of clean rows, and compares the two engines' scores."""
 
 import dataclasses
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.request import Request
+from whyport.batch.methods.scale import score_scale
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
 from whyport.batch.targets import TargetChoice
@@ -53,6 +55,11 @@ class Scorer:
             references = explainer.references
             self._base_values[name] = None if references is None else self._base_value(name, references)
 
+    @cached_property
+    def scale(self) -> NDArray[np.float64]:
+        """The scale of each target's score, [K], see `score_scale`."""
+        return score_scale(self._session.task, References.read(self._session.bundle), self._scores)
+
     def predict(self, batch: CleanBatch, source_file: str = "") -> PredictedRows:
         """The model's predictions for a batch's clean rows; rows whose outputs are not finite are rejected."""
         task = self._session.task
@@ -88,7 +95,7 @@ class Scorer:
     def _explain(self, name: str, request: Request, source_rows: NDArray[np.int64]) -> Attribution:
         explainer = self.explainers[name]
         shares = explainer.explain(request)
-        off = row_deviations(shares.output, request.output)
+        off = row_deviations(shares.output, request.output, self.scale[request.target])
         is_off = ~(off <= self._tolerance)
         if is_off.any():
             bad = np.unique(source_rows[request.row[is_off]])

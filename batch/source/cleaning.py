@@ -32,7 +32,7 @@ class RowCleaner:
             "reject", "impute", or "fail".
         on_unseen: the treatment of a row with a category or date that training has not seen: "score", by the model's
             own rule, "reject", or "fail".
-        label: a column that names a class on every row; a row whose label names none cannot be imputed.
+        label: a column that names a target on every row; a row whose label names none cannot be imputed.
     """
 
     def __init__(

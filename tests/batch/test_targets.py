@@ -48,6 +48,15 @@ def test_several_names(text: str, names: list[str]) -> None:
     assert choice.targets(PREDICTED, None, SCORES).tolist() == [[task.targets.index(name) for name in names]] * 3
 
 
+def test_names_that_begin_as_the_option_does() -> None:
+    task = Classification(("a", "class:a", "target:b", "class:c"))
+    for name in task.targets:
+        for text in (name, f"target:{name}", written([name])):
+            assert TargetChoice.parse(text, task).fixed == (task.targets.index(name),), text
+    assert TargetChoice.parse(written(task.targets[1:]), task).fixed == (1, 2, 3)
+    assert TargetChoice.parse(None, Regression(("class:a",))).fixed == (0,)
+
+
 def test_one_name_with_a_comma() -> None:
     task = Classification(("a", "a,b"))
     for text in ("a,b", '"a,b"', "target:a,b"):

@@ -40,7 +40,8 @@ class IntegratedGradients(Explainer):
             evaluations = np.full(len(request), len(self._starts) * steps, dtype=np.int32)
             return Shares(self._fixed(request, steps), output, evaluations)
         # A little is left for the difference between this engine's scores and ONNX Runtime's.
-        tolerance = 0.95 * self.allowed_error(output, self._starts.base_values()[request.target])
+        target = request.target
+        tolerance = 0.95 * self.allowed_error(output, self._starts.base_values()[target], target)
         paths = Paths(self.model, self._starts, request, self.players)
         nodes = self._within_memory(ADAPTIVE_NODE_BYTES, 1)
         most = self.settings.options["max_evaluations"]

@@ -70,7 +70,8 @@ class Shapley(Explainer):
             values = of_rows[request.row, request.target].astype(np.float32)
             evaluations = np.full(len(request), self._coalitions.evaluations, dtype=np.int32)
             return Shares(values, output, evaluations, {"standard_error": np.zeros_like(values)})
-        return self._sampled(request, output, self.allowed_error(output, self._base_values[request.target]))
+        target = request.target
+        return self._sampled(request, output, self.allowed_error(output, self._base_values[target], target))
 
     def has_converged(
         self,
@@ -78,11 +79,13 @@ class Shapley(Explainer):
         error: NDArray[np.float64],
         score: NDArray[np.float64],
         base_value: NDArray[np.float64],
+        target: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
         """Whether the sum is right up to rounding, and no value's standard error exceeds the tolerance."""
         tolerance = self.model.bundle.sidecar.tolerances["completeness"]
         adds_up = error <= within_rounding(tolerance, score, base_value)
-        certain = shares.extras["standard_error"].max(axis=1, initial=0.0) <= self.allowed_error(score, base_value)
+        allowed = self.allowed_error(score, base_value, target)
+        certain = shares.extras["standard_error"].max(axis=1, initial=0.0) <= allowed
         both: NDArray[np.bool_] = adds_up & certain
         return both
 

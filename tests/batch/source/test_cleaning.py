@@ -11,6 +11,7 @@ from whyport.batch.source.cleaning import RowCleaner, check_columns
 from whyport.batch.source.files import Fingerprint
 from whyport.batch.source.footer import Footer
 from whyport.batch.source.parquet import SourceFile
+from whyport.runtime.bundle.score import Score, Target
 from whyport.runtime.errors import ColumnError, MissingValueError, UsageError, ValueRangeError
 from whyport.runtime.inputs.table import Columns
 
@@ -123,6 +124,16 @@ def test_labels_name_classes_and_others_are_rejected(labels: pa.Array, policy: s
     assert rows.reasons == [
         "column 'label': expected one of the classes 'no', 'yes', got None",
         "column 'label': expected one of the classes 'no', 'yes', got 'maybe'",
+    ]
+
+
+def test_labels_of_quantities_are_no_classes() -> None:
+    targets = (Target("weight", "g"), Target("length", None))
+    sidecar = dataclasses.replace(SIDECAR, score=Score("regression", "value", "value", None, targets))
+    batch = pa.record_batch(GOOD | {"label": ["weight", "length", None, "no"]})
+    assert RowCleaner(sidecar, "reject", "label").clean(batch, 0).reasons == [
+        "column 'label': expected one of the targets 'weight', 'length', got None",
+        "column 'label': expected one of the targets 'weight', 'length', got 'no'",
     ]
 
 

@@ -25,6 +25,7 @@ from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.score import Score, Target
 from whyport.runtime.errors import UsageError
 
 FEATURES, CLASSES = 7, 3
@@ -46,6 +47,7 @@ class Function(Model):
         cells = tuple((i,) for i in range(features))
         sidecar = SimpleNamespace(
             targets=range(classes),
+            score=Score("classification", "logit", "logits", None, tuple(Target(f"{k}", None) for k in range(classes))),
             columns=names,
             column_names=names,
             cells=cells,
