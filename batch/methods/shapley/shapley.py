@@ -128,6 +128,8 @@ class Shapley(Explainer):
 
     def _is_enumerated(self, references: int) -> bool:
         options = self.settings.options
+        if len(self.players) == 1:  # a walk is one step: nothing to draw
+            return True
         if len(self.players) > ENUMERATED_PLAYERS or options["permutations"] is not None:
             return False
         most: int = options["max_evaluations"]

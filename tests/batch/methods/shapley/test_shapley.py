@@ -288,3 +288,15 @@ def test_every_value_has_its_standard_error_beside_it(
     written = pq.read_schema(part).names
     start = written.index(names[0])
     assert written[start : start + len(names)] == names
+
+
+@pytest.mark.parametrize("settings", [{"permutations": 4}, {"permutations": 5000}, {"max_evaluations": 1}])
+def test_a_player_alone_has_all_of_it_whatever_the_options(settings: dict[str, int]) -> None:
+    explainer, _ = create(players={"everything": tuple(map(str, range(FEATURES)))}, **settings)
+    got = explain(explainer, ROWS, TARGETS)
+    base = REFERENCES.weights @ network(REFERENCES.rows)
+    np.testing.assert_allclose(got.values[:, 0], (network(ROWS) - base)[np.arange(40), TARGETS], rtol=1e-5, atol=1e-5)
+    assert got.values.shape == (40, 1)
+    assert got.converged is not None
+    assert got.converged.all()
+    assert (got.evaluations == 0).all()
