@@ -4,6 +4,7 @@ Arrow lacks kernels for some types, as of version 26.
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, final
 
 import numpy as np
@@ -16,14 +17,21 @@ SHOWN = 100
 
 
 def class_indices(labels: pa.Array, classes: Sequence[str]) -> NDArray[np.int64]:
-    """The index of the class that each label names, [N]; -1 for a label that names no class."""
+    """The index of the class that each label names, [N]; -1 for a label that names no class.
+
+    Whole numbers name classes whatever their type: 1.0 names the class 1.
+    """
     encoded = labels if pa.types.is_dictionary(labels.type) else labels.dictionary_encode()
     index = {name: i for i, name in enumerate(classes)}
     # One look-up per distinct value; the last entry is for null.
-    of_value = np.array([*(index.get(str(value), -1) for value in encoded.dictionary.to_pylist()), -1])
+    of_value = np.array([*(index.get(_name(value), -1) for value in encoded.dictionary.to_pylist()), -1])
     codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), len(of_value) - 1).to_numpy(zero_copy_only=False)
     indices: NDArray[np.int64] = of_value[codes]
     return indices
+
+
+def _name(label: Any) -> str:
+    return str(int(label) if isinstance(label, float | Decimal) and label % 1 == 0 else label)
 
 
 @final

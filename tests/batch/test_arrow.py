@@ -1,8 +1,10 @@
+from decimal import Decimal
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from whyport.batch.arrow import take, take_rows
+from whyport.batch.arrow import class_indices, take, take_rows
 
 TEXTS = ["a", None, "longer than the twelve bytes of a view", ""]
 DEEP = pa.list_(pa.struct([pa.field("x", pa.string_view(), metadata={"unit": "K"}), ("n", pa.map_("string", "int8"))]))
@@ -34,3 +36,11 @@ def test_rows_keep_their_schema() -> None:
     taken = take_rows(batch, np.array([3, 1]))
     assert taken.schema.equals(schema, check_metadata=True)
     assert taken.to_pylist() == [batch.to_pylist()[3], batch.to_pylist()[1]]
+
+
+@pytest.mark.parametrize(
+    "values", [[1, 0, None], [1.0, 0.0, None], ["1", "0", None], [Decimal("1.00"), Decimal(0), None]]
+)
+def test_whole_numbers_of_any_type_name_classes(values: list[object]) -> None:
+    np.testing.assert_array_equal(class_indices(pa.array(values), ("0", "1")), [1, 0, -1])
+    np.testing.assert_array_equal(class_indices(pa.array([0.5, float("inf"), float("nan")]), ("0", "1")), [-1, -1, -1])

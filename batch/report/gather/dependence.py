@@ -134,6 +134,8 @@ def dependences(
 ) -> tuple[Dependence, ...]:
     """How the scores depend on the strongest columns of the first method; empty where the run explained nothing.
 
+    Those of classes are the strongest over all of them; those of a quantity are its own. The strongest comes first.
+
     Args:
         session: the model.
         collected: the attributions, and the rows to ask for.
@@ -147,10 +149,15 @@ def dependences(
     matrix = np.where(np.isfinite(rows), rows, np.nan).astype(np.float32)
     method = collected.attributions[0].method
     explained = [each for each in collected.attributions if each.method == method]
-    targets = [each.target for each in sorted(explained, key=lambda each: -each.rows)[:TARGETS]]
-    place = {column.name: j for j, column in enumerate(session.bundle.sidecar.columns)}
-    ranked = [names[i] for i in np.argsort(-pooled_magnitude(explained), kind="stable")]
-    strongest = [place[name] for name in ranked if name in place][:FEATURES]
-    grids = [grid_of(session.bundle.sidecar.columns[j], j, matrix[:, j]) for j in strongest]
-    found = [dependence(session, matrix, grid, targets) for grid in grids]
+    shown = sorted(explained, key=lambda each: -each.rows)[:TARGETS]
+    # Quantities have units of their own, in which the shares of one cannot be ranked beside another's.
+    groups = [(explained, shown)] if session.task.predicts_targets else [([each], [each]) for each in shown]
+    columns = session.bundle.sidecar.columns
+    place = {column.name: j for j, column in enumerate(columns)}
+    found = []
+    for ranked_by, of in groups:
+        ranked = [names[i] for i in np.argsort(-pooled_magnitude(ranked_by), kind="stable")]
+        for j in [place[name] for name in ranked if name in place][:FEATURES]:
+            grid = grid_of(columns[j], j, matrix[:, j])
+            found.append(dependence(session, matrix, grid, [each.target for each in of]))
     return tuple(each for each in found if each is not None)

@@ -23,7 +23,9 @@ def dependence_blocks(view: View) -> list[Block]:
     found = view.dependences
     if not found:
         return []
-    return [Heading("How the score depends on a column", NOTE), *(_picture(view, found, t) for t in found[0].targets)]
+    targets = dict.fromkeys(target for each in found for target in each.targets)
+    pictures = (_picture(view, [each for each in found if target in each.targets], target) for target in targets)
+    return [Heading("How the score depends on a column", NOTE), *pictures]
 
 
 def _picture(view: View, found: Sequence[Dependence], target: str) -> Picture:

@@ -17,7 +17,9 @@ def model_section(view: View) -> Section:
     blocks: list[Block] = [*training_blocks(view), Heading("This run")]
     if view.run.report.predictions:
         blocks.append(_counts(view))
-    if view.collected.confusion is not None:
+    if view.collected.confusion is not None and not view.collected.confusion[:-1].any():
+        blocks.append(Note(f"No row's column {view.label!r} names a class, so the predictions are compared with none."))
+    elif view.collected.confusion is not None:
         blocks += _confusion(view, view.collected.confusion)
     elif view.task.predicts_targets:
         blocks.append(Note("The run kept no column with true classes, so its predictions are compared with none."))

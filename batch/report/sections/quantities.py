@@ -51,8 +51,9 @@ def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
     if fit is None or not known.any():
         return blocks
     residuals = measured[known] - predicted[known]
-    panels = [Points(f"predicted {label}", predicted[known]), *_strongest(view, known)]
+    panels = [Points(f"predicted {label}", predicted[known]), *_strongest(view, each.target, known)]
     drawn = _drawn(int(known.sum()), fit.rows)
+    strongest = " and by the strongest feature" if len(panels) > 1 else ""
     return [
         *blocks,
         Picture(
@@ -67,8 +68,7 @@ def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
         Picture(
             f"residuals-{each.target}",
             f"Residuals of {each.target}",
-            f"Measured - predicted, by the prediction and by the strongest feature; red: the mean of each tenth of the "
-            f"rows. {drawn}.",
+            f"Measured - predicted, by the prediction{strongest}; red: the mean of each tenth of the rows. {drawn}.",
             _in_words(fit, unit),
             lambda: residuals_figure(residuals, panels, unit),
             tuple(points.label for points in panels),
@@ -76,11 +76,11 @@ def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
     ]
 
 
-def _strongest(view: View, known: NDArray[np.bool_]) -> list[Points]:
-    """The values of the strongest feature in the drawn rows; none where it is not known."""
-    if not view.dependences:
+def _strongest(view: View, target: str, known: NDArray[np.bool_]) -> list[Points]:
+    """The values of a target's strongest feature in the drawn rows; none where it is not known."""
+    grid = next((each.grid for each in view.dependences if target in each.targets), None)
+    if grid is None:
         return []
-    grid = view.dependences[0].grid
     values = view.values.of(view.collected.scored)[known, grid.position]
     if not np.isfinite(values).any():
         return []

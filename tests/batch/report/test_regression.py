@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import mean_absolute_error, r2_score
 
-from support.bundles import logits_of
-from support.quantities import quantity_bundle
+from support.bundles import WEIGHTS, logits_of
+from support.quantities import REFERENCES, quantity_bundle
 from whyport import report
 from whyport.batch.report.figures.canvas import drawing
 from whyport.batch.report.gather.view import ReportSettings, View, gather
@@ -108,6 +108,17 @@ def test_residuals_are_drawn_over_predictions_and_the_strongest_column(score: Sc
     with drawing():
         labels = {axes.get_xlabel() for axes in dependence.draw().axes}
     assert "a (cm)" in labels
+
+
+def test_every_target_has_its_own_strongest_columns(score: Score, rows: NDArray[np.float64]) -> None:
+    view = gather(ReportSettings(out=score(**EXPLAINED), device="cpu"))
+    for target, weights in zip(view.task.targets, WEIGHTS, strict=False):
+        order = ["abc"[j] for j in np.argsort(-np.abs(weights) * np.abs(rows - REFERENCES.mean(axis=0)).mean(axis=0))]
+        assert [each.grid.name for each in view.dependences if target in each.targets] == order
+        with drawing():
+            residuals = found(view, Picture, f"Residuals of {target}").draw().axes
+            curves = found(view, Picture, f"Partial dependence of the score of {target}").draw().axes
+        assert residuals[1].get_xlabel().split(" ")[0] == curves[0].get_xlabel().split(" ")[0] == order[0]
 
 
 def test_without_measured_values_there_are_predictions_alone(score: Score, rows: NDArray[np.float64]) -> None:

@@ -87,3 +87,14 @@ def test_accuracy_that_includes_training_rows_says_so(
         assert ("accuracy" in dict(facts(view))) != included
         picture = next(b for b in model_section(view).blocks if isinstance(b, Picture) and b.key == "confusion")
         assert ("3 of the bundle's 4 reference rows have their equals among the inputs" in picture.caption) == included
+
+
+def test_labels_that_name_no_class_have_no_accuracy(score: Score, write: Callable[..., Path], table: pa.Table) -> None:
+    from whyport.batch.report.page import facts
+    from whyport.batch.report.sections.model import model_section
+
+    out = score(write(table.append_column("truth", pa.array(np.arange(len(table)) % 2))), keep=("truth",))
+    view = gather(ReportSettings(out=out, label="truth", device="cpu"))
+    blocks = model_section(view).blocks
+    assert not any("accuracy" in str(block).lower() for block in (*blocks, *facts(view)))
+    assert any("No row's column 'truth' names a class" in str(block) for block in blocks)
