@@ -119,7 +119,7 @@ def load_dataset(choice: TableChoice, seed: int) -> Dataset:
     validation, test = (Labelled(matrix[rows], labels[rows]) for rows in (parts.validation, parts.test))
     more = {path: read_frame(path, text_columns(features)) for path in choice.split.tables}
     if choice.split.by is not None:
-        check_apart({choice.data: frame, **more}, choice.split.by)
+        check_apart([(choice.data, frame), *more.items()], choice.split.by)
     if choice.split.validation is not None:
         validation = _label(choice.split.validation, more, features, outcome)
     if choice.split.test is not None:

@@ -1,6 +1,6 @@
 """The column whose rows of one value stay together: a person's, a machine's, a day's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from numbers import Real
 from pathlib import Path
@@ -22,16 +22,16 @@ def group_values(frame: pd.DataFrame, name: str) -> NDArray[np.int64]:
     return codes
 
 
-def check_apart(frames: Mapping[Path, pd.DataFrame], name: str) -> None:
-    """Raise TrainingError for a group that is in two tables, by the values as text."""
+def check_apart(tables: Iterable[tuple[Path, pd.DataFrame]], name: str) -> None:
+    """Raise TrainingError for a group that is in two tables, which may be the same file, by the values as text."""
     seen: dict[str, Path] = {}
-    for path, frame in frames.items():
+    for path, frame in tables:
         try:
             groups = _as_texts(_groups(frame, name))
         except WhyportError as error:
             raise error.at(str(path)) from None
         for row, value in enumerate(groups):
-            if value in seen and seen[value] != path:
+            if value in seen:
                 raise TrainingError(
                     f"column {name!r}, row {row}: expected a value that is in no other table, got {value!r}, which is "
                     f"in {seen[value]} too: its rows would be on both sides of the split, in {path}"

@@ -116,16 +116,18 @@ def test_a_group_in_two_tables():
     training, other = pd.DataFrame({"person": ["a", "b", "7"]}), pd.DataFrame({"person": ["c", "b"]})
     digits = pd.DataFrame({"person": [8, 7]})
     first, second, third = Path("first.csv"), Path("second.csv"), Path("third.csv")
-    check_apart({first: training, second: other.iloc[:1], third: digits.iloc[:1]}, "person")
+    check_apart({first: training, second: other.iloc[:1], third: digits.iloc[:1]}.items(), "person")
     message = "column 'person', row .: expected a value that is in no other table, got {}, which is in {} too: .* in {}"
     with pytest.raises(TrainingError, match=message.format("'b'", "first.csv", "second.csv")):
-        check_apart({first: training, second: other}, "person")
+        check_apart({first: training, second: other}.items(), "person")
     with pytest.raises(TrainingError, match=message.format("'7'", "first.csv", "third.csv")):
-        check_apart({first: training, third: digits}, "person")
+        check_apart({first: training, third: digits}.items(), "person")
+    with pytest.raises(TrainingError, match=message.format("'a'", "first.csv", "first.csv")):
+        check_apart([(first, training), (first, training)], "person")
     fractions = pd.DataFrame({"person": [8.5, 7.0]})
     with pytest.raises(TrainingError, match=message.format("'7'", "second.csv", "third.csv")):
-        check_apart({first: other, second: digits, third: fractions}, "person")
+        check_apart({first: other, second: digits, third: fractions}.items(), "person")
     with pytest.raises(TrainingError, match=message.format("'c'", "second.csv", "third.csv")):
-        check_apart({first: training, second: other.iloc[:1], third: other}, "person")
+        check_apart({first: training, second: other.iloc[:1], third: other}.items(), "person")
     with pytest.raises(ColumnError, match="unknown column 'person'.*, in second.csv"):
-        check_apart({first: training, second: training.rename(columns={"person": "id"})}, "person")
+        check_apart({first: training, second: training.rename(columns={"person": "id"})}.items(), "person")
