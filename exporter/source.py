@@ -46,6 +46,8 @@ class ModelSource:
         for option, names in (("--classes", self.classes), ("--targets", self.targets)):
             if len(set(names)) != len(names):
                 raise UsageError(f"{option}: expected names that differ, got {listing(names)}")
+            if "" in names:
+                raise UsageError(f"{option}: expected names that are not empty, got {listing(names)}")
         if self.task == REGRESSION:
             for option, given in {"--classes": self.classes, "--from-probabilities": self.from_probabilities}.items():
                 if given:

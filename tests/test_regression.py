@@ -212,6 +212,12 @@ def test_words_of_classes_are_refused(
         ({"task": "regression", "target_unit": ["height=cm"]}, "--target-unit: expected TARGET=UNIT with a target"),
         ({"task": "regression", "target_unit": {"height": "cm"}}, "--target-unit: unknown target 'height'"),
         ({"task": "regression", "targets": ("a", "a")}, "--targets: expected names that differ"),
+        ({"task": "regression", "targets": ("a", "")}, "--targets: expected names that are not empty, got 'a', ''"),
+        ({"classes": ("", "yes")}, "--classes: expected names that are not empty, got '', 'yes'"),
+        (
+            {"task": "regression", "targets": ("a", "b"), "target_unit": {"b": ""}},
+            "--target-unit: expected the unit of 'b'",
+        ),
         ({"task": "regresion"}, "unknown task 'regresion' .*did you mean 'regression'"),
         ({"task": "regression", "targets": ("a",)}, "expected a value for each of the 1 targets, got 2 a row"),
     ],

@@ -54,6 +54,9 @@ class TargetChoice:
 def parse_units(columns: Sequence[str], given: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
     """The unit by column, from such a mapping, or from texts such as "weight=g"; UsageError for anything else."""
     if given is None or isinstance(given, Mapping):
+        for column, unit in (given or {}).items():
+            if not unit:
+                raise UsageError(f"--target-unit: expected the unit of {column!r}, got an empty text")
         return dict(given or {})
     units = {}
     for text in (given,) if isinstance(given, str) else given:
