@@ -133,7 +133,6 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     "--players",
     type=LocalPath(),
     metavar="FILE",
-    callback=lambda context, option, path: given_groups(path),
     help='Groups of columns that share one value: {"size": ["radius", "area"]} in a file *.json, or the columns '
     "player,column in a file *.csv.",
 )
@@ -228,6 +227,7 @@ def run(
     """
     explain = {name: options.pop(name) for name in (*COMMON, *method_options())}
     with errors_logged(log_format), Interruption() as interruption:
+        explain["players"] = given_groups(explain["players"])
         settings = JobSettings(
             inputs=inputs,
             methods=tuple(method for method in methods if method != NO_METHOD),

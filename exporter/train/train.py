@@ -28,7 +28,7 @@ def train(
     exclude: str | Iterable[str] = (),
     categorical: str | Iterable[str] = (),
     dates: str | Iterable[str] = (),
-    rare: int | str = 0,
+    rare: int | str = "0",
     architecture: str = "hybrid",
     set: Mapping[str, int | float | bool | str] | Iterable[str] | None = None,
     epochs: int = 50,

@@ -50,9 +50,9 @@ class Openings:
         self.onnx[file, purpose] += 1
         return self._session(content, options, **others)
 
-    def _count_drawn(self, rows: Any, count: int, seed: tuple[int, int], *, missing: bool) -> Any:
+    def _count_drawn(self, rows: Any, count: int, seed: tuple[int, int], **options: Any) -> Any:
         self.drawn[count, seed] += 1
-        return self._draw(rows, count, seed, missing=missing)
+        return self._draw(rows, count, seed, **options)
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ finally:
         ("run {bundle} {table} --out {out} --explain deepshap --keep id,zip", ["mean radius, ", "id, zip (2 of 2)"]),
         ("run {bundle} {table} --out {out} --explain deepshap --top-k 0", ["top_k"]),
         ("train {table} --target diagnosis --features age,size --out {out}", ["diagnosis, age, size (3 of 3)"]),
-        ("train {table} --target x --out {out}", ["text, day (2 of 2; string, date32[day])"]),
+        ("train {table} --target x --dates week --out {out}", ["--dates: expected feature columns, got week"]),
         ("export model:make --sample {table} --exclude x --out {out}", ["text, day (2 of 2; string, date32[day])"]),
         ("export model:make --sample {table} --out {table}", ["exists; --overwrite replaces it"]),
     ],

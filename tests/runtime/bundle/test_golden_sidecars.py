@@ -21,7 +21,16 @@ from whyport.runtime.bundle.sidecar import Sidecar, decode_sidecar
 
 VALIDATOR = Draft202012Validator(json.loads(sidecar_schema()))
 NEWER = "it needs a newer whyport"
-FREE = object()
+
+
+class Free:
+    """The value of a key that is deleted."""
+
+    def __repr__(self) -> str:
+        return "free"  # an id that every process gives alike
+
+
+FREE = Free()
 """In the place of a value: the key is deleted."""
 
 
