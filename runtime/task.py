@@ -71,7 +71,7 @@ class Task(ABC):
     targets_title: ClassVar[str]
     """The word for several targets, in front of a list."""
     explains: str
-    """What is explained by default, as `--explain-target` says it."""
+    """The targets explained by default, as `--explain-target` names them."""
     target_columns: ClassVar[tuple[str, ...]] = (EXPLAINED_TARGET,)
     """The columns of a run that name the explained target, all with the same values."""
 

@@ -94,11 +94,11 @@ class Column:
     missing_fraction: Share
     """The share of the training rows without a value."""
     numbers: NumberStatistics | None
-    """Of numbers, times and lists; null elsewhere, and where no value is known."""
+    """The statistics of numbers, times and lists; null elsewhere, and where no value is known."""
     categories: Categories | None
-    """Of category columns; null elsewhere."""
+    """The categories of a category column; null elsewhere."""
     channels: tuple[Channel, ...]
-    """Of images, and of sequences with several features; otherwise empty."""
+    """The channels of images, and of sequences with several features; otherwise empty."""
 
     @property
     def spread(self) -> float:

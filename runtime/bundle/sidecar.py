@@ -134,7 +134,7 @@ class Sidecar:
     players: Players
     """Who gets a share of a score."""
     score: Score
-    """What is predicted, and what is explained."""
+    """The score: what it predicts, and what is explained."""
     baselines: tuple[Baseline, ...]
     """What scores are measured against: `background`, and `summary` inside explain.onnx."""
     graphs: Annotated[tuple[Graph, ...], AtLeastOne()]

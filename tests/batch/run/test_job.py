@@ -563,8 +563,9 @@ def test_the_command_and_the_library_have_the_same_defaults(tmp_path: Path) -> N
     assert {option.name for option in shared} >= {"batch_rows", "steps", "tolerance", "on_bad_row", "device", "threads"}
     defaults = context.params
     for option in shared:
-        if option.name not in ("methods", "keep"):  # these are parsed: "none" and "" stand for nothing
+        if option.name not in ("methods", "keep", "players"):  # these are parsed: "none", "" and no file are nothing
             assert defaults[option.name] == settings[option.name], option.name
+    assert (defaults["players"], settings["players"]) == (None, {})
 
 
 def test_columns_of_a_hive_path_can_be_kept(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
