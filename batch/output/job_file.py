@@ -124,7 +124,7 @@ class JobFile:
         return TargetChoice.parse(self.settings.explain_target, self.meaning)
 
     @property
-    def explains_one_a_row(self) -> bool:
+    def has_one_explanation_per_row(self) -> bool:
         """Whether a row has one explanation by a method."""
         return len(self.choice.columns) == 1
 

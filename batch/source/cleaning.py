@@ -175,7 +175,7 @@ def check_columns(source: SourceFile, features: Columns, kept: Sequence[str], la
 
 
 RULES = {NOT_NUMBERS: "not numeric or boolean", NOT_TIMES: "not dates, times or text"}
-"""What is wrong with a file's columns, by what would be wrong with their values."""
+"""The faults of a file's columns in words, by those of their values."""
 
 
 def changed_types(source: SourceFile, features: Columns) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NOT_NUMBERS, NOT_TIMES = "columns that are not one number a row", "columns that are not dates, times or text"
 NOT_VALUES = "columns that are not one value a row"
-"""What is wrong with columns that cannot be encoded."""
+"""The faults of columns that cannot be encoded, in words."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ColumnEncoder:
 
     @property
     def rule(self) -> str:
-        """What is wrong with a column that `encode` refuses, in words."""
+        """The fault of a column that `encode` refuses, in words."""
         if self._codes is not None:
             return NOT_VALUES
         return NOT_TIMES if self.is_time else NOT_NUMBERS

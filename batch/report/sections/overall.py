@@ -63,7 +63,7 @@ def _bar(view: View, of_method: Sequence[TargetAttributions], limit: int) -> Pic
     kept = [names[i] for i in strongest]
     magnitudes, by_class = {"": overall[strongest]}, None
     explained = rows.max() if view.run.job.explains_same_targets else rows.sum()
-    what = "explained rows" if view.run.job.explains_one_a_row else "explanations"
+    what = "explained rows" if view.run.job.has_one_explanation_per_row else "explanations"
     over = f"The mean over all {explained:,} {what}, exact."
     if view.run.job.explains_same_targets:
         over = f"The mean over every {view.task.target} of all {explained:,} explained rows, exact."

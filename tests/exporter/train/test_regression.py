@@ -41,7 +41,7 @@ def bundle(path, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def test_rows(path):
+def held_back(path):
     from whyport.exporter.data.split import SplitChoice
 
     split = SplitChoice(validation_fraction=0.2)
@@ -56,9 +56,9 @@ def test_the_sidecar_names_quantities_and_units(bundle):
     assert (settings["target"], settings["loss"], settings["validation_fraction"]) == ("weight,length", "huber", 0.2)
 
 
-def test_the_metrics_are_scikit_learns_in_the_units(bundle, test_rows):
-    values = library.Session(bundle, "cpu").predict(test_rows.rows)["value"].astype(np.float64)
-    got, measured = bundle.sidecar.provenance.metrics, test_rows.labels
+def test_the_metrics_are_scikit_learns_in_the_units(bundle, held_back):
+    values = library.Session(bundle, "cpu").predict(held_back.rows)["value"].astype(np.float64)
+    got, measured = bundle.sidecar.provenance.metrics, held_back.labels
     assert got["test_r2.weight"] > 0.9
     for index, name in enumerate(("weight", "length")):
         one, true = values[:, index], measured[:, index]
@@ -78,7 +78,7 @@ def test_the_figures_are_those_of_the_best_epoch(bundle):
         assert got[name] == pytest.approx(kept[name], rel=1e-12), name
 
 
-def test_the_folder_has_scatter_and_residuals_in_place_of_classes(bundle, test_rows):
+def test_the_folder_has_scatter_and_residuals_in_place_of_classes(bundle, held_back):
     assert {name.removeprefix("training/") for name in bundle.sidecar.files if name.startswith("training/")} == {
         "checkpoint.pt",
         "results.csv",
@@ -92,7 +92,7 @@ def test_the_folder_has_scatter_and_residuals_in_place_of_classes(bundle, test_r
     found = json.loads(bundle.read_bytes("training/metrics.json"))
     assert (found["targets"], found["units"]) == (["weight", "length"], ["g", None])
     assert (found["per_class"], found["calibration"]) == (None, None)
-    np.testing.assert_array_equal(found["residuals"][0]["measured"], test_rows.labels[:, 0])
+    np.testing.assert_array_equal(found["residuals"][0]["measured"], held_back.labels[:, 0])
     header = bundle.read_bytes("training/results.csv").decode().splitlines()[0]
     assert header == "epoch,train_loss,train_r2,validation_loss,validation_r2,test_loss,test_r2"
     text = bundle.read_bytes("training/metrics.json").decode()
