@@ -12,7 +12,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.score import CLASSIFICATION, LOGIT, PROBABILITY, REGRESSION, VALUE
+from whyport.runtime.bundle.score import CLASSIFICATION, LOGIT, MARGIN, PROBABILITY, REGRESSION, VALUE
 from whyport.runtime.errors import BundleFormatError, UsageError, unknown
 
 PREDICTION = "prediction"
@@ -192,6 +192,18 @@ class ProbabilityClassification(_Classes):
 
 
 @final
+class ClassificationByMargin(_Classes):
+    """One of C classes, each with a margin, the sum of boosted trees, and a probability; the first largest decides."""
+
+    name = "classification-by-margin"
+    kind = MARGIN
+    unit = "margin"
+    score = "margin"
+    one_score = "margin"
+    outputs = ("margin", "probabilities")
+
+
+@final
 class Regression(Task):
     """One or several quantities, each in its own unit; every value is a prediction as it is."""
 
@@ -236,7 +248,9 @@ class Regression(Task):
         return {}
 
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, ProbabilityClassification, Regression)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (Classification, ProbabilityClassification, ClassificationByMargin, Regression)
+}
 """The tasks by their names in the sidecar."""
 
 

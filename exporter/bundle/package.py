@@ -29,13 +29,18 @@ from whyport.runtime.bundle.sidecar import (
     ONNX_MODEL,
     SUMMARY,
     TORCHSCRIPT_MODEL,
+    TREES_FILE,
     Baseline,
+    Capability,
     Graph,
     Sidecar,
 )
 from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.bundle.trees import LEAF
 from whyport.runtime.bundle.vectors import to_json, to_parquet
 from whyport.runtime.errors import ExportError
+
+NO_TREES = Capability(available=False, reason="the model is no sum of trees")
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ def make_package(draft: Draft, compiled: Compiled, extras: Mapping[str, bytes]) 
     sidecar = dataclasses.replace(sidecar, parity=parity)
     vectors = make_vectors(draft, compiled, reasons)
     files |= {CONFORMANCE: to_parquet(vectors), CONFORMANCE_JSON: to_json(vectors, sidecar)}
+    if compiled.trees is not None:
+        files[TREES_FILE] = compiled.trees.write()
     files[BACKGROUND] = _rows(draft.background())
     if reasons.references is not None:
         files[SUMMARY] = _rows(reasons.references)
@@ -107,7 +114,7 @@ def _describe(draft: Draft, compiled: Compiled, reasons: Reasons) -> Sidecar:
         score=draft.score,
         baselines=(background,) if reasons.summary is None else (background, reasons.summary),
         graphs=_graphs(draft, compiled, reasons),
-        capabilities=compiled.capabilities | reasons.capabilities,
+        capabilities={"treeshap": NO_TREES, **compiled.capabilities, **reasons.capabilities},
         tolerances=dict(TOLERANCES),
         parity={},
         provenance=draft.provenance,
@@ -126,6 +133,10 @@ def _graphs(draft: Draft, compiled: Compiled, reasons: Reasons) -> tuple[Graph, 
         graphs.append(_graph(TORCHSCRIPT_MODEL, "torch", row, compiled.outputs))
     if reasons.deepshap is not None:
         graphs.append(_graph(DEEPSHAP_MODEL, "deepshap", (), ()))
+    if compiled.trees is not None:
+        leaves = float((compiled.trees.left == LEAF).sum())
+        figures = {"trees": float(len(compiled.trees.roots)), "leaves": leaves}
+        graphs.append(Graph(TREES_FILE, "trees", None, (), (), figures))
     for name in reasons.graphs:
         outputs = reasons_outputs(name, scores, len(draft.features))
         graphs.append(_graph(name, KINDS[name], (*tensors, TARGET_INDEX), outputs))

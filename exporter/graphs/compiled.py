@@ -11,6 +11,7 @@ from whyport.exporter.graphs.onnx import finish, open_onnx
 from whyport.exporter.graphs.torchscript import load_torchscript
 from whyport.runtime.bundle.sidecar import Capability
 from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.bundle.trees import Trees
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Compiled:
     """model.pt, where the graph is differentiable."""
     one_logit: bool = False
     """Whether the model itself gives one logit, that of the second of two classes."""
+    trees: Trees | None = None
+    """The trees whose sum the scores are; None where they are no such sum."""
 
     @property
     def names(self) -> list[str]:
