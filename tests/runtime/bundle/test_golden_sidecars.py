@@ -144,7 +144,7 @@ BROKEN: list[tuple[str, tuple[str | int, ...], Any, str]] = [
     # The score.
     ("regression", ("score", "probabilities"), "value", "$.score.probabilities: expected them for a classification"),
     ("trees", ("score", "probabilities"), None, "$.score.probabilities: expected them for a classification"),
-    ("trees", ("score", "output"), "logits", "$.score.output: expected an output 'logits' of shape [N, 2]"),
+    ("trees", ("score", "output"), "logits", "$.score.output: expected 'margin', got 'logits'"),
     ("trees", ("score", "probabilities"), "p", "$.score.probabilities: expected an output 'p' of shape [N, 2]"),
     ("one_logit", ("score", "output"), "probabilities", "$.score.output: expected 'logits', got 'probabilities'"),
     ("one_logit", ("score", "targets"), [{"name": "yes", "unit": None}], "expected an output 'logits' of shape [N, 1]"),
@@ -300,12 +300,17 @@ def test_graphs_that_explain_have_the_tensors_that_are_taken_of_them(
         check_usable(sidecar)
 
 
+def test_a_kind_of_score_that_no_task_has_is_refused_by_name() -> None:
+    sidecar = read(changed("regression", ("score", "kind"), "margin"))
+    with pytest.raises(BundleFormatError, match=r"\$\.score: no task is known with 'regression' of kind 'margin'"):
+        check_usable(sidecar)
+
+
 UNUSABLE = {
     "sequence": "expected a model of one table, got the inputs 'vitals (sequence)'",
     "image": "expected a model of one table, got the inputs 'photo (image)'",
     "text": "expected a model of one table, got the inputs 'note (text)'",
     "image_and_table": "expected a model of one table, got the inputs 'photo (image)', 'table (table)'",
-    "trees": "$.score: no task is known with 'classification' of kind 'margin'",
 }
 """Cases that nothing runs yet."""
 
