@@ -11,10 +11,16 @@ EXTRAS = {
     "explain": {"torch", "numba"},
     "export": {"torch", "onnx", "onnxscript", "pandas", "pyarrow", "sklearn", "scipy", "matplotlib", "tqdm"},
     "report": {"jinja2", "matplotlib", "shap"},
+    "trees": {"numba"},
+    "sklearn": {"sklearn", "skl2onnx"},
+    "xgboost": {"xgboost", "onnxmltools"},
+    "lightgbm": {"lightgbm", "onnxmltools"},
+    "catboost": {"catboost"},
+    "keras": {"keras"},
 }
 """The modules of each extra. onnxruntime, of `cpu` or `gpu`, is checked by `providers` itself."""
 
-PREFERRED = ("batch", "explain", "report", "export")
+PREFERRED = ("batch", "trees", "explain", "report", "export", "sklearn", "xgboost", "lightgbm", "catboost", "keras")
 """The extras to suggest by default: the smaller one first."""
 
 P = ParamSpec("P")

@@ -6,7 +6,7 @@ from whyport.runtime.arguments import at_least, typed
 from whyport.runtime.extras import needs
 
 
-@needs("batch", "explain")
+@needs("batch", "trees", "explain")
 @typed
 def audit(
     out: str | Path, *, sample: int = 100, seed: int = 0, bundle: str | Path | None = None, device: str = "auto"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from whyport.batch.run.watch import ProgressCallback
 
 
-@needs("batch", "explain")
+@needs("batch", "trees", "explain")
 @typed
 def run(
     bundle: Bundle | str | Path,
@@ -122,7 +122,7 @@ def run(
         return _job(bundle, inputs, out, options | method_options).run(interruption, progress or _silent)
 
 
-@needs("batch", "explain")
+@needs("batch", "trees", "explain")
 @typed
 def plan(
     bundle: Bundle | str | Path, inputs: str | Path | Iterable[str | Path], out: str | Path, **options: Any

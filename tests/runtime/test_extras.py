@@ -28,6 +28,9 @@ def test_the_packages_of_an_extra_are_those_that_the_project_declares(extra: str
         (("batch", "report"), "matplotlib.figure", "report"),
         (("batch", "explain"), "pyarrow", "batch"),
         (("report",), "onnx", "export"),
+        (("batch", "trees", "explain"), "numba", "trees"),
+        ((), "xgboost", "xgboost"),
+        (("lightgbm",), "onnxmltools.convert", "lightgbm"),
     ],
 )
 def test_a_missing_package_is_said_with_the_first_extra_that_brings_it(
