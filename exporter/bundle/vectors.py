@@ -12,7 +12,7 @@ from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.reasons.compile import Reasons
 from whyport.exporter.verify.engines import model_outputs, torch_gradients
-from whyport.exporter.verify.reasons import asked_targets, exact_attributions
+from whyport.exporter.verify.reasons import asked_targets
 from whyport.runtime.bundle.graphs import EXPLAINED_TARGET, TARGET_INDEX
 
 
@@ -35,11 +35,11 @@ def make_vectors(draft: Draft, compiled: Compiled, reasons: Reasons) -> dict[str
 
 def _attributions(draft: Draft, reasons: Reasons, vectors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """What explain.onnx should give, where the bundle has it."""
-    if reasons.deepshap is None or reasons.references is None:
+    if reasons.exact is None:
         return {}
     rows, explained = vectors[INPUT], vectors[EXPLAINED_TARGET.name]
     each = np.arange(len(rows)), explained
-    exact = exact_attributions(reasons.deepshap.module, draft.impute(rows), reasons.references)
+    exact = reasons.exact(draft.impute(rows))
     difference = exact.scores[each] - exact.base_values[explained]
     attribution = exact.attributions[each]
     made = {
@@ -63,4 +63,4 @@ def _gradients(
     of_class = torch_gradients(compiled.graph.module, draft.targets, per_unit)(rows)
     made = {"gradient": np.stack(list(of_class.values()), axis=1)[each]}
     # explain.onnx's scores come first, where there are some: they were computed in float64.
-    return made if reasons.references is not None else made | {"score": vectors[draft.task.score][each]}
+    return made if reasons.exact is not None else made | {"score": vectors[draft.task.score][each]}

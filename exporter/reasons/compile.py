@@ -1,12 +1,15 @@
 """Compiles all that gives a bundle's reasons: deepshap.pt, explain.onnx and gradient.onnx."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Self
 
 from whyport.exporter.data.samples import PROBE
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.onnx import default_opset
+from whyport.exporter.reasons.exact import Oracle, exact_attributions
+from whyport.exporter.reasons.of_trees import compile_tree_reasons
 from whyport.exporter.reasons.portable import compile_portable, no_graphs
 from whyport.exporter.reasons.program import compile_program
 from whyport.runtime.bundle.graphs import capability_of
@@ -26,8 +29,10 @@ class Reasons:
     """deepshap.pt, in float64."""
     graphs: dict[str, OnnxFile] = field(default_factory=dict)
     """explain.onnx and gradient.onnx, by name, where the bundle has them."""
+    exact: Oracle | None = None
+    """What explain.onnx should give, where the bundle has it."""
     references: References | None = None
-    """The references inside explain.onnx."""
+    """The few references inside explain.onnx, where it has not the whole background."""
     summary: Baseline | None = None
 
     def without(self, name: str, obstacle: Capability) -> Self:
@@ -37,7 +42,7 @@ class Reasons:
             capabilities=self.capabilities | {capability_of(name): obstacle},
             graphs={other: file for other, file in self.graphs.items() if other != name},
         )
-        return replace(left, references=None, summary=None) if name == EXPLAIN_MODEL else left
+        return replace(left, exact=None, references=None, summary=None) if name == EXPLAIN_MODEL else left
 
 
 def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
@@ -48,6 +53,12 @@ def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
         compiled: the model, already verified: this takes longer than all the rest.
     """
     graph = compiled.graph
+    if compiled.trees is not None:
+        of_trees = compile_tree_reasons(draft, compiled, compiled.trees)
+        graphs = {} if of_trees.graph is None else {EXPLAIN_MODEL: of_trees.graph}
+        exact = None if of_trees.shares is None else of_trees.shares.exact
+        capabilities = {"deepshap": compiled.capabilities["deepshap"], **of_trees.capabilities}
+        return Reasons(capabilities, graphs=graphs, exact=exact)
     if graph is None:
         deepshap = compiled.capabilities["deepshap"]
         return Reasons({"deepshap": deepshap, **no_graphs(deepshap.reason).capabilities})
@@ -57,4 +68,6 @@ def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
         return Reasons({"deepshap": deepshap, **no_graphs(deepshap.reason).capabilities})
     portable = compile_portable(draft, graph, made.program, default_opset(compiled.onnx.model))
     capabilities = {"deepshap": deepshap, **portable.capabilities}
-    return Reasons(capabilities, made.file, portable.files, portable.references, portable.summary)
+    references = portable.references
+    exact = None if references is None else partial(exact_attributions, made.file.module, references=references)
+    return Reasons(capabilities, made.file, portable.files, exact, references, portable.summary)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.reasons.compile import Reasons
+from whyport.exporter.reasons.exact import Exact
 from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.verify.outputs import BATCH_SIZES, BATCHES_OF_A_SIZE, check_deviation
 from whyport.exporter.verify.tolerances import TOLERANCES, Parity, Tolerances
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.columns import Column
-from whyport.runtime.bundle.deepshap import PASS_PAIRS, Program
 from whyport.runtime.bundle.graphs import (
     BASE_VALUE,
     COMPLETENESS_ERROR,
@@ -26,24 +26,11 @@ from whyport.runtime.bundle.graphs import (
     TARGET_INDEX,
     capability_of,
 )
-from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL
 from whyport.runtime.errors import ParityError
 from whyport.runtime.inputs.feeds import graph_feeds
 from whyport.runtime.parity import deviation, share_deviation
 from whyport.runtime.task import Task
-
-
-@dataclass(frozen=True)
-class Exact:
-    """Attributions in float64."""
-
-    attributions: NDArray[np.float64]
-    """[N, C, F]"""
-    scores: NDArray[np.float64]
-    """[N, C]"""
-    base_values: NDArray[np.float64]
-    """[C]"""
 
 
 @dataclass(frozen=True)
@@ -86,9 +73,8 @@ def verify_reasons(
 def _measure_explain(
     draft: Draft, compiled: Compiled, reasons: Reasons, rows: NDArray[np.float32], parity: Parity
 ) -> Parity:
-    assert reasons.deepshap is not None
-    assert reasons.references is not None
-    exact = exact_attributions(reasons.deepshap.module, draft.impute(rows), reasons.references)
+    assert reasons.exact is not None
+    exact = reasons.exact(draft.impute(rows))
     measured = verify_explain(
         reasons.graphs[EXPLAIN_MODEL].session, rows, exact, draft.task, TOLERANCES, draft.features
     )
@@ -112,25 +98,6 @@ def _measure_gradient(
 def asked_targets(rows: int, targets: int) -> NDArray[np.int64]:
     """The target to explain of each row, [N]: the default one, -1, then every target, in turn."""
     return np.arange(rows) % (targets + 1) - 1
-
-
-def exact_attributions(deepshap: Program, rows: NDArray[np.float32], references: References) -> Exact:
-    """Attributions of finite rows in every class.
-
-    Args:
-        deepshap: deepshap.pt in float64.
-        rows: raw rows [N, F].
-        references: without missing values.
-    """
-    weights = torch.from_numpy(references.weights)
-    with torch.no_grad():
-        of_references = deepshap.activations(torch.from_numpy(references.rows).double())
-        of_rows = deepshap.activations(torch.from_numpy(rows).double())
-        values = [
-            deepshap.attribute([value[part] for value in of_rows], of_references, weights)
-            for part in batch_slices(len(rows), max(1, PASS_PAIRS // len(references.rows)))
-        ]
-    return Exact(torch.cat(values).numpy(), of_rows[0].numpy(), (weights @ of_references[0]).numpy())
 
 
 def verify_explain(

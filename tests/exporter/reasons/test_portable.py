@@ -19,9 +19,10 @@ from whyport.exporter.graphs.onnx import open_onnx
 from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
 from whyport.exporter.reasons import portable as reasons
+from whyport.exporter.reasons.exact import Exact, exact_attributions
 from whyport.exporter.reasons.portable import PortableGraphs, compile_portable
 from whyport.exporter.reasons.summary import Attributions, summarise
-from whyport.exporter.verify.reasons import Exact, exact_attributions, verify_explain, verify_gradient
+from whyport.exporter.verify.reasons import verify_explain, verify_gradient
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References

@@ -1,0 +1,47 @@
+"""Attributions in float64, which those of explain.onnx are compared with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.deepshap import PASS_PAIRS, Program
+from whyport.runtime.bundle.references import References
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Attributions in float64."""
+
+    attributions: NDArray[np.float64]
+    """[N, C, F]"""
+    scores: NDArray[np.float64]
+    """[N, C]"""
+    base_values: NDArray[np.float64]
+    """[C]"""
+
+
+Oracle = Callable[[NDArray[np.float32]], Exact]
+"""Rows [N, F], without the missing values that the bundle imputes, to their attributions."""
+
+
+def exact_attributions(deepshap: Program, rows: NDArray[np.float32], references: References) -> Exact:
+    """Attributions of finite rows in every class.
+
+    Args:
+        deepshap: deepshap.pt in float64.
+        rows: raw rows [N, F].
+        references: without missing values.
+    """
+    weights = torch.from_numpy(references.weights)
+    with torch.no_grad():
+        of_references = deepshap.activations(torch.from_numpy(references.rows).double())
+        of_rows = deepshap.activations(torch.from_numpy(rows).double())
+        values = [
+            deepshap.attribute([value[part] for value in of_rows], of_references, weights)
+            for part in batch_slices(len(rows), max(1, PASS_PAIRS // len(references.rows)))
+        ]
+    return Exact(torch.cat(values).numpy(), of_rows[0].numpy(), (weights @ of_references[0]).numpy())

@@ -1,0 +1,1 @@
+"""Trees in ONNX graphs: read, repaired, folded and written."""
