@@ -145,7 +145,11 @@ def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> Non
 @names_option("--features", help="The model's inputs in order; by default all columns.")
 @names_option("--exclude", help="Columns of DATA that are not inputs.")
 @click.option(
-    "--task", default="classification", show_default=True, metavar="TASK", help="classification or regression."
+    "--task",
+    default="auto",
+    show_default=True,
+    metavar="TASK",
+    help="classification, regression, or auto: the model's own, where it knows it, and otherwise a classification.",
 )
 @names_option("--classes", metavar="NAMES", help="In the order of the outputs; one logit a row is the second class's.")
 @names_option("--targets", metavar="NAMES", help="What a regression predicts, in the order of the outputs.")
@@ -162,6 +166,11 @@ def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> Non
     is_flag=True,
     help="The model gives probabilities, as a softmax or a forest does: they are explained themselves, in their unit.",
 )
+@click.option(
+    "--trust-pickle",
+    is_flag=True,
+    help="Load a pickle or joblib file, which runs whatever code is inside it, with your rights.",
+)
 @BACKGROUND
 @EXPLAIN_REFERENCES
 @THREADS
@@ -172,9 +181,12 @@ def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> Non
 def export(source: str, sample: Path, out: Path, **options: Any) -> None:
     """Export your own model, SOURCE, as a verified bundle.
 
-    SOURCE is MODULE:FACTORY, where FACTORY() gives a torch.nn.Module from [N, F] float32 to scores [N, K], or to scores
-    and attention weights [N, L, L]; or a plain .onnx file, for predictions. With methods features(rows) and
-    classify(maps) a module also serves Grad-CAM. The sample gives the features' statistics and the reference rows.
+    SOURCE is MODULE:NAME, where NAME is a fitted model, or a function without arguments that gives it; or a file of a
+    model, such as a plain .onnx file. A pickle or joblib file is a program: it is loaded only with --trust-pickle.
+    The sample gives the features' statistics and the reference rows.
+
+    A torch.nn.Module goes from [N, F] float32 to scores [N, K], or to scores and attention weights [N, L, L]. With
+    methods features(rows) and classify(maps) it also serves Grad-CAM.
 
     The scores of a classification are logits. One logit a row is the second class's, and a sigmoid that gives its
     probability is cut off. A model that ends in a softmax is refused, unless --from-probabilities says that it should.

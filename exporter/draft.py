@@ -45,11 +45,18 @@ class Draft:
     """What gives a row's cells, where a column has categories."""
     units: tuple[str | None, ...] = ()
     """The unit of each quantity; empty where none is known."""
+    precise: NDArray[np.float64] | None = None
+    """The sample's rows of codes [N, F] before they are rounded to float32; None where nobody asks for them."""
 
     @property
     def task(self) -> Task:
         """What the model's outputs mean."""
         return find_task(self.task_name, self.targets, self.units)
+
+    @property
+    def has_categories(self) -> bool:
+        """Whether a column holds categories; the graphs then take a tensor a column."""
+        return any(feature.categories is not None for feature in self.features)
 
     @property
     def imputes(self) -> bool:
@@ -95,7 +102,7 @@ class Draft:
             name="table",
             columns=self.features,
             prepare=TablePreparation("table", self.standardise),
-            tensors=input_tensors(self.features, TAKEN) if self.encoding else (row,),
+            tensors=input_tensors(self.features, TAKEN) if self.has_categories else (row,),
             axes=(Axis("feature", len(names), names),),
         )
 

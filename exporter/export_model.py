@@ -19,7 +19,7 @@ def export(
     weights: str | Path | None = None,
     features: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
-    task: str = "classification",
+    task: str = "auto",
     classes: str | Iterable[str] = (),
     targets: str | Iterable[str] = (),
     target_unit: dict[str, str] | Iterable[str] | None = None,
@@ -29,6 +29,7 @@ def export(
     from_probabilities: bool = False,
     background: int | str | Path | None = None,
     explain_references: int = 10,
+    trust_pickle: bool = False,
     threads: int = 1,
     seed: int = 0,
     name: str | None = None,
@@ -38,14 +39,16 @@ def export(
     """Export your own model as a verified bundle.
 
     Args:
-        source: "MODULE:FACTORY", where FACTORY() gives a torch.nn.Module from [N, F] float32 to scores [N, K], or to
-            scores and attention weights [N, L, L]; or a file named *.onnx.
+        source: "MODULE:NAME", a fitted model or a function without arguments that gives it; or a file of a model, named
+            *.onnx or as its kind says. A torch.nn.Module goes from [N, F] float32 to scores [N, K], or to scores and
+            attention weights [N, L, L].
         sample: typical rows, CSV or Parquet. They give the features' statistics and the reference rows.
         out: the bundle's folder.
         weights: a state dict: a file named *.pt or *.safetensors.
         features: the model's inputs in order; by default all columns.
         exclude: one or several columns that are not inputs.
-        task: "classification", whose scores are logits, or "regression", whose scores are the quantities themselves.
+        task: "classification", "regression", whose scores are the quantities themselves, or "auto": the model's own
+            task, where it knows one, and otherwise a classification, whose scores are logits.
         classes: the classes' names, in the order of the outputs; one logit a row is the second class's.
         targets: what a regression predicts, in the order of the outputs.
         target_unit: the unit of such a target, as {"weight": "g"} or ["weight=g"].
@@ -56,6 +59,7 @@ def export(
             probability is then the score: attributions, base value and completeness error are in it.
         background: reference rows of explanations: how many rows to draw, or a table of them. By default 100.
         explain_references: references of explain.onnx; 0 leaves it and gradient.onnx out.
+        trust_pickle: whether a *.pkl, *.pickle or *.joblib may be loaded, which runs the code inside it.
         threads: threads of one operator of PyTorch.
         seed: of every draw, and of the factory's random weights.
         name: the bundle's name; by default its folder's.
@@ -91,9 +95,10 @@ def export(
         impute=impute,
         standardise=standardise,
         from_probabilities=from_probabilities,
+        trust_pickle=trust_pickle,
     )
     check_target(Path(out), overwrite=overwrite)
-    check_header(model.sample, model.features, model.excluded)
+    check_header(model.sample, model.features, model.excluded, numbers=False)
 
     from whyport.exporter.export import export_bundle  # starts PyTorch
     from whyport.exporter.threads import operator_threads

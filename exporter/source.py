@@ -7,10 +7,16 @@ from pathlib import Path
 from whyport.exporter.data.background import BackgroundChoice
 from whyport.runtime.bundle.score import CLASSIFICATION, REGRESSION
 from whyport.runtime.errors import UsageError, listing, unknown
-from whyport.runtime.task import Classification, ProbabilityClassification, Regression
+from whyport.runtime.task import Regression
 
-TASKS = (CLASSIFICATION, REGRESSION)
+AUTO = "auto"
+"""The model's own task, where it knows one; otherwise a classification."""
+
+TASKS = (AUTO, CLASSIFICATION, REGRESSION)
 """The tasks that a user names."""
+
+TARGETS_OF_CLASSES = "is for --task regression; --classes names the classes of a classification"
+CLASSES_OF_QUANTITIES = "a regression has no classes; --targets names what it predicts"
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,7 @@ class ModelSource:
     """A model that was not trained here, and a sample of the rows it is for."""
 
     source: str
-    """MODULE:FACTORY, or a file; `kinds.KINDS` says which."""
+    """MODULE:NAME, or a file; `kinds.KINDS` says which."""
     sample: Path
     weights: Path | None = None
     features: tuple[str, ...] = ()
@@ -26,8 +32,8 @@ class ModelSource:
     excluded: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     """In the order of the outputs; empty for generic names. One logit has the second of two."""
-    task: str = CLASSIFICATION
-    """The task: classification or regression."""
+    task: str = AUTO
+    """The task: classification, regression or auto."""
     targets: tuple[str, ...] = ()
     """The names of a regression's quantities, in the order of the outputs; empty for generic names."""
     units: Mapping[str, str] = field(default_factory=dict)
@@ -39,6 +45,8 @@ class ModelSource:
     """Where the model gives several outputs: the name, attribute, key or position of its scores."""
     from_probabilities: bool = False
     """Whether the model's outputs are probabilities, which are the scores then."""
+    trust_pickle: bool = False
+    """Whether the code in a pickle may run."""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -48,26 +56,19 @@ class ModelSource:
                 raise UsageError(f"{option}: expected names that differ, got {listing(names)}")
             if "" in names:
                 raise UsageError(f"{option}: expected names that are not empty, got {listing(names)}")
-        if self.task == REGRESSION:
-            for option, given in {"--classes": self.classes, "--from-probabilities": self.from_probabilities}.items():
-                if given:
-                    raise UsageError(f"{option}: a regression has no classes; --targets names what it predicts")
-        for option, given in {"--targets": self.targets, "--target-unit": self.units}.items():
-            if given and self.task != REGRESSION:
-                raise UsageError(f"{option}: is for --task regression; --classes names the classes of a classification")
+        self.check_task(self.task)
         known = self.targets or Regression.generic_names(1)
         for name in self.units:
             if name not in known:
                 raise UsageError(f"--target-unit: {unknown('target', name, known)}")
 
-    @property
-    def task_name(self) -> str:
-        """The name of the task among `runtime.task.TASKS`."""
-        if self.task == REGRESSION:
-            return Regression.name
-        return (ProbabilityClassification if self.from_probabilities else Classification).name
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the scores; empty where they have none."""
-        return self.targets if self.task == REGRESSION else self.classes
+    def check_task(self, task: str) -> None:
+        """Raise UsageError for names that the task has none of."""
+        if task == REGRESSION:
+            for option, given in {"--classes": self.classes, "--from-probabilities": self.from_probabilities}.items():
+                if given:
+                    raise UsageError(f"{option}: {CLASSES_OF_QUANTITIES}")
+        if task == CLASSIFICATION:
+            for option, given in {"--targets": self.targets, "--target-unit": self.units}.items():
+                if given:
+                    raise UsageError(f"{option}: {TARGETS_OF_CLASSES}")

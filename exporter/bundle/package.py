@@ -147,9 +147,9 @@ def _graph(file: str, kind: str, inputs: tuple[TensorSpec, ...], outputs: tuple[
     return Graph(file=file, kind=kind, variant=None, inputs=inputs, outputs=outputs, figures={})
 
 
-def versions() -> dict[str, str]:
-    """The versions that a bundle depends on."""
-    packages = ("whyport", "torch", "onnx")
+def versions(*further: str) -> dict[str, str]:
+    """The versions that a bundle depends on, with those of further distributions."""
+    packages = ("whyport", "torch", "onnx", *further)
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
 
 

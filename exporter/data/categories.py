@@ -1,6 +1,7 @@
 """Categories of a column, with how many training rows have each; rare ones pooled."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,14 @@ KEPT = RowLimit(count=0)
 """No category is rare."""
 
 
-def describe_categories(name: str, column: Any, rare: RowLimit = KEPT) -> Column:
+def describe_categories(name: str, column: Any, rare: RowLimit = KEPT, known: Sequence[Any] = ()) -> Column:
     """A column of categories, in alphabetical order, or in that of the numbers.
 
     Args:
         name: its name.
         column: the training rows' values [N], as `source_columns` gives them.
         rare: categories of fewer rows than this are pooled: they become one with those that training has not seen.
+        known: further values that are categories, whether or not a row has them.
 
     Raises:
         TrainingError: there is no value, the values are of several types, or of none that a category can be.
@@ -35,6 +37,7 @@ def describe_categories(name: str, column: Any, rare: RowLimit = KEPT) -> Column
         raise TrainingError(f"column {name!r}: expected {NAME.expected}")
     counts = Counter(value for value in values_of(column).tolist() if not is_missing(value) and value != "")
     rows = len(column)
+    counts.update({value: 0 for value in known if not is_missing(value) and value != ""})
     if not counts:
         raise TrainingError(f"column {name!r}: expected values, got only missing ones; leave it out with --exclude")
     kind = _type(name, counts)
@@ -43,13 +46,13 @@ def describe_categories(name: str, column: Any, rare: RowLimit = KEPT) -> Column
         texts[category_text(value)] += count
     values = sorted(texts, key=lambda text: (category_number(text), text) if kind != TEXT else (0.0, text))
     _check(name, kind, values)
-    known = [text for text in values if not rare.is_above(texts[text], rows)]
+    kept = [text for text in values if not rare.is_above(texts[text], rows)]
     missing = rows - sum(texts.values())
     categories = Categories(
         type=kind,
-        values=tuple(known),
-        counts=tuple(texts[text] for text in known),
-        other=sum(texts[text] for text in values if text not in set(known)),
+        values=tuple(kept),
+        counts=tuple(texts[text] for text in kept),
+        other=sum(texts[text] for text in values if text not in set(kept)),
         missing=missing,
     )
     return Column(name, CATEGORY, None, MODEL, None, missing / rows, None, categories, ())

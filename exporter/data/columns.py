@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from whyport.exporter.data.categories import KEPT, describe_categories
 from whyport.exporter.data.statistics import describe_numbers
-from whyport.runtime.bundle.columns import CATEGORY, TIME, Column
+from whyport.runtime.bundle.columns import CATEGORY, IMPUTE, TIME, Column
 from whyport.runtime.errors import ColumnError, ValueRangeError
 from whyport.runtime.inputs.numbers import OtherTypeError, number_array
 from whyport.runtime.inputs.table import Columns
@@ -56,7 +56,7 @@ def _describe(name: str, kind: str, column: pd.Series, rows: NDArray[np.int64], 
     numbers = _days(name, column) if kind == TIME else number_array(column, name)
     for row in np.flatnonzero(np.isinf(numbers)):
         raise ValueRangeError(f"column {name!r}, row {row}: expected a finite value, got {numbers[row]}")
-    return describe_numbers(name, numbers[rows], impute=True, kind=kind)
+    return describe_numbers(name, numbers[rows], missing=IMPUTE, kind=kind)
 
 
 def _days(name: str, column: pd.Series) -> NDArray[np.float64]:

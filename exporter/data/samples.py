@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.columns import Column
+from whyport.runtime.bundle.columns import REFUSE, Column
 
 CONFORMANCE_ROWS = 64
 
@@ -48,7 +48,7 @@ def draw_probes(
         rows: training rows [N, F].
         count: how many to draw.
         seed: the bundle's seed and the stream.
-        missing: whether some values of every fourth row are replaced by NaN.
+        missing: whether some values of every fourth row are replaced by NaN, where the column does not refuse them.
         columns: the columns; in every fourth row, some categories are missing, and others are none that is known.
 
     Returns:
@@ -65,7 +65,8 @@ def draw_probes(
     if missing or categories:
         holes = rng.random(drawn.shape) < 0.2
         holes[np.arange(count) % 4 != 3] = False
-        numbers = np.setdiff1d(np.arange(drawn.shape[1]), coded)
+        refused = [j for j, column in enumerate(columns) if column.missing == REFUSE]
+        numbers = np.setdiff1d(np.arange(drawn.shape[1]), [*coded, *refused])
         if missing:
             drawn[:, numbers] = np.where(holes[:, numbers], np.nan, drawn[:, numbers])
         for j, known in categories.items():

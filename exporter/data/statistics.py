@@ -17,21 +17,19 @@ FEW = 10
 
 
 def describe_columns(
-    names: Sequence[str], columns: Sequence[NDArray[Any]], *, impute: bool = False
+    names: Sequence[str], columns: Sequence[NDArray[Any]], *, missing: str = REFUSE
 ) -> tuple[Column, ...]:
     """The columns of numbers, each as `describe_numbers` does."""
-    return tuple(describe_numbers(name, column, impute=impute) for name, column in zip(names, columns, strict=True))
+    return tuple(describe_numbers(name, column, missing=missing) for name, column in zip(names, columns, strict=True))
 
 
-def describe_numbers(name: str, column: NDArray[Any], *, impute: bool, kind: str = NUMBER) -> Column:
+def describe_numbers(name: str, column: NDArray[Any], *, missing: str, kind: str = NUMBER) -> Column:
     """A column with the statistics of its values that are not NaN, in float64.
-
-    With `impute`, a missing value is replaced by the median; otherwise it is refused.
 
     Args:
         name: its name.
         column: the values [N].
-        impute: see there.
+        missing: what becomes of a missing value: "refuse", "impute" for the median, or "model".
         kind: "number", or "time" for days since 1970-01-01.
 
     Raises:
@@ -50,8 +48,8 @@ def describe_numbers(name: str, column: NDArray[Any], *, impute: bool, kind: str
         name=name,
         kind=kind,
         unit=DAYS if kind == TIME else None,
-        missing=IMPUTE if impute else REFUSE,
-        imputation=numbers.median if impute else None,
+        missing=missing,
+        imputation=numbers.median if missing == IMPUTE else None,
         missing_fraction=float(1 - len(present) / len(values)),
         numbers=numbers,
         categories=None,

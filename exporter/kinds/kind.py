@@ -4,8 +4,12 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
+from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.source import ModelSource
 from whyport.runtime.errors import UsageError
 
@@ -14,7 +18,7 @@ class Kind(ABC):
     """A model of one kind.
 
     Args:
-        model: the path of the file, or what the factory gave.
+        model: the path of the file, or the model in memory.
         source: what the user says of the model.
         opset: ONNX operator set; None for the kind's own.
 
@@ -26,6 +30,8 @@ class Kind(ABC):
     """Which of --weights, --impute, --standardise and --opset it accepts."""
     refusal: ClassVar[str] = ""
     """Why it does not accept the others; the sentence begins with the option."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """The distributions that made the model and its graph, whose versions the provenance holds."""
 
     def __init__(self, model: Any, source: ModelSource, opset: int | None = None) -> None:
         given = {
@@ -51,6 +57,17 @@ class Kind(ABC):
     def file(self) -> Path | None:
         """The file with the weights, whose digest the provenance holds; None where there is none."""
 
+    def facts(self, columns: tuple[str, ...]) -> ModelFacts:
+        """What the model itself knows.
+
+        Args:
+            columns: the sample's columns that may be inputs, in the order that the user gave or the sample has.
+
+        Raises:
+            ExportError: it is no model that can be exported.
+        """
+        return ModelFacts()
+
     @abstractmethod
     def compile(self, draft: Draft) -> Compiled:
         """Compile the model.
@@ -61,3 +78,15 @@ class Kind(ABC):
         Raises:
             ExportError: the model cannot be compiled, or is no classifier of the sample's features.
         """
+
+    def native(self, rows: NDArray[np.floating[Any]], draft: Draft) -> dict[str, NDArray[Any]] | None:
+        """The task's outputs as the model's own framework computes them; None where it cannot be asked.
+
+        Args:
+            rows: rows of codes [N, F], as everywhere, in float32 or float64.
+            draft: what is known of the bundle.
+
+        Returns:
+            Arrays [N, K] by output; some of the task's outputs suffice.
+        """
+        return None

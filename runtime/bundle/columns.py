@@ -110,3 +110,8 @@ class Column:
         """The statistics of a column of numbers or times."""
         assert self.numbers is not None
         return self.numbers
+
+
+def takes_missing(column: Column) -> bool:
+    """Whether a row without a value of the column can be scored."""
+    return column.missing != REFUSE

@@ -15,7 +15,7 @@ from whyport.exporter.data.statistics import describe_numbers
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.categories import EncodeCategories, build_encoding
 from whyport.exporter.kinds.pytorch import compile_network
-from whyport.runtime.bundle.columns import CATEGORY, MODEL, Categories, Column
+from whyport.runtime.bundle.columns import CATEGORY, IMPUTE, MODEL, Categories, Column
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import Provenance
@@ -34,10 +34,10 @@ def category_columns() -> tuple[Column, ...]:
     """Numbers, texts with pooled and missing ones, an embedding, booleans and numbers, one named as a tensor is."""
     numbers = np.random.default_rng(0).normal(size=(2, 300)) * [[3.0], [0.5]] + [[170.0], [1.0]]
     return (
-        describe_numbers("height", numbers[0], impute=True),
+        describe_numbers("height", numbers[0], missing=IMPUTE),
         category_column("colour", Categories("text", ("red", "green", "blue"), (60, 30, 10), 4, 6)),
         category_column("features", Categories("text", ("a", "b"), (50, 50), 0, 0)),
-        describe_numbers("dose", numbers[1], impute=True),
+        describe_numbers("dose", numbers[1], missing=IMPUTE),
         category_column("town", Categories("text", TOWNS, tuple(range(1, 21)), 0, 0)),
         category_column("smoker", Categories("boolean", ("false", "true"), (70, 30), 0, 10)),
         category_column("year", Categories("number", ("2019", "2020", "2.5"), (20, 30, 60), 0, 0)),

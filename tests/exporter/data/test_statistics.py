@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from whyport.exporter.data.statistics import describe_columns, float32_matrix, impute
+from whyport.runtime.bundle.columns import IMPUTE
 from whyport.runtime.errors import TrainingError, ValueRangeError
 
 
@@ -88,7 +89,7 @@ def test_values_too_close_for_float32():
 
 def test_imputes_medians():
     columns = [np.array([1.0, 2.0, 9.0]), np.array([5.0, np.nan, 7.0])]
-    features = describe_columns(["a", "b"], columns, impute=True)
+    features = describe_columns(["a", "b"], columns, missing=IMPUTE)
     rows = np.array([[np.nan, 1], [3, np.nan]], dtype=np.float32)
     np.testing.assert_array_equal(impute(rows, features), [[2, 1], [3, 6]])
 

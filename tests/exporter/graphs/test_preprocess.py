@@ -4,6 +4,7 @@ import torch
 
 from whyport.exporter.data.statistics import describe_columns
 from whyport.exporter.graphs.preprocess import build_preprocessing
+from whyport.runtime.bundle.columns import IMPUTE, REFUSE
 
 rng = np.random.default_rng(0)
 COLUMNS = [rng.normal(5, 2, 50), np.where(rng.random(50) < 0.3, np.nan, rng.normal(-3e3, 40, 50)), np.full(50, 0.1)]
@@ -11,7 +12,7 @@ ROWS = np.array([[4.5, np.nan, 0.1], [np.nan, -3.1e3, 2.5]], dtype=np.float32)
 
 
 def features(impute):
-    return describe_columns(["a", "b", "constant"], COLUMNS, impute=impute)
+    return describe_columns(["a", "b", "constant"], COLUMNS, missing=IMPUTE if impute else REFUSE)
 
 
 def oracle(rows, *, impute, standardise):

@@ -2,7 +2,6 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LinearRegression
 from torch import nn
 
 from support import example_networks
@@ -24,7 +23,7 @@ def test_imports_from_the_current_folder(tmp_path, monkeypatch):
     assert sys.path == path
 
 
-EXPECTED = "expected MODULE:FACTORY, or a file named \\*.onnx"
+EXPECTED = r"expected MODULE:NAME, or a file named \*.onnx or [^;]*\*.pkl or \*.pickle or \*.joblib"
 
 
 @pytest.mark.parametrize(
@@ -36,19 +35,18 @@ EXPECTED = "expected MODULE:FACTORY, or a file named \\*.onnx"
         ("example_networks.linear", f"{EXPECTED}; did you mean example_networks:linear\\?$"),
         ("example_networks.py:linear", f"{EXPECTED}; a module goes by its name: example_networks:linear$"),
         ("./example_networks.py:linear", f"{EXPECTED}; a module goes by its name: example_networks:linear$"),
-        ("example_networks.py", f"{EXPECTED}; a module goes by its name: example_networks:FACTORY$"),
+        ("example_networks.py", f"{EXPECTED}; a module goes by its name: example_networks:NAME$"),
         (
             "src/My.PY:make",
             f"{EXPECTED}; a module goes by its name: My:make, in the folder 'src' or with it in PYTHONPATH",
         ),
-        ("best.pt", f"{EXPECTED}; a file of weights goes with its factory: MODULE:FACTORY --weights FILE$"),
-        ("forest.joblib", f"{EXPECTED}; a fitted object is first converted to ONNX, with skl2onnx or onnxmltools$"),
+        ("best.pt", f"{EXPECTED}; a file of weights goes with its network: MODULE:NAME --weights FILE$"),
         ("folder/model", f"{EXPECTED}$"),
-        ("a/b.safetensors", f"{EXPECTED}; a file of weights goes with its factory"),
+        ("a/b.safetensors", f"{EXPECTED}; a file of weights goes with its network"),
         ("no_such_module:make", "cannot import 'no_such_module': ModuleNotFoundError"),
         (
             "example_networks:linaer",
-            r"module 'example_networks': unknown function 'linaer' \(did you mean 'linear'\?\); known: 'linear', ",
+            r"module 'example_networks': unknown model or function 'linaer' \(did you mean 'linear'\?\); known: ",
         ),
         (
             "example_networks:needs_argument",
@@ -64,13 +62,10 @@ def test_sources_that_name_no_factory(source, message):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("net", nn.Linear(2, 2), "net is a module already, not its factory; write .*`def make\\(\\): return net`"),
-        ("net", nn.Sequential(), "net is a module already"),
         ("scripted", nn.Identity, None),
         ("Net", nn.Linear, r"Net\(\) needs arguments \(missing a required argument: 'in_features'\); write a function"),
-        ("fitted", LinearRegression(), "fitted is an object of type LinearRegression, no factory; write a function"),
-        ("state", nn.Linear(2, 2).state_dict(), "state is an object of type OrderedDict, no factory"),
-        ("number", 3, "number is an object of type int, no factory"),
+        ("state", nn.Linear(2, 2).state_dict(), "state is an object of type OrderedDict, no model; name a fitted"),
+        ("number", 3, "number is an object of type int, no model; name a fitted model, or a function without"),
     ],
 )
 def test_objects_in_place_of_a_factory(name, value, message, monkeypatch):
@@ -81,6 +76,12 @@ def test_objects_in_place_of_a_factory(name, value, message, monkeypatch):
         return
     with pytest.raises(UsageError, match=message):
         make_model(source, 0)
+
+
+@pytest.mark.parametrize("net", [nn.Linear(2, 2), nn.Sequential()])
+def test_a_model_by_its_name(net, monkeypatch):
+    monkeypatch.setattr(example_networks, "net", net, raising=False)
+    assert make_model(f"{example_networks.__name__}:net", 0) is net
 
 
 def test_a_factory_that_fails(monkeypatch):

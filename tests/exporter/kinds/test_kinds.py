@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from whyport.exporter import kinds
@@ -29,14 +28,17 @@ def test_a_model_of_no_kind() -> None:
         open_kind(source, seed=0, opset=None)
 
 
+class Unknown:
+    """A classifier of nobody's."""
+
+    predict_proba = print
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
         (nn.Linear, r"got the class Linear; return an object of it, Linear\(\)$"),
-        (
-            LogisticRegression(),
-            "got LogisticRegression; convert it to ONNX, with skl2onnx or onnxmltools, and name that",
-        ),
+        (Unknown(), "got Unknown; convert it to ONNX, with skl2onnx or onnxmltools, and name that"),
         (nn.Linear(1, 1).state_dict(), "got OrderedDict; return the module, and give its state dict with --weights$"),
         (None, "got NoneType$"),
     ],
@@ -48,7 +50,7 @@ def test_what_a_factory_gave_says_what_to_do(model: object, message: str) -> Non
 
 def test_another_kind_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its library is imported by the user's module alone, if at all."""
-    monkeypatch.setitem(KINDS, "later", ("library_of_trees.Forest", "no.such.module:Forest"))
+    monkeypatch.setitem(KINDS, "later", (("library_of_trees.Forest", ".forest"), "no.such.module:Forest"))
     assert kind_of(nn.Linear(1, 2), "m:f") is PyTorchModule
     with pytest.raises(ExportError, match="expected a torch.nn.Module or library_of_trees.Forest, got int"):
         kind_of(1, "m:f")

@@ -24,6 +24,7 @@ from whyport.exporter.reasons.portable import PortableGraphs, compile_portable
 from whyport.exporter.reasons.summary import Attributions, summarise
 from whyport.exporter.verify.reasons import verify_explain, verify_gradient
 from whyport.exporter.verify.tolerances import TOLERANCES
+from whyport.runtime.bundle.columns import IMPUTE
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Provenance
@@ -53,7 +54,7 @@ def draft() -> Draft:
     rng = np.random.default_rng(0)
     rows = (rng.normal(size=(300, 6)) * [1, 10, 100, 1, 2, 3] + [0, 5, 0, 1, 2, 3]).astype(np.float32)
     rows[::7, 2] = np.nan
-    features = describe_columns([f"f{i}" for i in range(6)], list(rows.T.astype(np.float64)), impute=True)
+    features = describe_columns([f"f{i}" for i in range(6)], list(rows.T.astype(np.float64)), missing=IMPUTE)
     references = References(rows[:60], np.arange(1, 61) / 1830)
     provenance = Provenance("test", {}, 0, None, {}, {})
     return Draft("test", ("a", "b", "c"), features, True, provenance, references, Samples(rows, 0, missing=True))

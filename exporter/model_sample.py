@@ -1,0 +1,89 @@
+"""The sample of a user's own model: its columns, described, and its rows as the model takes them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from whyport.exporter.agreement import agreed_features
+from whyport.exporter.data.categories import KEPT, describe_categories
+from whyport.exporter.data.columns import encode_table
+from whyport.exporter.data.statistics import describe_numbers
+from whyport.exporter.data.table import choose_features, feature_arrays, read_frame
+from whyport.exporter.kinds.facts import ModelFacts
+from whyport.exporter.source import ModelSource
+from whyport.runtime.bundle.columns import IMPUTE, MODEL, REFUSE, Column, takes_missing
+from whyport.runtime.errors import MissingValueError, WhyportError
+
+
+@dataclass(frozen=True)
+class ModelSample:
+    """A sample of the rows that a model is for."""
+
+    facts: ModelFacts
+    """What the model itself knows."""
+    columns: tuple[Column, ...]
+    """The model's inputs, in order."""
+    rows: NDArray[np.float32]
+    """The rows of codes [N, F] that the model takes."""
+    precise: NDArray[np.float64]
+    """The same rows, before they are rounded to float32."""
+
+
+def read_sample(source: ModelSource, facts_of: Callable[[tuple[str, ...]], ModelFacts]) -> ModelSample:
+    """Read the sample, with the columns of the user's choice or the model's own.
+
+    Args:
+        source: what the user says of the model.
+        facts_of: gives what the model knows; it is told the columns that may be its inputs.
+
+    Raises:
+        DataError, ColumnError, ValueRangeError: the table does not fit. MissingValueError: no row is complete.
+    """
+    frame = read_frame(source.sample)
+    try:
+        names = choose_features(frame, source.features, source.excluded)
+        facts = facts_of(names)
+        features = agreed_features(source, facts, names)
+        frame = _with_texts(frame, source, facts)
+        columns = _describe(frame, features, facts, impute=source.impute)
+        rows = encode_table(columns, frame)
+        may_lack = np.array([takes_missing(column) for column in columns])
+        complete = ~(np.isnan(rows) & ~may_lack).any(axis=1)
+        if not complete.any():
+            raise MissingValueError("every row of the sample has a missing value; --impute replaces them by medians")
+        precise = _precise(frame, columns, rows)
+    except WhyportError as error:
+        raise error.at(str(source.sample)) from None
+    return ModelSample(facts, columns, rows[complete], precise[complete])
+
+
+def _with_texts(frame: pd.DataFrame, source: ModelSource, facts: ModelFacts) -> pd.DataFrame:
+    """The frame whose columns of texts are that, even where all of a CSV file's look like numbers."""
+    texts = [name for name, values in facts.categories.items() if all(isinstance(each, str) for each in values)]
+    if all(pd.api.types.is_string_dtype(frame[name].dropna()) for name in texts):
+        return frame
+    return read_frame(source.sample, texts)
+
+
+def _describe(frame: pd.DataFrame, features: tuple[str, ...], facts: ModelFacts, *, impute: bool) -> tuple[Column, ...]:
+    numbers = [name for name in features if name not in facts.categories]
+    values = dict(zip(numbers, feature_arrays(frame, numbers), strict=True))
+
+    def describe(name: str) -> Column:
+        if name in facts.categories:
+            return describe_categories(name, frame[name], KEPT, facts.categories[name])
+        missing = IMPUTE if impute else MODEL if name in facts.takes_missing else REFUSE
+        return describe_numbers(name, values[name], missing=missing)
+
+    return tuple(map(describe, features))
+
+
+def _precise(frame: pd.DataFrame, columns: tuple[Column, ...], rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    precise = rows.astype(np.float64)
+    numbers = [j for j, column in enumerate(columns) if column.categories is None]
+    for j, values in zip(numbers, feature_arrays(frame, [columns[j].name for j in numbers]), strict=True):
+        precise[:, j] = values
+    return precise
