@@ -98,7 +98,9 @@ def export(
         trust_pickle=trust_pickle,
     )
     check_target(Path(out), overwrite=overwrite)
-    check_header(model.sample, model.features, model.excluded, numbers=False)
+    # Any other model may know which of the columns it takes, and what they hold.
+    is_plain = model.source.lower().endswith(".onnx")
+    check_header(model.sample, model.features, model.excluded, numbers=is_plain)
 
     from whyport.exporter.export import export_bundle  # starts PyTorch
     from whyport.exporter.threads import operator_threads

@@ -89,7 +89,7 @@ finally:
         ("run {bundle} {table} --out {out} --explain deepshap --top-k 0", ["top_k"]),
         ("train {table} --target diagnosis --features age,size --out {out}", ["diagnosis, age, size (3 of 3)"]),
         ("train {table} --target x --dates week --out {out}", ["--dates: expected feature columns, got week"]),
-        ("export model:make --sample {table} --exclude x --out {out}", ["text, day (2 of 2; string, date32[day])"]),
+        ("export model.onnx --sample {table} --exclude x --out {out}", ["text, day (2 of 2; string, date32[day])"]),
         ("export model:make --sample {table} --out {table}", ["exists; --overwrite replaces it"]),
     ],
 )
