@@ -1,6 +1,7 @@
 """From a user's own model to a bundle: open, compile, verify, write."""
 
 import dataclasses
+from functools import partial
 
 from whyport.exporter.agreement import agreed_targets, agreed_task
 from whyport.exporter.bundle.package import make_package, versions
@@ -13,6 +14,8 @@ from whyport.exporter.kinds import open_kind
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.model_sample import ModelSample, read_sample
 from whyport.exporter.source import ModelSource
+from whyport.exporter.verify.native import verify_native
+from whyport.exporter.verify.tolerances import Parity
 from whyport.runtime.bundle.columns import takes_missing
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import Provenance
@@ -39,8 +42,15 @@ def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: 
     draft = _draft(source, kind, sample, target.bundle_name(), seed)
     compiled = kind.compile(draft)
     draft = draft.named(compiled.outputs[0].row_shape()[0])
+    parity: Parity = {}
+    if kind.is_native:
+        found = verify_native(draft, compiled, partial(kind.native, draft=draft), kind.native_rows, kind.advice)
+        parity = found.parity
+        if found.refused:
+            again = _draft(source, kind, sample.refusing(found.refused), target.bundle_name(), seed)
+            draft = dataclasses.replace(again, targets=draft.targets)
     units = tuple(source.units.get(name) for name in draft.targets) if source.units else ()
-    package = make_package(dataclasses.replace(draft, units=units), compiled, {})
+    package = make_package(dataclasses.replace(draft, units=units), compiled, {}, parity)
     return write_bundle(target.path, package, overwrite=target.overwrite)
 
 

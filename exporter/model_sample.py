@@ -1,7 +1,7 @@
 """The sample of a user's own model: its columns, described, and its rows as the model takes them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,15 @@ class ModelSample:
     precise: NDArray[np.float64]
     """The same rows, before they are rounded to float32."""
 
+    def refusing(self, names: Collection[str]) -> "ModelSample":
+        """The same, where rows without a value in these columns of numbers cannot be scored.
+
+        Raises MissingValueError where no row is left.
+        """
+        columns = tuple(replace(each, missing=REFUSE) if each.name in names else each for each in self.columns)
+        kept = _complete(self.rows, columns)
+        return replace(self, columns=columns, rows=self.rows[kept], precise=self.precise[kept])
+
 
 def read_sample(source: ModelSource, facts_of: Callable[[tuple[str, ...]], ModelFacts]) -> ModelSample:
     """Read the sample, with the columns of the user's choice or the model's own.
@@ -50,14 +59,20 @@ def read_sample(source: ModelSource, facts_of: Callable[[tuple[str, ...]], Model
         frame = _with_texts(frame, source, facts)
         columns = _describe(frame, features, facts, impute=source.impute)
         rows = encode_table(columns, frame)
-        may_lack = np.array([takes_missing(column) for column in columns])
-        complete = ~(np.isnan(rows) & ~may_lack).any(axis=1)
-        if not complete.any():
-            raise MissingValueError("every row of the sample has a missing value; --impute replaces them by medians")
+        complete = _complete(rows, columns)
         precise = _precise(frame, columns, rows)
     except WhyportError as error:
         raise error.at(str(source.sample)) from None
     return ModelSample(facts, columns, rows[complete], precise[complete])
+
+
+def _complete(rows: NDArray[np.float32], columns: Sequence[Column]) -> NDArray[np.bool_]:
+    """Which rows have all values that they need; MissingValueError where none has."""
+    may_lack = np.array([takes_missing(column) for column in columns])
+    complete: NDArray[np.bool_] = ~(np.isnan(rows) & ~may_lack).any(axis=1)
+    if not complete.any():
+        raise MissingValueError("every row of the sample has a missing value; --impute replaces them by medians")
+    return complete
 
 
 def _with_texts(frame: pd.DataFrame, source: ModelSource, facts: ModelFacts) -> pd.DataFrame:

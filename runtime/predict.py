@@ -158,5 +158,6 @@ def prediction_table(
         targets.take(pa.array(values, mask=lacks)) if column.names_target else pa.array(values, mask=lacks)
         for column, values in zip(task.columns, predicted.values, strict=True)
     ]
-    columns.append(pa.array(np.isnan(matrix).sum(axis=1)))
+    imputed = np.isnan(matrix) & ~np.isnan(session.bundle.sidecar.imputation)
+    columns.append(pa.array(imputed.sum(axis=1)))
     return pa.table([*(table.column(name) for name in keep), *columns], names=[*keep, *added]), unanswered

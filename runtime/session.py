@@ -226,10 +226,12 @@ class Session:
         return graph_feeds(sidecar.columns, sidecar.signature.inputs, rows)
 
     def _check_missing(self, matrix: NDArray[np.float32]) -> None:
-        """Refuse infinities, and also NaN where the bundle does not impute."""
+        """Refuse infinities, and also NaN where neither the bundle imputes nor the model has its own way."""
         for row, j in np.argwhere(np.isinf(matrix)):
             raise ValueRangeError(f"{self._place(row, j)}: expected a finite value, got {matrix[row, j]}")
-        for row, j in np.argwhere(np.isnan(matrix) & np.isnan(self.bundle.sidecar.imputation)):
+        sidecar = self.bundle.sidecar
+        refuses = np.isnan(sidecar.imputation) & ~np.array(sidecar.models_missing)
+        for row, j in np.argwhere(np.isnan(matrix) & refuses):
             raise MissingValueError(f"{self._place(row, j)}: got NaN, and this bundle does not impute")
 
     def _place(self, row: int, j: int) -> str:

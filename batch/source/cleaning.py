@@ -46,6 +46,7 @@ class RowCleaner:
             raise UsageError(f"bundle {sidecar.name!r} does not impute: it was exported without imputation values")
         self._columns = Columns.of(sidecar.columns)
         self._imputation = np.array(sidecar.imputation, dtype=np.float32)
+        self._models_missing = np.array(sidecar.models_missing)
         self._on_bad_row = on_bad_row
         self._on_unseen = on_unseen
         self._label = label
@@ -66,7 +67,7 @@ class RowCleaner:
         imputed_count = np.zeros(len(matrix), dtype=np.int32)
         bad = self._unlabelled(batch, labels)
         if not is_finite:
-            missing = ~np.isfinite(matrix)
+            missing = ~np.isfinite(matrix) & ~(np.isnan(matrix) & self._models_missing)
             # A date that does not exist is replaced by the model's own rule, as an unseen category is.
             imputed = missing & ~np.isnan(self._imputation)
             if self._on_bad_row != "impute":

@@ -5,6 +5,7 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from whyport.exporter.bundle.vectors import make_vectors
 from whyport.exporter.data import samples
@@ -52,13 +53,16 @@ class Package:
     """Content by path inside the bundle."""
 
 
-def make_package(draft: Draft, compiled: Compiled, extras: Mapping[str, bytes]) -> Package:
+def make_package(
+    draft: Draft, compiled: Compiled, extras: Mapping[str, bytes], native: Mapping[str, float] = MappingProxyType({})
+) -> Package:
     """Compile the rest, verify, and collect the files.
 
     Args:
         draft: what is known of the bundle.
         compiled: the model.
         extras: further files by path inside the bundle.
+        native: what was measured against the model's own framework.
 
     Raises:
         ExportError: there is not one score for each target, or the outputs are not what the task says.
@@ -72,7 +76,7 @@ def make_package(draft: Draft, compiled: Compiled, extras: Mapping[str, bytes]) 
     check_meaning(draft, compiled)
     probes = draft.probes(PROBE_ROWS, samples.PROBE)
     compiled = with_right_gradients(compiled, probes, draft.features, draft.targets)
-    parity = verify_outputs(compiled, probes, draft.features, draft.targets)
+    parity = verify_outputs(compiled, probes, draft.features, draft.targets) | dict(native)
     # Once it is sure that there will be a bundle: this takes longer than all the rest.
     reasons = compile_reasons(draft, compiled)
     replayed = draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE)

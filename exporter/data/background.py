@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from whyport.exporter.data import samples
 from whyport.exporter.data.table import read_frame
-from whyport.runtime.bundle.columns import Column
+from whyport.runtime.bundle.columns import MODEL, Column
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.errors import DataError, MissingValueError, UsageError, WhyportError, listing
 from whyport.runtime.inputs.encoding import Unseen
@@ -94,7 +94,8 @@ def read_references(path: Path, features: Sequence[Column]) -> References:
         encoded = columns.encode(frame)
         for j, feature in enumerate(features):
             if feature.categories is None:
-                _check_finite(feature.name, encoded.matrix[:, j])
+                values = encoded.matrix[:, j]
+                _check_finite(feature.name, values[~np.isnan(values)] if feature.missing == MODEL else values)
         _check_seen(frame, features, encoded.unseen)
         weights = np.ones(len(frame))
         if WEIGHT in frame.columns and WEIGHT not in columns.names:

@@ -32,6 +32,8 @@ class Kind(ABC):
     """Why it does not accept the others; the sentence begins with the option."""
     packages: ClassVar[tuple[str, ...]] = ()
     """The distributions that made the model and its graph, whose versions the provenance holds."""
+    advice: ClassVar[str] = "convert the model to ONNX yourself, and export that file"
+    """What to do where the graph does not compute what the model does."""
 
     def __init__(self, model: Any, source: ModelSource, opset: int | None = None) -> None:
         given = {
@@ -57,6 +59,11 @@ class Kind(ABC):
     def file(self) -> Path | None:
         """The file with the weights, whose digest the provenance holds; None where there is none."""
 
+    @property
+    def native_rows(self) -> int:
+        """The number of rows that the graph is compared with the model on; fewer where the model is slow."""
+        return 100_000
+
     def facts(self, columns: tuple[str, ...]) -> ModelFacts:
         """What the model itself knows.
 
@@ -79,14 +86,19 @@ class Kind(ABC):
             ExportError: the model cannot be compiled, or is no classifier of the sample's features.
         """
 
-    def native(self, rows: NDArray[np.floating[Any]], draft: Draft) -> dict[str, NDArray[Any]] | None:
-        """The task's outputs as the model's own framework computes them; None where it cannot be asked.
+    @property
+    def is_native(self) -> bool:
+        """Whether the model's own framework can be asked, by `native`."""
+        return type(self).native is not Kind.native
+
+    def native(self, rows: NDArray[np.floating[Any]], draft: Draft) -> dict[str, NDArray[Any]]:
+        """The task's outputs as the model's own framework computes them; a kind without it cannot ask one.
 
         Args:
             rows: rows of codes [N, F], as everywhere, in float32 or float64.
             draft: what is known of the bundle.
 
         Returns:
-            Arrays [N, K] by output; some of the task's outputs suffice.
+            Arrays [N, K] by output; some of the task's outputs suffice. NaN in rows that the framework refuses.
         """
-        return None
+        raise NotImplementedError

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.columns import Column
+from whyport.runtime.bundle.columns import MODEL, Column
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import BACKGROUND_NAME, SUMMARY_NAME
 from whyport.runtime.bundle.signature import TensorSpec
@@ -25,7 +25,7 @@ class References:
     """R reference rows with weights that sum to 1."""
 
     rows: NDArray[np.float32]
-    """[R, F] in the features' own units, and of categories their codes; NaN only if the graphs impute."""
+    """[R, F] in the features' own units, and of categories their codes; NaN where the model takes missing values."""
     weights: NDArray[np.float64]
     """[R]: the weight of each row."""
 
@@ -48,7 +48,7 @@ class References:
         try:
             tensors = read_vectors(content, (spec, WEIGHTS))
             rows, weights = tensors[spec.name], tensors[WEIGHTS.name]
-            _check(rows, weights)
+            _check(rows, weights, bundle.sidecar.columns)
             _check_codes(rows, bundle.sidecar.columns)
         except BundleFormatError as error:
             raise error.at(place) from None
@@ -58,12 +58,15 @@ class References:
         return cls(rows=rows, weights=weights / weights.sum())
 
     def mean(self, columns: Sequence[Column]) -> "References":
-        """The weighted mean of the rows, as a sample of one row; of a category the code that weighs most.
+        """The weighted mean of the values that are there, as a sample of one row; of a category the heaviest code.
 
         Args:
             columns: the F columns, which say where codes of categories are.
         """
-        mean = (self.weights @ self.rows.astype(np.float64)).astype(np.float32)
+        known = ~np.isnan(self.rows)
+        with np.errstate(invalid="ignore"):  # of a column without any value
+            sums = self.weights @ np.where(known, self.rows, 0).astype(np.float64)
+            mean = (sums / np.where(known.all(axis=0), 1, self.weights @ known)).astype(np.float32)
         for i, column in enumerate(columns):
             if column.categories is not None:
                 mean[i] = np.bincount(self.rows[:, i].astype(np.int64), self.weights).argmax()
@@ -86,10 +89,11 @@ def _check_codes(rows: NDArray[np.float32], columns: Sequence[Column]) -> None:
             raise BundleFormatError(f"{expected}, got {rows[bad[0], j]:g} in row {bad[0]}")
 
 
-def _check(rows: NDArray[np.float32], weights: NDArray[np.float64]) -> None:
-    """Refuse values whose mean would be NaN, and weights that no mean can have."""
+def _check(rows: NDArray[np.float32], weights: NDArray[np.float64], columns: Sequence[Column]) -> None:
+    """Refuse values that the model does not take, and weights that no mean can have."""
+    may_lack = np.array([column.missing == MODEL for column in columns])
     for bad, expected in (
-        (~np.isfinite(rows).all(axis=1), "finite features"),
+        (~(np.isfinite(rows) | (np.isnan(rows) & may_lack)).all(axis=1), "finite features"),
         (~(np.isfinite(weights) & (weights >= 0)), "finite weights of at least 0"),
     ):
         if bad.any():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Self
 
 from whyport.runtime.bundle.codec import build, encode, load
-from whyport.runtime.bundle.columns import IMPUTE, Column
+from whyport.runtime.bundle.columns import IMPUTE, MODEL, Column
 from whyport.runtime.bundle.constraints import (
     NEWER,
     AtLeastOne,
@@ -182,6 +182,11 @@ class Sidecar:
     def imputation(self) -> tuple[float, ...]:
         """The value that replaces a missing one, by column; NaN where none does."""
         return tuple(math.nan if column.imputation is None else column.imputation for column in self.columns)
+
+    @property
+    def models_missing(self) -> tuple[bool, ...]:
+        """Whether the model itself has a way with a missing value, by column."""
+        return tuple(column.missing == MODEL for column in self.columns)
 
     @property
     def row_spec(self) -> TensorSpec:

@@ -18,7 +18,6 @@ from whyport.batch.review.row_values import RowValues
 from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.targets import ALL, TargetChoice
-from whyport.runtime.bundle.columns import MODEL
 from whyport.runtime.errors import JobError, WhyportError
 from whyport.runtime.session import Session
 
@@ -191,8 +190,7 @@ class CaseReader:
             return None
         sidecar = self._session.bundle.sidecar
         row = np.where(np.isfinite(features), features, sidecar.imputation)
-        may_lack = np.array([column.missing == MODEL for column in sidecar.columns])
-        return row.astype(np.float32)[None] if (np.isfinite(row) | may_lack).all() else None
+        return row.astype(np.float32)[None] if (np.isfinite(row) | sidecar.models_missing).all() else None
 
     def _shown(self, choice: RowChoice) -> dict[str, str]:
         """The row's values as text."""

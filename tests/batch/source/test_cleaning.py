@@ -246,3 +246,23 @@ def test_finite_values_whose_sum_overflows_are_finite() -> None:
     rows = RowCleaner(sidecar, "reject").clean(large, 0)
     np.testing.assert_array_equal(rows.matrix[:, 1], np.float32(3e38))
     assert rows.kept.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("policy", ["reject", "fail"])
+def test_a_missing_number_that_the_model_has_a_way_with_is_passed_on(policy: str) -> None:
+    (table,) = linear_sidecar(False, ("a", "b", "c"), ("no", "yes")).inputs
+    columns = tuple(
+        dataclasses.replace(each, missing="model" if each.name == "b" else "refuse") for each in table.columns
+    )
+    sidecar = dataclasses.replace(SIDECAR, inputs=(dataclasses.replace(table, columns=columns),))
+    cleaner = RowCleaner(sidecar, policy)
+    rows = cleaner.clean(pa.record_batch(GOOD | {"b": [1.0, None, float("nan"), 4.0]}), first_row=0)
+    np.testing.assert_array_equal(np.isnan(rows.matrix), [[False, i in (1, 2), False] for i in range(4)])
+    assert (rows.imputed_count == 0).all()
+    for bad in ({"b": [1.0, float("inf"), 3.0, 4.0]}, {"a": [1.0, None, 3.0, 4.0]}):
+        table_of_four = pa.record_batch(GOOD | bad)
+        if policy == "fail":
+            with pytest.raises(MissingValueError, match="expected a finite number, got"):
+                cleaner.clean(table_of_four, first_row=0)
+        else:
+            assert cleaner.clean(table_of_four, first_row=0).rejected.tolist() == [1]

@@ -115,3 +115,9 @@ def test_the_mean_of_a_category_is_the_code_that_weighs_most() -> None:
     assert mean.weights.tolist() == [1.0]
     tied = References(rows, np.array([0.4, 0.4, 0.0, 0.2])).mean(columns)
     assert tied.rows[0, 1] == 0
+
+
+def test_the_mean_leaves_missing_values_out() -> None:
+    rows = np.array([[1, np.nan], [3, np.nan], [np.nan, np.nan]], dtype=np.float32)
+    mean = References(rows, np.array([0.3, 0.1, 0.6])).mean((number_column("a"), number_column("b")))
+    np.testing.assert_allclose(mean.rows, [[1.5, np.nan]])

@@ -43,3 +43,10 @@ def test_other_rows_are_not_known() -> None:
     known.add(np.full((100, 3), np.nan))
     known.add(np.zeros((0, 3)))
     assert known.found == 0
+
+
+def test_a_reference_with_a_missing_value_is_found_among_rows_that_lack_it_too() -> None:
+    references = np.array([[1, np.nan, 3], [4, 5, 6]], dtype=np.float32)
+    known = KnownRows(References(references, np.full(2, 0.5)), linear_sidecar(False, ("a", "b", "c"), ("no", "yes")))
+    known.add(np.repeat(np.array([[1, 0, 3.0], [1, np.nan, 3]]), 5, axis=0))
+    assert (known.found, known.total) == (1, 2)
