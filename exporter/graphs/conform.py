@@ -14,9 +14,6 @@ from whyport.exporter.graphs.names import free_name, rename, used_names
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.task import ProbabilityClassification, Task
 
-_MOVES = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
-"""Operators that only move elements."""
-
 
 def conform(
     model: onnx.ModelProto, scores: str, features: int, shape: tuple[int, ...], task: type[Task]
@@ -58,29 +55,6 @@ def conform(
     graph.input.extend([_matrix(INPUT, features), *weights])
     graph.output.extend(_matrix(name, targets) for name in task.outputs)
     return tuple(TensorSpec(name, "float32", ("N", targets)) for name in task.outputs)
-
-
-def before_sigmoid(graph: GraphProto, output: str) -> str | None:
-    """The name of an output as it would be without the sigmoid that is its last step; None where that is another.
-
-    Steps that only move elements may follow the sigmoid; they are repeated without it.
-    """
-    makers = {name: node for node in graph.node for name in node.output}
-    moves: list[NodeProto] = []
-    while (node := makers.get(output)) is not None and node.op_type in _MOVES and not node.domain:
-        moves.append(node)
-        output = node.input[0]
-    if node is None or node.op_type != "Sigmoid" or node.domain:
-        return None
-    name: str = node.input[0]
-    for node in reversed(moves):
-        again = NodeProto()
-        again.CopyFrom(node)
-        again.name = ""
-        again.input[0], again.output[0] = name, free_name(node.output[0], used_names(graph))
-        graph.node.append(again)
-        name = again.output[0]
-    return name
 
 
 def inputs_of(graph: GraphProto) -> list[ValueInfoProto]:

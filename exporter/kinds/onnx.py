@@ -1,6 +1,5 @@
 """Plain ONNX files: one float32 input [N, F], scores [N, K]."""
 
-import logging
 from pathlib import Path
 from typing import final
 
@@ -8,32 +7,19 @@ import onnx
 from onnx import TensorProto, ValueInfoProto
 from onnx.external_data_helper import uses_external_data
 
-from whyport.exporter.data.samples import CONFORMANCE_ROWS, TRACE
 from whyport.exporter.draft import Draft
-from whyport.exporter.graphs.compiled import Compiled, OnnxFile
-from whyport.exporter.graphs.conform import (
-    before_sigmoid,
-    conform,
-    inputs_of,
-    is_float_matrix,
-    is_float_tensor,
-    is_float_vector,
-)
-from whyport.exporter.graphs.graph import capability
-from whyport.exporter.graphs.onnx import GREATEST_IR, GREATEST_OPSET, default_opset, open_onnx, strip_notes, walk
+from whyport.exporter.graphs.compiled import Compiled
+from whyport.exporter.graphs.conform import inputs_of, is_float_matrix, is_float_tensor, is_float_vector
+from whyport.exporter.graphs.onnx import GREATEST_IR, GREATEST_OPSET, default_opset, strip_notes, walk
 from whyport.exporter.kinds.kind import Kind
-from whyport.exporter.verify.engines import onnx_outputs
-from whyport.exporter.verify.outputs import run_engine
-from whyport.runtime.bundle.sidecar import Capability
-from whyport.runtime.errors import ExportError, ParityError, UsageError, first_line, unknown
-from whyport.runtime.task import Classification, Task
-
-logger = logging.getLogger(__name__)
+from whyport.exporter.networks.compile import compile_onnx_network
+from whyport.runtime.errors import ExportError, UsageError, first_line, unknown
+from whyport.runtime.task import Task
 
 
 @final
 class OnnxModel(Kind):
-    """A file named *.onnx, taken as it is: predictions alone."""
+    """A file named *.onnx, taken as it is; explained like a module where it is a network that can be imported."""
 
     refusal = "is for PyTorch modules: an ONNX file is taken as it is"
 
@@ -48,38 +34,9 @@ class OnnxModel(Kind):
         return path
 
     def compile(self, draft: Draft) -> Compiled:
-        model, task = read_onnx(self.file), type(draft.task)
+        model = read_onnx(self.file)
         check_input(model, len(draft.features))
-        scores = find_scores(model, task, self.source.output)
-        rows = draft.probes(CONFORMANCE_ROWS, TRACE)
-        engine = onnx_outputs(open_onnx(model.SerializeToString()), [scores])
-        try:
-            values = run_engine("the model", engine, rows, len(rows))[scores]
-        except ParityError as error:
-            raise ParityError(
-                f"{error}; if a batch size is baked into it, export it with a dynamic batch axis"
-            ) from error
-        if values.ndim not in (1, 2) or len(values) != len(rows) or 0 in values.shape:
-            raise ExportError(
-                f"output {scores!r}: expected [N, {task.targets_title}], got {list(values.shape)} for {len(rows)} rows"
-            )
-        shape = values.shape[1:]
-        one_logit = task is Classification and shape in ((), (1,))
-        if one_logit and (logit := before_sigmoid(model.graph, scores)):
-            scores = logit
-            logger.info("the model's last step, a sigmoid, is cut off: the score is the logit before it")
-        outputs = conform(model, scores, len(draft.features), shape, task)
-        return Compiled(outputs, _capabilities(), OnnxFile(model), one_logit=one_logit)
-
-
-def _capabilities() -> dict[str, Capability]:
-    no_gradients = capability("the bundle was made from an ONNX file, which has no gradients")
-    return {
-        "gradients": no_gradients,
-        "grad-cam": no_gradients,
-        "deepshap": capability("it is compiled from PyTorch modules"),
-        "attention": capability("no attention weights are taken from an ONNX file"),
-    }
+        return compile_onnx_network(model, draft, find_scores(model, type(draft.task), self.source.output))
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:

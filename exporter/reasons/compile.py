@@ -7,7 +7,7 @@ from typing import Self
 from whyport.exporter.data.samples import PROBE
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
-from whyport.exporter.graphs.onnx import default_opset
+from whyport.exporter.graphs.onnx import DEFAULT_OPSET, default_opset
 from whyport.exporter.reasons.exact import Oracle, exact_attributions
 from whyport.exporter.reasons.of_trees import compile_tree_reasons
 from whyport.exporter.reasons.portable import compile_portable, no_graphs
@@ -66,7 +66,9 @@ def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
     made, deepshap = compile_program(graph, traced, others)
     if made is None:
         return Reasons({"deepshap": deepshap, **no_graphs(deepshap.reason).capabilities})
-    portable = compile_portable(draft, graph, made.program, default_opset(compiled.onnx.model))
+    # A user's own file may have an older operator set than these graphs are written in.
+    opset = max(DEFAULT_OPSET, default_opset(compiled.onnx.model))
+    portable = compile_portable(draft, graph, made.program, opset)
     capabilities = {"deepshap": deepshap, **portable.capabilities}
     references = portable.references
     exact = None if references is None else partial(exact_attributions, made.file.module, references=references)

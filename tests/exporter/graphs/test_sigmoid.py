@@ -11,8 +11,8 @@ from onnx import parser
 from torch import Tensor, nn
 
 from support import example_networks as networks
-from whyport.exporter.graphs.conform import before_sigmoid
 from whyport.exporter.graphs.graph import build_graph
+from whyport.exporter.networks.logits import before_sigmoid
 from whyport.runtime.task import Classification, ProbabilityClassification
 
 ROWS = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))

@@ -1,0 +1,1 @@
+"""The package that makes PyTorch networks of ONNX graphs."""
