@@ -20,3 +20,11 @@ def whyport() -> Whyport:
 def reference_bundle() -> Path:
     """The bundle that is committed with the project."""
     return Path(__file__).parents[1] / "models" / "breast_cancer"
+
+
+@pytest.fixture(scope="session")
+def tree_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier by margins, of boosted trees, with an explain.onnx."""
+    from support import tree_bundles
+
+    return tree_bundles.tree_bundle(tmp_path_factory.mktemp("trees") / "bundle").path

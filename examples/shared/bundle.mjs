@@ -12,6 +12,7 @@ export const FORMAT_VERSION = 3;
 const UNITS = {
   "classification logit": "logits",
   "classification probability": "probability",
+  "classification margin": "margin",
   "regression value": null,
 };
 
