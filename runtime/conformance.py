@@ -18,8 +18,10 @@ from whyport.runtime.bundle.graphs import (
     reasons_graphs,
     tolerance_of,
 )
+from whyport.runtime.bundle.references import check_codes
 from whyport.runtime.bundle.sidecar import CONFORMANCE, METADATA_KEY, ONNX_MODEL, decode_sidecar
 from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.bundle.tree_file import read_trees, tree_rows
 from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.errors import BundleFormatError, ParityError
 from whyport.runtime.parity import deviation, share_deviation
@@ -29,8 +31,8 @@ from whyport.runtime.session import Session
 def replay(session: Session) -> dict[str, float]:
     """Run the test vectors and compare; returns the deviation by output.
 
-    explain.onnx and gradient.onnx are replayed too, if the bundle has them. Raises ParityError if an output deviates by
-    more than the bundle's tolerance, BundleFormatError if the metadata inside a graph is not the sidecar's.
+    explain.onnx, gradient.onnx and the trees are replayed too, if the bundle has them. Raises ParityError if an output
+    deviates by more than the bundle's tolerance, BundleFormatError if the metadata inside a graph is not the sidecar's.
     """
     bundle, deviations = session.bundle, {}
     sidecar = bundle.sidecar
@@ -41,6 +43,7 @@ def replay(session: Session) -> dict[str, float]:
     spread = np.array([column.spread for column in sidecar.columns])
     for name, got in session.run(rows).items():
         deviations[name] = _compare(session, name, deviation(got, vectors[name]), sidecar.tolerances["outputs"])
+    deviations |= _replay_trees(session)
     for file, graph in reasons_graphs(sidecar).items():
         _check_metadata(session, file)
         index = named_as_in(graph, TARGET_INDEX)
@@ -56,6 +59,21 @@ def replay(session: Session) -> dict[str, float]:
             compare = share_deviation if name in (ATTRIBUTION, GRADIENT) else deviation
             deviations[f"{file} {name}"] = _compare(session, f"{file} {name}", compare(got, expected), tolerance)
     return deviations
+
+
+def _replay_trees(session: Session) -> dict[str, float]:
+    """The deviation of the trees' own sums, by output; none where the bundle has no trees."""
+    sidecar = session.bundle.sidecar
+    graph, score = sidecar.graph("trees"), sidecar.signature.output(sidecar.score.output)
+    if graph is None:
+        return {}
+    trees = read_trees(session.bundle)
+    vectors = _read(session, (sidecar.row_spec, score))
+    rows = tree_rows(sidecar, vectors[sidecar.row_spec.name])
+    check_codes(rows, sidecar.columns)
+    name = f"{graph.file} {score.name}"
+    off = deviation(trees.scores(rows), vectors[score.name])
+    return {name: _compare(session, name, off, sidecar.tolerances["outputs"])}
 
 
 def _read(session: Session, specs: tuple[TensorSpec, ...]) -> dict[str, NDArray[Any]]:

@@ -135,7 +135,7 @@ def _is_attention(spec: TensorSpec) -> bool:
 
 
 def _check_files(sidecar: Sidecar) -> None:
-    required = [graph.file for graph in sidecar.graphs if graph.kind in ("predict", "explain", "gradient")]
+    required = [graph.file for graph in sidecar.graphs]
     required += [CONFORMANCE, *(baseline.file for baseline in sidecar.baselines if baseline.file is not None)]
     required += [each.prepare.tokenizer for each in sidecar.inputs if isinstance(each.prepare, TextPreparation)]
     if sidecar.format_version > 1:

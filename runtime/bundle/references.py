@@ -49,7 +49,7 @@ class References:
             tensors = read_vectors(content, (spec, WEIGHTS))
             rows, weights = tensors[spec.name], tensors[WEIGHTS.name]
             _check(rows, weights, bundle.sidecar.columns)
-            _check_codes(rows, bundle.sidecar.columns)
+            check_codes(rows, bundle.sidecar.columns)
         except BundleFormatError as error:
             raise error.at(place) from None
         if baseline.rows is not None and len(rows) != baseline.rows:
@@ -78,8 +78,8 @@ class References:
         return means
 
 
-def _check_codes(rows: NDArray[np.float32], columns: Sequence[Column]) -> None:
-    """Refuse codes that stand for no category of their column."""
+def check_codes(rows: NDArray[np.float32], columns: Sequence[Column]) -> None:
+    """Raise BundleFormatError for codes that stand for no category of their column."""
     for j, column in enumerate(columns):
         if column.categories is None:
             continue
