@@ -78,10 +78,15 @@ def onnx_outputs(session: Any, names: Sequence[str], columns: Sequence[Column] =
     return run
 
 
-def model_outputs(compiled: Compiled) -> Engine:
-    """A compiled model's outputs: by eager PyTorch where there is a graph, else by ONNX Runtime."""
+def model_outputs(compiled: Compiled, columns: Sequence[Column]) -> Engine:
+    """A compiled model's outputs: by eager PyTorch where there is a graph, else by ONNX Runtime.
+
+    Args:
+        compiled: the model.
+        columns: what its inputs hold, where it has one a column.
+    """
     if compiled.graph is None:
-        return onnx_outputs(compiled.onnx.session, compiled.names)
+        return onnx_outputs(compiled.onnx.session, compiled.names, columns)
     return torch_outputs(compiled.graph.whole, compiled.names)
 
 

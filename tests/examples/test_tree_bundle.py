@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from support.browser_page import LOADED, look
 from support.programs import node, serving
-from support.tree_bundles import NAMES, margin_trees
-from support.trees import enumerated, random_rows
+from support.tree_bundles import NAMES, WARDS, margin_trees, tree_rows, tree_table
+from support.trees import enumerated
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 
@@ -28,9 +28,9 @@ def test_node_gives_the_values_of_enumeration(tree_bundle: Path, tmp_path: Path)
     assert (verified.returncode, verified.stderr) == (0, "")
     assert "explain.onnx  attribution" in verified.stdout
     assert "gradient.onnx" not in verified.stdout
-    rows = random_rows(np.random.default_rng(7), ROWS, (None,) * len(NAMES), missing=0)
+    rows = tree_rows(np.random.default_rng(7), ROWS)
     table, out = tmp_path / "rows.csv", tmp_path / "out.csv"
-    pd.DataFrame(rows, columns=NAMES).to_csv(table, index=False)
+    tree_table(rows).to_csv(table, index=False)
     assert node("score", tree_bundle, table, "--out", out).returncode == 0
     scored, margins = pd.read_csv(out), margin_trees().scores(rows)
     target = margins.argmax(axis=1)
@@ -44,16 +44,28 @@ def test_node_gives_the_values_of_enumeration(tree_bundle: Path, tmp_path: Path)
 
 def test_a_browser_gives_them_too(tree_bundle: Path, tmp_path: Path) -> None:
     script = """
-    await updated(() => change(field("dose"), 1.5));
-    return { ...shown(), failed: byId("conformance").dataset.failed };
+    const steps = [];
+    for (const [name, text] of [["dose", "1.5"], ["dose", ""], ["ward", "stroke"], ["ward", "another value"]]) {
+      await updated(() => {
+        const option = [...(field(name).options ?? [])].find((each) => each.textContent === text);
+        field(name).value = option?.value ?? text;
+        field(name).dispatchEvent(new Event("input", { bubbles: true }));
+      });
+      steps.push(shown());
+    }
+    return { steps, failed: byId("conformance").dataset.failed };
     """
     with serving(tree_bundle) as address:
         result = look(address, tmp_path, script, *LOADED).result
     assert result["failed"] == "0"
     columns = Bundle.read(tree_bundle).sidecar.columns
-    row = np.array([[1.5 if c.name == "dose" else c.statistics.median for c in columns]], dtype=np.float32)
-    target = margin_trees().scores(row)[0].argmax()
-    values = dict(result["reasons"])
-    assert_allclose([values[name] for name in NAMES], shares_of(tree_bundle, row)[0, target], atol=1e-5)
-    assert result["heading"] == f"Reasons for {('no', 'yes')[target]}"
-    assert result["check"].endswith(" margin allowed")
+    typical = [c.statistics.median if c.categories is None else np.argmax(c.categories.counts) for c in columns]
+    rows = np.repeat(np.array([typical], dtype=np.float32), 4, axis=0)
+    rows[:, 2] = [1.5, np.nan, np.nan, np.nan]
+    rows[2:, 1] = [WARDS.index("stroke"), len(WARDS)]
+    expected, target = shares_of(tree_bundle, rows), margin_trees().scores(rows).argmax(axis=1)
+    for i, step in enumerate(result["steps"]):
+        values = dict(step["reasons"])
+        assert_allclose([values[name] for name in NAMES], expected[i, target[i]], atol=1e-5)
+        assert step["heading"] == f"Reasons for {('no', 'yes')[target[i]]}"
+        assert step["check"].endswith(" margin allowed")

@@ -4,12 +4,9 @@ import itertools
 import math
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from whyport.runtime.bundle.trees import LEAF, NUMBER, Trees
-from whyport.runtime.task import Task
 
 
 def random_trees(
@@ -96,68 +93,3 @@ def enumerated(
             gain = worth[tuple(sorted((*chosen, player)))] - value
             shares[:, :, player] += chance / math.factorial(players) * gain
     return shares
-
-
-def tree_model(trees: Trees, task: Task, features: int) -> onnx.ModelProto:
-    """A model of rows of codes [N, F] with one TreeEnsembleRegressor, and the task's outputs."""
-    nodes: list[onnx.NodeProto] = []
-    constants: dict[str, NDArray] = {}
-    cells = []
-    for cell, (column, start) in enumerate(zip(trees.columns.tolist(), trees.encoding.tolist(), strict=True)):
-        constants[f"column {cell}"] = np.array([column])
-        nodes.append(helper.make_node("Gather", ["features", f"column {cell}"], [f"value {cell}"], axis=1))
-        cells.append(f"value {cell}")
-        if start != NUMBER:
-            constants[f"table {cell}"] = trees.tables[start:]
-            nodes.append(helper.make_node("Cast", [f"value {cell}"], [f"code {cell}"], to=TensorProto.INT64))
-            nodes.append(helper.make_node("Gather", [f"table {cell}", f"code {cell}"], [f"cell {cell}"]))
-            cells[-1] = f"cell {cell}"
-    nodes.append(helper.make_node("Concat", cells, ["cells"], axis=1))
-    nodes.append(_ensemble(trees))
-    constants |= {"weights": trees.weights.T.astype(np.float32), "offset": trees.offset.astype(np.float32)}
-    nodes.append(helper.make_node("MatMul", ["raw", "weights"], ["weighted"]))
-    nodes.append(helper.make_node("Add", ["weighted", "offset"], [task.score]))
-    if "probabilities" in task.outputs[1:]:
-        nodes.append(helper.make_node("Softmax", [task.score], ["probabilities"], axis=1))
-    graph = helper.make_graph(
-        nodes,
-        "trees",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", features])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", len(trees.offset)]) for name in task.outputs],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    return helper.make_model(
-        graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
-    )
-
-
-def _ensemble(trees: Trees) -> onnx.NodeProto:
-    """The operator from cells [N, P] to raw scores [N, R]."""
-    parent = np.arange(len(trees.cell))
-    for side in (trees.left, trees.right):
-        parent[side[side != LEAF]] = np.flatnonzero(side != LEAF)
-    tree = np.zeros(len(parent), dtype=np.int64)
-    tree[trees.roots] = np.arange(len(trees.roots))
-    for node in range(len(parent)):  # a parent comes before its children
-        tree[node] = tree[parent[node]]
-    is_leaf = trees.left == LEAF
-    leaves = np.repeat(np.flatnonzero(is_leaf), trees.value.shape[1])
-    return helper.make_node(
-        "TreeEnsembleRegressor",
-        ["cells"],
-        ["raw"],
-        domain="ai.onnx.ml",
-        n_targets=trees.value.shape[1],
-        nodes_treeids=tree.tolist(),
-        nodes_nodeids=list(range(len(parent))),
-        nodes_featureids=np.where(is_leaf, 0, trees.cell).tolist(),
-        nodes_modes=np.where(is_leaf, "LEAF", "BRANCH_LEQ").tolist(),
-        nodes_values=trees.threshold.tolist(),
-        nodes_truenodeids=np.where(is_leaf, 0, trees.left).tolist(),
-        nodes_falsenodeids=np.where(is_leaf, 0, trees.right).tolist(),
-        nodes_missing_value_tracks_true=trees.missing_left.astype(int).tolist(),
-        target_treeids=tree[leaves].tolist(),
-        target_nodeids=leaves.tolist(),
-        target_ids=np.tile(np.arange(trees.value.shape[1]), is_leaf.sum()).tolist(),
-        target_weights=trees.value[is_leaf].ravel().tolist(),
-    )

@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 import pytest
 
-from support.tree_bundles import NAMES, margin_trees, tree_bundle, tree_compiled, tree_draft
-from support.trees import enumerated, random_rows, random_trees
+from support.tree_bundles import BOTH, CODES, margin_trees, tree_compiled, tree_draft, tree_rows, tree_table
+from support.trees import enumerated, random_trees
 from whyport import Session, verify
 from whyport.exporter.reasons import of_trees
 from whyport.exporter.reasons.compile import compile_reasons
@@ -20,21 +20,21 @@ from whyport.runtime.errors import BundleError
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return tree_bundle(tmp_path_factory.mktemp("trees") / "bundle")
+def bundle(tree_bundle: Path) -> Bundle:
+    return Bundle.read(tree_bundle)
 
 
 def test_a_session_explains_against_the_whole_background(bundle: Bundle) -> None:
-    rows = random_rows(np.random.default_rng(0), 50, (None,) * len(NAMES), missing=0)
+    rows = tree_rows(np.random.default_rng(0), 50)
     trees, references = margin_trees(), References.read(bundle)
-    explained = Session(bundle, "cpu").explain(rows)
+    explained = Session(bundle, "cpu").explain(tree_table(rows))
     target = trees.scores(rows).argmax(axis=1)
     every = enumerated(trees, rows, references.rows, references.weights)
     np.testing.assert_array_equal(explained.target, target)
     np.testing.assert_allclose(explained.values, every[np.arange(50), target], atol=1e-5)
     assert explained.converged is not None
     assert explained.converged.all()
-    one = Session(bundle, "cpu").explain(rows, "no")
+    one = Session(bundle, "cpu").explain(tree_table(rows), "no")
     np.testing.assert_allclose(
         one.values, enumerated(trees, rows, references.rows, references.weights)[:, 0], atol=1e-5
     )
@@ -53,7 +53,7 @@ def test_the_test_vectors_replay_and_the_sidecar_says_what_there_is(bundle: Bund
 
 def test_its_size_is_known_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     draft = tree_draft()
-    trees = random_trees(np.random.default_rng(1), 300, 4, codes=(None,) * 4, weights=np.array([[-1.0], [1.0]]))
+    trees = random_trees(np.random.default_rng(1), 300, 4, codes=CODES, weights=BOTH)
     compiled = tree_compiled(draft, trees)
     made = compile_reasons(draft, compiled)
     said = UnitChoice(trees).size + compiled.onnx.model.ByteSize()
@@ -103,8 +103,8 @@ def test_gradients_are_refused_by_name(bundle: Bundle) -> None:
 
 def test_trees_without_a_split_share_nothing() -> None:
     draft = tree_draft()
-    trees = random_trees(np.random.default_rng(0), 2, 0, codes=(None,) * 4, weights=np.array([[-1.0], [1.0]]))
+    trees = random_trees(np.random.default_rng(0), 2, 0, codes=CODES, weights=BOTH)
     made = compile_reasons(draft, tree_compiled(draft, trees))
     session = made.graphs[EXPLAIN_MODEL].session
-    outputs = session.run(None, {"features": np.ones((3, 4), np.float32), "target_index": np.array([-1, 0, 1])})
+    outputs = session.run(None, draft.feeds(draft.probes(3, 0)) | {"target_index": np.array([-1, 0, 1])})
     np.testing.assert_array_equal(outputs[5], np.zeros((3, 4)))

@@ -4,12 +4,15 @@ import numpy as np
 import onnx
 import pytest
 
-from support.trees import enumerated, random_rows, random_trees, tree_model
+from support.trees import enumerated, random_rows, random_trees
 from whyport.exporter.graphs.join import joined
 from whyport.exporter.graphs.onnx import open_onnx
 from whyport.exporter.trees.explain_graph import tree_graph
+from whyport.exporter.trees.links import NONE, SIGMOID
+from whyport.exporter.trees.read import TreeSum
 from whyport.exporter.trees.tables import of_single_scores, share_tables
 from whyport.exporter.trees.units import UnitChoice
+from whyport.exporter.trees.write import write_trees
 from whyport.exporter.verify.reasons import asked_targets, verify_explain
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.bundle.references import References
@@ -26,10 +29,11 @@ TASKS = {
 
 
 def graph_of(trees: Trees, task: Task, codes: tuple[int | None, ...], references: References, **options: object):
+    link = SIGMOID if isinstance(task, ClassificationByMargin) else NONE
     single = of_single_scores(trees)
     shares = share_tables(single, UnitChoice(single), codes, references)
     part = tree_graph(shares, task, len(codes), options.get("imputation"), 18)
-    return joined(tree_model(trees, task, len(codes)), part), shares
+    return joined(write_trees(TreeSum(trees, link), task, len(codes)), part), shares
 
 
 @pytest.mark.parametrize("name", TASKS)
