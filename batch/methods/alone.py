@@ -19,6 +19,5 @@ def explain(explainer: Explainer, rows: NDArray[np.float32], targets: NDArray[np
     scores = explainer.model.scores(rows)
     every = Request.of_every_target(rows, scores)
     request = every if targets is None else Request.of_one_target(rows, scores, targets)
-    references = explainer.references
-    base_values = None if references is None else references.mean_of(explainer.model.scores)
+    base_values = explainer.base_values(lambda references: references.mean_of(explainer.model.scores))
     return explainer.measure(explainer.explain(request), request, base_values)

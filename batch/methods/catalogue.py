@@ -78,6 +78,23 @@ METHODS: dict[str, Method] = {
         + OF_CELLS,
         source="Lundberg & Lee 2017, arXiv:1705.07874, with a conserving rule for every operator",
     ),
+    "treeshap": Method(
+        engines={ONNX: Implementation("whyport.batch.methods.treeshap.treeshap:TreeShap", "treeshap")},
+        unit=SCORE_UNIT,
+        cost="tables once a batch of rows, then 1 look-up a row, player and small subtree, whatever the references",
+        guarantee="exact Shapley values of trees, computed in float64; sums to f(x) - mean f(reference) up to rounding; "
+        "with --path-dependent to f(x) - mean f over the training rows, as the trees counted them" + AS_ONE,
+        source="Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9; the leaf's game of Laberge & Pequignot 2022, "
+        "arXiv:2209.15123, in two tables of subsets",
+        options=(
+            Option(
+                "path_dependent",
+                bool,
+                "Measure against the training rows as the trees counted them, in place of the background.",
+                default=False,
+            ),
+        ),
+    ),
     "expected-gradients": Method(
         engines=_by_gradients("whyport.batch.methods.integrals.integrated_gradients:ExpectedGradients"),
         unit=SCORE_UNIT,

@@ -1,7 +1,7 @@
 """The interface of every explanation method: a request in, shares of the explained scores out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -88,11 +88,19 @@ class Explainer(ABC):
 
     @abstractmethod
     def choose_references(self, background: References) -> References | None:
-        """The rows whose mean score is the base value; None for a method that measures against nothing."""
+        """The rows whose mean score is the base value; None for a method that measures against none."""
 
     @abstractmethod
     def attribute(self, request: Request) -> Shares:
         """The shares of each player in the requested scores."""
+
+    def base_values(self, mean_of: Callable[[References], NDArray[np.float64]]) -> NDArray[np.float64] | None:
+        """What the score of every target is measured against, [K]; None for a method that measures against nothing.
+
+        Args:
+            mean_of: gives the mean score of every target over references, [K].
+        """
+        return None if self.references is None else mean_of(self.references)
 
     def extra_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the extra columns that `attribute` gives, for one explanation, by name."""

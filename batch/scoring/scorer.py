@@ -1,7 +1,7 @@
 """Predicts and explains one batch of clean rows, and compares the two engines' scores."""
 
 import dataclasses
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +52,7 @@ class Scorer:
             with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused below, in words
                 explainer = explainer_class(name, engine)(models[engine], background, settings.of_method(name))
             self.explainers[name] = explainer
-            references = explainer.references
-            self._base_values[name] = None if references is None else self._base_value(name, references)
+            self._base_values[name] = explainer.base_values(partial(self._mean_score, name))
 
     @cached_property
     def scale(self) -> NDArray[np.float64]:
@@ -105,7 +104,7 @@ class Scorer:
             )
         return explainer.measure(shares, request, self._base_values[name])
 
-    def _base_value(self, method: str, references: References) -> NDArray[np.float64]:
+    def _mean_score(self, method: str, references: References) -> NDArray[np.float64]:
         """The mean score of every target over the references, [K]; raises BundleError where a score is not finite."""
         scores = self._scores(references.rows)
         unanswered = UnansweredRows.of({self._session.task.score: scores})

@@ -6,51 +6,22 @@ interpreter's lock and run on one thread each, because the passes run side by si
 Multipliers are [C, N, R, ...]: classes, rows, references. Values are [N, ...] in rows and [R, ...] in references.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
-from numba.core.caching import FunctionCache
 from numpy.typing import NDArray
+
+from whyport.batch.methods.compiled import compiler
 
 Array = NDArray[np.float32]
 
 
-class _SpareCache(FunctionCache):
-    """Compiled code on the disk. A disk that is full or cannot be read costs the time to compile, and not the run."""
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        with suppress(OSError):
-            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        with suppress(OSError):
-            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
-        return None
-
-
-def _compiler(*fastmath: str, inline: str = "never") -> Callable[[Any], Any]:
-    """numba's decorator; the compiled code is cached on disk where there is a place for it."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath), "inline": inline}
-
-    def decorate(function: Any) -> Any:
-        dispatcher = njit(**options)(function)
-        # Without a place beside the module or in the user's cache, every process compiles anew.
-        with suppress(RuntimeError):
-            dispatcher._cache = _SpareCache(function)  # type: ignore[no-untyped-call]
-        return dispatcher
-
-    return decorate
-
-
 # No sum may be reordered: differences of neighbouring floats are exact only in the order as written.
-compiled = _compiler("contract", "nsz")
-inlined = _compiler("contract", "nsz", inline="always")
+compiled = compiler("contract", "nsz")
+inlined = compiler("contract", "nsz", inline="always")
 # The exception: a long sum of products, which then takes vector instructions.
-summing = _compiler("contract", "nsz", "reassoc")
+summing = compiler("contract", "nsz", "reassoc")
 
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 
