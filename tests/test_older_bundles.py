@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 from support.command import Whyport
+from support.engines import OF_NETWORKS
 from whyport import Bundle, Session, audit, run, verify
-from whyport.batch.methods.catalogue import METHODS
 
 GOLDEN = Path(__file__).parent / "golden"
 ROWS = 5
@@ -63,8 +63,8 @@ def test_its_explaining_graph_gives_what_its_test_vectors_say(bundle: Bundle, ta
 def test_it_is_run_with_every_method_and_audited(bundle: Bundle, table: Path, tmp_path: Path) -> None:
     out = tmp_path / "scored"
     few = {"samples": 4, "permutations": 4}
-    done = run(bundle, table, out, explain=list(METHODS), keep="id", on_bad_row="impute", device="cpu", **few)
-    assert (done.rows_out, set(done.explained)) == (ROWS, set(METHODS))
+    done = run(bundle, table, out, explain=OF_NETWORKS, keep="id", on_bad_row="impute", device="cpu", **few)
+    assert (done.rows_out, set(done.explained)) == (ROWS, set(OF_NETWORKS))
     assert done.methods["deepshap"].worst_completeness_error < 1e-4
     (part,) = out.glob("part-*.parquet")
     scored = pq.read_table(part)

@@ -21,7 +21,7 @@ from whyport.batch.methods.catalogue import METHODS, engine_of
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import task_of
+from whyport.runtime.bundle.sidecar import Capability, task_of
 from whyport.runtime.errors import BundleError
 from whyport.runtime.inputs.table import Columns
 
@@ -136,8 +136,10 @@ def case(request: pytest.FixtureRequest, made: dict[str, Case], tmp_path_factory
 def reason_against(case: Case, method: str, engine: str) -> str | None:
     """Why the bundle cannot serve a method on the engine; None if it can."""
     needed = METHODS[method].engines[engine_of(method, engine)].capability
-    capability = None if needed is None else case.bundle.sidecar.capabilities[needed]
-    return None if capability is None or capability.available else capability.reason
+    if needed is None:
+        return None
+    capability = case.bundle.sidecar.capabilities.get(needed, Capability(False, f"it has no {needed!r}"))
+    return None if capability.available else capability.reason
 
 
 @dataclass(frozen=True)

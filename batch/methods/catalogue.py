@@ -82,7 +82,7 @@ METHODS: dict[str, Method] = {
         engines={ONNX: Implementation("whyport.batch.methods.treeshap.treeshap:TreeShap", "treeshap")},
         unit=SCORE_UNIT,
         cost="tables once a batch of rows, then 1 look-up a row, player and small subtree, whatever the references",
-        guarantee="exact Shapley values of trees, computed in float64; sums to f(x) - mean f(reference) up to rounding; "
+        guarantee="exact Shapley values of trees, in float64; sums to f(x) - mean f(reference) up to rounding; "
         "with --path-dependent to f(x) - mean f over the training rows, as the trees counted them" + AS_ONE,
         source="Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9; the leaf's game of Laberge & Pequignot 2022, "
         "arXiv:2209.15123, in two tables of subsets",

@@ -154,11 +154,13 @@ class Trees:
                 )
         inner = np.flatnonzero(self.left != LEAF)
         children = np.stack([self.left[inner], self.right[inner]])
+        below = np.append(children.reshape(-1), self.roots)
         problems = {
             "a tree and a target at least": not (len(self.roots) and targets and raw),
             "roots among the nodes": ((self.roots < 0) | (self.roots >= nodes)).any(),
             "two children or none": ((self.left == LEAF) != (self.right == LEAF)).any(),
             "children after their parents": ((children <= inner) | (children >= nodes)).any(),
+            "nodes of one parent or none, and roots of none": len(np.unique(below)) < len(below),
             "cells of the row": ((self.cell[inner] < 0) | (self.cell[inner] >= cells)).any(),
             "columns from 0": (self.columns < 0).any(),
             "tables that begin in the file": ((self.encoding < NUMBER) | (self.encoding > len(self.tables))).any(),

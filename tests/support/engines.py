@@ -8,6 +8,9 @@ from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.session import Session
 
+OF_NETWORKS = tuple(name for name in METHODS if name != "treeshap")
+"""The methods that a bundle without trees can serve."""
+
 
 def model_for(name: str, bundle: Bundle) -> Model:
     """A bundle's model as that method takes it."""

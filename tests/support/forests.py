@@ -39,7 +39,7 @@ def random_trees(
         node |= {"threshold": 0.0, "missing": False}
         nodes.append(node)
         if level == depth or (level and rng.random() < stop):
-            node["value"] = rng.normal(size=raw) * (rng.random(raw) < 0.8)
+            node["value"] = rng.normal(size=raw).astype(np.float32) * (rng.random(raw) < 0.8)
             return place
         node |= {"cell": int(rng.integers(len(columns))), "threshold": rng.normal(), "missing": rng.random() < 0.5}
         part = rng.uniform(0.1, 0.9)

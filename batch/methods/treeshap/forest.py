@@ -33,7 +33,9 @@ class Forest(NamedTuple):
     """[M, C]: what a leaf adds to each raw score."""
 
     @classmethod
-    def of(cls, trees: Trees, player_of_cell: NDArray[np.int64], value: NDArray[np.float64], by_cover: bool) -> "Forest":
+    def of(
+        cls, trees: Trees, player_of_cell: NDArray[np.int64], value: NDArray[np.float64], by_cover: bool
+    ) -> "Forest":
         """The forest of a bundle's trees.
 
         Args:

@@ -49,10 +49,10 @@ def look_up(chunk, units, tables, cells, block, shares):  # type: ignore[no-unty
 
 @compiled
 def look_up_few(chunk, units, tables, cells, block, shares):  # type: ignore[no-untyped-def]
-    """The same for units of one leaf, which most rows have no share of: rows that no reference covers are left out.
+    """The same for units of one leaf, of which most rows have no share: rows that no reference covers are left out.
 
-    A row is covered by a reference that satisfies all players whom the row fails; then, and only then, A[m] is not E[m],
-    for m not empty. A row inside the leaf is always covered.
+    A reference covers a row if it satisfies all players whom the row fails; then, and only then, A[m] is not E[m], for
+    m not empty. A row inside the leaf is always covered.
     """
     first, stop, score = block
     rows = stop - first

@@ -1,6 +1,7 @@
 """Exact Shapley values of tree ensembles, against the whole background or against the trees' own training rows."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,8 @@ class TreeShap(Explainer):
         self._trees = trees = _read_trees(model)
         if self._path_dependent and trees.cover is None:
             raise BundleError(
-                f"bundle {model.bundle.sidecar.name!r} cannot serve 'treeshap' with path_dependent: its trees do not say "
-                "how many training rows came by; treeshap against the background works"
+                f"bundle {model.bundle.sidecar.name!r} cannot serve 'treeshap' with path_dependent: its trees do not "
+                "say how many training rows came by; without it, treeshap measures against the background"
             )
         self._scores = RawScores.of(trees)
         of_cell = self.players.of_column[trees.columns]
@@ -70,7 +71,7 @@ class TreeShap(Explainer):
         lane_score, lane_row = np.divmod(lanes, len(request.rows))
         cells = np.ascontiguousarray(self._trees.cells(request.rows)[lane_row].T)
         starts = np.searchsorted(lane_score, np.arange(lane_score.max(initial=-1) + 2))
-        blocks = [(int(a), int(b), c) for c, (a, b) in enumerate(zip(starts, starts[1:], strict=False)) if a < b]
+        blocks = [(int(a), int(b), c) for c, (a, b) in enumerate(pairwise(starts)) if a < b]
         values = self._kernel.shares(cells, blocks).T[lane] * factor[:, None]
         # The trees' own score, by their own sum: it is compared with ONNX Runtime's.
         output = self._base_values[request.target] + values.sum(axis=1)

@@ -1,4 +1,4 @@
-"""Leaves of more players than a table can hold: what each distinct pattern of the rows has of them, computed at once."""
+"""Leaves of more players than a table can hold: the shares of each distinct pattern of the rows, computed once."""
 
 import numpy as np
 
@@ -173,9 +173,9 @@ def _by_references(pattern, failing, weights, share_weights, vector):  # type: i
 def _by_cover(failed, ratio, quadrature, vector):  # type: ignore[no-untyped-def]
     """The path-dependent shares of a leaf of value 1, into `vector` [d]; returns whether they are not all 0.
 
-    With x_j, whether the row satisfies player j, the share of i is (x_i - ratio_i) times the integral over y from 0 to 1
-    of the product of y x_j + (1 - y) ratio_j over all others: y is the chance to be in a coalition. The product is a
-    polynomial, which the quadrature integrates exactly.
+    With x_j, whether the row satisfies player j, the share of i is (x_i - ratio_i) times the integral over y from 0 to
+    1 of the product of y x_j + (1 - y) ratio_j over all others: y is the chance to be in a coalition. The product is
+    a polynomial, which the quadrature integrates exactly.
     """
     vector[:] = 0.0
     for j in range(len(ratio)):

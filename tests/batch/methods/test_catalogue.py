@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from support.bundles import BIAS, WEIGHTS, attention_of, linear_bundle, logits_of
-from support.engines import model_for
+from support.engines import OF_NETWORKS, model_for
 from support.reference import path_integral
 from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import METHODS
@@ -59,10 +59,10 @@ def real_rows(reference_bundle: Path) -> NDArray[np.float32]:
 
 
 def test_every_method_has_a_closed_form() -> None:
-    assert set(LINEAR) == set(METHODS)
+    assert set(LINEAR) == set(OF_NETWORKS)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", OF_NETWORKS)
 def test_the_closed_form_on_a_linear_model(name: str, mapped_bundle: Path) -> None:
     attribution = explain(create(name, mapped_bundle), ROWS, TARGETS)
     values, base_value = LINEAR[name]
@@ -79,7 +79,7 @@ def test_the_closed_form_on_a_linear_model(name: str, mapped_bundle: Path) -> No
         assert attribution.converged.all()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", OF_NETWORKS)
 def test_rows_are_explained_alike_alone_and_together(
     name: str, reference_bundle: Path, real_rows: NDArray[np.float32]
 ) -> None:
@@ -97,7 +97,7 @@ def test_rows_are_explained_alike_alone_and_together(
     assert (together.values.std(axis=0) > 0).all()  # constant heatmaps are the known failure
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", OF_NETWORKS)
 def test_rows_at_the_edge_are_finite_and_complete_or_flagged(name: str, reference_bundle: Path) -> None:
     references = References.read(Bundle.read(reference_bundle)).rows[:4]
     edges = np.concatenate([references, 0 * references, 1e-6 * references, 1e4 * references, -1e4 * references])
@@ -114,7 +114,7 @@ def test_rows_at_the_edge_are_finite_and_complete_or_flagged(name: str, referenc
         assert attribution.converged.all()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", OF_NETWORKS)
 def test_no_rows_give_empty_arrays(name: str, mapped_bundle: Path) -> None:
     attribution = explain(create(name, mapped_bundle), ROWS[:0], TARGETS[:0])
     assert attribution.values.shape == (0, 3)

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from support.engines import model_for
+from support.engines import OF_NETWORKS, model_for
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.methods.explainer import Explainer, explainer_class, rows_within
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.attribution import Attribution
@@ -68,7 +67,7 @@ def test_the_budget_is_kept_where_every_row_takes_all_it_may(
     assert budget < more <= 10 * budget  # so it was the budget that held it
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", OF_NETWORKS)
 def test_results_do_not_depend_on_the_budget(name: str, reference_bundle: Path, rows: NDArray[np.float32]) -> None:
     rows = rows[:24] if name == "expected-gradients" else rows
     targets = np.arange(len(rows)) % 2

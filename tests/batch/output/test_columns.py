@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from support.command import Whyport
-from whyport.batch.methods.catalogue import METHODS
+from support.engines import OF_NETWORKS
 from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.review.audit import Audit
 from whyport.batch.run.interruption import Interruption
@@ -179,7 +179,7 @@ def test_some_rows_by_every_method_and_class(
 
 def test_the_explainers_see_no_other_row(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    for name in METHODS:
+    for name in OF_NETWORKS:
         kind = explainer_class(name)
         explain = kind.explain
 

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.command import Whyport
+from support.engines import OF_NETWORKS
 from support.interruptions import StopAfter
-from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.output.folder import JOB_FILE
 from whyport.batch.output.parts import PartFooter
 from whyport.batch.run.job import Job
@@ -107,7 +107,7 @@ def test_a_worker_of_another_arithmetic_is_refused(
 def test_every_method_has_a_digest_that_a_last_bit_changes(
     mapped_bundle: Path, settings: JobSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    methods = tuple(METHODS)
+    methods = OF_NETWORKS
     every = dataclasses.replace(settings, methods=methods)
     one, two = (Job(Bundle.read(mapped_bundle), every)._worker for _ in range(2))
     assert one.arithmetic == two.arithmetic

@@ -10,9 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from support.bundles import logits_of
-from support.engines import model_for
+from support.engines import OF_NETWORKS, model_for
 from whyport.batch.methods.alone import explain
-from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.run.job import Job
@@ -69,7 +68,7 @@ def check(table: pa.Table, prefix: str, suffix: str, attribution: Attribution) -
     np.testing.assert_allclose(base_value.astype(np.float64), attribution.base_value, atol=2e-6)
 
 
-@pytest.mark.parametrize("methods", [*((name,) for name in METHODS), tuple(METHODS)], ids="+".join)
+@pytest.mark.parametrize("methods", [*((name,) for name in OF_NETWORKS), OF_NETWORKS], ids="+".join)
 @pytest.mark.parametrize("choice", CHOICES)
 def test_the_chosen_class_is_explained(
     choice: str,
@@ -87,7 +86,7 @@ def test_the_chosen_class_is_explained(
         check(table, f"{name}." if len(methods) > 1 else "", "", expected(name, targets))
 
 
-@pytest.mark.parametrize("methods", [*((name,) for name in METHODS), tuple(METHODS)], ids="+".join)
+@pytest.mark.parametrize("methods", [*((name,) for name in OF_NETWORKS), OF_NETWORKS], ids="+".join)
 def test_every_class_is_explained(
     methods: tuple[str, ...],
     run: Callable[..., pa.Table],
@@ -115,5 +114,5 @@ def test_the_rows_are_predicted_once_for_all_methods_and_classes(
         return predict(session, rows, names)
 
     monkeypatch.setattr(Session, "run", counted)
-    run(tuple(METHODS), choice)
+    run(OF_NETWORKS, choice)
     assert sum(seen) == 1

@@ -3,7 +3,6 @@
 import dataclasses
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -158,21 +157,3 @@ def test_the_mean_of_exponentials() -> None:
     expected = np.divide(-np.expm1(-wide), wide, out=np.ones_like(wide), where=wide != 0)
     np.testing.assert_allclose([decay(value) for value in z], expected, rtol=4e-7)
     assert decay(np.float32(np.inf)) == 0
-
-
-def test_kernels_need_no_place_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    from whyport.batch.methods.deepshap import kernels
-
-    asked = []
-
-    def nowhere(function: Any) -> Any:
-        asked.append(function)
-        raise RuntimeError("cannot cache function: no locator available")
-
-    monkeypatch.setattr(kernels, "_SpareCache", nowhere)
-    assert kernels._compiler("nsz")(_doubled)(2.0) == 4.0
-    assert asked == [_doubled]
-
-
-def _doubled(x: float) -> float:
-    return 2 * x

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from numba.core.caching import IndexDataCacheFile
 
-from whyport.batch.methods.deepshap.kernels import compiled
+from whyport.batch.methods import compiled as module
+from whyport.batch.methods.compiled import compiler
+
+compiled = compiler()
 
 
 def twice(x: int) -> int:
@@ -42,3 +45,15 @@ def test_a_disk_that_fails_costs_only_time(
     monkeypatch.setattr(IndexDataCacheFile, method, fail)
     assert compiled(twice)(21.5) == 43
     assert compiled(twice)(21) == 42
+
+
+def test_kernels_need_no_place_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def nowhere(function: Any) -> Any:
+        asked.append(function)
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr(module, "_SpareCache", nowhere)
+    assert compiler("nsz")(twice)(2) == 4
+    assert asked == [twice]
