@@ -71,21 +71,26 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
     metavar="N|N%",
     help="Pool categories of fewer training rows than this, a count or a share.",
 )
-@click.option("--architecture", default="hybrid", show_default=True, help="hybrid (CNN, LSTM, attention) or mlp.")
+@click.option(
+    "--architecture",
+    default="hybrid",
+    show_default=True,
+    help="hybrid (CNN, LSTM, attention), mlp, forest (random forest) or boosting (boosted trees).",
+)
 @click.option(
     "--set",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A setting of the architecture, such as channels=8.",
+    help="A setting of the architecture, such as channels=8 or n_estimators=300.",
 )
-@click.option("--epochs", default=50, show_default=True)
-@click.option("--batch-rows", default=32, show_default=True)
-@click.option("--learning-rate", default=0.005, show_default=True)
+@click.option("--epochs", type=int, help="Of a network.  [default: 50]")
+@click.option("--batch-rows", type=int, help="Of a network: rows of one step.  [default: 32]")
+@click.option("--learning-rate", type=float, help="Of a network.  [default: 0.005]")
 @click.option(
     "--loss",
     default="auto",
     show_default=True,
-    help="Of a regression: mse, mae or huber. auto is mse, or cross-entropy.",
+    help="Of a network's regression: mse, mae or huber. auto is mse, or cross-entropy.",
 )
 @click.option(
     "--class-weights",
@@ -97,23 +102,24 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
     "--patience",
     default=0,
     show_default=True,
-    help="Stop after so many epochs without a smaller validation loss; 0 for never.",
+    help="Stop after so many epochs (of boosting: stages) without a smaller validation loss; 0 for never.",
 )
 @BACKGROUND
 @EXPLAIN_REFERENCES
 @SEED
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @THREADS
-@click.option("--checkpoint", type=LocalPath(), metavar="DIR", help="Save the state here every epoch.")
+@click.option("--checkpoint", type=LocalPath(), metavar="DIR", help="Save a network's state here every epoch.")
 @click.option("--resume", is_flag=True, help="Go on from the state in --checkpoint.")
 @NAME
 @OVERWRITE
 @OPSET
 def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> None:
-    """Train a network on DATA, a CSV or Parquet file, and export it as a verified bundle.
+    """Train a network, or grow trees, on DATA, a CSV or Parquet file, and export the model as a verified bundle.
 
-    Text and booleans are categories. Missing numbers are imputed with the training median and numbers are standardised,
-    both inside the exported graphs: the bundle takes raw values. Whole numbers that are all different, dates, and texts
+    Text and booleans are categories. Missing numbers are imputed with the training median, and for networks numbers are
+    standardised, both inside the exported graphs: the bundle takes raw values. Boosted trees have a side for missing
+    numbers. Whole numbers that are all different, dates, and texts
     that are mostly different are refused as features, unless they are named. With a validation, the best epoch is kept;
     otherwise the last one.
 
@@ -123,6 +129,7 @@ def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> Non
                  --set channels=8 --epochs 20 --checkpoint state
              whyport train visits.csv --target died --classes no,yes --class-weights balanced \\
                  --split-by patient --validation-fraction 0.2 --patience 5 --out bundle
+             whyport train patients.csv --target diagnosis --architecture forest --set n_estimators=300 --out bundle
              whyport train births.csv --target weight --target-unit weight=g --task regression --out bundle
              whyport train patients.csv --target diagnosis --background healthy.csv --out bundle
     """

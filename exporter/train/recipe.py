@@ -1,8 +1,7 @@
 """From a table to a bundle: train, compile, verify, write."""
 
 import logging
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from whyport.exporter.bundle.package import make_package, versions
 from whyport.exporter.bundle.target import Target, check_target
@@ -11,46 +10,17 @@ from whyport.exporter.data.background import BackgroundChoice
 from whyport.exporter.data.dataset import Dataset, TableChoice, load_dataset
 from whyport.exporter.data.samples import Samples
 from whyport.exporter.draft import Draft
-from whyport.exporter.graphs.categories import encoding_of
-from whyport.exporter.kinds.pytorch import compile_network
-from whyport.exporter.train import checkpoint as checkpoints
-from whyport.exporter.train.checkpoint import Checkpoint, best_epoch
+from whyport.exporter.train.architectures import ENSEMBLES, NETWORKS, has_epochs
+from whyport.exporter.train.ensemble import ensemble_columns, train_ensemble
 from whyport.exporter.train.evaluation import evaluate
-from whyport.exporter.train.folder import task_files, training_files
-from whyport.exporter.train.loop import train
+from whyport.exporter.train.folder import evaluation_files
+from whyport.exporter.train.network import CheckpointFolder, Place, train_network
 from whyport.exporter.train.objective import loss_of
 from whyport.exporter.train.settings import TrainSettings
-from whyport.exporter.verify.engines import torch_outputs
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import Provenance
-from whyport.runtime.errors import UsageError
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class CheckpointFolder:
-    """Where the state of a run is kept while it trains."""
-
-    path: Path | None = None
-    resume: bool = False
-
-    def start(self) -> Checkpoint | None:
-        """The checkpoint to go on from, if the run is to; UsageError where one would be lost."""
-        if self.path is None:
-            if self.resume:
-                raise UsageError("--resume needs --checkpoint, the folder to resume from")
-            return None
-        if self.resume:
-            return Checkpoint.load(self.path / checkpoints.FILE)
-        if (self.path / checkpoints.FILE).exists():
-            raise UsageError(f"{str(self.path)!r} holds a checkpoint: go on from it with --resume, or remove it")
-        return None
-
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Save it, if there is a folder."""
-        if self.path is not None:
-            checkpoint.save(self.path)
 
 
 def train_bundle(
@@ -63,14 +33,14 @@ def train_bundle(
     opset: int | None = None,
     background: BackgroundChoice | None = None,
 ) -> Bundle:
-    """Train a network on a table and write it as a verified bundle.
+    """Train a model on a table and write it as a verified bundle.
 
     Args:
         choice: the tables and their columns.
-        settings: the network and how to train it.
+        settings: the architecture and how to train it.
         target: the bundle to write.
-        device: what to train on: "auto", "cpu" or "cuda".
-        folder: where checkpoints are kept.
+        device: what to train a network on: "auto", "cpu" or "cuda".
+        folder: where checkpoints are kept, of a network.
         opset: ONNX operator set; by default one that every runtime reads.
         background: where the reference rows come from; by default the training rows.
 
@@ -83,31 +53,33 @@ def train_bundle(
     dataset = load_dataset(choice, settings.seed)
     for suspect in dataset.suspects:
         logger.warning("%s", suspect.text)
+    grows = settings.architecture in ENSEMBLES
+    if grows:
+        dataset = replace(dataset, features=ensemble_columns(dataset.features, settings.architecture))
     background = background or BackgroundChoice()
-    references = background.take(dataset.features, dataset.train.rows, settings.seed)
-    model, last = train(dataset, settings, device=device, start=start, after_epoch=folder.keep)
     draft = Draft(
         name=target.bundle_name(),
         targets=dataset.targets,
         features=dataset.features,
-        standardise=True,
+        standardise=not grows,
         provenance=_provenance(choice, settings, dataset),
-        references=references,
+        references=background.take(dataset.features, dataset.train.rows, settings.seed),
         samples=Samples(dataset.train.rows, settings.seed, missing=True, columns=dataset.features),
         summary=background.summary,
         task_name=dataset.outcome.task,
         units=dataset.outcome.units,
-        encoding=encoding_of(model),
     )
-    compiled = compile_network(model.get_submodule("network"), draft, opset)
-    assert compiled.graph is not None
-    outputs = torch_outputs(compiled.graph.module, compiled.names)(dataset.test.rows)
-    evaluation = evaluate(dataset, draft.task, outputs)
-    metrics = {**last.results[best_epoch(last.results) - 1].figures, **evaluation.flat()}
+    if grows:
+        trained = train_ensemble(dataset, settings, draft)
+    else:
+        trained = train_network(dataset, settings, draft, Place(device, folder, start), opset)
+    draft, task = trained.draft, trained.draft.task
+    evaluation = evaluate(dataset, task, trained.outputs)
+    metrics = {**trained.figures, **evaluation.flat()}
     draft = replace(draft, provenance=replace(draft.provenance, metrics=metrics))
-    files = training_files(last, evaluation, loss_of(dataset, settings))
-    files |= task_files(dataset, draft.task, outputs, evaluation)
-    package = make_package(draft, compiled, {f"training/{name}": content for name, content in files.items()})
+    files = trained.files | evaluation_files(dataset, task, trained.outputs, evaluation)
+    extras = {f"training/{name}": content for name, content in files.items()}
+    package = make_package(draft, trained.compiled, extras, trained.native)
     return write_bundle(target.path, package, overwrite=target.overwrite)
 
 
@@ -123,10 +95,10 @@ def _provenance(choice: TableChoice, settings: TrainSettings, dataset: Dataset) 
             "test_fraction": split.test_fraction if split.test is None else None,
             "validation_fraction": split.validation_fraction,
             "split_by": split.by,
-            "loss": loss_of(dataset, settings),
+            "loss": loss_of(dataset, settings) if has_epochs(settings.architecture) else None,
         },
         seed=settings.seed,
         data_digest=dataset.digest,
-        versions=versions(),
+        versions=versions(*(() if settings.architecture in NETWORKS else ("scikit-learn",))),
         metrics={},
     )

@@ -1,12 +1,32 @@
 """The settings of a training run."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from whyport.exporter.train.architectures import Setting
+from whyport.exporter.train.architectures import ENSEMBLES, Setting
 from whyport.runtime.errors import UsageError, unknown
 
 AUTO = "auto"
 NONE, BALANCED = "none", "balanced"
+
+OF_NETWORKS = ("epochs", "batch_rows", "learning_rate")
+"""The settings that trees have none of."""
+
+
+def refuse_options_of_networks(architecture: str, settings: Mapping[str, Setting], given: Mapping[str, bool]) -> None:
+    """Raise UsageError for options that trees have none of.
+
+    Args:
+        architecture: its name.
+        settings: its own settings.
+        given: whether each of these options was given.
+    """
+    found = [option for option, is_given in given.items() if is_given]
+    if found and architecture in ENSEMBLES:
+        raise UsageError(
+            f"architecture {architecture!r}: {', '.join(found)} {'is' if len(found) == 1 else 'are'} for networks; its "
+            f"settings are --set {', '.join(settings)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -15,6 +35,7 @@ class TrainSettings:
 
     architecture: str
     network: dict[str, Setting]
+    """The architecture's own settings."""
     epochs: int = 50
     batch_rows: int = 32
     learning_rate: float = 0.005
@@ -38,7 +59,9 @@ class TrainSettings:
             raise UsageError(f"expected a patience of at least 0, got {self.patience}")
 
     def flat(self) -> dict[str, Setting]:
-        """All settings in one dictionary, the network's among them."""
+        """All settings in one dictionary, the architecture's own among them."""
         values = asdict(self)
         network: dict[str, Setting] = values.pop("network")
+        if self.architecture in ENSEMBLES:
+            values = {name: value for name, value in values.items() if name not in OF_NETWORKS}
         return {"architecture": values.pop("architecture"), **network, **values}

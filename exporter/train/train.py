@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from whyport.runtime.arguments import typed
 from whyport.runtime.bundle.folder import Bundle
@@ -31,9 +32,9 @@ def train(
     rare: int | str = "0",
     architecture: str = "hybrid",
     set: Mapping[str, int | float | bool | str] | Iterable[str] | None = None,
-    epochs: int = 50,
-    batch_rows: int = 32,
-    learning_rate: float = 0.005,
+    epochs: int | None = None,
+    batch_rows: int | None = None,
+    learning_rate: float | None = None,
     loss: str = "auto",
     class_weights: str = "none",
     patience: int = 0,
@@ -48,10 +49,11 @@ def train(
     overwrite: bool = False,
     opset: int | None = None,
 ) -> Bundle:
-    """Train a network on a table and export it as a verified bundle.
+    """Train a network, or grow trees, on a table and export the model as a verified bundle.
 
-    Columns of text and booleans are categories. Missing numbers are imputed with the training median and numbers are
-    standardised, inside the exported graphs: the bundle takes raw values.
+    Columns of text and booleans are categories. Missing numbers are imputed with the training median, and for networks
+    numbers are standardised, inside the exported graphs: the bundle takes raw values. Boosted trees have a side for
+    missing numbers.
 
     Whole numbers that are all different, dates, and texts that are mostly different are refused as features, unless
     they are named in `features`, `categorical` or `dates`.
@@ -73,20 +75,20 @@ def train(
         categorical: one or several feature columns whose values are categories although they are numbers.
         dates: one or several feature columns of dates, which become numbers: days since 1970-01-01.
         rare: categories of fewer training rows than this are pooled into one: a count, or a share such as "1%".
-        architecture: "hybrid" (CNN, LSTM, attention) or "mlp".
+        architecture: "hybrid" (CNN, LSTM, attention), "mlp", "forest" (random forest) or "boosting" (boosted trees).
         set: settings of the architecture, such as {"channels": 8} or ["channels=8"].
-        epochs: passes over the training rows.
-        batch_rows: rows of one step.
-        learning_rate: of the optimiser.
-        loss: of a regression "mse", "mae" or "huber", in standard deviations of the target; "auto" is the first.
+        epochs: of a network, passes over the training rows; by default 50.
+        batch_rows: of a network, rows of one step; by default 32.
+        learning_rate: of a network's optimiser; by default 0.005.
+        loss: of a network's regression "mse", "mae" or "huber", in standard deviations of the target; "auto" is "mse".
         class_weights: "balanced" lets every class count alike, "none" every row.
-        patience: stop after so many epochs without a smaller validation loss; 0 for never.
+        patience: stop after so many epochs (stages, of boosting) without a smaller validation loss; 0 for never.
         background: reference rows of explanations: how many training rows to draw, or a table of them. By default 100.
         explain_references: references of explain.onnx; 0 leaves it and gradient.onnx out.
         seed: of the split, the weights and every draw.
-        device: "auto", "cpu" or "cuda".
-        threads: threads of one operator of PyTorch.
-        checkpoint: a folder where the state is saved every epoch.
+        device: what a network is trained on: "auto", "cpu" or "cuda".
+        threads: threads of one operator of PyTorch, or of the growth of trees.
+        checkpoint: a folder where a network's state is saved every epoch.
         resume: whether to go on from the state in `checkpoint`.
         name: the bundle's name; by default its folder's.
         overwrite: whether a bundle at `out` is replaced, once the new one is complete.
@@ -121,13 +123,30 @@ def train(
 
     from whyport.exporter.threads import operator_threads  # starts PyTorch
     from whyport.exporter.train.architectures import parse_settings
-    from whyport.exporter.train.recipe import CheckpointFolder, train_bundle
-    from whyport.exporter.train.settings import TrainSettings
+    from whyport.exporter.train.network import CheckpointFolder
+    from whyport.exporter.train.recipe import train_bundle
+    from whyport.exporter.train.settings import TrainSettings, refuse_options_of_networks
 
     given = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else as_names(set or ())
     network = parse_settings(architecture, given)
+    refuse_options_of_networks(
+        architecture,
+        network,
+        {
+            "--epochs": epochs is not None,
+            "--batch-rows": batch_rows is not None,
+            "--learning-rate": learning_rate is not None,
+            "--loss": loss != "auto",
+            "--device": device not in ("auto", "cpu"),
+            "--checkpoint": checkpoint is not None,
+            "--resume": resume,
+            "--opset": opset is not None,
+        },
+    )
+    steps = {"epochs": epochs, "batch_rows": batch_rows, "learning_rate": learning_rate}
+    given_steps: dict[str, Any] = {name: value for name, value in steps.items() if value is not None}
     settings = TrainSettings(
-        architecture, network, epochs, batch_rows, learning_rate, seed, loss, class_weights, patience
+        architecture, network, seed=seed, loss=loss, class_weights=class_weights, patience=patience, **given_steps
     )
     with operator_threads(threads):
         return train_bundle(

@@ -69,7 +69,12 @@ def test_train_says_what_can_be_trusted(whyport, frame, tmp_path):
         (["--target", "id", "--exclude", "label", "--task", "classification"], 1, "expected class labels"),
         (["--target", "label", "--features", "f0,f1,f2"], 1, "expected at least 4 features, got 3"),
         (["--target", "label", "--set", "depth=3"], 2, "unknown setting of architecture 'hybrid' 'depth'"),
-        (["--target", "label", "--architecture", "forest"], 2, "unknown architecture 'forest'"),
+        (["--target", "label", "--architecture", "jungle"], 2, "unknown architecture 'jungle'"),
+        (
+            ["--target", "label", "--architecture", "forest", "--epochs", "9"],
+            2,
+            "architecture 'forest': --epochs is for networks; its settings are --set n_estimators",
+        ),
         (["--target", "label", "--resume"], 2, "--resume needs --checkpoint"),
         (
             ["--target", "label", "--exclude", "id", "--background", "0"],

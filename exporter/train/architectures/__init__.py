@@ -1,17 +1,26 @@
-"""The networks that can be trained, by name, imported on use."""
+"""The models that can be trained, by name, imported on use."""
 
 import inspect
 from collections.abc import Iterable
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from whyport.exporter.train.architectures.base import Architecture
 from whyport.runtime.errors import TrainingError, UsageError, unknown
 
+if TYPE_CHECKING:
+    from whyport.exporter.train.architectures.base import Architecture
+    from whyport.exporter.train.architectures.ensemble import Ensemble
+
 # Adding one is one file and one entry here.
-ARCHITECTURES = {
+NETWORKS = {
     "hybrid": "whyport.exporter.train.architectures.hybrid:Hybrid",
     "mlp": "whyport.exporter.train.architectures.mlp:MLP",
 }
+ENSEMBLES = {
+    "forest": "whyport.exporter.train.architectures.forest:Forest",
+    "boosting": "whyport.exporter.train.architectures.boosting:Boosting",
+}
+ARCHITECTURES = NETWORKS | ENSEMBLES
 
 Setting = int | float | bool | str
 
@@ -23,7 +32,9 @@ def parse_settings(name: str, assignments: Iterable[str]) -> dict[str, Setting]:
 
     Raises UsageError for an unknown architecture or setting, or a value of the wrong type.
     """
-    defaults = _defaults(_find(name))
+    if name not in ARCHITECTURES:
+        raise UsageError(unknown("architecture", name, ARCHITECTURES))
+    defaults = _defaults(_load(ARCHITECTURES[name]))
     settings = dict(defaults)
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
@@ -35,28 +46,39 @@ def parse_settings(name: str, assignments: Iterable[str]) -> dict[str, Setting]:
     return settings
 
 
-def create(name: str, features: int, targets: int, settings: dict[str, Setting]) -> Architecture:
+def create(name: str, features: int, targets: int, settings: dict[str, Setting]) -> "Architecture":
     """A network with fresh weights, from [N, features] to scores [N, targets].
 
     Raises UsageError for an unknown architecture, TrainingError if it cannot take so few features or these settings.
     """
-    architecture = _find(name)
+    if name not in NETWORKS:
+        raise UsageError(unknown("network", name, NETWORKS))
+    architecture = _load(NETWORKS[name])
     if features < architecture.minimum_features:
         raise TrainingError(
             f"architecture {name!r}: expected at least {architecture.minimum_features} features, got {features}"
         )
-    return architecture(features=features, targets=targets, **settings)
+    network: Architecture = architecture(features=features, targets=targets, **settings)
+    return network
 
 
-def _find(name: str) -> type[Architecture]:
-    if name not in ARCHITECTURES:
-        raise UsageError(unknown("architecture", name, ARCHITECTURES))
-    module, _, attribute = ARCHITECTURES[name].partition(":")
-    architecture: type[Architecture] = getattr(import_module(module), attribute)
-    return architecture
+def find_ensemble(name: str) -> "type[Ensemble]":
+    """The class of an ensemble of trees."""
+    ensemble: type[Ensemble] = _load(ENSEMBLES[name])
+    return ensemble
 
 
-def _defaults(architecture: type[Architecture]) -> dict[str, Setting]:
+def has_epochs(name: str) -> bool:
+    """Whether it is trained step by step: a network by epochs, boosted trees by stages."""
+    return name in NETWORKS or bool(find_ensemble(name).stages)
+
+
+def _load(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _defaults(architecture: type[Any]) -> dict[str, Setting]:
     """The constructor's parameters with their defaults; features and targets come from the data."""
     parameters = inspect.signature(architecture).parameters.values()
     return {p.name: p.default for p in parameters if p.name not in ("features", "targets")}

@@ -5,12 +5,12 @@ import torch
 from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.rescale import Rescale
 from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
-from whyport.exporter.train.architectures import ARCHITECTURES, create, parse_settings
+from whyport.exporter.train.architectures import NETWORKS, create, parse_settings
 from whyport.exporter.train.architectures.hybrid import Hybrid
 from whyport.runtime.errors import TrainingError, UsageError
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_architecture_keeps_the_contract(name):
     torch.manual_seed(0)
     network = create(name, 9, 3, parse_settings(name, []))
@@ -23,7 +23,7 @@ def test_every_architecture_keeps_the_contract(name):
     assert graph.module(other)[0].shape == (4, 3)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_architecture_ends_in_its_output_module(name):
     torch.manual_seed(0)
     network = create(name, 9, 1, parse_settings(name, [])).eval()

@@ -26,7 +26,8 @@ from whyport.exporter.kinds import pytorch
 from whyport.exporter.train import recipe
 from whyport.exporter.train.architectures import create, parse_settings
 from whyport.exporter.train.checkpoint import Checkpoint
-from whyport.exporter.train.recipe import CheckpointFolder, train_bundle
+from whyport.exporter.train.network import CheckpointFolder
+from whyport.exporter.train.recipe import train_bundle
 from whyport.exporter.train.settings import TrainSettings
 from whyport.runtime.errors import ParityError, UsageError
 from whyport.runtime.session import Session
@@ -74,6 +75,7 @@ def test_sidecar(trained, dataset):
     assert sidecar.columns == dataset.features
     assert {name: capability.available for name, capability in sidecar.capabilities.items()} == {
         "gradients": True,
+        "treeshap": False,
         "deepshap": True,
         "grad-cam": True,
         "attention": True,

@@ -1,0 +1,32 @@
+"""A sum of trees as a compiled model: its graph, written anew over rows of codes."""
+
+from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.column_inputs import take_columns
+from whyport.exporter.graphs.compiled import Compiled, OnnxFile
+from whyport.exporter.graphs.graph import capability
+from whyport.exporter.reasons.of_trees import NO_GRADIENTS
+from whyport.exporter.trees.read import TreeSum
+from whyport.exporter.trees.write import write_trees
+from whyport.runtime.bundle.signature import TensorSpec
+
+
+def compile_trees(found: TreeSum, draft: Draft) -> Compiled:
+    """Compile a sum of trees that gives the scores of the draft's task.
+
+    Args:
+        found: the trees over the draft's columns, and the link to the probabilities.
+        draft: what is known of the bundle.
+    """
+    model = write_trees(found, draft.task, len(draft.features))
+    if draft.has_categories:
+        take_columns(model, draft.features, draft.table.tensors)
+    return Compiled(
+        outputs=tuple(TensorSpec(name, "float32", ("N", len(draft.targets))) for name in draft.task.outputs),
+        capabilities={
+            **dict.fromkeys(("gradients", "grad-cam", "deepshap"), capability(NO_GRADIENTS)),
+            "attention": capability("trees have no attention weights"),
+            "treeshap": capability(""),
+        },
+        onnx=OnnxFile(model),
+        trees=found.trees,
+    )
