@@ -39,6 +39,9 @@ def bundle_lines(bundle: Bundle) -> Iterator[str]:
 def _graphs(sidecar: Sidecar) -> Iterator[str]:
     names = [f"{graph.file} ({graph.variant})" if graph.variant else graph.file for graph in sidecar.graphs]
     yield _line("graphs", f"{', '.join(names)}; opset {sidecar.opset}, IR {sidecar.ir_version}")
+    for graph in sidecar.graphs:
+        if graph.figures:
+            yield _line(graph.kind, f"{graph.file}: {_pairs(graph.figures)}")
     for kind, specs in (("input", sidecar.signature.inputs), ("output", sidecar.signature.outputs)):
         for spec in specs:
             yield _line(kind, f"{spec.name} {spec.dtype} [{', '.join(map(str, spec.shape))}]")

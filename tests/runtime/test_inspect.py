@@ -48,4 +48,7 @@ def test_quantities_have_units_and_other_inputs_their_preparation(tmp_path: Path
     assert "length varies, buckets [16, 32, 64, 128]" in sequence
     assert "input       values float32 [N, T, 2]" in sequence
     assert "model.int8.onnx (int8)" in "\n".join(lines_of("variant", tmp_path))
-    assert lines_of("trees", tmp_path)[0] == "trees  classification-by-margin, format version 3"
+    trees = lines_of("trees", tmp_path)
+    assert trees[0] == "trees  classification-by-margin, format version 3"
+    assert "trees       trees.npz: trees 300, leaves 9300" in trees
+    assert "score       output 'margin', of kind margin" in trees

@@ -1,5 +1,6 @@
 """Bundles of small trees over numbers and categories, made as a kind of trees makes them."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,8 @@ def tree_draft(*, summary: int = 10) -> Draft:
 
 def margin_trees(count: int = 8, depth: int = 4) -> Trees:
     """Boosted trees of one margin z, as the scores (-z, z)."""
-    return random_trees(np.random.default_rng(3), count, depth, codes=CODES, weights=BOTH)
+    trees = random_trees(np.random.default_rng(3), count, depth, codes=CODES, weights=BOTH)
+    return dataclasses.replace(trees, offset=np.array([0.3, -0.3]))
 
 
 def tree_compiled(draft: Draft, trees: Trees) -> Compiled:

@@ -1,0 +1,78 @@
+"""Margins as the scores: every command speaks of margins, and the shares of trees are those of enumeration."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from support.command import Whyport
+from support.tree_bundles import NAMES, margin_trees, tree_rows, tree_table
+from support.trees import enumerated
+from whyport import Bundle, Session, predict, to_shap
+from whyport.runtime.bundle.references import References
+
+ROWS = tree_rows(np.random.default_rng(11), 40)
+MARGINS = margin_trees().scores(ROWS)
+PREDICTED = MARGINS.argmax(axis=1)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("margins") / "rows.parquet"
+    tree_table(ROWS).assign(truth=np.array(["no", "yes"])[PREDICTED]).to_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scored(tree_bundle: Path, table: Path, whyport: Whyport) -> Path:
+    out = table.with_name("scored")
+    options = ("--explain", "shapley", "--keep", "truth", "--engine", "onnx", "--device", "cpu")
+    printed = whyport("run", tree_bundle, table, "--out", out, *options).output
+    assert " margin, 99 % within" in printed
+    return out
+
+
+def test_a_run_has_margins_and_exact_shares(tree_bundle: Path, scored: Path) -> None:
+    found = pd.read_parquet(scored)
+    references = References.read(Bundle.read(tree_bundle))
+    every = np.arange(len(ROWS))
+    expected = enumerated(margin_trees(), ROWS, references.rows, references.weights)[every, PREDICTED]
+    np.testing.assert_allclose(found[[f"attribution.{name}" for name in NAMES]], expected, atol=1e-5)
+    np.testing.assert_allclose(found["score"], MARGINS.max(axis=1), atol=1e-5)
+    np.testing.assert_allclose(found["probability.yes"], 1 / (1 + np.exp(-MARGINS[:, 1])), atol=1e-6)
+    assert list(found["prediction"]) == list(np.array(["no", "yes"])[PREDICTED])
+    assert found["converged"].all()
+
+
+def test_the_unit_is_named_wherever_a_score_is(scored: Path, whyport: Whyport) -> None:
+    shown = whyport("show", scored, "--row", 3).output
+    assert f"score {MARGINS[3].max():.4g}" in shown.replace("+", "")
+    assert " margin, converged)" in shown
+    assert " margin" in whyport("audit", scored).output
+    page = scored.with_name("page.html")
+    whyport("report", scored, "--out", page)
+    text = page.read_text(encoding="utf-8")
+    assert "(margin)" in text
+    assert "share in margin" in text
+    assert "In margin." in text
+    assert "logit" not in text.lower()
+
+
+def test_predictions_and_shap_objects_are_of_margins(tree_bundle: Path, table: Path, scored: Path) -> None:
+    predicted = predict(tree_bundle, table).to_pandas()
+    assert list(predicted["prediction"]) == list(np.array(["no", "yes"])[PREDICTED])
+    outputs = Session(tree_bundle, "cpu").predict(tree_table(ROWS))
+    np.testing.assert_allclose(outputs["margin"], MARGINS, atol=1e-5)
+    sums = [each.values.sum(axis=1) + each.base_values for each in to_shap(scored).values()]
+    np.testing.assert_allclose(np.sort(np.concatenate(sums)), np.sort(MARGINS.max(axis=1)), atol=1e-5)
+
+
+def test_a_bundle_of_trees_describes_itself(tree_bundle: Path, whyport: Whyport) -> None:
+    lines = whyport("inspect", tree_bundle).output.splitlines()
+    assert lines[0].startswith("trees  classification-by-margin, ")
+    assert "score       output 'margin', of kind margin" in lines
+    assert any(line.startswith("trees       trees.npz: trees 8, leaves ") for line in lines)
+    verified = whyport("verify", tree_bundle, "--device", "cpu").output
+    assert "trees.npz margin" in verified
+    assert "explain.onnx attribution" in verified
