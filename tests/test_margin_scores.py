@@ -37,7 +37,7 @@ def test_a_run_has_margins_and_exact_shares(tree_bundle: Path, scored: Path) -> 
     found = pd.read_parquet(scored)
     references = References.read(Bundle.read(tree_bundle))
     every = np.arange(len(ROWS))
-    expected = enumerated(margin_trees(), ROWS, references.rows, references.weights)[every, PREDICTED]
+    expected = enumerated(margin_trees(), ROWS, references)[every, PREDICTED]
     np.testing.assert_allclose(found[[f"attribution.{name}" for name in NAMES]], expected, atol=1e-5)
     np.testing.assert_allclose(found["score"], MARGINS.max(axis=1), atol=1e-5)
     np.testing.assert_allclose(found["probability.yes"], 1 / (1 + np.exp(-MARGINS[:, 1])), atol=1e-6)

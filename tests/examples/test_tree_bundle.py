@@ -20,7 +20,7 @@ ROWS = 70
 def shares_of(bundle: Path, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Of rows the exact values by class, [N, 2, F]."""
     references = References.read(Bundle.read(bundle))
-    return enumerated(margin_trees(), rows, references.rows, references.weights)
+    return enumerated(margin_trees(), rows, references)
 
 
 def test_node_gives_the_values_of_enumeration(tree_bundle: Path, tmp_path: Path) -> None:

@@ -15,9 +15,8 @@ from whyport.batch.methods.treeshap.kernel import Kernel
 from whyport.batch.methods.treeshap.measure import measure_of
 from whyport.batch.methods.treeshap.raw_scores import RawScores
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.sidecar import TREES_FILE
-from whyport.runtime.bundle.trees import Trees
-from whyport.runtime.errors import BundleError, BundleFormatError
+from whyport.runtime.bundle.tree_file import read_trees
+from whyport.runtime.errors import BundleError
 
 OWN_BYTES = 8
 """The part of the memory budget that tables may take, as its divisor; the rest is the rows'."""
@@ -35,7 +34,7 @@ class TreeShap(Explainer):
     def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         self._path_dependent = bool(settings.options["path_dependent"])
         super().__init__(model, background, settings)
-        self._trees = trees = _read_trees(model)
+        self._trees = trees = read_trees(model.bundle)
         if self._path_dependent and trees.cover is None:
             raise BundleError(
                 f"bundle {model.bundle.sidecar.name!r} cannot serve 'treeshap' with path_dependent: its trees do not "
@@ -76,15 +75,3 @@ class TreeShap(Explainer):
         # The trees' own score, by their own sum: it is compared with ONNX Runtime's.
         output = self._base_values[request.target] + values.sum(axis=1)
         return Shares(values.astype(np.float32), output, np.ones(len(request), dtype=np.int32))
-
-
-def _read_trees(model: OnnxModel) -> Trees:
-    """The trees of a model's bundle; raises BundleFormatError for others than its table's."""
-    bundle = model.bundle
-    try:
-        trees = Trees.read(bundle.read_bytes(TREES_FILE))
-        codes = [None if each.categories is None else each.categories.codes for each in bundle.sidecar.columns]
-        trees.check_table(codes, len(bundle.sidecar.targets))
-    except BundleFormatError as error:
-        raise error.at(str(bundle.path / TREES_FILE)) from None
-    return trees

@@ -29,15 +29,13 @@ def test_a_session_explains_against_the_whole_background(bundle: Bundle) -> None
     trees, references = margin_trees(), References.read(bundle)
     explained = Session(bundle, "cpu").explain(tree_table(rows))
     target = trees.scores(rows).argmax(axis=1)
-    every = enumerated(trees, rows, references.rows, references.weights)
+    every = enumerated(trees, rows, references)
     np.testing.assert_array_equal(explained.target, target)
     np.testing.assert_allclose(explained.values, every[np.arange(50), target], atol=1e-5)
     assert explained.converged is not None
     assert explained.converged.all()
     one = Session(bundle, "cpu").explain(tree_table(rows), "no")
-    np.testing.assert_allclose(
-        one.values, enumerated(trees, rows, references.rows, references.weights)[:, 0], atol=1e-5
-    )
+    np.testing.assert_allclose(one.values, enumerated(trees, rows, references)[:, 0], atol=1e-5)
 
 
 def test_the_test_vectors_replay_and_the_sidecar_says_what_there_is(bundle: Bundle) -> None:

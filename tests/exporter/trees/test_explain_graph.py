@@ -52,7 +52,7 @@ def test_it_gives_the_values_of_enumeration(name: str) -> None:
     names = [output.name for output in session.get_outputs()]
     got = dict(zip(names, session.run(None, {"features": rows[:20], "target_index": index}), strict=True))
     explained = np.where(index < 0, task.predicted(trees.scores(rows[:20])), index)
-    expected = enumerated(trees, rows[:20], references, mass)[np.arange(20), explained]
+    expected = enumerated(trees, rows[:20], References(references, mass))[np.arange(20), explained]
     np.testing.assert_array_equal(got["explained_target"], explained)
     np.testing.assert_allclose(got["attribution"], expected, atol=2e-6)
     np.testing.assert_allclose(got["base_value"], (mass @ trees.scores(references))[explained], atol=2e-6)

@@ -27,7 +27,7 @@ def test_shares_are_those_of_enumeration(seed: int, unit_bytes: int, monkeypatch
     choice = UnitChoice(single)
     shares = share_tables(single, choice, CODES, References(references, mass))
     exact = shares.exact(rows)
-    np.testing.assert_allclose(exact.attributions, enumerated(trees, rows, references, mass), atol=1e-12)
+    np.testing.assert_allclose(exact.attributions, enumerated(trees, rows, References(references, mass)), atol=1e-12)
     np.testing.assert_allclose(exact.scores, trees.scores(rows), atol=1e-12)
     difference = exact.scores - exact.base_values
     np.testing.assert_allclose(exact.attributions.sum(axis=2), difference, atol=1e-12)
