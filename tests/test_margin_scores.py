@@ -15,6 +15,7 @@ from whyport.runtime.bundle.references import References
 ROWS = tree_rows(np.random.default_rng(11), 40)
 MARGINS = margin_trees().scores(ROWS)
 PREDICTED = MARGINS.argmax(axis=1)
+METHODS = ("treeshap", "shapley")
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +28,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scored(tree_bundle: Path, table: Path, whyport: Whyport) -> Path:
     out = table.with_name("scored")
-    options = ("--explain", "shapley", "--keep", "truth", "--engine", "onnx", "--device", "cpu")
-    printed = whyport("run", tree_bundle, table, "--out", out, *options).output
+    methods = [word for name in METHODS for word in ("--explain", name)]
+    printed = whyport("run", tree_bundle, table, "--out", out, "--keep", "truth", "--device", "cpu", *methods).output
     assert " margin, 99 % within" in printed
     return out
 
@@ -38,11 +39,14 @@ def test_a_run_has_margins_and_exact_shares(tree_bundle: Path, scored: Path) -> 
     references = References.read(Bundle.read(tree_bundle))
     every = np.arange(len(ROWS))
     expected = enumerated(margin_trees(), ROWS, references)[every, PREDICTED]
-    np.testing.assert_allclose(found[[f"attribution.{name}" for name in NAMES]], expected, atol=1e-5)
+    for method in METHODS:
+        np.testing.assert_allclose(found[[f"{method}.attribution.{name}" for name in NAMES]], expected, atol=1e-5)
+        assert found[f"{method}.converged"].all()
+    portable = Session(tree_bundle, "cpu").explain(tree_table(ROWS))
+    np.testing.assert_allclose(portable.values, found[[f"treeshap.attribution.{name}" for name in NAMES]], atol=1e-5)
     np.testing.assert_allclose(found["score"], MARGINS.max(axis=1), atol=1e-5)
     np.testing.assert_allclose(found["probability.yes"], 1 / (1 + np.exp(-MARGINS[:, 1])), atol=1e-6)
     assert list(found["prediction"]) == list(np.array(["no", "yes"])[PREDICTED])
-    assert found["converged"].all()
 
 
 def test_the_unit_is_named_wherever_a_score_is(scored: Path, whyport: Whyport) -> None:
@@ -65,7 +69,8 @@ def test_predictions_and_shap_objects_are_of_margins(tree_bundle: Path, table: P
     outputs = Session(tree_bundle, "cpu").predict(tree_table(ROWS))
     np.testing.assert_allclose(outputs["margin"], MARGINS, atol=1e-5)
     sums = [each.values.sum(axis=1) + each.base_values for each in to_shap(scored).values()]
-    np.testing.assert_allclose(np.sort(np.concatenate(sums)), np.sort(MARGINS.max(axis=1)), atol=1e-5)
+    expected = np.repeat(np.sort(MARGINS.max(axis=1)), len(METHODS))
+    np.testing.assert_allclose(np.sort(np.concatenate(sums)), expected, atol=1e-5)
 
 
 def test_a_bundle_of_trees_describes_itself(tree_bundle: Path, whyport: Whyport) -> None:
