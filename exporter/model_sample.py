@@ -15,7 +15,7 @@ from whyport.exporter.data.table import choose_features, feature_arrays, read_fr
 from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.source import ModelSource
 from whyport.runtime.bundle.columns import IMPUTE, MODEL, REFUSE, Column, takes_missing
-from whyport.runtime.errors import MissingValueError, WhyportError
+from whyport.runtime.errors import ExportError, MissingValueError, WhyportError
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ def read_sample(source: ModelSource, facts_of: Callable[[tuple[str, ...]], Model
         rows = encode_table(columns, frame)
         complete = _complete(rows, columns)
         precise = _precise(frame, columns, rows)
+    except ExportError:  # of the model, not of the sample
+        raise
     except WhyportError as error:
         raise error.at(str(source.sample)) from None
     return ModelSample(facts, columns, rows[complete], precise[complete])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "onnx": ((".onnx",), "whyport.exporter.kinds.onnx:OnnxModel"),
+    "keras": ((".keras", "keras.Model"), "whyport.exporter.kinds.keras:KerasModel"),
     "pytorch": (("torch.nn.Module",), "whyport.exporter.kinds.pytorch:PyTorchModule"),
 }
 """By name: what tells the kind, and its class. The first entry that fits decides.

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from whyport.exporter.kinds import file_suffixes, find_kind
+from whyport.exporter.kinds.keras_backend import torch_by_default
 from whyport.exporter.kinds.pickles import PICKLES
 from whyport.runtime.errors import ExportError, UsageError, first_line, unknown
 
@@ -32,7 +33,7 @@ def make_model(source: str, seed: int) -> Any:
         ExportError: the function fails.
     """
     module_name, name = _parse(source)
-    with _current_folder_importable():
+    with _current_folder_importable(), torch_by_default():
         try:
             module = importlib.import_module(module_name)
         except Exception as error:

@@ -31,7 +31,7 @@ from whyport.runtime.task import Classification
 
 logger = logging.getLogger(__name__)
 
-NO_ATTENTION = capability("no attention weights are taken from an ONNX file")
+NO_ATTENTION = capability("no attention weights are taken from an ONNX graph")
 
 
 def compile_onnx_network(model: onnx.ModelProto, draft: Draft, scores: str) -> Compiled:
