@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import whyport
+from support.kind_examples import loans
 from whyport.runtime.bundle.folder import Bundle
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +49,35 @@ def test_scoring_runs_where_only_cpu_and_batch_are_installed(tmp_path: Path, ref
     reasons = pq.read_table(tmp_path / "reasons")
     assert reasons.num_rows == 5000
     assert all(reasons["converged"].to_pylist())
+
+
+@pytest.mark.slow
+def test_trees_are_explained_where_numba_alone_is_added(tmp_path: Path) -> None:
+    """scikit-learn grows the trees here; there, nothing of it is installed, nor PyTorch."""
+    table = loans()
+    table.to_csv(tmp_path / "train.csv", index=False)
+    table.to_parquet(tmp_path / "rows.parquet", index=False)
+    settings = {"n_estimators": 10, "max_depth": 6}
+    options = {"architecture": "forest", "set": settings, "background": 20, "classes": ["no", "yes"]}
+    bundle = whyport.train(tmp_path / "train.csv", "approved", tmp_path / "bundle", **options)
+    environment = tmp_path / "environment"
+    variables = os.environ | {"ENVIRONMENT": str(environment), "PYTHON": sys.executable}
+    subprocess.run([ROOT / "scripts" / "environment", "cpu,batch,trees"], check=True, env=variables)
+    program = "import importlib.metadata as m; print(*{d.name.lower() for d in m.distributions()})"
+    done = subprocess.run([environment / "bin" / "python", "-c", program], check=True, capture_output=True, text=True)
+    installed = set(done.stdout.split())
+    assert {"onnxruntime", "numpy", "click", "pyarrow", "numba"} <= installed
+    assert not {"torch", "scikit-learn", "scipy", "onnx", "pandas", "xgboost", "xgboost-cpu", "lightgbm"} & installed
+    command = [environment / "bin" / "whyport"]
+    rows = tmp_path / "rows.parquet"
+    subprocess.run([*command, "predict", bundle.path, rows, "--out", tmp_path / "predicted.csv"], check=True)
+    asked = ["--explain", "treeshap", "--explain-target", "all", "--out", tmp_path / "there"]
+    subprocess.run([*command, "run", bundle.path, rows, *asked], check=True)
+    whyport.run(bundle, rows, tmp_path / "here", explain="treeshap", explain_target="all")
+    here, there = (pq.read_table(tmp_path / name).to_pandas() for name in ("here", "there"))
+    numbers = here.select_dtypes("number").columns
+    np.testing.assert_allclose(there[numbers], here[numbers], rtol=1e-6, atol=1e-9)
+    assert (tmp_path / "predicted.csv").read_text().count("\n") == len(table) + 1
 
 
 @pytest.mark.slow
