@@ -18,6 +18,7 @@ from whyport.exporter.verify.outputs import PROBE_ROWS, verify_outputs, with_rig
 from whyport.exporter.verify.reasons import verify_reasons
 from whyport.exporter.verify.scores import check_meaning
 from whyport.exporter.verify.tolerances import TOLERANCES
+from whyport.exporter.verify.trees import with_right_trees
 from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, reasons_outputs
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.bundle.sidecar import (
@@ -74,6 +75,7 @@ def make_package(
         named = f"{len(draft.targets)} {task.targets_title}"
         raise ExportError(f"expected a {task.one_score} for each of the {named}, got {count} a row")
     check_meaning(draft, compiled)
+    compiled = with_right_trees(draft, compiled)
     probes = draft.probes(PROBE_ROWS, samples.PROBE)
     compiled = with_right_gradients(compiled, probes, draft.features, draft.targets)
     parity = verify_outputs(compiled, probes, draft.features, draft.targets) | dict(native)

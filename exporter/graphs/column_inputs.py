@@ -85,7 +85,8 @@ def take_columns(model: onnx.ModelProto, columns: Sequence[Column], tensors: Seq
     graph.node.extend(nodes)
     graph.input.extend(inputs)
     graph.initializer.extend(constant for _, constants in encoded for constant in constants)
-    model.opset_import.append(helper.make_opsetid(ML, ML_VERSION))
+    if ML not in {entry.domain for entry in model.opset_import}:
+        model.opset_import.append(helper.make_opsetid(ML, ML_VERSION))
 
 
 def _encode(column: Column, name: str, fresh: Callable[[str], str]) -> tuple[list[NodeProto], list[TensorProto]]:

@@ -1,5 +1,6 @@
 """Plain ONNX files: one float32 input [N, F], scores [N, K]."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import final
 
@@ -11,8 +12,13 @@ from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.conform import inputs_of, is_float_matrix, is_float_tensor, is_float_vector
 from whyport.exporter.graphs.onnx import GREATEST_IR, GREATEST_OPSET, default_opset, strip_notes, walk
+from whyport.exporter.graphs.repair import repair
+from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.networks.compile import compile_onnx_network
+from whyport.exporter.trees.facts import tree_facts
+from whyport.exporter.trees.plain import compile_onnx_trees
+from whyport.exporter.trees.read import has_trees
 from whyport.runtime.errors import ExportError, UsageError, first_line, unknown
 from whyport.runtime.task import Task
 
@@ -33,19 +39,30 @@ class OnnxModel(Kind):
         path: Path = self.model
         return path
 
+    def facts(self, columns: tuple[str, ...]) -> ModelFacts:
+        model = self._read
+        return tree_facts(model, self.source, columns, find_scores) if has_trees(model) else ModelFacts()
+
     def compile(self, draft: Draft) -> Compiled:
-        model = read_onnx(self.file)
+        model = onnx.ModelProto()
+        model.CopyFrom(self._read)
         check_input(model, len(draft.features))
-        return compile_onnx_network(model, draft, find_scores(model, type(draft.task), self.source.output))
+        scores = find_scores(model, type(draft.task), self.source.output)
+        return (compile_onnx_trees if has_trees(model) else compile_onnx_network)(model, draft, scores)
+
+    @cached_property
+    def _read(self) -> onnx.ModelProto:
+        return read_onnx(self.file)
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """A valid model in one file, of versions that ONNX Runtime reads; ExportError otherwise."""
+    """A valid model in one file, repaired, of versions that ONNX Runtime reads; ExportError otherwise."""
     try:
         model = onnx.load(path, load_external_data=False)
         _check_texts(model)
         elsewhere = [m.name for m in walk(model) if isinstance(m, TensorProto) and uses_external_data(m)]
-        if not elsewhere:
+        ambiguity = repair(model)
+        if not elsewhere and not ambiguity:
             onnx.checker.check_model(model)
     except Exception as error:  # a damaged file fails in any way
         raise ExportError(f"{path.name} is not a valid ONNX file: {first_line(error)}") from error
@@ -54,7 +71,8 @@ def read_onnx(path: Path) -> onnx.ModelProto:
             f"{path.name} keeps {len(elsewhere)} weights in other files, {elsewhere[0]!r} among them; expected one "
             f"file: onnx.save(onnx.load(path), path) writes it"
         )
-    _check_operator_sets(path.name, model)
+    if ambiguity:
+        raise ExportError(f"{path.name} {ambiguity}")
     if model.ir_version > GREATEST_IR or default_opset(model) > GREATEST_OPSET:
         raise ExportError(
             f"{path.name} has IR version {model.ir_version} and opset {default_opset(model)}; ONNX Runtime reads up to "
@@ -72,19 +90,6 @@ def _check_texts(model: onnx.ModelProto) -> None:
                 for text in [value] if isinstance(value, str | bytes) else value:
                     if isinstance(text, bytes):
                         raise TypeError(f"{field.full_name} is not UTF-8: {text!r}")
-
-
-def _check_operator_sets(file: str, model: onnx.ModelProto) -> None:
-    """Raise ExportError where a set is imported twice, or the default one, which has two names, is not."""
-    versions: dict[str, list[int]] = {}
-    for entry in model.opset_import:
-        versions.setdefault("" if entry.domain == "ai.onnx" else entry.domain, []).append(entry.version)
-    for domain, found in versions.items():
-        if len(found) > 1:
-            name = f"operator set {domain!r}" if domain else "default operator set"
-            raise ExportError(f"{file} imports the {name} {len(found)} times, of versions {found}; expected one")
-    if "" not in versions:
-        raise ExportError(f"{file} imports no default operator set, only {list(versions)}")
 
 
 def check_input(model: onnx.ModelProto, features: int) -> None:

@@ -52,13 +52,9 @@ def compile_onnx_network(model: onnx.ModelProto, draft: Draft, scores: str) -> C
     task = type(draft.task)
     rows = draft.probes(CONFORMANCE_ROWS, TRACE)
     given = lower(model, scores)
-    values = _values(model, [scores], rows)[0]
+    values = score_values(model, draft, scores)
     if given is not model and not _agree(values, _values(given, [scores], rows)[0]):
         given = model
-    if values.ndim not in (1, 2) or len(values) != len(rows) or 0 in values.shape:
-        raise ExportError(
-            f"output {scores!r}: expected [N, {task.targets_title}], got {list(values.shape)} for {len(rows)} rows"
-        )
     if task is Classification and (logits := _find_logits(given, scores, rows, values)) is not None:
         scores, values = logits
     shape = values.shape[1:]
@@ -72,6 +68,21 @@ def compile_onnx_network(model: onnx.ModelProto, draft: Draft, scores: str) -> C
         logger.info("the bundle will predict, and explain by forward passes alone: %s", network)
         return compiled
     return _with_network(compiled, draft, network)
+
+
+def score_values(model: onnx.ModelProto, draft: Draft, scores: str) -> NDArray[Any]:
+    """The scores of some rows, [N, K] or [N].
+
+    Raises:
+        ParityError: the model fails on rows of the sample.
+        ExportError: it gives no scores.
+    """
+    rows = draft.probes(CONFORMANCE_ROWS, TRACE)
+    values = _values(model, [scores], rows)[0]
+    if values.ndim not in (1, 2) or len(values) != len(rows) or 0 in values.shape:
+        title, got = draft.task.targets_title, list(values.shape)
+        raise ExportError(f"output {scores!r}: expected [N, {title}], got {got} for {len(rows)} rows")
+    return values
 
 
 def _values(model: onnx.ModelProto, names: list[str], rows: NDArray[np.float32]) -> list[NDArray[Any]]:

@@ -22,6 +22,22 @@ MOST_BYTES = 32 << 20
 """The largest explain.onnx of trees: pages in browsers load it whole."""
 NO_GRADIENTS = "the scores of trees jump at thresholds and are constant between them; treeshap explains them exactly"
 """Why there is no gradient.onnx."""
+NO_DERIVATIVES = "the scores of trees jump at thresholds and are constant between them"
+"""The same where treeshap has no trees to explain."""
+
+
+def tree_capabilities(obstacle: str) -> dict[str, Capability]:
+    """The capabilities of a model with trees.
+
+    Args:
+        obstacle: why its scores are no sum of trees over the columns; empty where they are one.
+    """
+    no_gradients = capability(NO_DERIVATIVES if obstacle else NO_GRADIENTS)
+    return {
+        **dict.fromkeys(("gradients", "grad-cam", "deepshap"), no_gradients),
+        "attention": capability("trees have no attention weights"),
+        "treeshap": capability(obstacle),
+    }
 
 
 @dataclass(frozen=True)

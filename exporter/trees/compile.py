@@ -3,8 +3,7 @@
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.column_inputs import take_columns
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile
-from whyport.exporter.graphs.graph import capability
-from whyport.exporter.reasons.of_trees import NO_GRADIENTS
+from whyport.exporter.reasons.of_trees import tree_capabilities
 from whyport.exporter.trees.read import TreeSum
 from whyport.exporter.trees.write import write_trees
 from whyport.runtime.bundle.signature import TensorSpec
@@ -21,12 +20,8 @@ def compile_trees(found: TreeSum, draft: Draft) -> Compiled:
     if draft.has_categories:
         take_columns(model, draft.features, draft.table.tensors)
     return Compiled(
-        outputs=tuple(TensorSpec(name, "float32", ("N", len(draft.targets))) for name in draft.task.outputs),
-        capabilities={
-            **dict.fromkeys(("gradients", "grad-cam", "deepshap"), capability(NO_GRADIENTS)),
-            "attention": capability("trees have no attention weights"),
-            "treeshap": capability(""),
-        },
+        outputs=tuple(TensorSpec(name, "float32", ("N", len(found.trees.offset))) for name in draft.task.outputs),
+        capabilities=tree_capabilities(""),
         onnx=OnnxFile(model),
         trees=found.trees,
     )

@@ -18,6 +18,7 @@ from whyport.exporter.trees.links import NONE, SIGMOID, SOFTMAX
 from whyport.exporter.trees.parts import Parts
 from whyport.runtime.bundle.trees import Trees
 from whyport.runtime.errors import ExportError
+from whyport.runtime.task import ProbabilityClassification, Regression, Task
 
 MOVES = {
     *("ArrayFeatureExtractor", "Cast", "Concat", "Constant", "Flatten", "Gather", "Identity", "Reshape", "Slice"),
@@ -46,15 +47,38 @@ class TreeSum:
     link: str
     """One of `links`."""
 
-    def of_two_classes(self) -> Self:
-        """The sums of both classes, where there is one score, the second class's.
+    def of_two_classes(self, task: type[Task]) -> Self:
+        """The sums of both classes of a classification, where there is one score, the second class's.
 
-        A margin z makes -z and z, and a probability p, which has no link, 1 - p and p.
+        A probability p makes 1 - p and p, a margin or a logit z makes -z and z.
         """
-        if len(self.trees.offset) != 1:
+        if len(self.trees.offset) != 1 or task is Regression:
             return self
-        both = Affine(BOTH.weights, np.array([1.0, 0.0])) if self.link == NONE else BOTH
+        is_chance = task is ProbabilityClassification
+        both = Affine(BOTH.weights, np.array([1.0, 0.0])) if is_chance else BOTH
         return dataclasses.replace(self, trees=combine([self.trees], both))
+
+
+@dataclass(frozen=True)
+class FoundSum:
+    """The sum of trees behind a tensor of a graph, over the cells that the trees take."""
+
+    parts: Parts
+    ensembles: dict[str, Trees]
+    """The trees by the tensor of their scores."""
+    affine: Affine
+    """From all their scores, side by side, to those that the link is applied to."""
+    link: str
+
+    def over_columns(self, rows: NDArray[np.float32], names: Sequence[str] = ()) -> TreeSum:
+        """The trees over the columns of the model's one input; see `read_trees`."""
+        columns = tuple(names) or tuple(f"column {j}" for j in range(rows.shape[1]))
+        over = [_over_columns(self.parts, end, trees, rows, columns) for end, trees in self.ensembles.items()]
+        return TreeSum(combine(over, self.affine), self.link)
+
+    def over_cells(self) -> Trees:
+        """The trees over the cells of their operators, whatever these are."""
+        return combine(list(self.ensembles.values()), self.affine)
 
 
 def read_trees(model: onnx.ModelProto, output: str, rows: NDArray[np.float32], names: Sequence[str] = ()) -> TreeSum:
@@ -71,6 +95,11 @@ def read_trees(model: onnx.ModelProto, output: str, rows: NDArray[np.float32], n
     Raises:
         ExportError: the tensor is no sum of trees over single columns; the reason names the operator or the columns.
     """
+    return find_sum(model, output).over_columns(rows, names)
+
+
+def find_sum(model: onnx.ModelProto, output: str) -> FoundSum:
+    """The sum of trees that gives a tensor; ExportError, naming an operator, where none does."""
     parts = Parts(model)
     stage = _after_link(parts, output)
     nodes, ends = parts.above(stage.source, is_ensemble)
@@ -94,9 +123,7 @@ def read_trees(model: onnx.ModelProto, output: str, rows: NDArray[np.float32], n
         if not (link == SIGMOID and outer.adds_the_first()):
             raise ExportError(BETWEEN)
         affine = affine.then(BOTH)
-    columns = tuple(names) or tuple(f"column {j}" for j in range(rows.shape[1]))
-    over = [_over_columns(parts, end, trees, rows, columns) for end, (trees, _) in found.items()]
-    return TreeSum(combine(over, affine), link)
+    return FoundSum(parts, {end: trees for end, (trees, _) in found.items()}, affine, link)
 
 
 def has_trees(model: onnx.ModelProto) -> bool:

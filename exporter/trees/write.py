@@ -7,15 +7,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from whyport.exporter.graphs.column_inputs import ML, ML_VERSION
 from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import DEFAULT_IR, DEFAULT_OPSET
 from whyport.exporter.trees.links import SIGMOID
 from whyport.exporter.trees.read import TreeSum
 from whyport.runtime.bundle.trees import LEAF, NUMBER, Trees
 from whyport.runtime.task import Task
-
-ML, ML_VERSION = "ai.onnx.ml", 3
-"""The operator set of the trees; ONNX Runtime has it on every platform."""
 
 
 def write_trees(found: TreeSum, task: Task, features: int) -> onnx.ModelProto:

@@ -1,4 +1,4 @@
-"""Checks that a model gives what its task says: logits or probabilities, attention weights, and finite references."""
+"""Checks that a model gives what its task says: logits, margins, probabilities, attention, and finite references."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from whyport.exporter.verify.outputs import PROBE_ROWS, run_engine
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.errors import ExportError, ParityError
 from whyport.runtime.parity import deviation
-from whyport.runtime.task import Classification, ProbabilityClassification
+from whyport.runtime.task import Classification, ClassificationByMargin, ProbabilityClassification
 
 SUM_TOLERANCE = 1e-3
 """How far probabilities may be from adding up to 1: half precision and rounded votes are."""
@@ -54,6 +54,8 @@ def check_meaning(draft: Draft, compiled: Compiled) -> None:
     outputs = run_engine("the model", engine, probes, len(probes))
     if draft.task_name == ProbabilityClassification.name:
         check_probabilities(outputs[score])
+    if draft.task_name == ClassificationByMargin.name:
+        check_margins(outputs)
     if draft.task_name == Classification.name:
         scores = _finite(outputs[score], _far_scores(draft, engine))
         in_unit_range = ends_in_activation(compiled.onnx.model, score)
@@ -121,6 +123,17 @@ def check_probabilities(values: NDArray[np.floating[Any]]) -> None:
             f"--from-probabilities: expected rows that sum to 1, got {wide[off][0].sum():.6g} in {int(off.sum())} of "
             f"{len(wide)} probe rows"
         )
+
+
+def check_margins(outputs: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ExportError where probabilities [N, C] are no distribution that rises with the margins [N, C]."""
+    margins, chances = outputs["margin"].astype(np.float64), outputs["probabilities"].astype(np.float64)
+    if margins.shape != chances.shape or (np.abs(chances.sum(axis=1) - 1) > SUM_TOLERANCE).any():
+        raise ExportError("the output 'probabilities' has no rows that sum to 1 beside the margins")
+    first = margins.argmax(axis=1)
+    lost = chances.max(axis=1) - chances[np.arange(len(first)), first]
+    if (lost > TOLERANCES["outputs"]).any():
+        raise ExportError("the output 'probabilities' is not largest where the margin is")
 
 
 def check_attention(weights: NDArray[np.floating[Any]]) -> None:

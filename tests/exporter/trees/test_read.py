@@ -24,6 +24,7 @@ from tests.support.tree_graphs import (
 from whyport.exporter.trees.links import apply_link
 from whyport.exporter.trees.read import TreeSum, read_trees
 from whyport.runtime.errors import ExportError
+from whyport.runtime.task import ClassificationByMargin, ProbabilityClassification, Regression
 
 ROWS = draw_rows(1)
 TYPICAL = np.random.default_rng(2).normal(size=(50, 4)).astype(np.float32)
@@ -188,12 +189,12 @@ def test_a_softmax_behind_the_trees_is_the_link() -> None:
 
 def test_one_score_of_two_classes_becomes_both() -> None:
     margin = sums(draw_trees(12), ROWS)
-    plain = read_trees(make_model([regressor(draw_trees(12))]), "y", TYPICAL).of_two_classes()
-    np.testing.assert_allclose(plain.trees.scores(ROWS), np.hstack([1 - margin, margin]), atol=1e-12)
-    nodes = [regressor(draw_trees(12), "x", "a"), helper.make_node("Sigmoid", ["a"], ["y"])]
-    linked = read_trees(make_model(nodes), "y", TYPICAL).of_two_classes()
-    np.testing.assert_allclose(linked.trees.scores(ROWS), np.hstack([-margin, margin]), atol=1e-12)
-    assert linked.of_two_classes() is linked
+    plain = read_trees(make_model([regressor(draw_trees(12))]), "y", TYPICAL)
+    chances, margins = plain.of_two_classes(ProbabilityClassification), plain.of_two_classes(ClassificationByMargin)
+    np.testing.assert_allclose(chances.trees.scores(ROWS), np.hstack([1 - margin, margin]), atol=1e-12)
+    np.testing.assert_allclose(margins.trees.scores(ROWS), np.hstack([-margin, margin]), atol=1e-12)
+    assert margins.of_two_classes(ClassificationByMargin) is margins
+    assert plain.of_two_classes(Regression) is plain
 
 
 def test_columns_that_are_moved_in_front_of_the_trees() -> None:

@@ -33,8 +33,8 @@ def found(scores: int = 1, link: str = NONE, seed: int = 0) -> TreeSum:
     [
         (found(), Regression(["value"])),
         (found(3), Regression(["a", "b", "c"])),
-        (found().of_two_classes(), ProbabilityClassification(["a", "b"])),
-        (found(link=SIGMOID).of_two_classes(), ClassificationByMargin(["a", "b"])),
+        (found().of_two_classes(ProbabilityClassification), ProbabilityClassification(["a", "b"])),
+        (found(link=SIGMOID).of_two_classes(ClassificationByMargin), ClassificationByMargin(["a", "b"])),
         (found(2, link=SOFTMAX), ClassificationByMargin(["a", "b"])),
         (found(3, link=SOFTMAX), ClassificationByMargin(["a", "b", "c"])),
         (found(3, link=SIGMOID), ClassificationByMargin(["a", "b", "c"])),
