@@ -189,7 +189,8 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
     """Export your own model, SOURCE, as a verified bundle.
 
     SOURCE is MODULE:NAME, where NAME is a fitted model, or a function without arguments that gives it; or a file of a
-    model, such as a plain .onnx file. A pickle or joblib file is a program: it is loaded only with --trust-pickle.
+    model: plain ONNX (.onnx), XGBoost (.json, .ubj), LightGBM (.txt) or CatBoost (.cbm). A pickle or joblib file is a
+    program: it is loaded only with --trust-pickle.
     The sample gives the features' statistics and the reference rows.
 
     A torch.nn.Module goes from [N, F] float32 to scores [N, K], or to scores and attention weights [N, L, L]. With

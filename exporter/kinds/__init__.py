@@ -15,6 +15,9 @@ KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "onnx": ((".onnx",), "whyport.exporter.kinds.onnx:OnnxModel"),
     "keras": ((".keras", "keras.Model"), "whyport.exporter.kinds.keras:KerasModel"),
     "pytorch": (("torch.nn.Module",), "whyport.exporter.kinds.pytorch:PyTorchModule"),
+    "xgboost": ((".json", ".ubj", "xgboost"), "whyport.exporter.kinds.xgboost:XGBoostModel"),
+    "lightgbm": ((".txt", "lightgbm"), "whyport.exporter.kinds.lightgbm:LightGBMModel"),
+    "catboost": ((".cbm", "catboost"), "whyport.exporter.kinds.catboost:CatBoostModel"),
 }
 """By name: what tells the kind, and its class. The first entry that fits decides.
 
@@ -55,8 +58,9 @@ def kind_of(model: Any, source: str) -> "type[Kind]":
     if (kind := find_kind(model)) is not None:
         return _load(kind)
     forms = [form for forms, _ in KINDS.values() for form in forms if not form.startswith(".")]
-    known = " or ".join(form if "." in form else f"model of {form}" for form in forms)
-    raise ExportError(f"source {source!r}: expected a {known}, got {_describe(model)}")
+    classes = " or ".join(form for form in forms if "." in form)
+    packages = ", ".join(form for form in forms if "." not in form)
+    raise ExportError(f"source {source!r}: expected a {classes}, or a model of {packages}; got {_describe(model)}")
 
 
 def find_kind(model: Any) -> str | None:

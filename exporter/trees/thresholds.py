@@ -21,14 +21,15 @@ def round_down(thresholds: Any) -> NDArray[np.float32]:
     exact = np.asarray(thresholds, dtype=np.float64)
     with np.errstate(over="ignore"):
         nearest = exact.astype(np.float32)
-    return np.where(nearest > exact, np.nextafter(nearest, LOWEST), nearest)
+        return np.where(nearest > exact, np.nextafter(nearest, LOWEST), nearest)
 
 
 def round_below(thresholds: Any) -> NDArray[np.float32]:
     """The largest float32 below each threshold: `x < t` is `x <= round_below(t)` for every float32 x."""
     exact = np.asarray(thresholds, dtype=np.float64)
     at_most = round_down(exact)
-    return np.where(at_most == exact, np.nextafter(at_most, LOWEST), at_most)
+    with np.errstate(over="ignore"):
+        return np.where(at_most == exact, np.nextafter(at_most, LOWEST), at_most)
 
 
 def set_thresholds(node: NodeProto, thresholds: Sequence[float]) -> None:

@@ -24,9 +24,7 @@ def test_a_file_is_told_by_its_suffix_and_a_model_by_its_class() -> None:
 
 def test_a_model_of_no_kind() -> None:
     source = ModelSource("example_networks:no_module", Path("rows.csv"))
-    with pytest.raises(
-        ExportError, match="source 'example_networks:no_module': expected a .*torch.nn.Module.*, got int"
-    ):
+    with pytest.raises(ExportError, match=r"'example_networks:no_module': expected a .*torch.*, or a .*; got int"):
         open_kind(source, seed=0, opset=None)
 
 
@@ -54,7 +52,7 @@ def test_another_kind_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its library is imported by the user's module alone, if at all."""
     monkeypatch.setitem(KINDS, "later", (("library_of_trees.Forest", ".forest"), "no.such.module:Forest"))
     assert kind_of(nn.Linear(1, 2), "m:f") is PyTorchModule
-    with pytest.raises(ExportError, match="expected a .*torch.nn.Module .*or library_of_trees.Forest, got int"):
+    with pytest.raises(ExportError, match=r"expected a .*torch.* or library_of_trees.Forest, or a .*; got int"):
         kind_of(1, "m:f")
     assert "library_of_trees" not in sys.modules
 

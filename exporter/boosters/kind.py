@@ -1,0 +1,110 @@
+"""What the kinds of boosted trees share: their graphs, their trees, and what they know."""
+
+from abc import abstractmethod
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.exporter.boosters.boosted import IDENTITY, Boosted
+from whyport.exporter.boosters.cover import with_covers
+from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.compiled import Compiled, OnnxFile
+from whyport.exporter.graphs.graph import capability
+from whyport.exporter.kinds.facts import ModelFacts
+from whyport.exporter.kinds.kind import Kind
+from whyport.exporter.reasons.of_trees import NO_GRADIENTS
+from whyport.exporter.trees.read import read_trees
+from whyport.runtime.bundle.sidecar import Capability
+from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.bundle.trees import Trees
+from whyport.runtime.task import ClassificationByMargin
+
+
+class BoosterKind(Kind):
+    """Boosted trees of one library: a file, or a fitted model."""
+
+    refusal = "is for PyTorch modules: boosted trees take their columns as they are"
+
+    @property
+    def label(self) -> str:
+        # A file's folder belongs to this machine.
+        return self.source.source if self.file is None else self.file.name
+
+    @property
+    def file(self) -> Path | None:
+        return self.model if isinstance(self.model, Path) else None
+
+    @cached_property
+    @abstractmethod
+    def boosted(self) -> Boosted:
+        """The model as sums of trees; raises ExportError where it is none."""
+
+    @abstractmethod
+    def margins(self, rows: NDArray[np.floating[Any]]) -> NDArray[Any]:
+        """The sums as the library computes them, [N] or [N, R], in the unit of `boosted`."""
+
+    @abstractmethod
+    def answers(self, rows: NDArray[np.floating[Any]]) -> NDArray[Any]:
+        """The probabilities or values as the library computes them: of all classes, or of the second of two."""
+
+    def facts(self, columns: tuple[str, ...]) -> ModelFacts:
+        boosted = self.boosted
+        names = self.own_names(columns)
+        return ModelFacts(
+            features=names,
+            width=boosted.features,
+            task=boosted.task.name,
+            targets=boosted.classes,
+            takes_missing=frozenset(names or columns),
+        )
+
+    def own_names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """The names of the model's features, as the sample writes them; empty where it knows none."""
+        return self.boosted.names
+
+    def compile(self, draft: Draft) -> Compiled:
+        boosted, outputs = self.boosted, draft.task.outputs
+        model = boosted.model(outputs)
+        specs = tuple(TensorSpec(name, "float32", ("N", boosted.targets)) for name in outputs)
+        obstacle = _obstacle(boosted, draft)
+        trees = None if obstacle else self._trees(draft)
+        return Compiled(specs, _capabilities(obstacle), OnnxFile(model), trees=trees)
+
+    def native(self, rows: NDArray[np.floating[Any]], draft: Draft) -> dict[str, NDArray[Any]]:
+        if self.boosted.task is not ClassificationByMargin:
+            return {self.boosted.task.score: self.answers(rows).reshape(len(rows), -1)}
+        margins, chances = self.margins(rows), self.answers(rows)
+        if margins.ndim == 1 or margins.shape[1] == 1:
+            margins = margins.reshape(-1, 1) * np.array([-1, 1])
+        if chances.ndim == 1:
+            chances = np.column_stack([1 - chances, chances])
+        outputs = dict(zip(ClassificationByMargin.outputs, (margins, chances), strict=True))
+        return {name: values for name, values in outputs.items() if name in draft.task.outputs}
+
+    def _trees(self, draft: Draft) -> Trees:
+        """The trees whose sum the score is, with training weights where the model knows them."""
+        boosted = self.boosted
+        names = tuple(column.name for column in draft.features)
+        trees = read_trees(boosted.model(), boosted.task.score, draft.references.rows, names).trees
+        return trees if boosted.covers is None else with_covers(trees, boosted.covers)
+
+
+def _obstacle(boosted: Boosted, draft: Draft) -> str:
+    """Why no trees' sum is the score; empty where one is."""
+    if draft.task.score != boosted.task.score:
+        return f"probabilities are no sum of trees; without --from-probabilities the {boosted.task.score} is explained"
+    if boosted.link != IDENTITY:
+        return f"the value is the {boosted.link} of the trees' sum, and no sum of trees itself; shapley explains it"
+    return ""
+
+
+def _capabilities(obstacle: str) -> dict[str, Capability]:
+    gradients = capability(NO_GRADIENTS if not obstacle else "the scores of trees jump at thresholds")
+    return {
+        **dict.fromkeys(("gradients", "grad-cam", "deepshap"), gradients),
+        "attention": capability("trees have no attention weights"),
+        "treeshap": capability(obstacle),
+    }
