@@ -196,9 +196,11 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
     A torch.nn.Module goes from [N, F] float32 to scores [N, K], or to scores and attention weights [N, L, L]. With
     methods features(rows) and classify(maps) it also serves Grad-CAM.
 
+    An ONNX file or a Keras model that is a network of known operators is explained as a module is.
+
     The scores of a classification are logits. One logit a row is the second class's, and a sigmoid that gives its
-    probability is cut off. A model that ends in a softmax is refused, unless --from-probabilities says that it should.
-    The scores of a regression are the quantities themselves.
+    probability is cut off; so is a last softmax of an ONNX file or a Keras model. Other probabilities are refused,
+    unless --from-probabilities says that they are the scores. Those of a regression are the quantities themselves.
 
     \b
     Example: whyport export my_models:make --weights best.pt --sample rows.parquet --classes no,yes --out bundle
