@@ -10,6 +10,7 @@ from whyport.exporter.bundle.write import write_bundle
 from whyport.exporter.data.samples import Samples
 from whyport.exporter.data.table import digest
 from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.kinds import open_kind
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.model_sample import ModelSample, read_sample
@@ -41,17 +42,23 @@ def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: 
     sample = read_sample(source, kind.facts)
     draft = _draft(source, kind, sample, target.bundle_name(), seed)
     compiled = kind.compile(draft)
-    draft = draft.named(compiled.outputs[0].row_shape()[0])
+    draft = _as_compiled(draft, compiled)
     parity: Parity = {}
     if kind.is_native:
         found = verify_native(draft, compiled, partial(kind.native, draft=draft), kind.native_rows, kind.advice)
         parity = found.parity
         if found.refused:
             again = _draft(source, kind, sample.refusing(found.refused), target.bundle_name(), seed)
-            draft = dataclasses.replace(again, targets=draft.targets)
+            draft = _as_compiled(again, compiled)
     units = tuple(source.units.get(name) for name in draft.targets) if source.units else ()
     package = make_package(dataclasses.replace(draft, units=units), compiled, {}, parity)
     return write_bundle(target.path, package, overwrite=target.overwrite)
+
+
+def _as_compiled(draft: Draft, compiled: Compiled) -> Draft:
+    """The draft with what is known once the model is compiled: how many scores it has, and its cells."""
+    encoding = draft.encoding if compiled.graph is None else compiled.graph.encoding
+    return dataclasses.replace(draft.named(compiled.outputs[0].row_shape()[0]), encoding=encoding)
 
 
 def _draft(source: ModelSource, kind: Kind, sample: ModelSample, name: str, seed: int) -> Draft:

@@ -92,6 +92,9 @@ def _describe(frame: pd.DataFrame, features: tuple[str, ...], facts: ModelFacts,
     def describe(name: str) -> Column:
         if name in facts.categories:
             return describe_categories(name, frame[name], KEPT, facts.categories[name])
+        if name in facts.imputed:
+            column = describe_numbers(name, values[name], missing=IMPUTE)
+            return replace(column, imputation=facts.imputed[name])
         missing = IMPUTE if impute else MODEL if name in facts.takes_missing else REFUSE
         return describe_numbers(name, values[name], missing=missing)
 

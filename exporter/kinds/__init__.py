@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "onnx": ((".onnx",), "whyport.exporter.kinds.onnx:OnnxModel"),
     "keras": ((".keras", "keras.Model"), "whyport.exporter.kinds.keras:KerasModel"),
+    "sklearn": (("sklearn",), "whyport.exporter.kinds.sklearn:SklearnEstimator"),
     "pytorch": (("torch.nn.Module",), "whyport.exporter.kinds.pytorch:PyTorchModule"),
     "xgboost": ((".json", ".ubj", "xgboost"), "whyport.exporter.kinds.xgboost:XGBoostModel"),
     "lightgbm": ((".txt", "lightgbm"), "whyport.exporter.kinds.lightgbm:LightGBMModel"),

@@ -21,5 +21,7 @@ class ModelFacts:
     """The names of its classes or quantities, in the order of its scores."""
     takes_missing: frozenset[str] = frozenset()
     """The columns of numbers whose missing values it has a way of its own with."""
+    imputed: Mapping[str, float] = field(default_factory=dict)
+    """The columns of numbers that the model imputes first of all, each with the number that it puts in."""
     categories: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """The columns of categories, each with the values that the model knows: texts, numbers or booleans."""

@@ -1,0 +1,1 @@
+"""The package that makes graphs of scikit-learn's estimators and pipelines."""
