@@ -1,13 +1,16 @@
 """Checks of a bundle on a CUDA GPU: parity with the CPU, prediction rate by batch size, gradients through cuDNN.
 
+A bundle of trees, trained for it, is refused there by name: ONNX Runtime has no operator for trees on a card.
+
     python benchmarks/gpu.py [BUNDLE] [--out JSON]
 
-Needs whyport[gpu,batch,explain]. Without a GPU it says so, writes nothing and exits with 1.
+Needs whyport[gpu,batch,explain,train]. Without a GPU it says so, writes nothing and exits with 1.
 """
 
 import argparse
 import json
 import statistics
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.datasets import load_breast_cancer
 
+from whyport import train
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
@@ -65,6 +70,19 @@ def gradient_check(bundle: Bundle, rows: NDArray[np.float32]) -> dict[str, float
     return {"deviation": deviation(got * spread, expected * spread), "rows_per_second": round(len(rows) / seconds, 1)}
 
 
+def trees_on_a_card(folder: Path) -> dict[str, str]:
+    """How a bundle of trees answers: to "cuda" with an error, and to "auto" with the CPU."""
+    frame = load_breast_cancer(as_frame=True).frame
+    frame.to_csv(folder / "rows.csv", index=False)
+    settings = {"architecture": "boosting", "set": {"max_iter": 10}, "explain_references": 0}
+    bundle = train(folder / "rows.csv", "target", folder / "bundle", task="classification", **settings)
+    try:
+        Session(bundle, "cuda")
+    except ProviderError as error:
+        return {"cuda": f"refused: {error}", "auto": Session(bundle, "auto").provider.name}
+    raise SystemExit("trees were expected to be refused on a card")
+
+
 def check(bundle: Bundle) -> dict[str, Any]:
     """Measure everything on one GPU."""
     rows = sample(bundle, PARITY_ROWS)
@@ -96,7 +114,8 @@ def main() -> None:
         Session(bundle, "cuda")
     except ProviderError as error:
         raise SystemExit(f"no CUDA card that ONNX Runtime can use: nothing was checked\n{error}") from None
-    result = check(bundle)
+    with tempfile.TemporaryDirectory() as folder:
+        result = check(bundle) | {"trees": trees_on_a_card(Path(folder))}
     text = json.dumps(result, indent=2)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(text + "\n")

@@ -24,8 +24,16 @@ from whyport.runtime.bundle.graphs import (
     named_as_in,
     reasons_graphs,
 )
-from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, task_of
-from whyport.runtime.errors import BundleError, DigestError, MissingValueError, UsageError, ValueRangeError, unknown
+from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, Sidecar, task_of
+from whyport.runtime.errors import (
+    BundleError,
+    DigestError,
+    MissingValueError,
+    ProviderError,
+    UsageError,
+    ValueRangeError,
+    unknown,
+)
 from whyport.runtime.finite import UnansweredRows
 from whyport.runtime.inputs.feeds import graph_feeds
 from whyport.runtime.inputs.table import Columns, EncodedRows
@@ -56,7 +64,8 @@ class Session:
 
     Args:
         bundle: the bundle whose model.onnx is run, or its path.
-        device: "cpu", "cuda", or "auto" (CUDA if it works); raises ProviderError if the device is not available.
+        device: "cpu", "cuda", or "auto" (CUDA if it works); raises ProviderError if the device is not available, or for
+            "cuda" if the model is a sum of trees: these run on the CPU.
         threads: calls of ONNX Runtime that run side by side on the CPU; by default the cores that this process may
             use. The results do not depend on it.
         batch_rows: rows per call of ONNX Runtime; by default a number that suits the device and the model.
@@ -85,6 +94,7 @@ class Session:
         self.task = task_of(self.bundle.sidecar)
         self.threads = threads or available_cores()
         sizes = None if batch_rows is None else dict.fromkeys(DEVICES, batch_rows)
+        device = _own_device(self.bundle.sidecar, device)
         self._model = Runner(ONNX_MODEL, self.bundle.read_bytes(ONNX_MODEL), device, self.threads, sizes)
         self.provider = self._model.provider
         self.batch_rows = self._model.batch_rows
@@ -145,7 +155,10 @@ class Session:
         return self._model.run(self._feeds(rows), [signature.output(name) for name in names])
 
     def explain(self, rows: Any, targets: Any = None, *, classes: Any = None, on_bad: str = "raise") -> Attribution:
-        """Explain a class or target of each row by explain.onnx: DeepSHAP against the bundle's summary background.
+        """Explain a class or target of each row by explain.onnx.
+
+        Of a network that is DeepSHAP against the bundle's summary background; of trees the exact Shapley values against
+        the whole background.
 
         Args:
             rows: as `predict` takes them. Where the bundle imputes, an imputed row is explained.
@@ -236,6 +249,21 @@ class Session:
 
     def _place(self, row: int, j: int) -> str:
         return f"column {self._columns.names[j]!r}, row {row}"
+
+
+def _own_device(sidecar: Sidecar, device: str) -> str:
+    """The device for a bundle: ONNX Runtime's providers for cards have no operator for trees.
+
+    It would run them on the CPU without a word. Raises ProviderError where a card is asked for.
+    """
+    if sidecar.graph("trees") is None or device not in ("auto", "cuda"):
+        return device
+    if device == "cuda":
+        raise ProviderError(
+            f"device 'cuda': bundle {sidecar.name!r} is a sum of trees, which ONNX Runtime computes on the CPU alone; "
+            "expected 'cpu' or 'auto'"
+        )
+    return "cpu"
 
 
 ON_BAD = ("raise", "nan")

@@ -10,6 +10,7 @@ from support.command import Whyport
 from support.tree_bundles import NAMES, margin_trees, tree_rows, tree_table
 from support.trees import enumerated
 from whyport import Bundle, Session, predict, to_shap
+from whyport.runtime import providers
 from whyport.runtime.bundle.references import References
 
 ROWS = tree_rows(np.random.default_rng(11), 40)
@@ -81,3 +82,21 @@ def test_a_bundle_of_trees_describes_itself(tree_bundle: Path, whyport: Whyport)
     verified = whyport("verify", tree_bundle, "--device", "cpu").output
     assert "trees.npz margin" in verified
     assert "explain.onnx attribution" in verified
+
+
+@pytest.mark.parametrize("command", ["verify", "predict", "run"])
+def test_trees_are_refused_on_a_card_by_name(
+    command: str, tree_bundle: Path, table: Path, tmp_path: Path, whyport: Whyport
+) -> None:
+    given = [] if command == "verify" else [table, "--out", tmp_path / "out.parquet"]
+    refused = whyport(command, tree_bundle, *given, "--device", "cuda", exit_code=1).output
+    assert "device 'cuda': bundle 'trees' is a sum of trees, which ONNX Runtime computes on the CPU alone" in refused
+    assert "expected 'cpu' or 'auto'" in refused
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_the_default_device_of_trees_is_the_cpu(tree_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "candidates", lambda device, offered: asked.append(device) or (providers.CPU,))
+    asked: list[str] = []
+    assert Session(tree_bundle).provider == providers.CPU
+    assert set(asked) == {"cpu"}
