@@ -12,12 +12,10 @@ from whyport.exporter.boosters.boosted import IDENTITY, Boosted
 from whyport.exporter.boosters.cover import with_covers
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile
-from whyport.exporter.graphs.graph import capability
 from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.kinds.kind import Kind
-from whyport.exporter.reasons.of_trees import NO_GRADIENTS
+from whyport.exporter.reasons.of_trees import tree_capabilities
 from whyport.exporter.trees.read import read_trees
-from whyport.runtime.bundle.sidecar import Capability
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.trees import Trees
 from whyport.runtime.task import ClassificationByMargin
@@ -71,7 +69,7 @@ class BoosterKind(Kind):
         specs = tuple(TensorSpec(name, "float32", ("N", boosted.targets)) for name in outputs)
         obstacle = _obstacle(boosted, draft)
         trees = None if obstacle else self._trees(draft)
-        return Compiled(specs, _capabilities(obstacle), OnnxFile(model), trees=trees)
+        return Compiled(specs, tree_capabilities(obstacle), OnnxFile(model), trees=trees)
 
     def native(self, rows: NDArray[np.floating[Any]], draft: Draft) -> dict[str, NDArray[Any]]:
         if self.boosted.task is not ClassificationByMargin:
@@ -99,12 +97,3 @@ def _obstacle(boosted: Boosted, draft: Draft) -> str:
     if boosted.link != IDENTITY:
         return f"the value is the {boosted.link} of the trees' sum, and no sum of trees itself; shapley explains it"
     return ""
-
-
-def _capabilities(obstacle: str) -> dict[str, Capability]:
-    gradients = capability(NO_GRADIENTS if not obstacle else "the scores of trees jump at thresholds")
-    return {
-        **dict.fromkeys(("gradients", "grad-cam", "deepshap"), gradients),
-        "attention": capability("trees have no attention weights"),
-        "treeshap": capability(obstacle),
-    }

@@ -30,7 +30,7 @@ class Encoder:
     """The steps from a row's columns to the cells that trees compare."""
 
     encode: Callable[[NDArray[np.float32]], NDArray[Any]]
-    """Rows [N, F] of numbers and codes to cells [N, P], in the precision that the trees compare in."""
+    """Rows [N, F] of numbers and codes to cells [N, P], which the trees compare with float32 thresholds."""
     rows: NDArray[np.float32]
     """Typical rows [M, F]."""
     names: tuple[str, ...]
@@ -54,19 +54,17 @@ class Encoder:
         return bool(self.missing) and self.missing[column] and self.count(column) is None
 
 
-def fold(trees: Trees, encoder: Encoder, thresholds: NDArray[np.float64] | None = None) -> Trees:
+def fold(trees: Trees, encoder: Encoder) -> Trees:
     """The same trees over the columns of a row.
 
     Args:
         trees: over the encoder's cells: `Trees.columns` are positions among them, and none has a table.
         encoder: the steps in front of the trees.
-        thresholds: [M], where the model compares float64: its thresholds before they were rounded, node by node.
 
     Raises:
         ExportError: a cell depends on several columns, or neither rises nor falls with its number.
     """
     inner = np.flatnonzero(trees.left != LEAF)
-    exact = trees.threshold.astype(np.float64) if thresholds is None else np.asarray(thresholds, dtype=np.float64)
     place = trees.columns[trees.cell[inner]]
     owners = _owners(encoder, np.unique(place))
     left, right = trees.left.copy(), trees.right.copy()
@@ -85,9 +83,9 @@ def fold(trees: Trees, encoder: Encoder, thresholds: NDArray[np.float64] | None 
             numbers.append(_Cell(used, column, at))
             continue
         encoding.append(sum(map(len, tables)))
-        table, threshold[at] = _ranks(_by_code(encoder, used, column), exact[at])
+        table, threshold[at] = _ranks(_by_code(encoder, used, column), trees.threshold[at])
         tables.append(table)
-    for part in _fold_numbers(encoder, numbers, exact, trees.missing_left):
+    for part in _fold_numbers(encoder, numbers, trees):
         at = part.nodes
         threshold[at], missing_left[at] = part.threshold, part.missing_left
         if part.falls:
@@ -175,7 +173,7 @@ def _by_code(encoder: Encoder, place: int, column: int) -> NDArray[Any]:
     return np.asarray(encoder.cells(rows)[:, place])
 
 
-def _ranks(cells: NDArray[Any], thresholds: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _ranks(cells: NDArray[Any], thresholds: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Ranks in place of cells and thresholds, which compare alike and are whole numbers in any precision."""
     sorted_ = np.unique(thresholds)
     table = np.searchsorted(sorted_, cells, side="left").astype(np.float32)
@@ -192,19 +190,17 @@ def _complete(encoder: Encoder) -> NDArray[np.float32]:
     return np.asarray(row)
 
 
-def _fold_numbers(
-    encoder: Encoder, cells: Sequence[_Cell], exact: NDArray[np.float64], missing_left: NDArray[np.bool_]
-) -> list[_Folded]:
+def _fold_numbers(encoder: Encoder, cells: Sequence[_Cell], trees: Trees) -> list[_Folded]:
     if not cells:
         return []
-    bisection = _Bisection(encoder, cells, exact)
+    bisection = _Bisection(encoder, cells, trees.threshold)
     found = bisection.last_left()
     missing = _missing_cells(encoder, cells)
     folded = []
     for cell, falls, threshold, cell_of_missing in zip(cells, bisection.falls, found, missing, strict=True):
         # What a NaN becomes: another NaN, which goes where it went, or a number.
-        imputed = np.full(len(cell.nodes), cell_of_missing) <= exact[cell.nodes]
-        goes_left = missing_left[cell.nodes] if np.isnan(cell_of_missing) else imputed
+        imputed = np.full(len(cell.nodes), cell_of_missing) <= trees.threshold[cell.nodes]
+        goes_left = trees.missing_left[cell.nodes] if np.isnan(cell_of_missing) else imputed
         folded.append(_Folded(cell.nodes, threshold, goes_left ^ falls, falls))
     return folded
 
@@ -228,13 +224,13 @@ class _Bisection:
     Args:
         encoder: the steps.
         cells: whose thresholds are looked for.
-        exact: the thresholds of all nodes.
+        thresholds: of all nodes.
     """
 
-    def __init__(self, encoder: Encoder, cells: Sequence[_Cell], exact: NDArray[np.float64]) -> None:
+    def __init__(self, encoder: Encoder, cells: Sequence[_Cell], thresholds: NDArray[np.float32]) -> None:
         self._encoder = encoder
         self._cells = cells
-        uniques = [np.unique(exact[cell.nodes], return_inverse=True) for cell in cells]
+        uniques = [np.unique(thresholds[cell.nodes], return_inverse=True) for cell in cells]
         self._wanted = [wanted for wanted, _ in uniques]
         self._inverse = [inverse for _, inverse in uniques]
         # Cells of the same column take turns: each has its own rows.

@@ -88,11 +88,6 @@ def make_trees(
     )
 
 
-def preorder(roots: NDArray[np.int64], branches: Branches) -> NDArray[np.int64]:
-    """The positions among `branches` of the nodes of `make_trees`, in their order."""
-    return _preorder(roots, *branches.sides())[0]
-
-
 def in_preorder(trees: Trees) -> Trees:
     """The same trees, each node right before its left side."""
     node, left, right = _preorder(trees.roots.astype(np.int64), trees.left, trees.right)

@@ -25,7 +25,7 @@ from sklearn.preprocessing import (
 )
 
 from whyport.exporter.trees.fold import Encoder, fold
-from whyport.exporter.trees.forest import Branches, make_trees, preorder
+from whyport.exporter.trees.forest import Branches, make_trees
 from whyport.runtime.bundle.trees import Trees
 from whyport.runtime.errors import ExportError
 
@@ -36,8 +36,8 @@ TARGET = NUMBERS[:, 0] * np.sin(NUMBERS[:, 1]) + CODES[:, 0] * NUMBERS[:, 2]
 NAMES = ("height", "width", "count", "colour")
 
 
-def forest_trees(forest: Any) -> tuple[Trees, NDArray[np.float64]]:
-    """The trees of a fitted forest over its own cells, and their thresholds in float64."""
+def forest_trees(forest: Any) -> Trees:
+    """The trees of a fitted forest over its own cells."""
     parts = [tree.tree_ for tree in forest.estimators_]
     starts = np.cumsum([0, *(part.node_count for part in parts[:-1])])
 
@@ -54,8 +54,7 @@ def forest_trees(forest: Any) -> tuple[Trees, NDArray[np.float64]]:
         no=moved("children_right"),
     )
     value = np.concatenate([part.value[:, :, 0] for part in parts]) / len(parts)
-    trees = make_trees(starts, branches, value, np.ones((1, 1)), np.zeros(1))
-    return trees, branches.threshold[preorder(starts, branches)]
+    return make_trees(starts, branches, value, np.ones((1, 1)), np.zeros(1))
 
 
 def adversarial(rows: NDArray[np.float32], trees: Trees, *, missing: bool) -> NDArray[np.float32]:
@@ -87,7 +86,6 @@ def check(steps: Any, rows: NDArray[np.float32], *, missing: bool = False, codes
             given[rng.random(given.shape) < 0.1] = np.nan
         cells = steps.fit(given, TARGET).transform(given)
         forest = RandomForestRegressor(5, max_depth=8, random_state=0).fit(cells, TARGET)
-        trees, exact = forest_trees(forest)
         encoder = Encoder(
             # As the forest itself takes them.
             encode=lambda new: steps.transform(new).astype(np.float32),
@@ -96,7 +94,7 @@ def check(steps: Any, rows: NDArray[np.float32], *, missing: bool = False, codes
             codes=(None, None, None, 4) if codes else (),
             missing=(missing,) * rows.shape[1],
         )
-        folded = fold(trees, encoder, exact)
+        folded = fold(forest_trees(forest), encoder)
         tried = adversarial(rows, folded, missing=missing)
         expected = forest.predict(steps.transform(tried))
     np.testing.assert_allclose(folded.scores(tried)[:, 0], expected, rtol=1e-12)
@@ -147,30 +145,6 @@ def test_encoders_become_tables(encoder: Any) -> None:
     folded.check_table([None, None, None, 4], targets=1)
     assert set(folded.columns[folded.encoding >= 0].tolist()) == {3}
     assert set(folded.columns[folded.encoding < 0].tolist()) == {0, 1, 2}
-
-
-def test_thresholds_in_float64() -> None:
-    """A model that compares float64: on midpoints the rounded thresholds decide otherwise than its own."""
-    steps = StandardScaler().fit(NUMBERS)
-    values = np.unique(NUMBERS[:, 0])
-    middles = ((values[1:].astype(np.float64) + values[:-1]) / 2).astype(np.float32)
-    exact = steps.transform(np.column_stack([middles] * 3))[:, 0]
-    count = len(exact)
-    branches = Branches(
-        mode=np.array(["BRANCH_LEQ", "LEAF", "LEAF"] * count),
-        cell=np.zeros(3 * count, dtype=np.int64),
-        threshold=np.column_stack([exact, exact * 0, exact * 0]).ravel(),
-        missing_yes=np.zeros(3 * count, dtype=bool),
-        yes=np.column_stack([np.arange(count) * 3 + 1, *[np.full(count, -1)] * 2]).ravel(),
-        no=np.column_stack([np.arange(count) * 3 + 2, *[np.full(count, -1)] * 2]).ravel(),
-    )
-    value = np.tile([[0.0], [1.0], [0.0]], (count, 1))
-    trees = make_trees(np.arange(count) * 3, branches, value, np.ones((1, 1)), np.zeros(1))
-    encoder = Encoder(steps.transform, NUMBERS, NAMES[:3])
-    folded = fold(trees, encoder, branches.threshold)
-    rows = np.column_stack([middles] * 3)
-    expected = (steps.transform(rows)[:, :1] <= exact).sum(axis=1)
-    np.testing.assert_array_equal(folded.scores(rows)[:, 0], expected)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from tests.support.tree_graphs import (
     COMPARES,
@@ -223,7 +223,55 @@ def test_a_scaler_in_front_of_the_trees_is_folded() -> None:
     check(model, near.astype(np.float32))
 
 
+def doubled(node: NodeProto) -> list[NodeProto]:
+    """The operator in float64, on rows that are cast to it."""
+    node.input[0], given = "d", node.output[0]
+    node.output[0] = "e"
+    cast = helper.make_node("Cast", ["x"], ["d"], to=TensorProto.DOUBLE)
+    return [cast, node, helper.make_node("Cast", ["e"], [given], to=TensorProto.FLOAT)]
+
+
+def with_exact_thresholds(trees: list[Node]) -> list[Node]:
+    """The trees with thresholds that lie between two float32 numbers."""
+    for node in [node for tree in trees for node in tree.nodes()]:
+        node.threshold = node.threshold * (1 + 1e-9)
+    return trees
+
+
+def test_thresholds_in_float64() -> None:
+    trees = with_exact_thresholds([tree for tree in draw_trees(4, 12, modes=list(COMPARES)) if tree.yes is not None])
+    newest = check(make_model(doubled(numbered_ensemble(trees, dtype=np.float64)), ml=5, opset=21))
+    np.testing.assert_allclose(newest.trees.scores(ROWS), sums(trees, ROWS), atol=1e-12)
+    node = regressor(trees)
+    for name in ("nodes_values", "target_weights"):
+        attribute = next(each for each in node.attribute if each.name == name)
+        values = [node.threshold for tree in trees for node in tree.nodes()] if name == "nodes_values" else None
+        tensor = numpy_helper.from_array(np.array(values or attribute.floats, dtype=np.float64), name)
+        node.attribute.remove(attribute)
+        node.attribute.append(helper.make_attribute(f"{name}_as_tensor", tensor))
+    node.output[0] = "y"
+    cast = helper.make_node("Cast", ["x"], ["d"], to=TensorProto.DOUBLE)
+    node.input[0] = "d"
+    named = check(make_model([cast, node]))
+    np.testing.assert_allclose(named.trees.scores(ROWS), sums(trees, ROWS), atol=1e-12)
+
+
+def with_members() -> NodeProto:
+    """TreeEnsemble whose first node asks whether a number is one of a set."""
+    node = numbered_ensemble([tree for tree in draw_trees(4, count=12) if tree.yes is not None])
+    modes = next(each for each in node.attribute if each.name == "nodes_modes")
+    codes = numpy_helper.to_array(modes.t).copy()
+    codes[0] = 6
+    modes.t.CopyFrom(numpy_helper.from_array(codes, "modes"))
+    return node
+
+
 REFUSED = {
+    "membership": (lambda: make_model([with_members()], ml=5, opset=21), "compare by BRANCH_MEMBER"),
+    "maximum": (
+        lambda: make_model([numbered_ensemble([t for t in draw_trees(4, 12) if t.yes], aggregate=3)], ml=5, opset=21),
+        "aggregated by MAX",
+    ),
     "equality": (lambda: make_model([regressor([with_mode("BRANCH_EQ")])]), "compare by BRANCH_EQ"),
     "minimum": (lambda: make_model([regressor(draw_trees(0), aggregate_function="MIN")]), "aggregated by MIN"),
     "probit": (lambda: make_model([classifier(draw_trees(0), 2, post_transform="PROBIT")]), "PROBIT"),

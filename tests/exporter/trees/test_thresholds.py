@@ -1,11 +1,8 @@
 """Thresholds in float32 part float32 numbers as the float64 thresholds do."""
 
 import numpy as np
-import pytest
 
-from tests.support.tree_graphs import draw_trees, regressor
-from whyport.exporter.trees.thresholds import round_below, round_down, set_thresholds
-from whyport.runtime.errors import ExportError
+from whyport.exporter.trees.thresholds import round_below, round_down
 
 
 def test_every_number_stays_on_its_side() -> None:
@@ -23,18 +20,3 @@ def test_every_number_stays_on_its_side() -> None:
 def test_beyond_float32() -> None:
     greatest = np.finfo(np.float32).max
     np.testing.assert_array_equal(round_down([1e300, np.inf, -1e300]), np.float32([greatest, np.inf, -np.inf]))
-
-
-def test_an_operators_thresholds_are_set() -> None:
-    node = regressor(draw_trees(0))
-    modes, values = (next(a for a in node.attribute if a.name == f"nodes_{name}") for name in ("modes", "values"))
-    inner = np.array(modes.strings) != b"LEAF"
-    native = np.array(values.floats)[inner].astype(np.float64) * (1 - 1e-9)
-    set_thresholds(node, native.tolist())
-    after = np.array(next(a for a in node.attribute if a.name == "nodes_values").floats)
-    np.testing.assert_array_equal(after[inner].astype(np.float32), round_down(native))
-    assert (after[inner] <= native).all()
-    with pytest.raises(ExportError, match="thresholds of the model"):
-        set_thresholds(node, (native + 1).tolist())
-    with pytest.raises(ExportError, match="thresholds of the model"):
-        set_thresholds(node, native[:-1].tolist())
