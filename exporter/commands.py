@@ -217,6 +217,7 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
 def _show(bundle: Any) -> None:
     sidecar = bundle.sidecar
     engines = {"ONNX": "onnx_outputs", "TorchScript": "torchscript_outputs", "gradients": "torchscript_gradients"}
+    engines["the model's own framework"] = "native"
     shown = [f"{engine} {sidecar.parity[name]:.2g}" for engine, name in engines.items() if name in sidecar.parity]
     tolerance = sidecar.tolerances["outputs"]
     say(f"{'parity':23} {', '.join(shown)} (tolerance {tolerance:g})")
