@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "onnx": ((".onnx",), "whyport.exporter.kinds.onnx:OnnxModel"),
     "keras": ((".keras", "keras.Model"), "whyport.exporter.kinds.keras:KerasModel"),
-    "sklearn": (("sklearn",), "whyport.exporter.kinds.sklearn:SklearnEstimator"),
     "pytorch": (("torch.nn.Module",), "whyport.exporter.kinds.pytorch:PyTorchModule"),
     "xgboost": ((".json", ".ubj", "xgboost"), "whyport.exporter.kinds.xgboost:XGBoostModel"),
     "lightgbm": ((".txt", "lightgbm"), "whyport.exporter.kinds.lightgbm:LightGBMModel"),
     "catboost": ((".cbm", "catboost"), "whyport.exporter.kinds.catboost:CatBoostModel"),
+    # The boosters' own classes extend scikit-learn's.
+    "sklearn": (("sklearn",), "whyport.exporter.kinds.sklearn:SklearnEstimator"),
 }
 """By name: what tells the kind, and its class. The first entry that fits decides.
 

@@ -5,10 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from lightgbm import LGBMRegressor
+from sklearn.linear_model import LogisticRegression
 from torch import nn
+from xgboost import XGBClassifier
 
 from whyport.exporter import kinds
-from whyport.exporter.kinds import KINDS, kind_of, open_kind
+from whyport.exporter.kinds import KINDS, find_kind, kind_of, open_kind
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.kinds.onnx import OnnxModel
 from whyport.exporter.kinds.pytorch import PyTorchModule
@@ -72,3 +75,9 @@ def test_a_plain_file_refuses_an_opset() -> None:
 def test_the_table_imports_nothing() -> None:
     code = "import sys, whyport.exporter.kinds; sys.exit(any(m in sys.modules for m in ('torch', 'onnx', 'numpy')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_boosters_with_scikit_learns_interface_are_boosters() -> None:
+    """Their classes extend scikit-learn's, and the kind is that of the library."""
+    names = [find_kind(model) for model in (XGBClassifier(), LGBMRegressor(), LogisticRegression())]
+    assert names == [KINDS[name][1] for name in ("xgboost", "lightgbm", "sklearn")]
