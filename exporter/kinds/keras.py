@@ -111,7 +111,7 @@ class KerasModel(Kind):
         """The model itself; from a file, nothing but Keras' own code is run."""
         keras = import_keras()
         if self.file is None:
-            return self.model
+            return self.model.cpu()  # Keras makes its weights on a card where there is one
         if not zipfile.is_zipfile(self.file):
             raise ExportError(f"{self.label} is not a .keras file, as model.save(FILE) of Keras 3 writes it")
         try:

@@ -12,8 +12,8 @@ from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
-from whyport.exporter.graphs.pruning import all_nodes, ancestors
-from whyport.exporter.networks.operators import LAYERS, OPERATORS, Attributes, operator_name
+from whyport.exporter.graphs.pruning import ancestors, names_read
+from whyport.exporter.networks.operators import LAYERS, OPERATORS, Attributes
 from whyport.runtime.errors import UnsupportedOperatorError, first_line
 
 Value = Tensor | NDArray[Any] | None
@@ -54,8 +54,6 @@ class Interpreter:
         self.nodes = ancestors(model.graph, [output])
         self.constants: dict[str, NDArray[Any]] = _weights(model.graph)
         """What depends neither on the row nor on a shape; it grows while the graph is computed."""
-        unknown = sorted({operator_name(node) for node in all_nodes(self.nodes)} - set(OPERATORS) - set(LAYERS))
-        self.unknown = [name for name in unknown if name not in SHAPES | {BRANCH}]
 
     def run(self, rows: Tensor) -> list[Call]:
         """The operators that depend on the rows [N, F], in order; UnsupportedOperatorError where one is unknown."""
@@ -85,10 +83,10 @@ class _Run:
                 shape = np.array(operands[0].shape, dtype=np.int64)[attributes.get("start", 0) : attributes.get("end")]
                 self.values[node.output[0]] = shape if node.op_type == "Shape" else shape.prod()
                 self.from_shapes.add(node.output[0])
-            elif not any(isinstance(operand, Tensor) for operand in operands):
-                self._fold(node, attributes, operands)
-            else:
+            elif any(isinstance(self.values.get(name), Tensor) for name in names_read(node)):
                 self._call(node, attributes, operands)
+            else:
+                self._fold(node, attributes, operands)
 
     def _branch(self, node: NodeProto, attributes: Attributes, condition: Value) -> None:
         if isinstance(condition, Tensor):
@@ -120,7 +118,7 @@ class _Run:
             self.graph.constants.update(computed)
 
     def _call(self, node: NodeProto, attributes: Attributes, operands: Sequence[Value]) -> None:
-        if self.graph.unknown and attributes.operator in self.graph.unknown:
+        if attributes.operator not in OPERATORS and attributes.operator not in LAYERS:
             attributes.refuse()
         constants = [None if isinstance(operand, Tensor) else operand for operand in operands]
         try:

@@ -9,7 +9,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-FEATURES, STEPS, WIDTH, CLASSES = 12, 4, 3, 2
+FEATURES, STEPS, WIDTH, CLASSES = 12, 3, 4, 2
 
 
 class Sequence(nn.Module):
@@ -71,8 +71,8 @@ NETWORKS = {
     ),
     "convolution": Convolution,
     "residual": Residual,
-    "lstm": lambda: Sequence("LSTM", both=True, layers=2),
-    "gru": lambda: Sequence("GRU", both=True),
+    "lstm": lambda: Sequence("LSTM", both=True),
+    "gru": lambda: Sequence("GRU", layers=2),
     "rnn": lambda: Sequence("RNN"),
     "transformer": Attention,
 }

@@ -20,7 +20,12 @@ def by_onnx_runtime(model, rows, output):
     return session.run([output], {session.get_inputs()[0].name: rows.numpy()})[0]
 
 
-@pytest.mark.parametrize("name", NAMES)
+SLOW = {"gru by dynamo", "rnn by dynamo"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES]
+)
 def test_networks_of_pytorchs_exporters(name):
     """Forward, gradient and sums: against ONNX Runtime, the module before its export, and the scores themselves."""
     model, original = export_network(name), make_network(name)
@@ -254,6 +259,20 @@ def test_branches(condition):
             import_network(model, "y", ROWS)
         return
     torch.testing.assert_close(import_network(model, "y", ROWS).network(ROWS), ROWS.relu())
+
+
+@pytest.mark.parametrize("takes_rows", [True, False])
+def test_loops(takes_rows):
+    """A loop over the rows, by an input of its own or from around it."""
+    kinds = [helper.make_tensor_value_info(name, *kind) for name, kind in
+             (("i", (7, [])), ("c", (9, [])), ("v", (1, None)), ("d", (9, [])), ("u", (1, None)))]  # fmt: skip
+    steps = [helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Add", ["v", "x"], ["u"])]
+    model = graph_of("n = Constant<value_int=2>() o = Constant<value_float=1.0>() t = Greater(o, o) y = Identity(x)")
+    model.graph.node.pop()
+    body = helper.make_graph(steps, "body", kinds[:3], kinds[3:])
+    model.graph.node.append(helper.make_node("Loop", ["n", "", "x" if takes_rows else "o"], ["y"], body=body))
+    with pytest.raises(UnsupportedOperatorError, match="operator Loop"):
+        import_network(model, "y", ROWS)
 
 
 def test_operators_of_another_domain():
