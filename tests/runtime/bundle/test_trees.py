@@ -90,3 +90,18 @@ def test_an_array_that_is_missing_is_named() -> None:
 def test_trees_of_another_table_are_refused(codes: list[int | None], targets: int, message: str) -> None:
     with pytest.raises(BundleFormatError, match=message):
         two_trees().check_table(codes, targets)
+
+
+def test_damage_anywhere_in_the_file_is_refused_in_words() -> None:
+    """Bytes of the archive changed at random: each is read, or refused by whyport's own error."""
+    generator, content = np.random.default_rng(0), two_trees().write()
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(content)
+        for place in generator.integers(len(content), size=2):
+            damaged[place] = generator.integers(256)
+        try:
+            Trees.read(bytes(damaged))
+        except BundleFormatError:
+            refused += 1
+    assert refused > 200
