@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.treeshap.chunk import Chunk, describe
 from whyport.batch.methods.treeshap.forest import Forest
-from whyport.batch.methods.treeshap.lookup import look_up, look_up_few
+from whyport.batch.methods.treeshap.lookup import look_up
 from whyport.batch.methods.treeshap.measure import Measure
 from whyport.batch.methods.treeshap.tables import build
 from whyport.batch.methods.treeshap.units import Units, cut, deepest
@@ -26,7 +26,7 @@ PATTERN_ROWS = 4096
 TABLE_VALUES = 1 << 18
 """Values of the tables that are held at once, which fit the second cache."""
 
-SIZES = ((64, 3, 5), (256, 6, 9), (1024, 8, 12), (4096, 9, 14), (1 << 62, 10, 14))
+SIZES = ((64, 4, 5), (256, 6, 9), (1024, 8, 12), (4096, 10, 14), (1 << 62, 10, 14))
 """Up to how many rows the units have how many bits, and leaves beyond them a table up to how many players.
 
 Large tables cost much to build and little to use.
@@ -63,10 +63,9 @@ class Kernel:
         bits, few_bits = self._bits(rows)
         units = cut(self.forest, bits)
         by_tables = units.bits <= bits
-        few = ~by_tables & (units.players <= few_bits)
+        if len(self.forest.ratio):  # every row has a share of every leaf
+            by_tables |= units.players <= few_bits
         widest = ~by_tables & (units.players > PATTERN_PLAYERS)
-        # By cover, every row has a share of every leaf.
-        look_up_leaves = look_up if len(self.forest.ratio) else look_up_few
         with ThreadPoolExecutor(self.threads) as pool:
 
             def on_all(explain: Explain, given: tuple[object, ...], block_rows: int) -> None:
@@ -80,10 +79,9 @@ class Kernel:
                 for _ in pool.map(run, batch_slices(len(small), -(-len(small) // self.threads))):
                     pass
 
-            for chosen, explain in ((by_tables, look_up), (few, look_up_leaves)):
-                for built in self._built(units.only(chosen), max(bits, 1), pool):
-                    on_all(explain, built, BLOCK_ROWS)
-            for chosen, of_leaves in ((~(by_tables | few | widest), explain_leaves), (widest, explain_widest)):
+            for built in self._built(units.only(by_tables), max(bits, 1), pool):
+                on_all(look_up, built, BLOCK_ROWS)
+            for chosen, of_leaves in ((~(by_tables | widest), explain_leaves), (widest, explain_widest)):
                 for chunk, count, _ in self._described(units.only(chosen), 1, 0):
                     on_all(of_leaves, (self.forest, self.measure, chunk, count), PATTERN_ROWS)
         return shares

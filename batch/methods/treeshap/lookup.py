@@ -45,34 +45,3 @@ def look_up(chunk, units, tables, cells, block, shares):  # type: ignore[no-unty
                 table = tables[start : start + size]
                 for k in range(rows):
                     player_shares[k] += table[index[k]]
-
-
-@compiled
-def look_up_few(chunk, units, tables, cells, block, shares):  # type: ignore[no-untyped-def]
-    """The same for units of one leaf, of which most rows have no share: rows that no reference covers are left out.
-
-    A reference covers a row if it satisfies all players whom the row fails; then, and only then, A[m] is not E[m], for
-    m not empty. A row inside the leaf is always covered.
-    """
-    first, stop, score = block
-    rows = stop - first
-    index, base = np.empty(rows, np.int32), np.empty(rows)
-    few, place = np.empty(rows, np.int32), np.empty(rows, np.int32)
-    for unit in range(units):
-        at = chunk.table[unit, score]
-        if at < 0:
-            continue
-        patterns(chunk, unit, cells, first, index)
-        size = 1 << chunk.bits[unit]
-        above, with_player = tables[at : at + size], tables[at + size : at + 2 * size]
-        count = 0
-        for k in range(rows):
-            few[count] = k
-            count += (above[index[k]] != with_player[index[k]]) | (index[k] == 0)
-        for k in range(count):
-            place[k] = index[few[k]]
-            base[k] = above[place[k]]
-        for i in range(chunk.shared[unit], chunk.shared[unit + 1]):
-            player_shares, bit = shares[chunk.player[i]][first:stop], np.int32(1 << (i - chunk.shared[unit]))
-            for k in range(count):
-                player_shares[few[k]] += base[k] - with_player[place[k] | bit]

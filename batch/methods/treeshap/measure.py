@@ -21,6 +21,8 @@ class Measure(NamedTuple):
     """[R]: the references' weights."""
     shares: NDArray[np.float64]
     """[d + 1, d + 1]: the weights W, see `share_weights`."""
+    transposed: NDArray[np.float64]
+    """[d + 1, d + 1]: W by b and a, with 0 for a = 0."""
     counts: NDArray[np.int8]
     """[2^bits]: the number of bits of each index."""
     quadrature: NDArray[np.float64]
@@ -68,4 +70,6 @@ def measure_of(forest: Forest, cells: NDArray[np.float32], weights: NDArray[np.f
     places, of_places = np.polynomial.legendre.leggauss(max(1, -(-most // 2)))
     quadrature = np.stack([(places + 1) / 2, of_places / 2])
     shares, counts = share_weights(max(most, MOST_BITS)), bit_counts(MOST_BITS)
-    return Measure(np.ascontiguousarray(cells.T), weights, shares, counts, quadrature)
+    transposed = np.ascontiguousarray(shares.T)
+    transposed[:, 0] = 0
+    return Measure(np.ascontiguousarray(cells.T), weights, shares, transposed, counts, quadrature)

@@ -10,6 +10,14 @@ compiled = compiler("contract", "nsz")
 PATTERN_PLAYERS = 62
 """The most players whose pattern is one number."""
 
+DIRECT_PLAYERS = 16
+"""The most players whose patterns are numbered by a table; beyond, by a hash table."""
+
+FEW_PATTERNS = 64
+"""Up to so many distinct patterns are explained one by one, each by the references that cover it."""
+
+PADDING = 16
+
 
 @compiled
 def explain_leaves(forest, measure, chunk, leaves, cells, block, shares):  # type: ignore[no-untyped-def]
@@ -17,7 +25,7 @@ def explain_leaves(forest, measure, chunk, leaves, cells, block, shares):  # typ
 
     Args:
         forest: the trees.
-        measure: what is measured against; `quadrature` in place of references goes by cover.
+        measure: what is measured against; without references, the training rows by cover.
         chunk: the leaves.
         leaves: their number.
         cells: the cells of all rows, [P, N].
@@ -26,61 +34,65 @@ def explain_leaves(forest, measure, chunk, leaves, cells, block, shares):  # typ
     """
     first, stop, score = block
     rows, references = stop - first, measure.cells.shape[1]
-    index, failing, sizes = np.empty(rows, np.int64), np.empty(references, np.int64), np.empty(references, np.int64)
-    sorted_failing, weights = failing.copy(), np.empty(references)
-    starts = np.empty(PATTERN_PLAYERS + 2, np.int64)
-    few, known = np.empty(rows, np.int32), np.empty(rows, np.int32)
-    vectors = np.empty((rows + 1, PATTERN_PLAYERS))
+    index, number = np.empty(rows, np.int64), np.empty(rows, np.uint32)
+    # The shares of each distinct pattern, by player; the first are those of patterns without a share. The padding keeps
+    # the players' rows apart in the cache.
+    vectors = np.zeros((PATTERN_PLAYERS, rows + PADDING))
+    found, patterns_seen = np.empty(rows + 1, np.int64), np.empty(rows, np.int64)
     slots = 1
     while slots < 2 * rows:
         slots *= 2
     keys, numbers, stamps = np.empty(slots, np.int64), np.empty(slots, np.int32), np.zeros(slots, np.int32)
-    failed = np.empty(PATTERN_PLAYERS, np.bool_)
+    direct = np.full(1 << DIRECT_PLAYERS, -1, np.int32)
+    failing = np.empty(references, np.int64)
+    sets = np.empty((PATTERN_PLAYERS, (references + 63) // 64), np.uint64)
     for leaf in range(leaves):
         value = forest.value[chunk.node[leaf], score]
         if value == 0.0:
             continue
         players, shared = chunk.way[leaf], chunk.shared[leaf]
         patterns(chunk, leaf, cells, first, index)
-        if references:
-            # References in the order of the players they fail: those that cover b failing players are in front.
-            patterns(chunk, leaf, measure.cells, 0, failing)
-            starts[:] = 0
-            for r in range(references):
-                sizes[r] = _count(failing[r])
-                starts[sizes[r] + 1] += 1
-            for b in range(1, len(starts)):
-                starts[b] += starts[b - 1]
-            for r in range(references):
-                at = starts[sizes[r]]
-                starts[sizes[r]] += 1
-                sorted_failing[at], weights[at] = failing[r], measure.weights[r]
-            # Now starts[s] is the number of references that fail at most s players.
-        distinct, count = 0, 0
-        for k in range(rows):
-            pattern = index[k]
-            at = (pattern * np.int64(0x9E3779B97F4A7C1)) >> np.int64(20) & np.int64(slots - 1)
-            while stamps[at] == leaf + 1 and keys[at] != pattern:
-                at = (at + 1) & (slots - 1)
-            if stamps[at] != leaf + 1:
-                stamps[at], keys[at], numbers[at] = leaf + 1, pattern, -1
-                vector = vectors[distinct, :players]
-                if references:
-                    covering = starts[players - _count(pattern)]
-                    has_share = _by_references(pattern, sorted_failing[:covering], weights, measure.shares, vector)
-                else:
-                    for j in range(players):
-                        failed[j] = (pattern >> j) & 1
-                    has_share = _by_cover(failed, chunk.ratio[shared : shared + players], measure.quadrature, vector)
-                if has_share:
-                    numbers[at] = distinct
-                    distinct += 1
-            few[count], known[count] = k, numbers[at]
-            count += numbers[at] >= 0
+        patterns(chunk, leaf, measure.cells, 0, failing)
+        _gather_sets(failing, players, sets)
+        distinct = 0
+        if players <= DIRECT_PLAYERS:
+            seen = 0
+            for k in range(rows):
+                pattern = index[k]
+                if direct[pattern] < 0:
+                    direct[pattern] = 0
+                    patterns_seen[seen] = pattern
+                    seen += 1
+                    if not references or _is_covered(pattern, players, sets, references):
+                        distinct += 1
+                        direct[pattern] = distinct
+                        found[distinct] = pattern
+                number[k] = direct[pattern]
+            for n in range(seen):
+                direct[patterns_seen[n]] = -1
+        else:
+            for k in range(rows):
+                pattern = index[k]
+                at = (pattern * np.int64(0x9E3779B97F4A7C1)) >> np.int64(20) & np.int64(slots - 1)
+                while stamps[at] == leaf + 1 and keys[at] != pattern:
+                    at = (at + 1) & (slots - 1)
+                if stamps[at] != leaf + 1:
+                    stamps[at], keys[at], numbers[at] = leaf + 1, pattern, 0
+                    if not references or _is_covered(pattern, players, sets, references):
+                        distinct += 1
+                        numbers[at] = distinct
+                        found[distinct] = pattern
+                number[k] = numbers[at]
+        if references and distinct <= FEW_PATTERNS:
+            _one_by_one(found[1 : distinct + 1], players, failing, measure, vectors)
+        elif references:
+            _by_references(found[1 : distinct + 1], players, failing, measure, vectors)
+        else:
+            _by_covers(found[1 : distinct + 1], chunk.ratio[shared : shared + players], measure.quadrature, vectors)
         for j in range(players):
-            player_shares = shares[chunk.player[shared + j]][first:stop]
-            for k in range(count):
-                player_shares[few[k]] += value * vectors[known[k], j]
+            player_shares, table = shares[chunk.player[shared + j]][first:stop], vectors[j]
+            for k in range(rows):
+                player_shares[k] += value * table[number[k]]
 
 
 @compiled
@@ -137,41 +149,120 @@ def _fails(chunk, leaf, cells, first, made):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _by_references(pattern, failing, weights, share_weights, vector):  # type: ignore[no-untyped-def]
-    """The shares of a leaf of value 1, into `vector` [d]; returns whether any reference covers the failing players.
+def _gather_sets(failing, players, sets):  # type: ignore[no-untyped-def]
+    """The set of references that fail each player, into `sets` [d, words], of the players whom each fails, [R]."""
+    sets[:players] = 0
+    for j in range(players):
+        for r in range(len(failing)):
+            sets[j, r >> 6] |= np.uint64((failing[r] >> j) & 1) << np.uint64(r & 63)
+
+
+@compiled
+def _is_covered(pattern, players, sets, references):  # type: ignore[no-untyped-def]
+    """Whether any reference satisfies all players whom a row fails: else it has no share of the leaf."""
+    for word in range(sets.shape[1]):
+        union = np.uint64(0)
+        for j in range(players):
+            union |= sets[j, word] & np.uint64(-((pattern >> j) & 1))
+        covering = ~union
+        if references - 64 * word < 64:
+            covering &= (np.uint64(1) << np.uint64(references - 64 * word)) - np.uint64(1)
+        if covering:
+            return True
+    return False
+
+
+@compiled
+def _by_references(found, players, failing, measure, vectors):  # type: ignore[no-untyped-def]
+    """The shares of a leaf of value 1, of patterns [D], into `vectors` [d, 1 + D]; reference after reference.
 
     Args:
-        pattern: the players whom the row fails.
+        found: the players whom the rows of each pattern fail.
+        players: the number d of players.
         failing: the players whom each reference fails.
-        weights: the references' weights.
-        share_weights: the weights W.
-        vector: where the shares are written.
+        measure: the references' weights, and the weights W.
+        vectors: where the shares are written.
     """
-    vector[:] = 0.0
-    covering = 0
+    count = len(found)
+    sizes, down, up = np.empty(count, np.uint32), np.zeros(count), np.empty(count)
+    of_row, of_reference, mass = np.empty(count), np.empty(count), np.empty(count)
+    for n in range(count):
+        sizes[n] = _count(found[n])
+    for j in range(players):
+        vectors[j, 1 : count + 1] = 0.0
+    failed = np.empty(len(failing), np.int64)
     for r in range(len(failing)):
-        covering += (pattern & failing[r]) == 0
-    if not covering:
-        return False
-    b, down = _count(pattern), 0.0
+        failed[r] = _count(failing[r])
+    # The references that fail as many players share their weights W, which are looked up once.
+    for a in range(players + 1):
+        is_first = True
+        for r in range(len(failing)):
+            if failed[r] != a:
+                continue
+            if is_first:
+                is_first = False
+                row_weights, reference_weights = measure.shares[a], measure.transposed[a]
+                for n in range(count):
+                    of_row[n], of_reference[n], mass[n] = row_weights[sizes[n]], reference_weights[sizes[n]], 0.0
+            fails, weight = failing[r], measure.weights[r]
+            for n in range(count):
+                share = weight * of_row[n]
+                covers = (found[n] & fails) == 0
+                up[n] = share if covers else 0.0
+                mass[n] += weight if covers else 0.0
+            for j in range(players):
+                if (fails >> j) & 1:
+                    of_player = vectors[j][1 : count + 1]
+                    for n in range(count):
+                        of_player[n] += up[n]
+        if not is_first:
+            for n in range(count):
+                down[n] += mass[n] * of_reference[n]
+    for j in range(players):
+        of_player = vectors[j][1 : count + 1]
+        for n in range(count):
+            of_player[n] -= down[n] if (found[n] >> j) & 1 else 0.0
+
+
+@compiled
+def _one_by_one(found, players, failing, measure, vectors):  # type: ignore[no-untyped-def]
+    """The same, pattern after pattern."""
+    failed, vector = np.empty(len(failing), np.int64), np.empty(players)
     for r in range(len(failing)):
-        if pattern & failing[r]:
-            continue
-        a = _count(failing[r])
-        up = weights[r] * share_weights[a, b] if a else 0.0
-        if b:
-            down += weights[r] * share_weights[b, a]
-        for j in range(len(vector)):
-            vector[j] += up * ((failing[r] >> j) & 1)
-    for j in range(len(vector)):
-        if (pattern >> j) & 1:
-            vector[j] = -down
-    return True
+        failed[r] = _count(failing[r])
+    for n in range(len(found)):
+        pattern, down = found[n], 0.0
+        b = _count(pattern)
+        vector[:] = 0.0
+        for r in range(len(failing)):
+            fails = failing[r]
+            if pattern & fails:
+                continue
+            a, weight = failed[r], measure.weights[r]
+            down += weight * measure.transposed[a, b]
+            if a:
+                up = weight * measure.shares[a, b]
+                for j in range(players):
+                    vector[j] += up * ((fails >> j) & 1)
+        for j in range(players):
+            vectors[j, n + 1] = -down if (pattern >> j) & 1 else vector[j]
+
+
+@compiled
+def _by_covers(found, ratio, quadrature, vectors):  # type: ignore[no-untyped-def]
+    """The path-dependent shares of a leaf of value 1, of patterns [D], into `vectors` [d, 1 + D]."""
+    vector, failed = np.empty(len(ratio)), np.empty(len(ratio), np.bool_)
+    for n in range(len(found)):
+        for j in range(len(ratio)):
+            failed[j] = (found[n] >> j) & 1
+        _by_cover(failed, ratio, quadrature, vector)
+        for j in range(len(ratio)):
+            vectors[j, n + 1] = vector[j]
 
 
 @compiled
 def _by_cover(failed, ratio, quadrature, vector):  # type: ignore[no-untyped-def]
-    """The path-dependent shares of a leaf of value 1, into `vector` [d]; returns whether they are not all 0.
+    """The path-dependent shares of a leaf of value 1, into `vector` [d].
 
     With x_j, whether the row satisfies player j, the share of i is (x_i - ratio_i) times the integral over y from 0 to
     1 of the product of y x_j + (1 - y) ratio_j over all others: y is the chance to be in a coalition. The product is
@@ -180,7 +271,7 @@ def _by_cover(failed, ratio, quadrature, vector):  # type: ignore[no-untyped-def
     vector[:] = 0.0
     for j in range(len(ratio)):
         if failed[j] and ratio[j] == 0.0:
-            return False
+            return
     for n in range(quadrature.shape[1]):
         y, product = quadrature[0, n], quadrature[1, n]
         for j in range(len(ratio)):
@@ -189,7 +280,6 @@ def _by_cover(failed, ratio, quadrature, vector):  # type: ignore[no-untyped-def
             vector[j] += product / ((1 - y) * ratio[j] + (0.0 if failed[j] else y))
     for j in range(len(ratio)):
         vector[j] *= (0.0 if failed[j] else 1.0) - ratio[j]
-    return True
 
 
 @compiled

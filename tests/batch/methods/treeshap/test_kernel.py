@@ -150,6 +150,9 @@ def test_a_forest_without_limit_sums_to_1e_12(rows: int) -> None:
     got = shares(trees, some, references, np.arange(20), threads=2)[:, 0]
     want = trees.scores(some)[:, 0] - references.weights @ trees.scores(references.rows)[:, 0]
     assert np.abs(got.sum(axis=1) - want).max() <= 1e-12 * np.abs(want).max()
+    # Few rows go another way: other units, and leaves by one pattern after the other.
+    alone = shares(trees, some[:10], references, np.arange(20))[:, 0]
+    np.testing.assert_allclose(got[:10], alone, rtol=0, atol=1e-12 * np.abs(alone).max())
 
 
 @pytest.mark.filterwarnings("ignore")
