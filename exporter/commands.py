@@ -28,7 +28,8 @@ EXPLAIN_REFERENCES = click.option(
     default=10,
     show_default=True,
     metavar="N",
-    help="References of explain.onnx, which represent the background; 0 leaves it and gradient.onnx out.",
+    help="References of a network's explain.onnx, which represent the background; that of trees has the whole of it. "
+    "0 leaves explain.onnx and gradient.onnx out.",
 )
 TARGET_UNIT = click.option(
     "--target-unit", multiple=True, metavar="TARGET=UNIT", help="The unit of a number, such as weight=g."

@@ -58,7 +58,7 @@ def export(
         from_probabilities: whether the model's last step gives probabilities, as a softmax or a forest does. The
             probability is then the score: attributions, base value and completeness error are in it.
         background: reference rows of explanations: how many rows to draw, or a table of them. By default 100.
-        explain_references: references of explain.onnx; 0 leaves it and gradient.onnx out.
+        explain_references: references of a network's explain.onnx; 0 leaves it and gradient.onnx out.
         trust_pickle: whether a *.pkl, *.pickle or *.joblib may be loaded, which runs the code inside it.
         threads: threads of one operator of PyTorch.
         seed: of every draw, and of the factory's random weights.

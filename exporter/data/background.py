@@ -30,7 +30,7 @@ class BackgroundChoice:
     """How many training rows; None for `DEFAULT_ROWS`, or all where there are fewer."""
     table: Path | None = None
     summary: int = DEFAULT_SUMMARY
-    """How many references explain.onnx has; with 0, the bundle has neither that nor gradient.onnx."""
+    """How many references a network's explain.onnx has; with 0, the bundle has neither that nor gradient.onnx."""
 
     @classmethod
     def parse(cls, text: str | None, summary: int = DEFAULT_SUMMARY) -> Self:

@@ -84,7 +84,7 @@ def train(
         class_weights: "balanced" lets every class count alike, "none" every row.
         patience: stop after so many epochs (stages, of boosting) without a smaller validation loss; 0 for never.
         background: reference rows of explanations: how many training rows to draw, or a table of them. By default 100.
-        explain_references: references of explain.onnx; 0 leaves it and gradient.onnx out.
+        explain_references: references of a network's explain.onnx; 0 leaves it and gradient.onnx out.
         seed: of the split, the weights and every draw.
         device: what a network is trained on: "auto", "cpu" or "cuda".
         threads: threads of one operator of PyTorch, or of the growth of trees.
