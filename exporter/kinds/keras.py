@@ -23,6 +23,7 @@ from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.kinds.keras_backend import import_keras
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.networks.compile import compile_onnx_network
+from whyport.exporter.source import AUTO
 from whyport.exporter.verify.engines import onnx_outputs
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.errors import ExportError, first_line
@@ -54,6 +55,7 @@ class KerasModel(Kind):
     advice = "export it yourself, with model.export(FILE, format='onnx'), and name that file"
     _place = Place()
     _output = ""
+    _width = 0
 
     @property
     def label(self) -> str:
@@ -70,7 +72,8 @@ class KerasModel(Kind):
         if shape is not None and len(shape) != 2:
             got = ", ".join("N" if size is None else str(size) for size in shape)
             raise ExportError(f"{self.label}: expected one input [N, F], got [{got}]; a Reshape in front takes rows")
-        task = Regression.name if self._loss in REGRESSION_LOSSES else None
+        # Where the user says nothing: classifiers too are trained with such losses, if seldom.
+        task = Regression.name if self.source.task == AUTO and self._loss in REGRESSION_LOSSES else None
         return ModelFacts(width=None if shape is None else shape[1], task=task)
 
     def compile(self, draft: Draft) -> Compiled:

@@ -9,6 +9,7 @@ import pytest
 from whyport.exporter.bundle.target import Target
 from whyport.exporter.data.background import BackgroundChoice
 from whyport.exporter.export import export_bundle
+from whyport.exporter.kinds import open_kind
 from whyport.exporter.kinds.keras_backend import import_keras
 from whyport.exporter.source import ModelSource
 from whyport.runtime.errors import ColumnError, ExportError, UsageError
@@ -115,6 +116,8 @@ def test_a_regression_is_known_by_its_loss(keras, tmp_path):
     )
     np.testing.assert_allclose(Session(bundle, "cpu").predict(rows)["value"], predict(model, rows), atol=1e-5)
     assert bundle.sidecar.score.task == "regression"
+    said = ModelSource(str(tmp_path / "model.keras"), tmp_path / "sample.parquet", task="classification")
+    assert open_kind(said, seed=0, opset=None).facts(()).task is None
     assert bundle.sidecar.capabilities["deepshap"].available
 
 
