@@ -8,10 +8,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper
 
+from whyport.exporter.boosters.cover import with_covers
 from whyport.exporter.boosters.ensemble import Ensemble
 from whyport.exporter.graphs.column_inputs import ML, ML_VERSION
 from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import DEFAULT_IR, DEFAULT_OPSET
+from whyport.exporter.trees.links import NONE, SOFTMAX
+from whyport.exporter.trees.links import SIGMOID as SIGMOID_LINK
+from whyport.exporter.trees.read import TreeSum, read_trees
+from whyport.runtime.errors import ExportError
 from whyport.runtime.task import ClassificationByMargin, Regression, Task
 
 IDENTITY, EXPONENTIAL, SIGMOID, SOFTPLUS, SIGNED_SQUARE = (
@@ -51,6 +56,8 @@ class Boosted:
     """What makes a regression's value of a sum, a name of `LINKS`."""
     covers: NDArray[np.float64] | None = None
     """The training weight of each leaf: of all trees in order, from left to right; None where nothing is known."""
+    thresholds: NDArray[np.float64] | None = None
+    """[M]: the thresholds in float64, of all nodes from left to right, where the library compares float64."""
     names: tuple[str, ...] = ()
     """The names of the features in their order; empty where the model knows none."""
     classes: tuple[str, ...] = ()
@@ -96,6 +103,20 @@ class Boosted:
     def targets(self) -> int:
         """The number of scores."""
         return max(2, len(self.base)) if self.task is ClassificationByMargin else len(self.base)
+
+    def tree_sum(self, rows: NDArray[np.float32], names: Sequence[str] = ()) -> TreeSum:
+        """The trees whose sum the score is, over the columns of typical rows [M, F], with what the library knows.
+
+        Raises ExportError where the score is no sum of trees.
+        """
+        if self.link != IDENTITY:
+            raise ExportError(f"the value is the {self.link} of the trees' sum, and no sum of trees itself")
+        trees = read_trees(self.model(), self.task.score, rows, names).trees
+        if self.covers is not None:
+            trees = with_covers(trees, self.covers)
+        if self.task is Regression:
+            return TreeSum(trees, NONE)
+        return TreeSum(trees, SIGMOID_LINK if len(self.base) == 1 else SOFTMAX)
 
     def _values(self, rows: str, score: str) -> list[NodeProto]:
         operators = LINKS[self.link]

@@ -75,8 +75,8 @@ def read_model(model: Any) -> Boosted:
         len(names),
         IDENTITY if task is ClassificationByMargin else VALUES[loss],
         np.concatenate([tree["leaf_weights"] for tree in description["oblivious_trees"]]).astype(np.float64),
-        () if names == tuple(map(str, range(len(names)))) else names,
-        class_names(model.classes_) if task is ClassificationByMargin else (),
+        names=() if names == tuple(map(str, range(len(names)))) else names,
+        classes=class_names(model.classes_) if task is ClassificationByMargin else (),
     )
 
 

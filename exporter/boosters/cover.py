@@ -1,4 +1,4 @@
-"""Training weights of the nodes of trees, from those of their leaves."""
+"""Facts of a library about its nodes, put to the nodes of canonical trees: training weights, exact thresholds."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ def with_covers(trees: Trees, leaves: NDArray[np.float64]) -> Trees:
     Raises:
         ExportError: there are not so many leaves.
     """
-    order = _leaves_from_left(trees)
+    order = [node for node in from_left(trees) if trees.left[node] == LEAF]
     if len(order) != len(leaves):
         raise ExportError(f"expected the training weights of {len(order)} leaves, got {len(leaves)}")
     cover = np.zeros(len(trees.left))
@@ -29,15 +29,22 @@ def with_covers(trees: Trees, leaves: NDArray[np.float64]) -> Trees:
     return dataclasses.replace(trees, cover=cover)
 
 
-def _leaves_from_left(trees: Trees) -> list[int]:
+def by_node(trees: Trees, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of all nodes in the library's order, tree by tree and from left to right, in the order of `trees`."""
+    made = np.empty(len(trees.left))
+    made[from_left(trees)] = values
+    return made
+
+
+def from_left(trees: Trees) -> list[int]:
+    """The nodes, tree by tree: each before its children, and the left one's before the right one's."""
     left, right = trees.left.tolist(), trees.right.tolist()
     found: list[int] = []
     for root in trees.roots.tolist():
         waiting = [root]
         while waiting:
             node = waiting.pop()
-            if left[node] == LEAF:
-                found.append(node)
-            else:
+            found.append(node)
+            if left[node] != LEAF:
                 waiting += [right[node], left[node]]
     return found

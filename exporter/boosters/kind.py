@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.exporter.boosters.boosted import IDENTITY, Boosted
-from whyport.exporter.boosters.cover import with_covers
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile
 from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.reasons.of_trees import tree_capabilities
-from whyport.exporter.trees.read import read_trees
 from whyport.runtime.bundle.signature import TensorSpec
-from whyport.runtime.bundle.trees import Trees
 from whyport.runtime.task import ClassificationByMargin
 
 
@@ -68,7 +65,8 @@ class BoosterKind(Kind):
         model = boosted.model(outputs)
         specs = tuple(TensorSpec(name, "float32", ("N", boosted.targets)) for name in outputs)
         obstacle = _obstacle(boosted, draft)
-        trees = None if obstacle else self._trees(draft)
+        names = tuple(column.name for column in draft.features)
+        trees = None if obstacle else boosted.tree_sum(draft.references.rows, names).trees
         return Compiled(specs, tree_capabilities(obstacle), OnnxFile(model), trees=trees)
 
     def native(self, rows: NDArray[np.floating[Any]], draft: Draft) -> dict[str, NDArray[Any]]:
@@ -81,13 +79,6 @@ class BoosterKind(Kind):
             chances = np.column_stack([1 - chances, chances])
         outputs = dict(zip(ClassificationByMargin.outputs, (margins, chances), strict=True))
         return {name: values for name, values in outputs.items() if name in draft.task.outputs}
-
-    def _trees(self, draft: Draft) -> Trees:
-        """The trees whose sum the score is, with training weights where the model knows them."""
-        boosted = self.boosted
-        names = tuple(column.name for column in draft.features)
-        trees = read_trees(boosted.model(), boosted.task.score, draft.references.rows, names).trees
-        return trees if boosted.covers is None else with_covers(trees, boosted.covers)
 
 
 def _obstacle(boosted: Boosted, draft: Draft) -> str:

@@ -81,6 +81,7 @@ def read_booster(booster: Any, classes: tuple[str, ...] | None = None) -> Booste
         len(features),
         link,
         covers=_covers(model),
+        thresholds=_thresholds(model),
         names=_names(features),
         classes=classes or (),
         unit=unit,
@@ -160,6 +161,16 @@ def _walk(root: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield node
         if "left_child" in node:
             waiting += [node["right_child"], node["left_child"]]
+
+
+def _thresholds(model: dict[str, Any]) -> NDArray[np.float64]:
+    """The thresholds of all nodes as LightGBM compares float64 values, 0 of leaves."""
+    nodes = [node for tree in model["tree_info"] for node in _walk(tree["tree_structure"])]
+    exact = np.array([float(node.get("threshold", 0)) for node in nodes])
+    zero = float(ZERO)
+    return np.select(
+        [(-zero <= exact) & (exact < 0), (exact >= 0) & (exact < zero)], [np.nextafter(-zero, -1), zero], exact
+    )
 
 
 def _covers(model: dict[str, Any]) -> Any:

@@ -64,7 +64,7 @@ def read_booster(booster: Any, *, is_classifier: bool | None = None) -> Boosted:
     tree = trees.attributes["target_treeids"]
     weights = trees.attributes["target_weights"].astype(np.float32) * factors[tree]
     trees = trees.changed(target_ids=sums[tree], target_weights=weights)
-    return Boosted(trees, base, task, features, link, _covers(forest["model"]["trees"]), names)
+    return Boosted(trees, base, task, features, link, _covers(forest["model"]["trees"]), names=names)
 
 
 def _forest(learner: dict[str, Any]) -> dict[str, Any]:

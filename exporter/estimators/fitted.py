@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.exporter.boosters.steps import CLASSIFIERS, step_margins
 from whyport.exporter.estimators.codes import Decoder
 from whyport.exporter.estimators.convert import last_step
 from whyport.exporter.estimators.knowledge import missing_markers, own_names
@@ -94,10 +95,16 @@ class Fitted:
             return {task.score: values.reshape(len(values), -1)}
         made = {"probabilities": np.asarray(self.model.predict_proba(given))}
         if task.name == ClassificationByMargin.name:
-            margins = np.asarray(self.model.decision_function(given))
+            margins = self._margins(given)
             one = margins.ndim == 1 or margins.shape[1] == 1
             made[task.score] = margins.reshape(-1, 1) * np.array([-1.0, 1.0]) if one else margins
         return made
+
+    def _margins(self, given: Any) -> NDArray[Any]:
+        last = last_step(self.model)
+        if type(last).__name__ not in CLASSIFIERS:
+            return np.asarray(self.model.decision_function(given))
+        return step_margins(last, given if last is self.model else self.model[:-1].transform(given))
 
 
 def is_taken(model: Any, given: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.exporter.boosters.steps import CLASSIFIERS, REGRESSORS, ranked_step, read_step
 from whyport.exporter.draft import Draft
 from whyport.exporter.estimators.convert import last_step
 from whyport.exporter.estimators.fitted import Fitted
@@ -25,6 +26,7 @@ READERS: dict[str, Callable[[Any], TreeSum]] = {
     **dict.fromkeys(("ExtraTreesClassifier", "ExtraTreesRegressor"), read_forest),
     **dict.fromkeys(("GradientBoostingClassifier", "GradientBoostingRegressor"), read_gradient_boosting),
     **dict.fromkeys(("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"), read_boosting),
+    **dict.fromkeys((*CLASSIFIERS, *REGRESSORS), read_step),
 }
 """What reads the trees of an estimator, by its name."""
 
@@ -43,18 +45,17 @@ def compile_forest(fitted: Fitted, draft: Draft) -> Compiled:
     _check_categorical(last)
     if last is fitted.model and not draft.has_categories:
         return compile_trees(_read(last), draft)
-    encode: Callable[[NDArray[np.float32]], NDArray[Any]]
-    if READERS[type(last).__name__] is read_boosting:
+    reader, levels = READERS[type(last).__name__], None
+    if reader is read_boosting:
         last, levels = _ranked(last, fitted.width)
-
-        def encode(rows: NDArray[np.float32]) -> NDArray[Any]:
-            return _ranks(fitted.cells(rows), levels)
-    else:
-
-        def encode(rows: NDArray[np.float32]) -> NDArray[Any]:
-            return fitted.cells(rows).astype(np.float32)
-
     found = _read(last)
+    if reader is read_step:
+        found, levels = ranked_step(last, found, fitted.width)
+
+    def encode(rows: NDArray[np.float32]) -> NDArray[Any]:
+        cells = fitted.cells(rows)
+        return cells.astype(np.float32) if levels is None else _ranks(cells, levels)
+
     encoder = Encoder(
         encode=encode,
         rows=draft.samples.rows,

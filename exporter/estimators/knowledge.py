@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from whyport.exporter.boosters.steps import CLASSIFIERS
 from whyport.exporter.estimators.convert import last_step
 from whyport.runtime.errors import ExportError, listing
 from whyport.runtime.inputs.categories import category_text
 from whyport.runtime.inputs.sources import is_missing
 from whyport.runtime.task import Classification, ClassificationByMargin, ProbabilityClassification, Regression
 
-MARGINS = ("GradientBoostingClassifier", "HistGradientBoostingClassifier")
+MARGINS = ("GradientBoostingClassifier", "HistGradientBoostingClassifier", *CLASSIFIERS)
 """Classifiers whose score is the sum of boosted trees."""
 LOGITS = ("LogisticRegression", "LogisticRegressionCV", "MLPClassifier")
 """Classifiers that end in a softmax or a sigmoid, in front of which the logits are."""
