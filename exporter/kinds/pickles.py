@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,13 @@ def read_pickle(path: Path, *, trusted: bool) -> Any:
     if not path.is_file():
         raise UsageError(f"there is no file {str(path)!r}")
     logger.warning("%s is trusted: %s", path.name, DANGER)
-    try:
-        return importlib.import_module("joblib").load(path)
-    except Exception as error:  # the code in the file fails in any way
-        raise ExportError(f"source {str(path)!r}: cannot be loaded: {first_line(error)}") from error
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            model = importlib.import_module("joblib").load(path)
+        except Exception as error:  # the code in the file fails in any way
+            raise ExportError(f"source {str(path)!r}: cannot be loaded: {first_line(error)}") from error
+    # Such as that another version of the library wrote it; once, however many parts say so.
+    for text in dict.fromkeys(first_line(each.message) for each in said if isinstance(each.message, Warning)):
+        logger.warning("%s: %s", path.name, text)
+    return model
