@@ -28,7 +28,7 @@ from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.kinds.pickles import is_pickle
 from whyport.runtime.errors import ExportError
-from whyport.runtime.task import ProbabilityClassification
+from whyport.runtime.task import ClassificationByMargin, ProbabilityClassification
 
 SLOW_ROWS = 5_000
 FAST = ("linear_model", "tree", "ensemble", "neural_network", "naive_bayes", "discriminant_analysis", "dummy")
@@ -91,6 +91,10 @@ class SklearnEstimator(Kind):
         try:
             return compile_forest(fitted_model, draft)
         except ExportError as error:
+            if draft.task_name == ClassificationByMargin.name:
+                raise ExportError(
+                    f"{error}; --from-probabilities takes the probabilities as scores, which shapley explains"
+                ) from error
             return _without_trees(compile_estimator(fitted_model, draft), reason=str(error))
 
     def native(self, rows: NDArray[np.floating[Any]], draft: Draft) -> dict[str, NDArray[Any]]:

@@ -316,6 +316,40 @@ def test_what_cannot_be_exported_says_why(name: str, tmp_path: Path, monkeypatch
     assert not (tmp_path / "bundle").exists()
 
 
+def test_boosted_trees_behind_components_have_probabilities_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, frame = numbers_of(make_pipeline(PCA(2), GradientBoostingClassifier(**SMALL)), CLASSES)
+    with pytest.raises(ExportError, match="encoded space: .*; --from-probabilities takes the probabilities as scores"):
+        export(model, frame, tmp_path, monkeypatch)
+    bundle = export(model, frame, tmp_path, monkeypatch, from_probabilities=True)
+    check_predictions(bundle, model, frame)
+    assert bundle.sidecar.score.kind == "probability"
+    assert not bundle.sidecar.capabilities["treeshap"].available
+
+
+def test_texts_that_look_like_numbers_stay_texts_and_none_is_what_the_encoder_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a CSV file too, whose column of codes would be read as numbers."""
+    codes = np.array(["1", "2", None] * 80, dtype=object)
+    frame = pd.DataFrame({"code": pd.Series(codes, dtype=object), "n": COMPLETE["age"]})
+    first = ColumnTransformer([("c", OneHotEncoder(handle_unknown="ignore"), ["code"])], remainder="passthrough")
+    model = make_pipeline(first, RandomForestClassifier(**SMALL)).fit(frame, np.where(codes == "2", "yes", CLASSES))
+    export(model, frame, tmp_path, monkeypatch)
+    frame.to_csv(tmp_path / "sample.csv", index=False)
+    source = ModelSource(
+        "module_of_mine:MODEL", tmp_path / "sample.csv", background=BackgroundChoice(summary=0), excluded=()
+    )
+    bundle = export_bundle(source, Target(tmp_path / "bundle of text"))
+    categories = bundle.sidecar.columns[0].categories
+    assert categories is not None
+    assert (categories.type, categories.values, categories.missing) == ("text", ("1", "2"), 80)
+    rows = frame.assign(n=frame["n"].astype(np.float32).astype(np.float64))
+    got = Session(bundle, "cpu").predict(rows)["probabilities"]
+    np.testing.assert_allclose(got, model.predict_proba(rows), atol=1e-6)
+
+
 def test_several_outputs_a_row_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = DecisionTreeClassifier().fit(COMPLETE, np.stack([CLASSES, THREE], axis=1))
     with pytest.raises(ExportError, match="DecisionTreeClassifier predicts several outputs a row"):
