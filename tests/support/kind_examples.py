@@ -1,5 +1,6 @@
 """One small model of each kind, on one table, as a user would have it: a file, or a module that can be imported."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,7 @@ def make_catboost(folder: Path, table: pd.DataFrame) -> str:
 
 
 def make_keras(folder: Path, table: pd.DataFrame) -> str:
+    os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
     keras.utils.set_random_seed(0)
