@@ -87,7 +87,8 @@ def _with_texts(frame: pd.DataFrame, source: ModelSource, facts: ModelFacts) -> 
 
 def _describe(frame: pd.DataFrame, features: tuple[str, ...], facts: ModelFacts, *, impute: bool) -> tuple[Column, ...]:
     numbers = [name for name in features if name not in facts.categories]
-    values = dict(zip(numbers, feature_arrays(frame, numbers), strict=True))
+    arrays = feature_arrays(frame, numbers) if numbers else []
+    values = dict(zip(numbers, arrays, strict=True))
 
     def describe(name: str) -> Column:
         if name in facts.categories:
@@ -104,6 +105,7 @@ def _describe(frame: pd.DataFrame, features: tuple[str, ...], facts: ModelFacts,
 def _precise(frame: pd.DataFrame, columns: tuple[Column, ...], rows: NDArray[np.float32]) -> NDArray[np.float64]:
     precise = rows.astype(np.float64)
     numbers = [j for j, column in enumerate(columns) if column.categories is None]
-    for j, values in zip(numbers, feature_arrays(frame, [columns[j].name for j in numbers]), strict=True):
+    arrays = feature_arrays(frame, [columns[j].name for j in numbers]) if numbers else []
+    for j, values in zip(numbers, arrays, strict=True):
         precise[:, j] = values
     return precise

@@ -18,7 +18,6 @@ from whyport.exporter.trees.fitted import read_boosting, read_forest, read_gradi
 from whyport.exporter.trees.fold import Encoder, fold
 from whyport.exporter.trees.read import TreeSum
 from whyport.runtime.bundle.columns import takes_missing
-from whyport.runtime.errors import ExportError
 
 READERS: dict[str, Callable[[Any], TreeSum]] = {
     **dict.fromkeys(("DecisionTreeClassifier", "ExtraTreeClassifier", "RandomForestClassifier"), read_forest),
@@ -42,7 +41,6 @@ def compile_forest(fitted: Fitted, draft: Draft) -> Compiled:
     Raises ExportError where a step before the trees mixes columns, so that they compare none that a person knows.
     """
     last, columns = last_step(fitted.model), draft.features
-    _check_categorical(last)
     if last is fitted.model and not draft.has_categories:
         return compile_trees(_read(last), draft)
     reader, levels = READERS[type(last).__name__], None
@@ -68,15 +66,6 @@ def compile_forest(fitted: Fitted, draft: Draft) -> Compiled:
 
 def _read(last: Any) -> TreeSum:
     return READERS[type(last).__name__](last)
-
-
-def _check_categorical(last: Any) -> None:
-    flags = getattr(last, "is_categorical_", None)
-    if flags is not None and np.any(flags):
-        raise ExportError(
-            f"{type(last).__name__}: its categorical_features are no order of numbers; put an OrdinalEncoder or a "
-            f"OneHotEncoder in front of it instead"
-        )
 
 
 def _ranked(last: Any, width: int) -> tuple[Any, list[NDArray[np.float64]]]:

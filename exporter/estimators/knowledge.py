@@ -47,7 +47,15 @@ def fitted(model: Any) -> Any:
         raise ExportError(
             f"{name} predicts by a threshold of its own; export its estimator_, and use the probabilities"
         )
+    if name == "TransformedTargetRegressor":
+        raise ExportError(f"{name}: the way back from its transform has no graph; export its regressor_, in its unit")
     for step in _every_step(model):
+        flags = getattr(step, "is_categorical_", None)
+        if flags is not None and np.any(flags):
+            raise ExportError(
+                f"{type(step).__name__}: its categorical_features are no order of numbers; put an OrdinalEncoder or a "
+                f"OneHotEncoder in front of it instead"
+            )
         if type(step).__name__ in FREE_TEXT:
             raise ExportError(
                 f"{type(step).__name__}: free text is no column of numbers or categories; make columns of it first, "

@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -354,6 +354,24 @@ def test_several_outputs_a_row_are_refused(tmp_path: Path, monkeypatch: pytest.M
     model = DecisionTreeClassifier().fit(COMPLETE, np.stack([CLASSES, THREE], axis=1))
     with pytest.raises(ExportError, match="DecisionTreeClassifier predicts several outputs a row"):
         export(model, COMPLETE, tmp_path, monkeypatch)
+
+
+def test_a_table_of_categories_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = FRAME[["region", "sex"]]
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), DecisionTreeClassifier(**SEED)).fit(frame, CLASSES)
+    check_predictions(export(model, frame, tmp_path, monkeypatch), model, frame)
+
+
+def test_categories_of_histograms_and_targets_that_are_transformed_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coded = HistGradientBoostingClassifier(max_iter=2, categorical_features=["region"])
+    coded.fit(FRAME[["age", "region"]], CLASSES)
+    with pytest.raises(ExportError, match="its categorical_features are no order of numbers; put an OrdinalEncoder"):
+        export(coded, FRAME[["age", "region"]], tmp_path, monkeypatch)
+    transformed = TransformedTargetRegressor(LinearRegression(), func=np.log, inverse_func=np.exp).fit(COMPLETE, VALUES)
+    with pytest.raises(ExportError, match="TransformedTargetRegressor: .*; export its regressor_"):
+        export(transformed, COMPLETE, tmp_path, monkeypatch)
 
 
 def test_free_text_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
