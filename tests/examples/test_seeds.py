@@ -50,3 +50,38 @@ def test_the_weight_of_a_part_by_a_dense_network(tmp_path: Path) -> None:
     assert "part weight" in page
     for word in ("logit", "confusion", "predicted class"):
         assert word not in page, word
+
+
+def test_the_weight_of_a_part_by_a_forest(tmp_path: Path) -> None:
+    run("S2", tmp_path)
+    bundle = Bundle.read(tmp_path / "bundle")
+    (target,) = bundle.sidecar.score.targets
+    assert (target.name, target.unit) == ("part weight", "g")
+    assert bundle.sidecar.provenance.metrics["test_r2"] > 0.8
+    assert bundle.sidecar.parity["native"] < 1e-5
+    table = pq.read_table(tmp_path / "scored")
+    errors = table["completeness_error"].to_numpy() / table["score"].to_numpy()
+    assert errors.max() < 1e-6
+    shares = {name: np.abs(table[f"attribution.{name}"].to_numpy()).mean() for name in bundle.sidecar.players.names}
+    assert max(shares, key=shares.__getitem__) in ("holding pressure", "shot volume", "holding time")
+    pictures = {path.stem.partition("-")[2] for path in (tmp_path / "pictures").iterdir()}
+    assert {"measured-part-weight", "bar-treeshap-part-weight"} <= pictures
+
+
+def test_whether_a_loan_is_approved_by_a_forest(tmp_path: Path) -> None:
+    run("S6", tmp_path)
+    bundle = Bundle.read(tmp_path / "bundle")
+    assert (bundle.sidecar.targets, bundle.sidecar.score.kind) == (("no", "yes"), "probability")
+    assert bundle.sidecar.provenance.metrics["test_auc"] > 0.85
+    assert dict(next(g for g in bundle.sidecar.graphs if g.kind == "trees").figures)["trees"] == 150
+    table = pq.read_table(tmp_path / "scored")
+    for name in ("no", "yes"):
+        assert table[f"completeness_error.{name}"].to_numpy().max() < 1e-6
+    shares = [np.abs(table[f"attribution.yes.{name}"].to_numpy()).mean() for name in bundle.sidecar.players.names]
+    assert bundle.sidecar.players.names[int(np.argmax(shares))] == "credit score"
+    pictures = {path.stem.partition("-")[2] for path in (tmp_path / "pictures").iterdir()}
+    drawn = ("bar-treeshap", "beeswarm-treeshap-yes", "dependence-treeshap-yes", "partial-dependence-yes", "confusion")
+    assert {*drawn, "waterfall-0-predicted"} <= pictures
+    page = (tmp_path / "report.html").read_text()
+    assert "probability" in page
+    assert "logit" not in page
