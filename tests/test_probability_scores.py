@@ -220,8 +220,9 @@ def test_an_onnx_file_as_converters_write_it(names: tuple[str, str], sample: Pat
     folder = sample.with_name(output)
     folder.mkdir()
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), folder / "forest.onnx")
-    refused = whyport("export", folder / "forest.onnx", "--sample", sample, "--out", folder / "bundle", exit_code=1)
-    assert "holds probabilities: its rows sum to 1; leave the last layer out" in refused.output
+    plain = export(folder / "forest.onnx", sample, folder / "plain", background=6, explain_references=0)
+    logits = ROWS @ coefficients.T.astype(np.float64) + [0.5, 0.0, -0.5]
+    np.testing.assert_allclose(Session(plain, "cpu").predict(ROWS)["logits"], logits, atol=1e-5)
     bundle = export(folder / "forest.onnx", sample, folder / "bundle", from_probabilities=True, background=6)
     whyport("run", folder / "bundle", sample, "--out", folder / "out", "--explain", "shapley")
     table, (background, weights) = pd.read_parquet(folder / "out"), references(bundle.path, "background.parquet")
