@@ -18,7 +18,7 @@ from whyport.runtime.bundle.graphs import capability_of
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capability
 from whyport.runtime.bundle.trees import Trees
 
-MOST_BYTES = 32 << 20
+MOST_BYTES = 32_000_000
 """The largest explain.onnx of trees: pages in browsers load it whole."""
 NO_GRADIENTS = "the scores of trees jump at thresholds and are constant between them; treeshap explains them exactly"
 """Why there is no gradient.onnx."""
