@@ -1,6 +1,8 @@
 """Estimators and pipelines of scikit-learn as bundles, against scikit-learn's own predictions."""
 
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -90,15 +92,12 @@ def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def export(model: Any, frame: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Bundle:
     """The bundle of a model by its name, without the portable explanations, which take long to compile."""
-    (folder / "module_of_mine.py").write_text("def make(): return MODEL\n")
-    monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.delitem(__import__("sys").modules, "module_of_mine", raising=False)
-    module = __import__("module_of_mine")
-    module.MODEL = model
+    module = ModuleType("estimators_of_mine")
+    module.MODEL = model  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     frame.to_parquet(folder / "sample.parquet")
     source = ModelSource(
-        "module_of_mine:MODEL", folder / "sample.parquet", **{"background": BackgroundChoice(summary=0), **options}
+        "estimators_of_mine:MODEL", folder / "sample.parquet", **{"background": BackgroundChoice(summary=0), **options}
     )
     return export_bundle(source, Target(folder / "bundle"))
 
@@ -339,7 +338,7 @@ def test_texts_that_look_like_numbers_stay_texts_and_none_is_what_the_encoder_kn
     export(model, frame, tmp_path, monkeypatch)
     frame.to_csv(tmp_path / "sample.csv", index=False)
     source = ModelSource(
-        "module_of_mine:MODEL", tmp_path / "sample.csv", background=BackgroundChoice(summary=0), excluded=()
+        "estimators_of_mine:MODEL", tmp_path / "sample.csv", background=BackgroundChoice(summary=0), excluded=()
     )
     bundle = export_bundle(source, Target(tmp_path / "bundle of text"))
     categories = bundle.sidecar.columns[0].categories
