@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import zipfile
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -17,8 +18,11 @@ LEAF = -1
 NUMBER = -1
 """In place of an encoding, where a cell is its column's number itself."""
 
-NO_COVER = "cover"
+OPTIONAL = "cover"
 """The one array that may be missing."""
+
+MOST_UNPACKED = 1 << 10
+"""The most bytes that a byte of the file may unpack to: equal nodes shrink well, but not without end."""
 
 CALL_VALUES = 1 << 22
 """Positions in trees that are followed at once."""
@@ -100,12 +104,16 @@ class Trees:
     def read(cls, content: bytes) -> Self:
         """The trees in the content of trees.npz; raises BundleFormatError for anything else."""
         try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                unpacked = sum(entry.file_size for entry in archive.infolist())
+            if unpacked > MOST_UNPACKED * len(content):
+                raise ValueError(f"{len(content)} bytes that hold {unpacked}")
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except Exception as error:  # a damaged archive fails in any way: zlib's errors, methods that are not known
             raise BundleFormatError(f"expected trees as arrays in a npz file: {first_line(error)}") from None
         for field in dataclasses.fields(cls):
-            if field.name not in arrays and field.name != NO_COVER:
+            if field.name not in arrays and field.name != OPTIONAL:
                 raise BundleFormatError(f"expected an array {field.name!r} of trees, got {', '.join(arrays) or 'none'}")
         trees = cls(**{field.name: arrays.get(field.name) for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
         trees._check()

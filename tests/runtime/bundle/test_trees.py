@@ -105,3 +105,11 @@ def test_damage_anywhere_in_the_file_is_refused_in_words() -> None:
         except BundleFormatError:
             refused += 1
     assert refused > 200
+
+
+def test_a_small_file_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = dataclasses.replace(two_trees(), tables=np.zeros(1 << 20, dtype=np.float32)).write()
+    assert len(Trees.read(content).tables) == 1 << 20
+    monkeypatch.setattr("whyport.runtime.bundle.trees.MOST_UNPACKED", 10)
+    with pytest.raises(BundleFormatError, match="bytes that hold 4194"):
+        Trees.read(content)
