@@ -17,6 +17,11 @@ from whyport.exporter.export import export_bundle
 from whyport.exporter.source import ModelSource
 
 PLAIN = {("model.onnx", "verified"): 1, ("model.onnx", "counted"): 1, ("model.onnx", "replayed"): 1}
+PORTABLE = {
+    (file, purpose): 1
+    for file in ("explain.onnx", "gradient.onnx")
+    for purpose in ("simplified", "verified", "counted", "replayed")
+}
 
 
 class Openings:
@@ -72,12 +77,7 @@ def test_a_network_of_two_layers(
     bundle = export_bundle(ModelSource("example_networks:two_layers", complete_path), Target(tmp_path / "bundle"))
     assert {"model.pt", "deepshap.pt", "explain.onnx", "gradient.onnx"} <= bundle.sidecar.files.keys()
     assert openings.torchscript == 2
-    portable = {
-        (file, purpose): 1
-        for file in ("explain.onnx", "gradient.onnx")
-        for purpose in ("simplified", "verified", "counted", "replayed")
-    }
-    assert openings.onnx == PLAIN | portable
+    assert openings.onnx == PLAIN | PORTABLE
     assert len(openings.drawn) == 6
     assert set(openings.drawn.values()) == {1}
 
@@ -93,7 +93,7 @@ def test_a_plain_onnx_file(openings: Openings, complete_path: Path, tmp_path: Pa
     onnx.save(model, tmp_path / "plain.onnx")
     export_bundle(ModelSource(str(tmp_path / "plain.onnx"), complete_path), Target(tmp_path / "bundle"))
     # The user's own file is opened as well: its outputs say how many classes there are.
-    assert openings.onnx == PLAIN | {("model.onnx", "verified"): 2}
-    assert openings.torchscript == 0
-    assert len(openings.drawn) == 3
+    assert openings.onnx == PLAIN | PORTABLE | {("model.onnx", "verified"): 2}
+    assert openings.torchscript == 2
+    assert len(openings.drawn) == 7
     assert set(openings.drawn.values()) == {1}
