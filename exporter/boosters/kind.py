@@ -15,6 +15,7 @@ from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.reasons.of_trees import tree_capabilities
 from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.errors import ExportError, WhyportError, first_line
 from whyport.runtime.task import ClassificationByMargin
 
 
@@ -33,9 +34,20 @@ class BoosterKind(Kind):
         return self.model if isinstance(self.model, Path) else None
 
     @cached_property
-    @abstractmethod
     def boosted(self) -> Boosted:
-        """The model as sums of trees; raises ExportError where it is none."""
+        """The model as sums of trees; raises ExportError where it is none, or its file is damaged."""
+        if self.file is None:
+            return self.read()
+        try:
+            return self.read()
+        except (WhyportError, ModuleNotFoundError):
+            raise
+        except Exception as error:  # a damaged file fails in any way
+            raise ExportError(f"{self.file.name} is damaged: {first_line(error)}") from error
+
+    @abstractmethod
+    def read(self) -> Boosted:
+        """The model as sums of trees; of a damaged file, any error."""
 
     @abstractmethod
     def margins(self, rows: NDArray[np.floating[Any]]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from whyport.exporter.boosters.boosted import EXPONENTIAL, Boosted
 from whyport.exporter.boosters.catboost import read_model
 from whyport.exporter.boosters.kind import BoosterKind
+from whyport.exporter.boosters.probe import probe_file
 from whyport.runtime.errors import ExportError, first_line
 from whyport.runtime.task import ClassificationByMargin
 
@@ -23,8 +24,7 @@ class CatBoostModel(BoosterKind):
 
     packages = ("catboost",)
 
-    @cached_property
-    def boosted(self) -> Boosted:
+    def read(self) -> Boosted:
         return read_model(self._fitted)
 
     def margins(self, rows: NDArray[np.floating[Any]]) -> NDArray[Any]:
@@ -60,6 +60,7 @@ def _read(path: Path) -> Any:
     from catboost import CatBoost
 
     _check_file(path)
+    probe_file(path, "catboost")
     model = CatBoost()
     try:
         return model.load_model(str(path), format="cbm")

@@ -11,6 +11,7 @@ from whyport.exporter.boosters.boosted import Boosted
 from whyport.exporter.boosters.kind import BoosterKind
 from whyport.exporter.boosters.labels import class_names
 from whyport.exporter.boosters.lightgbm import read_booster
+from whyport.exporter.boosters.probe import probe_file
 from whyport.runtime.errors import ExportError, first_line
 
 BEGINNING = b"tree\n"
@@ -23,8 +24,7 @@ class LightGBMModel(BoosterKind):
 
     packages = ("lightgbm", "onnxmltools")
 
-    @cached_property
-    def boosted(self) -> Boosted:
+    def read(self) -> Boosted:
         booster = self._booster
         labels = getattr(self.model, "classes_", None)
         return read_booster(booster, None if labels is None else class_names(labels))
@@ -72,6 +72,7 @@ def _read(path: Path) -> Any:
         raise ExportError(f"{path.name} is no model of LightGBM, as save_model('{path.name}') writes it")
     if b"\nend of trees" not in content:
         raise ExportError(f"{path.name} is damaged: its trees have no end")
+    probe_file(path, "lightgbm")
     try:
         return Booster(model_str=content.decode("utf-8"))
     except Exception as error:  # a damaged file fails in any way

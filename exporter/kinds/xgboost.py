@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from whyport.exporter.boosters.boosted import Boosted
 from whyport.exporter.boosters.kind import BoosterKind
+from whyport.exporter.boosters.probe import probe_file
 from whyport.exporter.boosters.xgboost import read_booster
 from whyport.runtime.errors import ExportError, first_line
 from whyport.runtime.task import ClassificationByMargin
@@ -30,8 +31,7 @@ class XGBoostModel(BoosterKind):
 
     packages = ("onnxmltools",)
 
-    @cached_property
-    def boosted(self) -> Boosted:
+    def read(self) -> Boosted:
         fitted = self._fitted
         booster = fitted.booster[: fitted.rounds] if fitted.rounds else fitted.booster
         return read_booster(booster, is_classifier=fitted.is_classifier)
@@ -103,6 +103,7 @@ def _of_file(path: Path) -> _Fitted:
     from xgboost import Booster
 
     _check_file(path)
+    probe_file(path, "xgboost")
     booster = Booster()
     try:
         booster.load_model(path)

@@ -7,6 +7,13 @@ from whyport.runtime.errors import ExportError
 
 catboost = pytest.importorskip("catboost")
 
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Files are read at once, without a process that takes seconds to start."""
+    monkeypatch.setattr("whyport.exporter.kinds.catboost.probe_file", lambda path, library: None)
+
+
 CLASSES = ("Logloss", "CrossEntropy", "Focal:focal_alpha=0.5;focal_gamma=1", "MultiClass")
 VALUES = (
     *("RMSE", "MAE", "MAPE", "Quantile:alpha=0.2", "Expectile:alpha=0.3", "Huber:delta=1", "LogCosh", "Lq:q=3"),

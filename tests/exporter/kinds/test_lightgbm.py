@@ -7,6 +7,13 @@ from whyport.runtime.errors import ExportError
 
 lgb = pytest.importorskip("lightgbm")
 
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Files are read at once, without a process that takes seconds to start."""
+    monkeypatch.setattr("whyport.exporter.kinds.lightgbm.probe_file", lambda path, library: None)
+
+
 POSITIVE = ("poisson", "gamma", "tweedie", "mape")
 VALUES = (
     *("regression", "regression_l1", "huber", "fair", "quantile", "cross_entropy", "cross_entropy_lambda"),

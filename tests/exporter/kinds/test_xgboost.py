@@ -9,6 +9,13 @@ from whyport.runtime.errors import ExportError
 
 xgb = pytest.importorskip("xgboost")
 
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Files are read at once, without a process that takes seconds to start."""
+    monkeypatch.setattr("whyport.exporter.kinds.xgboost.probe_file", lambda path, library: None)
+
+
 POSITIVE = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox", "reg:squaredlogerror")
 VALUES = (
     *("reg:squarederror", "reg:logistic", "reg:pseudohubererror", "reg:absoluteerror", "reg:quantileerror"),
