@@ -69,6 +69,8 @@ def test_trees_of_every_growth(objective, grown):
 @pytest.mark.parametrize("grown", GROWN)
 @pytest.mark.parametrize("objective", CLASSES + VALUES)
 def test_a_hundred_thousand_rows(objective, grown):
+    if grown == "monotone" and objective in ("regression_l1", "quantile", "mape"):
+        pytest.skip("LightGBM trains no such model")
     booster = train(objective, rounds=100, **GROWN[grown])
     check(booster, hard_rows(100_000), unit=1 / booster.current_iteration() if grown == "rf" else 1)
 
