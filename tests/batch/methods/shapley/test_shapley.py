@@ -241,11 +241,13 @@ def test_a_plain_onnx_bundle_is_explained_where_torch_is_not_installed(
 ) -> None:
     path = linear_bundle(tmp_path / "bundle")
     reason = {"available": False, "reason": "made from an ONNX file"}
-    files = json.loads((path / "bundle.json").read_text())["files"]
-    for name in ("model.pt", "deepshap.pt"):
+    sidecar = json.loads((path / "bundle.json").read_text())
+    files, torch_alone = sidecar["files"], ("model.pt", "deepshap.pt")
+    for name in torch_alone:
         (path / name).unlink()
         del files[name]
-    edit_sidecar(path, capabilities=dict.fromkeys(("gradients", "deepshap"), reason), files=files)
+    graphs = [graph for graph in sidecar["graphs"] if graph["file"] not in torch_alone]
+    edit_sidecar(path, capabilities=dict.fromkeys(("gradients", "deepshap"), reason), files=files, graphs=graphs)
     command = ["run", path, write(table), "--out", tmp_path / "out", "--explain", "shapley", "--device", "cpu"]
     done = subprocess.run(
         [sys.executable, "-c", BLOCKED, *map(str, command)], capture_output=True, text=True, check=False
