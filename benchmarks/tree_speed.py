@@ -159,7 +159,7 @@ def cases() -> list[Case]:
 
 
 def ways(case: Case) -> dict[str, tuple[int, Callable[[], Any]]]:
-    """What is timed: the number of rows, and the call that explains them."""
+    """The number of rows and the call that explains them, by the name of what is timed."""
     found: dict[str, tuple[int, Callable[[], Any]]] = {}
     for count in case.sizes:
         found[f"treeshap, {count} rows"] = (count, partial(ours, case, count))

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,15 +22,6 @@ class BoosterKind(Kind):
     """Boosted trees of one library: a file, or a fitted model."""
 
     refusal = "is for PyTorch modules: boosted trees take their columns as they are"
-
-    @property
-    def label(self) -> str:
-        # A file's folder belongs to this machine.
-        return self.source.source if self.file is None else self.file.name
-
-    @property
-    def file(self) -> Path | None:
-        return self.model if isinstance(self.model, Path) else None
 
     @cached_property
     def boosted(self) -> Boosted:

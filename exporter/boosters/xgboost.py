@@ -110,7 +110,7 @@ def _task(objective: str, is_classifier: bool | None) -> type[Task]:
 
 
 def _base(learner: dict[str, Any], link: str) -> NDArray[np.float64]:
-    """What is added to each sum: the model keeps it as the link gives it, in float32."""
+    """The number added to each sum. The model keeps it as the link gives it, in float32."""
     parameters = learner["learner_model_param"]
     kept = np.atleast_1d(np.array(json.loads(parameters["base_score"]), dtype=np.float32))
     sums = max(1, int(parameters["num_class"]), int(parameters["num_target"]))

@@ -68,7 +68,7 @@ SUMS = {
     "GradientBoostingClassifier": ("log_loss",),
     "HistGradientBoostingRegressor": ("squared_error", "absolute_error", "quantile"),
 }
-"""Of boosted trees whose loss decides what their sum is: the losses whose sum is the margin or the value."""
+"""The losses whose sum of trees is the margin or the value, by the estimators whose loss decides it."""
 
 
 def task_of_estimator(model: Any) -> str:

@@ -6,7 +6,6 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -56,14 +55,6 @@ class KerasModel(Kind):
     _place = Place()
     _output = ""
     _width = 0
-
-    @property
-    def label(self) -> str:
-        return self.source.source if self.file is None else self.file.name
-
-    @property
-    def file(self) -> Path | None:
-        return self.model if isinstance(self.model, Path) else None
 
     def facts(self, columns: tuple[str, ...]) -> ModelFacts:
         shape = getattr(self._network, "input_shape", None)

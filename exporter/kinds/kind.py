@@ -50,14 +50,15 @@ class Kind(ABC):
         self.opset = opset
 
     @property
-    @abstractmethod
     def label(self) -> str:
         """The model's name in the bundle's provenance."""
+        # A file's folder belongs to this machine.
+        return self.source.source if self.file is None else self.file.name
 
     @property
-    @abstractmethod
     def file(self) -> Path | None:
         """The file with the weights, whose digest the provenance holds; None where there is none."""
+        return self.model if isinstance(self.model, Path) else None
 
     @property
     def native_rows(self) -> int:

@@ -30,11 +30,6 @@ class OnnxModel(Kind):
     refusal = "is for PyTorch modules: an ONNX file is taken as it is"
 
     @property
-    def label(self) -> str:
-        # Its folder belongs to this machine.
-        return self.file.name
-
-    @property
     def file(self) -> Path:
         path: Path = self.model
         return path

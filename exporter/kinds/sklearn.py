@@ -46,10 +46,6 @@ class SklearnEstimator(Kind):
     advice = "fit the model on float32, `X.astype('float32')`, or leave out the step that computes in float64"
 
     @property
-    def label(self) -> str:
-        return self.source.source if self.file is None else self.file.name
-
-    @property
     def file(self) -> Path | None:
         return Path(self.source.source) if is_pickle(self.source.source) else None
 

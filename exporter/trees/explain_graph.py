@@ -170,7 +170,7 @@ def _index(made: _Nodes, bits: str, place: dict[Condition, int], tables: Sequenc
 def _contents(
     tables: Sequence[ShareTable], raw: int
 ) -> list[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]]:
-    """Of each width all tables as one [entries, width], where each raw score's begins [R, units], and whether it does.
+    """The tables of each width as one [entries, width], where each raw score's begins [R, units], and whether it does.
 
     Entry 0 is of zeros: that of a raw score to which a unit adds nothing.
     """

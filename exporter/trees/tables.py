@@ -99,7 +99,7 @@ def _index(
 
 
 def _leaf_tables(leaves: Sequence[Leaf], references: References) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Of each leaf's node its shares, [2^d, d] for a value of 1, by which of its d conditions a row meets."""
+    """The node and the shares of each leaf, [2^d, d] for a value of 1, by which of its d conditions a row meets."""
     held: dict[Condition, NDArray[np.bool_]] = {}
     by_width: dict[int, list[Leaf]] = {}
     for leaf in leaves:
