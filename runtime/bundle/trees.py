@@ -174,7 +174,10 @@ class Trees:
             "finite leaves, weights and offsets": not all(
                 np.isfinite(array).all() for array in (self.value, self.weights, self.offset)
             ),
+            "values at leaves alone": self.value[inner].any(),
             "thresholds that are numbers": np.isnan(self.threshold[inner]).any(),
+            "finite counts of at least 0": self.cover is not None
+            and not (np.isfinite(self.cover) & (self.cover >= 0)).all(),
         }
         for wanted, is_wrong in problems.items():
             if is_wrong:
