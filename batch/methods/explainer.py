@@ -86,6 +86,11 @@ class Explainer(ABC):
         self.players = PlayerMap.of(model.bundle.sidecar, settings.players)
         self.references = self.choose_references(background)
 
+    @property
+    def scored_by(self) -> str:
+        """What computed the score that its shares are of, as a message has it."""
+        return self.model.engine
+
     @abstractmethod
     def choose_references(self, background: References) -> References | None:
         """The rows whose mean score is the base value; None for a method that measures against none."""

@@ -99,7 +99,7 @@ class Scorer:
         if is_off.any():
             bad = np.unique(source_rows[request.row[is_off]])
             raise ParityError(
-                f"method {name!r}: {explainer.model.engine}'s scores differ from model.onnx's: expected a deviation of "
+                f"method {name!r}: {explainer.scored_by}'s scores differ from model.onnx's: expected a deviation of "
                 f"at most {self._tolerance:g}, got {off.max():.3g}, rows {listing(map(str, bad))}"
             )
         return explainer.measure(shares, request, self._base_values[name])

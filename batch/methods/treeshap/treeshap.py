@@ -15,6 +15,7 @@ from whyport.batch.methods.treeshap.kernel import Kernel
 from whyport.batch.methods.treeshap.measure import measure_of
 from whyport.batch.methods.treeshap.raw_scores import RawScores
 from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.sidecar import TREES_FILE
 from whyport.runtime.bundle.tree_file import read_trees
 from whyport.runtime.errors import BundleError
 
@@ -52,6 +53,10 @@ class TreeShap(Explainer):
             self._base_values = background.weights @ trees.scores(rows)
         self._kernel = Kernel(forest, measure, len(self.players), model.session.threads, settings.memory // OWN_BYTES)
 
+    @property
+    def scored_by(self) -> str:
+        return TREES_FILE
+
     def choose_references(self, background: References) -> References | None:
         return None if self._path_dependent else background
 
@@ -71,7 +76,7 @@ class TreeShap(Explainer):
         cells = np.ascontiguousarray(self._trees.cells(request.rows)[lane_row].T)
         starts = np.searchsorted(lane_score, np.arange(lane_score.max(initial=-1) + 2))
         blocks = [(int(a), int(b), c) for c, (a, b) in enumerate(pairwise(starts)) if a < b]
-        values = self._kernel.shares(cells, blocks).T[lane] * factor[:, None]
+        values = self._kernel.shares(cells, blocks).T[lane] * factor[:, None] + 0.0  # of -0.0 too
         # The trees' own score, by their own sum: it is compared with ONNX Runtime's.
         output = self._base_values[request.target] + values.sum(axis=1)
         return Shares(values.astype(np.float32), output, np.ones(len(request), dtype=np.int32))
