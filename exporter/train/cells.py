@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from whyport.exporter.graphs.categories import ONE_HOT
 from whyport.runtime.bundle.columns import Categories, Column
-from whyport.runtime.bundle.trees import LEAF, NUMBER, Trees
+from whyport.runtime.bundle.trees import NUMBER, Trees
 
 FOLDS = 5
 """The parts that training rows are dealt into, so that each is encoded by the outcomes of the others."""
@@ -53,9 +53,8 @@ class Cells:
         starts = np.cumsum([0, *sizes])[:-1]
         has_table = np.array(sizes, dtype=bool)
         fills = np.array([np.nan if cell.imputation is None else cell.imputation for cell in used], dtype=np.float32)
-        # A leaf's -1 takes some cell's value, and stays as it is.
-        fill = fills[trees.cell]
-        imputed = (trees.left != LEAF) & ~np.isnan(fill)
+        fill = np.append(fills, np.float32(np.nan))[trees.cell]  # of a leaf's -1 the last
+        imputed = ~np.isnan(fill)
         return replace(
             trees,
             missing_left=np.where(imputed, fill <= trees.threshold, trees.missing_left),

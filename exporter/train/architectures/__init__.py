@@ -24,6 +24,9 @@ ARCHITECTURES = NETWORKS | ENSEMBLES
 
 Setting = int | float | bool | str
 
+LARGEST = 2**31 - 1
+"""The largest number of a setting: libraries hold them in 32 bits."""
+
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -86,6 +89,9 @@ def _defaults(architecture: type[Any]) -> dict[str, Setting]:
 
 def _convert(key: str, text: str, kind: type[Setting]) -> Setting:
     try:
-        return _TRUTHS[text.lower()] if kind is bool else kind(text)
+        value = _TRUTHS[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
         raise UsageError(f"setting {key!r}: expected {kind.__name__}, got {text!r}") from None
+    if kind in (int, float) and not abs(float(value)) <= LARGEST:
+        raise UsageError(f"setting {key!r}: expected a number up to {LARGEST}, got {text}")
+    return value

@@ -77,6 +77,9 @@ def test_unknown_names_list_the_known_ones():
         ("hidden=many", "setting 'hidden': expected int, got 'many'"),
         ("dropout=x", "setting 'dropout': expected float, got 'x'"),
         ("hidden", "setting 'hidden': expected name=value"),
+        ("dropout=inf", "setting 'dropout': expected a number up to 2147483647, got inf"),
+        ("dropout=nan", "setting 'dropout': expected a number up to 2147483647, got nan"),
+        ("hidden=99999999999999999999", "setting 'hidden': expected a number up to 2147483647, got 99999999999"),
     ],
 )
 def test_settings_are_checked(assignment, message):

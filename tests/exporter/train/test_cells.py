@@ -100,3 +100,16 @@ def test_an_imputed_number_at_the_threshold_goes_left():
     rows = np.array([[np.nan]], dtype=np.float32)
     assert cells.over_rows(stumps([0], [0.1], 1)).scores(rows) == [[1]]
     assert cells.over_rows(stumps([0], [np.nextafter(np.float32(0.1), np.float32(0))], 1)).scores(rows) == [[0]]
+
+
+def test_trees_without_a_split_are_over_no_cell():
+    trees = dataclasses.replace(
+        stumps([], [], 0),
+        roots=np.zeros(1, dtype=np.int32),
+        **{name: np.full(1, LEAF, dtype=np.int32) for name in ("cell", "left", "right")},
+        threshold=np.zeros(1, dtype=np.float32),
+        missing_left=np.zeros(1, dtype=bool),
+        value=np.ones((1, 1)),
+    )
+    cells = Cells((Cell(0, imputation=0.1),))
+    assert cells.over_rows(trees).scores(np.array([[np.nan]], dtype=np.float32)) == [[1]]
