@@ -102,8 +102,9 @@ def _shared(made: _Nodes, columns: str, explained: str, shares: TreeShares, feat
     """The attributions [N, F] of the explained targets, from the columns [F, N]."""
     tables = sorted((table for table in shares.tables if len(table.raw)), key=_width)
     if not tables:
-        nothing = np.zeros((1, features), dtype=np.float32)
-        return made.add("Mul", made.add("Transpose", columns, perm=[1, 0]), nothing, name=ATTRIBUTION)
+        # Zeros, whatever the row has: a NaN times 0 is none.
+        has_none = made.cast(made.add("IsNaN", made.add("Transpose", columns, perm=[1, 0])), TensorProto.FLOAT)
+        return made.add("Mul", has_none, np.zeros((1, features), dtype=np.float32), name=ATTRIBUTION)
     bits, place = _bits(made, columns, [bit for table in tables for bit in table.unit.bits])
     index = _index(made, bits, place, tables)
     contents = _contents(tables, shares.trees.value.shape[1])

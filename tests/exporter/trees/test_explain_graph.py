@@ -59,3 +59,16 @@ def test_it_gives_the_values_of_enumeration(name: str) -> None:
     np.testing.assert_allclose(got["score"], trees.scores(rows[:20])[np.arange(20), explained], atol=5e-6)
     assert names == [*task.outputs, "explained_target", "score", "base_value", "attribution", "completeness_error"]
     assert {node.domain for node in model.graph.node} == {"", "ai.onnx.ml"}
+
+
+def test_trees_without_a_split_share_nothing_of_any_row() -> None:
+    task = ClassificationByMargin(("no", "yes"))
+    trees = random_trees(np.random.default_rng(1), 3, 0, codes=NUMBERS, weights=TASKS["margin"][1])
+    rows = np.array([[1, np.nan, 2], [np.nan] * 3, [np.inf, 0, -np.inf]], dtype=np.float32)
+    model, _ = graph_of(trees, task, NUMBERS, References(np.zeros((2, 3), np.float32), np.full(2, 0.5)))
+    session = open_onnx(model.SerializeToString())
+    attribution, error = session.run(
+        ["attribution", "completeness_error"], {"features": rows, "target_index": np.array([-1, 0, 1])}
+    )
+    np.testing.assert_array_equal(attribution, np.zeros((3, 3)))
+    assert (error < 1e-6).all()
