@@ -16,9 +16,11 @@ from whyport.exporter.graphs.repair import repair
 from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.networks.compile import compile_onnx_network
+from whyport.exporter.networks.labels import class_labels, names_of
 from whyport.exporter.trees.facts import tree_facts
 from whyport.exporter.trees.plain import compile_onnx_trees
 from whyport.exporter.trees.read import has_trees
+from whyport.runtime.bundle.score import REGRESSION
 from whyport.runtime.errors import ExportError, UsageError, first_line, unknown
 from whyport.runtime.task import Task
 
@@ -36,7 +38,9 @@ class OnnxModel(Kind):
 
     def facts(self, columns: tuple[str, ...]) -> ModelFacts:
         model = self._read
-        return tree_facts(model, self.source, columns, find_scores) if has_trees(model) else ModelFacts()
+        if has_trees(model):
+            return tree_facts(model, self.source, columns, find_scores)
+        return ModelFacts(targets=() if self.source.task == REGRESSION else names_of(class_labels(model)))
 
     def compile(self, draft: Draft) -> Compiled:
         model = onnx.ModelProto()

@@ -24,8 +24,8 @@ def before_softmax(graph: GraphProto, output: str) -> str | None:
 
 def before_both(graph: GraphProto, output: str) -> str | None:
     """The same for 1 - p and p side by side, with the sigmoid that gives p: the logit of the second class alone."""
-    makers = _makers(graph)
-    node = makers.get(_without_moves(makers, output)[0])
+    makers = makers_of(graph)
+    node = makers.get(without_moves(makers, output)[0])
     if node is None or node.op_type != "Concat" or node.domain or len(node.input) != 2:
         return None
     first, second = node.input
@@ -36,8 +36,8 @@ def before_both(graph: GraphProto, output: str) -> str | None:
 
 
 def _before(graph: GraphProto, output: str, operator: str) -> str | None:
-    makers = _makers(graph)
-    inner, moves = _without_moves(makers, output)
+    makers = makers_of(graph)
+    inner, moves = without_moves(makers, output)
     node = makers.get(inner)
     if node is None or node.op_type != operator or node.domain:
         return None
@@ -52,7 +52,7 @@ def _before(graph: GraphProto, output: str, operator: str) -> str | None:
     return name
 
 
-def _without_moves(makers: dict[str, NodeProto], name: str) -> tuple[str, list[NodeProto]]:
+def without_moves(makers: dict[str, NodeProto], name: str) -> tuple[str, list[NodeProto]]:
     """The tensor behind steps that only move elements, and these steps, the last one first."""
     moves: list[NodeProto] = []
     while (node := makers.get(name)) is not None and node.op_type in _MOVES and not node.domain:
@@ -70,5 +70,5 @@ def _is_one(graph: GraphProto, makers: dict[str, NodeProto], name: str) -> bool:
     return any((numpy_helper.to_array(tensor) == 1).all() for tensor in held)
 
 
-def _makers(graph: GraphProto) -> dict[str, NodeProto]:
+def makers_of(graph: GraphProto) -> dict[str, NodeProto]:
     return {name: node for node in graph.node for name in node.output}

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from whyport.exporter.kinds.facts import ModelFacts
+from whyport.exporter.networks.labels import class_labels, names_of, own_labels
 from whyport.exporter.source import AUTO, ModelSource
 from whyport.exporter.trees.ensemble import is_ensemble
 from whyport.exporter.trees.links import NONE, SIGMOID
@@ -44,7 +45,7 @@ def tree_facts(
     task = _task(model, source, bool(labels), find_scores)
     return ModelFacts(
         task=None if task is None else task.name,
-        targets=() if task is Regression or labels == [*range(len(labels))] else tuple(map(str, labels)),
+        targets=() if task is Regression else names_of(labels),
         takes_missing=frozenset(columns) if _knows_missing(model) else frozenset(),
     )
 
@@ -73,16 +74,9 @@ def _expected(source: ModelSource) -> type[Task]:
 
 
 def _labels(model: onnx.ModelProto) -> list[Any]:
-    """The classes of the one classifier among the operators that hold trees."""
-    found = [
-        helper.get_attribute_value(attribute)
-        for node in model.graph.node
-        if is_ensemble(node)
-        for attribute in node.attribute
-        if attribute.name.startswith("classlabels_") and (attribute.ints or attribute.strings)
-    ]
-    labels = found[0] if len(found) == 1 else []
-    return [label.decode() if isinstance(label, bytes) else label for label in labels]
+    """The classes of the label that is given, or of the one classifier among the operators that hold trees."""
+    found = [labels for node in model.graph.node if is_ensemble(node) and (labels := own_labels(node))]
+    return class_labels(model) or (found[0] if len(found) == 1 else [])
 
 
 def _holds_labels(value: onnx.ValueInfoProto) -> bool:

@@ -17,7 +17,9 @@ from whyport.exporter.bundle.target import Target
 from whyport.exporter.data.background import BackgroundChoice
 from whyport.exporter.export import export_bundle
 from whyport.exporter.graphs.torchscript import load_torchscript
+from whyport.exporter.kinds.onnx import OnnxModel
 from whyport.exporter.source import ModelSource
+from whyport.runtime.errors import UsageError
 from whyport.runtime.session import Session
 
 ROWS = np.random.default_rng(0).normal(size=(150, FEATURES)).astype(np.float32) * 3 + 1
@@ -159,3 +161,19 @@ def test_a_network_that_computes_something_else_is_not_taken(sample, tmp_path, m
     bundle = export(graph_of("y = Tanh(z)"), sample, tmp_path, task="regression")
     np.testing.assert_allclose(Session(bundle, "cpu").predict(ROWS)["value"], np.tanh(ROWS @ WEIGHTS), atol=1e-5)
     assert "the imported network: expected a deviation" in bundle.sidecar.capabilities["gradients"].reason
+
+
+@pytest.mark.parametrize("estimator", [LogisticRegression(), MLPClassifier((4,), max_iter=5, random_state=0)])
+def test_classes_have_the_files_names_and_order(estimator, sample, tmp_path):
+    _, model = fit_and_convert(estimator, np.where(SCORE > 0, "yes", "no"))
+    onnx.save(model, tmp_path / "model.onnx")
+    kind = OnnxModel(tmp_path / "model.onnx", ModelSource(str(tmp_path / "model.onnx"), sample))
+    assert kind.facts(()).targets == ("no", "yes")
+    with pytest.raises(UsageError, match="expected the model's own order, 'no', 'yes', got 'yes', 'no'"):
+        export(model, sample, tmp_path, classes=("yes", "no"))
+
+
+def test_labels_that_only_count_are_no_names(sample, tmp_path):
+    _, model = fit_and_convert(LogisticRegression(), CLASSES)
+    onnx.save(model, tmp_path / "model.onnx")
+    assert not OnnxModel(tmp_path / "model.onnx", ModelSource("model.onnx", sample)).facts(()).targets
