@@ -59,7 +59,7 @@ def export_row(module: nn.Module, rows: Tensor, *, fused: bool = True) -> RowGra
         **signature.inputs_to_lifted_tensor_constants,
     }
     constants = {node: tensors[sources[node.name]] for node in exported.graph.nodes if node.name in sources}
-    (row,) = (node for node in exported.graph.nodes if node.op == "placeholder" and node.name not in sources)
+    (row,) = (node for node in exported.graph.nodes if node.name in signature.user_inputs)
     logits = exported.graph.output_node().args[0][0]
     return RowGraph(_ancestors(exported.graph, logits), row, logits, constants)
 

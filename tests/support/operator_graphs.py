@@ -91,6 +91,9 @@ FUNCTIONS: dict[str, Function] = {
     "convolution 2d": lambda x: F.conv2d(image(x), torch.arange(8.0).reshape(2, 1, 2, 2), dilation=2, padding=1),
     "convolution, grouped": lambda x: F.conv1d(tokens(x), torch.arange(6.0).reshape(3, 1, 2), groups=3),
     "convolution, transposed": lambda x: F.conv_transpose1d(signal(x), torch.arange(6.0).reshape(1, 2, 3), stride=2),
+    "convolution, transposed, with output padding": lambda x: F.conv_transpose1d(
+        signal(x), torch.arange(6.0).reshape(1, 2, 3), output_padding=1, dilation=2
+    ),
     "cosine": torch.cos,
     "cumulative sum": lambda x: x.cumsum(1),
     "division": lambda x: x / (1 + x.roll(1, 1).abs()),

@@ -132,6 +132,9 @@ class Convolution(LinearRule):
         spatial = self.given[2:]
         if transposed:
             x = aten.convolution(flat, self.weight, None, stride, padding, dilation, False, [0], groups)
+            # Output padding can be a whole step of the kernel, which no input position reaches.
+            for axis, size in enumerate(spatial, start=2):
+                x = x.narrow(axis, 0, size)
         else:
             # What the stride left over at the far end, and the convolution never read.
             kernel = self.weight.shape[2:]
