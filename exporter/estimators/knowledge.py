@@ -50,6 +50,7 @@ def fitted(model: Any) -> Any:
     if name == "TransformedTargetRegressor":
         raise ExportError(f"{name}: the way back from its transform has no graph; export its regressor_, in its unit")
     for step in _every_step(model):
+        _check_members(step)
         flags = getattr(step, "is_categorical_", None)
         if flags is not None and np.any(flags):
             raise ExportError(
@@ -62,6 +63,18 @@ def fitted(model: Any) -> Any:
                 f"such as the counts of some words"
             )
     return model
+
+
+def _check_members(step: Any) -> None:
+    """Raise ExportError where a fitted estimator inside another one encodes texts: what it knows is not the whole's."""
+    name = type(step).__name__
+    for member in _members(step):
+        for inner in _every_step(member):
+            if type(inner).__name__ in ENCODERS and any(values.dtype.kind in "OSU" for values in inner.categories_):
+                raise ExportError(
+                    f"{name}: the {type(inner).__name__} inside its estimators takes columns of text; put it in front "
+                    f"of the whole, make_pipeline({type(inner).__name__}(...), {name}(...)), and fit that"
+                )
 
 
 SUMS = {
@@ -178,6 +191,17 @@ def _every_step(step: Any) -> Iterator[Any]:
         yield from _every_step(entry[1])
     for entry in getattr(step, "transformer_list", None) or ():
         yield from _every_step(entry[1])
+    for member in _members(step):
+        yield from _every_step(member)
+
+
+def _members(step: Any) -> list[Any]:
+    """The fitted pipelines inside an estimator that votes, stacks or calibrates."""
+    if hasattr(step, "calibrated_classifiers_"):
+        found = [each.estimator for each in step.calibrated_classifiers_]
+    else:
+        found = getattr(step, "estimators_", ())
+    return [each for each in found if hasattr(each, "steps")]
 
 
 def _is_multilabel(last: Any) -> bool:

@@ -21,12 +21,14 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.naive_bayes import BernoulliNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -378,3 +380,26 @@ def test_free_text_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
     model = make_pipeline(first, LogisticRegression()).fit(FRAME, CLASSES)
     with pytest.raises(ExportError, match="TfidfVectorizer: free text is no column of numbers or categories"):
         export(model, FRAME, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["VotingClassifier", "CalibratedClassifierCV", "StackingClassifier"])
+def test_an_encoder_inside_several_estimators_is_refused_with_a_way_out_that_works(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of(inner: Any) -> Any:
+        if name == "CalibratedClassifierCV":
+            return CalibratedClassifierCV(inner, cv=2)
+        options = {"voting": "soft"} if name == "VotingClassifier" else {"cv": 2}
+        return {"VotingClassifier": VotingClassifier, "StackingClassifier": StackingClassifier}[name](
+            [("one", inner), ("other", inner)], **options
+        )
+
+    frame = FRAME[["region"]].assign(age=COMPLETE["age"], debt=COMPLETE["debt"])
+    encoder = ColumnTransformer([("r", OneHotEncoder(handle_unknown="ignore"), ["region"])], remainder="passthrough")
+    inside = of(make_pipeline(encoder, BernoulliNB())).fit(frame, CLASSES)
+    with pytest.raises(ExportError, match=rf"^{name}: the OneHotEncoder inside .* put it in front of the whole"):
+        export(inside, frame, tmp_path, monkeypatch)
+    if name != "VotingClassifier":
+        return
+    in_front = make_pipeline(encoder, of(BernoulliNB())).fit(frame, CLASSES)
+    check_predictions(export(in_front, frame, tmp_path, monkeypatch), in_front, frame)

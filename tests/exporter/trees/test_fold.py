@@ -109,7 +109,7 @@ def check(steps: Any, rows: NDArray[np.float32], *, missing: bool = False, codes
         make_pipeline(StandardScaler(), FunctionTransformer(np.negative)),
         PowerTransformer(),
         QuantileTransformer(n_quantiles=50),
-        KBinsDiscretizer(5, encode="ordinal", quantile_method="linear"),
+        KBinsDiscretizer(5, encode="ordinal", strategy="uniform"),
         FunctionTransformer(lambda x: np.log(np.maximum(x, 0) + 1)),
         make_column_transformer((StandardScaler(), [0, 1]), (MinMaxScaler(), [1, 2]), ("passthrough", [2])),
     ],
