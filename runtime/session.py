@@ -24,6 +24,7 @@ from whyport.runtime.bundle.graphs import (
     named_as_in,
     reasons_graphs,
 )
+from whyport.runtime.bundle.operators import model_on_the_cpu
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, Sidecar, task_of
 from whyport.runtime.errors import (
     BundleError,
@@ -65,7 +66,7 @@ class Session:
     Args:
         bundle: the bundle whose model.onnx is run, or its path.
         device: "cpu", "cuda", or "auto" (CUDA if it works); raises ProviderError if the device is not available, or for
-            "cuda" if the model is a sum of trees: these run on the CPU.
+            "cuda" if the model is made of trees, or is another operator that ONNX Runtime has for the CPU alone.
         threads: calls of ONNX Runtime that run side by side on the CPU; by default the cores that this process may
             use. The results do not depend on it.
         batch_rows: rows per call of ONNX Runtime; by default a number that suits the device and the model.
@@ -94,8 +95,9 @@ class Session:
         self.task = task_of(self.bundle.sidecar)
         self.threads = threads or available_cores()
         sizes = None if batch_rows is None else dict.fromkeys(DEVICES, batch_rows)
-        device = _own_device(self.bundle.sidecar, device)
-        self._model = Runner(ONNX_MODEL, self.bundle.read_bytes(ONNX_MODEL), device, self.threads, sizes)
+        model = self.bundle.read_bytes(ONNX_MODEL)
+        device = _own_device(self.bundle.sidecar, model, device)
+        self._model = Runner(ONNX_MODEL, model, device, self.threads, sizes)
         self.provider = self._model.provider
         self.batch_rows = self._model.batch_rows
         self._graphs: dict[str, Runner] = {}
@@ -251,17 +253,18 @@ class Session:
         return f"column {self._columns.names[j]!r}, row {row}"
 
 
-def _own_device(sidecar: Sidecar, device: str) -> str:
-    """The device for a bundle: ONNX Runtime's providers for cards have no operator for trees.
+def _own_device(sidecar: Sidecar, model: bytes, device: str) -> str:
+    """The device for a bundle: ONNX Runtime's providers for cards have no operator for trees, among others.
 
     It would run them on the CPU without a word. Raises ProviderError where a card is asked for.
     """
-    if sidecar.graph("trees") is None or device not in ("auto", "cuda"):
+    operator = model_on_the_cpu(model) if device in ("auto", "cuda") else None
+    if operator is None:
         return device
     if device == "cuda":
         raise ProviderError(
-            f"device 'cuda': bundle {sidecar.name!r} is a sum of trees, which ONNX Runtime computes on the CPU alone; "
-            "expected 'cpu' or 'auto'"
+            f"device 'cuda': bundle {sidecar.name!r} is a model of {operator}, which ONNX Runtime computes on the CPU "
+            "alone; expected 'cpu' or 'auto'"
         )
     return "cpu"
 

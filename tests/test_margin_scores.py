@@ -90,7 +90,7 @@ def test_trees_are_refused_on_a_card_by_name(
 ) -> None:
     given = [] if command == "verify" else [table, "--out", tmp_path / "out.parquet"]
     refused = whyport(command, tree_bundle, *given, "--device", "cuda", exit_code=1).output
-    assert "device 'cuda': bundle 'trees' is a sum of trees, which ONNX Runtime computes on the CPU alone" in refused
+    assert "bundle 'trees' is a model of TreeEnsembleRegressor, which ONNX Runtime computes on the CPU alone" in refused
     assert "expected 'cpu' or 'auto'" in refused
     assert not (tmp_path / "out.parquet").exists()
 

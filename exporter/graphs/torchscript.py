@@ -25,12 +25,13 @@ from whyport.runtime.parity import deviation
 logger = logging.getLogger(__name__)
 
 
-def compile_torchscript(graph: Graph, rows: Tensor) -> bytes:
+def compile_torchscript(graph: Graph, rows: Tensor, *, scriptable: bool = True) -> bytes:
     """model.pt: the graph with its methods, on the CPU, in evaluation mode, differentiable in the input.
 
     Args:
         graph: the graph in eager mode.
         rows: raw rows [N, F] float32, to trace where scripting is not possible.
+        scriptable: whether to try scripting; where it is known to fail, the graph is traced at once.
 
     Raises:
         ExportError: the graph can be neither scripted nor traced.
@@ -40,10 +41,11 @@ def compile_torchscript(graph: Graph, rows: Tensor) -> bytes:
         if isinstance(part, nn.RNNBase):
             # So that a consumer can put the recurrent layers alone into training mode, which cuDNN's backward needs.
             part.dropout = 0.0
-    try:
-        return _script(module, graph, rows)
-    except Exception as error:
-        logger.info("the graph cannot be scripted and is traced instead: %s", first_line(error))
+    if scriptable:
+        try:
+            return _script(module, graph, rows)
+        except Exception as error:
+            logger.info("the graph cannot be scripted and is traced instead: %s", first_line(error))
     return _trace(module, graph, rows)
 
 

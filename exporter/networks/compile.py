@@ -160,7 +160,7 @@ def _with_network(compiled: Compiled, draft: Draft, graph: Graph) -> Compiled:
     try:
         engine = onnx_outputs(compiled.onnx.session, compiled.names)
         expected = run_engine("the model", engine, rows, len(rows))
-        torchscript = TorchScriptFile(compile_torchscript(graph, draft.trace_rows())) if graph.differentiable else None
+        torchscript = _torchscript(graph, draft) if graph.differentiable else None
         modules = {"the imported network": graph.whole}
         if torchscript is not None:
             modules["the imported network in TorchScript"] = torchscript.module
@@ -175,6 +175,11 @@ def _with_network(compiled: Compiled, draft: Draft, graph: Graph) -> Compiled:
         graph=graph,
         torchscript=torchscript,
     )
+
+
+def _torchscript(graph: Graph, draft: Draft) -> TorchScriptFile:
+    # A chain of imported operators has no source that could be scripted.
+    return TorchScriptFile(compile_torchscript(graph, draft.trace_rows(), scriptable=False))
 
 
 def _no_gradients(reason: Graph | str) -> dict[str, Capability]:

@@ -7,8 +7,8 @@ and write files by name. No digest covers such a file, so no bundle may need one
 import io
 import re
 import zipfile
-from collections.abc import Iterator
 
+from whyport.runtime.bundle.protobuf import LENGTH, VARINT, fields
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL, TORCHSCRIPT_MODEL
 from whyport.runtime.errors import BundleFormatError, message_line
 
@@ -33,9 +33,6 @@ EMBEDDED: dict[str, dict[int, str]] = {
 
 NAME, EXTERNAL_DATA, DATA_LOCATION = 8, 13, 14
 """Fields of TensorProto."""
-
-VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
-"""Protobuf's wire types, but for the groups, which ONNX does not have."""
 
 FILE_OPERATORS = re.compile(rb"\b(?:torch|aten)\s*\.\s*(from_file|save)\b")
 """TorchScript's operators that read or write a file by name."""
@@ -64,7 +61,7 @@ def _check_onnx(content: bytes) -> None:
         kind, start, stop = messages.pop()
         embedded = EMBEDDED[kind]
         tensor, elsewhere = "", False
-        for number, wire_type, value, after in _fields(content, start, stop):
+        for number, wire_type, value, after in fields(content, start, stop):
             if wire_type == LENGTH and number in embedded:
                 messages.append((embedded[number], value, after))
             elif kind == "TensorProto" and number == NAME:
@@ -74,46 +71,6 @@ def _check_onnx(content: bytes) -> None:
                 elsewhere |= number == EXTERNAL_DATA or (number == DATA_LOCATION and wire_type == VARINT and value != 0)
         if elsewhere:
             raise BundleFormatError(f"expected every tensor inside the file, got tensor {tensor!r} with external data")
-
-
-def _fields(content: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
-    """The fields of the protobuf message in content[at:stop].
-
-    Yields the number, the wire type, the value of a VARINT or the start of a LENGTH, and the place after the field.
-    """
-    while at < stop:
-        tag, at = _varint(content, at, stop)
-        number, wire_type = tag >> 3, tag & 7
-        if wire_type in (VARINT, LENGTH):
-            value, at = _varint(content, at, stop)
-        elif wire_type in (EIGHT_BYTES, FOUR_BYTES):
-            value = 8 if wire_type == EIGHT_BYTES else 4
-        else:
-            raise _no_onnx()
-        start = at
-        if wire_type != VARINT:
-            at += value
-        if at > stop:
-            raise _no_onnx()
-        yield number, wire_type, value if wire_type == VARINT else start, at
-
-
-def _varint(content: bytes, at: int, stop: int) -> tuple[int, int]:
-    """A number in protobuf's variable length, and the place after it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= stop:
-            break
-        byte = content[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise _no_onnx()
-
-
-def _no_onnx() -> BundleFormatError:
-    return BundleFormatError("expected an ONNX file, got content that is not one")
 
 
 def _check_torchscript(content: bytes) -> None:

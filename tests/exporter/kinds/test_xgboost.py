@@ -3,9 +3,11 @@ import json
 import numpy as np
 import pytest
 
+import whyport
 from support.boosters import AMOUNT, HOLES, PAIR, ROWS, THREE, TWO, both, hard_rows, outputs_of, rows_off, source
 from whyport.exporter.kinds.xgboost import XGBoostModel
-from whyport.runtime.errors import ExportError
+from whyport.runtime.errors import ExportError, ProviderError
+from whyport.runtime.session import Session
 
 xgb = pytest.importorskip("xgboost")
 
@@ -153,6 +155,18 @@ def test_a_large_base_costs_no_digits():
 def test_what_is_no_sum_of_trees_is_refused_by_name(make, message):
     with pytest.raises(ExportError, match=message):
         _ = XGBoostModel(make(), source()).boosted
+
+
+def test_trees_behind_an_exponential_have_no_trees_file_and_stay_on_the_cpu_too(tmp_path):
+    train("count:poisson", rounds=2).save_model(tmp_path / "model.json")
+    np.savetxt(tmp_path / "rows.csv", ROWS[:60], delimiter=",", header="a,b,c,d,e,f", comments="")
+    options = {"task": "regression", "targets": ["visits"], "explain_references": 0}
+    bundle = whyport.export(tmp_path / "model.json", tmp_path / "rows.csv", tmp_path / "bundle", **options)
+    assert bundle.sidecar.graph("trees") is None
+    assert "the exponential of the trees' sum" in bundle.sidecar.capabilities["treeshap"].reason
+    with pytest.raises(ProviderError, match="bundle 'bundle' is a model of TreeEnsembleRegressor"):
+        Session(bundle, "cuda")
+    assert Session(bundle, "auto").provider.device == "cpu"
 
 
 def test_splits_by_categories_are_refused_with_a_way_out():

@@ -12,7 +12,7 @@ from whyport.exporter.data.samples import Samples
 from whyport.exporter.data.statistics import describe_columns
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile
-from whyport.exporter.verify.scores import check_attention, check_meaning, ends_in_activation
+from whyport.exporter.verify.scores import check_attention, check_margins, check_meaning, ends_in_activation
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import Provenance
 from whyport.runtime.bundle.signature import TensorSpec
@@ -149,6 +149,33 @@ def test_own_probabilities_that_are_not_the_softmax():
     model.onnx.model.graph.node[-1].op_type = "LogSoftmax"
     with pytest.raises(ExportError, match="'probabilities' is not the softmax of the logits"):
         check_meaning(draft(), model)
+
+
+MARGINS = np.array([[-1.0, 2.0, 0.5], [3.0, 0.0, -2.0]])
+CHANCES = np.array([[0.1, 0.6, 0.3], [0.8, 0.15, 0.05]])
+
+
+@pytest.mark.parametrize(
+    "chances", [CHANCES, CHANCES**8 / (CHANCES**8).sum(axis=1, keepdims=True), np.full((2, 3), 1 / 3)]
+)
+def test_probabilities_that_are_largest_where_the_margin_is(chances):
+    """Ties are no contradiction: rounded probabilities have them."""
+    check_margins({"margin": MARGINS, "probabilities": chances.astype(np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("chances", "message"),
+    [
+        (CHANCES * 1.01, "'probabilities' has no rows that sum to 1"),
+        (CHANCES[:, :2] / CHANCES[:, :2].sum(axis=1, keepdims=True), "'probabilities' has no rows that sum to 1"),
+        (CHANCES[:, [2, 1, 0]], "'probabilities' is not largest where the margin is"),
+        (np.array([CHANCES[0], [0.4, 0.41, 0.19]]), "'probabilities' is not largest where the margin is"),
+    ],
+    ids=["sums", "classes", "order", "one row"],
+)
+def test_margins_and_probabilities_that_contradict_each_other(chances, message):
+    with pytest.raises(ExportError, match=message):
+        check_margins({"margin": MARGINS, "probabilities": chances})
 
 
 @pytest.mark.parametrize("bad", [[4], [0, 3, 9], list(range(12))])
