@@ -197,11 +197,8 @@ def _every_step(step: Any) -> Iterator[Any]:
 
 def _members(step: Any) -> list[Any]:
     """The fitted pipelines inside an estimator that votes, stacks or calibrates."""
-    if hasattr(step, "calibrated_classifiers_"):
-        found = [each.estimator for each in step.calibrated_classifiers_]
-    else:
-        found = getattr(step, "estimators_", ())
-    return [each for each in found if hasattr(each, "steps")]
+    calibrated = [each.estimator for each in getattr(step, "calibrated_classifiers_", ())]
+    return [each for each in (*calibrated, *getattr(step, "estimators_", ())) if hasattr(each, "steps")]
 
 
 def _is_multilabel(last: Any) -> bool:
