@@ -190,8 +190,8 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
     """Export your own model, SOURCE, as a verified bundle.
 
     SOURCE is MODULE:NAME, where NAME is a fitted model, or a function without arguments that gives it; or a file of a
-    model: plain ONNX (.onnx), XGBoost (.json, .ubj), LightGBM (.txt) or CatBoost (.cbm). A pickle or joblib file is a
-    program: it is loaded only with --trust-pickle.
+    model: plain ONNX (.onnx), Keras 3 (.keras), XGBoost (.json, .ubj), LightGBM (.txt) or CatBoost (.cbm). A pickle or
+    joblib file is a program: it is loaded only with --trust-pickle.
     The sample gives the features' statistics and the reference rows.
 
     A torch.nn.Module goes from [N, F] float32 to scores [N, K], or to scores and attention weights [N, L, L]. With
@@ -199,15 +199,18 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
 
     An ONNX file or a Keras model that is a network of known operators is explained as a module is.
 
-    The scores of a classification are logits. One logit a row is the second class's, and a sigmoid that gives its
-    probability is cut off; so is a last softmax of an ONNX file or a Keras model. Other probabilities are refused,
-    unless --from-probabilities says that they are the scores. Those of a regression are the quantities themselves.
+    What is explained, the score, is of a network or a linear model the logit, of boosted trees the margin, of forests
+    and other classifiers of scikit-learn the probability, and of a regression the quantity itself.
+
+    One logit a row of a network is the second class's, and a sigmoid that gives its probability is cut off; so is a
+    last softmax of an ONNX file or a Keras model. Other probabilities of a network or an ONNX file are refused, unless
+    --from-probabilities says that they are the scores.
 
     \b
     Example: whyport export my_models:make --weights best.pt --sample rows.parquet --classes no,yes --out bundle
              whyport export model.onnx --sample rows.csv --features age,income --out bundle --background 200
              whyport export forest.onnx --sample rows.csv --from-probabilities --out bundle
-             whyport export my_models:growth --sample rows.csv --task regression --targets weight,length \
+             whyport export my_models:growth --sample rows.csv --task regression --targets weight,length \\
                  --target-unit weight=g --target-unit length=cm --out bundle
     """
     from whyport.exporter.export_model import export as export_bundle

@@ -14,8 +14,11 @@ from whyport.runtime.extras import missing_package
 from whyport.runtime.terminal import LineFormatter, say
 
 COMMANDS = {
-    "train": ("whyport.exporter.commands:train", "Train a network on a table and export it as a verified bundle."),
-    "export": ("whyport.exporter.commands:export", "Export your own PyTorch or ONNX model as a verified bundle."),
+    "train": (
+        "whyport.exporter.commands:train",
+        "Train a network, or grow trees, on a table and export it as a verified bundle.",
+    ),
+    "export": ("whyport.exporter.commands:export", "Export your own model, of any framework, as a verified bundle."),
     "inspect": ("whyport.runtime.commands:inspect", "Show what a bundle holds: classes, features, files, parity."),
     "verify": ("whyport.runtime.commands:verify", "Check a bundle's files and replay its test vectors."),
     "predict": (

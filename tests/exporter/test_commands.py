@@ -5,12 +5,19 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+from whyport.exporter.kinds import file_suffixes
 from whyport.runtime.bundle.folder import Bundle
 
 
 @pytest.mark.parametrize("command", ["train", "export"])
 def test_help_has_an_example(whyport, command):
     assert f"Example: whyport {command} " in whyport(command, "--help").output
+
+
+def test_help_of_export_names_every_file_and_breaks_its_examples(whyport):
+    said = whyport("export", "--help").output
+    assert [suffix for suffix in file_suffixes() if suffix not in said] == []
+    assert "--targets weight,length \\\n" in said
 
 
 def test_help_loads_nothing_heavy():
