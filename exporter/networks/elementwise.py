@@ -21,7 +21,7 @@ simple(
         "Mish": functional.mish, "Neg": torch.neg, "Reciprocal": torch.reciprocal, "Relu": torch.relu,
         "Sigmoid": torch.sigmoid, "Sin": torch.sin, "Softplus": functional.softplus,
         "Softsign": functional.softsign, "Sqrt": torch.sqrt, "Tanh": torch.tanh,
-        "Add": torch.add, "Div": torch.div, "Mul": torch.mul, "Sub": torch.sub,
+        "Add": torch.add, "Mul": torch.mul, "Sub": torch.sub,
         "And": torch.logical_and, "Equal": torch.eq, "Greater": torch.gt, "GreaterOrEqual": torch.ge,
         "Less": torch.lt, "LessOrEqual": torch.le, "Not": torch.logical_not, "Or": torch.logical_or,
         "IsNaN": torch.isnan, "Where": torch.where,
@@ -32,6 +32,12 @@ simple(
         "Mean": lambda *operands: reduce(torch.add, operands) / len(operands),
     }
 )  # fmt: skip
+
+
+@operator("Div")
+def _divide(attributes: Attributes, x: Tensor, divisor: Tensor) -> Tensor:
+    # Whole numbers are divided as in C.
+    return x / divisor if x.is_floating_point() else torch.div(x, divisor, rounding_mode="trunc")
 
 
 @operator("Pow", fixed=(1,))

@@ -6,6 +6,9 @@ from torch.nn import functional
 
 from whyport.exporter.networks.operators import Attributes, operator
 
+SMALLEST = 1e-30
+"""A vector of zeros is divided by this, and stays one."""
+
 
 @operator("Softmax")
 def _softmax(attributes: Attributes, x: Tensor) -> Tensor:
@@ -62,4 +65,4 @@ def _group(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor) -> T
 def _to_length_one(attributes: Attributes, x: Tensor) -> Tensor:
     order, axis = attributes.get("p", 2), attributes.get("axis", -1)
     length = x.abs().sum(axis, keepdim=True) if order == 1 else torch.linalg.vector_norm(x, 2, axis, keepdim=True)
-    return x / length
+    return x / length.clamp_min(SMALLEST)

@@ -30,13 +30,15 @@ class Attributes:
     opset: int
     """The version of the default operator set."""
     values: Mapping[str, Any]
+    outputs: int = 1
+    """How many outputs it has."""
 
     @classmethod
     def of(cls, node: onnx.NodeProto, opset: int) -> "Attributes":
         """The attributes of a node, texts as such."""
         values = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
         texts = {name: value.decode(errors="replace") for name, value in values.items() if isinstance(value, bytes)}
-        return cls(operator_name(node), node.name or node.output[0], opset, values | texts)
+        return cls(operator_name(node), node.name or node.output[0], opset, values | texts, len(node.output))
 
     def get(self, name: str, default: Any = None) -> Any:
         """An attribute, or the default."""

@@ -101,8 +101,7 @@ def _split(attributes: Attributes, x: Tensor, sizes: Any = None) -> tuple[Tensor
     axis = attributes.get("axis", 0)
     given = attributes.get("split") if sizes is None else whole_numbers(attributes, sizes)
     if given is None:
-        count = attributes.get("num_outputs")
-        given = -(-int(x.shape[axis]) // count)
+        given = -(-int(x.shape[axis]) // attributes.outputs)
     return torch.split(x, given, axis)
 
 
