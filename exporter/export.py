@@ -1,6 +1,7 @@
 """From a user's own model to a bundle: open, compile, verify, write."""
 
 import dataclasses
+import logging
 from functools import partial
 
 from whyport.exporter.agreement import agreed_targets, agreed_task
@@ -15,12 +16,14 @@ from whyport.exporter.kinds import open_kind
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.model_sample import ModelSample, read_sample
 from whyport.exporter.source import ModelSource
-from whyport.exporter.verify.native import verify_native
+from whyport.exporter.verify.native import NativeParity, verify_far, verify_native
 from whyport.exporter.verify.tolerances import Parity
 from whyport.runtime.bundle.columns import takes_missing
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import Provenance
-from whyport.runtime.errors import UsageError
+from whyport.runtime.errors import ParityError, UsageError, WhyportError
+
+logger = logging.getLogger(__name__)
 
 
 def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: int | None = None) -> Bundle:
@@ -42,17 +45,41 @@ def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: 
     sample = read_sample(source, kind.facts)
     draft = _draft(source, kind, sample, target.bundle_name(), seed)
     compiled = kind.compile(draft)
-    draft = _as_compiled(draft, compiled)
     parity: Parity = {}
     if kind.is_native:
-        found = verify_native(draft, compiled, partial(kind.native, draft=draft), kind.native_rows, kind.advice)
+        compiled, found = _compared(kind, draft, compiled)
         parity = found.parity
         if found.refused:
-            again = _draft(source, kind, sample.refusing(found.refused), target.bundle_name(), seed)
-            draft = _as_compiled(again, compiled)
+            draft = _draft(source, kind, sample.refusing(found.refused), target.bundle_name(), seed)
+    draft = _as_compiled(draft, compiled)
     units = tuple(source.units.get(name) for name in draft.targets) if source.units else ()
     package = make_package(dataclasses.replace(draft, units=units), compiled, {}, parity)
     return write_bundle(target.path, package, overwrite=target.overwrite)
+
+
+def _compared(kind: Kind, draft: Draft, compiled: Compiled) -> tuple[Compiled, NativeParity]:
+    """The model, and how it compares with its framework; the one in float64 where float32 is not enough."""
+    try:
+        return compiled, _compare(kind, draft, compiled)
+    except ParityError as error:
+        try:
+            precise = kind.compile_in_float64(draft)
+            found = None if precise is None else _compare(kind, draft, precise)
+        except WhyportError:  # what was wrong in float32 says more
+            raise error from None
+        if precise is None or found is None:
+            raise
+        logger.warning("float32 is not enough: the model computes in float64, and has no gradients")
+        return precise, found
+
+
+def _compare(kind: Kind, draft: Draft, compiled: Compiled) -> NativeParity:
+    draft = _as_compiled(draft, compiled)
+    native = partial(kind.native, draft=draft)
+    found = verify_native(draft, compiled, native, kind.native_rows, kind.advice)
+    if type(kind).compile_in_float64 is not Kind.compile_in_float64:
+        verify_far(draft, compiled, native)
+    return found
 
 
 def _as_compiled(draft: Draft, compiled: Compiled) -> Draft:

@@ -54,7 +54,7 @@ def read_model(model: Any) -> Boosted:
         if len(found):
             named = ", ".join(repr(model.feature_names_[i]) for i in found)
             raise ExportError(f"the model takes {kind}, which its export to ONNX cannot: {named}; {advice}")
-    loss = str(model.get_all_params()["loss_function"]).partition(":")[0]
+    loss = _loss(model)
     if loss in REFUSED:
         raise ExportError(f"loss function {loss!r}: {REFUSED[loss]}")
     if loss not in (*CLASSIFICATIONS, *VALUES):
@@ -78,6 +78,19 @@ def read_model(model: Any) -> Boosted:
         names=() if names == tuple(map(str, range(len(names)))) else names,
         classes=class_names(model.classes_) if task is ClassificationByMargin else (),
     )
+
+
+def _loss(model: Any) -> str:
+    """The name of the loss function; ExportError where the model knows none."""
+    from catboost import CatBoostError
+
+    try:
+        return str(model.get_all_params()["loss_function"]).partition(":")[0]
+    except (CatBoostError, KeyError):
+        raise ExportError(
+            "the model knows no loss function, as the sum of several models knows none: the output may be anything; "
+            "export a model as it was trained"
+        ) from None
 
 
 def _describe(model: Any, path: Path) -> dict[str, Any]:

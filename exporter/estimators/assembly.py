@@ -12,6 +12,7 @@ from onnx import TensorProto, compose, helper, numpy_helper
 from whyport.exporter.estimators.columns import FirstStep
 from whyport.exporter.estimators.convert import convert, last_step, scores_name
 from whyport.exporter.estimators.fitted import Fitted
+from whyport.exporter.estimators.forest import is_forest
 from whyport.exporter.graphs.column_inputs import ML, ML_VERSION
 from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import DEFAULT_IR, DEFAULT_OPSET
@@ -42,6 +43,14 @@ class _Assembly:
         """Some columns of a tensor."""
         return self.add("Gather", [tensor, self.constant(np.array(places, dtype=np.int64))], axis=1)
 
+    def wide(self, tensor: str) -> str:
+        """A tensor in float64."""
+        return self.add("Cast", [tensor], to=TensorProto.DOUBLE)
+
+    def narrow(self, tensor: str) -> str:
+        """A tensor in float32."""
+        return self.add("Cast", [tensor], to=TensorProto.FLOAT)
+
     def append(self, model: onnx.ModelProto, taken: str) -> str:
         """Append a whole graph of one input; returns the name of its last output."""
         part = compose.add_prefix(model, f"part.{len(self.nodes)}.")
@@ -65,21 +74,40 @@ class _Assembly:
         return helper.make_model(graph, opset_imports=sets, ir_version=DEFAULT_IR)
 
 
-def behind_cells(first: FirstStep) -> onnx.ModelProto:
-    """The graph from cells [N, P] to the scores: numbers as they are, and what categories become."""
+def behind_cells(first: FirstStep, *, in_float64: bool = False) -> onnx.ModelProto:
+    """The graph from cells [N, P] to the scores: numbers as they are, and what categories become.
+
+    Args:
+        first: the first step.
+        in_float64: whether all steps but trees, which compare float32, compute in float64.
+    """
     assembly, starts = _Assembly(), _starts(first)
+    given = assembly.wide(INPUT) if in_float64 else INPUT
     parts = []
     for block in first.blocks:
         if first.is_coded(block):
-            parts.append(assembly.pick(INPUT, [starts[place] + i for place, i in first.sources(block)]))
+            parts.append(assembly.pick(given, [starts[place] + i for place, i in first.sources(block)]))
             continue
-        numbers = assembly.pick(INPUT, [starts[place] for place in block.places])
+        numbers = assembly.pick(given, [starts[place] for place in block.places])
         if not isinstance(block.transformer, str):
-            numbers = assembly.append(convert(block.transformer, len(block.places)), numbers)
+            made = convert(block.transformer, len(block.places), in_float64=in_float64)
+            numbers = assembly.append(made, numbers)
         parts.append(numbers)
-    cells = assembly.add("Concat", parts, axis=1)
-    scores = assembly.append(convert(first.rest, first.blocks[-1].outputs.stop), cells)
-    return assembly.model(starts[-1], scores)
+    cells, width = assembly.add("Concat", parts, axis=1), first.blocks[-1].outputs.stop
+    if not in_float64 or not is_forest(first.rest):
+        scores = assembly.append(convert(first.rest, width, in_float64=in_float64), cells)
+        return assembly.model(starts[-1], assembly.narrow(scores) if in_float64 else scores)
+    if len(first.rest) > 1:
+        cells = assembly.append(convert(first.rest[:-1], width, in_float64=True), cells)
+    trees = convert(last_step(first.rest), first.fitted.width)
+    return assembly.model(starts[-1], assembly.append(trees, assembly.narrow(cells)))
+
+
+def all_in_float64(fitted: Fitted) -> onnx.ModelProto:
+    """The graph from rows [N, F] to the scores of an estimator of numbers, with every step in float64."""
+    assembly, width = _Assembly(), len(fitted.columns)
+    scores = assembly.append(convert(fitted.model, width, in_float64=True), assembly.wide(INPUT))
+    return assembly.model(width, assembly.narrow(scores))
 
 
 def behind_steps(fitted: Fitted) -> onnx.ModelProto:
@@ -91,10 +119,8 @@ def behind_steps(fitted: Fitted) -> onnx.ModelProto:
     if last is fitted.model:
         return convert(last, width)
     assembly = _Assembly()
-    wide = assembly.add("Cast", [INPUT], to=TensorProto.DOUBLE)
-    cells = assembly.append(convert(fitted.model[:-1], width, in_float64=True), wide)
-    narrow = assembly.add("Cast", [cells], to=TensorProto.FLOAT)
-    return assembly.model(width, assembly.append(convert(last, fitted.width), narrow))
+    cells = assembly.append(convert(fitted.model[:-1], width, in_float64=True), assembly.wide(INPUT))
+    return assembly.model(width, assembly.append(convert(last, fitted.width), assembly.narrow(cells)))
 
 
 def over_codes(first: FirstStep, behind: onnx.ModelProto) -> onnx.ModelProto:

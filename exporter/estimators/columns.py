@@ -35,6 +35,12 @@ class FirstStep:
     draft: Draft
 
     @property
+    def is_apart(self) -> bool:
+        """Whether the step gives each of its transformers columns of its own."""
+        model = self.fitted.model
+        return hasattr(model, "steps") and len(model.steps) > 1 and hasattr(model.steps[0][1], "transformers_")
+
+    @property
     def rest(self) -> Any:
         """The steps behind it."""
         return self.fitted.model[1:]

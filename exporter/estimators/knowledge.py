@@ -62,7 +62,7 @@ def fitted(model: Any) -> Any:
                 f"{type(step).__name__}: free text is no column of numbers or categories; make columns of it first, "
                 f"such as the counts of some words"
             )
-    return model
+    return _unnested(model)
 
 
 def _check_members(step: Any) -> None:
@@ -183,6 +183,16 @@ def _parts(step: Any, columns: list[str], *, first: bool = False) -> Iterator[tu
                 return
     elif hasattr(step, "transformer_list"):
         yield from ((part, columns) for _, part in step.transformer_list)
+
+
+def _unnested(model: Any) -> Any:
+    """The pipeline whose last step is the predictor, where it is a pipeline of its own in the model."""
+    steps = list(getattr(model, "steps", ()))
+    if not steps or not hasattr(steps[-1][1], "steps"):
+        return model
+    while hasattr(steps[-1][1], "steps"):
+        steps += steps.pop()[1].steps
+    return type(model)([(f"{i}: {name}", step) for i, (name, step) in enumerate(steps)])
 
 
 def _every_step(step: Any) -> Iterator[Any]:

@@ -87,6 +87,13 @@ class Kind(ABC):
             ExportError: the model cannot be compiled, or is no classifier of the sample's features.
         """
 
+    def compile_in_float64(self, draft: Draft) -> Compiled | None:
+        """The model compiled to compute in float64, where float32 is not enough; None where there is no such way.
+
+        Takes and raises what `compile` does.
+        """
+        return None
+
     @property
     def is_native(self) -> bool:
         """Whether the model's own framework can be asked, by `native`."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whyport.exporter.draft import Draft
 from whyport.exporter.estimators.codes import Decoder
-from whyport.exporter.estimators.compile import compile_estimator
+from whyport.exporter.estimators.compile import compile_estimator, compile_in_float64
 from whyport.exporter.estimators.convert import last_step
 from whyport.exporter.estimators.fitted import Fitted, is_taken
 from whyport.exporter.estimators.forest import compile_forest, is_forest
@@ -92,6 +92,12 @@ class SklearnEstimator(Kind):
                     f"{error}; --from-probabilities takes the probabilities as scores, which shapley explains"
                 ) from error
             return _without_trees(compile_estimator(fitted_model, draft), reason=str(error))
+
+    def compile_in_float64(self, draft: Draft) -> Compiled | None:
+        if is_forest(self.estimator):
+            return None
+        compiled = compile_in_float64(Fitted(self.estimator, draft.features), draft)
+        return _without_trees(compiled, type(last_step(self.estimator)).__name__)
 
     def native(self, rows: NDArray[np.floating[Any]], draft: Draft) -> dict[str, NDArray[Any]]:
         return Fitted(self.estimator, draft.features).outputs(rows, draft.task)

@@ -60,17 +60,32 @@ def compile_onnx_network(model: onnx.ModelProto, draft: Draft, scores: str) -> C
         given = model
     if task is Classification and (logits := _find_logits(given, scores, rows, values)) is not None:
         scores, values = logits
-    shape = values.shape[1:]
-    one_logit = task is Classification and shape in ((), (1,))
     network = _import(given, draft, scores)
-    outputs = conform(given, scores, len(draft.features), shape, task)
+    compiled = _conformed(given, draft, scores, values.shape[1:], network)
     if given is not model:
         prune(given.graph)
-    compiled = Compiled(outputs, _no_gradients(network), OnnxFile(given), one_logit=one_logit)
     if isinstance(network, str):
         logger.info("the bundle will predict, and explain by forward passes alone: %s", network)
         return compiled
     return _with_network(compiled, draft, network)
+
+
+def compile_forward(model: onnx.ModelProto, draft: Draft, scores: str, reason: str) -> Compiled:
+    """An ONNX model as `compile_onnx_network` makes it, but without a network, and with its operators as they are.
+
+    Args:
+        model: the model; it is changed.
+        draft: what is known of the bundle.
+        scores: the output with the scores.
+        reason: why there are no gradients.
+
+    Raises what `compile_onnx_network` does.
+    """
+    values = score_values(model, draft, scores)
+    rows = draft.probes(CONFORMANCE_ROWS, TRACE)
+    if type(draft.task) is Classification and (logits := _find_logits(model, scores, rows, values)) is not None:
+        scores, values = logits
+    return _conformed(model, draft, scores, values.shape[1:], reason)
 
 
 def score_values(model: onnx.ModelProto, draft: Draft, scores: str) -> NDArray[Any]:
@@ -86,6 +101,16 @@ def score_values(model: onnx.ModelProto, draft: Draft, scores: str) -> NDArray[A
         title, got = draft.task.targets_title, list(values.shape)
         raise ExportError(f"output {scores!r}: expected [N, {title}], got {got} for {len(rows)} rows")
     return values
+
+
+def _conformed(
+    model: onnx.ModelProto, draft: Draft, scores: str, shape: tuple[int, ...], network: Graph | str
+) -> Compiled:
+    """The model, changed to give the task's outputs of scores [N, *shape], without its network."""
+    task = type(draft.task)
+    outputs = conform(model, scores, len(draft.features), shape, task)
+    one_logit = task is Classification and shape in ((), (1,))
+    return Compiled(outputs, _no_gradients(network), OnnxFile(model), one_logit=one_logit)
 
 
 def _values(model: onnx.ModelProto, names: list[str], rows: NDArray[np.float32]) -> list[NDArray[Any]]:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.exporter.data.samples import PROBE
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.verify.engines import Engine, onnx_outputs
+from whyport.exporter.verify.outputs import run_engine
 from whyport.exporter.verify.tolerances import Parity
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.columns import Column, takes_missing
@@ -26,6 +28,11 @@ MISSING_SHARE = 0.15
 UNSEEN_SHARE = 0.1
 CALL_ROWS = 20_000
 SHOWN_VALUES = 8
+FAR = (10.0, 1000.0)
+"""How many standard deviations the rows far from the sample's are out."""
+FAR_ROWS = 128
+FAR_TOLERANCE = 1e-2
+"""The largest deviation there: more is another prediction, and not the same with fewer digits."""
 
 Native = Callable[[NDArray[np.floating[Any]]], Mapping[str, NDArray[Any]]]
 """Rows of codes [N, F] to outputs [N, K] by name; a row is NaN where the framework refuses it."""
@@ -62,7 +69,8 @@ def verify_native(draft: Draft, compiled: Compiled, native: Native, count: int, 
     for part in batch_slices(count, CALL_ROWS):
         rounded = rows[part].astype(np.float32)
         expected, precise = native(rounded), native(rows[part])
-        off[part], answered[part] = _deviations(engine(rounded), expected)
+        got = run_engine("the graph", engine, rounded, len(rounded))
+        off[part], answered[part] = _deviations(got, expected)
         moved[part], _ = _deviations(precise, expected)
     if not answered.any():
         raise ParityError("the model's own framework gives no number for any row like the sample's")
@@ -76,6 +84,41 @@ def verify_native(draft: Draft, compiled: Compiled, native: Native, count: int, 
         logger.warning("rows without %s cannot be scored: the graph treats what is missing in its own way", names)
     parity = {"native": float(off[kept].max()), "float32_rows": float((moved[kept] > TOLERANCE).sum())}
     return NativeParity(parity, refused)
+
+
+def verify_far(draft: Draft, compiled: Compiled, native: Native) -> None:
+    """Raise ParityError where the graph and the framework predict something else far from the sample.
+
+    There float32 has fewer digits than the differences of large numbers ask for. Rows are left out where the framework
+    fails or the graph gives no finite number: neither is silent.
+    """
+    engine = onnx_outputs(compiled.onnx.session, compiled.names, draft.features)
+    rows = _far_rows(draft)
+    try:
+        expected = native(rows)
+    except Exception:  # a logarithm of a negative number, a neighbour too far
+        return
+    got = run_engine("the graph", engine, rows, len(rows))
+    finite = np.all([np.isfinite(got[name]).all(axis=1) for name in expected], axis=0)
+    off = int((_deviations(got, expected)[0][finite] > FAR_TOLERANCE).sum())
+    if off:
+        raise ParityError(
+            f"the graph predicts something else than the model in {off} of {len(rows)} rows far from the sample's: "
+            f"float32 has too few digits for it; standardise the columns in front of the model"
+        )
+
+
+def _far_rows(draft: Draft) -> NDArray[np.float32]:
+    """Rows of codes [N, F] like the sample's, none of whose numbers is missing, and a half far away."""
+    rng = np.random.default_rng(0)
+    rows = np.tile(draft.probes(FAR_ROWS, PROBE), (len(FAR), 1))
+    numbers = [j for j, feature in enumerate(draft.features) if feature.numbers is not None]
+    spread = np.array([draft.features[j].spread or 1.0 for j in numbers])
+    medians = np.array([draft.features[j].statistics.median for j in numbers])
+    rows[:, numbers] = np.where(np.isnan(rows[:, numbers]), medians, rows[:, numbers])
+    away = np.repeat(FAR, FAR_ROWS)[:, None] * spread * rng.normal(size=(len(rows), len(numbers)))
+    rows[:, numbers] += np.where(rng.random(away.shape) < 0.5, away, 0.0)
+    return rows.astype(np.float32)
 
 
 def adversarial_rows(

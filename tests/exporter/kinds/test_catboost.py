@@ -119,6 +119,7 @@ def test_scale_and_bias_of_the_model_count():
         (lambda: train("RMSE", grow_policy="Lossguide"), "grow_policy='SymmetricTree'"),
         (lambda: train("MultiClassOneVsAll", labels=THREE), "do not sum to 1; train with MultiClass"),
         (lambda: train("RMSEWithUncertainty"), "train with RMSE"),
+        (lambda: catboost.sum_models([train("RMSE", 2), train("RMSE", 3)]), "knows no loss function"),
         (lambda: catboost.CatBoostClassifier(), "CatBoostClassifier is not fitted"),
         (lambda: catboost.Pool, "expected a model of CatBoost, got type"),
     ],

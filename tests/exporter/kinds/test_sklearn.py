@@ -25,10 +25,10 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
-from sklearn.naive_bayes import BernoulliNB
+from sklearn.naive_bayes import BernoulliNB, GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -207,6 +207,55 @@ def test_other_estimators(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not capabilities["treeshap"].available
     if name == "components, forest":
         assert capabilities["treeshap"].reason.startswith("encoded space: ")
+
+
+def test_steps_by_names_over_numbers_alone_and_a_pipeline_at_the_end_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """skl2onnx finds no column by its name, and a pipeline in a pipeline is one."""
+    scale = ColumnTransformer([("s", StandardScaler(), ["debt", "age"])], remainder="passthrough")
+    model = make_pipeline(scale, make_pipeline(StandardScaler(), LogisticRegression())).fit(COMPLETE, CLASSES)
+    bundle = export(model, COMPLETE, tmp_path, monkeypatch)
+    check_predictions(bundle, model, COMPLETE)
+    assert bundle.sidecar.capabilities["gradients"].available
+
+
+def test_trees_behind_components_of_some_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The components are computed in float64, as scikit-learn does: trees compare what comes of it."""
+    some = ColumnTransformer([("p", PCA(1), ["debt", "income"])], remainder="passthrough")
+    model = make_pipeline(some, make_pipeline(StandardScaler(), RandomForestClassifier(**SMALL))).fit(COMPLETE, CLASSES)
+    bundle = export(model, COMPLETE, tmp_path, monkeypatch)
+    check_predictions(bundle, model, COMPLETE)
+    assert bundle.sidecar.capabilities["treeshap"].reason.startswith("encoded space: ")
+
+
+@pytest.mark.parametrize("is_coded", [False, True])
+def test_far_from_the_sample_float64_computes_what_float32_cannot(
+    is_coded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a density is as good as 0, float32 gives each class the probability 1."""
+    frame = COMPLETE.assign(flag=3.0)
+    model: Any = GaussianNB()
+    if is_coded:
+        frame = frame.assign(region=FRAME["region"])
+        model = make_pipeline(
+            ColumnTransformer([("r", OneHotEncoder(sparse_output=False), ["region"])], remainder="passthrough"), model
+        )
+    model = model.fit(frame, CLASSES)
+    bundle = export(model, frame, tmp_path, monkeypatch)
+    far = frame.assign(flag=3000.0, age=frame["age"].astype(np.float32).astype(np.float64))
+    outputs = Session(bundle, "cpu").predict(far)
+    np.testing.assert_allclose(outputs["probabilities"].sum(axis=1), 1, atol=1e-3)
+    np.testing.assert_allclose(outputs["probabilities"], model.predict_proba(far), atol=2e-3)
+    assert "float64" in bundle.sidecar.capabilities["gradients"].reason
+    check_predictions(bundle, model, frame)
+
+
+def test_a_graph_that_fails_on_adversarial_rows_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = FRAME[NUMBERS]
+    model = make_pipeline(KNNImputer(), LogisticRegression()).fit(numbers, CLASSES)
+    with pytest.raises(WhyportError):
+        export(model, numbers, tmp_path, monkeypatch)
 
 
 def test_missing_texts_and_numbers_unseen_ones_and_every_known_category(
