@@ -20,17 +20,17 @@ PADDING = 16
 
 
 @compiled
-def explain_leaves(forest, measure, chunk, leaves, cells, block, shares):  # type: ignore[no-untyped-def]
+def explain_leaves(forest, measure, chunk, part, cells, block, shares):  # type: ignore[no-untyped-def]
     """Add what a block of rows has of leaves of at most PATTERN_PLAYERS players, one raw score.
 
     Args:
         forest: the trees.
         measure: what is measured against; without references, the training rows by cover.
         chunk: the leaves.
-        leaves: their number.
+        part: the first leaf to explain, and the one behind the last.
         cells: the cells of all rows, [P, N].
         block: the first row, the one behind the last, and their raw score.
-        shares: where it is added, [G, N].
+        shares: where it is added, [G, rows of the block].
     """
     first, stop, score = block
     rows, references = stop - first, measure.cells.shape[1]
@@ -46,7 +46,7 @@ def explain_leaves(forest, measure, chunk, leaves, cells, block, shares):  # typ
     direct = np.full(1 << DIRECT_PLAYERS, -1, np.int32)
     failing = np.empty(references, np.int64)
     sets = np.empty((PATTERN_PLAYERS, (references + 63) // 64), np.uint64)
-    for leaf in range(leaves):
+    for leaf in range(part[0], part[1]):
         value = forest.value[chunk.node[leaf], score]
         if value == 0.0:
             continue
@@ -90,17 +90,17 @@ def explain_leaves(forest, measure, chunk, leaves, cells, block, shares):  # typ
         else:
             _by_covers(found[1 : distinct + 1], chunk.ratio[shared : shared + players], measure.quadrature, vectors)
         for j in range(players):
-            player_shares, table = shares[chunk.player[shared + j]][first:stop], vectors[j]
+            player_shares, table = shares[chunk.player[shared + j]], vectors[j]
             for k in range(rows):
                 player_shares[k] += value * table[number[k]]
 
 
 @compiled
-def explain_widest(forest, measure, chunk, leaves, cells, block, shares):  # type: ignore[no-untyped-def]
+def explain_widest(forest, measure, chunk, part, cells, block, shares):  # type: ignore[no-untyped-def]
     """The same for leaves of any number of players, one row after the other."""
     first, stop, score = block
     rows, references = stop - first, measure.cells.shape[1]
-    for leaf in range(leaves):
+    for leaf in range(part[0], part[1]):
         value = forest.value[chunk.node[leaf], score]
         if value == 0.0:
             continue
@@ -128,7 +128,7 @@ def explain_widest(forest, measure, chunk, leaves, cells, block, shares):  # typ
                 for j in range(players):
                     vector[j] += up if other[j] else -down if failed[j] else 0.0
             for j in range(players):
-                shares[chunk.player[shared + j], first + k] += value * vector[j]
+                shares[chunk.player[shared + j], k] += value * vector[j]
 
 
 @compiled
