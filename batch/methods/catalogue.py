@@ -81,7 +81,7 @@ METHODS: dict[str, Method] = {
     "treeshap": Method(
         engines={ONNX: Implementation("whyport.batch.methods.treeshap.treeshap:TreeShap", "treeshap")},
         unit=SCORE_UNIT,
-        cost="tables once a batch of rows, then 1 look-up a row, player and small subtree, whatever the references",
+        cost="tables of the references once a batch of rows, then 1 look-up a row, player and small subtree",
         guarantee="exact Shapley values of trees, in float64; sums to f(x) - mean f(reference) up to rounding; "
         "with --path-dependent to f(x) - mean f over the training rows, as the trees counted them" + AS_ONE,
         source="Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9; the leaf's game of Laberge & Pequignot 2022, "
