@@ -128,8 +128,18 @@ def known_categories(model: Any, columns: Sequence[str]) -> dict[str, tuple[Any,
 
 
 def missing_markers(model: Any, columns: Sequence[str]) -> dict[str, Any]:
-    """What stands for a missing value in the columns whose imputer or encoder says so."""
-    return dict(reversed([*_markers(model, list(columns))]))
+    """What stands for a missing value in the columns whose imputer or encoder says so.
+
+    A bundle takes an empty text for a missing value. ExportError where a column's steps tell the two apart.
+    """
+    found: dict[str, Any] = {}
+    for name, marker in _markers(model, list(columns)):
+        if (found.setdefault(name, marker) == "") is not (marker == ""):
+            raise ExportError(
+                f"column {name!r}: the model tells an empty text from a missing value, and a bundle takes one for the "
+                f"other; fit it with one of the two"
+            )
+    return found
 
 
 def imputed_values(model: Any, columns: Sequence[str]) -> dict[str, float]:
@@ -149,10 +159,12 @@ def _markers(step: Any, columns: list[str]) -> Iterator[tuple[str, Any]]:
     """The first that says so counts."""
     name = type(step).__name__
     if name == "SimpleImputer":
-        yield from ((column, step.missing_values) for column in columns)
+        # What it fills in as an empty text is one from then on.
+        known = zip(columns, step.statistics_, strict=True)
+        yield from ((column, "" if filled == "" else step.missing_values) for column, filled in known)
     if name in ENCODERS:
         for column, values in zip(columns, step.categories_, strict=True):
-            yield from ((column, value) for value in values if is_missing(value))
+            yield from ((column, value) for value in values if is_missing(value) or value == "")
     for part, own in _parts(step, columns):
         yield from _markers(part, own)
 

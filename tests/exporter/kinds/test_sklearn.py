@@ -277,6 +277,32 @@ def test_missing_texts_and_numbers_unseen_ones_and_every_known_category(
     np.testing.assert_allclose(got, model.predict_proba(rows), atol=1e-6)
 
 
+@pytest.mark.parametrize("is_filled", [False, True])
+def test_an_empty_text_that_the_encoder_knows_is_what_is_missing(
+    is_filled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = COMPLETE.assign(sex=FRAME["sex"] if is_filled else FRAME["sex"].fillna(""))
+    filler = [SimpleImputer(strategy="constant", fill_value="")] if is_filled else []
+    encoder = make_pipeline(*filler, OneHotEncoder(handle_unknown="ignore"))
+    some = ColumnTransformer([("s", encoder, ["sex"])], remainder="passthrough")
+    model = make_pipeline(some, RandomForestClassifier(**SMALL)).fit(frame, np.where(FRAME["sex"].isna(), "yes", "no"))
+    check_predictions(export(model, frame, tmp_path, monkeypatch), model, frame)
+
+
+@pytest.mark.parametrize("is_imputed", [False, True])
+def test_an_empty_text_beside_a_missing_one_is_refused(
+    is_imputed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = COMPLETE.assign(sex=FRAME["sex"])
+    frame.loc[:5, "sex"] = ""
+    imputer = [SimpleImputer(strategy="most_frequent")] if is_imputed else []
+    encoder = make_pipeline(*imputer, OneHotEncoder(handle_unknown="ignore"))
+    some = ColumnTransformer([("s", encoder, ["sex"])], remainder="passthrough")
+    model = make_pipeline(some, RandomForestClassifier(**SMALL)).fit(frame, CLASSES)
+    with pytest.raises(ExportError, match="'sex': the model tells an empty text from a missing value"):
+        export(model, frame, tmp_path, monkeypatch)
+
+
 def test_a_text_that_the_encoder_refuses_counts_as_the_commonest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
