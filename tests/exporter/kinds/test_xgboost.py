@@ -170,9 +170,9 @@ def test_trees_behind_an_exponential_have_no_trees_file_and_stay_on_the_cpu_too(
 
 
 def test_splits_by_categories_are_refused_with_a_way_out():
-    pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame({"a": ROWS[:, 0], "b": pandas.Categorical((THREE * 7 % 5).astype(str))})
-    model = xgb.XGBClassifier(n_estimators=5, enable_categorical=True).fit(table, THREE)
+    columns = np.column_stack([ROWS[:, 0], THREE * 7 % 5])
+    table = xgb.DMatrix(columns, THREE, feature_types=["float", "c"], enable_categorical=True)
+    model = xgb.train({"objective": "multi:softprob", "num_class": 3}, table, 5)
     with pytest.raises(ExportError, match="one-hot, in a scikit-learn pipeline"):
         _ = XGBoostModel(model, source()).boosted
 

@@ -1,0 +1,25 @@
+"""The versions that pyproject.toml allows: the tested ones are among them."""
+
+import re
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+
+from support.checkouts import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+PINNED = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
+REQUIREMENTS = sorted({*PROJECT["dependencies"], *(each for extra in EXTRAS.values() for each in extra)})
+
+
+def canonical(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS)
+def test_the_exact_version_of_constraints_is_allowed(requirement: str) -> None:
+    wanted = Requirement(requirement)
+    versions = {canonical(name): version for name, version in PINNED.items()}
+    assert wanted.specifier.contains(versions[canonical(wanted.name)])
