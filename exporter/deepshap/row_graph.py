@@ -6,7 +6,7 @@ The network is exported for a batch of exactly one row, so that every shape is s
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from whyport.exporter.deepshap import layers
 from whyport.exporter.deepshap.decompositions import DECOMPOSITIONS
 from whyport.exporter.graphs.fast_path import no_fast_path
+from whyport.exporter.graphs.layers import WholeLayers
 from whyport.runtime.errors import ExportError, first_line
 
 aten = torch.ops.aten
@@ -48,7 +48,9 @@ def export_row(module: nn.Module, rows: Tensor, *, fused: bool = True) -> RowGra
     """
     try:
         with _quiet(), no_fast_path(), sdpa_kernel(SDPBackend.MATH):
-            exported = torch.export.export(module, (rows[:1].clone(),)).run_decompositions(dict(_table(fused)))
+            with WholeLayers() if fused else nullcontext():
+                exported = torch.export.export(module, (rows[:1].clone(),))
+            exported = exported.run_decompositions(dict(_table(fused)))
     except Exception as error:
         raise ExportError(f"torch.export cannot take the network: {first_line(error)}") from error
     tensors: dict[str, Tensor] = {**exported.state_dict, **exported.constants}
@@ -77,9 +79,7 @@ def _ancestors(graph: fx.Graph, logits: fx.Node) -> list[fx.Node]:
 def _table(fused: bool) -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
     table = dict(torch.export.default_decompositions())
     table.update(DECOMPOSITIONS)
-    if fused:
-        table.update(layers.DECOMPOSITIONS)
-    for operator in _WHOLE:
+    for operator in (*_WHOLE, *(_LAYERS if fused else ())):
         table.pop(operator, None)
     return table
 
@@ -89,6 +89,9 @@ _WHOLE = (
     *(aten.softplus.default, aten.silu.default, aten.celu.default, aten.prelu.default),
     *(aten.logsumexp.default, aten.nan_to_num.default),
 )
+
+# What `WholeLayers` leaves of them has no rule.
+_LAYERS = (aten.lstm.input, aten.gru.input, aten.rnn_tanh.input, aten.rnn_relu.input)
 
 
 @contextmanager

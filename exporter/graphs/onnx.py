@@ -15,6 +15,9 @@ from onnxscript import optimizer
 from torch import Tensor, nn
 
 from whyport.exporter.graphs.graph import INPUT, Graph
+from whyport.exporter.graphs.layers import WholeLayers
+from whyport.exporter.graphs.onnx_layers import TRANSLATIONS
+from whyport.exporter.graphs.pruning import all_nodes
 from whyport.exporter.graphs.row_values import row_values
 from whyport.runtime.batching import ROW_VALUES_KEY
 from whyport.runtime.bundle.sidecar import METADATA_KEY
@@ -65,7 +68,7 @@ def export_onnx(
     """
     if not DEFAULT_OPSET <= opset <= GREATEST_OPSET:
         raise UsageError(f"expected an opset from {DEFAULT_OPSET} to {GREATEST_OPSET}, got {opset}")
-    with _quiet():
+    with _quiet(), WholeLayers():
         try:
             program = torch.onnx.export(
                 module,
@@ -77,6 +80,7 @@ def export_onnx(
                 dynamic_shapes=({0: torch.export.Dim("N")},) * len(inputs),
                 verbose=False,
                 optimize=False,
+                custom_translation_table=TRANSLATIONS,
             )
             assert program is not None
             optimise(program)
@@ -99,7 +103,7 @@ def export_lean(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequen
     """
     model = export_onnx(module, inputs, outputs, opset, optimise=_fold)
     lean = _simplify(model)
-    foreign = sorted({node.domain for node in lean.graph.node} - {"", "ai.onnx"})
+    foreign = sorted({node.domain for node in all_nodes(lean.graph.node)} - {"", "ai.onnx"})
     if foreign:
         raise ExportError(f"expected plain ONNX operators, got some of {', '.join(foreign)}")
     for opset_import in [entry for entry in lean.opset_import if entry.domain not in ("", "ai.onnx")]:

@@ -6,17 +6,25 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from whyport.exporter.graphs.pruning import all_nodes
 from whyport.runtime.providers import load_onnxruntime
+
+SCAN = "Scan"
 
 
 def row_values(model: onnx.ModelProto) -> int | None:
     """The values of all results of a model's nodes that one more row adds; None where it cannot be run.
+
+    Those inside a Scan count as often as it repeats them.
 
     Args:
         model: the first axis of every input is N; its other axes are fixed.
     """
     every = onnx.ModelProto()
     every.CopyFrom(model)
+    for node in all_nodes(every.graph.node):
+        if node.op_type == SCAN:
+            _give_inner_results(node)
     names = dict.fromkeys(name for node in every.graph.node for name in node.output if name)
     del every.graph.output[:]
     every.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
@@ -33,6 +41,20 @@ def row_values(model: onnx.ModelProto) -> int | None:
     except Exception:
         return None  # the verification of the model says why
     return _size(two) - _size(one)
+
+
+def _give_inner_results(scan: onnx.NodeProto) -> None:
+    """Make what the nodes of a Scan's body give a result of the Scan, a step after the other."""
+    attributes = {attribute.name: attribute for attribute in scan.attribute}
+    body = attributes["body"].g
+    given = {value.name for value in body.output}
+    inner = [name for node in body.node for name in node.output if name and name not in given]
+    body.output.extend(onnx.ValueInfoProto(name=name) for name in inner)
+    # A Scan may stand in several bodies, whose names are each its own.
+    scan.output.extend(f"{scan.output[0]} {name}" for name in inner)
+    for name in ("scan_output_directions", "scan_output_axes"):
+        if name in attributes:
+            attributes[name].ints.extend([0] * len(inner))
 
 
 def _size(results: list[Any]) -> int:

@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from whyport.exporter.deepshap.layers import OPERATORS
 from whyport.exporter.deepshap.rules.recurrent import Recurrent, at, constant_weights, plus, tanh_quotient
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, rule_for
 from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule
+from whyport.exporter.deepshap.rules.walks import first_states, in_front, walk
+from whyport.exporter.graphs.layers import OPERATORS
 from whyport.runtime.bundle.deepshap import KernelName
 
 
@@ -25,6 +26,7 @@ class LSTM(Recurrent):
     reads_outputs = (3, 4, 5, 6)
     weight: Tensor
     bias: Tensor
+    scale: Tensor
 
     def __init__(
         self, length: int, reverse: bool, states: Sequence[Operand], weights: tuple[Tensor, Tensor, Tensor]
@@ -34,9 +36,9 @@ class LSTM(Recurrent):
         self.hidden, self.width = of_hidden.shape[1], of_input.shape[1]
         halves = torch.full((4, self.hidden), 0.5)
         halves[2] = 1.0
-        scale = halves.flatten().to(bias.dtype)
-        self.register_buffer("weight", torch.cat([of_hidden, of_input], 1) * scale[:, None])
-        self.register_buffer("bias", bias * scale)
+        self.register_buffer("scale", halves.flatten().to(bias.dtype))
+        self.register_buffer("weight", torch.cat([of_hidden, of_input], 1) * self.scale[:, None])
+        self.register_buffer("bias", bias * self.scale)
         if not any(self.active):
             self.kernel = Kernel(KernelName.LSTM, {"order": self.order})
 
@@ -84,69 +86,57 @@ class LSTM(Recurrent):
         return self.players(self.in_order(steps), [h, c])
 
     def activate_portable(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """The sequence by the LSTM operator; from it all gates at once, and the cells from the gates."""
-        if any(self.active):
-            return self.activate(inputs)
-        size, backward = self.hidden, self.order[0] > self.order[-1]
-        scale = torch.full((4, size), 2.0, dtype=self.bias.dtype)
-        scale[2] = 1.0
-        scale = scale.flatten()
-        weight = self.weight * scale[:, None]
-        parameters = [weight[:, size:].contiguous(), weight[:, :size].contiguous(), self.bias * scale]
-        parameters.append(torch.zeros_like(self.bias))
+        """The sequence by one operator; from it all gates at once, and the cells from the gates."""
+        size = self.hidden
+        whole = self.weight * (1 / self.scale)[:, None]
         x = inputs[0].squeeze(1)
-        x = x.flip(1) if backward else x
-        h, c = (state.squeeze(1).contiguous() for state in self.states(inputs))
-        sequence, _, _ = torch.lstm(
-            x, (h.unsqueeze(0), c.unsqueeze(0)), parameters, True, 1, 0.0, False, False, batch_first=True
-        )
-        before = torch.cat([h.unsqueeze(1), sequence[:, :-1]], 1) if len(self.order) > 1 else h.unsqueeze(1)
-        half = torch.cat([before, x], -1) @ self.weight.T + self.bias
+        h, c = (state.squeeze(1) for state in self.states(inputs))
+        weights = whole[:, size:], whole[:, :size], self.bias / self.scale
+        sequence, last, _ = OPERATORS.lstm_layer(x, h, c, *weights, self.reverse)
+        half = torch.cat([self.before(h, sequence), x], -1) @ self.weight.T + self.bias
         tanh = torch.tanh(half)
         i, f, g, o = torch.split(tanh, size, -1)
         i, f, o = (0.5 * gate + 0.5 for gate in (i, f, o))
-        cells = [c.unsqueeze(1)]
-        for forget, added in zip(torch.split(f, 1, 1), torch.split(i * g, 1, 1), strict=True):
-            cells.append(forget * cells[-1] + added)
-        cell, cell_before = torch.cat(cells[1:], 1), torch.cat(cells[:-1], 1)
+
+        def step(states: tuple[Tensor, ...], given: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:
+            (cell,), (forget, added) = states, given
+            cell = forget * cell + added
+            return (cell,), cell.clone()
+
+        (last_cell,), cells = walk(step, [c], [f.movedim(1, 0), (i * g).movedim(1, 0)], backwards=self.reverse)
+        cell = cells.movedim(0, 1)
         squashed = torch.tanh(cell)
-        kept = [
+        kept = (
             torch.cat([half, cell], -1),
             torch.cat([tanh, squashed], -1),
-            torch.cat([0.5 * g, 0.5 * cell_before, i, 0.5 * squashed, o], -1),
+            torch.cat([0.5 * g, 0.5 * self.before(c, cell), i, 0.5 * squashed, o], -1),
             f,
-        ]
-        last = sequence[:, -1:], cell[:, -1:]
-        sequence, *kept = ((value.flip(1) if backward else value).unsqueeze(1) for value in (sequence, *kept))
-        return [sequence, *last, *kept]
+        )
+        return [value.unsqueeze(1) for value in (sequence, last, last_cell, *kept)]
 
     def propagate_portable(
         self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
     ) -> list[Tensor]:
         """The walk back through time holds only the products that carry multipliers from step to step."""
-        if any(self.active):
-            return self.propagate(multipliers, inputs, outputs)
-        of_sequence, h, c = multipliers
-        half, tanh, partner, forget = outputs
-        steps = list(reversed(self.order))
-        factor = partner.mean() * tanh_quotient(half, tanh)
-        of_gates, of_squashed = (
-            torch.split(part, 1, -2) for part in torch.split(factor, [4 * self.hidden, self.hidden], -1)
+        half, tanh, partner, forget = (in_front(pair) for pair in outputs)
+        of_gates, of_squashed = torch.split(
+            partner.mean() * tanh_quotient(half, tanh), [4 * self.hidden, self.hidden], -1
         )
-        forgets = torch.split(forget.mean(), 1, -2)
-        given = None if of_sequence is None else torch.split(of_sequence, 1, -2)
-        h, c = (None if m is None else m.unsqueeze(-2) for m in (h, c))
-        of_hidden, gates = self.weight[:, : self.hidden], {}
-        for t in steps:
-            if given is not None:
-                h = given[t] if h is None else h + given[t]
-            assert h is not None
-            c = h * of_squashed[t] if c is None else h * of_squashed[t] + c
-            gates[t] = torch.cat([c, c, c, h.expand_as(c)], -1) * of_gates[t]
-            if t != steps[-1]:
-                h, c = gates[t] @ of_hidden, c * forgets[t]
-        together = torch.cat([gates[t] for t in range(len(steps))], -2)
-        return [together @ self.weight[:, self.hidden :]]
+        states, given = first_states(multipliers[0], multipliers[1:], half, self.hidden)
+        of_hidden = self.weight[:, : self.hidden].contiguous()
+
+        def step(states: tuple[Tensor, ...], given: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:
+            h, c = states
+            gates, squashed, forget, *of_step = given
+            h = h + of_step[0] if of_step else h
+            c = h * squashed + c
+            of_arguments = torch.cat([c, c, c, h], -1) * gates
+            return (of_arguments @ of_hidden, c * forget), of_arguments
+
+        factors = [of_gates, of_squashed, forget.mean()]
+        of_states, of_arguments = walk(step, states, [*factors, *given], backwards=not self.reverse)
+        of_input = of_arguments @ self.weight[:, self.hidden :]
+        return self.players(of_input.movedim(0, -2), of_states)
 
 
 @rule_for(OPERATORS.lstm_layer.default)

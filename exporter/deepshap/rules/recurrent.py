@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from whyport.exporter.deepshap.layers import OPERATORS
 from whyport.exporter.deepshap.rules import quotients
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
 from whyport.exporter.deepshap.rules.rule import Pair, Rule
+from whyport.exporter.deepshap.rules.walks import first_states, in_front, walk
+from whyport.exporter.graphs.layers import OPERATORS
 
 
 class Recurrent(Rule):
@@ -24,6 +25,7 @@ class Recurrent(Rule):
 
     def __init__(self, length: int, reverse: bool, states: Sequence[Operand]) -> None:
         super().__init__()
+        self.reverse = reverse
         self.order = list(reversed(range(length))) if reverse else list(range(length))
         self.active = [isinstance(state, Active) for state in states]
         for i, state in enumerate(states):
@@ -43,6 +45,11 @@ class Recurrent(Rule):
         """`in_order` with each step in one piece of memory, for what `propagate` reads step by step."""
         return torch.stack([steps[t] for t in range(len(self.order))]).movedim(0, -2)
 
+    def before(self, first: Tensor, sequence: Tensor) -> Tensor:
+        """The states [B, T, H] that each step starts with, from the first state [B, H] and those after each step."""
+        first = first.unsqueeze(1)
+        return torch.cat([sequence[:, 1:], first] if self.reverse else [first, sequence[:, :-1]], 1)
+
     def players(self, of_input: Tensor, of_states: Sequence[Tensor]) -> list[Tensor]:
         """The multipliers of the active inputs."""
         return [of_input, *(m for m, active in zip(of_states, self.active, strict=True) if active)]
@@ -57,17 +64,19 @@ class GRU(Recurrent):
     of_hidden: Tensor
     bias: Tensor
     hidden_bias: Tensor
+    scale: Tensor
 
     def __init__(
         self, length: int, reverse: bool, states: Sequence[Operand], weights: tuple[Tensor, Tensor, Tensor, Tensor]
     ) -> None:
         super().__init__(length, reverse, states)
         self.hidden = weights[1].shape[1]
+        # As in the LSTM, a sigmoid is taken as tanh of the half argument.
+        halves = torch.ones(3, self.hidden, dtype=weights[1].dtype)
+        halves[:2] = 0.5
+        self.register_buffer("scale", halves.flatten())
         for name, tensor in zip(("of_input", "of_hidden", "bias", "hidden_bias"), weights, strict=True):
-            # As in the LSTM, a sigmoid is taken as tanh of the half argument.
-            halves = torch.ones(3, self.hidden, dtype=tensor.dtype)
-            halves[:2] = 0.5
-            self.register_buffer(name, tensor * (halves.reshape(-1, *[1] * (tensor.ndim - 1))))
+            self.register_buffer(name, tensor * (self.scale[:, None] if tensor.ndim > 1 else self.scale))
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         (h,) = self.states(inputs)
@@ -106,6 +115,52 @@ class GRU(Recurrent):
             h = h * z + torch.cat([gates, n * at(reset, t).mean()], -1) @ self.of_hidden
         assert h is not None
         return self.players(self.in_order(steps), [h])
+
+    def activate_portable(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The sequence by one operator; from it all gates at once."""
+        size = self.hidden
+        (h,) = (state.squeeze(1) for state in self.states(inputs))
+        x = inputs[0].squeeze(1)
+        weights = (
+            value / (self.scale[:, None] if value.ndim > 1 else self.scale)
+            for value in (self.of_input, self.of_hidden, self.bias, self.hidden_bias)
+        )
+        sequence, last = OPERATORS.gru_layer(x, h, *weights, self.reverse)
+        before = self.before(h, sequence)
+        of_input = x @ self.of_input.T + self.bias
+        of_hidden = before @ self.of_hidden.T + self.hidden_bias
+        u = of_hidden[..., 2 * size :]
+        half = of_input[..., : 2 * size] + of_hidden[..., : 2 * size]
+        gates = torch.tanh(half)
+        r, z = torch.split(0.5 * gates + 0.5, size, -1)
+        inner = of_input[..., 2 * size :] + r * u
+        n = torch.tanh(inner)
+        halves, tanhs = torch.cat([half, inner], -1), torch.cat([gates, n], -1)
+        partners = torch.cat([0.5 * u, 0.5 * (before - n)], -1)
+        return [value.unsqueeze(1) for value in (sequence, last, halves, tanhs, r, z, partners)]
+
+    def propagate_portable(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        """The walk back through time holds only the products that carry multipliers from step to step."""
+        half, tanh, reset, update, partner = (in_front(pair) for pair in outputs)
+        of_reset, of_update, of_inner = torch.split(tanh_quotient(half, tanh), self.hidden, -1)
+        of_u, of_difference = torch.split(partner.mean(), self.hidden, -1)
+        z = update.mean()
+        n = (1 - z) * of_inner
+        gates = torch.cat([n * of_u * of_reset, of_difference * of_update], -1)
+        factors = [torch.cat([gates, n * reset.mean()], -1), z]
+        states, given = first_states(multipliers[0], multipliers[1:], half, self.hidden)
+        weight = self.of_hidden
+
+        def step(states: tuple[Tensor, ...], given: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:
+            (h,), (factor, z, *of_step) = states, given
+            h = h + of_step[0] if of_step else h
+            return (h * z + (torch.cat([h, h, h], -1) * factor) @ weight,), h.clone()
+
+        of_states, after = walk(step, states, [*factors, *given], backwards=not self.reverse)
+        of_arguments = torch.cat([after] * 3, -1) * torch.cat([gates, n], -1).unsqueeze(1)
+        return self.players((of_arguments @ self.of_input).movedim(0, -2), of_states)
 
 
 class RNN(Recurrent):
@@ -155,6 +210,33 @@ class RNN(Recurrent):
             steps[t], h = inner @ self.of_input, inner @ self.of_hidden
         assert h is not None
         return self.players(self.in_order(steps), [h])
+
+    def activate_portable(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The sequence by one operator; from it all arguments at once."""
+        (h,) = (state.squeeze(1) for state in self.states(inputs))
+        x = inputs[0].squeeze(1)
+        sequence, last = OPERATORS.rnn_layer(x, h, self.of_input, self.of_hidden, self.bias, self.reverse, self.relu)
+        arguments = x @ self.of_input.T + self.bias + self.before(h, sequence) @ self.of_hidden.T
+        # As the quotients want it: of the very arguments.
+        values = torch.relu(arguments) if self.relu else torch.tanh(arguments)
+        return [value.unsqueeze(1) for value in (sequence, last, arguments, values)]
+
+    def propagate_portable(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        """The walk back through time holds only the products that carry multipliers from step to step."""
+        argument, value = (in_front(pair) for pair in outputs)
+        factors = quotients.relu(*argument) if self.relu else tanh_quotient(argument, value)
+        states, given = first_states(multipliers[0], multipliers[1:], argument, self.of_hidden.shape[1])
+        weight = self.of_hidden
+
+        def step(states: tuple[Tensor, ...], given: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:
+            (h,), (factor, *of_step) = states, given
+            inner = (h + of_step[0] if of_step else h) * factor
+            return (inner @ weight,), inner
+
+        of_states, inner = walk(step, states, [factors, *given], backwards=not self.reverse)
+        return self.players((inner @ self.of_input).movedim(0, -2), of_states)
 
 
 def recurrent_steps(rules: Iterable[nn.Module]) -> int:

@@ -58,3 +58,27 @@ def test_texts_are_fed_as_texts() -> None:
     take_columns(model, columns, input_tensors(columns, TAKEN))
     # Three columns of texts; two of numbers, each looked up, tested for NaN and chosen; the row, and the row again.
     assert row_values(model) == 3 + 2 * 3 + 7 + 7
+
+
+def test_what_a_scan_repeats_counts_for_every_step() -> None:
+    names = ("state", "given", "next", "out")
+    scalar = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
+    inner = [
+        helper.make_node("Add", ["state", "given"], ["sum"]),
+        helper.make_node("Tanh", ["sum"], ["next"]),
+        helper.make_node("Identity", ["sum"], ["out"]),
+    ]
+    body = helper.make_graph(inner, "body", scalar[:2], scalar[2:])
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["steps"], perm=[1, 0]),
+        helper.make_node("ReduceMax", ["steps"], ["first"], axes=[0], keepdims=0),
+        helper.make_node(
+            "Scan", ["first", "steps"], ["last", "y"], body=body, num_scan_inputs=1, scan_output_directions=[1]
+        ),
+    ]
+    x, y = (helper.make_tensor_value_info(*one) for one in (("x", 1, ["N", 5]), ("y", 1, [5, "N"])))
+    graph = helper.make_graph(nodes, "graph", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    # The transposed row and its maximum; the last state; the outputs and the sums, five times each.
+    assert row_values(model) == 5 + 1 + 1 + 5 + 5

@@ -1,12 +1,14 @@
-"""Recurrent layers as one operator for each layer and direction, which one rule explains as a whole."""
+"""Recurrent layers as one operator for each layer and direction, so that no exporter walks over their steps.
+
+PyTorch's exporters unroll a recurrent layer: every step becomes a dozen nodes.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-
-aten = torch.ops.aten
+from torch.overrides import TorchFunctionMode
 
 Layer = Callable[..., tuple[Tensor, ...]]
 
@@ -19,7 +21,10 @@ def lstm_layer(
 
     `of_input` [4H, I] and `of_hidden` [4H, H] hold the gates in the order input, forget, candidate, output.
     """
-    raise NotImplementedError("a name in the exported graph, never run")
+    states = hidden.unsqueeze(0), cell.unsqueeze(0)
+    weights = [of_input, of_hidden, bias, torch.zeros_like(bias)]
+    sequence, *last = torch.lstm(_in_order(x, reverse), states, weights, *_PLAIN)
+    return _in_order(sequence, reverse).clone(), *(state.squeeze(0) for state in last)  # type: ignore[return-value]
 
 
 @torch.library.custom_op("whyport::gru_layer", mutates_args=())
@@ -27,7 +32,9 @@ def gru_layer(
     x: Tensor, hidden: Tensor, of_input: Tensor, of_hidden: Tensor, bias: Tensor, hidden_bias: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     """`lstm_layer` with the gates reset, update, candidate; `hidden_bias` is inside the reset gate's product."""
-    raise NotImplementedError("a name in the exported graph, never run")
+    weights = [of_input, of_hidden, bias, hidden_bias]
+    sequence, last = torch.gru(_in_order(x, reverse), hidden.unsqueeze(0), weights, *_PLAIN)
+    return _in_order(sequence, reverse).clone(), last.squeeze(0)
 
 
 @torch.library.custom_op("whyport::rnn_layer", mutates_args=())
@@ -35,7 +42,18 @@ def rnn_layer(
     x: Tensor, hidden: Tensor, of_input: Tensor, of_hidden: Tensor, bias: Tensor, reverse: bool, relu: bool
 ) -> tuple[Tensor, Tensor]:
     """`lstm_layer` without gates; tanh, or ReLU."""
-    raise NotImplementedError("a name in the exported graph, never run")
+    run = torch.rnn_relu if relu else torch.rnn_tanh
+    weights = [of_input, of_hidden, bias, torch.zeros_like(bias)]
+    sequence, last = run(_in_order(x, reverse), hidden.unsqueeze(0), weights, *_PLAIN)
+    return _in_order(sequence, reverse).clone(), last.squeeze(0)
+
+
+# Biases, one layer, no dropout, no training, one direction, the batch first.
+_PLAIN = (True, 1, 0.0, False, False, True)
+
+
+def _in_order(x: Tensor, reverse: bool) -> Tensor:
+    return x.flip(1) if reverse else x
 
 
 @lstm_layer.register_fake
@@ -50,14 +68,35 @@ def _(x: Tensor, hidden: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
 
 
 OPERATORS = torch.ops.whyport
-"""The three, as they are called in the exported graph."""
+"""The three, as they are called in an exported graph."""
 
 
-def lstm(
-    x: Tensor, states: list[Tensor], weights: list[Tensor], has_biases: bool, layers: int, *options: Any
-) -> tuple[Tensor, ...]:
-    """aten.lstm.input."""
+class WholeLayers(TorchFunctionMode):
+    """A mode in which PyTorch's recurrent layers call these operators, as long as an exporter traces them.
 
+    A layer that takes packed sequences, or projects its states, stays as it is.
+    """
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """PyTorch's own protocol."""
+        whole = _WHOLE.get(getattr(function, "__name__", ""))
+        # Of packed sequences, the fourth argument is the weights.
+        if whole is not None and len(args) == _ARGUMENTS and isinstance(args[3], bool):
+            made = whole(*args)
+            if made is not None:
+                return made
+        return function(*args, **(kwargs or {}))
+
+
+_ARGUMENTS = 9
+"""Input, states, weights, whether there are biases, layers, dropout, train, bidirectional, batch_first."""
+
+
+def _lstm(
+    x: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor], has_biases: bool, layers: int, *options: Any
+) -> tuple[Tensor, ...] | None:
     def run(x: Tensor, index: int, parts: Sequence[Tensor], reverse: bool) -> tuple[Tensor, ...]:
         of_input, of_hidden, *biases = parts
         bias = _sum(biases, of_input)
@@ -65,15 +104,13 @@ def lstm(
         return layer(x, states[0][index], states[1][index], of_input, of_hidden, bias, reverse)
 
     by_layer = _by_layer(weights, layers, options)
-    projects = len(by_layer[0][0]) % 2 == 1  # then it stays as it is, an operator without a rule
-    return NotImplemented if projects else _stack(run, x, by_layer, options)
+    projects = len(by_layer[0][0]) % 2 == 1
+    return None if projects else _stack(run, x, by_layer, options)
 
 
-def gru(
-    x: Tensor, states: Tensor, weights: list[Tensor], has_biases: bool, layers: int, *options: Any
+def _gru(
+    x: Tensor, states: Tensor, weights: Sequence[Tensor], has_biases: bool, layers: int, *options: Any
 ) -> tuple[Tensor, ...]:
-    """aten.gru.input."""
-
     def run(x: Tensor, index: int, parts: Sequence[Tensor], reverse: bool) -> tuple[Tensor, ...]:
         of_input, of_hidden, *biases = parts
         bias, hidden_bias = biases or [_sum([], of_input)] * 2
@@ -83,11 +120,9 @@ def gru(
     return _stack(run, x, _by_layer(weights, layers, options), options)
 
 
-def rnn(relu: bool) -> Callable[..., tuple[Tensor, ...]]:
-    """aten.rnn_relu.input or aten.rnn_tanh.input."""
-
-    def decomposition(
-        x: Tensor, states: Tensor, weights: list[Tensor], has_biases: bool, layers: int, *options: Any
+def _rnn(relu: bool) -> Callable[..., tuple[Tensor, ...]]:
+    def whole(
+        x: Tensor, states: Tensor, weights: Sequence[Tensor], has_biases: bool, layers: int, *options: Any
     ) -> tuple[Tensor, ...]:
         def run(x: Tensor, index: int, parts: Sequence[Tensor], reverse: bool) -> tuple[Tensor, ...]:
             of_input, of_hidden, *biases = parts
@@ -96,7 +131,7 @@ def rnn(relu: bool) -> Callable[..., tuple[Tensor, ...]]:
 
         return _stack(run, x, _by_layer(weights, layers, options), options)
 
-    return decomposition
+    return whole
 
 
 def _stack(
@@ -120,7 +155,7 @@ def _stack(
     return x, *(torch.stack(states) for states in zip(*last, strict=True))
 
 
-def _by_layer(weights: list[Tensor], layers: int, options: Sequence[Any]) -> list[list[Sequence[Tensor]]]:
+def _by_layer(weights: Sequence[Tensor], layers: int, options: Sequence[Any]) -> list[list[Sequence[Tensor]]]:
     directions = 2 if options[2] else 1
     size = len(weights) // (layers * directions)
     parts: list[Sequence[Tensor]] = [weights[start : start + size] for start in range(0, len(weights), size)]
@@ -131,9 +166,9 @@ def _sum(biases: Sequence[Tensor], of_input: Tensor) -> Tensor:
     return biases[0] + biases[1] if biases else of_input.new_zeros(of_input.shape[0])
 
 
-DECOMPOSITIONS: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
-    aten.lstm.input: lstm,
-    aten.gru.input: gru,
-    aten.rnn_tanh.input: rnn(relu=False),
-    aten.rnn_relu.input: rnn(relu=True),
+_WHOLE: dict[str, Callable[..., tuple[Tensor, ...] | None]] = {
+    "lstm": _lstm,
+    "gru": _gru,
+    "rnn_tanh": _rnn(relu=False),
+    "rnn_relu": _rnn(relu=True),
 }
