@@ -68,7 +68,7 @@ def export_onnx(
     """
     if not DEFAULT_OPSET <= opset <= GREATEST_OPSET:
         raise UsageError(f"expected an opset from {DEFAULT_OPSET} to {GREATEST_OPSET}, got {opset}")
-    with _quiet(), WholeLayers():
+    with _quiet(), torch.no_grad(), WholeLayers():
         try:
             program = torch.onnx.export(
                 module,
