@@ -55,7 +55,8 @@ def first_states(
     """
     present = [m for m in (of_sequence, *of_states) if m is not None]
     fronts = [m.shape[:GRID] for m in present]
-    front = torch.broadcast_shapes(*fronts, (1, *sequence.row.shape[1:3]), (1, *sequence.reference.shape[1:3]))
+    pairs = [(1, *value.shape[1:3]) for value in sequence]
+    front = torch.broadcast_shapes(*fronts, *pairs)  # type: ignore[no-untyped-call]
     size = (*front, 1, hidden)
     zeros = sequence.row.new_zeros(())
     states = [(zeros if m is None else m).expand(size).clone() for m in of_states]
