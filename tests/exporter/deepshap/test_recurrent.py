@@ -1,4 +1,4 @@
-"""Whole recurrent layers: the sum of their unrolled operators, in eager mode, in TorchScript and in the portable form."""
+"""Whole recurrent layers: the sum of their unrolled operators, in eager mode and in the portable form."""
 
 from collections.abc import Callable
 
