@@ -42,6 +42,8 @@ def lower(graph: RowGraph) -> Program:
             known[node] = node.target(*args, **kwargs)  # type: ignore[operator]
         elif node.target is operator.getitem:
             known[node] = _output(node, inputs[0], args[1], steps)
+        elif node.target is aten.full_like.default:  # of its argument it takes the shape alone
+            known[node] = torch.full(node.meta["val"].shape, args[1], dtype=node.meta["val"].dtype)
         elif node.target in taken and inputs[0] not in taken[node.target]:
             _call(node).refuse(" on a value that can be infinite where the row is finite")
         elif node.target in _TESTS:

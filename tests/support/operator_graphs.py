@@ -62,7 +62,20 @@ def positive(rows: Tensor) -> Tensor:
     return rows * rows + 0.1
 
 
+def written(write: Callable[[Tensor, Tensor], object]) -> Function:
+    """What `write` makes of a copy, its first argument."""
+
+    def function(rows: Tensor) -> Tensor:
+        copy = rows.clone()
+        write(copy, rows)
+        return copy
+
+    return function
+
+
 POSITIONS = torch.arange(FEATURES)
+GROUPS = POSITIONS % 3
+GRID = torch.tensor([[[[-0.9, -0.4], [0.1, 0.6], [0.8, 0.2]]]])
 
 FUNCTIONS: dict[str, Function] = {
     "abs": torch.abs,
@@ -75,12 +88,17 @@ FUNCTIONS: dict[str, Function] = {
     "amax": lambda x: tokens(x).amax((1, 2)).unsqueeze(1),
     "amin": lambda x: tokens(x).amin(1),
     "as_strided": lambda x: x.unfold(1, 3, 2),
+    "as_strided, by itself": lambda x: x.as_strided((x.shape[0], 3, 4), (FEATURES, 3, 1)),
+    "assignment": written(lambda copy, x: copy[:, 2:4].copy_(2 * x[:, 5:7])),
+    "assignment of a constant": written(lambda copy, _: copy[:, 3].fill_(7.0)),
+    "assignment to constants": lambda x: torch.zeros(x.shape[0], 3, 4).select_scatter(x[:, 3:7], 1, 1),
     "average pooling 1d": lambda x: F.avg_pool1d(signal(x), 3, 2, 1),
     "average pooling 2d": lambda x: F.avg_pool2d(image(x), 2, 1, count_include_pad=False),
     "average pooling 3d": lambda x: F.avg_pool3d(x.reshape(-1, 1, 2, 2, 3), 2, 1),
     "batch product": lambda x: x[:, :3, None] @ x[:, None, 3:6],
     "cast": lambda x: x.double().float(),
     "causal attention": lambda x: F.scaled_dot_product_attention(*[tokens(x).unsqueeze(1)] * 3, is_causal=True),
+    "circular padding": lambda x: F.pad(image(x), (1, 2, 1, 0), mode="circular"),
     "celu": lambda x: F.celu(x, 0.7),
     "clamp": lambda x: x.clamp(-0.5, 0.5),
     "clamp above": lambda x: x.clamp(max=0.1),
@@ -96,6 +114,9 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "cosine": torch.cos,
     "cumulative sum": lambda x: x.cumsum(1),
+    "cumulative sum of steps": lambda x: tokens(x).cumsum(1),
+    "diagonal": lambda x: tokens(x).diagonal(1, 1, 2),
+    "diagonal, written": lambda x: tokens(x).diagonal_scatter(2 * x[:, :3], 0, 1, 2),
     "division": lambda x: x / (1 + x.roll(1, 1).abs()),
     "elu": lambda x: F.elu(x, 0.7),
     "erf": torch.erf,
@@ -103,16 +124,26 @@ FUNCTIONS: dict[str, Function] = {
     "expand": lambda x: x.unsqueeze(1).expand(-1, 3, -1) * torch.arange(3.0)[:, None],
     "expm1": torch.expm1,
     "flip": lambda x: x.flip(1),
+    "fold": lambda x: F.fold(x.reshape(-1, 4, 3), (2, 4), 2),
     "gather": lambda x: x.gather(1, torch.tensor([[3, 1, 1]]).expand(x.shape[0], -1)),
     "gelu": F.gelu,
     "gelu tanh": lambda x: F.gelu(x, approximate="tanh"),
     "glu": lambda x: F.glu(x, 1),
+    "grid sampling": lambda x: F.grid_sample(image(x), GRID.expand(x.shape[0], -1, -1, -1), align_corners=False),
+    "grid sampling 3d": lambda x: F.grid_sample(
+        x.reshape(-1, 1, 2, 2, 3),
+        F.pad(GRID, (0, 1)).unsqueeze(1).expand(x.shape[0], -1, -1, -1, -1),
+        align_corners=True,
+    ),
     "hardsigmoid": F.hardsigmoid,
     "hardswish": F.hardswish,
     "hardtanh": F.hardtanh,
     "imputation": lambda x: torch.where(torch.isnan(x), torch.ones(FEATURES), x),
     "index": lambda x: x[:, [1, 1, 3]],
     "index_select": lambda x: x.index_select(1, torch.tensor([5, 0, 5])),
+    "index_add": lambda x: x.index_add(1, torch.tensor([0, 0, 2]), x[:, :3].exp(), alpha=2.0),
+    "index_add of a constant": lambda x: x.index_add(1, torch.tensor([0, 0, 2]), torch.ones(x.shape[0], 3)),
+    "index_copy": lambda x: x.index_copy(1, torch.tensor([0, 5]), 2 * x[:, 2:4]),
     "leaky relu": lambda x: F.leaky_relu(x, 0.1),
     "log": lambda x: positive(x).log(),
     "log1p": lambda x: positive(x).log1p(),
@@ -151,8 +182,24 @@ FUNCTIONS: dict[str, Function] = {
     "reciprocal": lambda x: 1 / (x * x + 0.5),
     "relu": F.relu,
     "repeat": lambda x: x.repeat(1, 2),
+    "resizing, bicubic": lambda x: F.interpolate(image(x), scale_factor=1.5, mode="bicubic"),
+    "resizing, bicubic, smoothed": lambda x: F.interpolate(image(x), size=(2, 3), mode="bicubic", antialias=True),
+    "resizing, bilinear": lambda x: F.interpolate(image(x), size=(5, 3), mode="bilinear", align_corners=True),
+    "resizing, bilinear, smoothed": lambda x: F.interpolate(image(x), size=(2, 3), mode="bilinear", antialias=True),
+    "resizing, linear": lambda x: F.interpolate(signal(x), scale_factor=1.5, mode="linear"),
+    "resizing, nearest 1d": lambda x: F.interpolate(signal(x), 7),
+    "resizing, nearest 2d": lambda x: F.interpolate(image(x), scale_factor=2),
+    "resizing, nearest 3d": lambda x: F.interpolate(x.reshape(-1, 1, 2, 2, 3), scale_factor=2),
+    "resizing, nearest exact 1d": lambda x: F.interpolate(signal(x), 7, mode="nearest-exact"),
+    "resizing, nearest exact 2d": lambda x: F.interpolate(image(x), (2, 3), mode="nearest-exact"),
+    "resizing, nearest exact 3d": lambda x: F.interpolate(x.reshape(-1, 1, 2, 2, 3), (1, 3, 2), mode="nearest-exact"),
+    "resizing, trilinear": lambda x: F.interpolate(x.reshape(-1, 1, 2, 2, 3), scale_factor=1.5, mode="trilinear"),
     "roll": lambda x: x.roll(2, 1),
     "rsqrt": lambda x: positive(x).rsqrt(),
+    "scatter": lambda x: torch.zeros_like(x).scatter(1, POSITIONS.roll(3).expand(x.shape[0], -1), x),
+    "scatter of a number": lambda x: x.scatter(1, torch.tensor([[3, 1]]).expand(x.shape[0], -1), 7.0),
+    "scatter_add": lambda x: torch.ones(x.shape[0], 3).scatter_add(1, GROUPS.expand(x.shape[0], -1), x),
+    "scatter_reduce": lambda x: x.scatter_reduce(1, GROUPS.expand(x.shape[0], -1), x.exp(), "sum"),
     "select": lambda x: tokens(x)[:, 1],
     "selu": F.selu,
     "sigmoid": torch.sigmoid,
@@ -160,6 +207,7 @@ FUNCTIONS: dict[str, Function] = {
     "sine": torch.sin,
     "slice with a step": lambda x: x[:, 1::3],
     "slice of all": lambda x: x[:, :FEATURES].exp(),
+    "slice, written": written(lambda copy, _: copy[:, 1::3].mul_(3.0)),
     "softmax": lambda x: x.softmax(1),
     "softmax over the first axis": lambda x: tokens(x).softmax(1) * torch.arange(4.0),
     "softplus": lambda x: F.softplus(x, beta=2.0),
@@ -227,6 +275,7 @@ def active_operators(name: str) -> set[object]:
     """The operators whose arguments depend on the row."""
     active = {graph(name).row}
     for node in graph(name).nodes:
-        if active.intersection(node.all_input_nodes):
+        # full_like takes the shape alone.
+        if active.intersection(node.all_input_nodes) and node.target is not torch.ops.aten.full_like.default:
             active.add(node)
     return {node.target for node in active}

@@ -9,8 +9,10 @@ from whyport.exporter.deepshap.rules import (  # noqa: F401
     lstm,
     maximum,
     norm,
+    placing,
     product,
     recurrent,
+    separable,
     shape,
     softmax,
 )

@@ -4,6 +4,7 @@ Constants are no players, so a product with a constant is linear too.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -271,17 +272,17 @@ def _adaptive_average_pooling(call: Call, x: Active, sizes: Sequence[int]) -> Ru
     return _positions(call, x, len(sizes), sizes)
 
 
-@rule_for(aten.cumsum.default)
-def _cumulative_sum(call: Call, x: Active, axis: int, **_: Any) -> Rule:
-    size = x.shape[axis]
-    if axis % x.ndim != x.ndim - 1:
-        call.refuse(" along any but the last axis")
-    return Positions(x.shape, call.shape, torch.ones(size, size).triu())
+@rule_for(aten.grid_sampler_2d.default, aten.grid_sampler_3d.default)
+def _grid_sampling(call: Call, x: Active, grid: Operand, *options: Any) -> Rule:
+    """Jaderberg et al. 2015, arXiv:1506.02025, at constant places: a linear map of the positions."""
+    grid = constant(call, grid)
+    positions = prod(x.shape[2:])
+    return _positions(call, x, x.ndim - 2, grid.expand(positions, *grid.shape[1:]), *options)
 
 
 def _positions(call: Call, x: Active, rank: int, *options: Any, **named: Any) -> Rule:
     """The operator as a matrix: what it makes of each unit vector of positions."""
     positions = x.shape[-rank:]
-    count = int(torch.tensor(positions).prod())
+    count = prod(positions)
     units = torch.eye(count).reshape(count, 1, *positions)
     return Positions(x.shape, call.shape, call.operator(units, *options, **named).flatten(1))

@@ -224,7 +224,7 @@ def _expand(call: Call, x: Active, sizes: list[int]) -> Rule:
 
 @rule_for(
     *(aten.flip.default, aten.repeat.default, aten.index_select.default),
-    *(aten.index.Tensor, aten.gather.default, aten.unfold.default),
+    *(aten.index.Tensor, aten.gather.default, aten.unfold.default, aten.diagonal.default, aten.as_strided.default),
 )
 def _move(call: Call, x: Active, *arguments: Any, **options: Any) -> Rule:
     if any(isinstance(leaf, Active) for leaf in pytree.tree_leaves((arguments, options))):
