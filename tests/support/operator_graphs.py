@@ -272,10 +272,13 @@ def graph(name: str) -> RowGraph:
 
 @cache
 def active_operators(name: str) -> set[object]:
-    """The operators whose arguments depend on the row."""
-    active = {graph(name).row}
-    for node in graph(name).nodes:
-        # full_like takes the shape alone.
-        if active.intersection(node.all_input_nodes) and node.target is not torch.ops.aten.full_like.default:
+    """The operators between the row and the logits; full_like takes the shape of its argument alone."""
+    nodes = [node for node in graph(name).nodes if node.target is not torch.ops.aten.full_like.default]
+    active, needed = {graph(name).row}, {graph(name).logits}
+    for node in nodes:
+        if active.intersection(node.all_input_nodes):
             active.add(node)
-    return {node.target for node in active}
+    for node in reversed(nodes):
+        if node in needed:
+            needed.update(node.all_input_nodes)
+    return {node.target for node in active & needed}
