@@ -1,8 +1,6 @@
 """Estimators and pipelines of scikit-learn as bundles, against scikit-learn's own predictions."""
 
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,10 +23,10 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
-from sklearn.naive_bayes import BernoulliNB, GaussianNB
+from sklearn.naive_bayes import BernoulliNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -36,72 +34,34 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from support.estimators import (
+    CLASSES,
+    COMPLETE,
+    FRAME,
+    NUMBERS,
+    SEED,
+    SHALLOW,
+    SMALL,
+    THREE,
+    VALUES,
+    check_predictions,
+    encode,
+    export,
+)
 from whyport.exporter.bundle.target import Target
 from whyport.exporter.data.background import BackgroundChoice
 from whyport.exporter.export import export_bundle
 from whyport.exporter.kinds.sklearn import SklearnEstimator
 from whyport.exporter.source import ModelSource
-from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import TREES_FILE
 from whyport.runtime.bundle.trees import LEAF, Trees
 from whyport.runtime.errors import ColumnError, ExportError, UsageError, WhyportError
 from whyport.runtime.session import Session
 
-RNG = np.random.default_rng(0)
-ROWS = 240
-
-
-def _frame() -> pd.DataFrame:
-    frame = pd.DataFrame(
-        {
-            "age": RNG.normal(50, 10, ROWS),
-            "income": RNG.lognormal(3, 1, ROWS),
-            "debt": RNG.normal(size=ROWS) * 1e3,
-            "region": RNG.choice(["north", "south", "west"], ROWS).astype(object),
-            "sex": RNG.choice(["f", "m"], ROWS).astype(object),
-        }
-    )
-    frame.loc[RNG.random(ROWS) < 0.1, "age"] = np.nan
-    frame.loc[RNG.random(ROWS) < 0.1, "sex"] = np.nan
-    return frame
-
-
-FRAME = _frame()
-NUMBERS = ["age", "income", "debt"]
-COMPLETE = FRAME[NUMBERS].fillna(50.0)
-CLASSES = np.where((COMPLETE["age"] > 50) ^ (FRAME["region"] == "north"), "yes", "no")
-THREE = np.where(COMPLETE["age"] > 58, "old", np.where(COMPLETE["income"] > 20, "rich", "other"))
-VALUES = (COMPLETE["age"] + np.log(COMPLETE["income"]) * 5).to_numpy()
-SEED = {"random_state": 0}
-SMALL = {"n_estimators": 6, **SEED}
-SHALLOW = DecisionTreeClassifier(max_depth=3, **SEED)
-
-
-def encode(*, scale: bool = True) -> ColumnTransformer:
-    """Numbers imputed and scaled, one-hot regions, and a text for a missing sex."""
-    texts = make_pipeline(SimpleImputer(strategy="constant", fill_value="?"), OneHotEncoder(handle_unknown="ignore"))
-    numbers = make_pipeline(SimpleImputer(strategy="median"), *[StandardScaler()] * scale)
-    return ColumnTransformer(
-        [("n", numbers, NUMBERS[:2]), ("r", OneHotEncoder(handle_unknown="ignore"), ["region"]), ("s", texts, ["sex"])],
-        remainder="passthrough",
-    )
-
 
 @pytest.fixture(autouse=True)
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SklearnEstimator, "native_rows", 4_000)
-
-
-def export(model: Any, frame: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Bundle:
-    """The bundle of a model by its name, without the portable explanations, which take long to compile."""
-    module = ModuleType("estimators_of_mine")
-    module.MODEL = model  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    frame.to_parquet(folder / "sample.parquet")
-    source = ModelSource(
-        "estimators_of_mine:MODEL", folder / "sample.parquet", **{"background": BackgroundChoice(summary=0), **options}
-    )
-    return export_bundle(source, Target(folder / "bundle"))
 
 
 def numbers_of(model: BaseEstimator, target: Any) -> tuple[Any, pd.DataFrame]:
@@ -162,21 +122,6 @@ OTHERS = {
 }
 
 
-def check_predictions(bundle: Bundle, model: Any, frame: pd.DataFrame) -> None:
-    """The bundle predicts what scikit-learn does, for rows as they are in float32, texts and missing values too."""
-    numbers = frame.select_dtypes("number").columns
-    rows = frame.assign(**{name: frame[name].astype(np.float32).astype(np.float64) for name in numbers})
-    outputs = Session(bundle, "cpu").predict(rows)
-    if "probabilities" in outputs:
-        np.testing.assert_allclose(outputs["probabilities"], model.predict_proba(rows), atol=2e-6)
-        assert bundle.sidecar.targets == tuple(map(str, model.classes_))
-    else:
-        expected = model.predict(rows).reshape(len(rows), -1)
-        np.testing.assert_allclose(outputs["value"], expected, rtol=2e-5, atol=2e-5)
-    assert bundle.sidecar.parity["native"] <= 1e-5
-    assert bundle.sidecar.parity["float32_rows"] >= 0
-
-
 @pytest.mark.parametrize("name", TREES)
 def test_trees(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, frame = TREES[name]()
@@ -209,55 +154,6 @@ def test_other_estimators(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert capabilities["treeshap"].reason.startswith("encoded space: ")
 
 
-def test_steps_by_names_over_numbers_alone_and_a_pipeline_at_the_end_of_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """skl2onnx finds no column by its name, and a pipeline in a pipeline is one."""
-    scale = ColumnTransformer([("s", StandardScaler(), ["debt", "age"])], remainder="passthrough")
-    model = make_pipeline(scale, make_pipeline(StandardScaler(), LogisticRegression())).fit(COMPLETE, CLASSES)
-    bundle = export(model, COMPLETE, tmp_path, monkeypatch)
-    check_predictions(bundle, model, COMPLETE)
-    assert bundle.sidecar.capabilities["gradients"].available
-
-
-def test_trees_behind_components_of_some_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The components are computed in float64, as scikit-learn does: trees compare what comes of it."""
-    some = ColumnTransformer([("p", PCA(1), ["debt", "income"])], remainder="passthrough")
-    model = make_pipeline(some, make_pipeline(StandardScaler(), RandomForestClassifier(**SMALL))).fit(COMPLETE, CLASSES)
-    bundle = export(model, COMPLETE, tmp_path, monkeypatch)
-    check_predictions(bundle, model, COMPLETE)
-    assert bundle.sidecar.capabilities["treeshap"].reason.startswith("encoded space: ")
-
-
-@pytest.mark.parametrize("is_coded", [False, True])
-def test_far_from_the_sample_float64_computes_what_float32_cannot(
-    is_coded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where a density is as good as 0, float32 gives each class the probability 1."""
-    frame = COMPLETE.assign(flag=3.0)
-    model: Any = GaussianNB()
-    if is_coded:
-        frame = frame.assign(region=FRAME["region"])
-        model = make_pipeline(
-            ColumnTransformer([("r", OneHotEncoder(sparse_output=False), ["region"])], remainder="passthrough"), model
-        )
-    model = model.fit(frame, CLASSES)
-    bundle = export(model, frame, tmp_path, monkeypatch)
-    far = frame.assign(flag=3000.0, age=frame["age"].astype(np.float32).astype(np.float64))
-    outputs = Session(bundle, "cpu").predict(far)
-    np.testing.assert_allclose(outputs["probabilities"].sum(axis=1), 1, atol=1e-3)
-    np.testing.assert_allclose(outputs["probabilities"], model.predict_proba(far), atol=2e-3)
-    assert "float64" in bundle.sidecar.capabilities["gradients"].reason
-    check_predictions(bundle, model, frame)
-
-
-def test_a_graph_that_fails_on_adversarial_rows_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    numbers = FRAME[NUMBERS]
-    model = make_pipeline(KNNImputer(), LogisticRegression()).fit(numbers, CLASSES)
-    with pytest.raises(WhyportError):
-        export(model, numbers, tmp_path, monkeypatch)
-
-
 def test_missing_texts_and_numbers_unseen_ones_and_every_known_category(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,32 +171,6 @@ def test_missing_texts_and_numbers_unseen_ones_and_every_known_category(
     rows[NUMBERS] = rows[NUMBERS].astype(np.float32).astype(np.float64)
     got = Session(bundle, "cpu").predict(rows)["probabilities"]
     np.testing.assert_allclose(got, model.predict_proba(rows), atol=1e-6)
-
-
-@pytest.mark.parametrize("is_filled", [False, True])
-def test_an_empty_text_that_the_encoder_knows_is_what_is_missing(
-    is_filled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frame = COMPLETE.assign(sex=FRAME["sex"] if is_filled else FRAME["sex"].fillna(""))
-    filler = [SimpleImputer(strategy="constant", fill_value="")] if is_filled else []
-    encoder = make_pipeline(*filler, OneHotEncoder(handle_unknown="ignore"))
-    some = ColumnTransformer([("s", encoder, ["sex"])], remainder="passthrough")
-    model = make_pipeline(some, RandomForestClassifier(**SMALL)).fit(frame, np.where(FRAME["sex"].isna(), "yes", "no"))
-    check_predictions(export(model, frame, tmp_path, monkeypatch), model, frame)
-
-
-@pytest.mark.parametrize("is_imputed", [False, True])
-def test_an_empty_text_beside_a_missing_one_is_refused(
-    is_imputed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frame = COMPLETE.assign(sex=FRAME["sex"])
-    frame.loc[:5, "sex"] = ""
-    imputer = [SimpleImputer(strategy="most_frequent")] if is_imputed else []
-    encoder = make_pipeline(*imputer, OneHotEncoder(handle_unknown="ignore"))
-    some = ColumnTransformer([("s", encoder, ["sex"])], remainder="passthrough")
-    model = make_pipeline(some, RandomForestClassifier(**SMALL)).fit(frame, CLASSES)
-    with pytest.raises(ExportError, match="'sex': the model tells an empty text from a missing value"):
-        export(model, frame, tmp_path, monkeypatch)
 
 
 def test_a_text_that_the_encoder_refuses_counts_as_the_commonest(
