@@ -4,7 +4,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any, final
 
@@ -76,9 +76,10 @@ class KerasModel(Kind):
                 raise ExportError(
                     f"{self.label} fails on rows of shape {list(rows.shape)}: {_reason(error)}"
                 ) from error
-            model = export_onnx(
-                _Scores(self._network, self._place).eval(), {INPUT: rows}, [SCORES], self.opset or DEFAULT_OPSET
-            )
+            with _for_any_rows(self._network):
+                model = export_onnx(
+                    _Scores(self._network, self._place).eval(), {INPUT: rows}, [SCORES], self.opset or DEFAULT_OPSET
+                )
         compiled = compile_onnx_network(model, draft, SCORES)
         given, outputs = self._predict(rows.numpy()), onnx_outputs(compiled.onnx.session, compiled.names)(rows.numpy())
         fitting = [
@@ -136,9 +137,9 @@ class _Scores(nn.Module):
         self.network, self.place = network, place
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Rows [N, F] to scores."""
+        """Rows [N, F] to scores in float32, whichever type its layers compute in."""
         scores: Tensor = self.place.of(self.network(rows, training=False))
-        return scores
+        return scores.float()
 
 
 def _as_output(name: str, given: NDArray[np.float32], width: int) -> NDArray[np.float32]:
@@ -151,6 +152,22 @@ def _as_output(name: str, given: NDArray[np.float32], width: int) -> NDArray[np.
 def _reason(error: Exception) -> str:
     """The first sentence of an error: Keras goes on with how to run code that nobody has read."""
     return first_line(error).partition(". ")[0].rstrip(".")
+
+
+@contextmanager
+def _for_any_rows(network: Any) -> Iterator[None]:
+    """The network without what would hold the number of rows in its graph, and does not matter to what it gives.
+
+    These are the loops that Keras writes for recurrent layers, in place of one step after the other, and the losses of
+    activities, which are divided by the number.
+    """
+    with ExitStack() as stack:
+        for layer in network._flatten_layers():
+            for name, value in (("unroll", True), ("activity_regularizer", None)):
+                if hasattr(layer, name):
+                    stack.callback(setattr, layer, name, getattr(layer, name))
+                    setattr(layer, name, value)
+        yield
 
 
 @contextmanager

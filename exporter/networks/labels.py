@@ -6,6 +6,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from whyport.exporter.networks.logits import makers_of, without_moves
+from whyport.runtime.errors import ExportError, first_line
 
 LABEL_TYPES = (TensorProto.INT64, TensorProto.STRING)
 LARGEST = "ArgMax"
@@ -17,6 +18,8 @@ def class_labels(model: onnx.ModelProto) -> list[Any]:
 
     They are those of the classifier whose label is an output, or the constants among which the position of a row's
     largest score picks. Empty where no output of the graph is such a label.
+
+    Raises ExportError where the labels are damaged.
     """
     graph = model.graph
     makers = makers_of(graph)
@@ -29,8 +32,7 @@ def class_labels(model: onnx.ModelProto) -> list[Any]:
             return labels
         picks = makers.get(without_moves(makers, node.input[1])[0]) if node.op_type in PICK else None
         if picks is not None and picks.op_type == LARGEST and node.input[0] in constants:
-            values = numpy_helper.to_array(constants[node.input[0]]).reshape(-1).tolist()
-            return [_text(value) for value in values]
+            return _constant_labels(constants[node.input[0]])
     return []
 
 
@@ -47,6 +49,13 @@ def own_labels(node: NodeProto) -> list[Any]:
         if attribute.name.startswith("classlabels_") and (attribute.ints or attribute.strings)
     ]
     return [_text(label) for label in found[0]] if len(found) == 1 else []
+
+
+def _constant_labels(tensor: TensorProto) -> list[Any]:
+    try:
+        return [_text(value) for value in numpy_helper.to_array(tensor).reshape(-1).tolist()]
+    except (TypeError, ValueError) as error:
+        raise ExportError(f"the labels {tensor.name!r} are damaged: {first_line(error)}") from None
 
 
 def _text(label: Any) -> Any:

@@ -50,10 +50,20 @@ def recurrent(keras, rows):
     return keras.layers.Dense(2)(keras.layers.Bidirectional(keras.layers.GRU(2))(steps))
 
 
+def loops(keras, rows):
+    steps = keras.layers.SimpleRNN(2, return_sequences=True)(keras.layers.Reshape((2, 6))(rows))
+    steps = keras.layers.GRU(2, reset_after=False)(steps)
+    return keras.layers.Dense(2, activity_regularizer="l2", kernel_regularizer="l1")(steps)
+
+
 def attention(keras, rows):
     steps = keras.layers.Dense(4)(keras.layers.Reshape((3, 4))(rows))
     steps = keras.layers.LayerNormalization()(steps + keras.layers.MultiHeadAttention(2, 4)(steps, steps))
     return keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(steps))
+
+
+def doubles(keras, rows):
+    return keras.layers.Dense(2, dtype="float64")(keras.layers.Dense(3, activation="tanh")(rows))
 
 
 def make(keras, body):
@@ -85,7 +95,10 @@ def export(source, sample, folder, **options):
 
 @pytest.mark.parametrize(
     ("body", "score"),
-    [(softmax, "probabilities"), (convolution, "second"), (recurrent, "logits"), (attention, "probabilities")],
+    [
+        *((softmax, "probabilities"), (convolution, "second"), (recurrent, "logits"), (attention, "probabilities")),
+        *((loops, "logits"), (doubles, "logits")),
+    ],
 )
 def test_files(body, score, keras, sample, tmp_path):
     model = make(keras, body)

@@ -20,7 +20,7 @@ from whyport.exporter.export import export_bundle
 from whyport.exporter.graphs.torchscript import load_torchscript
 from whyport.exporter.kinds.onnx import OnnxModel
 from whyport.exporter.source import ModelSource
-from whyport.runtime.errors import UsageError
+from whyport.runtime.errors import ExportError, UsageError
 from whyport.runtime.session import Session
 
 ROWS = np.random.default_rng(0).normal(size=(150, FEATURES)).astype(np.float32) * 3 + 1
@@ -180,3 +180,12 @@ def test_labels_that_only_count_are_no_names(sample, tmp_path):
     _, model = fit_and_convert(LogisticRegression(), CLASSES)
     onnx.save(model, tmp_path / "model.onnx")
     assert not OnnxModel(tmp_path / "model.onnx", ModelSource("model.onnx", sample)).facts(()).targets
+
+
+def test_labels_that_are_damaged(sample, tmp_path):
+    _, model = fit_and_convert(MLPClassifier((4,), max_iter=5, random_state=0), np.where(SCORE > 0, "yes", "no"))
+    (labels,) = (tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.STRING)
+    labels.dims[0] = 1
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(ExportError, match="the labels 'classes' are damaged"):
+        OnnxModel(tmp_path / "model.onnx", ModelSource("model.onnx", sample)).facts(())
