@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import product
 
@@ -104,11 +104,9 @@ class Kernel:
                 pool.submit(build, self.forest, self.measure, chunk, part.start, part.stop, tables)
                 for part in self._parts(units)
             ]
-            for task in (*passing, *building):
-                task.result()
+            _await([*passing, *building])
             passing = [pool.submit(pass_over, chunk, units, tables, part) for part in self._parts(len(small))]
-        for task in passing:
-            task.result()
+        _await(passing)
 
     def _add_leaves(
         self,
@@ -164,6 +162,13 @@ class Kernel:
         while few_bits > 1 and 32 * scores << few_bits > self.memory:
             few_bits -= 1
         return bits, max(bits, few_bits)
+
+
+def _await(tasks: Sequence[Future[None]]) -> None:
+    """Wait once for all tasks, so that this thread does not take the interpreter's lock after each; raise errors."""
+    wait(tasks)
+    for task in tasks:
+        task.result()
 
 
 def _split(blocks: Sequence[Block], rows: int) -> Iterator[Block]:
