@@ -149,6 +149,13 @@ def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> Non
 @click.argument("source")
 @click.option("--sample", required=True, type=LocalPath(), metavar="DATA", help="Typical rows, CSV or Parquet.")
 @OUT
+@click.option(
+    "--input",
+    multiple=True,
+    metavar="NAME=KIND:COLUMNS",
+    help="An input of a module that takes several, or a sequence: the argument of its forward; table or sequence; the "
+    "columns of DATA. Settings follow after a colon, as in x=sequence:steps:features=8. Repeatable.",
+)
 @click.option("--weights", type=LocalPath(), metavar="FILE", help="State dict: *.pt or *.safetensors.")
 @names_option("--features", help="The model's inputs in order; by default all columns.")
 @names_option("--exclude", help="Columns of DATA that are not inputs.")

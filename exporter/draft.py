@@ -21,7 +21,7 @@ from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.score import Players, Score, Target
 from whyport.runtime.bundle.sidecar import ROW, Provenance
 from whyport.runtime.bundle.signature import TensorSpec
-from whyport.runtime.inputs.feeds import graph_feeds
+from whyport.runtime.inputs.feeds import input_feeds
 from whyport.runtime.task import Classification, Task, find_task
 
 
@@ -45,6 +45,8 @@ class Draft:
     """What gives a row's cells, where a column has categories."""
     units: tuple[str | None, ...] = ()
     """The unit of each quantity; empty where none is known."""
+    given: tuple[Input, ...] = ()
+    """The model's inputs, where they are others than one table of the features."""
     precise: NDArray[np.float64] | None = None
     """The sample's rows of codes [N, F] before they are rounded to float32; None where nobody asks for them."""
 
@@ -79,7 +81,7 @@ class Draft:
 
     def feeds(self, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """What model.onnx takes for rows [N, F]: an array a tensor."""
-        return graph_feeds(self.features, self.table.tensors, rows)
+        return input_feeds(self.inputs, rows)
 
     def trace_rows(self) -> torch.Tensor:
         """A few rows to compile with; the engines are compared on others."""
@@ -94,8 +96,18 @@ class Draft:
         return self if self.targets else dataclasses.replace(self, targets=self.task.generic_names(outputs))
 
     @property
-    def table(self) -> Input:
-        """The model's input: one tensor of all features, or one a feature where some are categories."""
+    def inputs(self) -> tuple[Input, ...]:
+        """The model's inputs."""
+        return self.given or (self._table,)
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """The tensors that they fill."""
+        return tuple(spec for each in self.inputs for spec in each.tensors)
+
+    @property
+    def _table(self) -> Input:
+        """One tensor of all features, or one a feature where some are categories."""
         names = tuple(feature.name for feature in self.features)
         row = TensorSpec(INPUT, "float32", ("N", len(names)))
         return Input(
@@ -113,7 +125,9 @@ class Draft:
 
     @property
     def players(self) -> Players:
-        """Who gets a share of a score: the features, each with all its cells."""
+        """Who gets a share of a score: the features, each with all its cells; of a sequence each of its cells."""
+        if self.given:
+            return Players(None, None)
         return Players(tuple(feature.name for feature in self.features), self.encoding and self.encoding.cells)
 
     @property

@@ -17,6 +17,7 @@ def export(
     out: str | Path,
     *,
     weights: str | Path | None = None,
+    input: str | Iterable[str] = (),
     features: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
     task: str = "auto",
@@ -45,7 +46,9 @@ def export(
         sample: typical rows, CSV or Parquet. They give the features' statistics and the reference rows.
         out: the bundle's folder.
         weights: a state dict: a file named *.pt or *.safetensors.
-        features: the model's inputs in order; by default all columns.
+        input: the inputs of a module that takes several or a sequence, each as "NAME=KIND:COLUMNS:setting=value,...".
+            NAME is the argument of forward, KIND is table or sequence; see docs/sequences.md.
+        features: the columns of a model of one table, in order; by default all columns.
         exclude: one or several columns that are not inputs.
         task: "classification", "regression", whose scores are the quantities themselves, or "auto": the model's own
             task, where it knows one, and otherwise a classification, whose scores are logits.
@@ -75,6 +78,7 @@ def export(
     """
     from whyport.exporter.bundle.target import Target, check_target
     from whyport.exporter.data.background import BackgroundChoice
+    from whyport.exporter.data.input_choice import parse_inputs
     from whyport.exporter.data.outcome import parse_units
     from whyport.exporter.data.table import check_header
     from whyport.exporter.source import ModelSource
@@ -84,6 +88,7 @@ def export(
         source=str(source),
         sample=Path(sample),
         weights=None if weights is None else Path(weights),
+        inputs=parse_inputs(as_names(input)),
         features=as_names(features),
         excluded=as_names(exclude),
         classes=as_names(classes),
@@ -100,7 +105,8 @@ def export(
     check_target(Path(out), overwrite=overwrite)
     # Any other model may know which of the columns it takes, and what they hold.
     is_plain = model.source.lower().endswith(".onnx")
-    check_header(model.sample, model.features, model.excluded, numbers=is_plain)
+    if not model.inputs:
+        check_header(model.sample, model.features, model.excluded, numbers=is_plain)
 
     from whyport.exporter.export import export_bundle  # starts PyTorch
     from whyport.exporter.threads import operator_threads

@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 from whyport.exporter.agreement import agreed_features
 from whyport.exporter.data.categories import KEPT, describe_categories
 from whyport.exporter.data.columns import encode_table
+from whyport.exporter.data.inputs import describe_inputs
 from whyport.exporter.data.statistics import describe_numbers
 from whyport.exporter.data.table import choose_features, feature_arrays, read_frame
 from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.source import ModelSource
 from whyport.runtime.bundle.columns import IMPUTE, MODEL, REFUSE, Column, takes_missing
+from whyport.runtime.bundle.inputs import Input
+from whyport.runtime.bundle.row import features_of, sources_of
 from whyport.runtime.errors import ExportError, MissingValueError, WhyportError
+from whyport.runtime.inputs.table import Columns
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class ModelSample:
     """The rows of codes [N, F] that the model takes."""
     precise: NDArray[np.float64]
     """The same rows, before they are rounded to float32."""
+    inputs: tuple[Input, ...] = ()
+    """The model's inputs, where they are others than one table of the columns."""
 
     def refusing(self, names: Collection[str]) -> "ModelSample":
         """The same, where rows without a value in these columns of numbers cannot be scored.
@@ -53,6 +59,8 @@ def read_sample(source: ModelSource, facts_of: Callable[[tuple[str, ...]], Model
     """
     frame = read_frame(source.sample)
     try:
+        if source.inputs:
+            return _of_inputs(frame, source)
         names = choose_features(frame, source.features, source.excluded)
         facts = facts_of(names)
         features = agreed_features(source, facts, names)
@@ -66,6 +74,17 @@ def read_sample(source: ModelSource, facts_of: Callable[[tuple[str, ...]], Model
     except WhyportError as error:
         raise error.at(str(source.sample)) from None
     return ModelSample(facts, columns, rows[complete], precise[complete])
+
+
+def _of_inputs(frame: pd.DataFrame, source: ModelSource) -> ModelSample:
+    """The sample of a model that takes several inputs, or a sequence."""
+    inputs = describe_inputs(frame, source.inputs, standardise=source.standardise, impute=source.impute)
+    columns = Columns.of_inputs(inputs)
+    rows = columns.encode(frame).matrix
+    features = features_of(sources_of(inputs))
+    complete = _complete(rows, features)
+    kept = rows[complete]
+    return ModelSample(ModelFacts(), features, kept, kept.astype(np.float64), inputs)
 
 
 def _complete(rows: NDArray[np.float32], columns: Sequence[Column]) -> NDArray[np.bool_]:

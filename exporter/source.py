@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from whyport.exporter.data.background import BackgroundChoice
+from whyport.exporter.data.input_choice import InputChoice
 from whyport.runtime.bundle.score import CLASSIFICATION, REGRESSION
 from whyport.runtime.errors import UsageError, listing, unknown
 from whyport.runtime.task import Regression
@@ -27,6 +28,8 @@ class ModelSource:
     """MODULE:NAME, or a file; `kinds.KINDS` says which."""
     sample: Path
     weights: Path | None = None
+    inputs: tuple[InputChoice, ...] = ()
+    """The model's inputs by the names of its arguments; empty where it takes one table."""
     features: tuple[str, ...] = ()
     """The model's inputs in order; empty for all columns of the sample but the excluded."""
     excluded: tuple[str, ...] = ()
@@ -56,6 +59,9 @@ class ModelSource:
                 raise UsageError(f"{option}: expected names that differ, got {listing(names)}")
             if "" in names:
                 raise UsageError(f"{option}: expected names that are not empty, got {listing(names)}")
+        for option, names in (("--features", self.features), ("--exclude", self.excluded)):
+            if names and self.inputs:
+                raise UsageError(f"{option} is for a model of one table; --input names the columns of each input")
         self.check_task(self.task)
         known = self.targets or Regression.generic_names(1)
         for name in self.units:

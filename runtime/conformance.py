@@ -40,7 +40,7 @@ def replay(session: Session) -> dict[str, float]:
     _check_metadata(session, ONNX_MODEL)
     vectors = _read(session, (*signature.inputs, *signature.outputs))
     rows = {spec.name: vectors[spec.name] for spec in signature.inputs}
-    spread = np.array([column.spread for column in sidecar.columns])
+    spread = np.array([column.spread for column in sidecar.features])
     for name, got in session.run(rows).items():
         deviations[name] = _compare(session, name, deviation(got, vectors[name]), sidecar.tolerances["outputs"])
     deviations |= _replay_trees(session)
@@ -70,7 +70,7 @@ def _replay_trees(session: Session) -> dict[str, float]:
     trees = read_trees(session.bundle)
     vectors = _read(session, (sidecar.row_spec, score))
     rows = tree_rows(sidecar, vectors[sidecar.row_spec.name])
-    check_codes(rows, sidecar.columns)
+    check_codes(rows, sidecar.features)
     name = f"{graph.file} {score.name}"
     off = deviation(trees.scores(rows), vectors[score.name])
     return {name: _compare(session, name, off, sidecar.tolerances["outputs"])}

@@ -71,7 +71,8 @@ def _known(column: Column) -> str:
     if column.numbers is not None:
         numbers = column.numbers
         return f"{numbers.mean:12.5g} {numbers.standard_deviation:12.5g} {numbers.median:12.5g} {missing}{unit}"
-    channels = ", ".join(f"{each.name} {each.mean:.5g} ± {each.standard_deviation:.5g}" for each in column.channels)
+    known = [(each.name, each.numbers) for each in column.channels]
+    channels = ", ".join(f"{name} {each.mean:.5g} ± {each.standard_deviation:.5g}" for name, each in known)
     return f"{column.kind:38} {missing}{unit}" + (f"; {channels}" if channels else "")
 
 

@@ -36,7 +36,7 @@ from whyport.runtime.errors import (
     unknown,
 )
 from whyport.runtime.finite import UnansweredRows
-from whyport.runtime.inputs.feeds import graph_feeds
+from whyport.runtime.inputs.feeds import input_feeds
 from whyport.runtime.inputs.table import Columns, EncodedRows
 from whyport.runtime.providers import DEVICES, Provider, available_cores
 from whyport.runtime.runner import Runner
@@ -101,7 +101,7 @@ class Session:
         self.provider = self._model.provider
         self.batch_rows = self._model.batch_rows
         self._graphs: dict[str, Runner] = {}
-        self._columns = Columns.of(self.bundle.sidecar.columns)
+        self._columns = Columns.of_inputs(self.bundle.sidecar.inputs)
 
     def predict(
         self, rows: Any, outputs: Sequence[str] | None = None, *, on_bad: str = "raise"
@@ -138,6 +138,7 @@ class Session:
         """The same matrix, and the values in it that training has not seen; raises as `predict` does."""
         encoded = self._columns.encode(rows)
         if not np.isfinite(encoded.matrix).all():
+            self._columns.check_lists(rows, encoded.matrix)
             self._check_missing(encoded.matrix)
         return encoded
 
@@ -189,7 +190,7 @@ class Session:
         target = explained.target
         if targets is None:  # a row without a score has no predicted class
             target = np.where(np.isfinite(outputs[SCORE.name]), target, -1)
-        names = self._columns.names, self.task.targets
+        names = sidecar.feature_names, self.task.targets
         return dataclasses.replace(explained, target=target, feature_names=names[0], target_names=names[1])
 
     def run_graph(self, name: str, rows: Rows, index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -237,8 +238,7 @@ class Session:
         """The tensors that the graphs take for the rows."""
         if isinstance(rows, Mapping):
             return rows
-        sidecar = self.bundle.sidecar
-        return graph_feeds(sidecar.columns, sidecar.signature.inputs, rows)
+        return input_feeds(self.bundle.sidecar.inputs, rows)
 
     def _check_missing(self, matrix: NDArray[np.float32]) -> None:
         """Refuse infinities, and also NaN where neither the bundle imputes nor the model has its own way."""
@@ -250,7 +250,7 @@ class Session:
             raise MissingValueError(f"{self._place(row, j)}: got NaN, and this bundle does not impute")
 
     def _place(self, row: int, j: int) -> str:
-        return f"column {self._columns.names[j]!r}, row {row}"
+        return f"column {self.bundle.sidecar.feature_names[j]!r}, row {row}"
 
 
 def _own_device(sidecar: Sidecar, model: bytes, device: str) -> str:

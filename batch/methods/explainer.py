@@ -114,7 +114,7 @@ class Explainer(ABC):
     def row_bytes(self) -> int:
         """The most bytes that `attribute` holds for one explanation: all targets' shares and a few rows, in float64."""
         sidecar = self.model.bundle.sidecar
-        return 8 * (len(sidecar.targets) + 3) * max(sidecar.width, len(sidecar.columns))
+        return 8 * (len(sidecar.targets) + 3) * max(sidecar.width, len(sidecar.features))
 
     def explain(self, request: Request) -> Shares:
         """The shares, computed for as many rows at a time as the memory budget holds.

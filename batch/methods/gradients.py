@@ -34,7 +34,7 @@ class InputXGradient(Explainer):
         self._origin = model.cells(self.references.rows)
 
     def choose_references(self, background: References) -> References:
-        columns = self.model.bundle.sidecar.columns
+        columns = self.model.bundle.sidecar.features
         has_codes = [column.categories is not None for column in columns]
         return References(np.where(has_codes, background.mean(columns).rows, np.float32(0)), weights=np.ones(1))
 
@@ -83,7 +83,7 @@ def cell_spread(model: Model, background: References) -> NDArray[np.float64]:
     """
     sidecar = model.bundle.sidecar
     spread = np.empty(sidecar.width)
-    for i, (column, places) in enumerate(zip(sidecar.columns, map(list, sidecar.cells), strict=True)):
+    for i, (column, places) in enumerate(zip(sidecar.features, map(list, sidecar.cells), strict=True)):
         known = column.categories
         if known is None:
             spread[places] = column.spread

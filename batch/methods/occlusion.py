@@ -15,7 +15,7 @@ class Occlusion(Explainer):
     """
 
     def choose_references(self, background: References) -> References:
-        return background.mean(self.model.bundle.sidecar.columns)
+        return background.mean(self.model.bundle.sidecar.features)
 
     def attribute(self, request: Request) -> Shares:
         assert self.references is not None

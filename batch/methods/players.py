@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.constraints import NAME
+from whyport.runtime.bundle.row import sources_of
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import UsageError, listing, unknown
 from whyport.runtime.options import as_names
@@ -40,10 +41,12 @@ class PlayerMap:
         Raises:
             UsageError: a group has an unknown column, one that another group has too, none, or another column's name.
         """
-        columns = sidecar.column_names
-        check_groups(columns, groups)
-        group_of = {column: group for group, members in groups.items() for column in members}
-        player_of = [group_of.get(column, column) for column in columns]
+        elements = {each.column.name: [f.name for f in each.features] for each in sources_of(sidecar.inputs)}
+        named = {group: _expanded(members, elements) for group, members in groups.items()}
+        features = sidecar.feature_names
+        check_groups(features, named)
+        group_of = {feature: group for group, members in named.items() for feature in members}
+        player_of = [group_of.get(feature, feature) for feature in features]
         names = tuple(dict.fromkeys(player_of))
         place = {name: i for i, name in enumerate(names)}
         of_column = np.array([place[name] for name in player_of], dtype=np.int64)
@@ -128,6 +131,11 @@ def check_groups(columns: Sequence[str], groups: Groups) -> None:
     repeated = _repeated(column for members in groups.values() for column in members)
     if repeated:
         raise UsageError(f"players: expected every column once, got {listing(repeated)} twice")
+
+
+def _expanded(members: Sequence[str], elements: Mapping[str, Sequence[str]]) -> list[str]:
+    """The features that a group's names stand for: of a column of lists, all its elements."""
+    return [feature for name in members for feature in elements.get(name, [name])]
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -88,7 +88,7 @@ class Plan:
         plan = cls(
             settings=settings,
             task=task,
-            table=Columns.of(sidecar.columns),
+            table=Columns.of_inputs(sidecar.inputs),
             choice=choice,
             selection=Selection.parse(settings.explain_where, settings.explain_fraction),
             output=OutputColumns(task, settings.methods, settings.explain, choice, layout, outputs),

@@ -16,6 +16,7 @@ from whyport.runtime.bundle.sidecar import Sidecar, task_of
 from whyport.runtime.errors import ColumnError, MissingValueError, UnseenValueError, UsageError, listing, unknown
 from whyport.runtime.inputs.columns import ColumnFaults
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, NOT_TIMES, Unseen
+from whyport.runtime.inputs.lists import NOT_LISTS, ListEncoder
 from whyport.runtime.inputs.table import Columns
 
 # Rows are transposed in blocks of about this many values, and at least this many rows: reused memory costs less.
@@ -44,7 +45,7 @@ class RowCleaner:
             raise UsageError(unknown("policy for unseen values", on_unseen, ON_UNSEEN))
         if on_bad_row == "impute" and not sidecar.imputes:
             raise UsageError(f"bundle {sidecar.name!r} does not impute: it was exported without imputation values")
-        self._columns = Columns.of(sidecar.columns)
+        self._columns = Columns.of_inputs(sidecar.inputs)
         self._imputation = np.array(sidecar.imputation, dtype=np.float32)
         self._models_missing = np.array(sidecar.models_missing)
         self._on_bad_row = on_bad_row
@@ -99,7 +100,7 @@ class RowCleaner:
             are_numbers = all(encoder.is_number for encoder in self._columns.encoders)
             self._is_floating = are_numbers and kinds <= {pa.float32(), pa.float64()}
         features = select(batch, self._places)
-        matrix = _new_matrix(len(features), len(self._places))
+        matrix = _new_matrix(len(features), self._columns.width)
         if not self._is_floating:
             unseen, is_finite = self._columns.encode_into(matrix, features.columns, first_row)
             return matrix, unseen, is_finite
@@ -112,9 +113,9 @@ class RowCleaner:
 
     def _mask(self, unseen: Unseen, rows: int) -> NDArray[np.bool_]:
         """Whether each value has not been seen in training, [N, F]."""
-        mask = np.zeros((rows, len(self._columns.names)), dtype=np.bool_)
+        mask = np.zeros((rows, self._columns.width), dtype=np.bool_)
         for name, own in unseen.rows.items():
-            mask[own, self._columns.names.index(name)] = True
+            mask[own, self._columns.column_of == self._columns.names.index(name)] = True
         return mask
 
     def _unseen(self, batch: pa.RecordBatch, unseen: Unseen, first_row: int) -> dict[int, str]:
@@ -132,10 +133,13 @@ class RowCleaner:
             raise UnseenValueError(f"{reasons[row]}, row {first_row + row}")
         return reasons
 
-    def _missing(self, batch: pa.RecordBatch, row: int, j: int) -> str:
-        name = self._columns.names[j]
+    def _missing(self, batch: pa.RecordBatch, row: int, feature: int) -> str:
+        j = int(self._columns.column_of[feature])
+        name, encoder = self._columns.names[j], self._columns.encoders[j]
         value = batch.column(name)[row]
-        if self._columns.encoders[j].is_time:
+        if isinstance(encoder, ListEncoder):
+            return f"column {name!r}: {encoder.fault(value.as_py())}"
+        if encoder.is_time:
             return f"column {name!r}: expected a date or time, got {in_words(value)}"
         number = value.as_py()
         got = "null" if number is None else "NaN" if number != number else "infinity"
@@ -175,7 +179,11 @@ def check_columns(source: SourceFile, features: Columns, kept: Sequence[str], la
         raise error.at(source.name) from None
 
 
-RULES = {NOT_NUMBERS: "not numeric or boolean", NOT_TIMES: "not dates, times or text"}
+RULES = {
+    NOT_NUMBERS: "not numeric or boolean",
+    NOT_TIMES: "not dates, times or text",
+    NOT_LISTS: "not lists of as many numbers",
+}
 """The faults of a file's columns in words, by those of their values."""
 
 

@@ -78,7 +78,7 @@ def make_package(
     compiled = with_right_trees(draft, compiled)
     probes = draft.probes(PROBE_ROWS, samples.PROBE)
     compiled = with_right_gradients(compiled, probes, draft.features, draft.targets)
-    parity = verify_outputs(compiled, probes, draft.features, draft.targets) | dict(native)
+    parity = verify_outputs(compiled, probes, draft.features, draft.targets, feeds=draft.feeds) | dict(native)
     # Once it is sure that there will be a bundle: this takes longer than all the rest.
     reasons = compile_reasons(draft, compiled)
     replayed = draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE)
@@ -115,7 +115,7 @@ def _describe(draft: Draft, compiled: Compiled, reasons: Reasons) -> Sidecar:
     return Sidecar(
         format_version=FORMAT_VERSION,
         name=draft.name,
-        inputs=(draft.table,),
+        inputs=draft.inputs,
         players=draft.players,
         score=draft.score,
         baselines=(background,) if reasons.summary is None else (background, reasons.summary),
@@ -132,7 +132,7 @@ def _describe(draft: Draft, compiled: Compiled, reasons: Reasons) -> Sidecar:
 
 def _graphs(draft: Draft, compiled: Compiled, reasons: Reasons) -> tuple[Graph, ...]:
     """The files that compute, with the tensors that each takes and gives."""
-    tensors, row = draft.table.tensors, (draft.row_spec,)
+    tensors, row = draft.tensors, (draft.row_spec,)
     scores = [spec for spec in compiled.outputs if spec.name in draft.task.outputs]
     graphs = [_graph(ONNX_MODEL, "predict", tensors, compiled.outputs)]
     if compiled.torchscript is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from whyport.exporter.data import samples
 from whyport.exporter.data.table import read_frame
 from whyport.runtime.bundle.columns import MODEL, Column
+from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.errors import DataError, MissingValueError, UsageError, WhyportError, listing
 from whyport.runtime.inputs.encoding import Unseen
@@ -58,20 +59,23 @@ class BackgroundChoice:
             raise UsageError(f"--background: expected at least 1 row, got {rows}")
         return cls(rows=rows, summary=summary)
 
-    def take(self, features: Sequence[Column], rows: NDArray[np.float32], seed: int) -> References:
+    def take(
+        self, features: Sequence[Column], rows: NDArray[np.float32], seed: int, inputs: Sequence[Input] = ()
+    ) -> References:
         """The references.
 
         Args:
-            features: the model's inputs, in order.
+            features: the numbers of a row, in order.
             rows: the training rows [N, F] that the graphs can take.
             seed: of the draw.
+            inputs: the model's inputs, where they are others than one table of the features.
 
         Raises:
             UsageError: more rows are asked for than there are, or there is no such file.
             DataError: the table cannot be read, or it cannot serve; the message names column, row and file.
         """
         if self.table is not None:
-            return read_references(self.table, features)
+            return read_references(self.table, features, inputs)
         if self.rows is not None and self.rows > len(rows):
             raise UsageError(
                 f"--background: expected at most {len(rows)}, the training rows that can be references, got {self.rows}"
@@ -80,7 +84,7 @@ class BackgroundChoice:
         return References(drawn, np.full(len(drawn), 1 / len(drawn)))
 
 
-def read_references(path: Path, features: Sequence[Column]) -> References:
+def read_references(path: Path, features: Sequence[Column], inputs: Sequence[Input] = ()) -> References:
     """The references in a CSV or Parquet file: a column a feature, by name, and `weight` where they count differently.
 
     Other columns are passed over. A feature of the name `weight` is a feature; the rows then count alike. Raises as
@@ -90,8 +94,9 @@ def read_references(path: Path, features: Sequence[Column]) -> References:
         raise UsageError(f"--background: there is no file {str(path)!r}")
     frame = read_frame(path, text_columns(features))
     try:
-        columns = Columns.of(features)
+        columns = Columns.of_inputs(inputs) if inputs else Columns.of(features)
         encoded = columns.encode(frame)
+        columns.check_lists(frame, encoded.matrix)
         for j, feature in enumerate(features):
             if feature.categories is None:
                 values = encoded.matrix[:, j]

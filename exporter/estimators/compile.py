@@ -14,7 +14,7 @@ from whyport.exporter.estimators.convert import convert, scores_name
 from whyport.exporter.estimators.fitted import Fitted
 from whyport.exporter.estimators.forest import is_forest
 from whyport.exporter.graphs.categories import EncodeCategories, Numbers, Part, Table
-from whyport.exporter.graphs.column_inputs import take_columns
+from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.kinds.pytorch import compile_network
 from whyport.exporter.networks.compile import compile_forward, compile_onnx_network
@@ -52,7 +52,7 @@ def compile_estimator(fitted: Fitted, draft: Draft) -> Compiled:
         logger.info("the bundle will predict, and explain by forward passes alone: %s", error)
     model = over_codes(first, behind)
     compiled = compile_onnx_network(model, dataclasses.replace(complete, encoding=encoding), SCORES)
-    take_columns(compiled.onnx.model, draft.features, draft.table.tensors)
+    take_inputs(compiled.onnx.model, draft.inputs)
     return compiled
 
 

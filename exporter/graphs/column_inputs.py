@@ -1,4 +1,8 @@
-"""The inputs of ONNX graphs over a table with categories: one tensor [N, 1] a column, from which the codes are made.
+"""The inputs of ONNX graphs, from which the flat row is made.
+
+- Of one table without categories, the row itself.
+- Of a table with categories, one tensor [N, 1] a column, from which the codes are made.
+- Of several inputs and of sequences, one tensor each, as the model has it.
 
 The operator LabelEncoder looks a category up. ONNX Runtime has it on every platform, in the browser too.
 """
@@ -22,6 +26,7 @@ from whyport.runtime.bundle.graphs import (
     SCORE,
     TARGET_INDEX,
 )
+from whyport.runtime.bundle.inputs import Input, TablePreparation
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.inputs.feeds import code_values
 from whyport.runtime.task import TASKS
@@ -55,6 +60,39 @@ def input_tensors(columns: Sequence[Column], taken: set[str]) -> tuple[TensorSpe
         is_text = column.categories is not None and column.categories.type == "text"
         tensors[name] = TensorSpec(name, "string" if is_text else "float32", ("N", 1))
     return tuple(tensors.values())
+
+
+def take_inputs(model: onnx.ModelProto, inputs: Sequence[Input]) -> None:
+    """Change a graph of flat rows in place: its input "features" [N, F] becomes the tensors of the inputs.
+
+    Args:
+        model: the graph; none of its other inputs and outputs has a tensor's name.
+        inputs: the model's inputs; a table with categories is the only one.
+    """
+    first = inputs[0]
+    if any(column.categories for column in first.columns):
+        take_columns(model, first.columns, first.tensors)
+    elif len(inputs) > 1 or not isinstance(first.prepare, TablePreparation):
+        take_tensors(model, [each.tensors[0] for each in inputs])
+
+
+def take_tensors(model: onnx.ModelProto, tensors: Sequence[TensorSpec]) -> None:
+    """Change a graph of flat rows in place: its input "features" [N, F] is the rows of these tensors, side by side."""
+    graph = model.graph
+    names = {tensor.name for tensor in tensors}
+    row = free_name(INPUT, used_names(graph) | names)
+    rename(graph, {INPUT: row}, names)
+    used = used_names(graph) | names
+    flat = []
+    for tensor in tensors:
+        used.add(made := free_name("row", used))
+        flat.append(helper.make_node("Flatten", [tensor.name], [made], axis=1))
+    nodes = [*flat, helper.make_node("Concat", [node.output[0] for node in flat], [row], axis=1), *graph.node]
+    inputs = [helper.make_tensor_value_info(spec.name, TYPES[spec.dtype], spec.shape) for spec in tensors]
+    inputs += [value for value in graph.input if value.name != row]
+    del graph.node[:], graph.input[:]
+    graph.node.extend(nodes)
+    graph.input.extend(inputs)
 
 
 def take_columns(model: onnx.ModelProto, columns: Sequence[Column], tensors: Sequence[TensorSpec]) -> None:

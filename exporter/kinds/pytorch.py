@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from whyport.exporter.draft import Draft
-from whyport.exporter.graphs.column_inputs import take_columns
+from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.graph import build_graph
+from whyport.exporter.graphs.network_inputs import taking
 from whyport.exporter.graphs.onnx import DEFAULT_OPSET, compile_onnx
 from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.graphs.torchscript import compile_torchscript
@@ -35,7 +36,7 @@ class PyTorchModule(Kind):
     def compile(self, draft: Draft) -> Compiled:
         if self.source.weights is not None:
             load_weights(self.model, self.source.weights)
-        return compile_network(self.model, draft, self.opset, self.source.output)
+        return compile_network(taking(self.model, draft.inputs), draft, self.opset, self.source.output)
 
 
 def compile_network(network: nn.Module, draft: Draft, opset: int | None = None, output: str | None = None) -> Compiled:
@@ -55,8 +56,7 @@ def compile_network(network: nn.Module, draft: Draft, opset: int | None = None, 
     preprocess = build_preprocessing(draft.features, standardise=draft.standardise, encoding=draft.encoding)
     graph = build_graph(network, preprocess, rows, type(draft.task), draft.encoding, output)
     model = compile_onnx(graph, rows, opset or DEFAULT_OPSET)
-    if graph.encoding:
-        take_columns(model, draft.features, draft.table.tensors)
+    take_inputs(model, draft.inputs)
     torchscript = TorchScriptFile(compile_torchscript(graph, rows)) if graph.differentiable else None
     return Compiled(graph.outputs, graph.capabilities, OnnxFile(model), graph, torchscript, graph.one_logit)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import onnx
 
 from whyport.exporter.draft import Draft
-from whyport.exporter.graphs.column_inputs import take_columns
+from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile
 from whyport.exporter.graphs.graph import capability
 from whyport.exporter.graphs.join import joined
@@ -63,8 +63,7 @@ def compile_tree_reasons(draft: Draft, compiled: Compiled, trees: Trees) -> Tree
         codes = [None if column.categories is None else column.categories.codes for column in draft.features]
         shares = share_tables(trees, choice, codes, draft.background())
         part = tree_graph(shares, draft.task, len(codes), draft.imputation, default_opset(compiled.onnx.model))
-        if any(code is not None for code in codes):
-            take_columns(part, draft.features, draft.table.tensors)
+        take_inputs(part, draft.inputs)
         graph = OnnxFile(joined(compiled.onnx.model, part))
     except Exception as error:  # of another package, on trees that nobody has thought of
         return TreeReasons(capabilities | {explains: left_out(explains, error)})

@@ -10,7 +10,7 @@ from whyport.exporter.data import samples
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.deepshap.rules.recurrent import recurrent_steps
 from whyport.exporter.draft import Draft
-from whyport.exporter.graphs.column_inputs import take_columns
+from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import OnnxFile
 from whyport.exporter.graphs.graph import INPUT, Graph, capability
 from whyport.exporter.graphs.onnx import export_lean
@@ -98,6 +98,5 @@ def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int
     scores = [spec for spec in graph.outputs if spec.name in draft.task.outputs]
     outputs = [spec.name for spec in reasons_outputs(name, scores, len(draft.features))]
     model = export_lean(module.eval(), inputs, outputs, opset)
-    if graph.encoding:
-        take_columns(model, draft.features, draft.table.tensors)
+    take_inputs(model, draft.inputs)
     return model

@@ -57,7 +57,7 @@ def train_ensemble(dataset: Dataset, settings: TrainSettings, draft: Draft) -> T
     return Trained(
         draft,
         compiled,
-        model_outputs(compiled, draft.features)(dataset.test.rows),
+        model_outputs(compiled, draft.feeds)(dataset.test.rows),
         results[best_epoch(results) - 1].figures if results else {},
         record_files(results, loss_of(dataset, settings)),
         native.parity,

@@ -1,7 +1,7 @@
 """A sum of trees as a compiled model: its graph, written anew over rows of codes."""
 
 from whyport.exporter.draft import Draft
-from whyport.exporter.graphs.column_inputs import take_columns
+from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile
 from whyport.exporter.reasons.of_trees import tree_capabilities
 from whyport.exporter.trees.read import TreeSum
@@ -17,8 +17,7 @@ def compile_trees(found: TreeSum, draft: Draft) -> Compiled:
         draft: what is known of the bundle.
     """
     model = write_trees(found, draft.task, len(draft.features))
-    if draft.has_categories:
-        take_columns(model, draft.features, draft.table.tensors)
+    take_inputs(model, draft.inputs)
     return Compiled(
         outputs=tuple(TensorSpec(name, "float32", ("N", len(found.trees.offset))) for name in draft.task.outputs),
         capabilities=tree_capabilities(""),

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whyport.exporter.graphs.compiled import Compiled
-from whyport.runtime.bundle.columns import Column
-from whyport.runtime.inputs.feeds import graph_feeds
 
 Engine = Callable[[NDArray[np.float32]], dict[str, NDArray[Any]]]
 """Raw rows [N, F] to arrays by name, N long on the first axis."""
+
+Feeds = Callable[[NDArray[np.float32]], dict[str, NDArray[Any]]]
+"""Raw rows [N, F] to the tensors of a graph, by name."""
 
 
 def torch_outputs(module: Any, names: Sequence[str]) -> Engine:
@@ -61,32 +62,33 @@ def torch_gradients(
     return run
 
 
-def onnx_outputs(session: Any, names: Sequence[str], columns: Sequence[Column] = ()) -> Engine:
+def onnx_outputs(session: Any, names: Sequence[str], feeds: Feeds | None = None) -> Engine:
     """The outputs of an ONNX model by its session.
 
     Args:
         session: ONNX Runtime's, of the model.
         names: the outputs' names.
-        columns: what the model's inputs hold, where it has one a column.
+        feeds: what the model takes for rows; by default the rows are its only input.
     """
-    inputs = session.get_inputs()
+    (first, *_) = session.get_inputs()
 
     def run(rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        feeds = graph_feeds(columns, inputs, np.ascontiguousarray(rows))
-        return dict(zip(names, session.run(list(names), feeds), strict=True))
+        own = np.ascontiguousarray(rows)
+        given = {first.name: own} if feeds is None else feeds(own)
+        return dict(zip(names, session.run(list(names), given), strict=True))
 
     return run
 
 
-def model_outputs(compiled: Compiled, columns: Sequence[Column]) -> Engine:
+def model_outputs(compiled: Compiled, feeds: Feeds) -> Engine:
     """A compiled model's outputs: by eager PyTorch where there is a graph, else by ONNX Runtime.
 
     Args:
         compiled: the model.
-        columns: what its inputs hold, where it has one a column.
+        feeds: what model.onnx takes for rows.
     """
     if compiled.graph is None:
-        return onnx_outputs(compiled.onnx.session, compiled.names, columns)
+        return onnx_outputs(compiled.onnx.session, compiled.names, feeds)
     return torch_outputs(compiled.graph.whole, compiled.names)
 
 

@@ -62,7 +62,7 @@ def verify_native(draft: Draft, compiled: Compiled, native: Native, count: int, 
         ParityError: a row without missing values differs by more than `TOLERANCE`, or the framework answers none.
     """
     assert draft.precise is not None
-    engine = onnx_outputs(compiled.onnx.session, compiled.names, draft.features)
+    engine = onnx_outputs(compiled.onnx.session, compiled.names, draft.feeds)
     rows = adversarial_rows(draft.precise, draft.features, count, draft.samples.seed, compiled.trees)
     off, moved = np.zeros(count), np.zeros(count)
     answered = np.zeros(count, dtype=np.bool_)

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.graph import Graph
 from whyport.exporter.reasons.left_out import left_out
-from whyport.exporter.verify.engines import Engine, onnx_outputs, torch_gradients, torch_outputs, torch_split_outputs
+from whyport.exporter.verify.engines import (
+    Engine,
+    Feeds,
+    onnx_outputs,
+    torch_gradients,
+    torch_outputs,
+    torch_split_outputs,
+)
 from whyport.exporter.verify.tolerances import TOLERANCES, Parity, Tolerances
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.columns import Column
@@ -31,6 +38,7 @@ def verify_outputs(
     features: Sequence[Column],
     classes: Sequence[str],
     tolerances: Tolerances = TOLERANCES,
+    feeds: Feeds | None = None,
 ) -> Parity:
     """Compare TorchScript and ONNX with eager PyTorch, and every batch size with every other.
 
@@ -42,6 +50,7 @@ def verify_outputs(
         features: their spread is the unit of the gradients.
         classes: the class names.
         tolerances: how far two engines may differ.
+        feeds: what model.onnx takes for rows; by default the rows are its only input.
 
     Returns:
         The largest deviations.
@@ -50,7 +59,7 @@ def verify_outputs(
         ParityError: an engine differs by more, fails on a batch, or gives a value that is not finite.
     """
     names = compiled.names
-    onnx = onnx_outputs(compiled.onnx.session, names, features)
+    onnx = onnx_outputs(compiled.onnx.session, names, feeds)
     graph = compiled.graph
     if graph is None:
         batch_deviation = measure("ONNX Runtime", onnx, rows, _reference(onnx, rows), tolerances["outputs"])

@@ -13,11 +13,11 @@ from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.reasons.compile import Reasons
 from whyport.exporter.reasons.exact import Exact
 from whyport.exporter.reasons.left_out import left_out
+from whyport.exporter.verify.engines import Feeds
 from whyport.exporter.verify.outputs import BATCH_SIZES, BATCHES_OF_A_SIZE, check_deviation
 from whyport.exporter.verify.tolerances import TOLERANCES, Parity, Tolerances
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.columns import Column
 from whyport.runtime.bundle.graphs import (
     BASE_VALUE,
     COMPLETENESS_ERROR,
@@ -28,7 +28,6 @@ from whyport.runtime.bundle.graphs import (
 )
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL
 from whyport.runtime.errors import ParityError
-from whyport.runtime.inputs.feeds import graph_feeds
 from whyport.runtime.parity import deviation, share_deviation
 from whyport.runtime.task import Task
 
@@ -75,9 +74,7 @@ def _measure_explain(
 ) -> Parity:
     assert reasons.exact is not None
     exact = reasons.exact(draft.impute(rows))
-    measured = verify_explain(
-        reasons.graphs[EXPLAIN_MODEL].session, rows, exact, draft.task, TOLERANCES, draft.features
-    )
+    measured = verify_explain(reasons.graphs[EXPLAIN_MODEL].session, rows, exact, draft.task, TOLERANCES, draft.feeds)
     return parity | {
         "explain_outputs": measured.outputs,
         "explain_attributions": measured.reasons,
@@ -91,7 +88,7 @@ def _measure_gradient(
     assert compiled.torchscript is not None
     spread = np.array([feature.spread for feature in draft.features])
     session = reasons.graphs[GRADIENT_MODEL].session
-    measured = verify_gradient(session, rows, compiled.torchscript.module, spread, draft.task, TOLERANCES)
+    measured = verify_gradient(session, rows, compiled.torchscript.module, spread, draft.task, TOLERANCES, draft.feeds)
     return parity | {"gradient_outputs": measured.outputs, "gradient_gradients": measured.reasons}
 
 
@@ -106,7 +103,7 @@ def verify_explain(
     exact: Exact,
     task: Task,
     tolerances: Tolerances,
-    columns: Sequence[Column] = (),
+    feeds: Feeds | None = None,
 ) -> ReasonsParity:
     """Compare explain.onnx at every batch size.
 
@@ -116,13 +113,13 @@ def verify_explain(
         exact: of the same rows, imputed.
         task: says which target is explained by default.
         tolerances: how far it may be off.
-        columns: what the graph's inputs hold, where it has one a column.
+        feeds: what the graph takes for rows; by default the rows are its first input.
 
     Raises:
         ParityError: it is further off, its attributions do not add up, or it explains another target than it should.
     """
     worst, scores_name = _Worst(), _scores_name(session)
-    for size, explained, part, got in _runs(EXPLAIN_MODEL, session, rows, exact.scores, task, columns):
+    for size, explained, part, got in _runs(EXPLAIN_MODEL, session, rows, exact.scores, task, feeds):
         each = np.arange(len(explained)), explained
         scores, base_values = exact.scores[part], exact.base_values[explained]
         worst.compare("outputs", scores_name, got, scores, size, tolerances["outputs"])
@@ -144,6 +141,7 @@ def verify_gradient(
     spread: NDArray[np.float64],
     task: Task,
     tolerances: Tolerances,
+    feeds: Feeds | None = None,
 ) -> ReasonsParity:
     """Compare gradient.onnx with the derivatives of model.pt, at every batch size.
 
@@ -154,6 +152,7 @@ def verify_gradient(
         spread: [F], the features' training standard deviations.
         task: says which target is explained by default.
         tolerances: how far it may be off.
+        feeds: what the graph takes for rows; by default the rows are its first input.
 
     Raises:
         ParityError: it is further off.
@@ -164,7 +163,7 @@ def verify_gradient(
     targets = of_rows.shape[1]
     every = [torch.autograd.grad(of_rows[:, k].sum(), leaf, retain_graph=True)[0].numpy() for k in range(targets)]
     gradients, scores = np.stack(every, axis=1) * spread, of_rows.detach().numpy().astype(np.float64)
-    for size, explained, part, got in _runs(GRADIENT_MODEL, session, rows, scores, task):
+    for size, explained, part, got in _runs(GRADIENT_MODEL, session, rows, scores, task, feeds):
         each = np.arange(len(explained)), explained
         worst.compare("outputs", scores_name, got, scores[part], size, tolerances["outputs"])
         worst.compare("outputs", SCORE.name, got, scores[part][each], size, tolerances["outputs"])
@@ -206,15 +205,15 @@ def _runs(
     rows: NDArray[np.float32],
     scores: NDArray[np.float64],
     task: Task,
-    columns: Sequence[Column] = (),
+    feeds: Feeds | None = None,
 ) -> Iterator[tuple[int, NDArray[np.int64], slice, dict[str, NDArray[Any]]]]:
     """Batches of every size: the size, the explained targets, which rows they are, and what the graph gives."""
-    names, tensors = [output.name for output in session.get_outputs()], session.get_inputs()[:-1]
+    names, first = [output.name for output in session.get_outputs()], session.get_inputs()[0]
     index = asked_targets(len(rows), scores.shape[1])
     for size in BATCH_SIZES:
         for part in list(batch_slices(len(rows), size))[:BATCHES_OF_A_SIZE]:
-            feeds = graph_feeds(columns, tensors, rows[part])
-            got = dict(zip(names, session.run(None, feeds | {TARGET_INDEX.name: index[part]}), strict=True))
+            given = {first.name: rows[part]} if feeds is None else feeds(rows[part])
+            got = dict(zip(names, session.run(None, given | {TARGET_INDEX.name: index[part]}), strict=True))
             explained = got[EXPLAINED_TARGET.name]
             _check_target(name, explained, index[part], scores[part], task)
             yield size, explained, part, got

@@ -48,7 +48,7 @@ def check_meaning(draft: Draft, compiled: Compiled) -> None:
         ExportError: probabilities are taken as logits or the reverse, or a second output is no attention.
         ParityError: the model fails, or an output of a reference row is not finite.
     """
-    engine, score = model_outputs(compiled, draft.features), draft.task.score
+    engine, score = model_outputs(compiled, draft.feeds), draft.task.score
     check_background(draft, engine)
     probes = draft.probes(PROBE_ROWS, PROBE)
     outputs = run_engine("the model", engine, probes, len(probes))

@@ -25,7 +25,7 @@ def with_right_trees(draft: Draft, compiled: Compiled) -> Compiled:
     sample = draft.samples.rows.astype(np.float64)
     drawn = adversarial_rows(sample, draft.features, COMPARED_ROWS, draft.samples.seed, compiled.trees)
     rows, score = drawn.astype(np.float32), draft.task.score
-    engine = onnx_outputs(compiled.onnx.session, [score], draft.features)
+    engine = onnx_outputs(compiled.onnx.session, [score], draft.feeds)
     try:
         got, expected = compiled.trees.scores(rows), run_engine("the model", engine, rows, len(rows))[score]
         scale = max(1.0, float(np.abs(expected).max()))

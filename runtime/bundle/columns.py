@@ -73,10 +73,7 @@ class Channel:
     """One channel of an image, or one feature of a sequence, with the statistics of its training values."""
 
     name: Name
-    minimum: Number
-    maximum: Number
-    mean: Number
-    standard_deviation: Size
+    numbers: NumberStatistics
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from whyport.runtime.bundle.graphs import (
     reasons_outputs,
 )
 from whyport.runtime.bundle.input_rules import check_different, check_inputs, check_players, check_type
-from whyport.runtime.bundle.inputs import TablePreparation, TextPreparation
+from whyport.runtime.bundle.inputs import Input, SequencePreparation, TablePreparation, TextPreparation
 from whyport.runtime.bundle.score import CLASSIFICATION
 from whyport.runtime.bundle.sidecar import CONFORMANCE, CONFORMANCE_JSON, Graph, Sidecar, known_task, task_of
 from whyport.runtime.bundle.signature import TensorSpec
@@ -42,17 +42,25 @@ def check_consistency(sidecar: Sidecar) -> None:
 def check_usable(sidecar: Sidecar) -> None:
     """Raise BundleFormatError for inputs, players and scores that this version describes, and does not run yet."""
     inputs = sidecar.inputs
-    if len(inputs) != 1 or not isinstance(inputs[0].prepare, TablePreparation):
+    if not all(map(_is_fixed, inputs)):
         got = listing(f"{each.name} ({each.prepare.kind})" for each in inputs)
-        raise BundleFormatError(f"expected a model of one table, got the inputs {got}: {NEWER}")
-    if sidecar.players.names not in (None, sidecar.column_names):
-        raise BundleFormatError(f"$.players.names: expected the columns' names, got others: {NEWER}")
-    count, cells = len(sidecar.columns), sidecar.cells
+        raise BundleFormatError(f"expected tables and sequences of fixed length, got the inputs {got}: {NEWER}")
+    if sidecar.players.names not in (None, sidecar.feature_names):
+        raise BundleFormatError(f"$.players.names: expected the features' names, got others: {NEWER}")
+    count, cells = len(sidecar.features), sidecar.cells
     if len(cells) != count or not all(cells):
-        raise BundleFormatError(f"$.players.cells: expected cells of each of {count} columns, got others: {NEWER}")
+        raise BundleFormatError(f"$.players.cells: expected cells of each of {count} features, got others: {NEWER}")
     if not sidecar.has_categories and cells != tuple((i,) for i in range(count)):
-        raise BundleFormatError(f"$.players.cells: expected the columns themselves without categories: {NEWER}")
+        raise BundleFormatError(f"$.players.cells: expected the features themselves without categories: {NEWER}")
+    check_different("$.inputs", "the features' names", sidecar.feature_names)
     _check_reasons(sidecar, task_of(sidecar))
+
+
+def _is_fixed(each: Input) -> bool:
+    """Whether every row of an input has as many numbers, in one tensor of values."""
+    if isinstance(each.prepare, SequencePreparation):
+        return each.prepare.length is not None and len(each.tensors) == 1
+    return isinstance(each.prepare, TablePreparation)
 
 
 def _check_reasons(sidecar: Sidecar, task: Task) -> None:
@@ -68,7 +76,7 @@ def _check_reasons(sidecar: Sidecar, task: Task) -> None:
         graph = graphs[file]
         for specs, expected in (
             (graph.inputs, (*sidecar.signature.inputs, TARGET_INDEX)),
-            (graph.outputs, reasons_outputs(file, scores, len(sidecar.columns))),
+            (graph.outputs, reasons_outputs(file, scores, len(sidecar.features))),
         ):
             for spec in expected:
                 named = named_as_in(graph, spec)

@@ -48,8 +48,8 @@ class References:
         try:
             tensors = read_vectors(content, (spec, WEIGHTS))
             rows, weights = tensors[spec.name], tensors[WEIGHTS.name]
-            _check(rows, weights, bundle.sidecar.columns)
-            check_codes(rows, bundle.sidecar.columns)
+            _check(rows, weights, bundle.sidecar.features)
+            check_codes(rows, bundle.sidecar.features)
         except BundleFormatError as error:
             raise error.at(place) from None
         if baseline.rows is not None and len(rows) != baseline.rows:

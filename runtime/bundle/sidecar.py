@@ -6,6 +6,7 @@ models/README.md specifies the format for consumers in any language.
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Self
 
 from whyport.runtime.bundle.codec import build, encode, load
@@ -27,6 +28,7 @@ from whyport.runtime.bundle.constraints import (
     Within,
 )
 from whyport.runtime.bundle.inputs import Input
+from whyport.runtime.bundle.row import features_of, sources_of
 from whyport.runtime.bundle.score import Players, Score
 from whyport.runtime.bundle.signature import Signature, TensorSpec
 from whyport.runtime.bundle.upgrade import upgrade
@@ -163,6 +165,16 @@ class Sidecar:
         """Their names."""
         return tuple(column.name for column in self.columns)
 
+    @cached_property
+    def features(self) -> tuple[Column, ...]:
+        """The numbers of a row as whyport holds it, each described: the columns, and every element of a list."""
+        return features_of(sources_of(self.inputs))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(feature.name for feature in self.features)
+
     @property
     def targets(self) -> tuple[str, ...]:
         """The names of the score's targets."""
@@ -180,26 +192,26 @@ class Sidecar:
 
     @property
     def imputation(self) -> tuple[float, ...]:
-        """The value that replaces a missing one, by column; NaN where none does."""
-        return tuple(math.nan if column.imputation is None else column.imputation for column in self.columns)
+        """The value that replaces a missing one, by feature; NaN where none does."""
+        return tuple(math.nan if feature.imputation is None else feature.imputation for feature in self.features)
 
     @property
     def models_missing(self) -> tuple[bool, ...]:
-        """Whether the model itself has a way with a missing value, by column."""
-        return tuple(column.missing == MODEL for column in self.columns)
+        """Whether the model itself has a way with a missing value, by feature."""
+        return tuple(feature.missing == MODEL for feature in self.features)
 
     @property
     def row_spec(self) -> TensorSpec:
-        """A row of the table as whyport holds it: a number a column, and of a category its code."""
-        return TensorSpec(ROW, "float32", ("N", len(self.columns)))
+        """A row as whyport holds it: a number a feature, and of a category its code."""
+        return TensorSpec(ROW, "float32", ("N", len(self.features)))
 
     @property
     def cells(self) -> tuple[tuple[int, ...], ...]:
-        """The positions of each column's cells among the P cells of a row, which gradients are taken with respect to.
+        """The positions of each feature's cells among the P cells of a row, which gradients are taken with respect to.
 
         A number has one cell, and a category those that its code is encoded into.
         """
-        return self.players.cells or tuple((i,) for i in range(len(self.columns)))
+        return self.players.cells or tuple((i,) for i in range(len(self.features)))
 
     @property
     def width(self) -> int:

@@ -113,7 +113,7 @@ def to_json(vectors: Mapping[str, NDArray[Any]], sidecar: Sidecar) -> bytes:
     document = {
         "format_version": sidecar.format_version,
         "tolerances": sidecar.tolerances,
-        "standard_deviations": [column.spread for column in sidecar.columns],
+        "standard_deviations": [column.spread for column in sidecar.features],
         "graphs": {file: _replayed(graph) for file, graph in graphs.items()},
         "tensors": {name: _plain(values[:JSON_ROWS]) for name, values in vectors.items()},
     }

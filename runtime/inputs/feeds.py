@@ -1,5 +1,6 @@
 """Rows of codes, back in the terms of a graph's own inputs."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,14 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import Categories, Column
+from whyport.runtime.bundle.inputs import Input, TablePreparation
+from whyport.runtime.bundle.row import row_shape
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.inputs.categories import TEXT, category_number
+
+
+def input_feeds(inputs: Sequence[Input], rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """What model.onnx is given for flat rows [N, F], by the name of its input: of a sequence [N, steps, features]."""
+    feeds: dict[str, NDArray[Any]] = {}
+    start = 0
+    for each in inputs:
+        shape = row_shape(each)
+        own = rows[:, start : start + math.prod(shape)]
+        start += math.prod(shape)
+        if isinstance(each.prepare, TablePreparation):
+            feeds |= graph_feeds(each.columns, each.tensors, own)
+        else:
+            feeds[each.tensors[0].name] = own.reshape(len(rows), *shape)
+    return feeds
 
 
 def graph_feeds(
     columns: Sequence[Column], tensors: Sequence[TensorSpec], codes: NDArray[np.float32]
 ) -> dict[str, NDArray[Any]]:
-    """What model.onnx is given for rows of codes, by the name of its input.
+    """What model.onnx is given for rows of codes of one table, by the name of its input.
 
     - Without categories: the rows themselves, one tensor [N, F].
     - Otherwise one tensor [N, 1] a column: a number or the days as they are, a category by its own value. A missing

@@ -55,6 +55,12 @@ def values_of(column: Any) -> NDArray[Any]:
     return np.asarray(column)
 
 
+def element(column: Any, row: int) -> Any:
+    """One value of a column of any kind, as Python has it."""
+    value = getattr(column, "iloc", column)[row]
+    return value.as_py() if hasattr(value, "as_py") else value
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value among Python objects stands for none: None, NaN, NaT, or pandas' NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):

@@ -8,11 +8,14 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.columns import Column
-from whyport.runtime.errors import ValueRangeError
+from whyport.runtime.bundle.columns import LIST, Column
+from whyport.runtime.bundle.inputs import Input
+from whyport.runtime.bundle.row import Source, features_of, plain_sources, sources_of
+from whyport.runtime.errors import MissingValueError, ValueRangeError
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, ColumnEncoder, Unseen
+from whyport.runtime.inputs.lists import ListEncoder
 from whyport.runtime.inputs.numbers import OtherTypeError, number_array
-from whyport.runtime.inputs.sources import source_columns
+from whyport.runtime.inputs.sources import element, source_columns
 
 T = TypeVar("T")
 
@@ -35,34 +38,63 @@ class EncodedRows:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a model's table, in order, with the magnitude from which float32 is too coarse for each."""
+    """The columns of a model's table, in order, with the magnitude from which float32 is too coarse for a feature."""
 
     names: tuple[str, ...]
     limits: NDArray[np.float32]
-    """[F]: float32 is too coarse if |value| >= limit; infinity for a column that was constant in training."""
-    encoders: tuple[ColumnEncoder, ...] = ()
-    """[F]: what turns each column's values into numbers."""
+    """[F]: float32 is too coarse if |value| >= limit; infinity for a feature that was constant in training."""
+    encoders: tuple[ColumnEncoder | ListEncoder, ...] = ()
+    """[C]: what turns each column's values into numbers."""
+    sources: tuple[Source, ...] = ()
+    """[C]: the features that each column fills; none where each fills its own."""
 
     @classmethod
     def of(cls, columns: Sequence[Column]) -> Self:
-        """The columns of these descriptions."""
+        """The columns of a table, each of one value."""
+        return cls._of(plain_sources(columns))
+
+    @classmethod
+    def of_inputs(cls, inputs: Sequence[Input]) -> Self:
+        """The columns of a model's inputs, with lists and without."""
+        return cls._of(sources_of(inputs))
+
+    @classmethod
+    def _of(cls, sources: tuple[Source, ...]) -> Self:
         # A code of a category is a small whole number.
-        spread = np.array([0.0 if column.categories else column.spread for column in columns], dtype=np.float64)
+        spread = np.array([0.0 if each.categories else each.spread for each in features_of(sources)], dtype=np.float64)
         with np.errstate(divide="ignore"):
             # The spacing of float32 in [2^k, 2^(k+1)) is 2^(k-23): it exceeds s from the power of 2 above s * 2^23 on.
             exponents = np.floor(np.log2(RESOLUTION * spread)) + 24
         limits = np.where(spread > 0, np.exp2(np.clip(exponents, -120, 127)), np.inf).astype(np.float32)
-        return cls(tuple(column.name for column in columns), limits, tuple(map(ColumnEncoder, columns)))
+        has_lists = any(each.column.kind == LIST for each in sources)
+        encoders = tuple(
+            ListEncoder(each) if each.column.kind == LIST else ColumnEncoder(each.column) for each in sources
+        )
+        return cls(tuple(each.column.name for each in sources), limits, encoders, sources if has_lists else ())
+
+    @property
+    def width(self) -> int:
+        """The number of features of a row, F."""
+        return len(self.limits)
 
     @cached_property
-    def by_name(self) -> dict[str, ColumnEncoder]:
+    def column_of(self) -> NDArray[np.int64]:
+        """The position of each feature's column, [F]."""
+        owners = np.arange(self.width)
+        for j, source in enumerate(self.sources):
+            owners[list(source.places)] = j
+        return owners
+
+    @cached_property
+    def by_name(self) -> dict[str, ColumnEncoder | ListEncoder]:
         """What turns each column's values into numbers, by name."""
         return dict(zip(self.names, self.encoders, strict=True))
 
     @property
     def texts(self) -> list[str]:
         """The columns that may hold texts."""
-        return [name for name, encoder in zip(self.names, self.encoders, strict=True) if not encoder.is_number]
+        pairs = zip(self.names, self.encoders, strict=True)
+        return [name for name, each in pairs if isinstance(each, ColumnEncoder) and not each.is_number]
 
     def encode(self, rows: Any) -> EncodedRows:
         """The rows of a table in memory.
@@ -89,16 +121,25 @@ class Columns:
         is_finite = self.fill(matrix, [numbers for numbers, _ in encoded], first_row)
         return self._unseen(encoded), is_finite
 
+    def check_lists(self, rows: Any, matrix: NDArray[np.float32]) -> None:
+        """Raise MissingValueError for the first row [F] of a table in memory that lacks what a list should hold."""
+        for encoder, name in zip(self.encoders, self.names, strict=True):
+            if isinstance(encoder, ListEncoder):
+                bad = np.flatnonzero(~np.isfinite(matrix[:, list(encoder.source.places)]).all(axis=1))
+                if len(bad):
+                    value = element(source_columns(rows, self.names)[0][name], int(bad[0]))
+                    raise MissingValueError(f"column {name!r}, row {bad[0]}: {encoder.fault(value)}")
+
     def _unseen(self, encoded: Sequence[tuple[Any, NDArray[np.int64]]]) -> Unseen:
         return Unseen({name: own for name, (_, own) in zip(self.names, encoded, strict=True) if len(own)})
 
     def matrix(self, columns: Sequence[NDArray[Any]], first_row: int = 0) -> NDArray[np.float32]:
-        """[N, F] float32 from one numeric or boolean array of N values per feature, rounded to nearest.
+        """[N, F] float32 from one numeric or boolean array [N] per column, of a list [N, values]; rounded to nearest.
 
         NaN and infinities pass. Raises ValueRangeError naming column and row (counted from `first_row`) for a finite
         value that overflows float32, or whose float32 spacing is coarser than `RESOLUTION` allows.
         """
-        matrix = np.empty((len(columns[0]), len(columns)), dtype=np.float32)
+        matrix = np.empty((len(columns[0]), self.width), dtype=np.float32)
         self.fill(matrix, columns, first_row)
         return matrix
 
@@ -106,7 +147,7 @@ class Columns:
         """Do what `matrix` does, into an existing matrix; returns whether every value is finite."""
         with np.errstate(over="ignore"):
             for j, column in enumerate(columns):
-                matrix[:, j] = column
+                matrix[:, self._places(j)] = column
         return self._check(matrix, columns, first_row)
 
     def round_into(self, matrix: NDArray[np.float32], rows: NDArray[np.floating[Any]], first_row: int = 0) -> bool:
@@ -125,17 +166,28 @@ class Columns:
         self._refuse(list(columns), np.abs(matrix) >= self.limits, first_row)
         return bool(np.isfinite(matrix).all())
 
+    def _places(self, j: int) -> int | list[int]:
+        """Where a column's numbers stand in a row."""
+        if not self.sources:
+            return j
+        source = self.sources[j]
+        return source.places[0] if source.steps is None else list(source.places)
+
     @np.errstate(over="ignore")
     def _refuse(self, columns: Sequence[NDArray[Any]], suspects: NDArray[np.bool_], first_row: int) -> None:
-        for row, j in np.argwhere(suspects):
-            value = columns[j][row]
+        for row, feature in np.argwhere(suspects):
+            j = int(self.column_of[feature])
+            value, name = columns[j][row], self.names[j]
+            if np.ndim(value):
+                k = self.sources[j].places.index(int(feature))
+                value, name = value[k], self.sources[j].features[k].name
             if not np.isfinite(value):
                 continue
-            place = f"column {self.names[j]!r}, row {first_row + row}"
+            place = f"column {name!r}, row {first_row + row}"
             if np.isinf(np.float32(value)):
                 raise ValueRangeError(f"{place}: expected a value within float32's range, got {value}")
             is_exact = self.encoders and self.encoders[j].is_time and np.float32(value) == value
-            if np.isfinite(self.limits[j]) and not is_exact:
+            if np.isfinite(self.limits[feature]) and not is_exact:
                 spacing = np.spacing(np.float32(abs(value)))
                 raise ValueRangeError(
                     f"{place}: float32 is too coarse for {value}: its spacing there is {spacing:g}, more than "

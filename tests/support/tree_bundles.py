@@ -14,7 +14,7 @@ from whyport.exporter.data.categories import describe_categories
 from whyport.exporter.data.samples import Samples
 from whyport.exporter.data.statistics import describe_numbers
 from whyport.exporter.draft import Draft
-from whyport.exporter.graphs.column_inputs import take_columns
+from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile
 from whyport.exporter.graphs.graph import capability
 from whyport.exporter.trees.links import SIGMOID
@@ -91,7 +91,7 @@ def margin_trees(count: int = 8, depth: int = 4) -> Trees:
 def tree_compiled(draft: Draft, trees: Trees) -> Compiled:
     """The model of the trees."""
     model = write_trees(TreeSum(trees, SIGMOID), draft.task, len(NAMES))
-    take_columns(model, draft.features, draft.table.tensors)
+    take_inputs(model, draft.inputs)
     jumps = capability("trees jump at thresholds")
     capabilities = {
         "gradients": jumps,

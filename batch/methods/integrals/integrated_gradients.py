@@ -31,7 +31,7 @@ class IntegratedGradients(Explainer):
         self._starts = Starts(model, self.references)
 
     def choose_references(self, background: References) -> References:
-        return background.mean(self.model.bundle.sidecar.columns)
+        return background.mean(self.model.bundle.sidecar.features)
 
     def attribute(self, request: Request) -> Shares:
         _, output = request.gradients(self.model)

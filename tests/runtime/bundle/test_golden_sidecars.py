@@ -259,7 +259,7 @@ def test_open_maps_take_any_name(path: tuple[str | int, ...], value: Any) -> Non
 def test_players_that_are_groups_are_read_and_not_run_yet() -> None:
     document = json.loads(GOLDEN["regression"].read_text(encoding="utf-8"))
     document["players"] = {"names": ["both"], "cells": [[0, 1]]}
-    with pytest.raises(BundleFormatError, match=rf"^\$\.players\.names: expected the columns' names.*: {NEWER}$"):
+    with pytest.raises(BundleFormatError, match=rf"^\$\.players\.names: expected the features' names.*: {NEWER}$"):
         check_usable(read(json.dumps(document)))
 
 
@@ -307,10 +307,10 @@ def test_a_kind_of_score_that_no_task_has_is_refused_by_name() -> None:
 
 
 UNUSABLE = {
-    "sequence": "expected a model of one table, got the inputs 'vitals (sequence)'",
-    "image": "expected a model of one table, got the inputs 'photo (image)'",
-    "text": "expected a model of one table, got the inputs 'note (text)'",
-    "image_and_table": "expected a model of one table, got the inputs 'photo (image)', 'table (table)'",
+    "sequence": "expected tables and sequences of fixed length, got the inputs 'vitals (sequence)'",
+    "image": "expected tables and sequences of fixed length, got the inputs 'photo (image)'",
+    "text": "expected tables and sequences of fixed length, got the inputs 'note (text)'",
+    "image_and_table": "expected tables and sequences of fixed length, got the inputs 'photo (image)', 'table (table)'",
 }
 """Cases that nothing runs yet."""
 

@@ -1,0 +1,66 @@
+"""The inputs of a model that takes more than one table, as a user names them."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from whyport.runtime.errors import UsageError, listing, unknown
+from whyport.runtime.options import split_names
+
+TABLE, SEQUENCE = "table", "sequence"
+KINDS = {TABLE: (), SEQUENCE: ("steps", "features", "names")}
+"""The kinds of input, each with its settings."""
+
+FORM = "NAME=KIND:COLUMNS, or NAME=KIND:COLUMNS:setting=value,..."
+
+
+@dataclass(frozen=True)
+class InputChoice:
+    """One input as a user names it."""
+
+    name: str
+    """The argument of the model's forward."""
+    kind: str
+    columns: tuple[str, ...]
+    """The columns of the sample, in order; `hr_*` stands for hr_0, hr_1, ... in the order of their numbers."""
+    settings: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The choice behind one `--input`; UsageError where it is none."""
+        head = re.fullmatch(r"([^=:]+)=([^=:]+):(.+)", text)
+        if head is None:
+            raise UsageError(f"--input: expected {FORM}, got {text!r}")
+        name, kind, rest = (part.strip() for part in head.groups())
+        if kind not in KINDS:
+            raise UsageError(f"--input {name}: {unknown('kind', kind, KINDS)}")
+        tail = re.fullmatch(r"(.+):((?:\w+=[^,=]+)(?:,\w+=[^,=]+)*)", rest)
+        columns, settings = (rest, "") if tail is None else tail.groups()
+        pairs = [pair.split("=", 1) for pair in settings.split(",") if pair]
+        for key, _ in pairs:
+            if key not in KINDS[kind]:
+                raise UsageError(f"--input {name}: {unknown('setting', key, KINDS[kind] or ['none'])}")
+        names = split_names((columns,))
+        if not names:
+            raise UsageError(f"--input {name}: expected columns, got none")
+        return cls(name, kind, names, {key: value.strip() for key, value in pairs})
+
+    def count(self, setting: str) -> int | None:
+        """A setting that is a number of things, at least 1; None where it is not given."""
+        text = self.settings.get(setting)
+        if text is None:
+            return None
+        if not text.isdecimal() or int(text) < 1:
+            raise UsageError(f"--input {self.name}: {setting}: expected a whole number of at least 1, got {text!r}")
+        return int(text)
+
+
+def parse_inputs(texts: Sequence[str]) -> tuple[InputChoice, ...]:
+    """The choices behind every `--input`; UsageError where one is wrong, or two have a name."""
+    choices = tuple(map(InputChoice.parse, texts))
+    repeated = [name for name, times in Counter(each.name for each in choices).items() if times > 1]
+    if repeated:
+        raise UsageError(f"--input: expected names that differ, got {listing(repeated)} twice")
+    return choices
