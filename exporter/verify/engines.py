@@ -70,14 +70,21 @@ def onnx_outputs(session: Any, names: Sequence[str], feeds: Feeds | None = None)
         names: the outputs' names.
         feeds: what the model takes for rows; by default the rows are its only input.
     """
-    (first, *_) = session.get_inputs()
+    inputs = [each.name for each in session.get_inputs()]
 
     def run(rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        own = np.ascontiguousarray(rows)
-        given = {first.name: own} if feeds is None else feeds(own)
+        given = named_feeds(inputs, np.ascontiguousarray(rows), feeds)
         return dict(zip(names, session.run(list(names), given), strict=True))
 
     return run
+
+
+def named_feeds(inputs: Sequence[str], rows: NDArray[np.float32], feeds: Feeds | None) -> dict[str, NDArray[Any]]:
+    """What a graph takes for rows, by its own names of its inputs, in their order; by default the rows alone.
+
+    A graph that is not finished may still have the names that its author gave.
+    """
+    return dict(zip(inputs, [rows] if feeds is None else feeds(rows).values(), strict=True))
 
 
 def model_outputs(compiled: Compiled, feeds: Feeds) -> Engine:

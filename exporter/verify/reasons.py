@@ -13,7 +13,7 @@ from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.reasons.compile import Reasons
 from whyport.exporter.reasons.exact import Exact
 from whyport.exporter.reasons.left_out import left_out
-from whyport.exporter.verify.engines import Feeds
+from whyport.exporter.verify.engines import Feeds, named_feeds
 from whyport.exporter.verify.outputs import BATCH_SIZES, BATCHES_OF_A_SIZE, check_deviation
 from whyport.exporter.verify.tolerances import TOLERANCES, Parity, Tolerances
 from whyport.runtime.attribution import within_rounding
@@ -208,11 +208,11 @@ def _runs(
     feeds: Feeds | None = None,
 ) -> Iterator[tuple[int, NDArray[np.int64], slice, dict[str, NDArray[Any]]]]:
     """Batches of every size: the size, the explained targets, which rows they are, and what the graph gives."""
-    names, first = [output.name for output in session.get_outputs()], session.get_inputs()[0]
+    names, inputs = ([each.name for each in some] for some in (session.get_outputs(), session.get_inputs()[:-1]))
     index = asked_targets(len(rows), scores.shape[1])
     for size in BATCH_SIZES:
         for part in list(batch_slices(len(rows), size))[:BATCHES_OF_A_SIZE]:
-            given = {first.name: rows[part]} if feeds is None else feeds(rows[part])
+            given = named_feeds(inputs, rows[part], feeds)
             got = dict(zip(names, session.run(None, given | {TARGET_INDEX.name: index[part]}), strict=True))
             explained = got[EXPLAINED_TARGET.name]
             _check_target(name, explained, index[part], scores[part], task)

@@ -266,10 +266,10 @@ def test_players_that_are_groups_are_read_and_not_run_yet() -> None:
 @pytest.mark.parametrize(
     ("players", "message"),
     [
-        ({"names": None, "cells": [[0, 1]]}, "expected cells of each of 2 columns"),
-        ({"names": None, "cells": [[0, 1], []]}, "expected cells of each of 2 columns"),
-        ({"names": None, "cells": [[1], [0]]}, "expected the columns themselves without categories"),
-        ({"names": None, "cells": [[0], [1, 2]]}, "expected the columns themselves without categories"),
+        ({"names": None, "cells": [[0, 1]]}, "expected cells of each of 2 features"),
+        ({"names": None, "cells": [[0, 1], []]}, "expected cells of each of 2 features"),
+        ({"names": None, "cells": [[1], [0]]}, "expected the features themselves without categories"),
+        ({"names": None, "cells": [[0], [1, 2]]}, "expected the features themselves without categories"),
     ],
 )
 def test_cells_that_are_no_columns_are_read_and_not_run_yet(players: Any, message: str) -> None:
