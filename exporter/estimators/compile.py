@@ -68,7 +68,7 @@ def compile_in_float64(fitted: Fitted, draft: Draft) -> Compiled:
         return compile_forward(model, draft, SCORES, IN_FLOAT64)
     model = over_codes(first, behind_cells(first, in_float64=True))
     compiled = compile_forward(model, dataclasses.replace(draft, encoding=_encoding(first)), SCORES, IN_FLOAT64)
-    take_columns(compiled.onnx.model, draft.features, draft.table.tensors)
+    take_inputs(compiled.onnx.model, draft.inputs)
     return compiled
 
 

@@ -92,7 +92,7 @@ def verify_far(draft: Draft, compiled: Compiled, native: Native) -> None:
     There float32 has fewer digits than the differences of large numbers ask for. Rows are left out where the framework
     fails or the graph gives no finite number: neither is silent.
     """
-    engine = onnx_outputs(compiled.onnx.session, compiled.names, draft.features)
+    engine = onnx_outputs(compiled.onnx.session, compiled.names, draft.feeds)
     rows = _far_rows(draft)
     try:
         expected = native(rows)
