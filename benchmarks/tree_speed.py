@@ -4,15 +4,19 @@
 
 Everything is measured in one run: 100 references, rows that differ, the building of tables included, medians over the
 repeats. Peers explain as many rows as a few seconds take: their rate does not depend on the number. A peer that is not
-installed is named with the reason. `wall` compares two threads with one, by the clock.
+installed is named with the reason. `wall` compares two threads with one, by the clock. The peak memory is a process's
+own, above what it has loaded: MB of resident memory that explaining the first model's rows adds.
 """
 
 import argparse
 import json
+import pickle
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -28,6 +32,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+from explain_memory import status
 from whyport.batch.methods.settings import MEMORY
 from whyport.batch.methods.treeshap.forest import Forest
 from whyport.batch.methods.treeshap.kernel import Kernel
@@ -132,30 +137,26 @@ def friedman(rng: np.random.Generator, rows: int, features: int) -> tuple[Array,
     return x, y + rng.normal(size=rows)
 
 
-def cases() -> list[Case]:
-    """The four models."""
+def cases() -> Iterator[Case]:
+    """The four models, each made when it is its turn."""
     rng = np.random.default_rng(1)
     x, y = friedman(rng, 2450, 37)
     s2 = RandomForestRegressor(random_state=1).fit(x, y)
     many = rng.random((8192, 37)).astype(np.float32)
-    found = [Case("S2: forest, 2450 x 37", s2, trees_of_scikit(s2), x[:REFERENCES], many, (32, 2048, 8192))]
+    yield Case("S2: forest, 2450 x 37", s2, trees_of_scikit(s2), x[:REFERENCES], many, (32, 2048, 8192))
     x, y = make_classification(20000, 30, n_informative=10, flip_y=0.05, random_state=0)
     x = x.astype(np.float32)
     forest = RandomForestClassifier(100, random_state=0).fit(x, y)
     trees = one_score(trees_of_scikit(forest))
-    found.append(Case("forest, 20000 x 30", forest, trees, x[:REFERENCES], x[REFERENCES:], (32, 2048, 8192)))
+    yield Case("forest, 20000 x 30", forest, trees, x[:REFERENCES], x[REFERENCES:], (32, 2048, 8192))
     x, y = friedman(rng, 20000, 30)
     booster = xgboost.train({"max_depth": 6}, xgboost.DMatrix(x, y), 300)
     rows = rng.random((20000, 30)).astype(np.float32)
-    boosted = Case("XGBoost, 300 x 6", booster, of_xgboost(booster, 30), x[:REFERENCES], rows, (32, 8192, 20000))
-    found.append(boosted)
+    yield Case("XGBoost, 300 x 6", booster, of_xgboost(booster, 30), x[:REFERENCES], rows, (32, 8192, 20000))
     x, y = friedman(rng, 1000, 5)
     small = RandomForestClassifier(150, random_state=0).fit(x, y > np.median(y))
     rows = rng.random((8192, 5)).astype(np.float32)
-    found.append(
-        Case("S6: forest, 150 trees, 5 features", small, one_score(trees_of_scikit(small)), x[:100], rows, (32, 8192))
-    )
-    return found
+    yield Case("S6: forest, 150 trees, 5 features", small, one_score(trees_of_scikit(small)), x[:100], rows, (32, 8192))
 
 
 def ways(case: Case) -> dict[str, tuple[int, Callable[[], Any]]]:
@@ -218,6 +219,33 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
     }
 
 
+def added_memory() -> float:
+    """The memory in MB that `treeshap` adds to a process with the first model and compiled kernels; Linux alone.
+
+    The forest is saved and loaded, so that growing it is not in the peak that the process starts from.
+    """
+    program = "import sys, tree_speed; tree_speed.measure_memory(sys.argv[1])"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "case.pickle"
+        case = next(cases())
+        path.write_bytes(pickle.dumps((case.trees, case.references, case.rows)))
+        done = subprocess.run(
+            [sys.executable, "-c", program, path], cwd=Path(__file__).parent, check=True, capture_output=True, text=True
+        )
+    return float(done.stdout)
+
+
+def measure_memory(path: str) -> None:
+    """Print what explaining the most rows of a saved case adds to the peak of this process, in MB."""
+    case = Case("saved", None, *pickle.loads(Path(path).read_bytes()), ())
+    small = RandomForestRegressor(2, max_depth=3).fit(case.rows[:99], range(99))
+    ours(replace(case, trees=trees_of_scikit(small)), 100)  # compiles the kernels, or reads them from the disk
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    ours(case, len(case.rows))
+    print(round(status("VmHWM") - before, 1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
@@ -225,8 +253,16 @@ def main() -> None:
     parser.add_argument(
         "--models", default="", help="measure models whose name holds this alone, and keep the others' figures"
     )
+    parser.add_argument(
+        "--memory-alone", action="store_true", help="measure the peak memory alone, and keep the other figures"
+    )
     given = parser.parse_args()
-    result: dict[str, Any] = json.loads(given.out.read_text()) if given.models else {}
+    result: dict[str, Any] = json.loads(given.out.read_text()) if given.models or given.memory_alone else {}
+    result["peak MB"] = added_memory()
+    print("peak MB", result["peak MB"], flush=True)
+    if given.memory_alone:
+        given.out.write_text(json.dumps(result, indent=1) + "\n")
+        return
     result |= {"references": REFERENCES, "memory": MEMORY, "repeats": given.repeats}
     result["not measured"] = {"fasttreeshap": "its last release, 0.1.6, does not load with NumPy 2"}
     if not (find_spec("woodelf") and find_spec("treelite")):

@@ -1,5 +1,6 @@
-"""The versions that pyproject.toml allows: the tested ones are among them."""
+"""The versions that pyproject.toml allows: the tested ones are among them, and the lowest are tested."""
 
+import json
 import re
 import tomllib
 
@@ -11,6 +12,7 @@ from support.checkouts import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 PINNED = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
+LOWEST = json.loads((ROOT / "benchmarks" / "results" / "lower_bounds.json").read_text(encoding="utf-8"))
 REQUIREMENTS = sorted({*PROJECT["dependencies"], *(each for extra in EXTRAS.values() for each in extra)})
 
 
@@ -23,3 +25,10 @@ def test_the_exact_version_of_constraints_is_allowed(requirement: str) -> None:
     wanted = Requirement(requirement)
     versions = {canonical(name): version for name, version in PINNED.items()}
     assert wanted.specifier.contains(versions[canonical(wanted.name)])
+
+
+@pytest.mark.parametrize("extra", LOWEST)
+def test_the_lowest_versions_of_a_framework_are_those_that_were_tested(extra: str) -> None:
+    """A bound that is changed is tested again by scripts/test-lower-bounds."""
+    assert LOWEST[extra]["versions"] == [re.sub(r">=([\w.]+),.*", r"==\1", each) for each in EXTRAS[extra]]
+    assert set(LOWEST[extra]) == {"versions", "passed"}
