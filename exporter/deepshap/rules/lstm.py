@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from whyport.exporter.deepshap.rules.recurrent import Recurrent, at, constant_weights, plus, tanh_quotient
+from whyport.exporter.deepshap.rules import loops
+from whyport.exporter.deepshap.rules.recurrent import Recurrent, constant_weights, sides, tanh_quotient
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, rule_for
 from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule
 from whyport.exporter.deepshap.rules.walks import first_states, in_front, walk
@@ -45,45 +46,14 @@ class LSTM(Recurrent):
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         h, c = self.states(inputs)
         of_input = inputs[0] @ self.weight[:, self.hidden :].T + self.bias
-        of_hidden = self.weight[:, : self.hidden].T
-        sequence, halves, tanhs, partners, forgets = {}, {}, {}, {}, {}
-        for t in self.order:
-            half = of_input[:, :, t] + h @ of_hidden
-            tanh = torch.tanh(half)
-            i, f, g, o = torch.split(tanh, self.hidden, -1)
-            i, f, o = (0.5 * gate + 0.5 for gate in (i, f, o))
-            before, c = c, f * c + i * g
-            squashed = torch.tanh(c)
-            h = o * squashed
-            sequence[t], forgets[t] = h, f
-            halves[t], tanhs[t] = torch.cat([half, c], -1), torch.cat([tanh, squashed], -1)
-            # Of tanh, not of the gate: a gate is half a tanh.
-            partners[t] = torch.cat([0.5 * g, 0.5 * before, i, 0.5 * squashed, o], -1)
-        kept = [self.by_step(steps) for steps in (halves, tanhs, partners, forgets)]
-        return [self.in_order(sequence), h, c, *kept]
+        return loops.lstm_forward(of_input, h, c, self.weight[:, : self.hidden].T, self.reverse)
 
     def propagate(
         self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
     ) -> list[Tensor]:
-        of_sequence, of_hidden, of_cell = multipliers
-        half, tanh, partner, forget = outputs
-        # The sigmoids' arguments are halved in the weights already: per half argument, the quotient is that of tanh.
-        steps = {}
-        h, c = of_hidden, of_cell
-        for t in reversed(self.order):
-            factor = at(partner, t).mean() * tanh_quotient(at(half, t), at(tanh, t))
-            of_gates, of_squashed = torch.split(factor, [4 * self.hidden, self.hidden], -1)
-            h = plus(None if of_sequence is None else of_sequence[..., t, :], h)
-            c = plus(None if h is None else h * of_squashed, c)
-            assert c is not None
-            h = torch.zeros_like(c) if h is None else h.expand_as(c)
-            gates = torch.cat([c, c, c, h], -1) * of_gates
-            both = gates @ self.weight
-            h, steps[t] = torch.split(both, [self.hidden, self.width], -1)
-            c = c * at(forget, t).mean()
-        assert h is not None
-        assert c is not None
-        return self.players(self.in_order(steps), [h, c])
+        given = self.given(multipliers, self.hidden)
+        of_input, *of_states = loops.lstm_backward(given, *sides(outputs), self.weight, self.reverse)
+        return self.players(of_input, of_states)
 
     def activate_portable(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The sequence by one operator; from it all gates at once, and the cells from the gates."""

@@ -17,10 +17,6 @@ _NEAR = 0.5
 """Below this distance, the mean of the derivative replaces the quotient of functions without an identity."""
 
 
-_TINY = 1e-30
-"""Not 0, and far below the rounding of any distance."""
-
-
 def ratio(numerator: Tensor, denominator: Tensor, limit: Tensor | float) -> Tensor:
     """numerator / denominator, or the limit where the denominator is 0."""
     return torch.where(denominator == 0, limit, numerator / denominator)
@@ -28,7 +24,8 @@ def ratio(numerator: Tensor, denominator: Tensor, limit: Tensor | float) -> Tens
 
 def positive(distance: Tensor) -> Tensor:
     """|z|, but above 0: an even f(z) / z reaches its limit to rounding long before, and is not 0 / 0."""
-    return distance.abs().clamp(min=_TINY)
+    # Not 0, and far below the rounding of any distance.
+    return distance.abs().clamp(min=1e-30)
 
 
 def decay(distance: Tensor) -> Tensor:
