@@ -17,7 +17,7 @@ from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Option
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.watch import LOG_FORMATS, log_as_json
-from whyport.batch.settings import LAYOUTS, ON_BAD_FILE, ON_BAD_ROW, ON_UNSEEN, JobSettings, parse_size
+from whyport.batch.settings import AUTO, LAYOUTS, ON_BAD_FILE, ON_BAD_ROW, ON_UNSEEN, JobSettings, parse_size
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.options import names_option
@@ -87,9 +87,10 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
-    default="wide",
+    default=AUTO,
     show_default=True,
-    help="Attributions as one column per feature, or as one column of lists.",
+    help="Attributions as one column per feature (wide), one column of lists, or one tensor [steps, features] a "
+    "sequence; auto is tensor for models with sequences, wide for others.",
 )
 @click.option("--top-k", type=int, metavar="K", help="Keep only the K strongest attributions per row, as lists.")
 @names_option("--keep", help="Input columns to copy to the output.")

@@ -43,7 +43,8 @@ EXPLAINED_PART_ROWS = 1 << 14
 ON_BAD_ROW = ("reject", "impute", "fail")
 ON_UNSEEN = ("score", "reject", "fail")
 ON_BAD_FILE = ("fail", "skip")
-LAYOUTS = ("wide", "list")
+AUTO, WIDE, LIST, TENSOR = "auto", "wide", "list", "tensor"
+LAYOUTS = (AUTO, WIDE, LIST, TENSOR)
 FOR_METHODS = ("explain_where", "explain_fraction", "top_k", "max_not_converged")
 """The options that mean something only where rows are explained."""
 
@@ -61,8 +62,10 @@ class JobSettings:
     """Explain only rows that meet this condition, as `Condition` reads it."""
     explain_fraction: float | None = None
     """Explain only this share of the rows, drawn by file and row number."""
-    layout: str = "wide"
-    """The layout of attributions: "wide", a column per feature, or "list", one column."""
+    layout: str = AUTO
+    """The layout of attributions: "wide", a column per feature; "list", one column; "tensor", one a sequence.
+
+    "auto" is "tensor" for a model with sequences, and "wide" for others."""
     top_k: int | None = None
     """Keep only this many attributions per row, the largest by magnitude."""
     keep: tuple[str, ...] = ()

@@ -28,3 +28,19 @@ def tree_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from support import tree_bundles
 
     return tree_bundles.tree_bundle(tmp_path_factory.mktemp("trees") / "bundle").path
+
+
+@pytest.fixture(scope="session")
+def sequence_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty rows of a sequence [6, 3] and two columns."""
+    from support import sequence_bundles
+
+    return sequence_bundles.write_rows(tmp_path_factory.mktemp("sequences") / "rows.parquet")
+
+
+@pytest.fixture(scope="session")
+def sequence_bundle(sequence_rows: Path) -> Path:
+    """A network over both."""
+    from support import sequence_bundles
+
+    return sequence_bundles.export(sequence_rows, sequence_rows.parent / "bundle")

@@ -7,54 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from torch import Tensor, nn
 
 import whyport
+from support.sequence_bundles import INPUTS, ROWS, STATIC, STEPS, VALUES, WIDTH, make
 from whyport.batch.output.layouts import FEATURES_KEY
 from whyport.runtime.errors import MissingValueError, UsageError
 from whyport.runtime.session import Session
-
-STEPS, WIDTH, ROWS = 6, 3, 60
-RNG = np.random.default_rng(0)
-VALUES = RNG.standard_normal((ROWS, STEPS, WIDTH)).astype(np.float32)
-STATIC = RNG.standard_normal((ROWS, 2)).astype(np.float32)
-
-
-class Both(nn.Module):
-    """A GRU over a sequence, beside a table."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps = nn.GRU(WIDTH, 4, batch_first=True)
-        self.out = nn.Linear(4 + 2, 2)
-
-    def forward(self, vitals: Tensor, static: Tensor) -> Tensor:
-        """[N, 6, 3] and [N, 2] to [N, 2]."""
-        scores: Tensor = self.out(torch.cat([self.steps(vitals)[0].mean(1), torch.tanh(static)], 1))
-        return scores
-
-
-def make() -> nn.Module:
-    torch.manual_seed(0)
-    return Both().eval()
-
-
-INPUTS = ("vitals=sequence:vitals:names=hr|bp|t", "static=table:age,dose")
-
-
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sequences") / "rows.parquet"
-    columns = {"vitals": pa.array(VALUES.tolist()), "age": STATIC[:, 0], "dose": STATIC[:, 1], "id": np.arange(ROWS)}
-    pq.write_table(pa.table(columns), path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def bundle(sample: Path) -> Path:
-    out = sample.parent / "bundle"
-    whyport.export("tests.test_sequences:make", sample, out, input=INPUTS, background=STEPS, standardise=True)
-    return out
 
 
 def standardised(rows: np.ndarray, by: np.ndarray) -> torch.Tensor:
@@ -62,16 +20,16 @@ def standardised(rows: np.ndarray, by: np.ndarray) -> torch.Tensor:
     return torch.from_numpy((rows - by.mean(axes)) / by.std(axes))
 
 
-def test_predictions_are_the_network_s(bundle: Path, sample: Path) -> None:
+def test_predictions_are_the_network_s(sequence_bundle: Path, sequence_rows: Path) -> None:
     given = standardised(VALUES, VALUES.astype(np.float64)), standardised(STATIC, STATIC.astype(np.float64))
     expected = make().double()(*given).detach().numpy()
 
-    for rows in (pq.read_table(sample), {"vitals": VALUES, "age": STATIC[:, 0], "dose": STATIC[:, 1]}):
-        np.testing.assert_allclose(Session(bundle).predict(rows)["logits"], expected, atol=1e-5)
+    for rows in (pq.read_table(sequence_rows), {"vitals": VALUES, "age": STATIC[:, 0], "dose": STATIC[:, 1]}):
+        np.testing.assert_allclose(Session(sequence_bundle).predict(rows)["logits"], expected, atol=1e-5)
 
 
-def test_the_model_takes_tensors_as_the_network_does(bundle: Path) -> None:
-    signature = whyport.Bundle.read(bundle).sidecar.signature
+def test_the_model_takes_tensors_as_the_network_does(sequence_bundle: Path) -> None:
+    signature = whyport.Bundle.read(sequence_bundle).sidecar.signature
 
     assert [(spec.name, spec.shape) for spec in signature.inputs] == [
         ("vitals", ("N", STEPS, WIDTH)),
@@ -81,10 +39,10 @@ def test_the_model_takes_tensors_as_the_network_does(bundle: Path) -> None:
 
 @pytest.mark.parametrize("method", ["deepshap", "expected-gradients", "integrated-gradients", "occlusion"])
 def test_a_run_explains_every_cell_and_its_shares_add_up(
-    bundle: Path, sample: Path, tmp_path: Path, method: str
+    sequence_bundle: Path, sequence_rows: Path, tmp_path: Path, method: str
 ) -> None:
     out = tmp_path / "out"
-    whyport.run(bundle, sample, out, explain=method, layout="list", keep="id")
+    whyport.run(sequence_bundle, sequence_rows, out, explain=method, layout="list", keep="id")
 
     (part,) = out.glob("part*.parquet")
     table = pq.read_table(part)
@@ -101,19 +59,21 @@ def test_a_run_explains_every_cell_and_its_shares_add_up(
     whyport.audit(out)
 
 
-def test_verify_replays_the_test_vectors(bundle: Path) -> None:
-    assert {"explain.onnx attribution", "logits"} <= set(whyport.verify(bundle).deviations)
+def test_verify_replays_the_test_vectors(sequence_bundle: Path) -> None:
+    assert {"explain.onnx attribution", "logits"} <= set(whyport.verify(sequence_bundle).deviations)
 
 
-def test_rows_whose_lists_do_not_fit_are_rejected_with_the_reason(bundle: Path, sample: Path, tmp_path: Path) -> None:
+def test_rows_whose_lists_do_not_fit_are_rejected_with_the_reason(
+    sequence_bundle: Path, sequence_rows: Path, tmp_path: Path
+) -> None:
     values = VALUES.tolist()
     values[3], values[5], values[8][2][1] = None, values[5][:4], float("nan")
-    table = pq.read_table(sample)
+    table = pq.read_table(sequence_rows)
     bad = table.set_column(0, "vitals", pa.array(values))
     pq.write_table(bad, tmp_path / "bad.parquet")
     out = tmp_path / "out"
 
-    whyport.run(bundle, tmp_path / "bad.parquet", out, explain="deepshap", keep="id")
+    whyport.run(sequence_bundle, tmp_path / "bad.parquet", out, explain="deepshap", keep="id")
 
     rejected = pq.read_table(next((out / "_rejected").glob("*.parquet")))
     assert dict(zip(rejected["id"].to_pylist(), rejected["reason"].to_pylist(), strict=True)) == {
@@ -122,7 +82,7 @@ def test_rows_whose_lists_do_not_fit_are_rejected_with_the_reason(bundle: Path, 
         8: "column 'vitals': expected a finite number at [2].bp, got NaN",
     }
     with pytest.raises(MissingValueError, match="column 'vitals', row 3: expected a list of 6 steps of 3 numbers"):
-        Session(bundle).predict(bad)
+        Session(sequence_bundle).predict(bad)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +94,7 @@ def test_rows_whose_lists_do_not_fit_are_rejected_with_the_reason(bundle: Path, 
     ],
 )
 def test_inputs_are_the_arguments_of_forward(
-    sample: Path, tmp_path: Path, inputs: tuple[str, ...], message: str
+    sequence_rows: Path, tmp_path: Path, inputs: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        whyport.export("tests.test_sequences:make", sample, tmp_path / "bundle", input=inputs)
+        whyport.export("support.sequence_bundles:make", sequence_rows, tmp_path / "bundle", input=inputs)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from whyport.batch.methods.positions import Positions
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.columns import OutputColumns
 from whyport.batch.output.layouts import attribution_layout
@@ -146,15 +147,15 @@ class JobFile:
             **{key: document[key] for key in ("settings", "provider", "versions")},
         }
 
-    def columns(self, features: tuple[str, ...], outputs: tuple[TensorSpec, ...] = ()) -> OutputColumns:
+    def columns(self, positions: Positions, outputs: tuple[TensorSpec, ...] = ()) -> OutputColumns:
         """The columns of the run's output.
 
         Args:
-            features: names of the features, in order.
+            positions: the positions of a row's shares.
             outputs: the model's outputs; needed only to compare types.
         """
         settings = self.settings
-        layout = attribution_layout(settings.layout, settings.top_k, features)
+        layout = attribution_layout(settings.layout, settings.top_k, positions)
         explain = settings.explain_settings
         named_by = self.target_columns
         return OutputColumns(self.meaning, settings.methods, explain, self.choice, layout, outputs, named_by)

@@ -1,8 +1,9 @@
-"""Layouts of attributions in a run's output, written and read: a column per feature, a list, or the strongest."""
+"""Layouts of attributions in a run's output, written and read: columns, a list, tensors, or the strongest alone."""
 
+import dataclasses
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from whyport.runtime.errors import JobError
+from whyport.batch.arrow import array_of_rows
+from whyport.batch.methods.positions import Block, Positions
+from whyport.batch.settings import AUTO, LIST, TENSOR, WIDE
+from whyport.runtime.bundle.codec import build
+from whyport.runtime.errors import BundleFormatError, JobError, UsageError
 
 
 def strongest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
@@ -35,6 +40,9 @@ ATTRIBUTION = "attribution"
 FEATURES_KEY = "whyport.features"
 """The key of a part's metadata with the features' names in order, as a JSON list."""
 
+INPUTS_KEY = "whyport.inputs"
+"""The key of a part's metadata with the inputs of a model with sequences: where each one's shares stand, as JSON."""
+
 
 @dataclass(frozen=True)
 class StoredAttributions:
@@ -50,16 +58,19 @@ class AttributionLayout(ABC):
     """The columns of one method's attributions for one class.
 
     Args:
-        features: the names of the F features, in order.
+        positions: the F positions of a row's shares, one a feature.
     """
 
-    def __init__(self, features: Sequence[str]) -> None:
-        self.features = tuple(features)
+    def __init__(self, positions: Positions) -> None:
+        self.positions = positions
+        self.features = positions.names
 
     @property
     def metadata(self) -> dict[str, str]:
         """The metadata that makes a file readable without the bundle."""
-        return {FEATURES_KEY: json.dumps(self.features, ensure_ascii=False)}
+        names = {FEATURES_KEY: json.dumps(self.features, ensure_ascii=False)}
+        blocks = [dataclasses.asdict(block) for block in self.positions.blocks]
+        return names | ({INPUTS_KEY: json.dumps(blocks, ensure_ascii=False)} if blocks else {})
 
     @abstractmethod
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
@@ -121,6 +132,53 @@ class ListLayout(AttributionLayout):
         return _matrix(table, f"{prefix}{name}{suffix}", len(self.features))
 
 
+class TensorLayout(AttributionLayout):
+    """The layout with a tensor for each sequence, [steps, features], and a column for each column of a table.
+
+    The tensor is `attribution`; of several inputs it is `attribution.<input>`, beside `attribution.<column>`.
+    """
+
+    def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
+        return [
+            pa.field(column, pa.float32() if block is None else _tensor(block))
+            for name in (ATTRIBUTION, *extras)
+            for column, block in self._columns(f"{prefix}{name}{suffix}")
+        ]
+
+    def arrays(self, values: NDArray[np.float32], extras: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+        return [array for matrix in (values, *extras) for array in self._arrays(matrix)]
+
+    def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
+        values = self.read_extra(table, prefix, suffix, ATTRIBUTION)
+        return StoredAttributions(_every_feature(values), values)
+
+    def read_extra(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
+        columns = [
+            table[column].to_numpy().astype(np.float64)[:, None]
+            if block is None
+            else _matrix(table, column, block.stop - block.start)
+            for column, block in self._columns(f"{prefix}{name}{suffix}")
+        ]
+        return np.concatenate(columns, axis=1)
+
+    def _columns(self, name: str) -> list[tuple[str, Block | None]]:
+        """The columns in order, each with the sequence whose tensors it holds; None for a table's column."""
+        blocks, found = self.positions.blocks, list[tuple[str, Block | None]]()
+        for block in blocks:
+            if block.is_table:
+                found += [(f"{name}.{column}", None) for column in self.features[block.start : block.stop]]
+            else:
+                found.append((name if len(blocks) == 1 else f"{name}.{block.input}", block))
+        return found
+
+    def _arrays(self, values: NDArray[np.float32]) -> Iterator[pa.Array]:
+        for block in self.positions.blocks:
+            if block.is_table:
+                yield from (pa.array(column) for column in np.ascontiguousarray(block.of(values).T))
+            else:
+                yield array_of_rows(_tensor(block), block.of(values))
+
+
 class StrongestLayout(AttributionLayout):
     """The layout with the K largest shares by magnitude, largest first: two lists, `top_feature` and `top_attribution`.
 
@@ -128,12 +186,12 @@ class StrongestLayout(AttributionLayout):
     and pandas would make a dictionary of every pair.
 
     Args:
-        features: the names of the F features, in order.
+        positions: the F positions of a row's shares, one a feature.
         count: how many shares to keep; all F where there are fewer.
     """
 
-    def __init__(self, features: Sequence[str], count: int) -> None:
-        super().__init__(features)
+    def __init__(self, positions: Positions, count: int) -> None:
+        super().__init__(positions)
         self._count = min(count, len(self.features))
 
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
@@ -158,26 +216,52 @@ class StrongestLayout(AttributionLayout):
         return _matrix(table, f"{prefix}top_{name}{suffix}", self._count)
 
 
-def attribution_layout(layout: str, top_k: int | None, features: Sequence[str]) -> AttributionLayout:
+def chosen_layout(layout: str, positions: Positions) -> str:
+    """The layout of a run that asks for `layout`: of "auto", tensors for a model with sequences.
+
+    Raises UsageError for tensors of shares that have no axes.
+    """
+    if layout == TENSOR and not positions.blocks:
+        raise UsageError(
+            f"layout: expected {AUTO}, {WIDE} or {LIST}, got {TENSOR!r}, which is for models with sequences whose "
+            "cells are no --players"
+        )
+    if layout != AUTO:
+        return layout
+    return TENSOR if positions.blocks else WIDE
+
+
+def attribution_layout(layout: str, top_k: int | None, positions: Positions) -> AttributionLayout:
     """The layout of a run.
 
     Args:
-        layout: "wide" or "list".
+        layout: "wide", "list" or "tensor".
         top_k: how many of a row's attributions are kept, as lists in either layout; None for all of them.
-        features: the names of the features, in order.
+        positions: the positions of a row's shares.
     """
     if top_k is not None:
-        return StrongestLayout(features, top_k)
-    return {"wide": WideLayout, "list": ListLayout}[layout](features)
+        return StrongestLayout(positions, top_k)
+    kinds: dict[str, Callable[[Positions], AttributionLayout]] = {
+        WIDE: WideLayout,
+        LIST: ListLayout,
+        TENSOR: TensorLayout,
+    }
+    return kinds[layout](positions)
 
 
-def features_of(schema: pa.Schema) -> list[str]:
-    """The names of the features, in order, from an explained part's metadata; raises JobError if there are none."""
+def positions_of(schema: pa.Schema) -> Positions:
+    """The positions of a row's shares, from an explained part's metadata; raises JobError if there are none."""
+    metadata = schema.metadata or {}
     try:
-        names: list[str] = json.loads((schema.metadata or {})[FEATURES_KEY.encode()])
-    except (KeyError, ValueError):
+        names = tuple(json.loads(metadata[FEATURES_KEY.encode()]))
+        blocks = tuple(build(Block, block) for block in json.loads(metadata.get(INPUTS_KEY.encode(), b"[]")))
+    except (KeyError, ValueError, TypeError, BundleFormatError):
         raise JobError(f"expected the features' names under {FEATURES_KEY!r} in a part's metadata, got none") from None
-    return names
+    return Positions(names, blocks)
+
+
+def _tensor(block: Block) -> pa.DataType:
+    return pa.fixed_shape_tensor(pa.float32(), block.shape, dim_names=[axis.name for axis in block.axes])
 
 
 def _every_feature(values: NDArray[Any]) -> NDArray[np.int64]:
@@ -189,10 +273,11 @@ def _lists(values: pa.Array, length: int) -> pa.Array:
 
 
 def _matrix(table: pa.Table, name: str, width: int) -> NDArray[np.float64]:
-    """The lists of a column as [N, width]; NaN where there is no list."""
-    column = table[name]
+    """The lists, or tensors, of a column as [N, width]; NaN where there is none."""
+    column = table[name].combine_chunks()
+    lists = column.storage if isinstance(column, pa.ExtensionArray) else column
     values = np.full((table.num_rows, width), np.nan)
     # The elements of the lists that are there, one after another.
-    elements = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    values[column.is_valid().to_numpy()] = elements.reshape(-1, width)
+    elements = lists.flatten().to_numpy(zero_copy_only=False)
+    values[lists.is_valid().to_numpy(zero_copy_only=False)] = elements.reshape(-1, width)
     return values

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whyport.batch.methods.players import PlayerMap
+from whyport.batch.methods.positions import Positions
 from whyport.batch.output.columns import IDENTITY, REASON, SOURCE_ROW
 from whyport.batch.output.folder import REJECTED_FOLDER
 from whyport.batch.output.parts import PartFooter, PartSpan, read_schema, sha256_of
@@ -52,7 +53,7 @@ class Audit:
         self._bundle = self._run.open_bundle(bundle)
         sidecar = self._bundle.sidecar
         players = PlayerMap.of(sidecar, self._run.settings.explain_settings.players)
-        self._columns = self._run.job.columns(players.names, sidecar.signature.outputs)
+        self._columns = self._run.job.columns(Positions.of(sidecar, players), sidecar.signature.outputs)
 
     def run(self, sample: int, seed: int, device: str) -> Iterator[str]:
         """Make every check; yields a line with the result of each.

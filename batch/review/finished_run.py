@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whyport.batch.arrow import take_rows
+from whyport.batch.methods.positions import Positions
 from whyport.batch.output.columns import ExplanationColumns, OutputColumns
 from whyport.batch.output.folder import JOB_FILE, OutputFolder
 from whyport.batch.output.job_file import InputMark, JobFile, PinnedSettings
-from whyport.batch.output.layouts import AttributionLayout, features_of
+from whyport.batch.output.layouts import AttributionLayout, positions_of
 from whyport.batch.output.parts import PartFooter, PartSpan, read_schema
 from whyport.batch.output.result import JobReport, read_report
 from whyport.batch.output.totals import Totals
@@ -131,7 +132,7 @@ class FinishedRun:
 
     def columns_of(self, schema: pa.Schema) -> OutputColumns:
         """The output columns of parts with that schema; raises JobError if the schema does not name the features."""
-        return self.job.columns(tuple(features_of(schema)) if self.settings.methods else ())
+        return self.job.columns(positions_of(schema) if self.settings.methods else Positions(()))
 
     def fields(self, columns: ExplanationColumns) -> list[pa.Field]:
         """The attribution columns of an explanation."""
@@ -177,7 +178,7 @@ class FinishedRun:
     def batches(self, columns: Sequence[str], values_at_once: int = VALUES_AT_ONCE) -> Iterator[PartBatch]:
         """All rows of the output in order, with these columns; raises DataError if a part cannot be read."""
         wanted = list(dict.fromkeys(columns))
-        widths = [getattr(self.schema.field(name).type, "list_size", 1) for name in wanted]
+        widths = [_values_of(self.schema.field(name).type) for name in wanted]
         rows = max(values_at_once // max(sum(widths), 1), 1)
         first = 0
         for span in self.parts:
@@ -194,6 +195,12 @@ class FinishedRun:
                         first += batch.num_rows
             except (pa.ArrowException, OSError, KeyError) as error:
                 raise DataError(f"cannot read: {message_line(error)}, in {path}") from None
+
+
+def _values_of(kind: pa.DataType) -> int:
+    """The number of values that a column has in a row; 1 for lists of any length."""
+    lists = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    return int(getattr(lists, "list_size", 1))
 
 
 def read_rows(path: Path, column: str, wanted: Iterable[int]) -> pa.Table:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.catalogue import check_capabilities, engine_of
 from whyport.batch.methods.players import PlayerMap
+from whyport.batch.methods.positions import Positions
 from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns
-from whyport.batch.output.layouts import attribution_layout
+from whyport.batch.output.layouts import attribution_layout, chosen_layout
 from whyport.batch.output.parts import PartSpan, split
 from whyport.batch.rows import PredictedRows
 from whyport.batch.scoring.selection import KnownColumns, Selection
@@ -82,8 +83,9 @@ class Plan:
         choice = TargetChoice.parse(settings.explain_target, task)
         found = discover(settings.inputs)
         check_apart(settings.inputs, found, settings.out)
-        players = PlayerMap.of(sidecar, settings.explain.players)
-        layout = attribution_layout(settings.layout, settings.top_k, players.names)
+        positions = Positions.of(sidecar, PlayerMap.of(sidecar, settings.explain.players))
+        settings = dataclasses.replace(settings, layout=chosen_layout(settings.layout, positions))
+        layout = attribution_layout(settings.layout, settings.top_k, positions)
         outputs = sidecar.signature.outputs
         plan = cls(
             settings=settings,
@@ -139,19 +141,20 @@ class Plan:
         return [line for source in self.sources.values() for line in changed_types(source, self.table)]
 
     @property
-    def _values_per_row(self) -> int:
+    def values_per_row(self) -> int:
         """The number of values per row, in the columns that are read and the arrays that explanations add."""
-        return len(self.columns) + self.output.values_per_row
+        copied = len(self.columns) - len(self.table.names)
+        return copied + self.table.width + self.output.values_per_row
 
     @cached_property
     def rows_per_batch(self) -> int:
         """Rows that are read, scored and explained together."""
-        return self.settings.rows_per_batch(self._values_per_row)
+        return self.settings.rows_per_batch(self.values_per_row)
 
     @cached_property
     def rows_per_part(self) -> int:
         """Rows per part of the output, in whole batches."""
-        return self.settings.rows_per_part(self._values_per_row)
+        return self.settings.rows_per_part(self.values_per_row)
 
     def spans(self, index: int) -> list[PartSpan]:
         """The parts of one input, which cover its rows."""

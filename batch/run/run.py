@@ -10,7 +10,7 @@ from whyport.batch.methods.catalogue import method_options
 from whyport.batch.methods.groups_file import given_groups
 from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
 from whyport.batch.methods.settings import COMMON, ExplainSettings
-from whyport.batch.settings import JobSettings, parse_size
+from whyport.batch.settings import AUTO, JobSettings, parse_size
 from whyport.batch.targets import written
 from whyport.runtime.arguments import checked_arguments, typed
 from whyport.runtime.bundle.folder import Bundle, as_bundle
@@ -36,7 +36,7 @@ def run(
     explain_class: str | None = None,
     explain_where: str | None = None,
     explain_fraction: float | None = None,
-    layout: str = "wide",
+    layout: str = AUTO,
     top_k: int | None = None,
     keep: str | Iterable[str] = (),
     on_bad_row: str = "reject",
@@ -77,7 +77,8 @@ def run(
         explain_class: another name for `explain_target`.
         explain_where: explain only the rows that meet this condition, such as "probability.yes > 0.5".
         explain_fraction: explain only this share of the rows, the same in every run.
-        layout: "wide" for a column per feature, "list" for one column of attributions.
+        layout: "wide" for a column per feature, "list" for one column of attributions, "tensor" for one of [steps,
+            features] a sequence; "auto" is "tensor" for models with sequences, "wide" for others.
         top_k: keep only this many attributions per row, the largest by magnitude.
         keep: one or several input columns to copy.
         on_bad_row: "reject", "impute" or "fail", for a row with a null, NaN or infinity; a missing category that the

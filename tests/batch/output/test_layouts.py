@@ -6,16 +6,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from whyport.batch.output.layouts import AttributionLayout, attribution_layout, features_of
+from whyport.batch.methods.positions import Positions
+from whyport.batch.output.layouts import AttributionLayout, attribution_layout, positions_of
 from whyport.runtime.errors import JobError
 
 FEATURES = ("a", "b.c", "größe")
 VALUES = np.array([[1, -2, 0.5], [3, 3, -3], [0, 0, 0]], dtype=np.float32)
 LAYOUTS = {
-    "wide": attribution_layout("wide", None, FEATURES),
-    "list": attribution_layout("list", None, FEATURES),
-    "top 2": attribution_layout("wide", 2, FEATURES),
-    "top 9": attribution_layout("list", 9, FEATURES),
+    "wide": attribution_layout("wide", None, Positions(FEATURES)),
+    "list": attribution_layout("list", None, Positions(FEATURES)),
+    "top 2": attribution_layout("wide", 2, Positions(FEATURES)),
+    "top 9": attribution_layout("list", 9, Positions(FEATURES)),
 }
 
 
@@ -55,7 +56,7 @@ def test_the_strongest_carry_their_names() -> None:
 
 
 def test_a_list_column_costs_one_array_however_many_features() -> None:
-    layout = attribution_layout("list", None, [str(i) for i in range(5000)])
+    layout = attribution_layout("list", None, Positions(tuple(str(i) for i in range(5000))))
     values = np.random.default_rng(0).normal(size=(4, 5000)).astype(np.float32)
     (column,) = layout.arrays(values)
     # The list's bytes are the matrix's own.
@@ -64,13 +65,13 @@ def test_a_list_column_costs_one_array_however_many_features() -> None:
 
 def test_a_name_that_is_no_feature_has_no_place() -> None:
     table = table_of(LAYOUTS["top 2"])
-    other = attribution_layout("wide", 2, ("a", "x", "größe"))
+    other = attribution_layout("wide", 2, Positions(("a", "x", "größe")))
     assert other.read(table, "m.", ".yes").features.tolist() == [[-1, 0], [0, -1], [0, -1]]
 
 
 def test_the_features_are_in_the_metadata() -> None:
     metadata = LAYOUTS["list"].metadata
     assert json.loads(metadata["whyport.features"]) == list(FEATURES)
-    assert features_of(pa.schema([], metadata=metadata)) == list(FEATURES)
+    assert positions_of(pa.schema([], metadata=metadata)).names == FEATURES
     with pytest.raises(JobError, match="expected the features' names under 'whyport.features'"):
-        features_of(pa.schema([]))
+        positions_of(pa.schema([]))
