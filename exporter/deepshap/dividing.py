@@ -1,4 +1,4 @@
-"""Products with an inverse written as divisions, and which of these divide what depends on the same features.
+"""Products with an inverse written as divisions, and which divisions and choices take what shares features.
 
 x * rsqrt(mean(x^2) + eps) is a division as much as x / sqrt(mean(x^2) + eps) is. The rule for divisions knows that the
 two sides are never in different states; the rule for products does not.
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from whyport.exporter.deepshap.program import Program, Step, Value, without_unused
+from whyport.exporter.deepshap.rules.choice import Branch
 from whyport.exporter.deepshap.rules.division import ConstantDivision, Division
 from whyport.exporter.deepshap.rules.elementwise import Inverse
 from whyport.exporter.deepshap.rules.linear import Scale
@@ -61,13 +62,20 @@ def _of_divisor(rule: Rule) -> Rule | None:
 
 
 def find_shared(program: Program, features: int) -> None:
-    """Tell each division where its sides depend on a common feature: both are NaN where the feature is."""
-    divisions = [step for step in program.steps if isinstance(step.rule, Division)]
-    for some in batch_slices(features, ROWS_AT_A_TIME) if divisions else ():
+    """Tell each division and each choice where its inputs depend on a common feature: all are NaN where it is."""
+    told = [step for step in program.steps if isinstance(step.rule, (Branch, Division))]
+    for some in batch_slices(features, ROWS_AT_A_TIME) if told else ():
         positions = torch.arange(features)[some]
         rows = torch.linspace(0.5, 1.5, features, dtype=program.identity.dtype).repeat(len(positions), 1)
         rows[torch.arange(len(positions)), positions] = torch.nan
-        values = program.values(rows)
-        for step in divisions:
-            assert isinstance(step.rule, Division)
+        values = {Value(0, 0): rows.unsqueeze(1)}
+        for index, step in enumerate(program.steps, start=1):
+            outputs = step.rule.probe([values[value] for value in step.inputs])
+            values.update({Value(index, i): output for i, output in enumerate(outputs)})
+        for step in told:
+            assert isinstance(step.rule, (Branch, Division))
             step.rule.share(*(values[value].isnan() for value in step.inputs))
+    if any(isinstance(step.rule, Branch) for step in told):
+        for step in told:
+            if isinstance(step.rule, Division):
+                step.rule.guard()

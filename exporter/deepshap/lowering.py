@@ -4,7 +4,7 @@ import operator
 from typing import Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 import whyport.exporter.deepshap.rules  # noqa: F401 - registers every rule
@@ -22,6 +22,9 @@ aten = torch.ops.aten
 _TESTS = (aten.isnan.default, aten.isinf.default)
 _REPAIR = aten.nan_to_num.default
 
+_KINDS = (torch.float32, torch.float64, torch.int32, torch.int64, torch.bool)
+"""Types of values whose every number a program holds."""
+
 
 def lower(graph: RowGraph) -> Program:
     """The program of a network.
@@ -31,7 +34,7 @@ def lower(graph: RowGraph) -> Program:
     """
     known: dict[fx.Node, Any] = {graph.row: Value(0, 0), **graph.constants}
     steps: list[Step] = []
-    shapes: dict[Value, tuple[int, ...]] = {Value(0, 0): tuple(graph.row.meta["val"].shape)}
+    active = {Value(0, 0): _active(graph.row.meta["val"])}
     # A value that is finite with the row passes no test. A function of one can be repaired: both become one step.
     finite, repairable = {Value(0, 0)}, {Value(0, 0)}
     taken = {**dict.fromkeys(_TESTS, finite), _REPAIR: repairable}
@@ -49,7 +52,7 @@ def lower(graph: RowGraph) -> Program:
         elif node.target in _TESTS:
             known[node] = torch.zeros(node.meta["val"].shape, dtype=torch.bool)
         else:
-            steps.append(_step(node, args, kwargs, inputs, shapes))
+            steps.append(_step(node, args, kwargs, inputs, active))
             known[node] = Value(len(steps), 0)
             rule = steps[-1].rule
             if node.target is _REPAIR or (rule.keeps_finite and finite.issuperset(inputs)):
@@ -59,7 +62,7 @@ def lower(graph: RowGraph) -> Program:
                 repairable.add(known[node])
         for index, output in enumerate(pytree.tree_leaves(node.meta["val"])):
             if isinstance(known[node], Value) and node.target is not operator.getitem:
-                shapes[Value(len(steps), index)] = tuple(output.shape)
+                active[Value(len(steps), index)] = _active(output)
     logits = known[graph.logits]
     if not isinstance(logits, Value):
         raise UnsupportedOperatorError("the logits do not depend on the row")
@@ -69,15 +72,15 @@ def lower(graph: RowGraph) -> Program:
     return program
 
 
-def _step(node: fx.Node, args: Any, kwargs: Any, inputs: list[Value], shapes: dict[Value, tuple[int, ...]]) -> Step:
+def _step(node: fx.Node, args: Any, kwargs: Any, inputs: list[Value], active: dict[Value, Active]) -> Step:
     call = _call(node)
     if node.target not in RULES:
         call.refuse()
     kind = pytree.tree_leaves(node.meta["val"])[0].dtype
-    if kind not in (torch.float32, torch.float64):
+    if kind not in _KINDS:
         loss = ", whose rounding would be nobody's share" if kind.is_floating_point else ""
         call.refuse(f" with a result in {str(kind).removeprefix('torch.')}{loss}")
-    args, kwargs = pytree.tree_map_only(Value, lambda value: Active(shapes[value]), (args, kwargs))
+    args, kwargs = pytree.tree_map_only(Value, lambda value: active[value], (args, kwargs))
     return Step(RULES[node.target](call, *args, **kwargs), tuple(inputs))
 
 
@@ -90,7 +93,11 @@ def _output(node: fx.Node, of_step: Value, index: int, steps: list[Step]) -> Val
 
 def _call(node: fx.Node) -> Call:
     output = pytree.tree_leaves(node.meta["val"])[0]
-    return Call(node.target, tuple(output.shape), _place(node))
+    return Call(node.target, tuple(output.shape), output.dtype, _place(node))
+
+
+def _active(value: Tensor) -> Active:
+    return Active(tuple(value.shape), value.dtype)
 
 
 def _place(node: fx.Node) -> str:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from whyport.exporter.deepshap import arithmetic, logic
 from whyport.exporter.deepshap.decompositions import DECOMPOSITIONS
 from whyport.exporter.graphs.fast_path import no_fast_path
 from whyport.exporter.graphs.layers import WholeLayers
@@ -79,6 +80,8 @@ def _ancestors(graph: fx.Graph, logits: fx.Node) -> list[fx.Node]:
 def _table(fused: bool) -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
     table = dict(torch.export.default_decompositions())
     table.update(DECOMPOSITIONS)
+    table.update(arithmetic.DECOMPOSITIONS)
+    table.update(logic.DECOMPOSITIONS)
     for operator in (*_WHOLE, *(_LAYERS if fused else ())):
         table.pop(operator, None)
     return table
@@ -87,7 +90,7 @@ def _table(fused: bool) -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
 # Their decompositions choose a branch by the data, or are less exact than a rule for the whole function.
 _WHOLE = (
     *(aten.softplus.default, aten.silu.default, aten.celu.default, aten.prelu.default),
-    *(aten.logsumexp.default, aten.nan_to_num.default),
+    *(aten.logsumexp.default, aten.nan_to_num.default, aten.logit.default),
     *(aten.upsample_nearest1d.vec, aten.upsample_nearest3d.vec),
     *(aten._upsample_nearest_exact1d.vec, aten._upsample_nearest_exact2d.vec, aten._upsample_nearest_exact3d.vec),
     *(aten.upsample_linear1d.vec, aten.upsample_trilinear3d.vec, aten.upsample_bicubic2d.vec),

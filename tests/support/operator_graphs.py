@@ -73,9 +73,15 @@ def written(write: Callable[[Tensor, Tensor], object]) -> Function:
     return function
 
 
+def beside(rows: Tensor, *values: Tensor) -> Tensor:
+    """Values without a derivative, beside the rows, which have one."""
+    return torch.cat([rows, *(value.flatten(1).to(rows.dtype) for value in values)], 1)
+
+
 POSITIONS = torch.arange(FEATURES)
 GROUPS = POSITIONS % 3
 GRID = torch.tensor([[[[-0.9, -0.4], [0.1, 0.6], [0.8, 0.2]]]])
+TABLE = torch.arange(15.0).reshape(5, 3).sin()
 
 FUNCTIONS: dict[str, Function] = {
     "abs": torch.abs,
@@ -92,11 +98,38 @@ FUNCTIONS: dict[str, Function] = {
     "assignment": written(lambda copy, x: copy[:, 2:4].copy_(2 * x[:, 5:7])),
     "assignment of a constant": written(lambda copy, _: copy[:, 3].fill_(7.0)),
     "assignment to constants": lambda x: torch.zeros(x.shape[0], 3, 4).select_scatter(x[:, 3:7], 1, 1),
+    "arc cosine": lambda x: torch.acos(0.9 * torch.tanh(x)),
+    "arc sine": lambda x: torch.asin(0.9 * torch.tanh(x)),
+    "arc tangent": torch.atan,
     "average pooling 1d": lambda x: F.avg_pool1d(signal(x), 3, 2, 1),
     "average pooling 2d": lambda x: F.avg_pool2d(image(x), 2, 1, count_include_pad=False),
     "average pooling 3d": lambda x: F.avg_pool3d(x.reshape(-1, 1, 2, 2, 3), 2, 1),
+    "bag of embeddings": lambda x: beside(x, F.embedding_bag((2 + 2 * x.tanh()).long(), TABLE)),
+    "bilinear": lambda x: F.bilinear(x[:, :3], x[:, 3:8], TABLE.T.reshape(1, 3, 5), torch.ones(1)),
     "batch product": lambda x: x[:, :3, None] @ x[:, None, 3:6],
+    "any and all": lambda x: beside(
+        x,
+        (tokens(x) > 0).any(2),
+        (tokens(x) > -1).all(2),
+        (tokens(x) > 1).any(dim=(1, 2))[:, None],
+        (tokens(x) > -2).all(dim=(1, 2))[:, None],
+    ),
     "cast": lambda x: x.double().float(),
+    "ceil and floor": lambda x: x.ceil() + 3 * x.floor(),
+    "choice of the first half": lambda x: torch.where(x[:, :1] > 0, x[:, 1:4], x[:, 4:5]),
+    "choice of a shared feature": lambda x: torch.where(x > 0, x * x, x.sin()),
+    "choice with a constant": lambda x: torch.where(x >= 0.1, POSITIONS, x),
+    "comparison with a truth": lambda x: beside(x, (x > 0) == (x < 1), (x > 0).logical_not(), x.round().logical_not()),
+    "comparisons of two": lambda x: beside(
+        x, x[:, :6] > x[:, 6:], x[:, :6] <= x[:, 6:], x < x.roll(1, 1), x[:, :6] >= x[:, 6:]
+    ),
+    "comparisons with constants": lambda x: beside(
+        x, x < POSITIONS / 8, (x[:, None] <= POSITIONS / -8).sum(1), x <= 0.3, x > POSITIONS / 9, x[:, :6] >= 0.2
+    ),
+    "equality": lambda x: beside(
+        x, x.round() == 1, x.trunc() != 0, x.round() == POSITIONS / 6, x.round() != POSITIONS / 6
+    ),
+    "equality of two": lambda x: beside(x, x.round() == x.roll(1, 1).round(), x.trunc() != x.roll(2, 1).trunc()),
     "causal attention": lambda x: F.scaled_dot_product_attention(*[tokens(x).unsqueeze(1)] * 3, is_causal=True),
     "circular padding": lambda x: F.pad(image(x), (1, 2, 1, 0), mode="circular"),
     "celu": lambda x: F.celu(x, 0.7),
@@ -113,15 +146,25 @@ FUNCTIONS: dict[str, Function] = {
         signal(x), torch.arange(6.0).reshape(1, 2, 3), output_padding=1, dilation=2
     ),
     "cosine": torch.cos,
+    "counts of boundaries": lambda x: beside(
+        x, torch.bucketize(x, torch.linspace(-1, 1, 4)), torch.bucketize(x, torch.arange(3.0), right=True)
+    ),
     "cumulative sum": lambda x: x.cumsum(1),
     "cumulative sum of steps": lambda x: tokens(x).cumsum(1),
     "diagonal": lambda x: tokens(x).diagonal(1, 1, 2),
     "diagonal, written": lambda x: tokens(x).diagonal_scatter(2 * x[:, :3], 0, 1, 2),
+    "distances": lambda x: torch.cdist(tokens(x), x[:, :8].reshape(-1, 2, 4)),
+    "division, rounded": lambda x: (
+        torch.div(x, 0.7, rounding_mode="floor") + torch.div(x, x.roll(1, 1).abs() + 1, rounding_mode="trunc")
+    ),
     "division": lambda x: x / (1 + x.roll(1, 1).abs()),
     "elu": lambda x: F.elu(x, 0.7),
+    "embedding": lambda x: torch.cat([F.embedding((2 + 2 * x[:, :2].tanh()).long(), TABLE).flatten(1), x[:, 2:]], 1),
     "erf": torch.erf,
+    "erfc": torch.erfc,
     "exp": torch.exp,
     "expand": lambda x: x.unsqueeze(1).expand(-1, 3, -1) * torch.arange(3.0)[:, None],
+    "exp2": torch.exp2,
     "expm1": torch.expm1,
     "flip": lambda x: x.flip(1),
     "fold": lambda x: F.fold(x.reshape(-1, 4, 3), (2, 4), 2),
@@ -135,21 +178,44 @@ FUNCTIONS: dict[str, Function] = {
         F.pad(GRID, (0, 1)).unsqueeze(1).expand(x.shape[0], -1, -1, -1, -1),
         align_corners=True,
     ),
+    "hardshrink": F.hardshrink,
     "hardsigmoid": F.hardsigmoid,
     "hardswish": F.hardswish,
+    "hyperbolic cosine": torch.cosh,
+    "hyperbolic sine": torch.sinh,
+    "hypotenuse": lambda x: torch.hypot(x, x[:, :1]),
     "hardtanh": F.hardtanh,
     "imputation": lambda x: torch.where(torch.isnan(x), torch.ones(FEATURES), x),
+    "inverse hyperbolic cosine": lambda x: torch.acosh(positive(x) + 1),
+    "inverse hyperbolic sine": torch.asinh,
+    "inverse hyperbolic tangent": lambda x: torch.atanh(0.9 * torch.tanh(x)),
     "index": lambda x: x[:, [1, 1, 3]],
     "index_select": lambda x: x.index_select(1, torch.tensor([5, 0, 5])),
     "index_add": lambda x: x.index_add(1, torch.tensor([0, 0, 2]), x[:, :3].exp(), alpha=2.0),
     "index_add of a constant": lambda x: x.index_add(1, torch.tensor([0, 0, 2]), torch.ones(x.shape[0], 3)),
     "index_copy": lambda x: x.index_copy(1, torch.tensor([0, 5]), 2 * x[:, 2:4]),
+    "leaky relu by hand": lambda x: torch.where(x > 0, x, 0.1 * x),
     "leaky relu": lambda x: F.leaky_relu(x, 0.1),
     "log": lambda x: positive(x).log(),
+    "log10": lambda x: positive(x).log10(),
+    "log2": lambda x: positive(x).log2(),
+    "logaddexp": lambda x: torch.logaddexp(x, x[:, :1]),
+    "logit": lambda x: torch.logit(x.sigmoid()) + torch.logit(x, eps=0.2),
     "log1p": lambda x: positive(x).log1p(),
+    "logic": lambda x: beside(
+        x,
+        (x > 0) & (x.roll(1, 1) > 0),
+        (x > 0) | ~(x < 1),
+        (x > 0) ^ (x.roll(1, 1) > 1),
+        x.round().logical_and(x > 0.2),
+        x.round().logical_or(x > 1),
+        x.trunc().logical_xor(x > 0),
+    ),
     "logsigmoid": F.logsigmoid,
     "logsumexp": lambda x: tokens(x).logsumexp((1, 2)).unsqueeze(1),
     "log_softmax": lambda x: x.log_softmax(1),
+    "masked product": lambda x: x * (x.roll(1, 1) > 0),
+    "masked softmax": lambda x: x.masked_fill(x.roll(1, 1) > 0, -torch.inf).softmax(1),
     "matrix product from the left": lambda x: torch.arange(6.0).reshape(2, 3) @ tokens(x),
     "max": lambda x: tokens(x).max(1).values,
     "max of all": lambda x: x.max(1, keepdim=True).values,
@@ -174,6 +240,9 @@ FUNCTIONS: dict[str, Function] = {
     "pad": lambda x: F.pad(x, (1, 2), value=3.0),
     "permutation": lambda x: tokens(x).permute(0, 2, 1) * torch.arange(3.0),
     "power": lambda x: positive(x) ** 0.3,
+    "power of a number": lambda x: 1.7**x,
+    "power of a tensor": lambda x: positive(x) ** torch.full((FEATURES,), 1.5),
+    "power of two": lambda x: (positive(x.tanh()) + 0.5) ** x.roll(1, 1),
     "power 1.5": lambda x: positive(x) ** 1.5,
     "power 3": lambda x: x**3,
     "power -2": lambda x: positive(x) ** -2,
@@ -181,6 +250,8 @@ FUNCTIONS: dict[str, Function] = {
     "product": lambda x: x * x.flip(1),
     "reciprocal": lambda x: 1 / (x * x + 0.5),
     "relu": F.relu,
+    "remainder": lambda x: torch.remainder(x, 0.7) + torch.fmod(x, -0.3),
+    "remainder of two": lambda x: torch.remainder(x, positive(x.flip(1))) + torch.fmod(x, positive(x.roll(1, 1))),
     "repeat": lambda x: x.repeat(1, 2),
     "resizing, bicubic": lambda x: F.interpolate(image(x), scale_factor=1.5, mode="bicubic"),
     "resizing, bicubic, smoothed": lambda x: F.interpolate(image(x), size=(2, 3), mode="bicubic", antialias=True),
@@ -203,6 +274,7 @@ FUNCTIONS: dict[str, Function] = {
     "select": lambda x: tokens(x)[:, 1],
     "selu": F.selu,
     "sigmoid": torch.sigmoid,
+    "sign": torch.sign,
     "silu": F.silu,
     "sine": torch.sin,
     "slice with a step": lambda x: x[:, 1::3],
@@ -220,7 +292,15 @@ FUNCTIONS: dict[str, Function] = {
     "stack": lambda x: torch.stack(x.unbind(1)[:3], 1),
     "subtraction": lambda x: 1 - 3 * x + (2 * x - x.flip(1)) / 7,
     "sum": lambda x: tokens(x).sum((1, 2), keepdim=True),
+    "tangent": lambda x: torch.tan(x.tanh()),
+    "table by a number": lambda x: beside(x, TABLE[(2 + 2 * x[:, 0].tanh()).long()]),
+    "table by a selection": lambda x: beside(x, TABLE.index_select(0, (2 + 2 * x[:, 0].tanh()).long())),
     "tanh": torch.tanh,
+    "variance and mean": lambda x: torch.cat(
+        torch.std_mean(x, 1, keepdim=True) + torch.var_mean(x, 1, keepdim=True), 1
+    ),
+    "xlogy": lambda x: torch.xlogy(x.relu(), positive(x.roll(1, 1))),
+    "larger and smaller": lambda x: torch.fmax(x, x.roll(1, 1)) + torch.fmin(x, x[:, :1]),
     "variance": lambda x: tokens(x).var(1),
 }
 
@@ -233,6 +313,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "layer norm": lambda: nn.Sequential(nn.Unflatten(1, (3, 4)), nn.LayerNorm(4)),
     "lstm": lambda: Everything(nn.LSTM(4, 5, 2, batch_first=True, bidirectional=True)),
     "lstm without bias": lambda: Everything(nn.LSTM(4, 5, bias=False)),
+    "rrelu": lambda: nn.RReLU(),
     "rms norm": lambda: nn.RMSNorm(FEATURES),
     "rnn relu": lambda: Everything(nn.RNN(4, 5, nonlinearity="relu")),
     "rnn tanh": lambda: Everything(nn.RNN(4, 5, 2, batch_first=True, bidirectional=True)),

@@ -1,4 +1,8 @@
-"""where() with a constant condition: linear, as each side passes exactly where it is chosen."""
+"""where(): linear where its condition is constant, a game of three players where it depends on the row.
+
+With a condition c of 0 or 1, where(c, a, b) = c a + (1 - c) b: two products. In the Shapley value of a product, c has
+half of a + a' as its multiplier, and a half of c + c' (Shapley 1953).
+"""
 
 from collections.abc import Sequence
 
@@ -6,9 +10,12 @@ import torch
 from torch import Tensor
 
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from whyport.exporter.deepshap.rules.rule import Pair, Rule, Shape, aligned, only, unbroadcast
+from whyport.exporter.deepshap.rules.rule import Pair, Rule, Shape, aligned, only, tainted, unbroadcast
 
 aten = torch.ops.aten
+
+FARTHEST = 1e18
+"""Stands for infinity as a constant side: no softmax tells them apart, and the change to it is a number."""
 
 
 class Choice(Rule):
@@ -38,11 +45,92 @@ class Choice(Rule):
         return [unbroadcast(m * condition, shape) for condition, shape in zip(chosen, self.shapes, strict=True)]
 
 
+class Branch(Rule):
+    """Where an active condition of 0 or 1 holds the first side, elsewhere the second.
+
+    A side may be infinite, undefined or next to it where it is not chosen, as s / n is for n = 0. What is infinite or
+    undefined counts as unchanged. Where the condition depends on the same features, that state never comes with the
+    other condition: it counts as no farther from 0 than the chosen values together are.
+
+    Args:
+        shapes: of the condition, and of the active sides.
+        sides: the constant ones; None for an active one.
+        shape: of the result.
+    """
+
+    reads_inputs = True
+    reads_outputs = (0,)
+
+    def __init__(self, shapes: Sequence[Shape], sides: Sequence[Tensor | None], shape: Shape) -> None:
+        super().__init__()
+        self.shapes, self.rank = shapes, len(shape)
+        self.active = [side is None for side in sides]
+        self.keeps_finite = all(side is None or bool(side.isfinite().all()) for side in sides)
+        for i, side in enumerate(sides):
+            self.register_buffer(f"side_{i}", None if side is None else side.clamp(-FARTHEST, FARTHEST))
+            self.register_buffer(f"shared_{i}", torch.zeros(shape, dtype=torch.bool))
+
+    def share(self, *values: Tensor) -> None:
+        """Take in some features, by whether each input depends on them: [B, *shape of the input]."""
+        condition, *sides = (aligned(x, 1, len(shape), self.rank) for x, shape in zip(values, self.shapes, strict=True))
+        for i, side in zip((i for i, a in enumerate(self.active) if a), sides, strict=True):
+            setattr(self, f"shared_{i}", self.get_buffer(f"shared_{i}") | (condition & side).any(0))
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        condition, *sides = (aligned(x, 1, len(shape), self.rank) for x, shape in zip(inputs, self.shapes, strict=True))
+        first, second = self._both(sides)
+        return [torch.where(condition > 0.5, first, second).to(condition.dtype)]
+
+    def probe(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        values = (aligned(x, 1, len(shape), self.rank) for x, shape in zip(inputs, self.shapes, strict=True))
+        return tainted(self.activate(inputs), *values)
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        m = only(multipliers)
+        rows, references = (
+            [aligned(pair[state], 2, len(shape), self.rank) for pair, shape in zip(inputs, self.shapes, strict=True)]
+            for state in (0, 1)
+        )
+        sides = [Pair(*states) for states in zip(self._both(rows[1:]), self._both(references[1:]), strict=True)]
+        reach = outputs[0].row.abs() + outputs[0].reference.abs()
+        within = [
+            _within(side, torch.where(self.get_buffer(f"shared_{i}"), reach, torch.inf)) for i, side in enumerate(sides)
+        ]
+        gain = (within[0].row + within[0].reference - within[1].row - within[1].reference) * 0.5
+        shares = [m * gain]
+        weight = (rows[0] + references[0]) * 0.5
+        for i, chosen in enumerate((weight, 1 - weight)):
+            if self.active[i]:
+                shares.append(m * torch.where(chosen < 1, chosen * _part(sides[i], within[i]), chosen))
+        return [unbroadcast(share, shape) for share, shape in zip(shares, self.shapes, strict=True)]
+
+    def _both(self, active: Sequence[Tensor]) -> list[Tensor]:
+        waiting = iter(active)
+        return [next(waiting) if a else self.get_buffer(f"side_{i}") for i, a in enumerate(self.active)]
+
+
+def _within(side: Pair, reach: Tensor) -> Pair:
+    """A side that is unchanged where it is undefined, and no farther from 0 than `reach`."""
+    known = [value.abs() < torch.inf for value in side]
+    row = torch.where(known[0], side.row, torch.where(known[1], side.reference, 0.0))
+    reference = torch.where(known[1], side.reference, row)
+    return Pair(*(torch.minimum(torch.maximum(value, -reach), reach) for value in (row, reference)))
+
+
+def _part(side: Pair, within: Pair) -> Tensor:
+    """What share of a side's change is within reach."""
+    change = within.difference()
+    same = (within.row == side.row) & (within.reference == side.reference)
+    return torch.where(same, 1.0, torch.where(change == 0, 0.0, change / side.difference()))
+
+
 @rule_for(aten.where.self)
 def _where(call: Call, condition: Operand, first: Operand, second: Operand) -> Rule:
-    if isinstance(condition, Active):
-        call.refuse(" where its condition depends on the row")
     sides = [first, second]
     shapes = [side.shape for side in sides if isinstance(side, Active)]
     constants = [None if isinstance(side, Active) else constant(call, side) for side in sides]
+    if isinstance(condition, Active):
+        return Branch([condition.shape, *shapes], constants, call.shape)
     return Choice(condition, shapes, constants, len(call.shape))

@@ -35,7 +35,12 @@ class Division(Rule):
     def __init__(self, left: Shape, right: Shape, shape: Shape) -> None:
         super().__init__()
         self.left, self.right, self.rank = left, right, len(shape)
+        self.guarded = False
         self.register_buffer("shared", torch.zeros(shape, dtype=torch.bool))
+
+    def guard(self) -> None:
+        """Give nothing where nothing is asked for: the quotient may be undefined where it is not chosen."""
+        self.guarded = True
 
     def share(self, left: Tensor, right: Tensor) -> None:
         """Take in some features, by whether each value depends on them: [B, *left] and [B, *right]."""
@@ -55,6 +60,8 @@ class Division(Rule):
         of_reference = torch.where(self.shared, c.abs() / (b.abs() + c.abs()), 0.5) / c
         of_left = m * (of_row + of_reference)
         of_right = -m * (of_row * quotient.reference + of_reference * quotient.row)
+        if self.guarded and quotient.row is not quotient.reference:
+            of_left, of_right = (torch.where(m == 0, torch.zeros_like(share), share) for share in (of_left, of_right))
         return [unbroadcast(of_left, self.left), unbroadcast(of_right, self.right)]
 
 

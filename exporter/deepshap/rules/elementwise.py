@@ -37,7 +37,10 @@ class Elementwise(Rule):
     def propagate(
         self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
     ) -> list[Tensor]:
-        return [only(multipliers) * self.quotient(*inputs[0])]
+        m, x = only(multipliers), inputs[0]
+        share = m * self.quotient(*x)
+        # Where nothing is asked for, as of a side that is not chosen, nothing is given, however steep it is.
+        return [share if self.keeps_finite or x.row is x.reference else torch.where(m == 0, torch.zeros_like(m), share)]
 
 
 class Steep(Elementwise):
@@ -60,9 +63,8 @@ _PLAIN: dict[Any, tuple[Function, Quotient]] = {
     aten.tanh.default: (torch.tanh, quotients.tanh),
     aten.abs.default: (torch.abs, quotients.absolute),
     aten.silu.default: (functional.silu, lambda x, r: _gated(x, r, torch.sigmoid, quotients.sigmoid)),
-    aten.sin.default: (torch.sin, quotients.sine),
-    aten.cos.default: (torch.cos, lambda x, r: quotients.sine(x + math.pi / 2, r + math.pi / 2)),
     aten.erf.default: (torch.erf, lambda x, r: _erf(x, r)),
+    aten.erfc.default: (torch.erfc, lambda x, r: -_erf(-x, -r)),
 }
 
 # Their values can be infinite; their slopes only where they are.
@@ -194,6 +196,11 @@ def _clamp(call: Call, x: Active, low: float | None = None, high: float | None =
 
 @rule_for(aten.pow.Tensor_Scalar)
 def _power(call: Call, x: Active, exponent: float) -> Rule:
+    return power(exponent)
+
+
+def power(exponent: float) -> Elementwise:
+    """x^exponent: of a whole number for every x, otherwise for x >= 0."""
     if exponent == 0:
         return Elementwise(torch.ones_like, lambda x, r: torch.zeros_like(x - r))
     root = _positive_power(abs(exponent))

@@ -199,6 +199,8 @@ def _subtract(call: Call, left: Operand, right: Any, *, alpha: float = 1) -> Rul
 def _signed_sum(call: Call, left: Operand, right: Any, sign: float) -> Rule:
     terms = [(left, 1.0), (right, float(sign))]
     active = [(tuple(x.shape), factor) for x, factor in terms if isinstance(x, Active)]
+    if call.dtype == torch.bool:
+        call.refuse(" of truths")
     offset = sum((constant(call, x) * factor for x, factor in terms if not isinstance(x, Active)), torch.tensor(0.0))
     return Sum([shape for shape, _ in active], [factor for _, factor in active], offset, call.shape)
 
@@ -210,7 +212,7 @@ def _negate(call: Call, x: Active) -> Rule:
 
 @rule_for(aten.cat.default)
 def _concatenate(call: Call, parts: Sequence[Operand], axis: int = 0) -> Rule:
-    return Concatenation(parts, axis)
+    return Concatenation([part if isinstance(part, Active) else constant(call, part) for part in parts], axis)
 
 
 @rule_for(aten.convolution.default)

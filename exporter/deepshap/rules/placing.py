@@ -29,7 +29,9 @@ class Placing(Rule):
     def __init__(self, parts: Sequence[Operand], index: Tensor) -> None:
         super().__init__()
         self.shapes = [part.shape for part in parts if isinstance(part, Active)]
-        flat = [Active((prod(part.shape),)) if isinstance(part, Active) else part.flatten() for part in parts]
+        flat = [
+            Active((prod(part.shape),), part.dtype) if isinstance(part, Active) else part.flatten() for part in parts
+        ]
         self.together = Concatenation(flat, 0)
         self.map = ElementMap((sum(prod(part.shape) for part in parts),), index)
 

@@ -91,7 +91,7 @@ def normal_distribution(x: Tensor, r: Tensor) -> Tensor:
     return torch.where(distance.abs() < _NEAR, near * (2 * torch.pi) ** -0.5, far)
 
 
-def power(x: Tensor, r: Tensor, exponent: float) -> Tensor:
+def power(x: Tensor, r: Tensor, exponent: float | Tensor) -> Tensor:
     """From the larger M, the smaller m and d = 1 - m / M: M^(p - 1) (1 - (m / M)^p) / d, for p > 0 and M >= m >= 0.
 
     With z = -p log(m / M), the last factor is (1 - exp(-z)) / d: z / d times `decay` where z is small.
@@ -131,6 +131,11 @@ def sine(x: Tensor, r: Tensor) -> Tensor:
 def piecewise_linear(x: Tensor, r: Tensor, value: Tensor, of_reference: Tensor, limit: Tensor) -> Tensor:
     """The plain quotient: each value of such a function is one of few exact floats, so that nothing cancels."""
     return torch.where(x == r, limit, (value - of_reference) / (x - r))
+
+
+def rise(change: Tensor, x: Tensor, r: Tensor) -> Tensor:
+    """The quotient of a step function, from its change; 0 where nothing changes."""
+    return torch.where(change == 0, torch.zeros_like(change), change / (x - r))
 
 
 def relu(x: Tensor, r: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ class Active:
     """An argument that depends on the row; every other tensor is a constant and no player."""
 
     shape: Shape
+    dtype: torch.dtype
+    """The network's; the program computes with floating-point numbers throughout, where true is 1 and false is 0."""
 
     @property
     def ndim(self) -> int:
@@ -30,6 +32,8 @@ class Call:
     operator: Any
     shape: Shape
     """The shape of the first output."""
+    dtype: torch.dtype
+    """The network's type of the first output."""
     place: str
     """Where it is in the model."""
 
@@ -57,7 +61,8 @@ def rule_for(*operators: Any) -> Callable[[Builder], Builder]:
 
 
 def constant(call: Call, operand: Any) -> Tensor:
-    """A constant operand as a tensor; refuses an active one."""
+    """A constant operand as a tensor of floating-point numbers; refuses an active one."""
     if isinstance(operand, Active):
         call.refuse(" where this argument depends on the row")
-    return operand if isinstance(operand, Tensor) else torch.tensor(operand, dtype=torch.get_default_dtype())
+    value = operand if isinstance(operand, Tensor) else torch.tensor(operand, dtype=torch.get_default_dtype())
+    return value if value.is_floating_point() else value.to(torch.get_default_dtype())

@@ -91,6 +91,10 @@ class Rule(nn.Module, ABC):
             outputs: the values of the outputs that the rule reads.
         """
 
+    def probe(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """`activate`, with NaN wherever an output depends on a NaN of an input."""
+        return self.activate(inputs)
+
     def activate_portable(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """`activate` for a portable graph, where few large operators are better than many small ones.
 
@@ -129,6 +133,11 @@ class LinearRule(Rule):
         m = only(multipliers)
         flat = self.transpose(m.flatten(0, GRID - 1))
         return [flat.reshape(*m.shape[:GRID], *flat.shape[1:])]
+
+
+def tainted(outputs: Sequence[Tensor], *inputs: Tensor) -> list[Tensor]:
+    """Outputs of functions of single elements, as `Rule.probe` gives them: NaN where an input, broadcast, is."""
+    return [output + sum(torch.where(x.isnan(), torch.nan, 0.0) for x in inputs) for output in outputs]
 
 
 def only(multipliers: Sequence[Tensor | None]) -> Tensor:

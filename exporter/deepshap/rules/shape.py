@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from whyport.exporter.deepshap.rules.registry import Active, Call, rule_for
+from whyport.exporter.deepshap.rules.embedding import Embedding
+from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
 from whyport.exporter.deepshap.rules.rule import GRID, LinearRule, Pair, Rule, Shape, only
 
 aten = torch.ops.aten
@@ -192,7 +193,7 @@ def _with(shape: Shape, axis: int, size: int) -> Shape:
 
 @rule_for(
     *(aten.view.default, aten.unsqueeze.default, aten.squeeze.dims),
-    *(aten.alias.default, aten.clone.default, aten._to_copy.default),
+    *(aten.alias.default, aten.clone.default),
 )
 def _reshape(call: Call, x: Active, *_: Any, **__: Any) -> Rule:
     return Reshape(x.shape, call.shape)
@@ -226,12 +227,23 @@ def _expand(call: Call, x: Active, sizes: list[int]) -> Rule:
     *(aten.flip.default, aten.repeat.default, aten.index_select.default),
     *(aten.index.Tensor, aten.gather.default, aten.unfold.default, aten.diagonal.default, aten.as_strided.default),
 )
-def _move(call: Call, x: Active, *arguments: Any, **options: Any) -> Rule:
+def _move(call: Call, x: Operand, *arguments: Any, **options: Any) -> Rule:
+    if isinstance(x, Tensor):
+        return _of_table(call, x, *arguments, **options)
     if any(isinstance(leaf, Active) for leaf in pytree.tree_leaves((arguments, options))):
         call.refuse(" where the index depends on the row")
     # The operator itself says where it takes each element from.
     elements = torch.arange(int(torch.tensor(x.shape).prod())).reshape(x.shape)
     return ElementMap(x.shape, call.operator(elements, *arguments, **options).clone())
+
+
+def _of_table(call: Call, table: Tensor, *arguments: Any) -> Rule:
+    """A constant's elements at an index that depends on the row, along the first axis alone."""
+    if call.operator is aten.index.Tensor and len(arguments[0]) == 1:
+        return Embedding(constant(call, table))
+    if call.operator is aten.index_select.default and arguments[0] == 0:
+        return Embedding(constant(call, table))
+    return call.refuse(" where the index depends on the row")
 
 
 @rule_for(aten.constant_pad_nd.default)

@@ -22,13 +22,13 @@ CASES = {
     "nn.Hardtanh": layer(nn.Hardtanh),
     "nn.Hardswish": layer(nn.Hardswish),
     "nn.Hardsigmoid": layer(nn.Hardsigmoid),
-    "nn.Hardshrink": layer(nn.Hardshrink, refusal="aten.le.Scalar"),
-    "nn.Softshrink": layer(nn.Softshrink, refusal="aten.gt.Scalar"),
+    "nn.Hardshrink": layer(nn.Hardshrink),
+    "nn.Softshrink": layer(nn.Softshrink),
     "nn.Tanhshrink": layer(nn.Tanhshrink),
     "nn.PReLU": layer(nn.PReLU),
-    "nn.RReLU": layer(nn.RReLU, refusal="aten.rrelu_with_noise_functional.default"),
+    "nn.RReLU": layer(nn.RReLU),
     "nn.GELU(tanh)": layer(lambda: nn.GELU("tanh")),
-    "nn.Threshold": layer(lambda: nn.Threshold(0.1, -1.0), refusal="aten.le.Scalar"),
+    "nn.Threshold": layer(lambda: nn.Threshold(0.1, -1.0)),
     "nn.Softplus(beta=3,thr=1)": layer(lambda: nn.Softplus(3, 1)),
     "nn.ReLU(inplace)": Case(
         lambda net, x: net.layer(net.linear(x)), parts=lambda: {"layer": nn.ReLU(True), "linear": nn.Linear(8, 8)}

@@ -38,7 +38,6 @@ CASES = {
         lambda net, x: net.layer(x, x, x, key_padding_mask=x[..., 0] > 2)[0],
         shape=(4, 2),
         parts=lambda: {"layer": nn.MultiheadAttention(2, 1, batch_first=True)},
-        refusal="aten.gt.Scalar",
     ),
     "SDPA": Case(lambda x: F.scaled_dot_product_attention(x, x, x), shape=(1, 4, 2)),
     "SDPA causal": Case(lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True), shape=(1, 4, 2)),

@@ -10,25 +10,19 @@ CASES = {
     "nn.Embedding(x.long())": Case(
         lambda net, x: net.layer(x.abs().long().clamp(0, 4)),
         parts=lambda: {"layer": nn.Embedding(5, 2)},
-        refusal="aten._to_copy.default",
     ),
     "Embedding cat + numeric": Case(
         lambda net, x: torch.cat([net.layer(x[:, 0].abs().long().clamp(0, 4)), x[:, 1:]], 1),
         parts=lambda: {"layer": nn.Embedding(5, 2)},
-        refusal="aten._to_copy.default",
     ),
     "nn.EmbeddingBag": Case(
         lambda net, x: net.layer(x.abs().long().clamp(0, 4)),
         parts=lambda: {"layer": nn.EmbeddingBag(5, 2)},
-        refusal="aten._to_copy.default",
     ),
-    "one_hot": Case(
-        lambda x: F.one_hot(x[:, 0].abs().long().clamp(0, 4), 5).to(x.dtype), refusal="aten._to_copy.default"
-    ),
+    "one_hot": Case(lambda x: F.one_hot(x[:, 0].abs().long().clamp(0, 4), 5).to(x.dtype)),
     "bucketize": Case(
         lambda net, x: torch.bucketize(x, net.b).to(x.dtype),
         parts=lambda: {"b": nn.Parameter(torch.linspace(-1, 1, 5))},
-        refusal="aten.bucketize.Tensor",
     ),
     "PLR periodic": Case(
         lambda net, x: torch.cat([torch.sin(x[..., None] * net.c), torch.cos(x[..., None] * net.c)], -1),

@@ -24,9 +24,11 @@ CASES = {
     "nn.AdaptiveMaxPool1d(3)": layer(lambda: nn.AdaptiveMaxPool1d(3), (1, 8)),
     "nn.AdaptiveMaxPool2d": layer(lambda: nn.AdaptiveMaxPool2d((1, 3)), (1, 2, 4)),
     "nn.AdaptiveMaxPool3d": layer(lambda: nn.AdaptiveMaxPool3d(1), (1, 2, 2, 2)),
-    "nn.LPPool1d": layer(lambda: nn.LPPool1d(2, 2), (1, 8), refusal="aten.sign.default"),
-    "nn.LPPool1d(3)": layer(lambda: nn.LPPool1d(3, 2), (1, 8), refusal="aten.sign.default"),
-    "nn.LPPool2d": layer(lambda: nn.LPPool2d(2, 2), (1, 2, 4), refusal="aten.sign.default"),
+    "nn.LPPool1d": layer(lambda: nn.LPPool1d(2, 2), (1, 8)),
+    "nn.LPPool1d(3)": Case(
+        lambda net, x: net.layer(x), (1, 8), positive=True, parts=lambda: {"layer": nn.LPPool1d(3, 2)}
+    ),
+    "nn.LPPool2d": layer(lambda: nn.LPPool2d(2, 2), (1, 2, 4)),
     "nn.FractionalMaxPool2d": layer(
         lambda: nn.FractionalMaxPool2d(2, output_size=(1, 2)), (1, 2, 4), refusal="aten.fractional_max_pool2d.default"
     ),

@@ -9,7 +9,6 @@ CASES = {
     "nn.Bilinear": Case(
         lambda net, x: net.layer(x[:, :4], x[:, 4:]),
         parts=lambda: {"layer": nn.Bilinear(4, 4, 3)},
-        refusal="aten._trilinear.default",
     ),
     "einsum bi,bj": Case(lambda x: torch.einsum("bi,bj->bij", x[:, :4], x[:, 4:])),
     "einsum const": Case(
