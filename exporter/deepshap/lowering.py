@@ -14,6 +14,7 @@ from whyport.exporter.deepshap.program import Program, Step, Value
 from whyport.exporter.deepshap.row_graph import RowGraph
 from whyport.exporter.deepshap.rules.chain import as_function
 from whyport.exporter.deepshap.rules.registry import RULES, Active, Call
+from whyport.exporter.deepshap.rules.step import DISCRETE
 from whyport.exporter.deepshap.splitting import merge_picks
 from whyport.runtime.errors import UnsupportedOperatorError
 
@@ -77,7 +78,8 @@ def _step(node: fx.Node, args: Any, kwargs: Any, inputs: list[Value], active: di
     if node.target not in RULES:
         call.refuse()
     kind = pytree.tree_leaves(node.meta["val"])[0].dtype
-    if kind not in _KINDS:
+    rounds = not kind.is_floating_point and any(active[value].dtype.is_floating_point for value in inputs)
+    if kind not in _KINDS or (rounds and node.target not in DISCRETE):
         loss = ", whose rounding would be nobody's share" if kind.is_floating_point else ""
         call.refuse(f" with a result in {str(kind).removeprefix('torch.')}{loss}")
     args, kwargs = pytree.tree_map_only(Value, lambda value: active[value], (args, kwargs))

@@ -69,10 +69,15 @@ _COMPARISONS: dict[str, Comparison] = {
     "gt": torch.gt,
     "ge": torch.ge,
 }
+_OPERATORS = [
+    overload for name in _COMPARISONS for overload in (getattr(aten, name).Scalar, getattr(aten, name).Tensor)
+]
+DISCRETE = {*_OPERATORS, aten.logical_not.default, aten._to_copy.default}
+"""Operators that make truths or whole numbers of other numbers."""
 _MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
 
 
-@rule_for(*(overload for name in _COMPARISONS for overload in (getattr(aten, name).Scalar, getattr(aten, name).Tensor)))
+@rule_for(*_OPERATORS)
 def _compare(call: Call, left: Operand, right: Any) -> Rule:
     name = call.operator.name().removeprefix("aten::").partition(".")[0]
     compare = _COMPARISONS[name]

@@ -26,7 +26,7 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
         lambda x: F.max_unpool1d(*F.max_pool1d(x[:, None], 2, return_indices=True), 2)[:, 0],
         "max_pool2d_with_indices.default where more than",
     ),
-    "whole numbers": (lambda x: x.to(torch.int64).to(x.dtype), "a result in int64, in"),
+    "bytes": (lambda x: x.to(torch.uint8).to(x.dtype), "a result in uint8, in"),
     "a sum in whole numbers": (lambda x: x.sum(1, keepdim=True, dtype=torch.int64) * 1.0, "a result in int64, in"),
     "half": (lambda x: (x.half() * 1.3).float(), f"a result in float16, {ROUNDING}"),
     "bfloat16": (lambda x: (x.bfloat16() * 1.3).float(), f"a result in bfloat16, {ROUNDING}"),
