@@ -205,7 +205,7 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
             timed.setdefault(name, []).append(rows / (time.process_time() - start))
         for threads, taken in clock.items():
             begun = time.perf_counter()
-            ours(case, PATH_ROWS, threads=threads)
+            ours(case, case.sizes[-1], threads=threads)
             taken.append(time.perf_counter() - begun)
     rates = {name: statistics.median(each) for name, each in timed.items()}
     theirs = rates["shap interventional"]
