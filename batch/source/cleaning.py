@@ -16,7 +16,7 @@ from whyport.runtime.bundle.sidecar import Sidecar, task_of
 from whyport.runtime.errors import ColumnError, MissingValueError, UnseenValueError, UsageError, listing, unknown
 from whyport.runtime.inputs.columns import ColumnFaults
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, NOT_TIMES, Unseen
-from whyport.runtime.inputs.lists import NOT_LISTS, ListEncoder
+from whyport.runtime.inputs.lists import NOT_LISTS, ListEncoder, grouping_query
 from whyport.runtime.inputs.table import Columns
 
 # Rows are transposed in blocks of about this many values, and at least this many rows: reused memory costs less.
@@ -182,7 +182,7 @@ def check_columns(source: SourceFile, features: Columns, kept: Sequence[str], la
 RULES = {
     NOT_NUMBERS: "not numeric or boolean",
     NOT_TIMES: "not dates, times or text",
-    NOT_LISTS: "not lists of as many numbers",
+    NOT_LISTS: f"not lists of as many numbers ({grouping_query(['value'], 'values')})",
 }
 """The faults of a file's columns in words, by those of their values."""
 

@@ -17,7 +17,7 @@ from whyport.runtime.bundle.inputs import Axis, Input, SequencePreparation, Tabl
 from whyport.runtime.bundle.row import Source
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ColumnError, TrainingError, UsageError, listing, unknown
-from whyport.runtime.inputs.lists import ListEncoder
+from whyport.runtime.inputs.lists import ListEncoder, grouping_query
 from whyport.runtime.inputs.numbers import OtherTypeError
 from whyport.runtime.inputs.sources import element
 
@@ -124,12 +124,12 @@ def _width(choice: InputChoice, columns: int) -> int:
     named = choice.settings.get("names")
     if width is None and named is not None:
         width = len(named.split("|"))
-    if width is None and steps is not None and not columns % steps:
+    if width is None and steps is not None and columns >= steps and not columns % steps:
         width = columns // steps
     if width is None:
         raise UsageError(
             f"--input {choice.name}: {columns} columns of numbers: expected features=, the columns of a step, or a "
-            f"pattern a feature, such as hr_*,pressure_*"
+            f"pattern a feature, such as hr_*,pressure_*{long_format(choice)}"
         )
     return width
 
@@ -187,8 +187,7 @@ def _flat_width(choice: InputChoice, length: int) -> int:
 
 def long_format(choice: InputChoice) -> str:
     """What to do with a table that has a row a step."""
-    lists = f"list([{', '.join(choice.columns)}] ORDER BY time) AS {choice.name}"
-    return f"; of a table with a row a step, make lists first: SELECT id, {lists} FROM rows GROUP BY id"
+    return f"; {grouping_query(choice.columns, choice.name)}"
 
 
 def _describe_list(name: str, column: pd.Series, steps: int, labels: Sequence[str]) -> Column:

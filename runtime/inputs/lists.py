@@ -1,6 +1,7 @@
 """Lists of numbers, one a row, as the numbers of a model's row: nested, flat, of fixed or variable length."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -152,6 +153,18 @@ class ListEncoder:
             return
         if array.shape in ((self.steps, self.width), (self.steps * self.width,)):
             numbers[:] = array.reshape(-1)
+
+
+def grouping_query(columns: Sequence[str], name: str) -> str:
+    """What to do with a table that has a row a step, in words and SQL.
+
+    Args:
+        columns: the columns of a step's values.
+        name: the column of lists that becomes of them.
+    """
+    value = columns[0] if len(columns) == 1 else f"[{', '.join(columns)}]"
+    query = f"SELECT id, list({value} ORDER BY time) AS {name} FROM rows GROUP BY id"
+    return f"a table with a row a step becomes lists by: {query}"
 
 
 def list_type(kind: "pa.DataType") -> "tuple[tuple[int | None, ...], pa.DataType]":

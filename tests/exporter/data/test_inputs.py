@@ -1,10 +1,12 @@
 """The inputs of a model as a user names them, described by a sample."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from whyport.exporter.data.input_choice import InputChoice, parse_inputs
+from whyport.exporter.data.input_choice import parse_inputs
 from whyport.exporter.data.inputs import describe_inputs
 from whyport.runtime.bundle.columns import LIST, NUMBER
 from whyport.runtime.bundle.inputs import Input
@@ -96,7 +98,7 @@ def test_a_sequence_and_a_table_stand_one_after_the_other_in_the_row() -> None:
     ],
 )
 def test_choices_that_do_not_fit_are_refused(text: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message.replace("|", r"\|").replace("[", r"\[")):
+    with pytest.raises(UsageError, match=re.escape(message)):
         described(text)
 
 
@@ -105,11 +107,22 @@ def test_a_name_may_be_there_once() -> None:
         parse_inputs(["x=table:age", "x=sequence:a"])
 
 
-def test_a_row_a_step_is_refused_with_the_query_that_groups_it() -> None:
-    frame = FRAME.assign(value=["1.0"] * 20)
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("x=sequence:age", "SELECT id, list(age ORDER BY time) AS x FROM rows GROUP BY id"),
+        ("x=sequence:age,w0_1", "SELECT id, list([age, w0_1] ORDER BY time) AS x FROM rows GROUP BY id"),
+        ("x=sequence:age:steps=24", "SELECT id, list(age ORDER BY time) AS x FROM rows GROUP BY id"),
+    ],
+)
+def test_a_row_a_step_is_refused_with_the_query_that_groups_it(text: str, query: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(query)):
+        described(text)
 
-    with pytest.raises(ColumnError, match=r"SELECT id, list\(\[value\] ORDER BY time\) AS x FROM rows GROUP BY id"):
-        describe_inputs(frame, [InputChoice.parse("x=sequence:value")], standardise=False, impute=False)
+
+def test_columns_of_something_else_are_no_lists() -> None:
+    with pytest.raises(ColumnError, match="column 'name': expected a list of numbers a row"):
+        described("x=sequence:name")
 
 
 def test_columns_that_are_missing_or_empty_are_named() -> None:
