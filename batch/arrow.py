@@ -70,7 +70,7 @@ def in_words(value: pa.Scalar) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
-def array_of_rows(kind: pa.DataType, values: NDArray[np.float32]) -> pa.Array:
+def array_of_rows(kind: pa.DataType, values: NDArray[np.floating[Any]]) -> pa.Array:
     """Values [N, ...] as N tensors or lists of that type, each row's flattened."""
     flat, length = pa.array(np.ascontiguousarray(values).reshape(-1)), values[0].size if len(values) else 0
     if isinstance(kind, pa.BaseExtensionType):

@@ -14,6 +14,7 @@ import click
 from whyport.batch.methods.catalogue import METHODS, method_options
 from whyport.batch.methods.groups_file import given_groups
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Option
+from whyport.batch.methods.positions import CELL, PER, REDUCTIONS, SUM
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.watch import LOG_FORMATS, log_as_json
@@ -91,6 +92,20 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     show_default=True,
     help="Attributions as one column per feature (wide), one column of lists, or one tensor [steps, features] a "
     "sequence; auto is tensor for models with sequences, wide for others.",
+)
+@click.option(
+    "--per",
+    type=click.Choice(PER),
+    default=CELL,
+    show_default=True,
+    help="What has a share in a sequence: each cell, or a feature or a step, whose cells are then one.",
+)
+@click.option(
+    "--reduction",
+    type=click.Choice(REDUCTIONS),
+    default=SUM,
+    show_default=True,
+    help="How cells become one: their sum, or the sum of their magnitudes (abs), which does not add up to the score.",
 )
 @click.option("--top-k", type=int, metavar="K", help="Keep only the K strongest attributions per row, as lists.")
 @names_option("--keep", help="Input columns to copy to the output.")

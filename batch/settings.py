@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from whyport.batch.methods.catalogue import METHODS
+from whyport.batch.methods.positions import CELL, FEATURE, PER, REDUCTIONS, STEP, SUM
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.arguments import at_least
 from whyport.runtime.errors import UsageError, listing, unknown
@@ -66,6 +67,10 @@ class JobSettings:
     """The layout of attributions: "wide", a column per feature; "list", one column; "tensor", one a sequence.
 
     "auto" is "tensor" for a model with sequences, and "wide" for others."""
+    per: str = CELL
+    """What has a share in a sequence: "cell", "feature" or "step"."""
+    reduction: str = SUM
+    """How the shares of its cells become one: "sum", or "abs" for the sum of their magnitudes."""
     top_k: int | None = None
     """Keep only this many attributions per row, the largest by magnitude."""
     keep: tuple[str, ...] = ()
@@ -98,9 +103,18 @@ class JobSettings:
             raise UsageError(unknown("policy for bad files", self.on_bad_file, ON_BAD_FILE))
         if self.layout not in LAYOUTS:
             raise UsageError(unknown("layout", self.layout, LAYOUTS))
+        if self.per not in PER:
+            raise UsageError(unknown("kind of share", self.per, PER))
+        if self.reduction not in REDUCTIONS:
+            raise UsageError(unknown("reduction", self.reduction, REDUCTIONS))
+        if self.reduction != SUM and self.per == CELL:
+            raise UsageError(f"reduction: expected per {FEATURE!r} or {STEP!r} beside {self.reduction!r}, got {CELL!r}")
         if self.explain_fraction is not None and not 0 < self.explain_fraction <= 1:
             raise UsageError(f"explain_fraction: expected above 0 and at most 1, got {self.explain_fraction}")
-        for_methods = {name: getattr(self, name) for name in FOR_METHODS} | {"players": self.explain.players or None}
+        for_methods = {name: getattr(self, name) for name in FOR_METHODS} | {
+            "players": self.explain.players or None,
+            "per": None if self.per == CELL else self.per,
+        }
         for name, value in for_methods.items():
             if value is not None and not self.methods:
                 raise UsageError(f"{name}: expected an explanation method beside it, got none")

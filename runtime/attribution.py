@@ -20,8 +20,8 @@ class Attribution:
     `error` are NaN and `converged` is None. An explanation that is not finite has NaN in all its values.
     """
 
-    values: NDArray[np.float32]
-    """[N, F], in the method's unit: for those that sum to something, the score's."""
+    values: NDArray[np.floating[Any]]
+    """[N, F], float32, or float64 for sums; in the method's unit: for those that sum to something, the score's."""
     output: NDArray[np.float64]
     """The explained score, [N]."""
     base_value: NDArray[np.float64]
@@ -34,7 +34,7 @@ class Attribution:
     """Gradients, or forward passes, that the row took, [N]."""
     converged: NDArray[np.bool_] | None
     """Whether the error is within the method's tolerance, [N]."""
-    extras: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    extras: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
     """The method's extra columns, [N, ...] by name, such as an error bar for every value."""
     feature_names: tuple[str, ...] = ()
     """The names of the F columns of `values`."""

@@ -1,6 +1,11 @@
 """What a run over a sequence and a table writes."""
 
+import math
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import whyport
+from support.forging import elements, forge, with_column
 from support.sequence_bundles import CELLS, ROWS, STEPS, WIDTH
 from whyport.batch.output.layouts import positions_of
-from whyport.runtime.errors import UsageError
+from whyport.runtime.errors import AuditError, UsageError
 
 
 def table_of(out: Path) -> pa.Table:
@@ -69,3 +75,109 @@ def test_the_memory_of_a_batch_counts_the_values_of_lists(sequence_bundle: Path,
         whyport.Bundle.read(sequence_bundle), JobSettings((str(sequence_rows),), Path("out"), keep=("id",))
     )
     assert plan.values_per_row == STEPS * WIDTH + 2 + 1 + plan.output.values_per_row
+
+
+@pytest.mark.parametrize("per", ["feature", "step"])
+@pytest.mark.parametrize("reduction", ["sum", "abs"])
+def test_sums_of_cells_are_exact_in_float64(
+    run: Path, sequence_bundle: Path, sequence_rows: Path, tmp_path: Path, per: str, reduction: str
+) -> None:
+    out = tmp_path / "out"
+    whyport.run(sequence_bundle, sequence_rows, out, explain="deepshap", per=per, reduction=reduction)
+    table, cells = table_of(out), cells_of(table_of(run)).astype(np.float64)
+    cells = np.abs(cells) if reduction == "abs" else cells
+    axis, names = (1, ("hr", "bp", "t")) if per == "feature" else (2, tuple(f"vitals[{i}]" for i in range(STEPS)))
+
+    kind = pa.fixed_shape_tensor(pa.float64(), (len(names),), dim_names=["feature" if per == "feature" else "time"])
+    assert table.schema.field("attribution.vitals").type == kind
+    got = table["attribution.vitals"].combine_chunks().to_numpy_ndarray()
+    np.testing.assert_array_equal(got, cells.sum(axis=axis))
+    # Each sum is right to the last bit.
+    rows = np.moveaxis(cells, axis, 2).reshape(-1, cells.shape[axis])
+    np.testing.assert_array_equal(got.ravel(), [math.fsum(row) for row in rows])
+    assert positions_of(table.schema).names == (*names, "age", "dose")
+
+    shares = got.sum(axis=1) + sum(table[f"attribution.{name}"].to_numpy() for name in ("age", "dose"))
+    off = np.abs(shares - (table["score"].to_numpy() - table["base_value"].to_numpy()))
+    if reduction == "sum":
+        np.testing.assert_allclose(table["completeness_error"].to_numpy(), off, atol=1e-12)
+    else:
+        assert table["completeness_error"].null_count == ROWS
+        assert off.max() > 0.01
+    assert table["converged"].to_numpy().all()
+    whyport.audit(out)
+
+
+def test_the_errors_of_sums_and_the_strongest_of_them(
+    sequence_bundle: Path, sequence_rows: Path, tmp_path: Path
+) -> None:
+    options = {"explain": "shapley", "explain_fraction": 0.1, "max_evaluations": 2000}
+    whyport.run(sequence_bundle, sequence_rows, tmp_path / "cells", **options)
+    whyport.run(sequence_bundle, sequence_rows, tmp_path / "out", per="feature", layout="wide", **options)
+    cells, table = (table_of(tmp_path / name).drop_null() for name in ("cells", "out"))
+    errors = cells["standard_error.vitals"].combine_chunks().to_numpy_ndarray().astype(np.float64)
+    np.testing.assert_array_equal(table["standard_error.bp"].to_numpy(), errors[:, :, 1].sum(axis=1))
+    whyport.audit(tmp_path / "out")
+
+    whyport.run(sequence_bundle, sequence_rows, tmp_path / "top", per="feature", top_k=2, **options)
+    top = table_of(tmp_path / "top").drop_null()
+    names = ["hr", "bp", "t", "age", "dose"]
+    shares = np.stack([table[f"attribution.{name}"].to_numpy() for name in names], axis=1)
+    order = np.argsort(-np.abs(shares), axis=1)[:, :2]
+    assert top["top_feature"].to_pylist() == [[names[i] for i in row] for row in order]
+    np.testing.assert_array_equal(top["top_attribution"].to_pylist(), np.take_along_axis(shares, order, axis=1))
+    whyport.audit(tmp_path / "top")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"per": "feature", "players": {"course": ["vitals"]}}, "per: expected a model with sequences .*, got groups"),
+        ({"per": "time"}, "unknown kind of share 'time'; known: 'cell', 'feature', 'step'"),
+        ({"per": "step", "reduction": "max"}, "unknown reduction 'max'; known: 'sum', 'abs'"),
+        ({"reduction": "abs"}, "reduction: expected per 'feature' or 'step' beside 'abs', got 'cell'"),
+        ({"per": "step", "explain": ()}, "per: expected an explanation method beside it, got none"),
+    ],
+)
+def test_sums_that_are_not_there_are_refused(
+    sequence_bundle: Path, sequence_rows: Path, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        whyport.run(sequence_bundle, sequence_rows, tmp_path / "out", **{"explain": "deepshap", **options})
+
+
+def test_a_model_of_tables_has_no_sums(reference_bundle: Path, tmp_path: Path) -> None:
+    rows = reference_bundle / "background.parquet"
+    with pytest.raises(UsageError, match="got one of tables alone: --players lets columns share one value"):
+        whyport.run(reference_bundle, rows, tmp_path / "out", explain="deepshap", per="feature")
+
+
+def test_an_audit_finds_a_sum_that_is_not_the_cells(sequence_bundle: Path, sequence_rows: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    whyport.run(sequence_bundle, sequence_rows, out, explain="deepshap", per="step", reduction="abs", layout="list")
+    (part,) = out.glob("part*.parquet")
+    forge(out, with_column("attribution", elements(lambda shares: [shares[0] + 0.01, *shares[1:]])), part.name)
+    with pytest.raises(AuditError, match="deepshap: attributions: computed again it comes out different"):
+        whyport.audit(out)
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
+    sequence_bundle: Path, sequence_rows: Path, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"explain": "deepshap", "engine": "onnx", "batch_rows": 8, "part_rows": 16}
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    whyport.run(sequence_bundle, sequence_rows, whole, **options)
+    rows, out = str(sequence_rows), str(resumed)
+    kill = (
+        "import os, signal, whyport\n"
+        "def progress(done, total):\n"
+        "    if done > 20: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"whyport.run({str(sequence_bundle)!r}, {rows!r}, {out!r}, progress=progress, **{options})"
+    )
+    killed = subprocess.run([sys.executable, "-c", kill], capture_output=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    expected = {path.name: path.read_bytes() for path in whole.glob("part*.parquet")}
+    assert 0 < len(list(resumed.glob("part*.parquet"))) < len(expected)
+
+    whyport.run(sequence_bundle, sequence_rows, resumed, **options)
+    assert {path.name: path.read_bytes() for path in resumed.glob("part*.parquet")} == expected

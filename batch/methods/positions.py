@@ -11,6 +11,11 @@ from whyport.batch.methods.players import PlayerMap
 from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
 from whyport.runtime.bundle.sidecar import Sidecar
 
+CELL, FEATURE, STEP = PER = "cell", "feature", "step"
+"""What has a share: an element of a sequence, a feature over all steps, or a step over all features."""
+SUM, ABS = REDUCTIONS = "sum", "abs"
+"""How the shares of cells become one: their sum, or the sum of their magnitudes."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -48,12 +53,24 @@ class Positions:
     """[G]: the name of each share."""
     blocks: tuple[Block, ...] = ()
     """The inputs of a model with sequences; empty for a model of tables, and where groups of columns share a value."""
+    per: str = CELL
+    by: str = SUM
 
     @classmethod
     def of(cls, sidecar: Sidecar, players: PlayerMap) -> Self:
         """The positions of a method's shares, before any are summed."""
         has_cells = players.names == sidecar.feature_names
         return cls(players.names, _blocks(sidecar.inputs) if has_cells else ())
+
+    @property
+    def are_sums(self) -> bool:
+        """Whether shares are sums of cells, which are written in float64."""
+        return self.per != CELL
+
+    @property
+    def add_up(self) -> bool:
+        """Whether shares add up to what a method's shares add up to."""
+        return self.by == SUM
 
     @property
     def sequences(self) -> tuple[Block, ...]:

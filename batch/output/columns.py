@@ -234,6 +234,7 @@ class OutputColumns:
             has = finite[k::width]
             return array if has.all() else array.take(pa.array(np.arange(len(has)), mask=~has))
 
+        error = attribution.error if self.layout.positions.add_up else np.full_like(attribution.error, np.nan)
         per_feature = [attribution.extras[extra.name] for extra in self.extras[method] if extra.per_feature]
         shares = [
             self.layout.arrays(attribution.values[k::width], [values[k::width] for values in per_feature])
@@ -243,7 +244,7 @@ class OutputColumns:
             *_columns(by_target(attribution.base_value), null_nan=True),
             *(_columns(by_target(attribution.output.astype(np.float32))) if with_score else []),
             *(honest(array, k) for k, arrays in enumerate(shares) for array in arrays),
-            *_columns(by_target(attribution.error), null_nan=True),
+            *_columns(by_target(error), null_nan=True),
             *_columns(by_target(attribution.evaluations)),
             *(pa.array(flags[k::width], mask=~claims[k::width]) for k in range(width)),
             *(

@@ -18,9 +18,9 @@ from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, JobError
 from whyport.runtime.task import Task, find_task
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """The version of _job.json; version 2 added the task and its targets, 3 the arithmetic, and 4 `on_unseen`, units, and
-the names of the columns with the explained target."""
+the names of the columns with the explained target, 5 `per` and `reduction`."""
 OLDEST = 2
 """The oldest version that is read; older versions' runs are not resumed."""
 
@@ -44,6 +44,8 @@ class PinnedSettings:
     explain_where: str | None
     explain_fraction: float | None
     layout: str
+    per: str
+    reduction: str
     top_k: int | None
     keep: tuple[str, ...]
     on_bad_row: str
@@ -155,7 +157,8 @@ class JobFile:
             outputs: the model's outputs; needed only to compare types.
         """
         settings = self.settings
-        layout = attribution_layout(settings.layout, settings.top_k, positions)
+        written = dataclasses.replace(positions, per=settings.per, by=settings.reduction)
+        layout = attribution_layout(settings.layout, settings.top_k, written)
         explain = settings.explain_settings
         named_by = self.target_columns
         return OutputColumns(self.meaning, settings.methods, explain, self.choice, layout, outputs, named_by)

@@ -19,7 +19,7 @@ from whyport.runtime.bundle.codec import build
 from whyport.runtime.errors import BundleFormatError, JobError, UsageError
 
 
-def strongest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+def strongest(values: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
     """The places of the `count` largest magnitudes in each row [N, F], largest first, [N, count].
 
     Equal magnitudes keep their order; NaN comes last. `count` is from 1 to F.
@@ -66,6 +66,11 @@ class AttributionLayout(ABC):
         self.features = positions.names
 
     @property
+    def kind(self) -> pa.DataType:
+        """The type of a share."""
+        return pa.float64() if self.positions.are_sums else pa.float32()
+
+    @property
     def metadata(self) -> dict[str, str]:
         """The metadata that makes a file readable without the bundle."""
         names = {FEATURES_KEY: json.dumps(self.features, ensure_ascii=False)}
@@ -80,7 +85,9 @@ class AttributionLayout(ABC):
         """
 
     @abstractmethod
-    def arrays(self, values: NDArray[np.float32], extras: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+    def arrays(
+        self, values: NDArray[np.floating[Any]], extras: Sequence[NDArray[np.floating[Any]]] = ()
+    ) -> list[pa.Array]:
         """The arrays of `fields` for the attributions and the further per-feature values, [N, F] each."""
 
     @abstractmethod
@@ -97,9 +104,11 @@ class WideLayout(AttributionLayout):
 
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
         names = [self._names(prefix, suffix, name) for name in (ATTRIBUTION, *extras)]
-        return [pa.field(name, pa.float32()) for some in names for name in some]
+        return [pa.field(name, self.kind) for some in names for name in some]
 
-    def arrays(self, values: NDArray[np.float32], extras: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+    def arrays(
+        self, values: NDArray[np.floating[Any]], extras: Sequence[NDArray[np.floating[Any]]] = ()
+    ) -> list[pa.Array]:
         return [pa.array(column) for matrix in (values, *extras) for column in np.ascontiguousarray(matrix.T)]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
@@ -118,10 +127,12 @@ class ListLayout(AttributionLayout):
     """The layout with one column `attribution`, a list with one share per feature: a feature costs only its bytes."""
 
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
-        kind = pa.list_(pa.float32(), len(self.features))
+        kind = pa.list_(self.kind, len(self.features))
         return [pa.field(f"{prefix}{name}{suffix}", kind) for name in (ATTRIBUTION, *extras)]
 
-    def arrays(self, values: NDArray[np.float32], extras: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+    def arrays(
+        self, values: NDArray[np.floating[Any]], extras: Sequence[NDArray[np.floating[Any]]] = ()
+    ) -> list[pa.Array]:
         return [_lists(pa.array(np.ascontiguousarray(m).reshape(-1)), m.shape[1]) for m in (values, *extras)]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
@@ -140,12 +151,14 @@ class TensorLayout(AttributionLayout):
 
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
         return [
-            pa.field(column, pa.float32() if block is None else _tensor(block))
+            pa.field(column, self.kind if block is None else self._tensor(block))
             for name in (ATTRIBUTION, *extras)
             for column, block in self._columns(f"{prefix}{name}{suffix}")
         ]
 
-    def arrays(self, values: NDArray[np.float32], extras: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+    def arrays(
+        self, values: NDArray[np.floating[Any]], extras: Sequence[NDArray[np.floating[Any]]] = ()
+    ) -> list[pa.Array]:
         return [array for matrix in (values, *extras) for array in self._arrays(matrix)]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
@@ -171,12 +184,15 @@ class TensorLayout(AttributionLayout):
                 found.append((name if len(blocks) == 1 else f"{name}.{block.input}", block))
         return found
 
-    def _arrays(self, values: NDArray[np.float32]) -> Iterator[pa.Array]:
+    def _arrays(self, values: NDArray[np.floating[Any]]) -> Iterator[pa.Array]:
         for block in self.positions.blocks:
             if block.is_table:
                 yield from (pa.array(column) for column in np.ascontiguousarray(block.of(values).T))
             else:
-                yield array_of_rows(_tensor(block), block.of(values))
+                yield array_of_rows(self._tensor(block), block.of(values))
+
+    def _tensor(self, block: Block) -> pa.DataType:
+        return pa.fixed_shape_tensor(self.kind, block.shape, dim_names=[axis.name for axis in block.axes])
 
 
 class StrongestLayout(AttributionLayout):
@@ -195,10 +211,12 @@ class StrongestLayout(AttributionLayout):
         self._count = min(count, len(self.features))
 
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
-        kinds = {"top_feature": pa.string()} | {f"top_{name}": pa.float32() for name in (ATTRIBUTION, *extras)}
+        kinds = {"top_feature": pa.string()} | {f"top_{name}": self.kind for name in (ATTRIBUTION, *extras)}
         return [pa.field(f"{prefix}{name}{suffix}", pa.list_(kind, self._count)) for name, kind in kinds.items()]
 
-    def arrays(self, values: NDArray[np.float32], extras: Sequence[NDArray[np.float32]] = ()) -> list[pa.Array]:
+    def arrays(
+        self, values: NDArray[np.floating[Any]], extras: Sequence[NDArray[np.floating[Any]]] = ()
+    ) -> list[pa.Array]:
         chosen = strongest(values, self._count)
         names = pa.array(self.features, pa.string()).take(pa.array(chosen.reshape(-1)))
         kept = [np.take_along_axis(matrix, chosen, axis=1).reshape(-1) for matrix in (values, *extras)]
@@ -258,10 +276,6 @@ def positions_of(schema: pa.Schema) -> Positions:
     except (KeyError, ValueError, TypeError, BundleFormatError):
         raise JobError(f"expected the features' names under {FEATURES_KEY!r} in a part's metadata, got none") from None
     return Positions(names, blocks)
-
-
-def _tensor(block: Block) -> pa.DataType:
-    return pa.fixed_shape_tensor(pa.float32(), block.shape, dim_names=[axis.name for axis in block.axes])
 
 
 def _every_feature(values: NDArray[Any]) -> NDArray[np.int64]:

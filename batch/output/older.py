@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from whyport.batch.methods.positions import CELL, SUM
+
 
 def newest_settings(settings: Any) -> Any:
     """The settings in _job.json or in a part's footer; what is no settings stays as it is."""
     if not isinstance(settings, dict):
         return settings
     renamed = {"explain_target" if name == "explain_class" else name: value for name, value in settings.items()}
-    return {"on_unseen": "score"} | renamed
+    return {"on_unseen": "score", "per": CELL, "reduction": SUM} | renamed

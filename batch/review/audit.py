@@ -10,8 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whyport.batch.methods.players import PlayerMap
-from whyport.batch.methods.positions import Positions
 from whyport.batch.output.columns import IDENTITY, REASON, SOURCE_ROW
 from whyport.batch.output.folder import REJECTED_FOLDER
 from whyport.batch.output.parts import PartFooter, PartSpan, read_schema, sha256_of
@@ -51,9 +49,8 @@ class Audit:
             raise AuditError(f"expected a finished run, got one without _SUCCESS, in {out}")
         self._report = self._run.report
         self._bundle = self._run.open_bundle(bundle)
-        sidecar = self._bundle.sidecar
-        players = PlayerMap.of(sidecar, self._run.settings.explain_settings.players)
-        self._columns = self._run.job.columns(Positions.of(sidecar, players), sidecar.signature.outputs)
+        outputs = self._bundle.sidecar.signature.outputs
+        self._columns = self._run.job.columns(self._run.reduction(self._bundle).positions, outputs)
 
     def run(self, sample: int, seed: int, device: str) -> Iterator[str]:
         """Make every check; yields a line with the result of each.

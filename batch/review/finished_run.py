@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from whyport.batch.arrow import take_rows
 from whyport.batch.methods.positions import Positions
+from whyport.batch.methods.reduction import Reduction
 from whyport.batch.output.columns import ExplanationColumns, OutputColumns
 from whyport.batch.output.folder import JOB_FILE, OutputFolder
 from whyport.batch.output.job_file import InputMark, JobFile, PinnedSettings
@@ -133,6 +134,12 @@ class FinishedRun:
     def columns_of(self, schema: pa.Schema) -> OutputColumns:
         """The output columns of parts with that schema; raises JobError if the schema does not name the features."""
         return self.job.columns(positions_of(schema) if self.settings.methods else Positions(()))
+
+    def reduction(self, bundle: Bundle) -> Reduction:
+        """The shares that the run has written, from those of its methods."""
+        settings = self.settings
+        groups = settings.explain_settings.players
+        return Reduction.of(bundle.sidecar, groups, settings.per, settings.reduction)
 
     def fields(self, columns: ExplanationColumns) -> list[pa.Field]:
         """The attribution columns of an explanation."""

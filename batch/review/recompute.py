@@ -88,7 +88,7 @@ class ExplanationComparison:
         columns: ExplanationColumns,
         stored: pa.Table,
         again: pa.Table,
-        values: Mapping[str, NDArray[np.float32]],
+        values: Mapping[str, NDArray[np.floating[Any]]],
         scale: NDArray[np.float64],
         place: str,
     ) -> Deviations:
@@ -121,7 +121,7 @@ class ExplanationComparison:
         if shares.values.shape[1] < values[ATTRIBUTION].shape[1]:
             is_off = ~_are_strongest(shares, values[ATTRIBUTION], allowed)
             check_same(rows, is_off, f"{columns.method}: the strongest attributions", place)
-        elif makes_a_claim:
+        elif makes_a_claim and self._layout.positions.add_up:
             error = matrix(stored, [columns.completeness_error])[:, 0]
             off = np.abs(np.abs(shares.values.sum(axis=1) - (score - base)) - error)
             total = scale + np.abs(shares.values).sum(axis=1)
@@ -144,7 +144,7 @@ class ExplanationComparison:
 
     @staticmethod
     def _differences(
-        got: NDArray[np.float64], shares: StoredAttributions, values: NDArray[np.float32]
+        got: NDArray[np.float64], shares: StoredAttributions, values: NDArray[np.floating[Any]]
     ) -> NDArray[np.float64]:
         """The largest difference per row between the stored [N, K] and all recomputed [N, F] attributions, [N]."""
         differences: NDArray[np.float64] = np.abs(got - np.take_along_axis(values, shares.features, axis=1)).max(axis=1)
@@ -175,7 +175,7 @@ def _deviations_of_lists(stored: pa.ChunkedArray, again: pa.ChunkedArray) -> NDA
 
 
 def _are_strongest(
-    shares: StoredAttributions, values: NDArray[np.float32], allowed: NDArray[np.float64]
+    shares: StoredAttributions, values: NDArray[np.floating[Any]], allowed: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Whether a row's shares [N, K] are of K features, largest first, and no other of the F is larger, [N]."""
     magnitudes = np.abs(shares.values)
@@ -208,7 +208,7 @@ class Recomputer:
         self._selection = run.selection
         choice = run.job.choice
         self._cleaner = RowCleaner(bundle.sidecar, settings.on_bad_row, choice.label, on_unseen=settings.on_unseen)
-        self._scorer = Scorer(Session(bundle, device), settings.methods, choice, explain)
+        self._scorer = Scorer(Session(bundle, device), settings.methods, choice, explain, run.reduction(bundle))
         self._known = KnownColumns(task, choice)
         label = [choice.label] if choice.label is not None else []
         features = bundle.sidecar.column_names

@@ -34,6 +34,8 @@ def describe_job(bundle: Bundle, plan: Plan, session: Session) -> JobFile:
             explain_where=settings.explain_where,
             explain_fraction=settings.explain_fraction,
             layout=settings.layout,
+            per=settings.per,
+            reduction=settings.reduction,
             top_k=settings.top_k,
             keep=settings.keep,
             on_bad_row=settings.on_bad_row,

@@ -11,8 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.methods.catalogue import check_capabilities, engine_of
-from whyport.batch.methods.players import PlayerMap
-from whyport.batch.methods.positions import Positions
+from whyport.batch.methods.reduction import Reduction
 from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns
 from whyport.batch.output.layouts import attribution_layout, chosen_layout
 from whyport.batch.output.parts import PartSpan, split
@@ -61,6 +60,7 @@ class Plan:
     """The columns of the inputs that feed the model."""
     choice: TargetChoice
     selection: Selection
+    reduction: Reduction
     output: OutputColumns
     inputs: tuple[SourceFile | BadFile, ...]
     kept: tuple[pa.Field, ...]
@@ -83,7 +83,8 @@ class Plan:
         choice = TargetChoice.parse(settings.explain_target, task)
         found = discover(settings.inputs)
         check_apart(settings.inputs, found, settings.out)
-        positions = Positions.of(sidecar, PlayerMap.of(sidecar, settings.explain.players))
+        reduction = Reduction.of(sidecar, settings.explain.players, settings.per, settings.reduction)
+        positions = reduction.positions
         settings = dataclasses.replace(settings, layout=chosen_layout(settings.layout, positions))
         layout = attribution_layout(settings.layout, settings.top_k, positions)
         outputs = sidecar.signature.outputs
@@ -93,6 +94,7 @@ class Plan:
             table=Columns.of_inputs(sidecar.inputs),
             choice=choice,
             selection=Selection.parse(settings.explain_where, settings.explain_fraction),
+            reduction=reduction,
             output=OutputColumns(task, settings.methods, settings.explain, choice, layout, outputs),
             inputs=(),
             kept=(),

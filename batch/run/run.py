@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from whyport.batch.methods.catalogue import method_options
 from whyport.batch.methods.groups_file import given_groups
 from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
+from whyport.batch.methods.positions import CELL, SUM
 from whyport.batch.methods.settings import COMMON, ExplainSettings
 from whyport.batch.settings import AUTO, JobSettings, parse_size
 from whyport.batch.targets import written
@@ -37,6 +38,8 @@ def run(
     explain_where: str | None = None,
     explain_fraction: float | None = None,
     layout: str = AUTO,
+    per: str = CELL,
+    reduction: str = SUM,
     top_k: int | None = None,
     keep: str | Iterable[str] = (),
     on_bad_row: str = "reject",
@@ -79,6 +82,8 @@ def run(
         explain_fraction: explain only this share of the rows, the same in every run.
         layout: "wide" for a column per feature, "list" for one column of attributions, "tensor" for one of [steps,
             features] a sequence; "auto" is "tensor" for models with sequences, "wide" for others.
+        per: what has a share in a sequence: "cell" for each of its elements, "feature" or "step" for sums of these.
+        reduction: "sum", or "abs" for sums of magnitudes, which do not add up to the score.
         top_k: keep only this many attributions per row, the largest by magnitude.
         keep: one or several input columns to copy.
         on_bad_row: "reject", "impute" or "fail", for a row with a null, NaN or infinity; a missing category that the

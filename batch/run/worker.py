@@ -54,7 +54,7 @@ class Worker:
         self._cleaner = RowCleaner(
             session.bundle.sidecar, settings.on_bad_row, plan.choice.label, on_unseen=settings.on_unseen
         )
-        self._scorer = Scorer(session, settings.methods, plan.choice, settings.explain)
+        self._scorer = Scorer(session, settings.methods, plan.choice, settings.explain, plan.reduction)
 
     @cached_property
     def arithmetic(self) -> Arithmetic:

@@ -11,6 +11,7 @@ from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.method import TORCHSCRIPT
+from whyport.batch.methods.reduction import Reduction
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.scale import score_scale
 from whyport.batch.methods.settings import ExplainSettings
@@ -32,13 +33,20 @@ class Scorer:
         methods: names from the catalogue; without any, only the session is loaded.
         choice: which target of each row is explained.
         settings: the methods' options.
+        reduction: what has a share in place of a cell; None for the cells.
     """
 
     def __init__(
-        self, session: Session, methods: tuple[str, ...], choice: TargetChoice, settings: ExplainSettings
+        self,
+        session: Session,
+        methods: tuple[str, ...],
+        choice: TargetChoice,
+        settings: ExplainSettings,
+        reduction: Reduction | None = None,
     ) -> None:
         self._session = session
         self._choice = choice
+        self._reduction = reduction
         self._tolerance = session.bundle.sidecar.tolerances["outputs"]
         self.explainers: dict[str, Explainer] = {}
         """The methods, by name."""
@@ -102,7 +110,8 @@ class Scorer:
                 f"method {name!r}: {explainer.scored_by}'s scores differ from model.onnx's: expected a deviation of "
                 f"at most {self._tolerance:g}, got {off.max():.3g}, rows {listing(map(str, bad))}"
             )
-        return explainer.measure(shares, request, self._base_values[name])
+        attribution = explainer.measure(shares, request, self._base_values[name])
+        return attribution if self._reduction is None else self._reduction.reduced(attribution)
 
     def _mean_score(self, method: str, references: References) -> NDArray[np.float64]:
         """The mean score of every target over the references, [K]; raises BundleError where a score is not finite."""

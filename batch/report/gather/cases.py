@@ -249,7 +249,8 @@ class CaseReader:
             settings = self._run.settings.explain_settings
             try:
                 choice = TargetChoice.parse(ALL, self._run.task)
-                self._scorers[method] = Scorer(self._session, (method,), choice, settings)
+                reduction = self._run.reduction(self._session.bundle)
+                self._scorers[method] = Scorer(self._session, (method,), choice, settings, reduction)
             except (WhyportError, ModuleNotFoundError) as error:
                 logger.warning("targets that the run has not explained are not shown: %s", error)
                 return {}

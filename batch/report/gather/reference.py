@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,26 +45,25 @@ def reference_attributions(
     choice = run.job.choice
     if choice.label is not None:
         choice = TargetChoice(PREDICTED)
-    scorer = Scorer(session, tuple(methods), choice, run.settings.explain_settings)
+    scorer = Scorer(session, tuple(methods), choice, run.settings.explain_settings, run.reduction(bundle))
     scored = scorer.explain(scorer.predict(CleanBatch.of_matrix(background.rows[heaviest])))
     weights = background.weights[heaviest][scored.rows.kept]
     found = {}
     for method, attribution in scored.attributions.items():
         finite = attribution.is_finite
         repeats = len(finite) // max(len(weights), 1)
-        values = attribution.values[finite].astype(np.float64)
+        values = _kept(attribution.values[finite], run.settings.top_k).astype(np.float64)
         if len(values):
-            values = _kept(values, run.settings.top_k)
             rows = -(-len(values) // repeats)
             found[method] = ReferenceAttributions(values, weights.repeat(repeats)[finite], rows)
     return found
 
 
-def _kept(values: NDArray[np.float64], top_k: int | None) -> NDArray[np.float64]:
+def _kept(values: NDArray[np.floating[Any]], top_k: int | None) -> NDArray[np.floating[Any]]:
     """The attributions [N, F], with 0 for those that a run with `--top-k` does not keep."""
-    if top_k is None:
+    if top_k is None or not len(values):
         return values
-    kept = strongest(values.astype(np.float32), min(top_k, values.shape[1]))
-    zeros = np.zeros(values.shape)
+    kept = strongest(values, min(top_k, values.shape[1]))
+    zeros = np.zeros_like(values)
     np.put_along_axis(zeros, kept, np.take_along_axis(values, kept, axis=1), axis=1)
     return zeros

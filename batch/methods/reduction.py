@@ -1,0 +1,107 @@
+"""Sums of a sequence's cells: the shares of its features, or of its steps."""
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.methods.players import Groups, PlayerMap
+from whyport.batch.methods.positions import ABS, CELL, FEATURE, STEP, Block, Positions
+from whyport.runtime.attribution import Attribution
+from whyport.runtime.bundle.inputs import Axis
+from whyport.runtime.bundle.sidecar import Sidecar
+from whyport.runtime.errors import UsageError, listing
+
+KEPT = {FEATURE: "feature", STEP: "time"}
+"""The axis that is left by what a share is per."""
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """The shares of a run, from the cells' shares that a method gives."""
+
+    cells: Positions
+    per: str
+    by: str
+    """"sum", or "abs" for sums of magnitudes."""
+
+    @classmethod
+    def of(cls, sidecar: Sidecar, groups: Groups, per: str, by: str) -> Self:
+        """The shares of a run with a bundle.
+
+        Args:
+            sidecar: the bundle's sidecar.
+            groups: the columns of each group that shares one value.
+            per: what has a share: a cell, a feature or a step.
+            by: the way that cells become one.
+
+        Raises:
+            UsageError: the groups are wrong, or there are no cells to sum up.
+        """
+        cells = Positions.of(sidecar, PlayerMap.of(sidecar, groups))
+        if per != CELL and not cells.blocks:
+            got = "groups of columns" if groups else "one of tables alone: --players lets columns share one value"
+            raise UsageError(f"per: expected a model with sequences for {per!r}, got {got}")
+        return cls(cells, per, by)
+
+    @cached_property
+    def positions(self) -> Positions:
+        """The positions of the run's shares: the labels of the axis that is left, or `<input>[t]` where it has none.
+
+        A label is `<input>.<label>` where another share has it too. Raises UsageError where that helps nothing.
+        """
+        if self.per == CELL:
+            return self.cells
+        names: list[str] = []
+        blocks: list[Block] = []
+        named = [(block, self._axes(block)) for block in self.cells.blocks]
+        count = Counter(name for block, axes in named for name in self._names(block, axes))
+        for block, axes in named:
+            placed = dataclasses.replace(block, start=len(names), axes=axes)
+            blocks.append(placed)
+            found = self._names(block, axes)
+            names += [f"{block.input}.{name}" if count[name] > 1 and not block.is_table else name for name in found]
+        repeated = [name for name, times in Counter(names).items() if times > 1]
+        if repeated:
+            raise UsageError(f"per: expected names that differ for the shares per {self.per}, got {listing(repeated)}")
+        return Positions(tuple(names), tuple(blocks), self.per, self.by)
+
+    def reduced(self, attribution: Attribution) -> Attribution:
+        """An explanation of cells as one of what the run has shares of.
+
+        Its error stays that of the cells. A standard error becomes the sum of the cells' own, which is the most that
+        the error of a sum, or of a sum of magnitudes, can be.
+        """
+        if self.per == CELL:
+            return attribution
+        cells = attribution.values.shape[1]
+        extras = {
+            name: self._sums(values) if values.shape[1:] == (cells,) else values
+            for name, values in attribution.extras.items()
+        }
+        values = np.abs(attribution.values) if self.by == ABS else attribution.values
+        return dataclasses.replace(attribution, values=self._sums(values), extras=extras)
+
+    def _axes(self, block: Block) -> tuple[Axis, ...]:
+        """The axes that are left of an input; all of them where it lacks the one that is kept."""
+        kept = tuple(axis for axis in block.axes if axis.name == KEPT[self.per])
+        return block.axes if block.is_table or not kept else kept
+
+    def _names(self, block: Block, axes: tuple[Axis, ...]) -> tuple[str, ...]:
+        if axes == block.axes:
+            return self.cells.names[block.start : block.stop]
+        (axis,) = axes
+        return axis.labels or tuple(f"{block.input}[{i}]" for i in range(int(axis.length)))
+
+    def _sums(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """The sums [N, G] of values [N, cells], in float64."""
+        parts = []
+        for block in self.cells.blocks:
+            left = self._axes(block)
+            gone = tuple(1 + i for i, axis in enumerate(block.axes) if axis not in left)
+            parts.append(block.of(values).astype(np.float64).sum(axis=gone).reshape(len(values), -1))
+        return np.concatenate(parts, axis=1)
