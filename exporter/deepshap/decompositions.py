@@ -121,6 +121,14 @@ def unbind(x: Tensor, dim: int = 0) -> list[Tensor]:
     return [x.select(dim, i) for i in range(x.shape[dim])]
 
 
+def logcumsumexp(x: Tensor, dim: int) -> Tensor:
+    """log of the sum of exponentials so far; what comes later is next to nothing in the sum."""
+    x = x.movedim(dim, -1)
+    later = torch.ones(x.shape[-1], x.shape[-1], dtype=torch.bool, device=x.device).triu(1)
+    so_far = torch.where(later, -1e30, x.unsqueeze(-2))
+    return torch.logsumexp(so_far, -1).movedim(-1, dim)
+
+
 def _normalise(x: Tensor, axes: list[int], eps: float) -> tuple[Tensor, Tensor, Tensor]:
     mean = x.mean(axes, keepdim=True)
     deviation = x - mean
@@ -140,5 +148,6 @@ DECOMPOSITIONS: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
     aten.var.correction: var,
     aten.split_with_sizes.default: split_with_sizes,
     aten.unbind.int: unbind,
+    aten.logcumsumexp.default: logcumsumexp,
     aten.scaled_dot_product_attention.default: scaled_dot_product_attention,
 }

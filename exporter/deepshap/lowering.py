@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 import whyport.exporter.deepshap.rules  # noqa: F401 - registers every rule
 from whyport.exporter.deepshap.chaining import merge_functions
 from whyport.exporter.deepshap.dividing import find_shared, write_divisions
+from whyport.exporter.deepshap.positions import Positions, gathered, positions_of
 from whyport.exporter.deepshap.program import Program, Step, Value
 from whyport.exporter.deepshap.row_graph import RowGraph
 from whyport.exporter.deepshap.rules.chain import as_function
@@ -42,7 +43,9 @@ def lower(graph: RowGraph) -> Program:
     for node in graph.nodes:
         args, kwargs = pytree.tree_map_only(fx.Node, known.__getitem__, (node.args, dict(node.kwargs)))
         inputs = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Value)]
-        if not inputs:
+        if any(isinstance(leaf, Positions) for leaf in pytree.tree_leaves((args, kwargs))):
+            known[node] = gathered(node, args)
+        elif not inputs:
             known[node] = node.target(*args, **kwargs)  # type: ignore[operator]
         elif node.target is operator.getitem:
             known[node] = _output(node, inputs[0], args[1], steps)
@@ -62,7 +65,7 @@ def lower(graph: RowGraph) -> Program:
             elif as_function(rule) is not None and repairable.issuperset(inputs):
                 repairable.add(known[node])
         for index, output in enumerate(pytree.tree_leaves(node.meta["val"])):
-            if isinstance(known[node], Value) and node.target is not operator.getitem:
+            if isinstance(known[node], Value) and known[node] == Value(len(steps), 0):
                 active[Value(len(steps), index)] = _active(output)
     logits = known[graph.logits]
     if not isinstance(logits, Value):
@@ -86,11 +89,13 @@ def _step(node: fx.Node, args: Any, kwargs: Any, inputs: list[Value], active: di
     return Step(RULES[node.target](call, *args, **kwargs), tuple(inputs))
 
 
-def _output(node: fx.Node, of_step: Value, index: int, steps: list[Step]) -> Value:
-    """One of a step's outputs, unless it is a position, which is no sum of shares."""
-    if index >= steps[of_step.step - 1].rule.outputs:
-        _call(node.all_input_nodes[0]).refuse(" where more than its values is used")
-    return Value(of_step.step, index)
+def _output(node: fx.Node, of_step: Value, index: int, steps: list[Step]) -> Value | Positions:
+    """One of a step's outputs, or where its values are."""
+    step = steps[of_step.step - 1]
+    if index < step.rule.outputs:
+        return Value(of_step.step, index)
+    (made_by,) = node.all_input_nodes
+    return positions_of(made_by, _call(made_by), of_step, step.inputs[0])
 
 
 def _call(node: fx.Node) -> Call:

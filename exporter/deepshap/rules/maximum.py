@@ -23,8 +23,9 @@ from torch import Tensor
 from whyport.exporter.deepshap.rules.elementwise import Elementwise
 from whyport.exporter.deepshap.rules.quotients import piecewise_linear, ratio
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant, rule_for
-from whyport.exporter.deepshap.rules.rule import GRID, Kernel, Pair, Rule, Shape, aligned, only, unbroadcast
-from whyport.exporter.deepshap.rules.shape import HOLE, ElementMap
+from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule, Shape, aligned, only, unbroadcast
+from whyport.exporter.deepshap.rules.shape import HOLE
+from whyport.exporter.deepshap.rules.windows import WindowRule, cumulative, reduced
 from whyport.runtime.bundle.deepshap import KernelName
 
 aten = torch.ops.aten
@@ -73,25 +74,13 @@ def players(x: Tensor, r: Tensor) -> Tensor:
     return torch.where(high == low, ties / ties.sum(-1, keepdim=True), share / (high - low))
 
 
-class WindowMaximum(Rule):
-    """The maximum over windows of elements.
-
-    Args:
-        given: the input's shape.
-        windows: for every output element the flattened indices of its window, [*shape, k]; a hole is no element.
-        sign: -1 for the minimum.
-    """
-
-    reads_inputs = True
-    holes: Tensor
+class WindowMaximum(WindowRule):
+    """The maximum over windows of elements; `sign` is -1 for the minimum."""
 
     def __init__(self, given: Shape, windows: Tensor, sign: int = 1) -> None:
-        super().__init__()
+        super().__init__(given, windows, -torch.inf)
         self.sign = sign
-        self.map = ElementMap(given, windows, fill=-torch.inf)
-        self.padded = bool((windows == HOLE).any())
         self.pairwise = windows.shape[-1] == 2 and not self.padded
-        self.register_buffer("holes", windows == HOLE)
         self.register_buffer("pairs", windows.reshape(-1, 2) if self.pairwise else None)
         if self.pairwise and self.map.injective:
             self.kernel = Kernel(KernelName.MAXIMUM_OF_PAIRS, {"sign": sign})
@@ -99,24 +88,14 @@ class WindowMaximum(Rule):
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         return [self.map.transform(inputs[0] * self.sign).amax(-1) * self.sign]
 
-    def propagate(
-        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
-    ) -> list[Tensor]:
-        x, r = self._windows(inputs[0].row), self._windows(inputs[0].reference)
-        m = only(multipliers).unsqueeze(-1) * (self._pairwise(x, r) if self.pairwise else players(x, r))
-        flat = self.map.transpose(m.flatten(0, GRID - 1))
-        return [flat.reshape(*m.shape[:GRID], *flat.shape[1:])]
+    def of_players(self, x: Tensor, r: Tensor) -> Tensor:
+        x, r = self._comparable(x), self._comparable(r)
+        return two_players(x, r, x.flip(-1), r.flip(-1)) if self.pairwise else players(x, r)
 
-    def _windows(self, value: Tensor) -> Tensor:
-        windows = self.map.transform(value.flatten(0, 1) * self.sign)
-        if self.padded:
-            # Finite, the same in row and reference, and below every value: such a player gets nothing.
-            windows = torch.where(self.holes, torch.finfo(torch.float32).min, windows)
-        return windows.reshape(*value.shape[:2], *windows.shape[1:])
-
-    @staticmethod
-    def _pairwise(x: Tensor, r: Tensor) -> Tensor:
-        return two_players(x, r, x.flip(-1), r.flip(-1))
+    def _comparable(self, windows: Tensor) -> Tensor:
+        # A hole is finite, the same in row and reference, and below every value: such a player gets nothing.
+        least = torch.finfo(torch.float32).min
+        return torch.where(self.holes, least, windows * self.sign) if self.padded else windows * self.sign
 
 
 class Maximum(Rule):
@@ -183,12 +162,13 @@ def _maximum(call: Call, left: Operand, right: Operand) -> Rule:
 
 @rule_for(aten.amax.default, aten.max.dim, aten.amin.default, aten.min.dim)
 def _reduce(call: Call, x: Active, axes: int | list[int] | None = None, keep: bool = False) -> Rule:
-    reduced = [axes] if isinstance(axes, int) else axes or list(range(x.ndim))
-    reduced = [axis % x.ndim for axis in reduced]
-    kept = [axis for axis in range(x.ndim) if axis not in reduced]
-    elements = torch.arange(int(torch.tensor(x.shape).prod())).reshape(x.shape)
     sign = -1 if call.operator in (aten.amin.default, aten.min.dim) else 1
-    return WindowMaximum(x.shape, elements.permute(*kept, *reduced).reshape(*call.shape, -1), sign)
+    return WindowMaximum(x.shape, reduced(x.shape, axes, call.shape), sign)
+
+
+@rule_for(aten.cummax.default, aten.cummin.default)
+def _so_far(call: Call, x: Active, axis: int) -> Rule:
+    return WindowMaximum(x.shape, cumulative(x.shape, axis), -1 if call.operator is aten.cummin.default else 1)
 
 
 @rule_for(aten.max_pool2d_with_indices.default, aten.max_pool3d_with_indices.default)

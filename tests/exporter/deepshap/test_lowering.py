@@ -19,7 +19,16 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "index as a number": (lambda x: x.max(1, keepdim=True).indices.to(x.dtype), INDEX),
     "index beside its value": (lambda x: (m := x.max(1, keepdim=True)).values * m.indices, INDEX),
     "index to pick": (lambda x: x[torch.arange(x.shape[0]), x.max(1).indices][:, None], INDEX),
-    "index to gather": (lambda x: x.gather(1, x.max(1, keepdim=True).indices), INDEX),
+    "index to gather what it is no index of": (lambda x: x.exp().gather(1, x.max(1, keepdim=True).indices), INDEX),
+    "index to gather along another axis": (
+        lambda x: (y := x.reshape(-1, 2, 2)).gather(1, y.sort(2).indices).flatten(1),
+        r"aten\.sort\.default where more than",
+    ),
+    "ranks": (lambda x: x.argsort(1).argsort(1).to(x.dtype), r"aten\.sort\.default where more than"),
+    "values at their places": (
+        lambda x: torch.zeros_like(x).scatter(1, x.topk(2, 1).indices, x.topk(2, 1).values),
+        r"aten\.topk\.default where more than",
+    ),
     "index of a minimum": (lambda x: x.min(1, keepdim=True).indices.to(x.dtype), r"aten\.min\.dim where more than"),
     "position of a maximum": (lambda x: x.argmax(1, keepdim=True).to(x.dtype), r"operator aten\.argmax"),
     "positions of pooled maxima": (

@@ -17,7 +17,9 @@ from whyport.exporter.deepshap import build_program
 from whyport.exporter.deepshap.lowering import lower
 from whyport.exporter.deepshap.rules import circular, powers, quotients
 from whyport.exporter.deepshap.rules.elementwise import Inverse, Steep
+from whyport.exporter.deepshap.rules.factors import factor_multipliers
 from whyport.exporter.deepshap.rules.maximum import players, two_players
+from whyport.exporter.deepshap.rules.order import order_multipliers
 from whyport.exporter.deepshap.rules.registry import RULES
 from whyport.exporter.deepshap.rules.rule import Rule
 from whyport.exporter.deepshap.rules.shape import Split
@@ -184,6 +186,53 @@ def test_the_maximum_rule_is_the_shapley_value(size: int, ties: bool) -> None:
         np.testing.assert_allclose(players(torch.from_numpy(x[order]), torch.from_numpy(r[order])), got[order])
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 6])
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_rule_of_order_is_the_shapley_value_at_every_rank(size: int, ties: bool) -> None:
+    generator = np.random.default_rng(size)
+    for _ in range(10):
+        x, r = generator.normal(size=(2, size))
+        if ties:
+            x, r = x.round(), r.round()
+        expected = exact_shapley(lambda rows: -np.sort(-rows, 1), x, r[None], np.ones(1))
+        a, b = torch.from_numpy(x), torch.from_numpy(r)
+        got = order_multipliers(a, b, range(size)).numpy()
+        assert ((got >= 0) & (got <= 1 + 1e-12)).all()
+        np.testing.assert_allclose(got * (x - r)[:, None], expected, atol=1e-12)
+        largest = players(a, b)[a != b]
+        np.testing.assert_allclose(order_multipliers(a, b, [0])[a != b, 0], largest, atol=1e-12)
+
+
+def test_values_that_tie_share_the_derivative_of_order() -> None:
+    x = torch.tensor([2.0, 1.0, 2.0])
+    expected = torch.tensor([[0.5, 0.5, 0], [0, 0, 1], [0.5, 0.5, 0]])
+    torch.testing.assert_close(order_multipliers(x, x, range(3)), expected)
+
+
+def test_no_more_values_are_ordered_than_the_table_has() -> None:
+    class Wide(nn.Module):
+        def forward(self, rows: Tensor) -> Tensor:
+            return torch.cat([rows] * 33, 1).topk(2).values
+
+    with pytest.raises(UnsupportedOperatorError, match=r"aten\.topk\.default of 132 values: at most 128 are ordered"):
+        build_program(Wide(), sample(3, 4, 1))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6])
+def test_the_rule_of_many_factors_is_the_shapley_value(size: int) -> None:
+    x, r = np.random.default_rng(size).normal(size=(2, size))
+    x[0] = 0  # a division by a factor would fail
+    expected = exact_shapley(lambda rows: rows.prod(axis=1, keepdims=True), x, r[None], np.ones(1))[:, 0]
+    got = factor_multipliers(torch.from_numpy(x), torch.from_numpy(r)).numpy()
+    np.testing.assert_allclose(got * (x - r), expected, atol=1e-12)
+
+
+def test_the_rule_of_many_factors_conserves_for_hundreds() -> None:
+    x, r = 1 + 0.1 * torch.from_numpy(np.random.default_rng(1).normal(size=(2, 300)))
+    share = factor_multipliers(x, r) * (x - r)
+    torch.testing.assert_close(share.sum(), x.prod() - r.prod(), rtol=1e-10, atol=1e-12)
+
+
 def test_two_players_are_the_case_of_two() -> None:
     x, r = sample(50, 2, 3), sample(50, 2, 4)
     np.testing.assert_allclose(two_players(x, r, x.flip(-1), r.flip(-1)), players(x, r), atol=1e-5)
@@ -202,7 +251,7 @@ def test_a_shift_common_to_all_logits_has_no_share_in_softmax() -> None:
 
 class Block(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
-        return rows.sort(1).values
+        return rows.mode(1, keepdim=True).values
 
 
 class Refused(nn.Module):
@@ -218,7 +267,8 @@ def test_an_operator_without_a_rule_is_named_with_its_place_and_no_path() -> Non
     with pytest.raises(UnsupportedOperatorError) as caught:
         build_program(Refused(), sample(3, 4, 1))
     assert str(caught.value) == (
-        "no DeepSHAP rule for the operator aten.sort.default, in 'block' (Block), line 'return rows.sort(1).values'"
+        "no DeepSHAP rule for the operator aten.mode.default, in 'block' (Block), "
+        "line 'return rows.mode(1, keepdim=True).values'"
     )
 
 
@@ -231,7 +281,7 @@ def test_a_recurrent_layer_with_a_projection_is_refused() -> None:
 def test_an_operator_off_the_path_to_the_logits_needs_no_rule() -> None:
     class Pruned(nn.Module):
         def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-            return 2 * rows, rows.sort(1).values
+            return 2 * rows, rows.mode(1).values
 
     program = build_program(Pruned(), sample(3, 4, 1))
     assert len(program.steps) == 1
