@@ -43,7 +43,9 @@ def lower(graph: RowGraph) -> Program:
     for node in graph.nodes:
         args, kwargs = pytree.tree_map_only(fx.Node, known.__getitem__, (node.args, dict(node.kwargs)))
         inputs = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Value)]
-        if any(isinstance(leaf, Positions) for leaf in pytree.tree_leaves((args, kwargs))):
+        if _expands_nothing(node):
+            known[node] = args[0]
+        elif any(isinstance(leaf, Positions) for leaf in pytree.tree_leaves((args, kwargs))):
             known[node] = gathered(node, args)
         elif not inputs:
             known[node] = node.target(*args, **kwargs)  # type: ignore[operator]
@@ -96,6 +98,13 @@ def _output(node: fx.Node, of_step: Value, index: int, steps: list[Step]) -> Val
         return Value(of_step.step, index)
     (made_by,) = node.all_input_nodes
     return positions_of(made_by, _call(made_by), of_step, step.inputs[0])
+
+
+def _expands_nothing(node: fx.Node) -> bool:
+    (given, *_) = node.all_input_nodes or (None,)
+    return (
+        node.target is aten.expand.default and given is not None and given.meta["val"].shape == node.meta["val"].shape
+    )
 
 
 def _call(node: fx.Node) -> Call:

@@ -22,6 +22,8 @@ class Positions:
     values: Value
     among: Value
     axis: int
+    size: int
+    """Of the axis."""
 
 
 def positions_of(node: fx.Node, call: Call, values: Value, among: Value) -> Positions:
@@ -37,10 +39,11 @@ def positions_of(node: fx.Node, call: Call, values: Value, among: Value) -> Posi
     axis = node.args[at] if at < len(node.args) else node.kwargs.get("dim", -1)
     assert isinstance(axis, int)
     assert isinstance(node.args[0], fx.Node)
-    return Positions(call, values, among, axis % node.args[0].meta["val"].ndim)
+    shape = node.args[0].meta["val"].shape
+    return Positions(call, values, among, axis % len(shape), int(shape[axis]))
 
 
-def gathered(node: fx.Node, args: Sequence[Any]) -> Value:
+def gathered(node: fx.Node, args: Sequence[Any]) -> Value | Positions:
     """The values, where `node` gathers them from where they are.
 
     Raises:
@@ -52,6 +55,8 @@ def gathered(node: fx.Node, args: Sequence[Any]) -> Value:
         if source == positions.among and axis % node.meta["val"].ndim == positions.axis:
             values: Value = positions.values
             return values
+    if node.target is aten.remainder.Scalar and args[1] == used[0].size:
+        return used[0]  # take_along_dim counts negative positions from the end
     _refuse(used[0].call)
 
 

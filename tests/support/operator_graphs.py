@@ -307,6 +307,7 @@ FUNCTIONS: dict[str, Function] = {
     "tangent": lambda x: torch.tan(x.tanh()),
     "table by a number": lambda x: beside(x, TABLE[(2 + 2 * x[:, 0].tanh()).long()]),
     "table by a selection": lambda x: beside(x, TABLE.index_select(0, (2 + 2 * x[:, 0].tanh()).long())),
+    "taken along their order": lambda x: torch.take_along_dim(x, x.argsort(1), 1) * POSITIONS,
     "tanh": torch.tanh,
     "variance and mean": lambda x: torch.cat(
         torch.std_mean(x, 1, keepdim=True) + torch.var_mean(x, 1, keepdim=True), 1
