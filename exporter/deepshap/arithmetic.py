@@ -81,6 +81,14 @@ def fmod(left: Tensor, right: Tensor) -> Tensor:
     return left - torch.trunc(left / right) * right
 
 
+def index_put(x: Tensor, indices: list[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
+    """An assignment of one value where a mask holds is a choice; every other one stays as it is."""
+    mask = indices[0]
+    if len(indices) > 1 or mask is None or mask.dtype != torch.bool or values.numel() > 1 or accumulate:
+        return NotImplemented  # type: ignore[no-any-return]
+    return torch.where(mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim)), values.to(x.dtype), x)
+
+
 def embedding_bag(table: Tensor, indices: Tensor, offsets: Tensor, *options: Any, **named: Any) -> Any:
     """The sum, the mean or the maximum of a row's embeddings."""
     mode = named.get("mode", options[1] if len(options) > 1 else 0)
@@ -111,6 +119,7 @@ DECOMPOSITIONS: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
     aten.div.Scalar_mode: divide,
     aten.remainder.Tensor: remainder,
     aten.fmod.Tensor: fmod,
+    aten.index_put.default: index_put,
     aten.fmax.default: torch.maximum,
     aten.fmin.default: torch.minimum,
     aten._embedding_bag_forward_only.default: embedding_bag,

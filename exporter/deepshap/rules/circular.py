@@ -14,8 +14,9 @@ from torch import Tensor
 from whyport.exporter.deepshap.rules import quotients
 from whyport.exporter.deepshap.rules.elementwise import Elementwise, Function, Quotient, Steep
 from whyport.exporter.deepshap.rules.quotients import positive, slope_of_tanh
-from whyport.exporter.deepshap.rules.registry import Active, Call, rule_for
+from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, rule_for
 from whyport.exporter.deepshap.rules.rule import Rule
+from whyport.exporter.deepshap.rules.two_players import TwoPlayers
 
 aten = torch.ops.aten
 
@@ -127,3 +128,36 @@ def _logit(call: Call, x: Active, margin: float | None = None) -> Rule:
         lambda x: torch.logit(inside(x)),
         lambda x, r: logit(inside(x), inside(r)) * quotients.clamp(x, r, margin, 1 - margin),
     )
+
+
+def angle_by_height(y: Tensor, r: Tensor, x: Tensor) -> Tensor:
+    """The quotient of atan2(y, x) between two y.
+
+    The difference d of the two angles has cos d ~ x^2 + y r and sin d ~ x (y - r). A difference across the negative
+    half-axis, where the angle jumps, is taken as it is.
+    """
+    crosses = (x < 0) & ((y < 0) != (r < 0))
+    return _angle(torch.atan2(y, x), torch.atan2(r, x), y - r, x, x * x + y * r, crosses)
+
+
+def angle_by_width(x: Tensor, r: Tensor, y: Tensor) -> Tensor:
+    """The quotient of atan2(y, x) between two x: cos d ~ y^2 + x r and sin d ~ -y (x - r)."""
+    return _angle(torch.atan2(y, x), torch.atan2(y, r), x - r, -y, y * y + x * r, torch.zeros_like(y, dtype=torch.bool))
+
+
+def _angle(a: Tensor, b: Tensor, change: Tensor, sine: Tensor, cosine: Tensor, crosses: Tensor) -> Tensor:
+    """d / change: with t = sine change / cosine, atan(t) / t times sine / cosine; the plain quotient for a large d."""
+    slope = sine / cosine
+    t = positive(slope * change)
+    near = (t < 1) & (cosine > 0) & ~crosses
+    plain = quotients.ratio(a - b, change, 0.0)
+    return torch.where(near, slope * torch.atan(t) / t, plain)
+
+
+@rule_for(aten.atan2.default)
+def _arc_tangent_of_two(call: Call, y: Operand, x: Operand) -> Rule:
+    """The angle of a point: two players, or one where the other is constant."""
+    shapes = (tuple(y.shape), tuple(x.shape), call.shape)
+    if isinstance(y, Active) and isinstance(x, Active):
+        return TwoPlayers(shapes, torch.atan2, angle_by_height, angle_by_width)
+    return call.refuse(" of a constant")
