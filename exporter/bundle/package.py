@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ from whyport.runtime.bundle.trees import LEAF
 from whyport.runtime.bundle.vectors import to_json, to_parquet
 from whyport.runtime.errors import ExportError
 
+logger = logging.getLogger(__name__)
+
 NO_TREES = Capability(available=False, reason="the model is no sum of trees")
 
 
@@ -74,6 +77,7 @@ def make_package(
         task = draft.task
         named = f"{len(draft.targets)} {task.targets_title}"
         raise ExportError(f"expected a {task.one_score} for each of the {named}, got {count} a row")
+    logger.info("comparing the engines of %s", ONNX_MODEL)
     check_meaning(draft, compiled)
     compiled = with_right_trees(draft, compiled)
     probes = draft.probes(PROBE_ROWS, samples.PROBE)

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from whyport.exporter.reasons.budget import pairs_per_pass
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.deepshap import PASS_PAIRS, Program
+from whyport.runtime.bundle.deepshap import Program
 from whyport.runtime.bundle.references import References
 
 
@@ -37,11 +38,13 @@ def exact_attributions(deepshap: Program, rows: NDArray[np.float32], references:
         references: without missing values.
     """
     weights = torch.from_numpy(references.weights)
+    attributions, scores = [], []
     with torch.no_grad():
         of_references = deepshap.activations(torch.from_numpy(references.rows).double())
-        of_rows = deepshap.activations(torch.from_numpy(rows).double())
-        values = [
-            deepshap.attribute([value[part] for value in of_rows], of_references, weights)
-            for part in batch_slices(len(rows), max(1, PASS_PAIRS // len(references.rows)))
-        ]
-    return Exact(torch.cat(values).numpy(), of_rows[0].numpy(), (weights @ of_references[0]).numpy())
+        base_values = weights @ of_references[0]
+        pairs = pairs_per_pass(of_references, len(base_values))
+        for part in batch_slices(len(rows), max(1, pairs // len(references.rows))):
+            of_rows = deepshap.activations(torch.from_numpy(rows[part]).double())
+            attributions.append(deepshap.attribute(of_rows, of_references, weights))
+            scores.append(of_rows[0])
+    return Exact(torch.cat(attributions).numpy(), torch.cat(scores).numpy(), base_values.numpy())

@@ -10,6 +10,9 @@ from whyport.exporter.deepshap.rules.rule import Pair, settled
 from whyport.runtime.bundle.references import References
 from whyport.runtime.task import Task
 
+LARGEST = 1 << 18
+"""How many values of its references a graph holds, a megabyte; of more, it computes them with every call's rows."""
+
 
 class _Reasons(nn.Module):
     """What both graphs compute first.
@@ -33,13 +36,14 @@ class _Reasons(nn.Module):
         self.register_buffer("imputation", values)
         self.register_buffer("identity", program.identity.reshape(program.identity.shape[-1], -1).clone())
 
-    def observe(self, rows: Tensor, index: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
-        """The rows' activations; the explained class [N]; and a one for it among the classes, [1, N, 1, 1, C]."""
-        if self.imputation is not None:
-            rows = torch.where(torch.isnan(rows), self.imputation, rows)
-        of_rows = self.program.activations(rows, portable=True)
-        explained = torch.where(index < 0, self.task.predicted(of_rows[0]), index)
-        return of_rows, explained, self.identity.index_select(0, explained)[None, :, None, None, :]
+    def imputed(self, rows: Tensor) -> Tensor:
+        """The rows without missing values."""
+        return rows if self.imputation is None else torch.where(torch.isnan(rows), self.imputation, rows)
+
+    def explained(self, scores: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """The explained class [N] of rows with these scores, and a one for it among the classes, [1, N, 1, 1, C]."""
+        explained = torch.where(index < 0, self.task.predicted(scores), index)
+        return explained, self.identity.index_select(0, explained)[None, :, None, None, :]
 
 
 class ExplainGraph(_Reasons):
@@ -66,18 +70,21 @@ class ExplainGraph(_Reasons):
         with torch.no_grad():
             of_references = program.double().activations(torch.from_numpy(references.rows).double())
         program.float()
-        self.count = len(of_references)
-        for i, value in enumerate(of_references):
-            self.register_buffer(f"reference_{i}", value.float())
+        self.inside = sum(value.numel() for value in of_references) <= LARGEST
+        if self.inside:
+            for i, value in enumerate(of_references):
+                self.register_buffer(f"reference_{i}", value.float())
+        self.register_buffer("references", torch.from_numpy(references.rows))
         self.register_buffer("base_values", (weights @ of_references[0]).float())
         self.register_buffer("weights", weights.float())
 
     def forward(self, features: Tensor, class_index: Tensor) -> tuple[Tensor, ...]:
         """Raw rows [N, F] and class indices [N] to the outputs of explain.onnx."""
-        of_rows, explained, of_logits = self.observe(features, class_index)
+        of_rows, of_references = self.activations(self.imputed(features))
+        explained, of_logits = self.explained(of_rows[0], class_index)
 
         def pair(position: int) -> Pair:
-            return Pair(of_rows[position].unsqueeze(1), self.get_buffer(f"reference_{position}").unsqueeze(0))
+            return Pair(of_rows[position].unsqueeze(1), of_references[position].unsqueeze(0))
 
         row = pair(1)
         change = row.difference() * self.get_buffer("weights").unsqueeze(-1)
@@ -89,6 +96,16 @@ class ExplainGraph(_Reasons):
         error = (attribution.sum(1) - (score - base_value)).abs()
         return *self.head(scores), explained, score, base_value, attribution, error
 
+    def activations(self, rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """The activations of finite rows, and those of the references."""
+        if self.inside:
+            of_rows = self.program.activations(rows, portable=True)
+            return of_rows, [self.get_buffer(f"reference_{i}") for i in range(len(of_rows))]
+        references = self.get_buffer("references")
+        every = self.program.activations(torch.cat([references, rows]), portable=True)
+        count = len(references)
+        return [value[count:] for value in every], [value[:count] for value in every]
+
 
 class GradientGraph(_Reasons):
     """gradient.onnx: the derivative of one class's logit in the raw values; 0 where a value was imputed.
@@ -98,7 +115,8 @@ class GradientGraph(_Reasons):
 
     def forward(self, features: Tensor, class_index: Tensor) -> tuple[Tensor, ...]:
         """Raw rows [N, F] and class indices [N] to the outputs of gradient.onnx."""
-        of_rows, explained, of_logits = self.observe(features, class_index)
+        of_rows = self.program.activations(self.imputed(features), portable=True)
+        explained, of_logits = self.explained(of_rows[0], class_index)
 
         def pair(position: int) -> Pair:
             value = of_rows[position].unsqueeze(1)

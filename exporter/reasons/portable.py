@@ -1,5 +1,6 @@
 """Compiles explain.onnx and gradient.onnx."""
 
+import logging
 from dataclasses import dataclass
 
 import onnx
@@ -8,21 +9,22 @@ from torch import nn
 
 from whyport.exporter.data import samples
 from whyport.exporter.deepshap.program import Program
-from whyport.exporter.deepshap.rules.recurrent import recurrent_steps
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import OnnxFile
 from whyport.exporter.graphs.graph import INPUT, Graph, capability
 from whyport.exporter.graphs.onnx import export_lean
+from whyport.exporter.reasons.budget import check_time
 from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
 from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.reasons.summary import summarise
 from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, capability_of, reasons_outputs
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Baseline, Capability
+from whyport.runtime.errors import ExportError
 
-MAX_STEPS = 512
-"""Steps of recurrent layers: each is a few nodes of the graph, and takes a tenth of a second to compile."""
+logger = logging.getLogger(__name__)
+
 NO_DERIVATIVE = "a category has no derivative; model.pt gives the gradients of its cells"
 """Why a table with categories has no gradient.onnx."""
 SAMPLE_ROWS = 40
@@ -52,14 +54,16 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
     """
     if draft.summary == 0:
         return no_graphs("it was left out, by --explain-references 0")
-    steps = recurrent_steps(program.rules)
-    if steps > MAX_STEPS:
-        return no_graphs(f"recurrent layers of {steps} steps: a portable graph unrolls at most {MAX_STEPS}")
+    try:
+        check_time("a portable graph", len(program.steps))
+    except ExportError as error:
+        return no_graphs(left_out("explain.onnx and gradient.onnx", error).reason)
     imputation = draft.imputation
     files, capabilities = {}, dict(no_graphs(graph.capabilities["gradients"].reason).capabilities)
     graphs: dict[str, nn.Module] = {}
     references = summary = None
     try:
+        logger.info("choosing the references of %s", EXPLAIN_MODEL)
         references, summary = _summarise(program, draft)
         graphs[EXPLAIN_MODEL] = ExplainGraph(program, imputation, draft.task, graph.head, references)
     except Exception as error:  # of another package, on numbers that nobody has thought of
@@ -71,6 +75,7 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
     for name, module in graphs.items():
         served = capability_of(name)
         try:
+            logger.info("compiling %s", name)
             files[name] = OnnxFile(_export(name, module, draft, graph, opset))
             capabilities[served] = capability("")
         except Exception as error:  # whatever the exporter to ONNX raises

@@ -1,5 +1,6 @@
 """Compiles DeepSHAP's program, and checks that it adds up on rows it was not traced with."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,16 @@ from whyport.exporter.deepshap import build_program, trace_program
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.graphs.compiled import TorchScriptFile
 from whyport.exporter.graphs.graph import Graph, capability
+from whyport.exporter.reasons.budget import check_time
 from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle import deepshap as deepshap_file
-from whyport.runtime.bundle.sidecar import Capability
+from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL, Capability
 from whyport.runtime.errors import ParityError
 from whyport.runtime.parity import deviation
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ def compile_program(
     """
     try:
         program = build_program(graph.of_cells, torch.from_numpy(traced), encoding=graph.encoding)
+        check_time(DEEPSHAP_MODEL, len(program.steps))
+        logger.info("compiling %s, of %d operators", DEEPSHAP_MODEL, len(program.steps))
         file = TorchScriptFile(trace_program(program, torch.from_numpy(traced)), in_float64=True)
         check_completeness(file.module, graph, others)
     except Exception as error:  # whatever PyTorch raises on a network that it runs

@@ -8,6 +8,7 @@ from sklearn.cluster import KMeans
 
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.draft import Draft
+from whyport.exporter.reasons.budget import pairs_per_pass
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.deepshap import PASS_PAIRS
 from whyport.runtime.bundle.references import References
@@ -41,7 +42,7 @@ class Attributions:
     def by_reference(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Against each of these rows [R, F] by itself: [N, R, F]."""
         shares = np.empty((len(self._rows), len(rows), rows.shape[1]), dtype=np.float32)
-        for part in batch_slices(len(rows), max(1, PASS_PAIRS // len(self._rows))):
+        for part in batch_slices(len(rows), max(1, pairs_per_pass(self._of_rows, 1) // len(self._rows))):
             with torch.no_grad():
                 of_references = self._program.activations(torch.from_numpy(rows[part]))
                 shares[:, part] = self._program.shares(self._of_scores, self._of_rows, of_references)[0].numpy()

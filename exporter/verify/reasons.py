@@ -1,5 +1,6 @@
 """Compares explain.onnx and gradient.onnx with the TorchScript graphs, on other rows than they were traced with."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from whyport.exporter.verify.engines import Feeds, named_feeds
 from whyport.exporter.verify.outputs import BATCH_SIZES, BATCHES_OF_A_SIZE, check_deviation
 from whyport.exporter.verify.tolerances import TOLERANCES, Parity, Tolerances
 from whyport.runtime.attribution import within_rounding
-from whyport.runtime.batching import batch_slices
+from whyport.runtime.batching import batch_slices, rows_per_call
 from whyport.runtime.bundle.graphs import (
     BASE_VALUE,
     COMPLETENESS_ERROR,
@@ -30,6 +31,11 @@ from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL
 from whyport.runtime.errors import ParityError
 from whyport.runtime.parity import deviation, share_deviation
 from whyport.runtime.task import Task
+
+logger = logging.getLogger(__name__)
+
+CALLS = 5
+"""The most rows of a batch, in those of a call by the runtime: each row meets every reference, which takes memory."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ def verify_reasons(
         if name not in reasons.graphs:
             continue
         try:
+            logger.info("comparing %s with PyTorch", name)
             parity, *_ = [measure(draft, compiled, reasons, rows, parity) for rows in samples]
         except Exception as error:  # also what an engine raises by itself
             reasons = reasons.without(name, left_out(capability_of(name), error))
@@ -210,7 +217,8 @@ def _runs(
     """Batches of every size: the size, the explained targets, which rows they are, and what the graph gives."""
     names, inputs = ([each.name for each in some] for some in (session.get_outputs(), session.get_inputs()[:-1]))
     index = asked_targets(len(rows), scores.shape[1])
-    for size in BATCH_SIZES:
+    most = CALLS * rows_per_call(rows.shape[1])["cpu"]
+    for size in sorted({min(size, most) for size in BATCH_SIZES}):
         for part in list(batch_slices(len(rows), size))[:BATCHES_OF_A_SIZE]:
             given = named_feeds(inputs, rows[part], feeds)
             got = dict(zip(names, session.run(None, given | {TARGET_INDEX.name: index[part]}), strict=True))

@@ -4,11 +4,11 @@ What the rules multiply by does not depend on the class. A step of the walk back
 and pairs; then come a few products and one matrix product for all classes and pairs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from whyport.exporter.deepshap.rules import quotients
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, constant
@@ -51,11 +51,6 @@ class Recurrent(Rule):
     def players(self, of_input: Tensor, of_states: Sequence[Tensor]) -> list[Tensor]:
         """The multipliers of the active inputs."""
         return [of_input, *(m for m, active in zip(of_states, self.active, strict=True) if active)]
-
-
-def recurrent_steps(rules: Iterable[nn.Module]) -> int:
-    """Steps of all recurrent layers together: a portable graph has a few nodes for each of them."""
-    return sum(len(rule.order) for rule in rules if isinstance(rule, Recurrent))
 
 
 def tanh_quotient(argument: Pair, value: Pair) -> Tensor:

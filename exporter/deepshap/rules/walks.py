@@ -24,14 +24,17 @@ def walk(
         backwards: whether the last step comes first.
     """
     if torch.compiler.is_exporting():
-        whole = tuple(state.contiguous() for state in states)
-        made: tuple[tuple[Tensor, ...], Tensor] = scan(step, whole, tuple(given), reverse=backwards)
+        # A state must keep its strides, those of axes of size 1 among them, or it is taken for another.
+        carried, steps = (
+            tuple(value.clone(memory_format=torch.contiguous_format) for value in values) for values in (states, given)
+        )
+        made: tuple[tuple[Tensor, ...], Tensor] = scan(step, carried, steps, reverse=backwards)
         return made
-    carried, steps = tuple(states), {}
+    state, outputs = tuple(states), {}
     times = range(len(given[0]))
     for t in reversed(times) if backwards else times:
-        carried, steps[t] = step(carried, tuple(values[t] for values in given))
-    return carried, torch.stack([steps[t] for t in times])
+        state, outputs[t] = step(state, tuple(values[t] for values in given))
+    return state, torch.stack([outputs[t] for t in times])
 
 
 def in_front(pair: Pair) -> Pair:
@@ -59,5 +62,5 @@ def first_states(
     front = torch.broadcast_shapes(*fronts, *pairs)  # type: ignore[no-untyped-call]
     size = (*front, 1, hidden)
     zeros = sequence.row.new_zeros(())
-    states = [(zeros if m is None else m).expand(size).clone() for m in of_states]
+    states = [(zeros if m is None else m).expand(size) for m in of_states]
     return states, [] if of_sequence is None else [of_sequence.movedim(-2, 0)]

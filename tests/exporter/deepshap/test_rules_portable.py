@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from support import operator_graphs
 from support.oracles import sample, uneven_weights
 from whyport.exporter.deepshap import build_program
 from whyport.exporter.deepshap.lowering import lower
 from whyport.exporter.deepshap.rules.lstm import LSTM
-from whyport.exporter.deepshap.rules.recurrent import recurrent_steps
 from whyport.exporter.deepshap.rules.rule import Pair, Rule
 from whyport.exporter.deepshap.rules.softmax import Softmax
 from whyport.exporter.graphs.heads import LogitsHead
@@ -88,16 +87,3 @@ def test_the_lstm_and_the_softmax_have_a_portable_body_of_their_own() -> None:
     for rule in (LSTM, Softmax):
         assert rule.propagate_portable is not Rule.propagate_portable
     assert LSTM.activate_portable is not Rule.activate_portable
-
-
-def test_the_steps_of_recurrent_layers_are_counted() -> None:
-    class Recurrent(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.LSTM(4, 3, 2, bidirectional=True, batch_first=True)
-            self.head = nn.Linear(18, 2)
-
-        def forward(self, rows: Tensor) -> Tensor:
-            return self.head(self.layer(rows.reshape(-1, 3, 4))[0].flatten(1))
-
-    assert recurrent_steps(build_program(Recurrent().eval(), sample(5, 12, 1)).rules) == 12

@@ -18,6 +18,7 @@ from whyport.exporter.graphs.graph import Graph, build_graph
 from whyport.exporter.graphs.onnx import open_onnx
 from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
+from whyport.exporter.reasons import budget
 from whyport.exporter.reasons import portable as reasons
 from whyport.exporter.reasons.exact import Exact, exact_attributions
 from whyport.exporter.reasons.portable import PortableGraphs, compile_portable
@@ -146,12 +147,15 @@ def test_without_references_there_is_none(draft: Draft, graph: Graph) -> None:
         BackgroundChoice.parse(None, -1)
 
 
-def test_too_many_recurrent_steps(draft: Draft, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reasons, "MAX_STEPS", 5)
-    made = compile_portable(draft, graph, build_program(graph.module, torch.ones(5, 6)), 18)
+def test_a_graph_of_too_many_operators_is_left_out(draft: Draft, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "SECONDS", 1)
+    program = build_program(graph.module, torch.ones(5, 6))
+    made = compile_portable(draft, graph, program, 18)
     assert made.references is None
+    count = len(program.steps)
     assert {c.reason for c in made.capabilities.values()} == {
-        "recurrent layers of 6 steps: a portable graph unrolls at most 5"
+        f"a portable graph of {count} operators: expected at most 1 CPU seconds to compile it, got an estimate of "
+        f"{count * 0.1:.0f}"
     }
 
 

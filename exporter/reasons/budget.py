@@ -1,0 +1,51 @@
+"""The budget of a bundle's reasons: what would take more time or memory is left out, with the reason, not waited for.
+
+Estimates are by the numbers of operators and values, so that the same model has the same bundle on every machine.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from whyport.runtime.bundle.deepshap import PASS_PAIRS
+from whyport.runtime.errors import ExportError
+
+SECONDS = 300
+"""The CPU time that a file may take to compile, by its estimate."""
+SECONDS_PER_OPERATOR = {"deepshap.pt": 0.03, "a portable graph": 0.1}
+"""A whole recurrent layer is one operator; one that a network's own code unrolls is some operators a step."""
+PASS_BYTES = 1 << 26
+"""The memory of the largest value in a pass over pairs of rows and references."""
+
+
+def check_time(file: str, operators: int) -> None:
+    """Raise ExportError where a file of so many operators would take too long to compile.
+
+    Args:
+        file: a key of `SECONDS_PER_OPERATOR`.
+        operators: the number of the network's operators.
+    """
+    seconds = operators * SECONDS_PER_OPERATOR[file]
+    if seconds > SECONDS:
+        raise ExportError(
+            f"{file} of {operators} operators: expected at most {SECONDS} CPU seconds to compile it, got an estimate "
+            f"of {seconds:.0f}"
+        )
+
+
+def pairs_per_pass(values: Sequence[Tensor], targets: int) -> int:
+    """The number of pairs of a row and a reference in a pass, so that each tensor keeps to `PASS_BYTES`.
+
+    Args:
+        values: activations of some rows, with N in front.
+        targets: how many scores are explained.
+
+    Raises:
+        ExportError: a single pair takes more.
+    """
+    size = targets * max(value[0].numel() * value.element_size() for value in values)
+    if size > PASS_BYTES:
+        raise ExportError(
+            f"values of one row and one reference: expected at most {PASS_BYTES >> 20} MB, got {size >> 20} MB"
+        )
+    return min(PASS_PAIRS, PASS_BYTES // max(size, 1))
