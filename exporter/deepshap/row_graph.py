@@ -17,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from whyport.exporter.deepshap import arithmetic, logic
 from whyport.exporter.deepshap.decompositions import DECOMPOSITIONS
+from whyport.exporter.deepshap.sizes import settle_sizes
 from whyport.exporter.graphs.fast_path import no_fast_path
 from whyport.exporter.graphs.layers import WholeLayers
 from whyport.runtime.errors import ExportError, first_line
@@ -64,7 +65,9 @@ def export_row(module: nn.Module, rows: Tensor, *, fused: bool = True) -> RowGra
     constants = {node: tensors[sources[node.name]] for node in exported.graph.nodes if node.name in sources}
     (row,) = (node for node in exported.graph.nodes if node.name in signature.user_inputs)
     logits = exported.graph.output_node().args[0][0]
-    return RowGraph(_ancestors(exported.graph, logits), row, logits, constants)
+    nodes = _ancestors(exported.graph, logits)
+    settle_sizes(nodes, constants)
+    return RowGraph(nodes, row, logits, constants)
 
 
 def _ancestors(graph: fx.Graph, logits: fx.Node) -> list[fx.Node]:
