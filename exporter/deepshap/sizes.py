@@ -34,9 +34,7 @@ def settle_sizes(nodes: Sequence[fx.Node], constants: Mapping[fx.Node, Tensor]) 
             # What depends on the row has the size that it has for any row.
             args, kwargs = pytree.tree_map_only(fx.Node, value_of, (node.args, dict(node.kwargs)))
             value = node.target(*args, **kwargs)  # type: ignore[operator]
-            shapes = [size for leaf in _tensors(value) for size in leaf.shape]
-            symbols = [size for leaf in _tensors(node.meta["val"]) for size in leaf.shape]
-            pairs = zip(symbols, shapes, strict=True)
+            pairs = zip(_all_sizes(node.meta["val"]), _all_sizes(value), strict=True)
             numbers.update((size.node.expr, number) for size, number in pairs if isinstance(size, torch.SymInt))
             if constant:
                 known[node] = value
@@ -50,9 +48,8 @@ def _zeros(value: Tensor) -> Tensor:
 
 def _sizes(node: fx.Node) -> list[Any]:
     """The sizes that are no numbers."""
-    sizes: list[Any] = [size for leaf in _tensors(node.meta["val"]) for size in leaf.shape]
-    return [size for size in sizes if isinstance(size, torch.SymInt)]
+    return [size for size in _all_sizes(node.meta["val"]) if isinstance(size, torch.SymInt)]
 
 
-def _tensors(values: Any) -> list[Tensor]:
-    return [leaf for leaf in pytree.tree_leaves(values) if isinstance(leaf, Tensor)]
+def _all_sizes(values: Any) -> list[Any]:
+    return [size for leaf in pytree.tree_leaves(values) if isinstance(leaf, Tensor) for size in leaf.shape]
