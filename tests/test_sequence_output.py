@@ -14,8 +14,9 @@ import pytest
 
 import whyport
 from support.forging import elements, forge, with_column
-from support.sequence_bundles import CELLS, ROWS, STEPS, WIDTH
+from support.sequence_bundles import CELLS, ROWS, STATIC, STEPS, VALUES, WIDTH
 from whyport.batch.output.layouts import positions_of
+from whyport.batch.review.show import describe_row
 from whyport.runtime.errors import AuditError, UsageError
 
 
@@ -150,6 +151,38 @@ def test_a_model_of_tables_has_no_sums(reference_bundle: Path, tmp_path: Path) -
     rows = reference_bundle / "background.parquet"
     with pytest.raises(UsageError, match="got one of tables alone: --players lets columns share one value"):
         whyport.run(reference_bundle, rows, tmp_path / "out", explain="deepshap", per="feature")
+
+
+def test_a_row_is_shown_with_its_strongest_cells_and_both_sums(run: Path) -> None:
+    table = table_of(run)
+    cells = cells_of(table)[3].astype(np.float64)
+    lines = describe_row(run, 3, None, 2)
+
+    flat = np.concatenate([cells.ravel(), [table["attribution.age"][3].as_py(), table["attribution.dose"][3].as_py()]])
+    values = np.concatenate([VALUES[3].ravel(), STATIC[3]])
+    names = (*CELLS, "age", "dose")
+    for line, i in zip(lines[3:5], np.argsort(-np.abs(flat)), strict=False):
+        assert line == f"  {flat[i]:+12.5g}  {names[i]} = {values[i]:.4g}"
+    by_feature = lines.index("  vitals by feature: what spoke for it, and against")
+    sums = cells.sum(axis=0)
+    first, _, third = np.argsort(-np.abs(sums))
+    assert lines[by_feature + 1] == (
+        f"  {sums[first]:+12.5g} = {cells[cells[:, first] > 0, first].sum():+.4g} "
+        f"{cells[cells[:, first] < 0, first].sum():+.4g}  {('hr', 'bp', 't')[first]}"
+    )
+    assert lines[by_feature + 3].startswith(f"  {sums[third]:+12.5g}")
+    assert lines[by_feature + 3].endswith("1 others together")
+    by_step = lines.index("  vitals by step: what spoke for it, and against")
+    strongest = int(np.abs(cells.sum(axis=1)).argmax())
+    assert lines[by_step + 1].endswith(f"  step {strongest}")
+
+
+def test_magnitudes_are_shown_without_a_sum(sequence_bundle: Path, sequence_rows: Path, tmp_path: Path) -> None:
+    options = {"per": "feature", "reduction": "abs", "explain_target": "all"}
+    whyport.run(sequence_bundle, sequence_rows, tmp_path / "out", explain="deepshap", **options)
+    lines = describe_row(tmp_path / "out", 3, None, 9)
+    assert not any("base" in line or "step" in line for line in lines)
+    assert sum(line.endswith("  bp") for line in lines) == 2
 
 
 def test_an_audit_finds_a_sum_that_is_not_the_cells(sequence_bundle: Path, sequence_rows: Path, tmp_path: Path) -> None:

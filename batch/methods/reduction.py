@@ -1,6 +1,7 @@
 """Sums of a sequence's cells: the shares of its features, or of its steps."""
 
 import dataclasses
+import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,11 +81,33 @@ class Reduction:
             return attribution
         cells = attribution.values.shape[1]
         extras = {
-            name: self._sums(values) if values.shape[1:] == (cells,) else values
+            name: self.sums(values) if values.shape[1:] == (cells,) else values
             for name, values in attribution.extras.items()
         }
-        values = np.abs(attribution.values) if self.by == ABS else attribution.values
-        return dataclasses.replace(attribution, values=self._sums(values), extras=extras)
+        return dataclasses.replace(attribution, values=self.sums(attribution.values), extras=extras)
+
+    @cached_property
+    def places(self) -> tuple[tuple[int, ...], ...]:
+        """The cells that each share is the sum of."""
+        found: list[tuple[int, ...]] = []
+        for block in self.cells.blocks:
+            left = self._axes(block)
+            kept = [i for i, axis in enumerate(block.axes) if axis in left]
+            cells = np.moveaxis(block.of(np.arange(block.stop)), kept, range(len(kept)))
+            shares = math.prod(cells.shape[: len(kept)])
+            found += [tuple(own) for own in cells.reshape(shares, -1).tolist()]
+        return tuple(found)
+
+    def sums(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """The sums [N, G] of values [N, cells], or of their magnitudes, in float64; a table's stay as they are."""
+        parts = []
+        for block in self.cells.blocks:
+            left = self._axes(block)
+            gone = tuple(1 + i for i, axis in enumerate(block.axes) if axis not in left)
+            cells = block.of(values).astype(np.float64)
+            cells = np.abs(cells) if self.by == ABS and gone else cells
+            parts.append(cells.sum(axis=gone).reshape(len(values), -1))
+        return np.concatenate(parts, axis=1)
 
     def _axes(self, block: Block) -> tuple[Axis, ...]:
         """The axes that are left of an input; all of them where it lacks the one that is kept."""
@@ -96,12 +119,3 @@ class Reduction:
             return self.cells.names[block.start : block.stop]
         (axis,) = axes
         return axis.labels or tuple(f"{block.input}[{i}]" for i in range(int(axis.length)))
-
-    def _sums(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """The sums [N, G] of values [N, cells], in float64."""
-        parts = []
-        for block in self.cells.blocks:
-            left = self._axes(block)
-            gone = tuple(1 + i for i, axis in enumerate(block.axes) if axis not in left)
-            parts.append(block.of(values).astype(np.float64).sum(axis=gone).reshape(len(values), -1))
-        return np.concatenate(parts, axis=1)

@@ -13,8 +13,9 @@ from whyport.batch.report.gather.collect import Collector, TargetAttributions, W
 from whyport.batch.report.gather.columns import TableColumns, value_names
 from whyport.batch.report.gather.values import FeatureValues, read_values
 from whyport.batch.review.finished_run import FinishedRun
-from whyport.batch.review.row_values import known_columns
+from whyport.batch.review.row_values import known_sources
 from whyport.runtime.bundle.columns import Column
+from whyport.runtime.bundle.row import features_of
 from whyport.runtime.errors import UsageError, listing
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], 
         raise UsageError(f"rows: expected at least 1, got {rows}")
     limit = max(run.report.rows_out, 1) if rows is None else rows
     found = Collector(run, Wanted(sample_rows=limit, with_candidates=False)).collect().attributions
-    columns = known_columns(run)
-    read = TableColumns.of(columns) if columns else TableColumns.unknown(run.layout.features)
+    sources = known_sources(run)
+    columns = features_of(sources)
+    read = TableColumns.of(sources) if sources else TableColumns.unknown(run.layout.features)
     values = read_values(run, read, [each.sample for each in found])
     names = list(run.layout.features)
     return {(each.method, each.target): explanation_of(each, values, names, columns) for each in found}
@@ -51,7 +53,7 @@ def explanation_of(
         each: their attributions.
         values: the values of the rows.
         names: the names of the attributions, in order.
-        columns: the bundle's columns; categories among them are displayed by name.
+        columns: the bundle's features; categories among them are displayed by name.
     """
     data = values.of(each.sample, names)
     made = make_explanation(each.sample["values"], each.sample["base_value"], data, names, each.target)

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
+import pyarrow as pa
 
 from whyport.batch.arrow import first_row
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
 from whyport.runtime.bundle.columns import TIME, Column
+from whyport.runtime.bundle.row import Source, sources_of
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.inputs.categories import category_text
+from whyport.runtime.inputs.lists import ListEncoder
 
 MISSING = "missing"
 
@@ -24,18 +27,20 @@ class RowValues:
         run: the run.
         index: the input's index among all inputs.
         row: the row's number in the input.
-        columns: the bundle's columns, which say the units; by default those of the run's bundle, if it is there.
+        sources: the bundle's columns, which say the units, and what lists hold; by default those of the run's bundle,
+            if it is there.
     """
 
-    def __init__(self, run: FinishedRun, index: int, row: int, columns: Sequence[Column] | None = None) -> None:
+    def __init__(self, run: FinishedRun, index: int, row: int, sources: Sequence[Source] | None = None) -> None:
         self._run, self._index, self._row = run, index, row
-        self._columns = {column.name: column for column in (known_columns(run) if columns is None else columns)}
+        found = known_sources(run) if sources is None else sources
+        self._sources = {feature.name: source for source in found for feature in source.features}
         self._found: dict[str, str] = {}
         self.problem = ""
         """The reason why values are not known; empty where they are."""
 
     def of(self, names: Sequence[str]) -> dict[str, str]:
-        """The values of these columns as text, with their unit; names that are none of the input's are left out."""
+        """The values of these features as text, with their unit; names that are none of the input's are left out."""
         lacking = [name for name in names if name not in self._found]
         if lacking and not self.problem:
             try:
@@ -46,18 +51,42 @@ class RowValues:
 
     def _read(self, names: Sequence[str]) -> dict[str, str]:
         file = RunInputs(self._run, ()).open(self._index)
-        there = [name for name in names if name in file.schema.names]
+        # The columns to read, of a bundle that is gone by the features' own names.
+        wanted = {self._column(name) for name in names}
+        there = [name for name in file.schema.names if name in wanted]
         if not there:
-            return {}  # groups of columns alone
+            return {}  # groups of columns, or sums of cells, alone
         batch = RunInputs(self._run, there).rows(file, np.array([self._row]))
-        values = first_row(batch)
-        return {name: shown_value(values[name], self._columns.get(name)) for name in there}
+        values = first_row(batch) | self._elements(batch)
+        known = {name: value for name, value in values.items() if not isinstance(value, list)}
+        return {name: shown_value(known[name], self._described(name)) for name in names if name in known}
+
+    def _column(self, feature: str) -> str | None:
+        """The column that holds a feature; None for a name that is no feature of the bundle."""
+        if not self._sources:
+            return feature
+        source = self._sources.get(feature)
+        return None if source is None else source.column.name
+
+    def _described(self, feature: str) -> Column | None:
+        source = self._sources.get(feature)
+        return None if source is None else source.column
+
+    def _elements(self, batch: pa.RecordBatch) -> dict[str, float]:
+        """The numbers in the lists of a batch of one row, by feature."""
+        lists = {s.column.name: s for s in self._sources.values() if s.steps is not None}
+        found: dict[str, float] = {}
+        for name in batch.schema.names:
+            if name in lists:
+                (numbers,) = ListEncoder(lists[name]).encode(batch[name])[0]
+                found |= {f.name: float(v) for f, v in zip(lists[name].features, numbers, strict=True)}
+        return found
 
 
-def known_columns(run: FinishedRun) -> Sequence[Column]:
+def known_sources(run: FinishedRun) -> Sequence[Source]:
     """The columns of the run's bundle; none where it is gone."""
     try:
-        return run.open_bundle().sidecar.columns
+        return sources_of(run.open_bundle().sidecar.inputs)
     except WhyportError:
         return ()
 

@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from whyport.batch.arrow import first_row
+from whyport.batch.methods.positions import Positions
 from whyport.batch.output.columns import IMPUTED_COUNT, SOURCE_ROW, ExplanationColumns
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.row_values import RowValues
+from whyport.batch.review.show_sequences import sequence_lines
 from whyport.runtime.errors import JobError
 from whyport.runtime.task import PREDICTION, Task
 
@@ -36,8 +38,8 @@ class Kept:
     """The shares of a row that a run has kept."""
 
     shares: list[Share]
-    features: int
-    """The number of features."""
+    positions: Positions
+    """The positions of all its shares."""
 
 
 def describe_row(out: Path, row: int, file: str | None, top: int) -> list[str]:
@@ -94,9 +96,11 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
         for bar in (extra for extra in columns.extras[each.method] if extra.is_error_bar):
             errors = columns.layout.read_extra(table, each.prefix, each.suffix, bar.name)[0]
             shares = [replace(share, error=float(error)) for share, error in zip(shares, errors, strict=True)]
-        kept = Kept(shares, len(columns.layout.features))
+        kept = Kept(shares, columns.layout.positions)
         unit = run.task.unit_of(target)
         yield from _explained(values, each, heading, unit, kept, top, inputs)
+        if stored.values.shape[1] == len(columns.layout.features):
+            yield from sequence_lines(columns.layout.positions, stored.values[0], top)
     if inputs.problem:
         yield f"values      not shown: {inputs.problem}"
 
@@ -122,8 +126,9 @@ def _explained(
     inputs: RowValues,
 ) -> Iterator[str]:
     """The shares that the run has kept, strongest first, each with the feature's value in the input."""
-    shares, features = kept.shares, kept.features
-    score, base_value = values[columns.score], values[columns.base_value]
+    shares, features = kept.shares, len(kept.positions.names)
+    score = values[columns.score]
+    base_value = values[columns.base_value] if kept.positions.add_up else None
     is_complete = len(shares) == features
     line = f"{heading}: score {score:+.4g}"
     # The rest follows from the sum, to the accuracy with which the method makes the sum right.

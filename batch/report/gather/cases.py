@@ -18,6 +18,7 @@ from whyport.batch.review.row_values import RowValues
 from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.targets import ALL, TargetChoice
+from whyport.runtime.bundle.row import sources_of
 from whyport.runtime.errors import JobError, WhyportError
 from whyport.runtime.session import Session
 
@@ -196,8 +197,8 @@ class CaseReader:
         """The row's values as text."""
         if self._session is None or not self._values.known({"source": np.array([choice.index])}).all():
             return {}
-        columns = self._session.bundle.sidecar.columns
-        return RowValues(self._run, choice.index, choice.row, columns).of(self._values.names)
+        sources = sources_of(self._session.bundle.sidecar.inputs)
+        return RowValues(self._run, choice.index, choice.row, sources).of(self._values.names)
 
     def _explanations(
         self,
@@ -233,6 +234,7 @@ class CaseReader:
         shares = self._run.layout.read(table, each.prefix, each.suffix)
         names = self._run.layout.features
         base, score = table[each.base_value][0].as_py(), table[each.score][0].as_py()
+        base = base if self._run.layout.positions.add_up else None
         values = np.zeros(len(names))
         values[shares.features[0]] = shares.values[0]
         if shares.values.shape[1] < len(names) and base is not None:
@@ -262,6 +264,7 @@ class CaseReader:
             values = attribution.values[k].astype(np.float64)
             base, score = float(attribution.base_value[k]), float(attribution.output[k])
             names = self._run.layout.features
+            base = base if self._run.layout.positions.add_up else float("nan")
             found[name] = RowExplanation(method, name, wanted[name], names, values, base, score, computed_anew=True)
         return found
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.arrow import class_indices
 from whyport.batch.output.columns import SOURCE_ROW, ExplanationColumns
+from whyport.batch.report.gather.by_feature import sums_by_feature
 from whyport.batch.report.gather.drift import BinCounts
 from whyport.batch.report.gather.quantities import Quantities
 from whyport.batch.review.finished_run import FinishedRun, PartBatch
@@ -132,7 +133,7 @@ class Wanted:
     sample_rows: int | None = None
     """Rows to keep per target; None for the default number."""
     halves: Mapping[str, tuple[BinCounts, BinCounts]] = field(default_factory=dict)
-    """The counters of attributions in the first and the second half of the rows, by method."""
+    """The counters of attributions in the first and the second half of the rows, by method; of cells, by feature."""
     quantities: Quantities = field(default_factory=Quantities)
     """The predicted quantities, which are counted here; none for a task that predicts targets."""
     with_candidates: bool = True
@@ -176,6 +177,7 @@ class Collector:
         self._task = run.task
         self._targets = list(run.task.targets)
         self._explanations = run.explanations
+        self._by_feature = sums_by_feature(run) if self._explanations else None
         features = len(run.layout.features) if self._explanations else 0
         limit = wanted.sample_rows or sample_rows(features, len(self._targets))
         self._found: dict[tuple[str, str], _Target] = defaultdict(lambda: _Target(features, limit))
@@ -283,11 +285,12 @@ class Collector:
         np.put_along_axis(values, stored.features, stored.values, axis=1)
         columns = {
             **place,
-            "base_value": table[each.base_value].to_numpy().astype(np.float64),
+            "base_value": self._base_values(table, each),
             "score": table[each.score].to_numpy().astype(np.float64),
         }
         for half, counts in enumerate(self._wanted.halves.get(each.method, ())):
-            counts.add(values[(2 * positions >= self._run.report.rows_out) == half])
+            own = values[(2 * positions >= self._run.report.rows_out) == half]
+            counts.add(own if self._by_feature is None else self._by_feature.sums(own))
         if each.target is not None:
             self._found[each.method, each.target].add(values, keys, columns)
             return
@@ -296,6 +299,11 @@ class Collector:
             chosen = targets == k
             of_target = {name: column[chosen] for name, column in columns.items()}
             self._found[each.method, self._targets[k]].add(values[chosen], keys[chosen], of_target)
+
+    def _base_values(self, table: pa.Table, each: ExplanationColumns) -> NDArray[np.float64]:
+        """The base values, [n]; NaN of shares that do not add up from them to the score."""
+        values: NDArray[np.float64] = table[each.base_value].to_numpy().astype(np.float64)
+        return values if self._run.layout.positions.add_up else np.full_like(values, np.nan)
 
     def _place(self, item: tuple[tuple[str, str], _Target]) -> tuple[int, int]:
         method, target = item[0]

@@ -9,7 +9,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import TIME, Categories, Column
+from whyport.runtime.bundle.row import Source, features_of
 from whyport.runtime.inputs.encoding import ColumnEncoder
+from whyport.runtime.inputs.lists import ListEncoder
 from whyport.runtime.inputs.numbers import is_numeric, numeric_array
 
 OTHER, MISSING = "(other)", "(missing)"
@@ -18,34 +20,43 @@ OTHER, MISSING = "(other)", "(missing)"
 
 @dataclass(frozen=True)
 class TableColumns:
-    """The columns of a table, in order, and how their values become numbers."""
+    """The columns of a table, in order, and how their values become the numbers of features."""
 
     names: tuple[str, ...]
-    encoders: tuple[ColumnEncoder | None, ...]
+    encoders: tuple[ColumnEncoder | ListEncoder | None, ...]
     """None for a column that nothing is known of: its numbers are taken as they are."""
+    features: tuple[str, ...]
+    """[F]: the names of the features; those of the columns, where there are no lists."""
+    places: tuple[tuple[int, ...], ...]
+    """The features that each column fills."""
 
     @classmethod
-    def of(cls, columns: Sequence[Column]) -> Self:
+    def of(cls, sources: Sequence[Source]) -> Self:
         """The columns that a bundle describes."""
-        return cls(tuple(column.name for column in columns), tuple(map(ColumnEncoder, columns)))
+        encoders = tuple(ColumnEncoder(s.column) if s.steps is None else ListEncoder(s) for s in sources)
+        features = tuple(feature.name for feature in features_of(sources))
+        return cls(tuple(s.column.name for s in sources), encoders, features, tuple(s.places for s in sources))
 
     @classmethod
     def unknown(cls, names: Sequence[str]) -> Self:
         """The columns of a run whose bundle is gone."""
-        return cls(tuple(names), (None,) * len(names))
+        return cls(tuple(names), (None,) * len(names), tuple(names), tuple((i,) for i in range(len(names))))
 
     def matrix(self, arrays: Sequence[pa.Array]) -> NDArray[np.float64]:
         """The values [N, F] of Arrow arrays; NaN where one is missing, or is no number of a column that is unknown."""
-        pairs = zip(self.encoders, arrays, strict=True)
-        return np.stack([_numbers(encoder, array) for encoder, array in pairs], axis=1)
+        values = np.full((len(arrays[0]) if arrays else 0, len(self.features)), np.nan)
+        for encoder, places, array in zip(self.encoders, self.places, arrays, strict=True):
+            values[:, list(places)] = _numbers(encoder, array)
+        return values
 
 
-def _numbers(encoder: ColumnEncoder | None, array: pa.Array) -> NDArray[np.float64]:
+def _numbers(encoder: ColumnEncoder | ListEncoder | None, array: pa.Array) -> NDArray[np.float64]:
+    """The numbers of a column, [N, places]."""
     if encoder is not None and not encoder.is_number:
-        return encoder.encode(array)[0].astype(np.float64)
+        return encoder.encode(array)[0].astype(np.float64).reshape(len(array), -1)
     if not is_numeric(array.type):
-        return np.full(len(array), np.nan)
-    return numeric_array(array).astype(np.float64)
+        return np.full((len(array), 1), np.nan)
+    return numeric_array(array).astype(np.float64)[:, None]
 
 
 def category_names(categories: Categories) -> tuple[str, ...]:

@@ -152,7 +152,7 @@ def dependences(
     shown = sorted(explained, key=lambda each: -each.rows)[:TARGETS]
     # Quantities have units of their own, in which the shares of one cannot be ranked beside another's.
     groups = [(explained, shown)] if session.task.predicts_targets else [([each], [each]) for each in shown]
-    columns = session.bundle.sidecar.columns
+    columns = session.bundle.sidecar.features
     place = {column.name: j for j, column in enumerate(columns)}
     found = []
     for ranked_by, of in groups:

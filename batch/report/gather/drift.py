@@ -45,9 +45,16 @@ class BinCounts:
     Args:
         edges: the inner edges of each feature's bins, ascending; features may have different numbers of them.
         ranges: the smallest and the largest value expected of each feature, [F, 2]; by default any value is.
+        places: the positions of each feature's values in a row; by default each feature has one.
     """
 
-    def __init__(self, edges: Sequence[NDArray[np.float64]], ranges: NDArray[np.float64] | None = None) -> None:
+    def __init__(
+        self,
+        edges: Sequence[NDArray[np.float64]],
+        ranges: NDArray[np.float64] | None = None,
+        places: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        self._places = [[j] for j in range(len(edges))] if places is None else [list(own) for own in places]
         self._edges = [as_float32(each) for each in edges]
         self._ranges = as_float32(np.tile([-np.inf, np.inf], (len(edges), 1)) if ranges is None else ranges)
         self.bins = max((len(each) for each in self._edges), default=0) + 1
@@ -59,9 +66,9 @@ class BinCounts:
         """[F]: counts of finite values below or above the expected range."""
 
     def add(self, rows: NDArray[np.floating]) -> None:
-        """Count rows [N, F]; values and edges are compared as float32, as the model sees them."""
+        """Count rows [N, places]; values and edges are compared as float32, as the model sees them."""
         for j, (edges, (low, high)) in enumerate(zip(self._edges, self._ranges, strict=True)):
-            column = rows[:, j]
+            column = rows[:, self._places[j]].ravel()
             finite = as_float32(column[np.isfinite(column)])
             self.missing[j] += len(column) - len(finite)
             self.counts[j] += np.bincount(np.searchsorted(edges, finite, side="right"), minlength=self.bins)
@@ -209,8 +216,13 @@ def _of_categories(j: int, column: Column, counts: BinCounts) -> FeatureDrift:
     )
 
 
-def input_counts(columns: Sequence[Column]) -> BinCounts:
-    """A counter of values in the bins of the training statistics, and of the codes of categories."""
+def input_counts(columns: Sequence[Column], places: Sequence[Sequence[int]] | None = None) -> BinCounts:
+    """A counter of values in the bins of the training statistics, and of the codes of categories.
+
+    Args:
+        columns: the features, as training described them.
+        places: the positions of each one's values in a row; by default each has one.
+    """
     edges, ranges = [], []
     for column in columns:
         if column.categories is None:
@@ -219,7 +231,7 @@ def input_counts(columns: Sequence[Column]) -> BinCounts:
         else:
             edges.append(np.arange(1.0, column.categories.codes))
             ranges.append((-np.inf, np.inf))
-    return BinCounts(edges, np.array(ranges))
+    return BinCounts(edges, np.array(ranges), places)
 
 
 def attribution_counts(reference: ReferenceAttributions) -> tuple[BinCounts, BinCounts]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.output.layouts import strongest
+from whyport.batch.report.gather.by_feature import sums_by_feature
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
@@ -34,7 +35,7 @@ class ReferenceAttributions:
 def reference_attributions(
     session: Session, run: FinishedRun, methods: Sequence[str]
 ) -> dict[str, ReferenceAttributions]:
-    """Explain the reference rows with the run's settings, by method.
+    """Explain the reference rows with the run's settings, by method; of cells, the sums by feature.
 
     A run that explains the class of a label column is compared with the predicted class, because the reference rows
     have no labels. Raises BundleError if the bundle has no reference rows.
@@ -48,12 +49,13 @@ def reference_attributions(
     scorer = Scorer(session, tuple(methods), choice, run.settings.explain_settings, run.reduction(bundle))
     scored = scorer.explain(scorer.predict(CleanBatch.of_matrix(background.rows[heaviest])))
     weights = background.weights[heaviest][scored.rows.kept]
-    found = {}
+    by_feature, found = sums_by_feature(run), {}
     for method, attribution in scored.attributions.items():
         finite = attribution.is_finite
         repeats = len(finite) // max(len(weights), 1)
         values = _kept(attribution.values[finite], run.settings.top_k).astype(np.float64)
         if len(values):
+            values = values if by_feature is None else by_feature.sums(values)
             rows = -(-len(values) // repeats)
             found[method] = ReferenceAttributions(values, weights.repeat(repeats)[finite], rows)
     return found

@@ -20,7 +20,7 @@ class FeatureValues:
     """The values of some rows by place, and the inputs that could not be read."""
 
     names: tuple[str, ...]
-    """The F columns."""
+    """The F features."""
     gone: dict[str, str] = field(default_factory=dict)
     """The inputs that have changed since they were scored, with the reason."""
     _rows: dict[int, NDArray[np.int64]] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def read_values(
         for source in np.unique(place["source"]):
             wanted.setdefault(int(source), []).append(place["row"][place["source"] == source])
     inputs = RunInputs(run, columns.names)
-    found = FeatureValues(columns.names)
+    found = FeatureValues(columns.features)
     for index in dict.fromkeys(span.index for span in run.parts):
         rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *wanted.get(index, [])]))
         if not len(rows) and counts is None:
@@ -104,4 +104,4 @@ def _read(
         if known is not None:
             known.add(matrix)
         taken.append(matrix[rows[(rows >= first) & (rows < first + len(matrix))] - first])
-    return np.concatenate(taken) if taken else np.zeros((0, len(counts.counts)))
+    return np.concatenate(taken) if taken else np.zeros((0, len(columns.features)))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from whyport.batch.report.gather.by_feature import DescribedFeatures, sums_by_feature
 from whyport.batch.report.gather.cases import CaseReader, RowCase, choose_rows
 from whyport.batch.report.gather.collect import Collected, Collector, Wanted
 from whyport.batch.report.gather.columns import TableColumns
@@ -20,6 +21,7 @@ from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.row import sources_of
 from whyport.runtime.bundle.sidecar import BACKGROUND_NAME, task_of
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.session import Session
@@ -101,7 +103,8 @@ def gather(settings: ReportSettings) -> View:
     halves = {method: attribution_counts(reference) for method, reference in references.items()}
     collected = Collector(run, Wanted(label=label, halves=halves, quantities=quantities)).collect()
     choices = choose_rows(run, collected.candidates, settings.rows, settings.file)
-    counts = input_counts(bundle.sidecar.columns)
+    described, by_feature = DescribedFeatures.of(bundle.sidecar), sums_by_feature(run) if methods else None
+    counts = input_counts(described.columns, described.places)
     places = [*(each.sample for each in collected.attributions), *([collected.scored] if collected.scored else [])]
     places += [{"source": np.array([c.index]), "row": np.array([c.row])} for c in choices]
     known = None
@@ -109,7 +112,7 @@ def gather(settings: ReportSettings) -> View:
     is_compared = label is not None or any(each.measured is not None for each in quantities.each)
     if is_compared and bundle.sidecar.baseline(BACKGROUND_NAME) is not None:
         known = KnownRows(References.read(bundle), bundle.sidecar)
-    values = read_values(run, TableColumns.of(bundle.sidecar.columns), places, counts, known)
+    values = read_values(run, TableColumns.of(sources_of(bundle.sidecar.inputs)), places, counts, known)
     problems += [
         f"An input cannot be read as it was scored, so its values are not shown: {r}." for r in values.gone.values()
     ]
@@ -124,9 +127,11 @@ def gather(settings: ReportSettings) -> View:
         collected=collected,
         values=values,
         cases=tuple(reader.read(choice) for choice in choices),
-        inputs=None if values.gone else input_drift(bundle.sidecar.columns, counts),
+        inputs=None if values.gone else input_drift(described.columns, counts),
         attributions={
-            method: attribution_drift(run.layout.features, reference, halves[method])
+            method: attribution_drift(
+                run.layout.features if by_feature is None else by_feature.positions.names, reference, halves[method]
+            )
             for method, reference in references.items()
         },
         references=references,

@@ -57,7 +57,7 @@ def _beeswarm(view: View, each: TargetAttributions, kept: list[str], values: Flo
 
 def _by_number(view: View, each: TargetAttributions, kept: list[str], values: Floats, data: Floats) -> list[Block]:
     """Attributions over the values of the strongest numbers; a group of columns has no value."""
-    columns = {column.name: column for column in view.bundle.sidecar.columns}
+    columns = {column.name: column for column in view.bundle.sidecar.features}
     numbers = [j for j, name in enumerate(kept) if name in columns and columns[name].categories is None]
     known = [i for i, j in enumerate(numbers) if np.isfinite(data[:, j]).sum() > 1][:DEPENDENCES]
     if not known:
@@ -81,7 +81,7 @@ def _by_number(view: View, each: TargetAttributions, kept: list[str], values: Fl
 
 def _by_category(view: View, each: TargetAttributions, kept: list[str], values: Floats, data: Floats) -> list[Block]:
     """Attributions of the categories of the strongest columns that have some."""
-    columns = {column.name: column for column in view.bundle.sidecar.columns}
+    columns = {column.name: column for column in view.bundle.sidecar.features}
     chosen = [j for j, name in enumerate(kept) if _is_category(view, name)][:DEPENDENCES]
     every = [category_shares(columns[kept[j]], data[:, j], values[:, j]) for j in chosen]
     found = [shares for shares in every if shares is not None]
@@ -116,12 +116,13 @@ def _by_category(view: View, each: TargetAttributions, kept: list[str], values: 
 def _without_colour(view: View, names: Sequence[str]) -> str:
     """What of the shown players has no colour, as a sentence after others."""
     grey = ["categories"] if any(_is_category(view, name) for name in names) else []
-    grey += ["groups of columns"] if not set(names) <= set(view.bundle.sidecar.column_names) else []
+    sums = "sums of cells" if view.run.layout.positions.are_sums else "groups of columns"
+    grey += [sums] if not set(names) <= set(view.bundle.sidecar.feature_names) else []
     return f" {' and '.join(grey).capitalize()} have no colour." if grey else ""
 
 
 def _is_category(view: View, name: str) -> bool:
-    return any(column.name == name and column.categories is not None for column in view.bundle.sidecar.columns)
+    return any(column.name == name and column.categories is not None for column in view.bundle.sidecar.features)
 
 
 def _drawn(view: View, each: TargetAttributions) -> str:
@@ -135,6 +136,8 @@ def _drawn(view: View, each: TargetAttributions) -> str:
 def _meaning(view: View, each: TargetAttributions) -> str:
     """What a point's place says."""
     unit = find_method(each.method).unit
+    if not view.run.layout.positions.add_up:
+        return "Further right counts more: magnitudes of cells, summed up, whichever way each of them points."
     if unit == SCORE_UNIT and not view.task.predicts_targets:
         return f"Right of 0 a value raises {each.target}, left of it lowers it."
     if unit == SCORE_UNIT:

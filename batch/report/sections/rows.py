@@ -51,7 +51,7 @@ def _case(view: View, i: int, case: RowCase) -> list[Block]:
         blocks += _explanation(view, i, case, each)
     if not case.explanations and view.run.settings.methods:
         blocks.append(Note("The run has no attributions of this row."))
-    names = view.bundle.sidecar.column_names
+    names = view.bundle.sidecar.feature_names
     if case.grad_cam is not None:
         cam, values = case.grad_cam, standardised(view, case)
         strongest = np.argsort(-cam, kind="stable")[:3]
@@ -110,7 +110,7 @@ def _quantities(view: View, values: Sequence[str | None]) -> str:
 
 def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
     """The row's values as distances from the training means, in standard deviations, [F]; NaN of categories."""
-    columns = view.bundle.sidecar.columns
+    columns = view.bundle.sidecar.features
     mean = np.array([column.numbers.mean if column.numbers else np.nan for column in columns])
     spread = np.array([column.spread for column in columns])
     distances: NDArray[np.float64] = (case.features - mean) / np.where(spread > 0, spread, 1)
@@ -128,6 +128,7 @@ def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> lis
         if each.computed_anew
         else ""
     )
+    magnitudes = "" if view.run.layout.positions.add_up else ", sums of the cells' magnitudes"
     # Of the others that are explained there may be several.
     key = f"{i}-{each.target}" if each.role == "explained" else f"{i}-{each.role}"
     if math.isnan(each.base_value):
@@ -135,7 +136,7 @@ def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> lis
             Picture(
                 f"row-{key}",
                 f"{each.method} for {role}",
-                f"The strongest attributions.{anew}",
+                f"The strongest attributions{magnitudes}.{anew}",
                 strongest + ".",
                 lambda: row_bar_figure(each.values, each.names, WATERFALL, unit),
                 each.names,

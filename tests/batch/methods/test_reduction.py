@@ -44,8 +44,10 @@ def test_sums_run_over_the_other_axis_and_a_table_stays_as_it_is() -> None:
     assert step.positions.names == ("vitals[0]", "vitals[1]", "vitals[2]", "age")
     assert step.reduced(explanation(values)).values.tolist() == [[-1, -1, -1, 7]]
     assert [(each.start, each.stop) for each in step.positions.blocks] == [(0, 3), (3, 4)]
-    magnitudes = Reduction(positions, "feature", "abs")
-    assert magnitudes.reduced(explanation(values)).values.tolist() == [[9, 12, 7]]
+    magnitudes, values[0, 6] = Reduction(positions, "feature", "abs"), -7
+    assert magnitudes.reduced(explanation(values)).values.tolist() == [[9, 12, -7]]
+    assert feature.places == ((0, 2, 4), (1, 3, 5), (6,))
+    assert step.places == ((0, 1), (2, 3), (4, 5), (6,))
     assert (feature.positions.add_up, magnitudes.positions.add_up) == (True, False)
 
 

@@ -11,6 +11,7 @@ from whyport.batch.report.gather.by_category import MOST_CATEGORIES, category_sh
 from whyport.batch.report.gather.columns import TableColumns, titled, value_names
 from whyport.batch.report.gather.dependence import grid_of
 from whyport.batch.report.gather.drift import MOVED, input_counts, input_drift
+from whyport.runtime.bundle.row import plain_sources
 
 CITIES = category_column("city", ("Bern", "Lyon", "Oslo"), counts=(50, 30, 20))
 CODES = np.array([0, 0, 1, 3, 4, 0, 1, np.nan])
@@ -25,7 +26,7 @@ def test_a_table_is_read_as_the_model_reads_it() -> None:
         pa.array([19000, None, 1], pa.date32()),
     ]
     expected = [[1, 1, 19000], [4, np.nan, np.nan], [3, 3, 1]]
-    np.testing.assert_array_equal(TableColumns.of(columns).matrix(arrays), expected)
+    np.testing.assert_array_equal(TableColumns.of(plain_sources(columns)).matrix(arrays), expected)
     unknown = TableColumns.unknown(("city", "size", "day")).matrix(arrays)
     np.testing.assert_array_equal(unknown[:, 1], [1, np.nan, 3])
     assert np.isnan(unknown[:, [0, 2]]).all()

@@ -16,6 +16,7 @@ from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.bundle.columns import NUMBER, REFUSE, Column, NumberStatistics
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.row import plain_sources
 from whyport.runtime.session import Session
 
 Write = Callable[..., Path]
@@ -47,7 +48,7 @@ def test_every_row_of_the_inputs_is_counted(bundle: Path, score: Score, write: W
     features = Bundle.read(bundle).sidecar.columns
     counts = input_counts(features)
     places = {"source": np.zeros(3, dtype=np.int64), "row": np.array([7, 900, 7])}
-    values = read_values(run, TableColumns.of(features), [places], counts)
+    values = read_values(run, TableColumns.of(plain_sources(features)), [places], counts)
     frame = pd.read_parquet(source)[["a", "b", "c"]]
     np.testing.assert_array_equal(values.of(places), frame.loc[[7, 900, 7]])
     np.testing.assert_array_equal(counts.counts, np.stack([(frame < 0).sum(), (frame >= 0).sum()], axis=1))

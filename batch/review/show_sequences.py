@@ -1,0 +1,39 @@
+"""A row's sequences in words: what spoke for and against, by feature and by step."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.methods.positions import Positions
+
+
+def sequence_lines(positions: Positions, shares: NDArray[np.float64], top: int) -> Iterator[str]:
+    """The sums over each sequence's other axis, the largest first; nothing where the shares are no cells.
+
+    Args:
+        positions: the positions of the shares.
+        shares: all shares of a row, [G].
+        top: how many features, and how many steps, to name.
+    """
+    for block in positions.sequences:
+        if len(block.axes) == 2:
+            cells, feature = block.of(shares), block.axes[-1]
+            labels = feature.labels or tuple(str(i) for i in range(cells.shape[1]))
+            steps = tuple(f"step {i}" for i in range(cells.shape[0]))
+            yield from _sums(f"{block.input} by feature", labels, cells.T, top)
+            yield from _sums(f"{block.input} by step", steps, cells, top)
+
+
+def _sums(title: str, names: Sequence[str], cells: NDArray[np.float64], top: int) -> Iterator[str]:
+    """The sums of cells [names, n], each with its positive and its negative part."""
+    sums = cells.sum(axis=1)
+    parts = np.clip(cells, 0, None).sum(axis=1), np.clip(cells, None, 0).sum(axis=1)
+    order = np.argsort(-np.abs(sums), kind="stable")
+    yield f"  {title}: what spoke for it, and against"
+    for i in order[:top]:
+        yield f"  {sums[i]:+12.5g} = {parts[0][i]:+.4g} {parts[1][i]:+.4g}  {names[i]}"
+    if len(order) > top:
+        rest = order[top:]
+        for_it, against = (part[rest].sum() for part in parts)
+        yield f"  {sums[rest].sum():+12.5g} = {for_it:+.4g} {against:+.4g}  {len(rest)} others together"
