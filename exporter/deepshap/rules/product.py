@@ -77,7 +77,7 @@ class BatchedProduct(Rule):
         ]
 
 
-@rule_for(aten.mul.Tensor)
+@rule_for(aten.mul.Tensor, aten.mul.Scalar)
 def _multiply(call: Call, left: Operand, right: Any) -> Rule:
     if isinstance(left, Active) and isinstance(right, Active):
         return Product(left.shape, right.shape, call.shape)
