@@ -73,7 +73,7 @@ def sections_of(view: View, max_features: int) -> list[Section]:
     return [
         model_section(view),
         global_section(view, max_features),
-        rows_section(view),
+        rows_section(view, max_features),
         trust_section(view, max_features),
         origin_section(view),
     ]

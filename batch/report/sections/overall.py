@@ -13,6 +13,7 @@ from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
 from whyport.batch.report.sections.by_target import of_features, ranked, target_blocks
 from whyport.batch.report.sections.dependence import dependence_blocks
+from whyport.batch.report.sections.sequences import heat_blocks
 from whyport.batch.report.sections.words import share_unit, unit_of
 
 SHOWN_CLASSES = 4
@@ -30,7 +31,8 @@ def global_section(view: View, max_features: int) -> Section:
         blocks.append(Heading(method, _note(view, of_method, shown)))
         # A mean over targets in unlike units says nothing.
         same = len({unit_of(view, each.target) for each in of_method}) == 1
-        blocks += [_bar(view, group, max_features) for group in ([of_method] if same else [[each] for each in shown])]
+        for group in [of_method] if same else [[each] for each in shown]:
+            blocks += [_bar(view, group, max_features), *heat_blocks(view, group, max_features)]
         for each in shown:
             blocks += target_blocks(view, each, max_features)
     if not found:

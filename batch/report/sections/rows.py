@@ -11,6 +11,7 @@ from whyport.batch.report.figures.shap_plots import DRAWN, force_figure, waterfa
 from whyport.batch.report.gather.cases import RowCase, RowExplanation
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
+from whyport.batch.report.sections.sequences import row_pictures
 from whyport.batch.report.sections.words import share_unit, unit_of
 from whyport.batch.report.to_shap import make_explanation
 
@@ -28,18 +29,18 @@ KINDS = {
 }
 
 
-def rows_section(view: View) -> Section:
+def rows_section(view: View, max_features: int) -> Section:
     """Every chosen row with its explanations."""
     blocks: list[Block] = []
     for i, case in enumerate(view.cases):
-        blocks += _case(view, i, case)
+        blocks += _case(view, i, case, max_features)
     if not blocks:
         blocks.append(Note("The run has no rows to show."))
     lead = "The rows that stand out, one by one: from the base value to the score, feature by feature."
     return Section("rows", "Single rows", lead, tuple(blocks))
 
 
-def _case(view: View, i: int, case: RowCase) -> list[Block]:
+def _case(view: View, i: int, case: RowCase, max_features: int) -> list[Block]:
     choice = case.choice
     note = f"{_predicted(view, case)} {_true(view, case)}"
     note += f"{view.run.inputs[choice.index].source_file}, row {choice.row}"
@@ -48,7 +49,7 @@ def _case(view: View, i: int, case: RowCase) -> list[Block]:
     note += "".join(f", {name} {value}" for name, value in list(kept.items())[:4]) + "."
     blocks: list[Block] = [Heading(f"{KINDS[choice.kind]}: row {choice.row:,}", note)]
     for each in case.explanations:
-        blocks += _explanation(view, i, case, each)
+        blocks += _explanation(view, i, case, each, max_features)
     if not case.explanations and view.run.settings.methods:
         blocks.append(Note("The run has no attributions of this row."))
     names = view.bundle.sidecar.feature_names
@@ -117,7 +118,7 @@ def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
     return distances
 
 
-def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> list[Block]:
+def _explanation(view: View, i: int, case: RowCase, each: RowExplanation, max_features: int) -> list[Block]:
     order = np.argsort(-np.abs(each.values), kind="stable")[:5]
     strongest = ", ".join(f"{each.names[k]} {each.values[k]:+.3g}" for k in order)
     task, score_unit = view.task, unit_of(view, each.target)
@@ -131,6 +132,7 @@ def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> lis
     magnitudes = "" if view.run.layout.positions.add_up else ", sums of the cells' magnitudes"
     # Of the others that are explained there may be several.
     key = f"{i}-{each.target}" if each.role == "explained" else f"{i}-{each.role}"
+    sequences = row_pictures(view, key, case, each, max_features)
     if math.isnan(each.base_value):
         return [
             Picture(
@@ -140,7 +142,8 @@ def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> lis
                 strongest + ".",
                 lambda: row_bar_figure(each.values, each.names, WATERFALL, unit),
                 each.names,
-            )
+            ),
+            *sequences,
         ]
     shown = [case.values.get(name, "") for name in each.names] if case.values else None
     one = make_explanation(each.values, each.base_value, None, list(each.names), each.target, shown)
@@ -163,4 +166,5 @@ def _explanation(view: View, i: int, case: RowCase, each: RowExplanation) -> lis
             lambda: force_figure(one),
             each.names,
         ),
+        *sequences,
     ]

@@ -106,6 +106,6 @@ def test_every_explained_target_has_pictures_of_its_own(score: Score, source: Pa
     view = view_of(score(source, methods=("deepshap",), explain_target="all"), rows=(0,))
     (case,) = view.cases
     several = tuple(replace(case.explanations[0], role="explained", target=name) for name in ("no", "yes"))
-    blocks = rows_section(replace(view, cases=(replace(case, explanations=several),))).blocks
+    blocks = rows_section(replace(view, cases=(replace(case, explanations=several),)), 20).blocks
     keys = [block.key for block in blocks if isinstance(block, Picture)]
     assert len(keys) == len(set(keys)) >= 4

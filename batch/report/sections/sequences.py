@@ -1,0 +1,128 @@
+"""The pictures of sequences: of all rows, and of single ones."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.methods.positions import Block as InputBlock
+from whyport.batch.report.figures.canvas import shorten
+from whyport.batch.report.figures.heat_maps import heat_map_figure, series_figure
+from whyport.batch.report.gather.cases import RowCase, RowExplanation
+from whyport.batch.report.gather.collect import TargetAttributions, pooled_magnitude
+from whyport.batch.report.gather.view import View
+from whyport.batch.report.picture import Block, Picture
+from whyport.batch.report.sections.words import share_unit
+
+SERIES = 4
+"""The features of a row whose series are drawn: the strongest."""
+NAMED = 5
+
+
+def heat_blocks(view: View, explained: Sequence[TargetAttributions], limit: int) -> list[Block]:
+    """The mean magnitudes of every sequence's cells, over all rows explained for some targets.
+
+    Args:
+        view: the report's data.
+        explained: one method's attributions of these targets.
+        limit: the most features that have a row.
+    """
+    first, overall = explained[0], pooled_magnitude(explained)
+    of = f" for {shorten(first.target)}" if len(explained) == 1 else ""
+    return [_mean_picture(view, block, block.of(overall), first, of, limit) for block in _sequences(view)]
+
+
+def _mean_picture(
+    view: View, block: InputBlock, cells: NDArray[np.float64], each: TargetAttributions, of: str, limit: int
+) -> Picture:
+    labels, unit = _labels(block), share_unit(view, each.method, each.target)
+    shown = _strongest(cells, limit)
+    return Picture(
+        f"heat-{each.method}-{block.input}" + (f"-{each.target}" if of else ""),
+        f"Mean |attribution| in {shorten(block.input)} by step and feature{of}, {each.method}",
+        "Every cell is a mean over all explained rows, exact; the bars are sums of these means, above over the "
+        f"features of a step, beside over the steps of a feature.{_some(shown, labels)}",
+        f"{_ranked(cells, labels, block)}",
+        lambda: heat_map_figure(cells, labels, shown, unit, are_signed=False),
+        tuple(labels),
+    )
+
+
+def row_pictures(view: View, key: str, case: RowCase, each: RowExplanation, limit: int) -> list[Block]:
+    """Every sequence of one row: its shares by step and feature, and the series with what spoke for and against.
+
+    Args:
+        view: the report's data.
+        key: the end of the pictures' names.
+        case: the row.
+        each: the explanation.
+        limit: the most features that have a row in the heat map.
+    """
+    found: list[Block] = []
+    for block in _sequences(view):
+        found.append(_row_heat(view, block, key, each, limit))
+        if np.isfinite(block.of(case.features)).any():
+            found.append(_row_series(view, block, key, case, each))
+    return found
+
+
+def _row_heat(view: View, block: InputBlock, key: str, each: RowExplanation, limit: int) -> Picture:
+    cells, labels, unit = block.of(each.values), _labels(block), share_unit(view, each.method, each.target)
+    shown = _strongest(cells, limit)
+    return Picture(
+        f"heat-{block.input}-{key}",
+        f"{block.input.capitalize()} by step and feature, {each.method} for {each.target}",
+        "Red cells speak for the score, blue ones against it. The bars are the sums of either, above by step and "
+        f"beside by feature; a dot is what is left of both.{_kept(view)}{_some(shown, labels)}",
+        f"{_ranked(cells, labels, block)}",
+        lambda: heat_map_figure(cells, labels, shown, unit, are_signed=True),
+        tuple(labels),
+    )
+
+
+def _row_series(view: View, block: InputBlock, key: str, case: RowCase, each: RowExplanation) -> Picture:
+    cells, labels, unit = block.of(each.values), _labels(block), share_unit(view, each.method, each.target)
+    values = block.of(case.features)
+    shown = _strongest(cells, SERIES)
+    strongest = ", ".join(f"{labels[i]} {cells[:, i].sum():+.3g}" for i in shown)
+    return Picture(
+        f"series-{block.input}-{key}",
+        f"{block.input.capitalize()}, with what spoke for and against {each.target}",
+        "The values of the row in their own units, step by step. A red point spoke for the score, a blue one against "
+        f"it, and the larger the more.{_kept(view)}{_some(shown, labels)}",
+        f"The sums by feature: {strongest}.",
+        lambda: series_figure(values, cells, labels, shown, unit),
+        tuple(labels),
+    )
+
+
+def _sequences(view: View) -> list[InputBlock]:
+    """The sequences whose cells have shares of their own."""
+    return [block for block in view.run.layout.positions.sequences if len(block.axes) == 2]
+
+
+def _labels(block: InputBlock) -> tuple[str, ...]:
+    axis = block.axes[-1]
+    return axis.labels or tuple(str(i) for i in range(int(axis.length)))
+
+
+def _strongest(cells: NDArray[np.float64], limit: int) -> list[int]:
+    """The features with the largest sums of magnitudes, in their own order."""
+    order = np.argsort(-np.abs(cells).sum(axis=0), kind="stable")[:limit]
+    return sorted(order.tolist())
+
+
+def _some(shown: Sequence[int], labels: Sequence[str]) -> str:
+    return "" if len(shown) == len(labels) else f" The {len(shown)} strongest of {len(labels)} features are drawn."
+
+
+def _kept(view: View) -> str:
+    return "" if view.run.settings.top_k is None else " Cells that the run has not kept count as 0."
+
+
+def _ranked(cells: NDArray[np.float64], labels: Sequence[str], block: InputBlock) -> str:
+    """The strongest cells in words."""
+    order = np.argsort(-np.abs(cells), axis=None, kind="stable")[:NAMED]
+    places = [divmod(int(i), cells.shape[1]) for i in order]
+    named = ", ".join(f"{labels[k]} at step {t} {cells[t, k]:.3g}" for t, k in places)
+    return f"Strongest in {block.input}: {named}."
