@@ -1,5 +1,6 @@
 """Compiles all that gives a bundle's reasons: deepshap.pt, explain.onnx and gradient.onnx."""
 
+import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
@@ -9,12 +10,16 @@ from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.onnx import DEFAULT_OPSET, default_opset
 from whyport.exporter.reasons.exact import Oracle, exact_attributions
+from whyport.exporter.reasons.jumps import jumping_features
 from whyport.exporter.reasons.of_trees import compile_tree_reasons
 from whyport.exporter.reasons.portable import compile_portable, no_graphs
 from whyport.exporter.reasons.program import compile_program
 from whyport.runtime.bundle.graphs import capability_of
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, Baseline, Capability
+from whyport.runtime.errors import listing
+
+logger = logging.getLogger(__name__)
 
 EXPLAINED_ROWS = 16
 """How many rows DeepSHAP's program is checked with."""
@@ -66,6 +71,13 @@ def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
     made, deepshap = compile_program(graph, traced, others)
     if made is None:
         return Reasons({"deepshap": deepshap, **no_graphs(deepshap.reason).capabilities})
+    one_number_each = len(draft.features) == others.shape[1]  # the steps of a sequence are several
+    if one_number_each and graph.differentiable and (jumps := jumping_features(made.program, others)):
+        logger.warning(
+            "the score changes with %s by jumps, which have no gradient: methods by gradients give 0 there, and what "
+            "they miss is in completeness_error; deepshap and shapley give its share",
+            listing(draft.features[i].name for i in jumps),
+        )
     # A user's own file may have an older operator set than these graphs are written in.
     opset = max(DEFAULT_OPSET, default_opset(compiled.onnx.model))
     portable = compile_portable(draft, graph, made.program, opset)

@@ -11,6 +11,7 @@ from whyport.exporter.deepshap import build_program
 from whyport.exporter.graphs.heads import LogitsHead
 from whyport.exporter.graphs.onnx import export_lean
 from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
+from whyport.exporter.reasons.jumps import jumping_features
 from whyport.runtime.bundle.references import References
 from whyport.runtime.task import Classification
 
@@ -102,3 +103,10 @@ def test_its_gradient_is_0_as_the_networks(
     got = gradient(rows, index)[-1]
     np.testing.assert_allclose(got, expected, atol=1e-6)
     np.testing.assert_array_equal(got[:, 0], 0)
+
+
+def test_the_columns_without_a_gradient_are_known() -> None:
+    rows = rows_of(16, 5)
+    assert jumping_features(build_program(Deep().eval(), rows), rows.numpy()) == [0]
+    smooth = nn.Sequential(nn.Linear(1 + NUMBERS, 8), nn.ReLU(), nn.Linear(8, 2)).eval()
+    assert jumping_features(build_program(smooth, rows), rows.numpy()) == []
