@@ -14,9 +14,9 @@ from google.protobuf.message import Message  # type: ignore[import-untyped]
 from onnxscript import optimizer
 from torch import Tensor, nn
 
+from whyport.exporter.graphs import onnx_layers, onnx_operators
 from whyport.exporter.graphs.graph import INPUT, Graph
 from whyport.exporter.graphs.layers import WholeLayers
-from whyport.exporter.graphs.onnx_layers import TRANSLATIONS
 from whyport.exporter.graphs.pruning import all_nodes
 from whyport.exporter.graphs.row_values import row_values
 from whyport.runtime.batching import ROW_VALUES_KEY
@@ -80,7 +80,7 @@ def export_onnx(
                 dynamic_shapes=({0: torch.export.Dim("N")},) * len(inputs),
                 verbose=False,
                 optimize=False,
-                custom_translation_table=TRANSLATIONS,
+                custom_translation_table=onnx_layers.TRANSLATIONS | onnx_operators.TRANSLATIONS,
             )
             assert program is not None
             optimise(program)
