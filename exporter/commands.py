@@ -50,6 +50,13 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
 )
 @names_option("--classes", metavar="NAMES", help="Names of whole numbers in their order, as no,yes for 0 and 1.")
 @TARGET_UNIT
+@click.option(
+    "--input",
+    multiple=True,
+    metavar="NAME=KIND:COLUMNS",
+    help="A sequence, or a table beside one: sequence or table; the columns of DATA. Settings follow after a colon, as "
+    "in x=sequence:steps:features=8. Repeatable.",
+)
 @click.option("--test", type=LocalPath(), metavar="DATA", help="A table to test with.")
 @click.option(
     "--test-fraction", default=0.2, show_default=True, help="Without --test: share of DATA kept for the test."
@@ -76,7 +83,7 @@ SEED = click.option("--seed", default=0, show_default=True, help="The same seed 
     "--architecture",
     default="hybrid",
     show_default=True,
-    help="hybrid (CNN, LSTM, attention), mlp, forest (random forest) or boosting (boosted trees).",
+    help="hybrid (CNN, LSTM, attention), lstm, mlp, forest (random forest) or boosting (boosted trees).",
 )
 @click.option(
     "--set",
@@ -133,6 +140,8 @@ def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> Non
              whyport train patients.csv --target diagnosis --architecture forest --set n_estimators=300 --out bundle
              whyport train births.csv --target weight --target-unit weight=g --task regression --out bundle
              whyport train patients.csv --target diagnosis --background healthy.csv --out bundle
+             whyport train stays.parquet --target died --architecture lstm --input x=sequence:vitals:names=hr|bp \\
+                 --input static=table:age,weight --out bundle
     """
     from whyport.exporter.train.train import train as train_bundle
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from whyport.exporter.agreement import agreed_features
 from whyport.exporter.data.categories import KEPT, describe_categories
 from whyport.exporter.data.columns import encode_table
+from whyport.exporter.data.fitting import fitting_rows
 from whyport.exporter.data.inputs import describe_inputs
 from whyport.exporter.data.statistics import describe_numbers
 from whyport.exporter.data.table import choose_features, feature_arrays, read_frame
@@ -82,8 +83,7 @@ def _of_inputs(frame: pd.DataFrame, source: ModelSource) -> ModelSample:
     columns = Columns.of_inputs(inputs)
     rows = columns.encode(frame).matrix
     features = features_of(sources_of(inputs))
-    complete = _complete(rows, features)
-    kept = rows[complete]
+    kept = rows[fitting_rows(frame, columns, features, rows, str(source.sample))]
     return ModelSample(ModelFacts(), features, kept, kept.astype(np.float64), inputs)
 
 

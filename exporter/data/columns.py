@@ -43,9 +43,14 @@ def encode_table(columns: Sequence[Column], frame: pd.DataFrame) -> NDArray[np.f
     Raises ColumnError for columns that are missing or of another type, ValueRangeError for an infinity, and where
     float32 is too coarse for a column's spread.
     """
-    matrix = Columns.of(columns).encode(frame).matrix
+    return encode_rows(Columns.of(columns), columns, frame)
+
+
+def encode_rows(columns: Columns, features: Sequence[Column], frame: pd.DataFrame) -> NDArray[np.float32]:
+    """Do what `encode_table` does, where columns may fill several features of a row each."""
+    matrix = columns.encode(frame).matrix
     for row, j in np.argwhere(np.isinf(matrix)):
-        raise ValueRangeError(f"column {columns[j].name!r}, row {row}: expected a finite value, got {matrix[row, j]}")
+        raise ValueRangeError(f"column {features[j].name!r}, row {row}: expected a finite value, got {matrix[row, j]}")
     return matrix
 
 

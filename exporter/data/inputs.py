@@ -1,6 +1,7 @@
 """The inputs of a model that takes more than one table: tables and sequences, by the names of its arguments."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def describe_inputs(
 
 
 def _table(frame: pd.DataFrame, choice: InputChoice, standardise: bool, impute: bool) -> Input:
-    names = _columns(frame, choice)
+    names = named_columns(choice, frame.columns)
     arrays = feature_arrays(frame, names)
     missing = IMPUTE if impute else REFUSE
     columns = tuple(describe_numbers(name, own, missing=missing) for name, own in zip(names, arrays, strict=True))
@@ -58,7 +59,7 @@ def _table(frame: pd.DataFrame, choice: InputChoice, standardise: bool, impute: 
 
 
 def _sequence(frame: pd.DataFrame, choice: InputChoice, standardise: bool) -> Input:
-    names = _columns(frame, choice)
+    names = named_columns(choice, frame.columns)
     is_wide = all(pd.api.types.is_numeric_dtype(frame[name].dtype) for name in names)
     columns, steps, labels = (_wide if is_wide else _lists)(frame, choice, names)
     return Input(
@@ -75,9 +76,17 @@ def tensor_name(name: str) -> str:
     return f"{name} (input)" if name in TAKEN else name
 
 
-def _columns(frame: pd.DataFrame, choice: InputChoice) -> tuple[str, ...]:
-    """The columns that a choice names, patterns resolved: of several, all steps of the first step first."""
-    known = list(map(str, frame.columns))
+def named_columns(choice: InputChoice, columns: Iterable[str]) -> tuple[str, ...]:
+    """The columns that a choice names, patterns resolved: of several, all features of the first step first.
+
+    Args:
+        choice: the input.
+        columns: the names of the table's columns.
+
+    Raises:
+        ColumnError: there is no such column. UsageError: patterns of different numbers of columns.
+    """
+    known = list(map(str, columns))
     groups = [_matching(choice, name, known) if name.endswith("*") else [name] for name in choice.columns]
     lengths = {name: len(group) for name, group in zip(choice.columns, groups, strict=True)}
     if len(set(lengths.values())) > 1:
@@ -159,7 +168,7 @@ def _lists(
 
 
 def _list_shape(choice: InputChoice, name: str, column: pd.Series) -> tuple[int, int]:
-    """The steps, and the numbers of a step, of a column's first list; a flat one's as the settings say."""
+    """The steps, and the numbers of a step, of most of a column's lists; of flat ones as the settings say."""
     present = column.dropna()
     if not len(present):
         raise TrainingError(f"column {name!r}: expected values, got only missing ones")
@@ -169,13 +178,19 @@ def _list_shape(choice: InputChoice, name: str, column: pd.Series) -> tuple[int,
             f"--input {choice.name}: column {name!r}: expected a list of numbers a row, got {column.dtype}"
             + long_format(choice)
         )
-    length = len(first)
-    if length and hasattr(first[0], "__len__"):
-        return length, len(first[0])
+    shapes = Counter(_shape(element(present, row)) for row in range(len(present)))
+    ((length, inner),) = (most for most, _ in shapes.most_common(1))
+    if inner is not None:
+        return length, inner
     width = 1 if len(choice.columns) > 1 else _flat_width(choice, length)
     if length % width:
         raise UsageError(f"--input {choice.name}: expected steps of {width} numbers, got lists of {length} in {name!r}")
     return length // width, width
+
+
+def _shape(value: Any) -> tuple[int, int | None]:
+    """The length of a list, and of its first element where that is a list."""
+    return len(value), len(value[0]) if len(value) and hasattr(value[0], "__len__") else None
 
 
 def _flat_width(choice: InputChoice, length: int) -> int:

@@ -77,9 +77,9 @@ class Parts:
 
 
 def split_rows(
-    choice: SplitChoice, strata: Numbers | None, groups: NDArray[Any] | None, count: int, seed: int
+    choice: SplitChoice, strata: Numbers | None, groups: NDArray[Any] | None, rows: Numbers, seed: int
 ) -> Parts:
-    """Split the rows of a table.
+    """Split rows of a table.
 
     The test rows do not depend on whether there is a validation.
 
@@ -87,14 +87,13 @@ def split_rows(
         choice: what is kept back.
         strata: each row's class [N], whose shares every part has as far as the groups allow; None for none.
         groups: each row's group [N], a whole number; None where rows are on their own.
-        count: N.
+        rows: the places of the rows that are split, in order.
         seed: of the draw.
 
     Raises:
         TrainingError: the rows cannot be split like that.
     """
-    rows, none = np.arange(count), np.arange(0)
-    test = validation = none
+    test = validation = np.arange(0)
     if choice.test is None:
         rows, test = hold_out(rows, choice.test_fraction, strata, groups, seed)
     if choice.validation_fraction is not None:

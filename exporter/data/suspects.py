@@ -45,7 +45,7 @@ def find_suspects(
         labels: the rows' outcomes: classes [N] int64, or quantities [N, K] float64.
         seed: of the rows that are looked at for leaks, and of their split.
     """
-    leaks = find_leaks(frame, list(kinds), labels, seed)
+    leaks = find_leaks(frame, list(kinds), labels, seed) if kinds else {}
     found = []
     for name, kind in kinds.items():
         column = frame[name]

@@ -26,6 +26,8 @@ INPUT = "features"
 ATTENTION = "attention"
 ENCODED = "the network's positions are cells of encoded categories, of which a column has several"
 """Why neither maps nor attention weights are read as columns."""
+BESIDE = "the network's positions are steps of a sequence; the columns of a table beside it have none"
+"""Why they are not where a table stands beside a sequence."""
 
 
 class _Wrapped(nn.Module):
@@ -163,6 +165,8 @@ def build_graph(
     task: type[Task] = Classification,
     encoding: EncodeCategories | None = None,
     output: str | None = None,
+    *,
+    beside: bool = False,
 ) -> Graph:
     """Wrap a network from [N, P] to scores [N, K], or to scores and attention weights [N, L, L].
 
@@ -173,6 +177,7 @@ def build_graph(
         task: what the scores are.
         encoding: what gives the rows' cells [N, P]; None where these are the rows themselves.
         output: where the network gives several tensors: the key, attribute or position of the scores.
+        beside: whether a row holds columns of a table beside other inputs.
 
     Raises:
         ExportError: the network is TorchScript already, cannot be copied, fails on the rows, or gives something else.
@@ -191,10 +196,11 @@ def build_graph(
         network = without_sigmoid(network, prepared, found.place)
         found = _find(network, prepared, task, output)
     scores, weights = found.scores, found.weights
-    split_obstacle = _split_obstacle(network, prepared, task, output) or (ENCODED if encoding else "")
+    no_places = ENCODED if encoding else BESIDE if beside else ""
+    split_obstacle = _split_obstacle(network, prepared, task, output) or no_places
     plain, split = (ScoresGraph, SplitScoresGraph) if weights is None else (AttentionGraph, SplitAttentionGraph)
     gradients = "" if scores.requires_grad else f"the {task.score} have no gradient with respect to the input"
-    attention = "the network returns no attention weights" if weights is None else ENCODED if encoding else ""
+    attention = "the network returns no attention weights" if weights is None else no_places
     picked = [] if found.place.name is None or weights is not None else [Pick(found.place)]
     steps, last = head_of(task, scores)
     head = nn.Sequential(*picked, *steps, last)

@@ -16,6 +16,7 @@ from whyport.exporter.graphs.onnx import DEFAULT_OPSET, compile_onnx
 from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.graphs.torchscript import compile_torchscript
 from whyport.exporter.kinds.kind import Kind
+from whyport.runtime.bundle.inputs import TablePreparation
 from whyport.runtime.errors import ExportError, UsageError, first_line
 
 
@@ -54,7 +55,8 @@ def compile_network(network: nn.Module, draft: Draft, opset: int | None = None, 
     """
     rows = draft.trace_rows()
     preprocess = build_preprocessing(draft.features, standardise=draft.standardise, encoding=draft.encoding)
-    graph = build_graph(network, preprocess, rows, type(draft.task), draft.encoding, output)
+    beside = len(draft.inputs) > 1 and any(isinstance(each.prepare, TablePreparation) for each in draft.inputs)
+    graph = build_graph(network, preprocess, rows, type(draft.task), draft.encoding, output, beside=beside)
     model = compile_onnx(graph, rows, opset or DEFAULT_OPSET)
     take_inputs(model, draft.inputs)
     torchscript = TorchScriptFile(compile_torchscript(graph, rows)) if graph.differentiable else None

@@ -19,6 +19,7 @@ from whyport.exporter.train.architectures import create
 from whyport.exporter.train.checkpoint import Checkpoint, EpochResult, Run, best_epoch
 from whyport.exporter.train.objective import find_objective
 from whyport.exporter.train.settings import TrainSettings
+from whyport.runtime.bundle.row import row_shape
 from whyport.runtime.errors import TrainingError, UsageError, unknown
 from whyport.runtime.providers import DEVICES
 
@@ -97,7 +98,8 @@ class _State:
         with _seeded(settings.seed, 0, torch.device("cpu")):
             encoding = build_encoding(dataset.features)
             width = encoding.width if encoding else len(dataset.features)
-            network = create(settings.architecture, width, len(dataset.targets), settings.network)
+            shapes = [row_shape(each) for each in dataset.inputs]
+            network = create(settings.architecture, width, len(dataset.targets), settings.network, shapes)
         if caveat := network.caveat(encodes=encoding is not None):
             logger.warning("%s", caveat)
         self.device = device

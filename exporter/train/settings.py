@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from whyport.exporter.train.architectures import ENSEMBLES, Setting
+from whyport.exporter.train.architectures import ENSEMBLES, NETWORKS, Setting
 from whyport.runtime.errors import UsageError, unknown
 
 AUTO = "auto"
@@ -26,6 +26,15 @@ def refuse_options_of_networks(architecture: str, settings: Mapping[str, Setting
         raise UsageError(
             f"architecture {architecture!r}: {', '.join(found)} {'is' if len(found) == 1 else 'are'} for networks; its "
             f"settings are --set {', '.join(settings)}"
+        )
+
+
+def refuse_sequences(architecture: str) -> None:
+    """Raise UsageError for an ensemble of trees, which takes no sequence."""
+    if architecture in ENSEMBLES:
+        raise UsageError(
+            f"architecture {architecture!r}: trees take the columns of one table, and --input names sequences: choose "
+            f"{', '.join(NETWORKS)}, or make columns of the steps, such as their mean, and name them in --features"
         )
 
 

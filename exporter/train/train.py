@@ -20,6 +20,7 @@ def train(
     task: str = "auto",
     classes: str | Iterable[str] = (),
     target_unit: Mapping[str, str] | Iterable[str] | None = None,
+    input: str | Iterable[str] = (),
     test: str | Path | None = None,
     test_fraction: float = 0.2,
     validation: str | Path | None = None,
@@ -65,6 +66,8 @@ def train(
         task: "classification", "regression", or "auto": numbers with fractions, and several targets, are a regression.
         classes: names for whole numbers in their order, as ["no", "yes"] for 0 and 1; or texts in another order.
         target_unit: the unit of each number, such as {"weight": "g"} or ["weight=g"].
+        input: sequences, and tables beside them, each as "NAME=KIND:COLUMNS:setting=value,..."; KIND is sequence or
+            table; see docs/sequences.md. Rows whose lists do not fit are left out.
         test: a table to test with.
         test_fraction: without `test`, the share of the data kept for the test.
         validation: a table that says which epoch is the best.
@@ -75,7 +78,8 @@ def train(
         categorical: one or several feature columns whose values are categories although they are numbers.
         dates: one or several feature columns of dates, which become numbers: days since 1970-01-01.
         rare: categories of fewer training rows than this are pooled into one: a count, or a share such as "1%".
-        architecture: "hybrid" (CNN, LSTM, attention), "mlp", "forest" (random forest) or "boosting" (boosted trees).
+        architecture: "hybrid" (CNN, LSTM, attention), "lstm", "mlp", "forest" (random forest) or "boosting" (boosted
+            trees).
         set: settings of the architecture, such as {"channels": 8} or ["channels=8"].
         epochs: of a network, passes over the training rows; by default 50.
         batch_rows: of a network, rows of one step; by default 32.
@@ -104,6 +108,7 @@ def train(
     from whyport.exporter.bundle.target import Target, check_target
     from whyport.exporter.data.background import BackgroundChoice
     from whyport.exporter.data.dataset import TableChoice
+    from whyport.exporter.data.input_choice import parse_inputs
     from whyport.exporter.data.kinds import KindChoice
     from whyport.exporter.data.outcome import TargetChoice, parse_units
     from whyport.exporter.data.split import SplitChoice
@@ -117,6 +122,7 @@ def train(
         excluded=as_names(exclude),
         split=SplitChoice(_path(test), test_fraction, _path(validation), validation_fraction, split_by),
         kinds=KindChoice(as_names(categorical), as_names(dates), RowLimit.parse("rare", rare)),
+        inputs=parse_inputs(as_names(input)),
     )
     check_target(Path(out), overwrite=overwrite)
     choice.check_headers()
@@ -125,10 +131,12 @@ def train(
     from whyport.exporter.train.architectures import parse_settings
     from whyport.exporter.train.network import CheckpointFolder
     from whyport.exporter.train.recipe import train_bundle
-    from whyport.exporter.train.settings import TrainSettings, refuse_options_of_networks
+    from whyport.exporter.train.settings import TrainSettings, refuse_options_of_networks, refuse_sequences
 
     given = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else as_names(set or ())
     network = parse_settings(architecture, given)
+    if choice.inputs:
+        refuse_sequences(architecture)
     refuse_options_of_networks(
         architecture,
         network,

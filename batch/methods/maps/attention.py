@@ -4,7 +4,7 @@ import numpy as np
 
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import Explainer, Shares
-from whyport.batch.methods.maps.upsampling import upsampling, warn_if_constant
+from whyport.batch.methods.maps.upsampling import row_upsampling, warn_if_constant
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.bundle.references import References
@@ -19,7 +19,7 @@ class Attention(Explainer):
         super().__init__(model, background, settings)
         self._onnx = model
         self._shape = model.bundle.sidecar.signature.output(OUTPUT).row_shape()
-        self._upsampling = self.players.sum_columns(upsampling(self._shape[1], background.rows.shape[1]))
+        self._upsampling = self.players.sum_columns(row_upsampling(self._shape[1], model.bundle.sidecar.inputs))
         warn_if_constant("attention", self._shape[1])
 
     def choose_references(self, background: References) -> None:

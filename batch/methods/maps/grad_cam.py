@@ -4,7 +4,7 @@ import numpy as np
 
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer, Shares
-from whyport.batch.methods.maps.upsampling import upsampling, warn_if_constant
+from whyport.batch.methods.maps.upsampling import row_upsampling, warn_if_constant
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.bundle.references import References
@@ -21,7 +21,7 @@ class GradCam(Explainer):
         self._torchscript = model
         maps, _ = model.class_maps(background.rows[:1], np.zeros(1, dtype=np.int64))
         self._positions = maps.shape[1]
-        self._upsampling = self.players.sum_columns(upsampling(self._positions, background.rows.shape[1]))
+        self._upsampling = self.players.sum_columns(row_upsampling(self._positions, model.bundle.sidecar.inputs))
         warn_if_constant("grad-cam", self._positions)
 
     def choose_references(self, background: References) -> None:

@@ -1,9 +1,14 @@
 """Upsampling: from one value per position, after convolution and pooling, to one value per feature."""
 
 import logging
+import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from whyport.runtime.bundle.inputs import Input
+from whyport.runtime.bundle.row import row_shape
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +23,14 @@ def upsampling(positions: int, features: int) -> NDArray[np.float32]:
     apart = np.abs(place - np.arange(positions)[:, None])
     weights: NDArray[np.float32] = np.maximum(0, 1 - apart).astype(np.float32)
     return weights
+
+
+def row_upsampling(positions: int, inputs: Sequence[Input]) -> NDArray[np.float32]:
+    """What `upsampling` gives for the cells of a row, [positions, P]; all features of a step have the step's value."""
+    parts = []
+    for length, *rest in map(row_shape, inputs):
+        parts.append(np.repeat(upsampling(positions, length), math.prod(rest), axis=1))
+    return np.concatenate(parts, axis=1)
 
 
 def warn_if_constant(method: str, positions: int) -> None:

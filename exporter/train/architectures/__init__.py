@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from whyport.runtime.errors import TrainingError, UsageError, unknown
 
 if TYPE_CHECKING:
-    from whyport.exporter.train.architectures.base import Architecture
+    from whyport.exporter.train.architectures.base import Architecture, Shapes
     from whyport.exporter.train.architectures.ensemble import Ensemble
 
 # Adding one is one file and one entry here.
 NETWORKS = {
     "hybrid": "whyport.exporter.train.architectures.hybrid:Hybrid",
+    "lstm": "whyport.exporter.train.architectures.lstm:LSTM",
     "mlp": "whyport.exporter.train.architectures.mlp:MLP",
 }
 ENSEMBLES = {
@@ -49,19 +50,32 @@ def parse_settings(name: str, assignments: Iterable[str]) -> dict[str, Setting]:
     return settings
 
 
-def create(name: str, features: int, targets: int, settings: dict[str, Setting]) -> "Architecture":
+def create(
+    name: str, features: int, targets: int, settings: dict[str, Setting], shapes: "Shapes" = ()
+) -> "Architecture":
     """A network with fresh weights, from [N, features] to scores [N, targets].
 
-    Raises UsageError for an unknown architecture, TrainingError if it cannot take so few features or these settings.
+    Args:
+        name: the architecture.
+        features: the number of cells of a row.
+        targets: the number of scores.
+        settings: its own settings.
+        shapes: the shape of each input's row, one after the other in a row; empty for one table.
+
+    Raises:
+        UsageError: an unknown architecture. TrainingError: it cannot take so few features, or these settings.
     """
     if name not in NETWORKS:
         raise UsageError(unknown("network", name, NETWORKS))
     architecture = _load(NETWORKS[name])
-    if features < architecture.minimum_features:
+    steps = [shape[0] for shape in shapes if len(shape) > 1]
+    shortest, unit = (min(steps), "steps") if steps and architecture.reads_shapes else (features, "features")
+    if shortest < architecture.minimum_features:
         raise TrainingError(
-            f"architecture {name!r}: expected at least {architecture.minimum_features} features, got {features}"
+            f"architecture {name!r}: expected at least {architecture.minimum_features} {unit}, got {shortest}"
         )
-    network: Architecture = architecture(features=features, targets=targets, **settings)
+    given = {"shapes": shapes} if architecture.reads_shapes else {}
+    network: Architecture = architecture(features=features, targets=targets, **settings, **given)
     return network
 
 
@@ -82,9 +96,9 @@ def _load(place: str) -> Any:
 
 
 def _defaults(architecture: type[Any]) -> dict[str, Setting]:
-    """The constructor's parameters with their defaults; features and targets come from the data."""
+    """The constructor's parameters with their defaults; features, targets and shapes come from the data."""
     parameters = inspect.signature(architecture).parameters.values()
-    return {p.name: p.default for p in parameters if p.name not in ("features", "targets")}
+    return {p.name: p.default for p in parameters if p.name not in ("features", "targets", "shapes")}
 
 
 def _convert(key: str, text: str, kind: type[Setting]) -> Setting:

@@ -20,7 +20,7 @@ def of(parts):
 @pytest.mark.parametrize("groups", [None, GROUPS])
 @pytest.mark.parametrize("strata", [None, LABELS])
 def test_every_row_has_one_use(strata, groups):
-    parts = of(split_rows(BOTH, strata, groups, 600, seed=0))
+    parts = of(split_rows(BOTH, strata, groups, np.arange(600), seed=0))
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(600))
     for part in parts:
         np.testing.assert_array_equal(part, np.sort(part))
@@ -29,7 +29,7 @@ def test_every_row_has_one_use(strata, groups):
 
 @pytest.mark.parametrize("groups", [None, GROUPS])
 def test_every_part_has_the_classes_shares(groups):
-    parts = of(split_rows(BOTH, LABELS, groups, 600, seed=0))
+    parts = of(split_rows(BOTH, LABELS, groups, np.arange(600), seed=0))
     expected = np.bincount(LABELS) / 600
     for part in parts:
         np.testing.assert_allclose(
@@ -40,7 +40,7 @@ def test_every_part_has_the_classes_shares(groups):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("strata", [None, LABELS])
 def test_no_group_is_on_both_sides(strata, seed):
-    train, validation, test = (set(GROUPS[part]) for part in of(split_rows(BOTH, strata, GROUPS, 600, seed)))
+    train, validation, test = (set(GROUPS[part]) for part in of(split_rows(BOTH, strata, GROUPS, np.arange(600), seed)))
     assert not train & validation
     assert not train & test
     assert not validation & test
@@ -48,21 +48,23 @@ def test_no_group_is_on_both_sides(strata, seed):
 
 def test_the_test_rows_do_not_depend_on_the_validation():
     for groups in (None, GROUPS):
-        alone = split_rows(SplitChoice(), LABELS, groups, 600, seed=3)
-        np.testing.assert_array_equal(alone.test, split_rows(BOTH, LABELS, groups, 600, seed=3).test)
+        alone = split_rows(SplitChoice(), LABELS, groups, np.arange(600), seed=3)
+        np.testing.assert_array_equal(alone.test, split_rows(BOTH, LABELS, groups, np.arange(600), seed=3).test)
         assert not len(alone.validation)
 
 
 def test_the_seed_decides_the_split():
     for groups in (None, GROUPS):
-        first, again, other = (split_rows(SplitChoice(), LABELS, groups, 600, seed).test for seed in (1, 1, 2))
+        first, again, other = (
+            split_rows(SplitChoice(), LABELS, groups, np.arange(600), seed).test for seed in (1, 1, 2)
+        )
         np.testing.assert_array_equal(first, again)
         assert len(first) != len(other) or (first != other).any()
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.15, 0.3, 0.5, 0.75, 0.9])
 def test_groups_come_near_to_any_fraction(fraction):
-    parts = split_rows(SplitChoice(test_fraction=fraction), LABELS, GROUPS, 600, seed=0)
+    parts = split_rows(SplitChoice(test_fraction=fraction), LABELS, GROUPS, np.arange(600), seed=0)
     np.testing.assert_allclose(len(parts.test) / 600, fraction, atol=0.03)
 
 
@@ -70,21 +72,21 @@ def test_groups_come_near_to_any_fraction(fraction):
 def test_groups_come_near_to_small_and_large_fractions(fraction):
     groups = np.random.default_rng(2).integers(300, size=3000)
     labels = np.random.default_rng(3).choice(2, size=3000)
-    parts = split_rows(SplitChoice(test_fraction=fraction), labels, groups, 3000, seed=0)
+    parts = split_rows(SplitChoice(test_fraction=fraction), labels, groups, np.arange(3000), seed=0)
     np.testing.assert_allclose(len(parts.test) / 3000, fraction, atol=0.005)
 
 
 @pytest.mark.parametrize("fraction", [0.02, 0.1, 0.2, 0.8])
 def test_a_rare_class_does_not_widen_the_test(fraction):
     labels = np.repeat([0, 1], [596, 4])
-    parts = split_rows(SplitChoice(test_fraction=fraction), labels, GROUPS, 600, seed=0)
+    parts = split_rows(SplitChoice(test_fraction=fraction), labels, GROUPS, np.arange(600), seed=0)
     np.testing.assert_allclose(len(parts.test) / 600, fraction, atol=0.02)
     assert not set(GROUPS[parts.train]) & set(GROUPS[parts.test])
 
 
 def test_groups_that_cannot_be_parted():
     with pytest.raises(TrainingError, match="cannot be split with the fraction 0.2: expected at least 2 groups"):
-        split_rows(SplitChoice(), LABELS, np.zeros(600, dtype=np.int64), 600, seed=0)
+        split_rows(SplitChoice(), LABELS, np.zeros(600, dtype=np.int64), np.arange(600), seed=0)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from whyport.exporter.graphs.rescale import Rescale
 from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
 from whyport.exporter.train.architectures import NETWORKS, create, parse_settings
 from whyport.exporter.train.architectures.hybrid import Hybrid
+from whyport.exporter.train.architectures.lstm import LSTM
+from whyport.exporter.train.architectures.steps import RowPlaces, TakeCells
 from whyport.runtime.errors import TrainingError, UsageError
 
 
@@ -57,6 +59,34 @@ def test_hybrid_splits_at_the_last_convolution_block():
 @pytest.mark.parametrize(("features", "warns"), [(4, True), (7, True), (8, False)])
 def test_hybrid_says_when_nothing_can_be_attended_to(features, warns):
     assert ("length 1" in Hybrid(features=features).caveat()) == warns
+
+
+def test_steps_are_read_in_order_of_their_sequences_beside_the_columns_of_tables():
+    places = RowPlaces.of(9, [(2, 3), (1,), (2, 1)])
+    np.testing.assert_array_equal(places.steps, [[0, 1, 2, 7], [3, 4, 5, 8]])
+    np.testing.assert_array_equal(places.columns, [6])
+    np.testing.assert_array_equal(places.repeated, [[0, 1, 2, 7, 6], [3, 4, 5, 8, 6]])
+    cells = torch.arange(18.0).reshape(2, 9)
+    np.testing.assert_array_equal(TakeCells(places.steps, 9)(cells)[1], 9 + places.steps)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_an_lstm_scores_its_last_state_beside_the_columns(bidirectional):
+    torch.manual_seed(0)
+    network = LSTM(7, 2, 3, bidirectional=bidirectional, shapes=[(1,), (3, 2)]).eval()
+    rows = torch.randn(4, 7)
+    _, (last, _) = network.lstm(rows[:, 1:].reshape(4, 3, 2))
+    expected = network.head(torch.cat([*last, rows[:, :1]], dim=1))
+    np.testing.assert_allclose(network(rows).detach(), expected.detach(), atol=1e-6)
+
+
+def test_a_hybrid_reads_steps():
+    network = Hybrid(17, 2, shapes=[(8, 2), (1,)]).eval()
+    logits, weights = network(torch.randn(3, 17))
+    assert network.block1[0].in_channels == 3
+    assert (logits.shape, weights.shape) == ((3, 2), (3, 2, 2))
+    with pytest.raises(TrainingError, match="'hybrid': expected at least 4 steps, got 3"):
+        create("hybrid", 30, 2, parse_settings("hybrid", []), [(3, 10)])
 
 
 def test_too_few_features():

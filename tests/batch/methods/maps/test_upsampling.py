@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from whyport.batch.methods.maps.upsampling import upsampling, warn_if_constant
+from support.sequences import list_column, sequence_input
+from whyport.batch.methods.maps.upsampling import row_upsampling, upsampling, warn_if_constant
 
 
 @pytest.mark.parametrize(("positions", "features"), [(1, 4), (2, 5), (7, 30), (8, 8), (9, 4), (3, 100)])
@@ -14,6 +15,15 @@ def test_it_is_that_of_torch(positions: int, features: int) -> None:
         torch.tensor(values)[:, None], features, mode="linear", align_corners=False
     )
     np.testing.assert_allclose(values @ upsampling(positions, features), expected[:, 0], atol=1e-6)
+
+
+def test_all_features_of_a_step_have_its_value() -> None:
+    several = [sequence_input("a", 6, (list_column("a", ("x", "y")),)), sequence_input("b", 4, (list_column("b"),))]
+
+    values = row_upsampling(3, several)
+
+    np.testing.assert_array_equal(values[:, :12].reshape(3, 6, 2), np.dstack([upsampling(3, 6)] * 2))
+    np.testing.assert_array_equal(values[:, 12:], upsampling(3, 4))
 
 
 def test_a_single_position_is_told(caplog: pytest.LogCaptureFixture) -> None:
