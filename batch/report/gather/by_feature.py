@@ -1,4 +1,4 @@
-"""The features of a model as training described them: of a sequence, each over all its steps."""
+"""The features of a model as training described them: of lists, each over all steps."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -14,11 +14,14 @@ from whyport.runtime.bundle.sidecar import Sidecar
 
 @dataclass(frozen=True)
 class DescribedFeatures:
-    """The features, with the numbers of a row that are values of each."""
+    """The features, with the numbers of a row that are values of each.
+
+    A feature of lists has one record of training for all steps. Of a column of numbers a step, each has its own.
+    """
 
     columns: tuple[Column, ...]
     places: tuple[tuple[int, ...], ...]
-    """The positions of each feature's values in a row: of a sequence, one a step."""
+    """The positions of each feature's values in a row: of lists, one a step."""
 
     @classmethod
     def of(cls, sidecar: Sidecar) -> Self:
@@ -28,10 +31,14 @@ class DescribedFeatures:
             return cls(sidecar.features, tuple((i,) for i in range(len(sidecar.features))))
         reduction = Reduction(cells, FEATURE, SUM)
         places, names = reduction.places, reduction.positions.names
-        columns = (
-            dataclasses.replace(sidecar.features[own[0]], name=name) for own, name in zip(places, names, strict=True)
-        )
-        return cls(tuple(columns), places)
+        found: list[tuple[Column, tuple[int, ...]]] = []
+        for own, name in zip(places, names, strict=True):
+            first, *others = (sidecar.features[i] for i in own)
+            if all(other.numbers == first.numbers for other in others):
+                found.append((dataclasses.replace(first, name=name), own))
+            else:  # a column of numbers a step, each with its own record of training
+                found += [(sidecar.features[i], (i,)) for i in own]
+        return cls(tuple(column for column, _ in found), tuple(own for _, own in found))
 
 
 def sums_by_feature(run: FinishedRun) -> Reduction | None:

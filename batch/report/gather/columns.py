@@ -1,6 +1,7 @@
 """The columns of a model's table as a report reads and names them: numbers, days, and codes of categories."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -41,6 +42,18 @@ class TableColumns:
     def unknown(cls, names: Sequence[str]) -> Self:
         """The columns of a run whose bundle is gone."""
         return cls(tuple(names), (None,) * len(names), tuple(names), tuple((i,) for i in range(len(names))))
+
+    def among(self, names: Collection[str]) -> Self:
+        """The columns that a file has; the features of the others have no values."""
+        kept = [i for i, name in enumerate(self.names) if name in names]
+        if len(kept) == len(self.names):
+            return self
+        return dataclasses.replace(
+            self,
+            names=tuple(self.names[i] for i in kept),
+            encoders=tuple(self.encoders[i] for i in kept),
+            places=tuple(self.places[i] for i in kept),
+        )
 
     def matrix(self, arrays: Sequence[pa.Array]) -> NDArray[np.float64]:
         """The values [N, F] of Arrow arrays; NaN where one is missing, or is no number of a column that is unknown."""

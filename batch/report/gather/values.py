@@ -73,28 +73,31 @@ def read_values(
     for place in places:
         for source in np.unique(place["source"]):
             wanted.setdefault(int(source), []).append(place["row"][place["source"] == source])
-    inputs = RunInputs(run, columns.names)
     found = FeatureValues(columns.features)
     for index in dict.fromkeys(span.index for span in run.parts):
         rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *wanted.get(index, [])]))
         if not len(rows) and counts is None:
             continue
         try:
-            found.put(index, rows, _read(inputs, index, columns, rows, counts, known))
+            found.put(index, rows, _read(run, index, columns, rows, counts, known))
         except WhyportError as error:
             found.gone[run.inputs[index].source_file] = str(error)
     return found
 
 
 def _read(
-    inputs: RunInputs,
+    run: FinishedRun,
     index: int,
     columns: TableColumns,
     rows: NDArray[np.int64],
     counts: BinCounts | None,
     known: KnownRows | None,
 ) -> NDArray[np.float64]:
-    file = inputs.open(index)
+    file = RunInputs(run, ()).open(index)
+    columns = columns.among(file.schema.names)
+    if not columns.names:
+        return np.full((len(rows), len(columns.features)), np.nan)
+    inputs = RunInputs(run, columns.names)
     if counts is None:
         return columns.matrix(inputs.rows(file, rows).columns)
     taken = []

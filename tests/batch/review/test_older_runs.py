@@ -19,11 +19,12 @@ from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
 
 PART = "part-00000-000000000000-000000000100.parquet"
+NEWER = ("on_unseen", "per", "reduction")
 
 
 def as_before(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings as version 3 wrote them."""
-    kept = {name: value for name, value in settings.items() if name != "on_unseen"}
+    kept = {name: value for name, value in settings.items() if name not in NEWER}
     return {"explain_class" if name == "explain_target" else name: value for name, value in kept.items()}
 
 

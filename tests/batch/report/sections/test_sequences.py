@@ -1,5 +1,6 @@
 """The report of runs over a sequence and a table: heat maps, series, drift by feature, and sums."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,14 @@ def test_objects_of_shap_have_the_values_of_cells(moved: Path) -> None:
     expected = {row: VALUES[row, 1, 2] for row in rows.tolist()}
     assert set(made.data[:, CELLS.index("vitals[1].t")].astype(np.float32)) <= set(expected.values())
     assert np.isfinite(made.data).all()
+
+
+def test_objects_of_shap_know_the_columns_of_a_table_where_the_bundle_is_gone(
+    sequence_bundle: Path, sequence_rows: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(sequence_bundle, tmp_path / "bundle"))
+    whyport.run(copy, sequence_rows, tmp_path / "out", explain="deepshap", layout="list")
+    shutil.rmtree(copy)
+    made = next(iter(whyport.to_shap(tmp_path / "out").values()))
+    assert np.isnan(made.data[:, :18]).all()
+    assert set(made.data[:, 19].astype(np.float32)) <= set(STATIC[:, 1])
