@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from support.explained_bundles import ONE_LOGIT, QUANTITIES, explained_bundle
+from support.recurrent_bundles import recurrent_bundle
 from support.visits import COLUMNS, visits
 from whyport import train
 
@@ -31,3 +32,9 @@ def quantity_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def one_logit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A classifier of one logit."""
     return explained_bundle(tmp_path_factory.mktemp("one_logit") / "bundle", ONE_LOGIT)
+
+
+@pytest.fixture(scope="session")
+def long_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recurrent network of many steps."""
+    return recurrent_bundle(tmp_path_factory.mktemp("walks"))
