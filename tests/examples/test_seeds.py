@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
 
 from whyport import Bundle
 
@@ -85,3 +87,30 @@ def test_whether_a_loan_is_approved_by_a_forest(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert "probability" in page
     assert "logit" not in page
+
+
+def shares_of(folder: Path, name: str = "attribution") -> NDArray[np.float64]:
+    values: NDArray[np.float64] = pq.read_table(folder)[name].combine_chunks().to_numpy_ndarray().astype(np.float64)
+    return values
+
+
+@pytest.mark.slow
+def test_whether_a_press_is_worn_by_an_lstm(tmp_path: Path) -> None:
+    run("S10", tmp_path)
+    bundle = Bundle.read(tmp_path / "bundle")
+    assert bundle.sidecar.provenance.metrics["test_auc"] > 0.9
+    for method, tolerance in {"deepshap": 1e-4, "integrated-gradients": 0.05}.items():
+        table = pq.read_table(tmp_path / "scored")
+        cells = shares_of(tmp_path / "scored", f"{method}.attribution")
+        assert cells.shape[1:] == (24, 4)
+        difference = table["score"].to_numpy() - table[f"{method}.base_value"].to_numpy()
+        np.testing.assert_allclose(cells.sum((1, 2)), difference, atol=tolerance)
+        sensors = np.abs(cells).sum(1).mean(0)
+        assert sensors.argmax() == 2, "the vibration tells"
+        # It does while the press moves down.
+        assert 8 <= np.abs(cells[..., 2]).mean(0).argmax() < 16
+    cells = shares_of(tmp_path / "scored", "deepshap.attribution")
+    np.testing.assert_allclose(shares_of(tmp_path / "sensors"), np.abs(cells).sum(1), rtol=1e-12)
+    np.testing.assert_allclose(shares_of(tmp_path / "moments"), cells.sum(2), atol=1e-12)
+    pictures = {path.stem.partition("-")[2] for path in (tmp_path / "pictures").iterdir()}
+    assert {"heat-deepshap-cycle-worn", "series-cycle-0-predicted", "confusion"} <= pictures
