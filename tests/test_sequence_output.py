@@ -177,6 +177,13 @@ def test_a_row_is_shown_with_its_strongest_cells_and_both_sums(run: Path) -> Non
     assert lines[by_step + 1].endswith(f"  step {strongest}")
 
 
+def test_sensitivities_speak_for_nothing(sequence_bundle: Path, sequence_rows: Path, tmp_path: Path) -> None:
+    whyport.run(sequence_bundle, sequence_rows, tmp_path / "out", explain="gradient")
+    lines = describe_row(tmp_path / "out", 3, None, 2)
+    assert "  vitals by step: its positive and its negative part" in lines
+    assert not any("spoke" in line for line in lines)
+
+
 def test_magnitudes_are_shown_without_a_sum(sequence_bundle: Path, sequence_rows: Path, tmp_path: Path) -> None:
     options = {"per": "feature", "reduction": "abs", "explain_target": "all"}
     whyport.run(sequence_bundle, sequence_rows, tmp_path / "out", explain="deepshap", **options)

@@ -100,7 +100,7 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
         unit = run.task.unit_of(target)
         yield from _explained(values, each, heading, unit, kept, top, inputs)
         if stored.values.shape[1] == len(columns.layout.features):
-            yield from sequence_lines(columns.layout.positions, stored.values[0], top)
+            yield from sequence_lines(columns.layout.positions, each.method, stored.values[0], top)
     if inputs.problem:
         yield f"values      not shown: {inputs.problem}"
 

@@ -5,24 +5,29 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.catalogue import find_method
+from whyport.batch.methods.method import SCORE_UNIT
 from whyport.batch.methods.positions import Positions
 
 
-def sequence_lines(positions: Positions, shares: NDArray[np.float64], top: int) -> Iterator[str]:
+def sequence_lines(positions: Positions, method: str, shares: NDArray[np.float64], top: int) -> Iterator[str]:
     """The sums over each sequence's other axis, the largest first; nothing where the shares are no cells.
 
     Args:
         positions: the positions of the shares.
+        method: the method that gave the shares.
         shares: all shares of a row, [G].
         top: how many features, and how many steps, to name.
     """
+    are_of_score = find_method(method).unit == SCORE_UNIT
+    parts = "what spoke for it, and against" if are_of_score else "its positive and its negative part"
     for block in positions.sequences:
         if len(block.axes) == 2:
             cells, feature = block.of(shares), block.axes[-1]
             labels = feature.labels or tuple(str(i) for i in range(cells.shape[1]))
             steps = tuple(f"step {i}" for i in range(cells.shape[0]))
-            yield from _sums(f"{block.input} by feature", labels, cells.T, top)
-            yield from _sums(f"{block.input} by step", steps, cells, top)
+            yield from _sums(f"{block.input} by feature: {parts}", labels, cells.T, top)
+            yield from _sums(f"{block.input} by step: {parts}", steps, cells, top)
 
 
 def _sums(title: str, names: Sequence[str], cells: NDArray[np.float64], top: int) -> Iterator[str]:
@@ -30,7 +35,7 @@ def _sums(title: str, names: Sequence[str], cells: NDArray[np.float64], top: int
     sums = cells.sum(axis=1)
     parts = np.clip(cells, 0, None).sum(axis=1), np.clip(cells, None, 0).sum(axis=1)
     order = np.argsort(-np.abs(sums), kind="stable")
-    yield f"  {title}: what spoke for it, and against"
+    yield f"  {title}"
     for i in order[:top]:
         yield f"  {sums[i]:+12.5g} = {parts[0][i]:+.4g} {parts[1][i]:+.4g}  {names[i]}"
     if len(order) > top:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from whyport.batch.methods.catalogue import find_method
-from whyport.batch.methods.method import SENSITIVITY_UNIT
 from whyport.batch.report.figures.canvas import shorten
 from whyport.batch.report.figures.shap_plots import bar_figure
 from whyport.batch.report.gather.collect import TargetAttributions, pooled_magnitude
@@ -14,7 +12,7 @@ from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
 from whyport.batch.report.sections.by_target import of_features, ranked, target_blocks
 from whyport.batch.report.sections.dependence import dependence_blocks
 from whyport.batch.report.sections.sequences import heat_blocks
-from whyport.batch.report.sections.words import share_unit, unit_of
+from whyport.batch.report.sections.words import of_unit, share_unit, unit_of
 
 SHOWN_CLASSES = 4
 """The number of classes with figures of their own: the classes with the most rows."""
@@ -78,15 +76,8 @@ def _bar(view: View, of_method: Sequence[TargetAttributions], limit: int) -> Pic
     return Picture(
         f"bar-{first.method}" + ("" if view.task.predicts_targets else f"-{first.target}"),
         title,
-        over + _of_unit(first.method) + of_features(len(kept), len(names)),
+        over + of_unit(first.method) + of_features(len(kept), len(names)),
         "Strongest first: " + ranked(kept, overall[strongest]),
         lambda: bar_figure(magnitudes, kept, share_unit(view, first.method, first.target), by_class),
         (*kept, *magnitudes),
     )
-
-
-def _of_unit(method: str) -> str:
-    """A warning where the ranking is one of unlike things."""
-    if find_method(method).unit != SENSITIVITY_UNIT:
-        return ""
-    return " A sensitivity is per unit of its feature: features in other units do not compare."

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.catalogue import find_method
+from whyport.batch.methods.method import SCORE_UNIT
 from whyport.batch.methods.positions import Block as InputBlock
 from whyport.batch.report.figures.canvas import shorten
 from whyport.batch.report.figures.heat_maps import heat_map_figure, series_figure
@@ -12,7 +14,7 @@ from whyport.batch.report.gather.cases import RowCase, RowExplanation
 from whyport.batch.report.gather.collect import TargetAttributions, pooled_magnitude
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Picture
-from whyport.batch.report.sections.words import share_unit
+from whyport.batch.report.sections.words import of_unit, share_unit
 
 SERIES = 4
 """The features of a row whose series are drawn: the strongest."""
@@ -41,8 +43,8 @@ def _mean_picture(
         f"heat-{each.method}-{block.input}" + (f"-{each.target}" if of else ""),
         f"Mean |attribution| in {shorten(block.input)} by step and feature{of}, {each.method}",
         "Every cell is a mean over all explained rows, exact; the bars are sums of these means, above over the "
-        f"features of a step, beside over the steps of a feature.{_some(shown, labels)}",
-        f"{_ranked(cells, labels, block)}",
+        f"features of a step, beside over the steps of a feature.{of_unit(each.method)}{_some(shown, labels)}",
+        _ranked(cells, labels, block),
         lambda: heat_map_figure(cells, labels, shown, unit, are_signed=False),
         tuple(labels),
     )
@@ -71,10 +73,10 @@ def _row_heat(view: View, block: InputBlock, key: str, each: RowExplanation, lim
     shown = _strongest(cells, limit)
     return Picture(
         f"heat-{block.input}-{key}",
-        f"{block.input.capitalize()} by step and feature, {each.method} for {each.target}",
-        "Red cells speak for the score, blue ones against it. The bars are the sums of either, above by step and "
+        f"{shorten(block.input)} by step and feature, {each.method} for {each.target}",
+        f"{_meaning(each, 'cells')}. The bars are the sums of either, above by step and "
         f"beside by feature; a dot is what is left of both.{_kept(view)}{_some(shown, labels)}",
-        f"{_ranked(cells, labels, block)}",
+        _ranked(cells, labels, block),
         lambda: heat_map_figure(cells, labels, shown, unit, are_signed=True),
         tuple(labels),
     )
@@ -87,13 +89,20 @@ def _row_series(view: View, block: InputBlock, key: str, case: RowCase, each: Ro
     strongest = ", ".join(f"{labels[i]} {cells[:, i].sum():+.3g}" for i in shown)
     return Picture(
         f"series-{block.input}-{key}",
-        f"{block.input.capitalize()}, with what spoke for and against {each.target}",
-        "The values of the row in their own units, step by step. A red point spoke for the score, a blue one against "
-        f"it, and the larger the more.{_kept(view)}{_some(shown, labels)}",
+        f"{shorten(block.input)}, with what spoke for and against {each.target}",
+        f"The values of the row in their own units, step by step. {_meaning(each, 'points')}; the larger, the more."
+        f"{_kept(view)}{_some(shown, labels)}",
         f"The sums by feature: {strongest}.",
         lambda: series_figure(values, cells, labels, shown, unit),
         tuple(labels),
     )
+
+
+def _meaning(each: RowExplanation, marks: str) -> str:
+    """What the colours of single rows say."""
+    if find_method(each.method).unit == SCORE_UNIT:
+        return f"Red {marks} speak for the score, blue ones against it"
+    return f"Red {marks} have positive shares, blue ones negative ones"
 
 
 def _sequences(view: View) -> list[InputBlock]:

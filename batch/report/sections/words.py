@@ -1,6 +1,7 @@
 """Phrases that several sections share."""
 
 from whyport.batch.methods.catalogue import find_method
+from whyport.batch.methods.method import SENSITIVITY_UNIT
 from whyport.batch.report.gather.view import View
 
 
@@ -31,3 +32,10 @@ def of_training(view: View) -> str:
         f"{view.known.total:,} reference rows have their equals among the inputs, and references are training rows "
         "unless they were given as a table of their own."
     )
+
+
+def of_unit(method: str) -> str:
+    """A warning where the ranking is one of unlike things."""
+    if find_method(method).unit != SENSITIVITY_UNIT:
+        return ""
+    return " A sensitivity is per unit of its feature: features in other units do not compare."
