@@ -22,6 +22,8 @@ from whyport.runtime.inputs.lists import ListEncoder, grouping_query
 from whyport.runtime.inputs.numbers import OtherTypeError
 from whyport.runtime.inputs.sources import element
 
+NUMBERS_ALONE = "choose columns of numbers with --input"
+
 
 def describe_inputs(
     frame: pd.DataFrame, choices: Sequence[InputChoice], *, standardise: bool, impute: bool
@@ -46,7 +48,7 @@ def describe_inputs(
 
 def _table(frame: pd.DataFrame, choice: InputChoice, standardise: bool, impute: bool) -> Input:
     names = named_columns(choice, frame.columns)
-    arrays = feature_arrays(frame, names)
+    arrays = feature_arrays(frame, names, NUMBERS_ALONE)
     missing = IMPUTE if impute else REFUSE
     columns = tuple(describe_numbers(name, own, missing=missing) for name, own in zip(names, arrays, strict=True))
     return Input(
@@ -122,7 +124,7 @@ def _wide(
         raise UsageError(f"--input {choice.name}: expected {width} columns a step, got {len(names)} columns in all")
     steps = len(names) // width
     _check_steps(choice, steps)
-    arrays = feature_arrays(frame, names)
+    arrays = feature_arrays(frame, names, NUMBERS_ALONE)
     columns = tuple(describe_numbers(name, own, missing=REFUSE) for name, own in zip(names, arrays, strict=True))
     given = [name[:-1].rstrip("_.-[") or name for name in patterns] if patterns else []
     return columns, steps, _labels(choice, width, given)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from whyport.exporter.data.categories import KEPT
@@ -84,7 +85,7 @@ def find_kinds(
         raise ColumnError(
             f"columns that are no features unless they are named: {'; '.join(faults.found)}; leave them out with "
             f"--exclude {_quoted(suspects)}, or name dates with --dates, categories with --categorical, and numbers "
-            f"with --features"
+            f"with --features{_advice_on_lists(frame, suspects)}"
         )
     kinds = {name: _kind(types[name]) for name in names}
     return kinds | dict.fromkeys(choice.categorical, CATEGORY) | dict.fromkeys(choice.dates, TIME)
@@ -92,6 +93,13 @@ def find_kinds(
 
 def _kind(kind: str) -> str:
     return CATEGORY if kind in CATEGORIES else TIME if kind in TIMES else NUMBER
+
+
+def _advice_on_lists(frame: pd.DataFrame, names: Sequence[str]) -> str:
+    """What else to do about columns of lists; empty where there is none."""
+    values = {name: frame[name].dropna() for name in names}
+    lists = [name for name, own in values.items() if len(own) and isinstance(own.iloc[0], list | np.ndarray)]
+    return f"; lists of numbers are sequences: --input NAME=sequence:{lists[0]}" if lists else ""
 
 
 def _quoted(names: Sequence[str]) -> str:

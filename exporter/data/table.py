@@ -161,15 +161,21 @@ NOT_NUMERIC = (
 OTHER_COLUMNS = "choose other columns with --features or --exclude"
 
 
-def feature_arrays(frame: pd.DataFrame, names: Sequence[str]) -> list[NDArray[Any]]:
+def feature_arrays(frame: pd.DataFrame, names: Sequence[str], advice: str = OTHER_COLUMNS) -> list[NDArray[Any]]:
     """One numeric or boolean array a feature; a missing value is NaN.
 
-    Raises ColumnError for a missing column or one that is not numeric, ValueRangeError for an infinity.
+    Args:
+        frame: the table.
+        names: the columns.
+        advice: what to do about a column that cannot be a feature.
+
+    Raises:
+        ColumnError: a column is missing, or not numeric. ValueRangeError: an infinity.
     """
     try:
         columns = column_arrays(frame, names)
     except ColumnError as error:
-        raise ColumnError(f"{error}; {OTHER_COLUMNS}") from None
+        raise ColumnError(f"{error}; {advice}") from None
     for name, column in zip(names, columns, strict=True):
         for row in np.flatnonzero(np.isinf(column)):
             raise ValueRangeError(f"column {name!r}, row {row}: expected a finite value, got {column[row]}")

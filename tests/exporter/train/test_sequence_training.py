@@ -45,7 +45,8 @@ LSTM = {"lstm_hidden": 3, "bidirectional": True, "head": 4}
 
 
 def lists(path: Path, values: list[object], rows: NDArray[np.int64]) -> Path:
-    columns = {"vitals": pa.array(values), "dose": DOSE[rows], "state": STATE[rows]}
+    words = pa.array(["word"] * len(rows))
+    columns = {"vitals": pa.array(values), "dose": DOSE[rows], "state": STATE[rows], "word": words}
     pq.write_table(pa.table(columns), path)
     return path
 
@@ -202,9 +203,26 @@ def test_the_columns_of_a_table_beside_a_sequence_have_no_positions(
     assert all(each.available for each in compile_network(network, only).capabilities.values())
 
 
+def test_a_missing_cell_of_a_wide_column_leaves_its_row_out(
+    wide: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = pd.read_csv(wide)
+    frame.loc[5, "hr_2"] = np.nan
+    frame.to_parquet(tmp_path / "rows.parquet")
+    inputs = parse_inputs(["x=sequence:hr_*,temperature_*"])
+
+    with caplog.at_level(logging.WARNING):
+        dataset = load_dataset(TableChoice(tmp_path / "rows.parquet", TargetChoice(("weight",)), inputs=inputs), seed=0)
+
+    assert len(dataset.train.rows) + len(dataset.test.rows) == ROWS - 1
+    assert "1 of 60 rows are left out; the first: column 'hr_2', row 5: expected a number" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
+        ({"input": ()}, ColumnError, "lists of numbers are sequences: --input NAME=sequence:vitals"),
+        ({"input": (INPUTS[0], "a=table:word")}, ColumnError, "word.*choose columns of numbers with --input"),
         ({"architecture": "forest"}, UsageError, "'forest': trees take the columns of one table.*choose hybrid, lstm"),
         ({"features": "dose"}, UsageError, "--features is for a model of one table; --input names"),
         ({"rare": 3}, UsageError, "--rare is for a model of one table"),
