@@ -61,10 +61,12 @@ METHODS: dict[str, Method] = {
     "integrated-gradients": Method(
         engines=_by_gradients("whyport.batch.methods.integrals.integrated_gradients:IntegratedGradients"),
         unit=SCORE_UNIT,
-        cost="30 to 60 gradients a row at the default tolerance, more where the path has kinks; --steps fixes them",
+        cost="8 to 64 gradients a row of a smooth network at the default tolerance, 25 to 125 where the path has "
+        "kinks; --steps fixes them",
         guarantee="sums to f(x) - f(mean of the background) within --tolerance on every row, or converged is false"
         + OF_CELLS,
-        source="Sundararajan et al. 2017, arXiv:1703.01365; each path is refined where it misses its tolerance",
+        source="Sundararajan et al. 2017, arXiv:1703.01365; nested rules first, then each path is refined where it "
+        "misses its tolerance",
         options=(STEPS, _max_evaluations(5_000)),
     ),
     "deepshap": Method(

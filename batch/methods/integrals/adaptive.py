@@ -1,49 +1,18 @@
-"""Integrals of a gradient along straight paths, refined only where a row needs it."""
-
-from dataclasses import dataclass
+"""Integrals of a gradient along straight paths, with more nodes only where a row needs them."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.integrals.intervals import Intervals
+from whyport.batch.methods.integrals.ladder import FIRST_RUNG, RUNGS, Rung, positions
+from whyport.batch.methods.integrals.nodes import Nodes
 from whyport.batch.methods.integrals.path import Paths
-
-# The share of the intervals that is halved at a time, in a row that misses its tolerance. A smaller share chooses
-# intervals better, and takes more rounds.
-HALVED = 0.25
-
-# Suppose a gradient changes by d within an interval, all at once, at an unknown position. The trapezoidal rule's error
-# is then uniform between -d/2 and d/2 times the interval's length, with this variance. For smooth changes it
-# overestimates the error.
-JUMP_VARIANCE = 1 / 12
 
 GOLDEN_RATIO = (np.sqrt(5) - 1) / 2
 
 
-@dataclass(frozen=True)
-class Nodes:
-    """Positions on paths with the values computed there, K in all, ordered by path and position."""
-
-    path: NDArray[np.int64]
-    position: NDArray[np.float64]
-    shares: NDArray[np.float32]
-    """[K, G]: each player's sum of the gradient times the path's direction and weight."""
-    score: NDArray[np.float64]
-    """[K]: the score times the weight."""
-
-    def take(self, chosen: NDArray[np.bool_]) -> "Nodes":
-        """The chosen nodes."""
-        return Nodes(self.path[chosen], self.position[chosen], self.shares[chosen], self.score[chosen])
-
-    def join(self, other: "Nodes") -> "Nodes":
-        """The nodes of both, in order."""
-        path, position = np.concatenate([self.path, other.path]), np.concatenate([self.position, other.position])
-        order = np.lexsort((position, path))
-        shares, score = np.concatenate([self.shares, other.shares]), np.concatenate([self.score, other.score])
-        return Nodes(path[order], position[order], shares[order], score[order])
-
-
 class AdaptiveIntegral:
-    """The trapezoidal rule, with intervals halved where and only where a row misses its tolerance.
+    """A ladder of rules for smooth rows, then the trapezoidal rule, halving intervals where a row misses its tolerance.
 
     Completeness holds on every piece of a path: the integral over [a, b], summed over the players, is f(b) - f(a).
     What is missing is the piece's error, known exactly and for free.
@@ -51,8 +20,11 @@ class AdaptiveIntegral:
     Errors of single players can cancel in that sum. A row has therefore converged only if, in addition, no player's
     own estimated error exceeds the tolerance.
 
-    Different references start with different positions, as evenly spread as the positions of one long path. Their
-    errors are then independent, and add up like standard deviations.
+    A row climbs the ladder as long as its integrals change less and less, as those of smooth functions do. Where they
+    do not, its nodes become those of the trapezoidal rule.
+
+    Without the ladder, different references start with different positions, as evenly spread as the positions of one
+    long path. Their errors are then independent, and add up like standard deviations.
 
     New rows are started as soon as there is room for their nodes, so that passes stay full while others finish.
 
@@ -60,25 +32,32 @@ class AdaptiveIntegral:
         paths: what to integrate along; a row's integral is the weighted sum over its references.
         tolerance: the limit for the completeness error and each player's estimated error, by row, [N], in the unit of
             the score.
-        nodes: inner nodes of each path at the start; fewer where `max_evaluations` does not hold them.
+        nodes: inner nodes of each path at the start, fewer where `max_evaluations` does not hold them; None for the
+            ladder.
         max_evaluations: the most gradients for a row, which is then left as it is.
         max_nodes: the most nodes held at once; a single row that needs more gets more.
     """
 
     def __init__(
-        self, paths: Paths, tolerance: NDArray[np.float64], nodes: int, max_evaluations: int, max_nodes: int
+        self, paths: Paths, tolerance: NDArray[np.float64], nodes: int | None, max_evaluations: int, max_nodes: int
     ) -> None:
+        most = (max_evaluations - 1) // paths.fan
+        climbs = nodes is None and most >= FIRST_RUNG - 1
         self._paths = paths
         self._tolerance = tolerance
-        self._inner_nodes = min(nodes, (max_evaluations - 1) // paths.fan)
+        self._positions = None if not climbs else positions(FIRST_RUNG)[1:-1]
+        self._inner_nodes = min(FIRST_RUNG - 1 if nodes is None else nodes, most)
         self._max_evaluations = max_evaluations
         self._max_nodes = max_nodes
+        self._integrals = np.empty((paths.rows, paths.players))
+        self._evaluations = np.full(paths.rows, 1 + paths.fan * self._inner_nodes, dtype=np.int32)
+        self._finished = np.zeros(paths.rows, dtype=np.bool_)
+        self._rungs = np.full(paths.rows, FIRST_RUNG if climbs else 0)
+        """[N]: the intervals of a row's rule on the ladder; 0 for a row whose intervals are halved."""
 
     def compute(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         """The integrals [N, G] and the gradients that each row took [N], without the gradients shared by all rows."""
         paths = self._paths
-        integrals = np.empty((paths.rows, paths.players))
-        evaluations = np.full(paths.rows, 1 + paths.fan * self._inner_nodes, dtype=np.int32)
         waiting, rows = np.arange(paths.rows), np.arange(0)
         nodes = self._first_nodes(rows)
         while len(waiting) or len(rows):
@@ -86,26 +65,83 @@ class AdaptiveIntegral:
             fitting = self._room(nodes, 0.5) // (paths.fan * (self._inner_nodes + 2))
             taken_up, waiting = np.split(waiting, [fitting if len(rows) else max(1, fitting)])
             rows, nodes = np.concatenate([rows, taken_up]), nodes.join(self._first_nodes(taken_up))
-            intervals = _Intervals(nodes, paths)
-            finished = ~intervals.beyond(self._tolerance[rows]) | (evaluations[rows] >= self._max_evaluations)
-            integrals[rows[finished]] = intervals.integrals()[finished]
-            budgets = np.where(finished, 0, self._max_evaluations - evaluations[rows])
-            halved = intervals.worst(budgets, self._room(nodes, 1.0))
-            path, middle = nodes.path[:-1][halved], intervals.middle()[halved]
-            evaluations += np.bincount(paths.row(path), minlength=paths.rows).astype(np.int32)
-            rows = rows[~finished]
-            nodes = nodes.take(np.isin(paths.row(nodes.path), rows)).join(self._evaluate(path, middle))
-        return integrals, evaluations
+            path, position = self._refined(rows, nodes)
+            self._evaluations += np.bincount(paths.row(path), minlength=paths.rows).astype(np.int32)
+            rows = rows[~self._finished[rows]]
+            nodes = self._of_rows(nodes, rows).join(self._evaluate(path, position))
+        return self._integrals, self._evaluations
+
+    def _refined(self, rows: NDArray[np.int64], nodes: Nodes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The paths and positions of the next nodes; rows that need none are finished."""
+        wanted = self._climb(rows, nodes)
+        halving = ~self._finished[rows] & (self._rungs[rows] == 0)
+        intervals = Intervals(self._of_rows(nodes, rows[halving]), self._paths)
+        wanted[halving] = self._halve(rows[halving], intervals)
+        # The last rows wait where there is no room for all; the first is always served.
+        total = np.cumsum(wanted)
+        wanted[(total > self._room(nodes, 1.0)) & (total > wanted[(wanted > 0).argmax()])] = 0
+        halved_path, middle = intervals.middles(wanted[halving])
+        path, position = self._next_rung(rows[~halving & (wanted > 0)])
+        return np.concatenate([path, halved_path]), np.concatenate([position, middle])
+
+    def _climb(self, rows: NDArray[np.int64], nodes: Nodes) -> NDArray[np.int64]:
+        """The number of nodes that each row on the ladder wants; rows that are off it want none."""
+        wanted = np.zeros(len(rows), dtype=np.int64)
+        for intervals in RUNGS:
+            chosen = self._rungs[rows] == intervals
+            some = rows[chosen]
+            if len(some):
+                rung = Rung.of(self._of_rows(nodes, some), self._paths.fan, intervals)
+                within = rung.within(self._tolerance[some])
+                self._finish(some[within], rung.integrals[within])
+                cost = self._paths.fan * intervals
+                affordable = (self._evaluations[some] + cost <= self._max_evaluations) & (intervals < RUNGS[-1])
+                climbs = ~within & (rung.is_smooth | (intervals == FIRST_RUNG)) & affordable
+                wanted[chosen] = np.where(climbs, cost, 0)
+                self._rungs[some[~within & ~climbs]] = 0
+        return wanted
+
+    def _halve(self, rows: NDArray[np.int64], intervals: Intervals) -> NDArray[np.int64]:
+        """The number of intervals to halve of each of the rows."""
+        budgets = self._max_evaluations - self._evaluations[rows]
+        finished = ~intervals.beyond(self._tolerance[rows]) | (budgets <= 0)
+        self._finish(rows[finished], intervals.integrals()[finished])
+        return np.where(finished, 0, np.minimum(intervals.wanted(), budgets))
+
+    def _finish(self, rows: NDArray[np.int64], integrals: NDArray[np.float64]) -> None:
+        self._integrals[rows] = integrals
+        self._finished[rows] = True
+
+    def _next_rung(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The paths and positions of the nodes that the next rules of the rows add."""
+        paths, places = [np.arange(0)], [np.empty(0)]
+        for intervals in RUNGS[:-1]:
+            path = self._paths_of(rows[self._rungs[rows] == intervals])
+            paths.append(path.repeat(intervals))
+            places.append(np.tile(positions(2 * intervals)[1::2], len(path)))
+        self._rungs[rows] *= 2
+        return np.concatenate(paths), np.concatenate(places)
+
+    def _paths_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return (rows[:, None] * self._paths.fan + np.arange(self._paths.fan)).reshape(-1)
+
+    def _of_rows(self, nodes: Nodes, rows: NDArray[np.int64]) -> Nodes:
+        chosen = np.zeros(self._paths.rows, dtype=np.bool_)
+        chosen[rows] = True
+        return nodes.take(chosen[self._paths.row(nodes.path)])
 
     def _room(self, nodes: Nodes, share: float) -> int:
         """The number of nodes that may be added before their number exceeds this share of the limit."""
-        return max(0, int(share * self._max_nodes) - len(nodes.path))
+        return max(0, int(share * self._max_nodes) - len(nodes))
 
     def _first_nodes(self, rows: NDArray[np.int64]) -> Nodes:
         paths, count = self._paths, self._inner_nodes
-        path = (rows[:, None] * paths.fan + np.arange(paths.fan)).reshape(-1)
-        shift = (0.5 + GOLDEN_RATIO * (path % paths.fan)) % 1
-        inner = (np.arange(count) + shift[:, None]) / count
+        path = self._paths_of(rows)
+        if self._positions is not None:
+            inner = np.tile(self._positions, (len(path), 1))
+        else:
+            shift = (0.5 + GOLDEN_RATIO * (path % paths.fan)) % 1
+            inner = (np.arange(count) + shift[:, None]) / count
         starts = self._nodes(path, np.zeros(len(path)), *paths.starts(path))
         ends = self._nodes(path, np.ones(len(path)), *paths.ends(path))
         return starts.join(ends).join(self._evaluate(path.repeat(count), inner.reshape(-1)))
@@ -122,54 +158,3 @@ class AdaptiveIntegral:
     ) -> Nodes:
         weights = self._paths.weights(path)
         return Nodes(path, position, self._paths.shares(path, gradients), scores * weights)
-
-
-class _Intervals:
-    """Intervals between neighbouring nodes of M rows; where two paths meet, an interval without length."""
-
-    def __init__(self, nodes: Nodes, paths: Paths) -> None:
-        self._nodes = nodes
-        row = paths.row(nodes.path)
-        self._starts = np.flatnonzero(np.diff(row, prepend=-1))  # the first interval of each row
-        same = nodes.path[1:] == nodes.path[:-1]
-        self._length = np.where(same, np.diff(nodes.position), 0.0)
-        length = self._length.astype(np.float32)[:, None]
-        self._shares = length * 0.5 * (nodes.shares[1:] + nodes.shares[:-1])
-        self._changes = length * (nodes.shares[1:] - nodes.shares[:-1])
-        change_of_score = np.where(same, np.diff(nodes.score), 0.0)
-        self._missing = self._shares.sum(axis=1, dtype=np.float64) - change_of_score
-
-    def middle(self) -> NDArray[np.float64]:
-        """The positions [K - 1] of the intervals' middles."""
-        return self._nodes.position[:-1] + 0.5 * self._length
-
-    def integrals(self) -> NDArray[np.float64]:
-        """The integrals of the rows, [M, G]."""
-        return self._by_row(self._shares)
-
-    def beyond(self, tolerance: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether a row's completeness error or estimated player error exceeds the tolerance, [M]; False for NaN."""
-        incomplete = np.abs(self._by_row(self._missing))
-        uneven = np.sqrt(JUMP_VARIANCE * self._by_row(self._changes**2).max(axis=1))
-        found: NDArray[np.bool_] = (incomplete > tolerance) | (uneven > tolerance)
-        return found
-
-    def worst(self, budgets: NDArray[np.int64], limit: int) -> NDArray[np.bool_]:
-        """The intervals [K - 1] with the largest errors of each row, at most so many of a row as its budget [M].
-
-        At most `limit` intervals are chosen: the last rows wait. The first row is always served.
-        """
-        rows = budgets > 0
-        errors = np.maximum(np.abs(self._missing), 0.5 * np.sqrt((self._changes**2).sum(axis=1)))
-        wanted = np.minimum(np.ceil(HALVED * self._by_row(self._length > 0)).astype(np.int64), budgets)
-        total = np.cumsum(wanted)
-        wanted[(total > limit) & (total > wanted[rows.argmax()])] = 0
-        counts = np.diff(self._starts, append=len(errors))
-        row = np.arange(len(counts)).repeat(counts)
-        rank = np.empty(len(errors), dtype=np.int64)
-        rank[np.lexsort((-errors, row))] = np.arange(len(errors)) - self._starts.repeat(counts)
-        chosen: NDArray[np.bool_] = (rank < wanted[row]) & (errors > 0)
-        return chosen
-
-    def _by_row(self, values: NDArray[np.floating] | NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.add.reduceat(values, self._starts, axis=0, dtype=np.float64)

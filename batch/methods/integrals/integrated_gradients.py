@@ -1,5 +1,7 @@
 """Integrated gradients against the background's mean, or averaged over the background, right on every row."""
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +24,8 @@ FIXED_NODE_BYTES = (24, 40)
 class IntegratedGradients(Explainer):
     """(x_i - r_i) * integral over a in [0, 1] of df/dx_i (r + a (x - r)); Sundararajan et al. 2017, equation 1."""
 
-    initial_nodes = 15
-    """Inner nodes of a path at the start: few find a network's kinks too late, many waste gradients on smooth rows."""
+    initial_nodes: ClassVar[int | None] = None
+    """Inner nodes of a path at the start; None for the ladder."""
 
     def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
