@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from torch import Tensor, nn
 
 import whyport
 from support.sequence_bundles import INPUTS, ROWS, STATIC, STEPS, VALUES, WIDTH, make
@@ -83,6 +84,28 @@ def test_rows_whose_lists_do_not_fit_are_rejected_with_the_reason(
     }
     with pytest.raises(MissingValueError, match="column 'vitals', row 3: expected a list of 6 steps of 3 numbers"):
         Session(sequence_bundle).predict(bad)
+
+
+class Static(nn.Module):
+    """A linear model of one table, by the name of its argument."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(2, 2)
+
+    def forward(self, static: Tensor) -> Tensor:
+        """[N, 2] to [N, 2]."""
+        scores: Tensor = self.out(static)
+        return scores
+
+
+def test_one_table_may_be_named_too(sequence_rows: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    whyport.export(f"{__name__}:Static", sequence_rows, out, input="static=table:age,dose", explain_references=2)
+
+    (spec,) = whyport.Bundle.read(out).sidecar.signature.inputs
+    assert spec.name == "static"
+    assert "logits" in whyport.verify(out).deviations
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from whyport.runtime.bundle.graphs import (
     SCORE,
     TARGET_INDEX,
 )
-from whyport.runtime.bundle.inputs import Input, TablePreparation
+from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.inputs.feeds import code_values
 from whyport.runtime.task import TASKS
@@ -72,7 +72,7 @@ def take_inputs(model: onnx.ModelProto, inputs: Sequence[Input]) -> None:
     first = inputs[0]
     if any(column.categories for column in first.columns):
         take_columns(model, first.columns, first.tensors)
-    elif len(inputs) > 1 or not isinstance(first.prepare, TablePreparation):
+    elif [spec.name for spec in first.tensors] != [INPUT] or len(inputs) > 1:
         take_tensors(model, [each.tensors[0] for each in inputs])
 
 
