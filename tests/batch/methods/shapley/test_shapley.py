@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from enumeration import exact_shapley
 from support.bundles import edit_sidecar, linear_bundle, logits_of
+from support.columns import number_column
 from whyport.batch.methods.alone import explain
 from whyport.batch.methods.engines.model import Gradients, Model
 from whyport.batch.methods.settings import ExplainSettings
@@ -24,6 +25,7 @@ from whyport.batch.review.audit import Audit
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.score import Score, Target
 from whyport.runtime.errors import UsageError
@@ -43,13 +45,16 @@ class Function(Model):
     engine = "numpy"
 
     def __init__(self, function: Callable[[NDArray[Any]], NDArray[Any]], features: int, classes: int) -> None:
-        names = tuple(map(str, range(features)))
+        columns = tuple(number_column(str(i)) for i in range(features))
         cells = tuple((i,) for i in range(features))
+        axes = (Axis("feature", features, None),)
+        table = Input("table", columns, TablePreparation("table", standardised=False), (), axes)
         sidecar = SimpleNamespace(
             targets=range(classes),
             score=Score("classification", "logit", "logits", None, tuple(Target(f"{k}", None) for k in range(classes))),
-            columns=names,
-            column_names=names,
+            inputs=(table,),
+            features=columns,
+            feature_names=tuple(column.name for column in columns),
             cells=cells,
             width=features,
             tolerances={"completeness": 1e-4},
