@@ -13,8 +13,8 @@ from whyport.exporter.data.background import DEFAULT_SUMMARY
 from whyport.exporter.data.samples import TRACE, Samples
 from whyport.exporter.data.statistics import impute
 from whyport.exporter.graphs.categories import EncodeCategories
-from whyport.exporter.graphs.column_inputs import TAKEN, input_tensors
-from whyport.exporter.graphs.graph import INPUT
+from whyport.exporter.graphs.column_inputs import input_tensors
+from whyport.exporter.graphs.tensor_names import INPUT, TAKEN
 from whyport.runtime.bundle.columns import IMPUTE, Column
 from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
 from whyport.runtime.bundle.references import References

@@ -11,8 +11,8 @@ from onnx import NodeProto, TensorProto, helper
 from whyport.exporter.boosters.cover import with_covers
 from whyport.exporter.boosters.ensemble import Ensemble
 from whyport.exporter.graphs.column_inputs import ML, ML_VERSION
-from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import DEFAULT_IR, DEFAULT_OPSET
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.trees.links import NONE, SOFTMAX
 from whyport.exporter.trees.links import SIGMOID as SIGMOID_LINK
 from whyport.exporter.trees.read import TreeSum, read_trees

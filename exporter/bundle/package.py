@@ -12,8 +12,8 @@ from whyport.exporter.bundle.vectors import make_vectors
 from whyport.exporter.data import samples
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
-from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import default_opset
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.reasons.compile import Reasons, compile_reasons
 from whyport.exporter.verify.outputs import PROBE_ROWS, verify_outputs, with_right_gradients
 from whyport.exporter.verify.reasons import verify_reasons

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from whyport.exporter.data.samples import CONFORMANCE, CONFORMANCE_ROWS
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
-from whyport.exporter.graphs.graph import INPUT
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.reasons.compile import Reasons
 from whyport.exporter.verify.engines import model_outputs, torch_gradients
 from whyport.exporter.verify.reasons import asked_targets

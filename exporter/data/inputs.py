@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from whyport.exporter.data.input_choice import SEQUENCE, InputChoice
 from whyport.exporter.data.statistics import describe_numbers
 from whyport.exporter.data.table import feature_arrays
-from whyport.exporter.graphs.column_inputs import TAKEN
+from whyport.exporter.graphs.tensor_names import TAKEN
 from whyport.runtime.bundle.columns import IMPUTE, LIST, REFUSE, Channel, Column
 from whyport.runtime.bundle.constraints import NAME
 from whyport.runtime.bundle.inputs import Axis, Input, SequencePreparation, TablePreparation

@@ -14,8 +14,8 @@ from whyport.exporter.estimators.convert import convert, last_step, scores_name
 from whyport.exporter.estimators.fitted import Fitted
 from whyport.exporter.estimators.forest import is_forest
 from whyport.exporter.graphs.column_inputs import ML, ML_VERSION
-from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import DEFAULT_IR, DEFAULT_OPSET
+from whyport.exporter.graphs.tensor_names import INPUT
 
 SCORES = "scores"
 

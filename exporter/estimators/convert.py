@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 
 from whyport.exporter.graphs.column_inputs import ML, ML_VERSION
-from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import DEFAULT_IR, DEFAULT_OPSET
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.runtime.errors import ExportError, first_line
 
 PROBABILITIES = "probabilities"

@@ -14,32 +14,15 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from whyport.exporter.graphs.graph import ATTENTION, INPUT
 from whyport.exporter.graphs.names import free_name, rename, used_names
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.runtime.bundle.columns import Column
-from whyport.runtime.bundle.graphs import (
-    ATTRIBUTION,
-    BASE_VALUE,
-    COMPLETENESS_ERROR,
-    EXPLAINED_TARGET,
-    GRADIENT,
-    SCORE,
-    TARGET_INDEX,
-)
 from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.inputs.feeds import code_values
-from whyport.runtime.task import TASKS
 
 ML, ML_VERSION = "ai.onnx.ml", 3
 """The operator set of LabelEncoder."""
-
-TAKEN = {
-    *(name for task in TASKS.values() for name in task.outputs),
-    *(spec.name for spec in (TARGET_INDEX, EXPLAINED_TARGET, SCORE, BASE_VALUE, COMPLETENESS_ERROR)),
-    *(INPUT, ATTENTION, ATTRIBUTION, GRADIENT),
-}
-"""The names of a bundle's other tensors."""
 
 TYPES = {"float32": TensorProto.FLOAT, "string": TensorProto.STRING}
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.helper import make_node
 
-from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.heads import ONE_SCORE
 from whyport.exporter.graphs.names import free_name, rename, used_names
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.task import ProbabilityClassification, Task
 

@@ -17,13 +17,12 @@ from whyport.exporter.graphs.categories import EncodeCategories
 from whyport.exporter.graphs.heads import OneLogitHead, head_of
 from whyport.exporter.graphs.outputs import Pick, Place, describe, find_scores
 from whyport.exporter.graphs.sigmoid import without_sigmoid
+from whyport.exporter.graphs.tensor_names import ATTENTION
 from whyport.runtime.bundle.sidecar import Capability
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ExportError, first_line
 from whyport.runtime.task import Classification, Task
 
-INPUT = "features"
-ATTENTION = "attention"
 ENCODED = "the network's positions are cells of encoded categories, of which a column has several"
 """Why neither maps nor attention weights are read as columns."""
 BESIDE = "the network's positions are steps of a sequence; the columns of a table beside it have none"

@@ -15,10 +15,11 @@ from onnxscript import optimizer
 from torch import Tensor, nn
 
 from whyport.exporter.graphs import onnx_layers, onnx_operators
-from whyport.exporter.graphs.graph import INPUT, Graph
+from whyport.exporter.graphs.graph import Graph
 from whyport.exporter.graphs.layers import WholeLayers
 from whyport.exporter.graphs.pruning import all_nodes
 from whyport.exporter.graphs.row_values import row_values
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.runtime.batching import ROW_VALUES_KEY
 from whyport.runtime.bundle.sidecar import METADATA_KEY
 from whyport.runtime.errors import ExportError, UsageError, first_line

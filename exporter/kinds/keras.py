@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
-from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import DEFAULT_OPSET, export_onnx
 from whyport.exporter.graphs.outputs import Place, find_scores
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.kinds.keras_backend import import_keras
 from whyport.exporter.kinds.kind import Kind

@@ -12,8 +12,9 @@ from whyport.exporter.deepshap.program import Program
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import OnnxFile
-from whyport.exporter.graphs.graph import INPUT, Graph, capability
+from whyport.exporter.graphs.graph import Graph, capability
 from whyport.exporter.graphs.onnx import export_lean
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.reasons.budget import check_time
 from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
 from whyport.exporter.reasons.left_out import left_out

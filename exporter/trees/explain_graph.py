@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 
-from whyport.exporter.graphs.graph import INPUT
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.trees.conditions import Codes, Condition, Interval
 from whyport.exporter.trees.tables import ShareTable, TreeShares
 from whyport.runtime.bundle.graphs import (

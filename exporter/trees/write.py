@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from whyport.exporter.graphs.column_inputs import ML, ML_VERSION
-from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import DEFAULT_IR, DEFAULT_OPSET
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.trees.links import SIGMOID
 from whyport.exporter.trees.read import TreeSum
 from whyport.runtime.bundle.trees import LEAF, NUMBER, Trees

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from whyport.exporter.data.samples import PROBE
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
-from whyport.exporter.graphs.graph import ATTENTION
+from whyport.exporter.graphs.tensor_names import ATTENTION
 from whyport.exporter.verify.engines import Engine, model_outputs
 from whyport.exporter.verify.outputs import PROBE_ROWS, run_engine
 from whyport.exporter.verify.tolerances import TOLERANCES

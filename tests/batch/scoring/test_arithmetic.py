@@ -88,7 +88,7 @@ def test_a_part_of_an_arithmetic_that_nobody_recorded_fails_the_audit(
     old = {name: value for name, value in job.items() if name != "arithmetic"} | {"format_version": 2}
     (settings.out / JOB_FILE).write_text(json.dumps(old))
     whyport("audit", settings.out)
-    with pytest.raises(UsageError, match=r"holds another job(.|\n)*format_version: 2 there, 4 here"):
+    with pytest.raises(UsageError, match=r"holds another job(.|\n)*format_version: 2 there, 5 here"):
         Job(Bundle.read(bundle), settings).run()
 
 

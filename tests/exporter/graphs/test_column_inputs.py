@@ -4,8 +4,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from support.categories import category_column, category_columns
-from whyport.exporter.graphs.column_inputs import TAKEN, input_tensors, take_columns
+from whyport.exporter.graphs.column_inputs import input_tensors, take_columns
 from whyport.exporter.graphs.onnx import open_onnx
+from whyport.exporter.graphs.tensor_names import TAKEN
 from whyport.runtime.bundle.columns import Categories
 from whyport.runtime.bundle.self_contained import check_self_contained
 

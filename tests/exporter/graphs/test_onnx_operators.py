@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from support.oracles import sample
-from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.onnx import export_onnx, open_onnx
+from whyport.exporter.graphs.tensor_names import INPUT
 
 ROWS = sample(7, 10, seed=1)
 

@@ -5,10 +5,11 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from support.categories import category_columns
-from whyport.exporter.graphs.column_inputs import TAKEN, input_tensors, take_columns
+from whyport.exporter.graphs.column_inputs import input_tensors, take_columns
 from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.onnx import compile_onnx
 from whyport.exporter.graphs.row_values import row_values
+from whyport.exporter.graphs.tensor_names import TAKEN
 
 
 def test_the_values_of_a_network_are_counted_by_hand() -> None:

@@ -10,9 +10,9 @@ from support.oracles import attribute, sample, uneven_weights
 from whyport.exporter.deepshap import build_program
 from whyport.exporter.deepshap.compile import trace_program
 from whyport.exporter.deepshap.program import Program
-from whyport.exporter.graphs.graph import INPUT
 from whyport.exporter.graphs.heads import LogitsHead
 from whyport.exporter.graphs.onnx import export_lean, open_onnx
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.graphs.torchscript import load_torchscript
 from whyport.exporter.reasons.graphs import ExplainGraph
 from whyport.runtime.bundle.references import References
