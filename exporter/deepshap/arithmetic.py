@@ -72,7 +72,7 @@ def divide(left: Tensor, right: Any, *, rounding_mode: str | None) -> Tensor:
 
 
 def remainder(left: Tensor, right: Tensor) -> Tensor:
-    """What is left of a after whole multiples of b, with the sign of b."""
+    """The remainder of left after whole multiples of right, with the sign of right."""
     return left - torch.floor(left / right) * right
 
 

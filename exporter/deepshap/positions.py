@@ -23,7 +23,7 @@ class Positions:
     among: Value
     axis: int
     size: int
-    """Of the axis."""
+    """The length of the axis."""
 
 
 def positions_of(node: fx.Node, call: Call, values: Value, among: Value) -> Positions:

@@ -12,7 +12,7 @@ compiled = compiler()
 
 
 class _Notes(NamedTuple):
-    """What is known of one unit while it is described; clean again behind it."""
+    """The scratch memory of one unit while it is described; clean again behind it."""
 
     of_cell: NDArray[np.int32]
     """[P]: the place of the player who owns a cell that the way tests; -1 for other cells."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from support.function_network import Network
 from support.oracles import attribute, sample
 from whyport.exporter.deepshap import build_program
 from whyport.runtime.errors import ExportError, UnsupportedOperatorError
@@ -46,15 +47,6 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "isnan of a root": (lambda x: torch.where(torch.isnan(x.sqrt()), 0.0, x), INFINITE),
     "isinf of an inverse": (lambda x: torch.where(torch.isinf(1 / x), 0.0, x), INFINITE),
 }
-
-
-class Network(nn.Module):
-    def __init__(self, body: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, rows: Tensor) -> Tensor:
-        return self.body(rows)
 
 
 @pytest.mark.parametrize("name", REFUSED)

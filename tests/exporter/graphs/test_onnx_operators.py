@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from support.function_network import Network
 from support.oracles import sample
 from whyport.exporter.graphs.onnx import export_onnx, open_onnx
 from whyport.exporter.graphs.tensor_names import INPUT
@@ -24,15 +25,6 @@ CASES: dict[str, Callable[[Tensor], Tensor]] = {
     "place of the kthvalue": lambda x: x.kthvalue(7, 1, True).indices * 1.0,
     "cumprod": lambda x: torch.cat([x.cumprod(1), grid(x).cumprod(1).flatten(1), x[:, :1].cumprod(1)], 1),
 }
-
-
-class Network(nn.Module):
-    def __init__(self, body: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, rows: Tensor) -> Tensor:
-        return self.body(rows)
 
 
 @pytest.mark.parametrize("name", CASES)
