@@ -15,7 +15,7 @@ from whyport.runtime.bundle.columns import TIME, Column
 from whyport.runtime.bundle.row import Source, sources_of
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.inputs.categories import category_text
-from whyport.runtime.inputs.lists import ListEncoder
+from whyport.runtime.inputs.varying_lists import list_encoder
 
 MISSING = "missing"
 
@@ -78,7 +78,7 @@ class RowValues:
         found: dict[str, float] = {}
         for name in batch.schema.names:
             if name in lists:
-                (numbers,) = ListEncoder(lists[name]).encode(batch[name])[0]
+                (numbers,) = list_encoder(lists[name]).encode(batch[name])[0]
                 found |= {f.name: float(v) for f, v in zip(lists[name].features, numbers, strict=True)}
         return found
 

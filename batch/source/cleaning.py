@@ -16,8 +16,9 @@ from whyport.runtime.bundle.sidecar import Sidecar, task_of
 from whyport.runtime.errors import ColumnError, MissingValueError, UnseenValueError, UsageError, listing, unknown
 from whyport.runtime.inputs.columns import ColumnFaults
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, NOT_TIMES, Unseen
-from whyport.runtime.inputs.lists import NOT_LISTS, ListEncoder, grouping_query
+from whyport.runtime.inputs.lists import NOT_LISTS, grouping_query
 from whyport.runtime.inputs.table import Columns
+from whyport.runtime.inputs.varying_lists import AnyListEncoder
 
 # Rows are transposed in blocks of about this many values, and at least this many rows: reused memory costs less.
 TURNED_VALUES = 1 << 16
@@ -137,7 +138,7 @@ class RowCleaner:
         j = int(self._columns.column_of[feature])
         name, encoder = self._columns.names[j], self._columns.encoders[j]
         value = batch.column(name)[row]
-        if isinstance(encoder, ListEncoder):
+        if isinstance(encoder, AnyListEncoder):
             return f"column {name!r}: {encoder.fault(value.as_py())}"
         if encoder.is_time:
             return f"column {name!r}: expected a date or time, got {in_words(value)}"

@@ -8,6 +8,9 @@ from whyport.runtime.bundle.constraints import Ascending, Different, Name, Numbe
 NUMBER, CATEGORY, TIME, LIST, IMAGE, TEXT = "number", "category", "time", "list", "image", "text"
 """The kinds of column."""
 
+LENGTH = "length"
+"""The kind of a feature that is no column's: the number of steps of a row's list."""
+
 REFUSE, IMPUTE, MODEL = "refuse", "impute", "model"
 """What becomes of a missing value: the row cannot be scored, a value replaces it, or the model has its own way."""
 

@@ -42,9 +42,9 @@ def check_consistency(sidecar: Sidecar) -> None:
 def check_usable(sidecar: Sidecar) -> None:
     """Raise BundleFormatError for inputs, players and scores that this version describes, and does not run yet."""
     inputs = sidecar.inputs
-    if not all(map(_is_fixed, inputs)):
+    if not all(map(_is_read, inputs)):
         got = listing(f"{each.name} ({each.prepare.kind})" for each in inputs)
-        raise BundleFormatError(f"expected tables and sequences of fixed length, got the inputs {got}: {NEWER}")
+        raise BundleFormatError(f"expected tables and sequences without free axes, got the inputs {got}: {NEWER}")
     if sidecar.players.names not in (None, sidecar.feature_names):
         raise BundleFormatError(f"$.players.names: expected the features' names, got others: {NEWER}")
     count, cells = len(sidecar.features), sidecar.cells
@@ -56,10 +56,13 @@ def check_usable(sidecar: Sidecar) -> None:
     _check_reasons(sidecar, task_of(sidecar))
 
 
-def _is_fixed(each: Input) -> bool:
-    """Whether every row of an input has as many numbers, in one tensor of values."""
+def _is_read(each: Input) -> bool:
+    """Whether an input is a table, or a sequence in one tensor of values and at most one mask, both of fixed shape."""
     if isinstance(each.prepare, SequencePreparation):
-        return each.prepare.length is not None and len(each.tensors) == 1
+        steps, *width = (axis.length for axis in each.axes)
+        shapes = [("N", steps, *width), ("N", steps)]
+        most = 1 if each.prepare.length is not None else 2
+        return isinstance(steps, int) and [spec.shape for spec in each.tensors] in (shapes[:1], shapes[:most])
     return isinstance(each.prepare, TablePreparation)
 
 

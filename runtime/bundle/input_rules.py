@@ -43,8 +43,8 @@ def check_inputs(inputs: Sequence[Input]) -> None:
         _check_axes(path, each)
         if each.prepare.kind == "table":
             _check_table(path, each)
-        if isinstance(each.prepare, SequencePreparation) and bool(each.prepare.buckets) == bool(each.prepare.length):
-            raise BundleFormatError(f"{path}.prepare.buckets: expected some where the length varies, and only there")
+        if isinstance(each.prepare, SequencePreparation):
+            _check_sequence(path, each, each.prepare)
         if isinstance(each.prepare, ImagePreparation):
             for key, size in (("resize", each.prepare.resize), ("crop", each.prepare.crop)):
                 if len(size) not in (0, 2):
@@ -103,6 +103,17 @@ def _check_table(path: str, table: Input) -> None:
         got = listing(f"{spec.name} {list(spec.shape)}" for spec in table.tensors)
         raise BundleFormatError(f"{path}.tensors: expected one tensor [N, {width}] fed by the columns, got {got}")
     check_type(f"{path}.tensors[0].dtype", table.tensors[0], "float32")
+
+
+def _check_sequence(path: str, sequence: Input, prepare: SequencePreparation) -> None:
+    """Buckets stand where the length varies, up to the longest row; the types of its tensors are known."""
+    if bool(prepare.buckets) == bool(prepare.length):
+        raise BundleFormatError(f"{path}.prepare.buckets: expected some where the length varies, and only there")
+    steps = sequence.axes[0].length
+    if prepare.buckets and isinstance(steps, int) and prepare.buckets[-1] != steps:
+        raise BundleFormatError(f"{path}.prepare.buckets: expected the last to be {steps}, got {prepare.buckets[-1]}")
+    for j, (spec, expected) in enumerate(zip(sequence.tensors, ("float32", "uint8"), strict=False)):
+        check_type(f"{path}.tensors[{j}].dtype", spec, expected)
 
 
 def _check_axes(path: str, each: Input) -> None:

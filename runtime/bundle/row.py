@@ -1,10 +1,12 @@
 """The flat row of a bundle's inputs: which column of the user's table fills which of its numbers."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from whyport.runtime.bundle.columns import LIST, NUMBER, REFUSE, Column, NumberStatistics
-from whyport.runtime.bundle.inputs import Input
+from whyport.runtime.bundle.columns import LENGTH, LIST, NUMBER, REFUSE, Column, NumberStatistics
+from whyport.runtime.bundle.inputs import Input, SequencePreparation
+from whyport.runtime.bundle.lengths import Length
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,9 @@ class Source:
     places: tuple[int, ...]
     """Where these stand in the row."""
     steps: int | None = None
-    """The number of steps of a list; null for a column of one value."""
+    """The most steps of a list; null for a column of one value."""
+    length: Length | None = None
+    """Where the number of steps stands, if it varies: the last of its places, shared by the columns of one input."""
 
 
 def sources_of(inputs: Sequence[Input]) -> tuple[Source, ...]:
@@ -27,7 +31,18 @@ def sources_of(inputs: Sequence[Input]) -> tuple[Source, ...]:
     for each in inputs:
         own = list(_sources(each, start))
         found += own
-        start += sum(len(source.places) for source in own)
+        start += row_size(each)
+    return tuple(found)
+
+
+def lengths_of(inputs: Sequence[Input]) -> tuple[Length, ...]:
+    """The numbers of steps in the flat row, one for each input whose rows are of varying length."""
+    found: list[Length] = []
+    start = 0
+    for each in inputs:
+        length = _length(each, start)
+        found += [] if length is None else [length]
+        start += row_size(each)
     return tuple(found)
 
 
@@ -43,8 +58,26 @@ def features_of(sources: Iterable[Source]) -> tuple[Column, ...]:
 
 
 def row_shape(each: Input) -> tuple[int, ...]:
-    """The shape of a row of an input whose axes are all of fixed length."""
+    """The shape of a row of an input; of varying length, with the most steps."""
     return tuple(int(axis.length) for axis in each.axes)
+
+
+def row_size(each: Input) -> int:
+    """How many numbers of the flat row an input has: its cells, and their number of steps where it varies."""
+    return math.prod(row_shape(each)) + varies(each)
+
+
+def varies(each: Input) -> bool:
+    """Whether the rows of an input are of varying length."""
+    return isinstance(each.prepare, SequencePreparation) and each.prepare.length is None
+
+
+def _length(each: Input, start: int) -> Length | None:
+    if not isinstance(each.prepare, SequencePreparation) or not varies(each):
+        return None
+    steps, width = row_shape(each)
+    is_masked = len(each.tensors) > 1
+    return Length(each.name, start + steps * width, start, steps, width, each.prepare.buckets, is_masked)
 
 
 def _sources(each: Input, start: int) -> Iterator[Source]:
@@ -54,6 +87,7 @@ def _sources(each: Input, start: int) -> Iterator[Source]:
         yield from (Source(column, (column,), (start + i,)) for i, column in enumerate(each.columns))
         return
     steps, width = row_shape(each)
+    length = _length(each, start)
     first = 0
     for column in lists:
         channels = [(f".{channel.name}", channel.numbers) for channel in column.channels]
@@ -64,8 +98,17 @@ def _sources(each: Input, start: int) -> Iterator[Source]:
             for name, numbers in channels
         ]
         places = [start + step * width + first + k for step in range(steps) for k in range(len(channels))]
-        yield Source(column, tuple(features), tuple(places), steps)
+        if length is not None:
+            features.append(_steps(each.name))
+            places.append(length.place)
+        yield Source(column, tuple(features), tuple(places), steps, length)
         first += len(channels)
+
+
+def _steps(name: str) -> Column:
+    """The number of steps as a feature: no method changes it, so it has no spread."""
+    none = NumberStatistics(0.0, 0.0, 0.0, 0.0, 0.0, (), (1.0,))
+    return Column(f"{name}[{LENGTH}]", LENGTH, None, REFUSE, None, 0.0, none, None, ())
 
 
 def _element(column: Column, name: str, numbers: NumberStatistics) -> Column:

@@ -28,7 +28,8 @@ from whyport.runtime.bundle.constraints import (
     Within,
 )
 from whyport.runtime.bundle.inputs import Input
-from whyport.runtime.bundle.row import features_of, sources_of
+from whyport.runtime.bundle.lengths import Length
+from whyport.runtime.bundle.row import features_of, lengths_of, sources_of
 from whyport.runtime.bundle.score import Players, Score
 from whyport.runtime.bundle.signature import Signature, TensorSpec
 from whyport.runtime.bundle.upgrade import upgrade
@@ -169,6 +170,11 @@ class Sidecar:
     def features(self) -> tuple[Column, ...]:
         """The numbers of a row as whyport holds it, each described: the columns, and every element of a list."""
         return features_of(sources_of(self.inputs))
+
+    @cached_property
+    def lengths(self) -> tuple[Length, ...]:
+        """The numbers of steps in a row as whyport holds it, of the inputs whose rows are of varying length."""
+        return lengths_of(self.inputs)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

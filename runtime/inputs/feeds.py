@@ -9,23 +9,30 @@ from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import Categories, Column
 from whyport.runtime.bundle.inputs import Input, TablePreparation
-from whyport.runtime.bundle.row import row_shape
+from whyport.runtime.bundle.row import row_shape, row_size
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.inputs.categories import TEXT, category_number
 
 
 def input_feeds(inputs: Sequence[Input], rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    """What model.onnx is given for flat rows [N, F], by the name of its input: of a sequence [N, steps, features]."""
+    """What model.onnx is given for flat rows [N, F], by the name of its input: of a sequence [N, steps, features].
+
+    Of one of varying length also which steps are no padding, [N, steps], where the model asks for it.
+    """
     feeds: dict[str, NDArray[Any]] = {}
     start = 0
     for each in inputs:
         shape = row_shape(each)
-        own = rows[:, start : start + math.prod(shape)]
-        start += math.prod(shape)
+        size = math.prod(shape)
+        own = rows[:, start : start + size]
         if isinstance(each.prepare, TablePreparation):
             feeds |= graph_feeds(each.columns, each.tensors, own)
         else:
-            feeds[each.tensors[0].name] = own.reshape(len(rows), *shape)
+            values, *masks = (tensor.name for tensor in each.tensors)
+            feeds[values] = own.reshape(len(rows), *shape)
+            for mask in masks:
+                feeds[mask] = (np.arange(shape[0]) < rows[:, start + size, None]).astype(np.uint8)
+        start += row_size(each)
     return feeds
 
 

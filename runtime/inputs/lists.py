@@ -87,7 +87,7 @@ class ListEncoder:
                     return f"{wanted}, got {len(own)} numbers at step {step}"
         elif count not in {self.steps * self.width, self.steps}:
             return f"{wanted}, got {count}" + (" steps" if count and np.ndim(value[0]) else " numbers")
-        for place, number in enumerate(_flat(value)):
+        for place, number in enumerate(flat_numbers(value)):
             if is_missing(number) or not math.isfinite(number):
                 got = "null" if number is None else "NaN" if is_missing(number) else "infinity"
                 name = self.source.features[place].name
@@ -98,7 +98,7 @@ class ListEncoder:
         if not self.takes(column.type):
             raise OtherTypeError(str(column.type))
         chunks = getattr(column, "chunks", [column])
-        found = [self._of_arrow(_storage(chunk)) for chunk in chunks]
+        found = [self._of_arrow(plain_storage(chunk)) for chunk in chunks]
         return np.concatenate(found) if found else np.zeros((0, self.steps * self.width))
 
     def _of_arrow(self, array: "pa.Array") -> NDArray[Any]:
@@ -148,7 +148,7 @@ class ListEncoder:
         if not np.iterable(value) or isinstance(value, str | bytes):
             raise OtherTypeError(type(value).__name__)
         try:
-            array = np.array(_nested(value), dtype=np.float64)
+            array = np.array(nested_numbers(value), dtype=np.float64)
         except (TypeError, ValueError):  # lists of different lengths, or of something else than numbers
             return
         if array.shape in ((self.steps, self.width), (self.steps * self.width,)):
@@ -188,7 +188,7 @@ def _is_row_major(kind: "pa.FixedShapeTensorType") -> bool:
     return kind.permutation is None or list(kind.permutation) == list(range(len(kind.shape)))
 
 
-def _storage(array: "pa.Array") -> "pa.Array":
+def plain_storage(array: "pa.Array") -> "pa.Array":
     return getattr(array, "storage", array)
 
 
@@ -198,15 +198,15 @@ def _mask(chosen: NDArray[np.bool_]) -> Any:
     return pa.array(np.flatnonzero(chosen))
 
 
-def _nested(value: Any) -> Any:
+def nested_numbers(value: Any) -> Any:
     """Lists of lists, with NaN for what is missing, of any sequences."""
     if isinstance(value, np.ndarray) and value.dtype != object:
         return value
     if np.iterable(value) and not isinstance(value, str | bytes):
-        return [_nested(each) for each in value]
+        return [nested_numbers(each) for each in value]
     return np.nan if is_missing(value) else value
 
 
-def _flat(value: Any) -> list[Any]:
+def flat_numbers(value: Any) -> list[Any]:
     """The numbers of a list that may be nested, in order."""
-    return [number for each in value for number in (_flat(each) if np.iterable(each) else [each])]
+    return [number for each in value for number in (flat_numbers(each) if np.iterable(each) else [each])]

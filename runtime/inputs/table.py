@@ -13,9 +13,9 @@ from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.row import Source, features_of, plain_sources, sources_of
 from whyport.runtime.errors import MissingValueError, ValueRangeError
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, ColumnEncoder, Unseen
-from whyport.runtime.inputs.lists import ListEncoder
 from whyport.runtime.inputs.numbers import OtherTypeError, number_array
 from whyport.runtime.inputs.sources import element, source_columns
+from whyport.runtime.inputs.varying_lists import AnyListEncoder, list_encoder
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Columns:
     names: tuple[str, ...]
     limits: NDArray[np.float32]
     """[F]: float32 is too coarse if |value| >= limit; infinity for a feature that was constant in training."""
-    encoders: tuple[ColumnEncoder | ListEncoder, ...] = ()
+    encoders: tuple[ColumnEncoder | AnyListEncoder, ...] = ()
     """[C]: what turns each column's values into numbers."""
     sources: tuple[Source, ...] = ()
     """[C]: the features that each column fills; none where each fills its own."""
@@ -68,7 +68,7 @@ class Columns:
         limits = np.where(spread > 0, np.exp2(np.clip(exponents, -120, 127)), np.inf).astype(np.float32)
         has_lists = any(each.column.kind == LIST for each in sources)
         encoders = tuple(
-            ListEncoder(each) if each.column.kind == LIST else ColumnEncoder(each.column) for each in sources
+            list_encoder(each) if each.column.kind == LIST else ColumnEncoder(each.column) for each in sources
         )
         return cls(tuple(each.column.name for each in sources), limits, encoders, sources if has_lists else ())
 
@@ -86,9 +86,18 @@ class Columns:
         return owners
 
     @cached_property
-    def by_name(self) -> dict[str, ColumnEncoder | ListEncoder]:
+    def by_name(self) -> dict[str, ColumnEncoder | AnyListEncoder]:
         """What turns each column's values into numbers, by name."""
         return dict(zip(self.names, self.encoders, strict=True))
+
+    @cached_property
+    def _shared_lengths(self) -> dict[int, list[int]]:
+        """The columns that hold the steps of one input of varying length, where these are several, by its length."""
+        found: dict[int, list[int]] = {}
+        for j, source in enumerate(self.sources):
+            if source.length is not None:
+                found.setdefault(source.length.place, []).append(j)
+        return {place: sharing for place, sharing in found.items() if len(sharing) > 1}
 
     @property
     def texts(self) -> list[str]:
@@ -124,7 +133,7 @@ class Columns:
     def check_lists(self, rows: Any, matrix: NDArray[np.float32]) -> None:
         """Raise MissingValueError for the first row [F] of a table in memory that lacks what a list should hold."""
         for encoder, name in zip(self.encoders, self.names, strict=True):
-            if isinstance(encoder, ListEncoder):
+            if isinstance(encoder, AnyListEncoder):
                 bad = np.flatnonzero(~np.isfinite(matrix[:, list(encoder.source.places)]).all(axis=1))
                 if len(bad):
                     value = element(source_columns(rows, self.names)[0][name], int(bad[0]))
@@ -148,6 +157,9 @@ class Columns:
         with np.errstate(over="ignore"):
             for j, column in enumerate(columns):
                 matrix[:, self._places(j)] = column
+        for place, sharing in self._shared_lengths.items():
+            first, *others = (columns[j][:, -1] for j in sharing)
+            matrix[np.any([other != first for other in others], axis=0), place] = np.nan
         return self._check(matrix, columns, first_row)
 
     def round_into(self, matrix: NDArray[np.float32], rows: NDArray[np.floating[Any]], first_row: int = 0) -> bool:

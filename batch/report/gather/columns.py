@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from whyport.runtime.bundle.columns import TIME, Categories, Column
 from whyport.runtime.bundle.row import Source, features_of
 from whyport.runtime.inputs.encoding import ColumnEncoder
-from whyport.runtime.inputs.lists import ListEncoder
 from whyport.runtime.inputs.numbers import is_numeric, numeric_array
+from whyport.runtime.inputs.varying_lists import AnyListEncoder, list_encoder
 
 OTHER, MISSING = "(other)", "(missing)"
 """The names of a value that is no category, and of none."""
@@ -24,7 +24,7 @@ class TableColumns:
     """The columns of a table, in order, and how their values become the numbers of features."""
 
     names: tuple[str, ...]
-    encoders: tuple[ColumnEncoder | ListEncoder | None, ...]
+    encoders: tuple[ColumnEncoder | AnyListEncoder | None, ...]
     """None for a column that nothing is known of: its numbers are taken as they are."""
     features: tuple[str, ...]
     """[F]: the names of the features; those of the columns, where there are no lists."""
@@ -34,7 +34,7 @@ class TableColumns:
     @classmethod
     def of(cls, sources: Sequence[Source]) -> Self:
         """The columns that a bundle describes."""
-        encoders = tuple(ColumnEncoder(s.column) if s.steps is None else ListEncoder(s) for s in sources)
+        encoders = tuple(ColumnEncoder(s.column) if s.steps is None else list_encoder(s) for s in sources)
         features = tuple(feature.name for feature in features_of(sources))
         return cls(tuple(s.column.name for s in sources), encoders, features, tuple(s.places for s in sources))
 
@@ -63,7 +63,7 @@ class TableColumns:
         return values
 
 
-def _numbers(encoder: ColumnEncoder | ListEncoder | None, array: pa.Array) -> NDArray[np.float64]:
+def _numbers(encoder: ColumnEncoder | AnyListEncoder | None, array: pa.Array) -> NDArray[np.float64]:
     """The numbers of a column, [N, places]."""
     if encoder is not None and not encoder.is_number:
         return encoder.encode(array)[0].astype(np.float64).reshape(len(array), -1)

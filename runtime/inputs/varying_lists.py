@@ -1,0 +1,192 @@
+"""Lists of numbers of varying length, one a row: the cells of a row, with the number of steps behind them."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.runtime.bundle.lengths import Length
+from whyport.runtime.bundle.row import Source
+from whyport.runtime.inputs.lists import (
+    NO_ROWS,
+    NOT_LISTS,
+    ListEncoder,
+    flat_numbers,
+    list_type,
+    nested_numbers,
+    plain_storage,
+)
+from whyport.runtime.inputs.numbers import OtherTypeError, is_numeric, numeric_array
+from whyport.runtime.inputs.sources import is_arrow, is_missing, values_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@final
+@dataclass(frozen=True)
+class VaryingListEncoder:
+    """Turns a column of lists of any length into numbers: of each step its values, 0 beyond the last, and the length.
+
+    A row's list may be nested, [steps][width], or flat, [steps x width]. A list that does not fit, or none, is NaN in
+    all its numbers; `fault` says why.
+    """
+
+    source: Source
+
+    is_number = False
+    is_time = False
+    rule = NOT_LISTS
+
+    @property
+    def length(self) -> Length:
+        """Where the number of steps stands, and what it may be."""
+        assert self.source.length is not None
+        return self.source.length
+
+    @property
+    def width(self) -> int:
+        """The number of values of a step in this column."""
+        return (len(self.source.places) - 1) // self.length.steps
+
+    def encode(self, column: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """The numbers of a column's N lists, [N, steps x width + 1]; no row is unseen.
+
+        Raises OtherTypeError where the column holds something else than lists of numbers.
+        """
+        if is_arrow(column):
+            if not self.takes(column.type):
+                raise OtherTypeError(str(column.type))
+            chunks = getattr(column, "chunks", [column])
+            found = [self._of_arrow(plain_storage(chunk)) for chunk in chunks]
+            return np.concatenate([self._blank(0), *found]), NO_ROWS
+        values = values_of(column)
+        if values.dtype != object:
+            return self._of_array(values), NO_ROWS
+        numbers = self._blank(len(values))
+        for row, value in enumerate(values):
+            if not is_missing(value):
+                self._fill(numbers[row], value)
+        return numbers, NO_ROWS
+
+    def takes(self, kind: "pa.DataType") -> bool:
+        """Whether `encode` takes a column of an Arrow type."""
+        shape, leaf = list_type(kind)
+        return is_numeric(leaf) and (len(shape) == 1 or (len(shape) == 2 and shape[1] in (None, self.width)))
+
+    def changed_type(self, kind: "pa.DataType") -> str | None:
+        """None: a list has no other type in which its values would be unseen."""
+        return None
+
+    def fault(self, value: Any) -> str:
+        """The reason why a row's list, or none, cannot be scored, in words."""
+        each = f" steps of {self.width} numbers" if self.width > 1 else " numbers"
+        wanted = f"expected a list of {self.length.expected}{each}"
+        if is_missing(value):
+            return f"{wanted}, got null"
+        count = len(value)
+        is_nested = count > 0 and any(np.iterable(own) for own in value)
+        if is_nested:
+            for step, own in enumerate(value):
+                if is_missing(own):
+                    return f"{wanted}, got null at step {step}"
+                if len(own) != self.width:
+                    return f"{wanted}, got {len(own)} numbers at step {step}"
+        elif count % self.width:
+            return f"{wanted}, got {count} numbers"
+        steps = count if is_nested else count // self.width
+        if not self.length.takes(np.array([steps]))[0]:
+            return f"{wanted}, got {steps}"
+        for place, number in enumerate(flat_numbers(value)):
+            if is_missing(number) or not math.isfinite(number):
+                got = "null" if number is None else "NaN" if is_missing(number) else "infinity"
+                name = self.source.features[place].name
+                return f"expected a finite number at {name[len(self.source.column.name) :]}, got {got}"
+        return f"expected as many steps in every column of {self.length.name!r}, got {steps} here"
+
+    def _blank(self, rows: int) -> NDArray[np.float64]:
+        return np.full((rows, len(self.source.places)), np.nan)
+
+    def _of_arrow(self, array: "pa.Array") -> NDArray[Any]:
+        """The numbers of an Arrow array of lists, at one or two levels."""
+        import pyarrow as pa
+
+        every = self._blank(len(array))
+        counted = _counted(array)
+        is_nested = bool(list_type(array.type.value_type)[0])
+        fits = counted >= 0
+        if is_nested:
+            inner = array.flatten()
+            short = _counted(inner) != self.width
+            owner = np.arange(len(array)).repeat(np.maximum(counted, 0))
+            fits[owner[short]] = False
+            steps = counted
+        else:
+            fits &= counted % self.width == 0
+            steps = counted // self.width
+        fits &= self.length.takes(steps)
+        kept = np.flatnonzero(fits)
+        if not len(kept):
+            return every
+        chosen = array if len(kept) == len(array) else array.take(pa.array(kept))
+        leaves = chosen.flatten().flatten() if is_nested else chosen.flatten()
+        numbers = numeric_array(leaves)
+        held = steps[kept] * self.width
+        ends = held.cumsum()
+        cell = np.arange(ends[-1]) - (ends - held).repeat(held)
+        made = np.zeros((len(kept), every.shape[1]))
+        made[np.arange(len(kept)).repeat(held), cell] = numbers
+        made[:, -1] = steps[kept]
+        every[kept] = made
+        return every
+
+    def _of_array(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The numbers of an array [N, steps, width], [N, steps] or [N, steps x width]."""
+        if values.dtype.kind not in "biuf" or values.ndim < 2 or (values.ndim == 3 and values.shape[2] != self.width):
+            raise OtherTypeError(f"{values.dtype}, shape {list(values.shape)}")
+        flat = values.reshape(len(values), -1)
+        every = self._blank(len(values))
+        steps, rest = divmod(flat.shape[1], self.width)
+        if rest == 0 and self.length.takes(np.array([steps]))[0]:
+            every[:] = 0
+            every[:, : flat.shape[1]] = flat
+            every[:, -1] = steps
+        return every
+
+    def _fill(self, numbers: NDArray[np.float64], value: Any) -> None:
+        """One row's numbers from a list among Python objects; they stay NaN where it does not fit."""
+        if not np.iterable(value) or isinstance(value, str | bytes):
+            raise OtherTypeError(type(value).__name__)
+        try:
+            array = np.array(nested_numbers(value), dtype=np.float64)
+        except (TypeError, ValueError):  # steps of different widths, or of something else than numbers
+            return
+        if array.ndim == 2 and array.shape[1] != self.width:
+            return
+        flat = array.reshape(-1)
+        steps, rest = divmod(len(flat), self.width)
+        if array.ndim <= 2 and rest == 0 and self.length.takes(np.array([steps]))[0]:
+            numbers[:] = 0
+            numbers[: len(flat)] = flat
+            numbers[-1] = steps
+
+
+def _counted(array: "pa.Array") -> NDArray[np.int64]:
+    """The length of every list; -1 for a null."""
+    import pyarrow.compute as pc
+
+    counted: NDArray[np.int64] = (
+        pc.fill_null(pc.list_value_length(array), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    )
+    return np.where(array.is_valid().to_numpy(zero_copy_only=False), counted, -1)
+
+
+AnyListEncoder = ListEncoder | VaryingListEncoder
+"""What turns a column of lists into numbers."""
+
+
+def list_encoder(source: Source) -> AnyListEncoder:
+    """The encoder of a column of lists, of a fixed length or of varying ones."""
+    return ListEncoder(source) if source.length is None else VaryingListEncoder(source)
