@@ -17,7 +17,9 @@ from whyport.exporter.graphs.column_inputs import input_tensors
 from whyport.exporter.graphs.tensor_names import INPUT, TAKEN
 from whyport.runtime.bundle.columns import IMPUTE, Column
 from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
+from whyport.runtime.bundle.lengths import Length, of_length
 from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.row import lengths_of
 from whyport.runtime.bundle.score import Players, Score, Target
 from whyport.runtime.bundle.sidecar import ROW, Provenance
 from whyport.runtime.bundle.signature import TensorSpec
@@ -38,6 +40,8 @@ class Draft:
     provenance: Provenance
     references: References
     samples: Samples
+    references_method: str | None = None
+    """How the references came about, where there is more to say than that they are rows."""
     summary: int = DEFAULT_SUMMARY
     """How many references explain.onnx has; with 0 there is none."""
     task_name: str = Classification.name
@@ -90,6 +94,22 @@ class Draft:
     def background(self) -> References:
         """The references without missing values."""
         return References(self.impute(self.references.rows), self.references.weights)
+
+    @property
+    def lengths(self) -> tuple[Length, ...]:
+        """Where a row says how many steps its lists have, if that varies."""
+        return lengths_of(self.inputs)
+
+    def of_one_length(self, rows: NDArray[np.float32], *, full: bool = False) -> NDArray[np.float32]:
+        """The rows with as many steps as each other, as one call that explains takes them: cut or repeated.
+
+        Args:
+            rows: rows [N, F].
+            full: whether they have the most steps that a row can have; otherwise some are padding, where there can be.
+        """
+        if not self.lengths:
+            return rows
+        return of_length(self.lengths, rows, [each.steps if full else each.usual for each in self.lengths])
 
     def named(self, outputs: int) -> Self:
         """The draft with generic names for the targets, one for each of the scores, unless they have names."""

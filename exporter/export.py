@@ -9,6 +9,7 @@ from whyport.exporter.bundle.package import make_package, versions
 from whyport.exporter.bundle.target import Target, check_target
 from whyport.exporter.bundle.write import write_bundle
 from whyport.exporter.data.samples import Samples
+from whyport.exporter.data.step_references import method_in_words, reference_kinds, with_constant_steps
 from whyport.exporter.data.table import digest
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
@@ -20,6 +21,7 @@ from whyport.exporter.verify.native import NativeParity, verify_far, verify_nati
 from whyport.exporter.verify.tolerances import Parity
 from whyport.runtime.bundle.columns import takes_missing
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.row import lengths_of
 from whyport.runtime.bundle.sidecar import Provenance
 from whyport.runtime.errors import ParityError, UsageError, WhyportError
 
@@ -99,6 +101,8 @@ def _draft(source: ModelSource, kind: Kind, sample: ModelSample, name: str, seed
         metrics={},
     )
     features, rows = sample.columns, sample.rows
+    references = source.background.take(features, rows, seed, sample.inputs)
+    kinds = reference_kinds(source.inputs)
     return Draft(
         name=name,
         targets=agreed_targets(source, sample.facts, task),
@@ -106,8 +110,15 @@ def _draft(source: ModelSource, kind: Kind, sample: ModelSample, name: str, seed
         given=sample.inputs,
         standardise=source.standardise,
         provenance=provenance,
-        references=source.background.take(features, rows, seed, sample.inputs),
-        samples=Samples(rows, seed, missing=any(takes_missing(column) for column in features), columns=features),
+        references=with_constant_steps(references, sample.inputs, kinds),
+        references_method=method_in_words(sample.inputs, kinds),
+        samples=Samples(
+            rows,
+            seed,
+            missing=any(takes_missing(column) for column in features),
+            columns=features,
+            lengths=lengths_of(sample.inputs),
+        ),
         summary=source.background.summary,
         task_name=task,
         precise=sample.precise,

@@ -61,7 +61,7 @@ def read_sample(source: ModelSource, facts_of: Callable[[tuple[str, ...]], Model
     frame = read_frame(source.sample)
     try:
         if source.inputs:
-            return _of_inputs(frame, source)
+            return _of_inputs(frame, source, facts_of(()).arguments)
         names = choose_features(frame, source.features, source.excluded)
         facts = facts_of(names)
         features = agreed_features(source, facts, names)
@@ -77,9 +77,11 @@ def read_sample(source: ModelSource, facts_of: Callable[[tuple[str, ...]], Model
     return ModelSample(facts, columns, rows[complete], precise[complete])
 
 
-def _of_inputs(frame: pd.DataFrame, source: ModelSource) -> ModelSample:
+def _of_inputs(frame: pd.DataFrame, source: ModelSource, arguments: Sequence[str]) -> ModelSample:
     """The sample of a model that takes several inputs, or a sequence."""
-    inputs = describe_inputs(frame, source.inputs, standardise=source.standardise, impute=source.impute)
+    inputs = describe_inputs(
+        frame, source.inputs, standardise=source.standardise, impute=source.impute, arguments=arguments
+    )
     columns = Columns.of_inputs(inputs)
     rows = columns.encode(frame).matrix
     features = features_of(sources_of(inputs))

@@ -85,8 +85,9 @@ def make_package(
     parity = verify_outputs(compiled, probes, draft.features, draft.targets, feeds=draft.feeds) | dict(native)
     # Once it is sure that there will be a bundle: this takes longer than all the rest.
     reasons = compile_reasons(draft, compiled)
-    replayed = draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE)
-    reasons, parity = verify_reasons(draft, compiled, reasons, (probes, replayed), parity)
+    replayed = draft.of_one_length(draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE))
+    longest = draft.of_one_length(probes, full=True)
+    reasons, parity = verify_reasons(draft, compiled, reasons, (longest, replayed), parity)
     sidecar = _describe(draft, compiled, reasons)
     files = {
         name: file.finish(sidecar.embedded()) for name, file in {ONNX_MODEL: compiled.onnx, **reasons.graphs}.items()
@@ -113,7 +114,7 @@ def _describe(draft: Draft, compiled: Compiled, reasons: Reasons) -> Sidecar:
         file=BACKGROUND,
         rows=len(weights),
         weighted=bool((weights != weights[0]).any()),
-        method=None,
+        method=draft.references_method,
         figures={},
     )
     return Sidecar(

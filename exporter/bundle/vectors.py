@@ -18,7 +18,7 @@ from whyport.runtime.bundle.graphs import EXPLAINED_TARGET, TARGET_INDEX
 
 def make_vectors(draft: Draft, compiled: Compiled, reasons: Reasons) -> dict[str, NDArray[Any]]:
     """Arrays by tensor, N long on the first axis: by eager PyTorch where there is a graph, else by ONNX Runtime."""
-    rows = draft.probes(CONFORMANCE_ROWS, CONFORMANCE)
+    rows = draft.of_one_length(draft.probes(CONFORMANCE_ROWS, CONFORMANCE))
     outputs = model_outputs(compiled, draft.feeds)(rows)
     scores = outputs[draft.task.score]
     index = asked_targets(len(rows), scores.shape[1])

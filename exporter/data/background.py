@@ -13,7 +13,9 @@ from whyport.exporter.data import samples
 from whyport.exporter.data.table import read_frame
 from whyport.runtime.bundle.columns import MODEL, Column
 from whyport.runtime.bundle.inputs import Input
+from whyport.runtime.bundle.lengths import full_length
 from whyport.runtime.bundle.references import WEIGHT, References
+from whyport.runtime.bundle.row import lengths_of
 from whyport.runtime.errors import DataError, MissingValueError, UsageError, WhyportError, listing
 from whyport.runtime.inputs.encoding import Unseen
 from whyport.runtime.inputs.table import Columns, column_arrays
@@ -62,7 +64,7 @@ class BackgroundChoice:
     def take(
         self, features: Sequence[Column], rows: NDArray[np.float32], seed: int, inputs: Sequence[Input] = ()
     ) -> References:
-        """The references.
+        """The references; of lists of varying length with the most steps, repeated from the first.
 
         Args:
             features: the numbers of a row, in order.
@@ -74,14 +76,16 @@ class BackgroundChoice:
             UsageError: more rows are asked for than there are, or there is no such file.
             DataError: the table cannot be read, or it cannot serve; the message names column, row and file.
         """
+        lengths = lengths_of(inputs)
         if self.table is not None:
-            return read_references(self.table, features, inputs)
+            read = read_references(self.table, features, inputs)
+            return References(full_length(lengths, read.rows), read.weights)
         if self.rows is not None and self.rows > len(rows):
             raise UsageError(
                 f"--background: expected at most {len(rows)}, the training rows that can be references, got {self.rows}"
             )
         drawn = samples.draw_background(rows, self.rows or DEFAULT_ROWS, (seed, samples.BACKGROUND))
-        return References(drawn, np.full(len(drawn), 1 / len(drawn)))
+        return References(full_length(lengths, drawn), np.full(len(drawn), 1 / len(drawn)))
 
 
 def read_references(path: Path, features: Sequence[Column], inputs: Sequence[Input] = ()) -> References:

@@ -10,7 +10,7 @@ from whyport.runtime.errors import UsageError, listing, unknown
 from whyport.runtime.options import split_names
 
 TABLE, SEQUENCE = "table", "sequence"
-KINDS = {TABLE: (), SEQUENCE: ("steps", "features", "names")}
+KINDS = {TABLE: (), SEQUENCE: ("steps", "features", "names", "buckets", "references")}
 """The kinds of input, each with its settings."""
 
 FORM = "NAME=KIND:COLUMNS, or NAME=KIND:COLUMNS:setting=value,..."
@@ -55,6 +55,25 @@ class InputChoice:
         if not text.isdecimal() or int(text) < 1:
             raise UsageError(f"--input {self.name}: {setting}: expected a whole number of at least 1, got {text!r}")
         return int(text)
+
+    def counts(self, setting: str) -> tuple[int, ...]:
+        """A setting that is several numbers, `16|32|64`, in ascending order; none where it is not given."""
+        text = self.settings.get(setting)
+        if text is None:
+            return ()
+        parts = [part.strip() for part in text.split("|")]
+        if not all(part.isdecimal() and int(part) for part in parts):
+            raise UsageError(
+                f"--input {self.name}: {setting}: expected whole numbers of at least 1, such as 16|32|64, got {text!r}"
+            )
+        return tuple(sorted({int(part) for part in parts}))
+
+    def one_of(self, setting: str, known: Sequence[str]) -> str:
+        """A setting that is a name; the first of the known ones where it is not given."""
+        name = self.settings.get(setting, known[0])
+        if name not in known:
+            raise UsageError(f"--input {self.name}: {setting}: {unknown('kind', name, known)}")
+        return name
 
 
 def parse_inputs(texts: Sequence[str]) -> tuple[InputChoice, ...]:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from whyport.exporter.data.input_choice import SEQUENCE, InputChoice
 from whyport.exporter.data.statistics import describe_numbers
+from whyport.exporter.data.step_references import KINDS as REFERENCE_KINDS
 from whyport.exporter.data.table import feature_arrays
+from whyport.exporter.data.varying import describe_varying, is_varying
 from whyport.exporter.graphs.tensor_names import TAKEN
 from whyport.runtime.bundle.columns import IMPUTE, LIST, REFUSE, Channel, Column
 from whyport.runtime.bundle.constraints import NAME
@@ -26,7 +28,12 @@ NUMBERS_ALONE = "choose columns of numbers with --input"
 
 
 def describe_inputs(
-    frame: pd.DataFrame, choices: Sequence[InputChoice], *, standardise: bool, impute: bool
+    frame: pd.DataFrame,
+    choices: Sequence[InputChoice],
+    *,
+    standardise: bool,
+    impute: bool,
+    arguments: Sequence[str] = (),
 ) -> tuple[Input, ...]:
     """The inputs, with the statistics of a sample's rows.
 
@@ -35,15 +42,27 @@ def describe_inputs(
         choices: what the user says of each.
         standardise: whether the graphs standardise the numbers.
         impute: whether missing numbers of tables are replaced by medians.
+        arguments: the names of the network's arguments, where they are known: some may take masks.
 
     Raises:
         ColumnError: a column is missing, or no list of numbers. UsageError: the choices do not fit the columns.
         TrainingError: a column has no values.
     """
-    return tuple(
-        _sequence(frame, each, standardise) if each.kind == SEQUENCE else _table(frame, each, standardise, impute)
-        for each in choices
-    )
+    free = [name for name in arguments if name not in {each.name for each in choices}]
+    inputs: list[Input] = []
+    for each in choices:
+        if each.kind == SEQUENCE:
+            made = _sequence(frame, each, standardise, mask_argument(each.name, free))
+            free = [name for name in free if name not in {spec.name for spec in made.tensors}]
+        else:
+            made = _table(frame, each, standardise, impute)
+        inputs.append(made)
+    return tuple(inputs)
+
+
+def mask_argument(name: str, arguments: Sequence[str]) -> str | None:
+    """The argument among these that takes the mask of an input: NAME_mask or attention_mask; None without one."""
+    return next((mask for mask in (f"{name}_mask", "attention_mask") if mask in arguments), None)
 
 
 def _table(frame: pd.DataFrame, choice: InputChoice, standardise: bool, impute: bool) -> Input:
@@ -60,8 +79,14 @@ def _table(frame: pd.DataFrame, choice: InputChoice, standardise: bool, impute: 
     )
 
 
-def _sequence(frame: pd.DataFrame, choice: InputChoice, standardise: bool) -> Input:
+def _sequence(frame: pd.DataFrame, choice: InputChoice, standardise: bool, mask: str | None) -> Input:
     names = named_columns(choice, frame.columns)
+    choice.one_of("references", REFERENCE_KINDS)
+    given = [frame[name] for name in names]
+    if is_varying(choice, mask, given):
+        named = choice.settings.get("names")
+        chosen = None if named is None else [label.strip() for label in named.split("|")]
+        return describe_varying(given, choice, chosen, tensor_name(choice.name), mask, standardise=standardise)
     is_wide = all(pd.api.types.is_numeric_dtype(frame[name].dtype) for name in names)
     columns, steps, labels = (_wide if is_wide else _lists)(frame, choice, names)
     return Input(

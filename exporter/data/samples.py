@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import REFUSE, Column
+from whyport.runtime.bundle.lengths import Length, padding
 
 CONFORMANCE_ROWS = 64
 
@@ -25,19 +26,32 @@ class Samples:
     """Whether some drawn values are missing."""
     columns: tuple[Column, ...] = ()
     """What the rows' values are; without it, they are numbers."""
+    lengths: tuple[Length, ...] = ()
+    """Where a row says how many steps its lists have, if that varies."""
     _drawn: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False)
 
     def draw(self, count: int, stream: int) -> NDArray[np.float32]:
         """A sample [count, F] of a stream, see `draw_probes`; it is shared, and not to be changed."""
         if (count, stream) not in self._drawn:
             self._drawn[count, stream] = draw_probes(
-                self.rows, count, (self.seed, stream), missing=self.missing, columns=self.columns
+                self.rows,
+                count,
+                (self.seed, stream),
+                missing=self.missing,
+                columns=self.columns,
+                lengths=self.lengths,
             )
         return self._drawn[count, stream]
 
 
 def draw_probes(
-    rows: NDArray[np.float32], count: int, seed: tuple[int, int], *, missing: bool, columns: Sequence[Column] = ()
+    rows: NDArray[np.float32],
+    count: int,
+    seed: tuple[int, int],
+    *,
+    missing: bool,
+    columns: Sequence[Column] = (),
+    lengths: Sequence[Length] = (),
 ) -> NDArray[np.float32]:
     """Rows that are like the training rows and are none of them.
 
@@ -50,6 +64,7 @@ def draw_probes(
         seed: the bundle's seed and the stream.
         missing: whether some values of every fourth row are replaced by NaN, where the column does not refuse them.
         columns: the columns; in every fourth row, some categories are missing, and others are none that is known.
+        lengths: a row has the number of steps of one training row; between two are only the steps that both have.
 
     Returns:
         [count, F] float32.
@@ -61,6 +76,8 @@ def draw_probes(
     categories = {j: column.categories for j, column in enumerate(columns) if column.categories is not None}
     coded = list(categories)
     share[:, coded] = share[:, coded].round()
+    share[padding(lengths, first) | padding(lengths, second)] = 0
+    share[:, [each.place for each in lengths]] = 0
     drawn = (first + share * (second - first)).astype(np.float32)
     if missing or categories:
         holes = rng.random(drawn.shape) < 0.2

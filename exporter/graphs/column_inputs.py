@@ -18,13 +18,14 @@ from whyport.exporter.graphs.names import free_name, rename, used_names
 from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.runtime.bundle.columns import Column
 from whyport.runtime.bundle.inputs import Input
+from whyport.runtime.bundle.row import varies
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.inputs.feeds import code_values
 
 ML, ML_VERSION = "ai.onnx.ml", 3
 """The operator set of LabelEncoder."""
 
-TYPES = {"float32": TensorProto.FLOAT, "string": TensorProto.STRING}
+TYPES = {"float32": TensorProto.FLOAT, "string": TensorProto.STRING, "uint8": TensorProto.UINT8}
 
 
 def input_tensors(columns: Sequence[Column], taken: set[str]) -> tuple[TensorSpec, ...]:
@@ -56,26 +57,66 @@ def take_inputs(model: onnx.ModelProto, inputs: Sequence[Input]) -> None:
     if any(column.categories for column in first.columns):
         take_columns(model, first.columns, first.tensors)
     elif [spec.name for spec in first.tensors] != [INPUT] or len(inputs) > 1:
-        take_tensors(model, [each.tensors[0] for each in inputs])
+        take_tensors(model, inputs)
 
 
-def take_tensors(model: onnx.ModelProto, tensors: Sequence[TensorSpec]) -> None:
-    """Change a graph of flat rows in place: its input "features" [N, F] is the rows of these tensors, side by side."""
+def take_tensors(model: onnx.ModelProto, inputs: Sequence[Input]) -> None:
+    """Change a graph of flat rows in place: its input "features" [N, F] is the rows of these inputs, side by side.
+
+    Where the steps of an input vary, their number follows its cells: the sum of the mask, or all that there are.
+    """
     graph = model.graph
+    tensors = [spec for each in inputs for spec in each.tensors]
     names = {tensor.name for tensor in tensors}
     row = free_name(INPUT, used_names(graph) | names)
     rename(graph, {INPUT: row}, names)
     used = used_names(graph) | names
-    flat = []
-    for tensor in tensors:
-        used.add(made := free_name("row", used))
-        flat.append(helper.make_node("Flatten", [tensor.name], [made], axis=1))
-    nodes = [*flat, helper.make_node("Concat", [node.output[0] for node in flat], [row], axis=1), *graph.node]
-    inputs = [helper.make_tensor_value_info(spec.name, TYPES[spec.dtype], spec.shape) for spec in tensors]
-    inputs += [value for value in graph.input if value.name != row]
+
+    def fresh(name: str) -> str:
+        used.add(made := free_name(name, used))
+        return made
+
+    parts: list[str] = []
+    nodes: list[NodeProto] = []
+    for each in inputs:
+        values, *masks = each.tensors
+        parts.append(fresh("row"))
+        nodes.append(helper.make_node("Flatten", [values.name], [parts[-1]], axis=1))
+        if varies(each):
+            made, constants = _steps(values, masks, fresh)
+            nodes += made
+            graph.initializer.extend(constants)
+            parts.append(made[-1].output[0])
+    nodes += [helper.make_node("Concat", parts, [row], axis=1), *graph.node]
+    given = [helper.make_tensor_value_info(spec.name, TYPES[spec.dtype], spec.shape) for spec in tensors]
+    given += [value for value in graph.input if value.name != row]
     del graph.node[:], graph.input[:]
     graph.node.extend(nodes)
-    graph.input.extend(inputs)
+    graph.input.extend(given)
+
+
+def _steps(
+    values: TensorSpec, masks: Sequence[TensorSpec], fresh: Callable[[str], str]
+) -> tuple[list[NodeProto], list[TensorProto]]:
+    """The nodes and constants that give the number of steps, [N, 1]."""
+    steps = fresh("steps")
+    for each in masks:
+        axes, mask = fresh("axes"), fresh("mask")
+        nodes = [helper.make_node("Cast", [each.name], [mask], to=TensorProto.FLOAT)]
+        nodes.append(helper.make_node("ReduceSum", [mask, axes], [steps], keepdims=1))
+        return nodes, [numpy_helper.from_array(np.array([1]), axes)]
+    # Without a mask no step is padding: of every row, as many as the tensor has.
+    shape, first, rows, one, count, sizes = (
+        fresh(name) for name in ("shape", "first", "rows", "one", "count", "sizes")
+    )
+    arrays = {first: np.array([0]), one: np.array([1]), count: np.array([[values.shape[1]]], dtype=np.float32)}
+    nodes = [
+        helper.make_node("Shape", [values.name], [shape]),
+        helper.make_node("Gather", [shape, first], [rows], axis=0),
+        helper.make_node("Concat", [rows, one], [sizes], axis=0),
+        helper.make_node("Expand", [count, sizes], [steps]),
+    ]
+    return nodes, [numpy_helper.from_array(array, name) for name, array in arrays.items()]
 
 
 def take_columns(model: onnx.ModelProto, columns: Sequence[Column], tensors: Sequence[TensorSpec]) -> None:

@@ -2,56 +2,136 @@
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from whyport.runtime.bundle.inputs import Input, TablePreparation
-from whyport.runtime.bundle.row import row_shape
-from whyport.runtime.errors import UsageError, listing, unknown
+from whyport.runtime.bundle.row import row_shape, row_size, varies
+from whyport.runtime.errors import ExportError, UsageError, first_line, listing, unknown
+
+MASK_TYPES = (torch.bool, torch.float32, torch.int64)
+"""The types that a mask is tried in, 1 at the steps of the row and 0 at padding."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a network's forward, and where its cells are in the flat row."""
+
+    name: str
+    start: int
+    shape: tuple[int, ...]
+    """The shape of a row of it."""
+    size: int
+    """How many cells it has."""
+    mask: str | None = None
+    """The argument that says which steps are no padding, behind whose cells the number of steps stands."""
 
 
 class TakeInputs(nn.Module):
     """A network of several arguments as one of flat rows.
 
+    What is padding is 0 when it reaches the network, whatever the cells hold.
+
     Args:
         network: takes tensors [N, ...], and gives what networks give.
-        shapes: the shape of a row of each argument, in the order of the arguments.
+        arguments: its arguments, in order.
+        mask_type: the type of its masks.
     """
 
-    def __init__(self, network: nn.Module, shapes: Sequence[Sequence[int]]) -> None:
+    def __init__(self, network: nn.Module, arguments: Sequence[Argument], mask_type: torch.dtype = torch.bool) -> None:
         super().__init__()
         self.network = network
-        self.shapes = [list(shape) for shape in shapes]
-        self.sizes = [math.prod(shape) for shape in shapes]
+        self.arguments = arguments
+        self.mask_type = mask_type
+        for i, each in enumerate(arguments):
+            if each.mask is not None:
+                self.register_buffer(f"steps_{i}", torch.arange(each.shape[0]).to(torch.float32), persistent=False)
 
     def forward(self, cells: Tensor):  # type: ignore[no-untyped-def]
         """Cells [N, P] to what the network gives."""
-        parts = torch.split(cells, self.sizes, dim=1)
-        return self.network(*(part.reshape(-1, *shape) for part, shape in zip(parts, self.shapes, strict=True)))
+        values = []
+        masks = {}
+        for i, each in enumerate(self.arguments):
+            end = each.start + each.size
+            own = cells[:, each.start : end].reshape(-1, *each.shape)
+            if each.mask is not None:
+                mask = self.get_buffer(f"steps_{i}") < cells[:, end : end + 1]
+                own = torch.where(mask.unsqueeze(-1), own, 0.0)
+                masks[each.mask] = mask.to(self.mask_type)
+            values.append(own)
+        return self._called(values, masks)
+
+    def _called(self, values: Sequence[Tensor], masks: Mapping[str, Tensor]):  # type: ignore[no-untyped-def]
+        if not masks:
+            return self.network(*values)
+        named = {each.name: value for each, value in zip(self.arguments, values, strict=True)}
+        return self.network(**named, **masks)
 
 
-def taking(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
+def positional_arguments(network: nn.Module) -> tuple[str, ...]:
+    """The names of the arguments of a network's forward that an input can be given to, in order."""
+    arguments = inspect.signature(network.forward).parameters
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(name for name, each in arguments.items() if each.kind in kinds)
+
+
+def taking(network: nn.Module, inputs: Sequence[Input], rows: Tensor) -> nn.Module:
     """The network over flat rows of these inputs, which are its arguments by name; itself, where it takes one table.
 
-    Raises UsageError for an input that is no argument, and for an argument without a default that is no input.
+    Args:
+        network: the user's.
+        inputs: the model's inputs.
+        rows: two or more rows [N, F], to try the masks with.
+
+    Raises:
+        UsageError: an input is no argument, or an argument without a default is no input.
+        ExportError: the network takes no mask of any type.
     """
     if len(inputs) == 1 and isinstance(inputs[0].prepare, TablePreparation):
         return network
-    arguments = inspect.signature(network.forward).parameters
-    positional = [
-        name for name, each in arguments.items() if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-    ]
+    arguments = _arguments(network, inputs)
+    if not any(each.mask for each in arguments):
+        return TakeInputs(network, arguments)
+    network.eval()
+    faults = {}
+    for kind in MASK_TYPES:
+        made = TakeInputs(network, arguments, kind)
+        try:
+            with torch.no_grad():
+                made(rows)
+        except Exception as error:
+            faults[kind] = first_line(error)
+        else:
+            return made
+    tried = "; ".join(f"{str(kind).removeprefix('torch.')}: {fault}" for kind, fault in faults.items())
+    raise ExportError(f"the network fails with a mask of any type: {tried}")
+
+
+def _arguments(network: nn.Module, inputs: Sequence[Input]) -> list[Argument]:
+    """The arguments in order; raises as `taking`."""
+    parameters = inspect.signature(network.forward).parameters
+    positional = positional_arguments(network)
     names = [each.name for each in inputs]
+    masks = {each.name: mask.name for each in inputs if varies(each) for mask in each.tensors[1:]}
     for name in names:
         if name not in positional:
             raise UsageError(f"--input: {unknown('argument', name, positional)}")
-    lacking = [name for name in positional if arguments[name].default is inspect.Parameter.empty and name not in names]
+    given = {*names, *masks.values()}
+    lacking = [name for name in positional if parameters[name].default is inspect.Parameter.empty and name not in given]
     if lacking:
         raise UsageError(f"the network's forward also takes {listing(lacking)}: expected an --input for each")
-    if names != positional[: len(names)]:
+    expected = [name for name in positional if name not in masks.values()]
+    if names != expected[: len(names)]:
         raise UsageError(
-            f"--input: expected them in the order of the network's forward, {listing(positional)}, got {listing(names)}"
+            f"--input: expected them in the order of the network's forward, {listing(expected)}, got {listing(names)}"
         )
-    return TakeInputs(network, [row_shape(each) for each in inputs])
+    arguments: list[Argument] = []
+    start = 0
+    for each in inputs:
+        shape = row_shape(each)
+        arguments.append(Argument(each.name, start, shape, math.prod(shape), masks.get(each.name)))
+        start += row_size(each)
+    return arguments

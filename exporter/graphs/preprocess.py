@@ -1,13 +1,13 @@
 """Imputation and standardisation as modules, so that they are inside the exported graphs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from whyport.exporter.graphs.categories import EncodeCategories
-from whyport.runtime.bundle.columns import IMPUTE, Column
+from whyport.runtime.bundle.columns import IMPUTE, LENGTH, Column
 
 
 class Impute(nn.Module):
@@ -49,6 +49,24 @@ class Standardise(nn.Module):
         return (rows - self.mean) / self.scale
 
 
+class BesideLengths(nn.Module):
+    """Changes the numbers of a row but those that say how many steps its lists have.
+
+    Args:
+        runs: the runs of numbers between them, each [start, end) with its module; they cover the row.
+    """
+
+    def __init__(self, runs: Sequence[tuple[int, int, nn.Module]]) -> None:
+        super().__init__()
+        self.ends = [(start, end) for start, end, _ in runs]
+        self.parts = nn.ModuleList(module for _, _, module in runs)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """[N, F] float32 in and out."""
+        made = [part(rows[:, start:end]) for (start, end), part in zip(self.ends, self.parts, strict=True)]
+        return torch.cat(made, dim=1)
+
+
 def build_preprocessing(
     features: Sequence[Column], *, standardise: bool, encoding: EncodeCategories | None = None
 ) -> nn.Sequential:
@@ -62,6 +80,9 @@ def build_preprocessing(
     Returns:
         A module from cells [N, P] to as many.
     """
+    lengths = [i for i, feature in enumerate(features) if feature.kind == LENGTH]
+    if lengths:
+        return nn.Sequential(BesideLengths(list(_runs(features, lengths, standardise=standardise))))
     widths = [1] * len(features) if encoding is None else [len(cells) for cells in encoding.cells]
     parts: list[nn.Module] = []
     if any(feature.missing == IMPUTE for feature in features):
@@ -73,3 +94,16 @@ def build_preprocessing(
         scale = np.where(spread > 0, spread, np.float32(1))
         parts.append(Standardise(*(torch.from_numpy(np.repeat(values, widths)) for values in (mean, scale))))
     return nn.Sequential(*parts)
+
+
+def _runs(
+    features: Sequence[Column], lengths: Sequence[int], *, standardise: bool
+) -> Iterator[tuple[int, int, nn.Module]]:
+    """The lengths, and the runs of other features around them, each with its module."""
+    start = 0
+    for place in (*lengths, len(features)):
+        if place > start:
+            yield start, place, build_preprocessing(features[start:place], standardise=standardise)
+        if place < len(features):
+            yield place, place + 1, nn.Identity()
+        start = place + 1

@@ -23,5 +23,7 @@ class ModelFacts:
     """The columns of numbers whose missing values it has a way of its own with."""
     imputed: Mapping[str, float] = field(default_factory=dict)
     """The columns of numbers that the model imputes first of all, each with the number that it puts in."""
+    arguments: tuple[str, ...] = ()
+    """The names of its arguments, in order, where it takes several inputs by name."""
     categories: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """The columns of categories, each with the values that the model knows: texts, numbers or booleans."""

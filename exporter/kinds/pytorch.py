@@ -11,10 +11,11 @@ from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.graph import build_graph
-from whyport.exporter.graphs.network_inputs import taking
+from whyport.exporter.graphs.network_inputs import positional_arguments, taking
 from whyport.exporter.graphs.onnx import DEFAULT_OPSET, compile_onnx
 from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.graphs.torchscript import compile_torchscript
+from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.kinds.kind import Kind
 from whyport.runtime.bundle.inputs import TablePreparation
 from whyport.runtime.errors import ExportError, UsageError, first_line
@@ -34,10 +35,14 @@ class PyTorchModule(Kind):
     def file(self) -> Path | None:
         return self.source.weights
 
+    def facts(self, columns: tuple[str, ...]) -> ModelFacts:
+        return ModelFacts(arguments=positional_arguments(self.model))
+
     def compile(self, draft: Draft) -> Compiled:
         if self.source.weights is not None:
             load_weights(self.model, self.source.weights)
-        return compile_network(taking(self.model, draft.inputs), draft, self.opset, self.source.output)
+        network = taking(self.model, draft.inputs, draft.trace_rows())
+        return compile_network(network, draft, self.opset, self.source.output)
 
 
 def compile_network(network: nn.Module, draft: Draft, opset: int | None = None, output: str | None = None) -> Compiled:

@@ -67,8 +67,9 @@ def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
     if graph is None:
         deepshap = compiled.capabilities["deepshap"]
         return Reasons({"deepshap": deepshap, **no_graphs(deepshap.reason).capabilities})
-    traced, others = (draft.impute(rows) for rows in (draft.trace_rows().numpy(), draft.probes(EXPLAINED_ROWS, PROBE)))
-    made, deepshap = compile_program(graph, traced, others)
+    traced = draft.of_one_length(draft.impute(draft.trace_rows().numpy()))
+    others = draft.of_one_length(draft.impute(draft.probes(EXPLAINED_ROWS, PROBE)), full=True)
+    made, deepshap = compile_program(graph, traced, others, draft.lengths)
     if made is None:
         return Reasons({"deepshap": deepshap, **no_graphs(deepshap.reason).capabilities})
     one_number_each = len(draft.features) == others.shape[1]  # the steps of a sequence are several
@@ -83,5 +84,9 @@ def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
     portable = compile_portable(draft, graph, made.program, opset)
     capabilities = {"deepshap": deepshap, **portable.capabilities}
     references = portable.references
-    exact = None if references is None else partial(exact_attributions, made.file.module, references=references)
+    exact = (
+        None
+        if references is None
+        else partial(exact_attributions, made.file.module, references=references, lengths=draft.lengths)
+    )
     return Reasons(capabilities, made.file, portable.files, exact, references, portable.summary)

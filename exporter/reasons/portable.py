@@ -66,7 +66,9 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
     try:
         logger.info("choosing the references of %s", EXPLAIN_MODEL)
         references, summary = _summarise(program, draft)
-        graphs[EXPLAIN_MODEL] = ExplainGraph(program, imputation, draft.task, graph.head, references)
+        graphs[EXPLAIN_MODEL] = ExplainGraph(
+            program, imputation, draft.task, graph.head, references, *([draft.lengths] if draft.lengths else [])
+        )
     except Exception as error:  # of another package, on numbers that nobody has thought of
         capabilities[capability_of(EXPLAIN_MODEL)] = left_out(capability_of(EXPLAIN_MODEL), error)
     if graph.encoding:
@@ -93,13 +95,14 @@ def no_graphs(reason: str) -> PortableGraphs:
 
 def _summarise(program: Program, draft: Draft) -> tuple[References, Baseline]:
     fitted, held_out = (
-        draft.impute(draft.probes(SAMPLE_ROWS, stream)) for stream in (samples.FITTED, samples.HELD_OUT)
+        draft.of_one_length(draft.impute(draft.probes(SAMPLE_ROWS, stream)), full=True)
+        for stream in (samples.FITTED, samples.HELD_OUT)
     )
     return summarise(program, draft, (fitted, held_out))
 
 
 def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int) -> onnx.ModelProto:
-    rows = draft.trace_rows()
+    rows = torch.from_numpy(draft.of_one_length(draft.trace_rows().numpy()))
     inputs = {INPUT: rows, TARGET_INDEX.name: torch.arange(len(rows)) % (len(draft.targets) + 1) - 1}
     scores = [spec for spec in graph.outputs if spec.name in draft.task.outputs]
     outputs = [spec.name for spec in reasons_outputs(name, scores, len(draft.features))]

@@ -1,7 +1,9 @@
 """Compiles DeepSHAP's program, and checks that it adds up on rows it was not traced with."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle import deepshap as deepshap_file
+from whyport.runtime.bundle.lengths import Length
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL, Capability
 from whyport.runtime.errors import ParityError
 from whyport.runtime.parity import deviation
@@ -33,7 +36,7 @@ class DeepShap:
 
 
 def compile_program(
-    graph: Graph, traced: NDArray[np.float32], others: NDArray[np.float32]
+    graph: Graph, traced: NDArray[np.float32], others: NDArray[np.float32], lengths: Sequence[Length] = ()
 ) -> tuple[DeepShap | None, Capability]:
     """The program, or why there is none.
 
@@ -41,9 +44,11 @@ def compile_program(
         graph: the graph in eager mode.
         traced: a few finite rows to trace with, [N, F].
         others: finite rows to check with, [M, F].
+        lengths: where a row says how many steps its lists have; the same in all rows of each argument.
     """
+    places: dict[str, Any] = {"lengths": [each.place for each in lengths]} if lengths else {}
     try:
-        program = build_program(graph.of_cells, torch.from_numpy(traced), encoding=graph.encoding)
+        program = build_program(graph.of_cells, torch.from_numpy(traced), encoding=graph.encoding, **places)
         check_time(DEEPSHAP_MODEL, len(program.steps))
         logger.info("compiling %s, of %d operators", DEEPSHAP_MODEL, len(program.steps))
         file = TorchScriptFile(trace_program(program, torch.from_numpy(traced)), in_float64=True)

@@ -14,6 +14,7 @@ from whyport.exporter.graphs.tensor_names import ATTENTION
 from whyport.exporter.verify.engines import Engine, model_outputs
 from whyport.exporter.verify.outputs import PROBE_ROWS, run_engine
 from whyport.exporter.verify.tolerances import TOLERANCES
+from whyport.runtime.bundle.columns import LENGTH
 from whyport.runtime.errors import ExportError, ParityError
 from whyport.runtime.parity import deviation
 from whyport.runtime.task import Classification, ClassificationByMargin, ProbabilityClassification
@@ -180,7 +181,7 @@ def ends_in_activation(model: onnx.ModelProto, output: str) -> bool:
 
 def _far_scores(draft: Draft, engine: Engine) -> NDArray[np.float64]:
     """Scores of rows far from the training rows; none where the model cannot take such rows."""
-    numbers = [j for j, feature in enumerate(draft.features) if feature.numbers is not None]
+    numbers = [j for j, each in enumerate(draft.features) if each.numbers is not None and each.kind != LENGTH]
     mean = np.array([draft.features[j].statistics.mean for j in numbers])
     spread = np.array([draft.features[j].spread or 1.0 for j in numbers])
     normal = np.random.default_rng(0).normal(size=(FAR_ROWS, len(numbers)))

@@ -6,6 +6,7 @@ it are 0.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,12 +43,17 @@ class Length:
         return fits
 
     @property
+    def usual(self) -> int:
+        """A number of steps that every bucket holds, with padding where there can be some."""
+        return max(1, self.buckets[0] * 3 // 4) if self.is_masked else self.buckets[0]
+
+    @property
     def expected(self) -> str:
         """The numbers of steps that can be scored, in words."""
         return f"1 to {self.steps}" if self.is_masked else " or ".join(map(str, self.buckets))
 
 
-def padding(lengths: Sequence[Length], rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+def padding(lengths: Sequence[Length], rows: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     """Which cells of rows [N, F] are beyond the row's last step, [N, F]."""
     found = np.zeros(rows.shape, dtype=np.bool_)
     for each in lengths:

@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {"thrift_string_size_limit": 1 << 24, "thrift_container_
 MOST_UNPACKED = 1 << 10
 """The most bytes that a byte of such a file may unpack to: equal rows shrink well, but not without end."""
 
-TYPES = {"float32": pa.float32(), "float64": pa.float64(), "int64": pa.int64(), "string": pa.string()}
+TYPES = {name: getattr(pa, name)() for name in ("float32", "float64", "int64", "uint8", "string")}
 """The type of a column by that of its tensor."""
 
 
