@@ -1,6 +1,7 @@
 """Compiles a network into deepshap.pt."""
 
 import io
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,12 @@ from whyport.runtime.errors import ExportError
 
 
 def build_program(
-    module: nn.Module, rows: Tensor, *, fused: bool = True, encoding: EncodeCategories | None = None
+    module: nn.Module,
+    rows: Tensor,
+    *,
+    fused: bool = True,
+    encoding: EncodeCategories | None = None,
+    lengths: Sequence[int] = (),
 ) -> Program:
     """The program of a network, in eager mode.
 
@@ -27,6 +33,8 @@ def build_program(
         rows: two or more finite rows [N, F].
         fused: one rule for each recurrent layer; otherwise it is unrolled into single operators.
         encoding: what gives the rows' cells; None where they are the rows themselves.
+        lengths: the rows' features that hold lengths of sequences: the same in all of these rows, and in all rows and
+            references of a later call.
 
     Raises:
         UnsupportedOperatorError: an operator on the way to the logits has no rule.
@@ -36,7 +44,8 @@ def build_program(
     if rows.ndim != 2:
         raise ExportError(f"the rows that a program is built with: expected shape [N, F], got {list(rows.shape)}")
     cells = rows if encoding is None else encoding(rows)
-    program = lower(export_row(module, cells, fused=fused)).to(rows.dtype).eval()
+    places = [place if encoding is None else encoding.cells[place][0] for place in lengths]
+    program = lower(export_row(module, cells, fused=fused), places).to(rows.dtype).eval()
     if encoding is not None:
         program.encoded_by(encoding)
     with torch.no_grad():

@@ -1,6 +1,7 @@
 """From the operators of a network to the steps of a program, each with its rule."""
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,7 +10,9 @@ from torch.utils import _pytree as pytree
 
 import whyport.exporter.deepshap.rules  # noqa: F401 - registers every rule
 from whyport.exporter.deepshap.chaining import merge_functions
+from whyport.exporter.deepshap.dependence import Dependence
 from whyport.exporter.deepshap.dividing import find_shared, write_divisions
+from whyport.exporter.deepshap.given import GivenSteps
 from whyport.exporter.deepshap.positions import Positions, gathered, positions_of
 from whyport.exporter.deepshap.program import Program, Step, Value
 from whyport.exporter.deepshap.row_graph import RowGraph
@@ -28,8 +31,12 @@ _KINDS = (torch.float32, torch.float64, torch.int32, torch.int64, torch.bool)
 """Types of values whose every number a program holds."""
 
 
-def lower(graph: RowGraph) -> Program:
+def lower(graph: RowGraph, lengths: Sequence[int] = ()) -> Program:
     """The program of a network.
+
+    Args:
+        graph: from a row's cells to its logits.
+        lengths: the cells that hold lengths of sequences, which all rows and references of a call have in common.
 
     Raises:
         UnsupportedOperatorError: an operator that depends on the row has no rule; the message says which, and where.
@@ -37,12 +44,15 @@ def lower(graph: RowGraph) -> Program:
     known: dict[fx.Node, Any] = {graph.row: Value(0, 0), **graph.constants}
     steps: list[Step] = []
     active = {Value(0, 0): _active(graph.row.meta["val"])}
+    depends = Dependence(graph.row, lengths)
+    given = GivenSteps(steps, active)
     # A value that is finite with the row passes no test. A function of one can be repaired: both become one step.
     finite, repairable = {Value(0, 0)}, {Value(0, 0)}
     taken = {**dict.fromkeys(_TESTS, finite), _REPAIR: repairable}
     for node in graph.nodes:
         args, kwargs = pytree.tree_map_only(fx.Node, known.__getitem__, (node.args, dict(node.kwargs)))
         inputs = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Value)]
+        is_given = depends.is_given(node, known)
         if _expands_nothing(node):
             known[node] = args[0]
         elif any(isinstance(leaf, Positions) for leaf in pytree.tree_leaves((args, kwargs))):
@@ -53,11 +63,21 @@ def lower(graph: RowGraph) -> Program:
             known[node] = _output(node, inputs[0], args[1], steps)
         elif node.target is aten.full_like.default:  # of its argument it takes the shape alone
             known[node] = torch.full(node.meta["val"].shape, args[1], dtype=node.meta["val"].dtype)
+        elif is_given:
+            known[node] = given.add(_call(node), args, kwargs, node.meta["val"])
+            continue
+        elif given.gathers(_call(node), args):
+            known[node] = given.gathered(_call(node), args, kwargs)
         elif node.target in taken and inputs[0] not in taken[node.target]:
             _call(node).refuse(" on a value that can be infinite where the row is finite")
         elif node.target in _TESTS:
             known[node] = torch.zeros(node.meta["val"].shape, dtype=torch.bool)
         else:
+            args, kwargs = pytree.tree_map_only(Value, given.numbers, (args, kwargs))
+            inputs = [given.numbers(value) for value in inputs]
+            whole = {value for value in inputs if active[value].given and not active[value].dtype.is_floating_point}
+            finite |= whole
+            repairable |= whole
             steps.append(_step(node, args, kwargs, inputs, active))
             known[node] = Value(len(steps), 0)
             rule = steps[-1].rule
@@ -70,10 +90,10 @@ def lower(graph: RowGraph) -> Program:
             if isinstance(known[node], Value) and known[node] == Value(len(steps), 0):
                 active[Value(len(steps), index)] = _active(output)
     logits = known[graph.logits]
-    if not isinstance(logits, Value):
+    if not isinstance(logits, Value) or active[logits].given:
         raise UnsupportedOperatorError("the logits do not depend on the row")
     steps, logits = merge_picks(*merge_functions(*write_divisions(steps, logits)))
-    program = Program(steps, logits, graph.logits.meta["val"].shape[-1]).to(graph.row.meta["val"].dtype)
+    program = Program(steps, logits, graph.logits.meta["val"].shape[-1], lengths).to(graph.row.meta["val"].dtype)
     find_shared(program, graph.row.meta["val"].shape[-1])
     return program
 
@@ -88,7 +108,10 @@ def _step(node: fx.Node, args: Any, kwargs: Any, inputs: list[Value], active: di
         loss = ", whose rounding would be nobody's share" if kind.is_floating_point else ""
         call.refuse(f" with a result in {str(kind).removeprefix('torch.')}{loss}")
     args, kwargs = pytree.tree_map_only(Value, lambda value: active[value], (args, kwargs))
-    return Step(RULES[node.target](call, *args, **kwargs), tuple(inputs))
+    rule = RULES[node.target](call, *args, **kwargs)
+    if any(active[value].given for value in inputs):
+        rule.kernel = None  # a kernel gives every input its multipliers
+    return Step(rule, tuple(inputs))
 
 
 def _output(node: fx.Node, of_step: Value, index: int, steps: list[Step]) -> Value | Positions:

@@ -55,13 +55,16 @@ class Program(nn.Module):
         steps: in an order in which every value is made before it is taken.
         logits: the value [1, C] that is explained.
         classes: C.
+        lengths: the cells that hold lengths of sequences. All rows and references of a call must have the same: where
+            they have not, logits and attributions are NaN.
     """
 
     identity: Tensor
+    lengths: Tensor
     owners: Tensor | None
     """The column of each cell as a one, [P, F]; None where every cell is a column."""
 
-    def __init__(self, steps: Sequence[Step], logits: Value, classes: int) -> None:
+    def __init__(self, steps: Sequence[Step], logits: Value, classes: int, lengths: Sequence[int] = ()) -> None:
         super().__init__()
         self.encode: nn.Module = nn.Identity()
         self.register_buffer("owners", None)
@@ -69,6 +72,7 @@ class Program(nn.Module):
         self.steps = steps
         self.logits = logits
         self.register_buffer("identity", torch.eye(classes).reshape(classes, 1, 1, 1, classes))
+        self.register_buffer("lengths", torch.tensor(lengths, dtype=torch.int64))
         self.kept = self._read_values()
         self.parts = self._cut()
 
@@ -88,7 +92,16 @@ class Program(nn.Module):
         """
         cells = self.encode(rows)
         values = self.values(cells, portable)
-        return [values[self.logits].squeeze(1), cells, *(values[value] for value in self.kept)]
+        logits = self.of_one_length(values[self.logits].squeeze(1), cells)
+        return [logits, cells, *(values[value] for value in self.kept)]
+
+    def of_one_length(self, result: Tensor, *cells: Tensor) -> Tensor:
+        """A result of cells [B, P]; NaN where they have not all the same lengths."""
+        if not len(self.lengths):
+            return result
+        of_first, *others = (each.index_select(1, self.lengths) for each in cells)
+        same = [(of_some == of_first[:1]).all() for of_some in (of_first, *others)]
+        return torch.where(torch.stack(same).all(), result, torch.nan)
 
     def values(self, cells: Tensor, portable: bool = False) -> dict[Value, Tensor]:
         """Every value [N, *shape] of cells [N, P], see `activations`."""
@@ -142,7 +155,8 @@ class Program(nn.Module):
         def pair(position: int) -> Pair:
             return Pair(of_rows[position].unsqueeze(1), of_references[position].unsqueeze(0))
 
-        return self.of_columns(settled(self.multipliers(of_logits, pair), pair(1)) * pair(1).difference())
+        shares = settled(self.multipliers(of_logits, pair), pair(1)) * pair(1).difference()
+        return self.of_columns(self.of_one_length(shares, of_rows[1], of_references[1]))
 
     def walk(
         self,
@@ -158,7 +172,8 @@ class Program(nn.Module):
             live = [(value, m) for value, m in live if value.step != index]
             inputs, outputs = ([pair(value) for value in values] for values in self._reads(index))
             propagate = step.rule.propagate_portable if portable else step.rule.propagate
-            live += zip(step.inputs, propagate(given, inputs, outputs), strict=True)
+            of_inputs = zip(step.inputs, propagate(given, inputs, outputs), strict=True)
+            live += [(value, m) for value, m in of_inputs if self._is_player(value)]
         return [m for _, m in live]
 
     def finish(
@@ -168,7 +183,7 @@ class Program(nn.Module):
         of_input = sum(multipliers[1:], multipliers[0]).squeeze(3)
         row = Pair(of_rows[1].unsqueeze(1), of_references[1].unsqueeze(0))
         shares = (settled(of_input, row) * row.difference() * weights.reshape(-1, 1)).sum(2)
-        return self.of_columns(shares).transpose(0, 1)
+        return self.of_columns(self.of_one_length(shares, of_rows[1], of_references[1])).transpose(0, 1)
 
     def of_columns(self, shares: Tensor) -> Tensor:
         """The shares [..., F] of the columns from those of their cells, [..., P]."""
@@ -186,6 +201,10 @@ class Program(nn.Module):
     def _read_values(self) -> list[Value]:
         numbers = range(1, len(self.steps) + 1)
         return list(dict.fromkeys(value for index in numbers for values in self._reads(index) for value in values))
+
+    def _is_player(self, value: Value) -> bool:
+        """Whether the value has shares; a given one has none."""
+        return value.step == 0 or self.steps[value.step - 1].rule.propagates
 
     def _pair(self, value: Value, of_rows: list[Tensor], of_references: list[Tensor]) -> Pair:
         position = 2 + self.kept.index(value)
@@ -209,7 +228,7 @@ class Program(nn.Module):
             if step.rule.kernel is not None:
                 close()
             waiting = [*waiting, index]
-            live = [value for value in live if value.step != index] + list(step.inputs)
+            live = [value for value in live if value.step != index] + list(filter(self._is_player, step.inputs))
             if step.rule.kernel is not None:
                 close()
         close()

@@ -45,6 +45,49 @@ class Choice(Rule):
         return [unbroadcast(m * condition, shape) for condition, shape in zip(chosen, self.shapes, strict=True)]
 
 
+class GivenChoice(Rule):
+    """Where a given condition of 0 or 1 holds the first side, elsewhere the second: linear, as `Choice` is.
+
+    Args:
+        shapes: of the condition, and of the active sides.
+        sides: the constant ones; None for an active one.
+        rank: the number of the result's axes.
+    """
+
+    keeps_finite = True
+    reads_outputs = (1,)
+
+    def __init__(self, shapes: Sequence[Shape], sides: Sequence[Tensor | None], rank: int) -> None:
+        super().__init__()
+        self.shapes, self.rank = shapes, rank
+        self.active = [side is None for side in sides]
+        for i, side in enumerate(sides):
+            self.register_buffer(f"side_{i}", None if side is None else side.clamp(-FARTHEST, FARTHEST))
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        condition, first, second = self._aligned(inputs)
+        return [torch.where(condition > 0.5, first, second), condition]
+
+    def propagate(
+        self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
+    ) -> list[Tensor]:
+        m, holds = only(multipliers), outputs[0].row > 0.5
+        chosen = [condition for condition, a in zip((holds, ~holds), self.active, strict=True) if a]
+        shares = [unbroadcast(m * condition, shape) for condition, shape in zip(chosen, self.shapes[1:], strict=True)]
+        return [m, *shares]  # the condition's is nobody's, and is left out
+
+    def probe(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Either side may be chosen, of some length."""
+        condition, first, second = self._aligned(inputs)
+        return [torch.where(condition > 0.5, first, second) + 0 * (first + second), condition]
+
+    def _aligned(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        condition, *sides = (aligned(x, 1, len(shape), self.rank) for x, shape in zip(inputs, self.shapes, strict=True))
+        waiting = iter(sides)
+        first, second = (next(waiting) if a else self.get_buffer(f"side_{i}") for i, a in enumerate(self.active))
+        return condition, first, second
+
+
 class Branch(Rule):
     """Where an active condition of 0 or 1 holds the first side, elsewhere the second.
 
@@ -131,6 +174,8 @@ def _where(call: Call, condition: Operand, first: Operand, second: Operand) -> R
     sides = [first, second]
     shapes = [side.shape for side in sides if isinstance(side, Active)]
     constants = [None if isinstance(side, Active) else constant(call, side) for side in sides]
+    if isinstance(condition, Active) and condition.given:
+        return GivenChoice([condition.shape, *shapes], constants, len(call.shape))
     if isinstance(condition, Active):
         return Branch([condition.shape, *shapes], constants, call.shape)
     return Choice(condition, shapes, constants, len(call.shape))

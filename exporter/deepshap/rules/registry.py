@@ -18,6 +18,8 @@ class Active:
     shape: Shape
     dtype: torch.dtype
     """The network's; the program computes with floating-point numbers throughout, where true is 1 and false is 0."""
+    given: bool = False
+    """Whether it is the same in every row and reference of a call, see `rules.given`."""
 
     @property
     def ndim(self) -> int:

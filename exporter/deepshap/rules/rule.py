@@ -67,6 +67,8 @@ class Rule(nn.Module, ABC):
 
     outputs = 1
     """How many outputs can have multipliers."""
+    propagates = True
+    """Whether multipliers pass through it; otherwise its outputs are given, and nobody's."""
     keeps_finite = False
     """Whether finite inputs make finite outputs, of magnitudes that float32 holds."""
     reads_inputs = False
