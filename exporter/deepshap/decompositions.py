@@ -104,10 +104,12 @@ def scaled_dot_product_attention(
     if is_causal:
         future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
         scores = scores.masked_fill(future, -torch.inf)
-    if attn_mask is not None:
-        hidden = attn_mask.dtype == torch.bool
-        scores = scores.masked_fill(~attn_mask, -torch.inf) if hidden else scores + attn_mask
-    return torch.softmax(scores, -1) @ value
+    if attn_mask is None:
+        return torch.softmax(scores, -1) @ value
+    hidden = attn_mask.dtype == torch.bool
+    scores = scores.masked_fill(~attn_mask, -torch.inf) if hidden else scores + attn_mask
+    weights: Tensor = aten._safe_softmax(scores, -1)
+    return weights @ value
 
 
 def split_with_sizes(x: Tensor, sizes: list[int], dim: int = 0) -> list[Tensor]:

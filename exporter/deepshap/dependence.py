@@ -51,7 +51,7 @@ class Dependence:
         if node.target in _MOVES and not _actives(node.args[1:], self._of):
             first = pytree.tree_map_only(fx.Node, self._contiguous, node.args[0])
             where = pytree.tree_map_only(fx.Node, known.__getitem__, node.args[1:])
-            return node.target(first, *where, **node.kwargs)  # type: ignore[operator]
+            return node.target(first, *where, **node.kwargs)
         if torch.Tag.pointwise in getattr(node.target, "tags", ()) or node.target is aten._to_copy.default:
             return reduce(torch.logical_or, active).expand(node.meta["val"].shape)
         return _every(node)

@@ -5,7 +5,6 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from whyport.exporter.deepshap.program import Step, Value

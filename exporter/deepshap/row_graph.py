@@ -94,6 +94,7 @@ def _table(fused: bool) -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
 _WHOLE = (
     *(aten.softplus.default, aten.silu.default, aten.celu.default, aten.prelu.default),
     *(aten.logsumexp.default, aten.nan_to_num.default, aten.logit.default),
+    aten._safe_softmax.default,
     *(aten.upsample_nearest1d.vec, aten.upsample_nearest3d.vec),
     *(aten._upsample_nearest_exact1d.vec, aten._upsample_nearest_exact2d.vec, aten._upsample_nearest_exact3d.vec),
     *(aten.upsample_linear1d.vec, aten.upsample_trilinear3d.vec, aten.upsample_bicubic2d.vec),

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.deepshap.rules.rule import Pair, settled
+from whyport.exporter.reasons.lengths import OfLength
+from whyport.runtime.bundle.lengths import Length
 from whyport.runtime.bundle.references import References
 from whyport.runtime.task import Task
 
@@ -54,7 +56,9 @@ class ExplainGraph(_Reasons):
         imputation: see `_Reasons`.
         task: see `_Reasons`.
         head: see `_Reasons`.
-        references: without missing values; computed with in float64.
+        references: without missing values; computed with in float64. Those of inputs of varying length have the most
+            steps; each call cuts them to its rows' lengths.
+        lengths: the inputs of varying length. Where the rows of a call differ in them, what it gives is NaN.
     """
 
     def __init__(
@@ -64,13 +68,15 @@ class ExplainGraph(_Reasons):
         task: Task,
         head: nn.Module,
         references: References,
+        lengths: Sequence[Length] = (),
     ) -> None:
         super().__init__(program, imputation, task, head)
+        self.of_length = OfLength(lengths, references.rows.shape[1]) if lengths else None
         weights = torch.from_numpy(references.weights)
         with torch.no_grad():
             of_references = program.double().activations(torch.from_numpy(references.rows).double())
         program.float()
-        self.inside = sum(value.numel() for value in of_references) <= LARGEST
+        self.inside = not lengths and sum(value.numel() for value in of_references) <= LARGEST
         if self.inside:
             for i, value in enumerate(of_references):
                 self.register_buffer(f"reference_{i}", value.float())
@@ -90,9 +96,13 @@ class ExplainGraph(_Reasons):
         change = row.difference() * self.get_buffer("weights").unsqueeze(-1)
         multipliers = settled(self.program.multipliers(of_logits, pair, portable=True)[0], row)
         attribution = self.program.of_columns((multipliers * change).sum(1))
+        attribution = self.program.of_one_length(attribution, of_rows[1], of_references[1])
         scores = of_rows[0]
         score = scores.gather(1, explained.unsqueeze(1)).squeeze(1)
-        base_value = self.get_buffer("base_values").index_select(0, explained)
+        base_values = self.get_buffer("base_values")
+        if self.of_length is not None:
+            base_values = self.get_buffer("weights") @ of_references[0]
+        base_value = base_values.index_select(0, explained)
         error = (attribution.sum(1) - (score - base_value)).abs()
         return *self.head(scores), explained, score, base_value, attribution, error
 
@@ -102,6 +112,8 @@ class ExplainGraph(_Reasons):
             of_rows = self.program.activations(rows, portable=True)
             return of_rows, [self.get_buffer(f"reference_{i}") for i in range(len(of_rows))]
         references = self.get_buffer("references")
+        if self.of_length is not None:
+            references = self.of_length(references, rows)
         every = self.program.activations(torch.cat([references, rows]), portable=True)
         count = len(references)
         return [value[count:] for value in every], [value[:count] for value in every]
@@ -123,6 +135,7 @@ class GradientGraph(_Reasons):
             return Pair(value, value)
 
         gradient = self.program.multipliers(of_logits, pair, portable=True)[0, :, 0]
+        gradient = self.program.of_one_length(gradient, of_rows[1])
         if self.imputation is not None:
             gradient = torch.where(torch.isnan(features), 0.0, gradient)
         scores = of_rows[0]

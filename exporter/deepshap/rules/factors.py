@@ -34,7 +34,7 @@ def factor_multipliers(x: Tensor, r: Tensor) -> Tensor:
 def _along_diagonal(x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
     """The factors [..., Q, k] at the nodes of the quadrature, and its weights [Q, 1]."""
     nodes, weights = np.polynomial.legendre.leggauss((x.shape[-1] + 1) // 2)
-    t, w = (torch.tensor(values, dtype=x.dtype).unsqueeze(-1) for values in ((nodes + 1) / 2, weights / 2))
+    t, w = (torch.tensor(values).type_as(x).unsqueeze(-1) for values in ((nodes + 1) / 2, weights / 2))
     x, r = x.unsqueeze(-2), r.unsqueeze(-2)
     return r + t * (x - r), w
 

@@ -17,7 +17,12 @@ from whyport.exporter.deepshap.rules.rule import Pair, Rule
 
 aten = torch.ops.aten
 
-_TRUTHS = {aten.mul.Tensor: torch.logical_and, aten.maximum.default: torch.logical_or}
+_TRUTHS: dict[Any, Any] = {
+    aten.mul.Tensor: torch.logical_and,
+    aten.maximum.default: torch.logical_or,
+    aten.amax.default: torch.any,
+    aten.amin.default: torch.all,
+}
 """What these operators are of truths, for which portable graphs lack them."""
 
 
@@ -48,7 +53,7 @@ class Given(GivenRule):
         if _is_dynamic(call.operator, leaves):
             call.refuse(" where a size depends on the row's number of steps")
         # Where a view needs memory of some layout, the program's may have another.
-        self.operator = torch.reshape if call.operator is aten.view.default else call.operator
+        self.operator: Any = torch.reshape if call.operator is aten.view.default else call.operator
         self.leaves: list[Any] = []
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Tensor):

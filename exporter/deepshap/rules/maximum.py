@@ -62,7 +62,7 @@ def players(x: Tensor, r: Tensor) -> Tensor:
     up, down = across & rises.unsqueeze(-1), across & falls.unsqueeze(-1)
     u, d = up.sum(-2), down.sum(-2)
     # Logarithms of 0!, 1!, ..., k!: a table, as portable graphs have no operator for them.
-    factorial = torch.tensor([lgamma(n + 1) for n in range(x.shape[-1] + 1)], dtype=x.dtype)
+    factorial = torch.tensor([lgamma(n + 1) for n in range(x.shape[-1] + 1)], dtype=torch.float64).type_as(x)
     orders = factorial[u + d]
     of_up = torch.exp(factorial[(u - 1).clamp(min=0)] + factorial[d] - orders) * length
     of_down = torch.exp(factorial[u] + factorial[(d - 1).clamp(min=0)] - orders) * length

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from whyport.exporter.deepshap.rules.choice import FARTHEST
 from whyport.exporter.deepshap.rules.quotients import decay
 from whyport.exporter.deepshap.rules.registry import Active, Call, rule_for
 from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule, only
@@ -73,6 +74,16 @@ class Softmax(Rule):
         return [(mean * (m.unsqueeze(-1) - m.unsqueeze(-2))).sum(-1)]
 
 
+class SafeSoftmax(Softmax):
+    """Softmax that is 0 where a mask leaves nothing, as attention's is."""
+
+    def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        (x,) = inputs
+        (p,) = super().activate(inputs)
+        nothing = x.amax(self.axis, keepdim=True) <= -FARTHEST / 2
+        return [torch.where(nothing, torch.zeros_like(p), p)]
+
+
 class LogSumExp(Rule):
     """log s with s = sum_j exp(x_j), by the rules for exp, sum and log.
 
@@ -128,6 +139,11 @@ class LogSoftmax(LogSumExp):
 @rule_for(aten._softmax.default)
 def _softmax(call: Call, x: Active, axis: int, *_: object) -> Rule:
     return Softmax(x.shape[axis], axis % x.ndim - x.ndim)
+
+
+@rule_for(aten._safe_softmax.default)
+def _safe_softmax(call: Call, x: Active, axis: int, *_: object) -> Rule:
+    return SafeSoftmax(x.shape[axis], axis % x.ndim - x.ndim)
 
 
 @rule_for(aten._log_softmax.default)

@@ -1,0 +1,82 @@
+"""Programs of sequences of varying length: traced at one length, right at every other."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from support.masked_networks import KINDS, STEPS, WIDTH, TakeSteps, rows_of
+from support.oracles import attribute, uneven_weights
+from whyport.exporter.deepshap import build_program, trace_program
+from whyport.exporter.deepshap.program import Program
+from whyport.exporter.graphs.torchscript import load_torchscript
+from whyport.runtime.errors import UnsupportedOperatorError
+
+TRACED = 4
+WEIGHTS = uneven_weights(3, torch.float64)
+
+
+def made(kind: type[nn.Module]) -> nn.Module:
+    torch.manual_seed(5)
+    return kind().eval().requires_grad_(False)
+
+
+def program_of(network: nn.Module, steps: int = STEPS, length: int = TRACED) -> Program:
+    rows = rows_of(5, length, 1, steps)
+    return build_program(TakeSteps(network, steps).eval(), rows, lengths=[steps * WIDTH])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_each_length_is_explained_as_without_padding(kind: type[nn.Module]) -> None:
+    network = made(kind)
+    loaded = load_torchscript(trace_program(program_of(network), rows_of(5, TRACED, 1))).double()
+    for length in (STEPS, 1, 3):
+        rows, references = rows_of(4, length, 2).double(), rows_of(3, length, 3).double()
+        of_rows, of_references = loaded.activations(rows), loaded.activations(references)
+        got = loaded.attribute(of_rows, of_references, WEIGHTS)
+        torch.testing.assert_close(of_rows[0].float(), TakeSteps(network)(rows.float()), rtol=0, atol=1e-6)
+        torch.testing.assert_close(got.sum(2), of_rows[0] - WEIGHTS @ of_references[0], rtol=0, atol=1e-9)
+        assert not got[:, :, length * WIDTH :].any()
+    exact = program_of(network, length, length).double()
+    short = [rows_of(count, length, seed, length).double() for count, seed in ((4, 2), (3, 3))]
+    expected = attribute(exact, *short, WEIGHTS)
+    torch.testing.assert_close(got[:, :, : length * WIDTH], expected[:, :, :-1], rtol=0, atol=1e-6)
+
+
+def test_rows_of_several_lengths_have_no_answer() -> None:
+    program = program_of(made(KINDS[0]))
+    of_some, of_others = (program.activations(rows_of(3, length, 1)) for length in (2, 3))
+    assert program.activations(torch.cat([rows_of(1, 2, 1), rows_of(1, 3, 1)]))[0].isnan().all()
+    assert program.attribute(of_some, of_others, WEIGHTS.float()).isnan().all()
+    assert program.attribute(of_some, of_some, WEIGHTS.float()).isfinite().all()
+
+
+class Body(nn.Module):
+    def __init__(self, body: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return self.body(x, mask)
+
+
+REFUSED: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
+    "steps selected by a mask": (lambda x, mask: x[mask].sum(0, keepdim=True), "a size depends on the row's number"),
+    "a sum at given places": (
+        lambda x, mask: torch.zeros_like(x).scatter_add(1, (mask.cumsum(1) % 2)[:, :, None].expand_as(x), x).sum(1),
+        "scatter_add.default where the positions depend on the row",
+    ),
+    "a given kernel": (
+        lambda x, mask: nn.functional.conv1d(x.transpose(1, 2), mask.to(x.dtype)[:, None].expand(-1, WIDTH, -1))[:, 0],
+        "convolution.default where this argument depends on the row",
+    ),
+    "the length alone": (lambda x, mask: mask.sum(1, keepdim=True) * 1.0, "the logits do not depend on the row"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_explained_is_refused_by_name(name: str) -> None:
+    body, reason = REFUSED[name]
+    with pytest.raises(UnsupportedOperatorError, match=reason):
+        program_of(Body(body))
