@@ -1,12 +1,15 @@
 """Integrals of a gradient along straight paths, with more nodes only where a row needs them."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.integrals.intervals import Intervals
-from whyport.batch.methods.integrals.ladder import FIRST_RUNG, RUNGS, Rung, positions
+from whyport.batch.methods.integrals.ladder import Rung
 from whyport.batch.methods.integrals.nodes import Nodes
 from whyport.batch.methods.integrals.path import Paths
+from whyport.batch.methods.integrals.rules import SIZES, rule
 
 GOLDEN_RATIO = (np.sqrt(5) - 1) / 2
 
@@ -20,8 +23,8 @@ class AdaptiveIntegral:
     Errors of single players can cancel in that sum. A row has therefore converged only if, in addition, no player's
     own estimated error exceeds the tolerance.
 
-    A row climbs the ladder as long as its integrals change less and less, as those of smooth functions do. Where they
-    do not, its nodes become those of the trapezoidal rule.
+    A row climbs the ladder as long as its path looks smooth. Where it does not, its nodes become those of the
+    trapezoidal rule.
 
     Without the ladder, different references start with different positions, as evenly spread as the positions of one
     long path. Their errors are then independent, and add up like standard deviations.
@@ -42,18 +45,19 @@ class AdaptiveIntegral:
         self, paths: Paths, tolerance: NDArray[np.float64], nodes: int | None, max_evaluations: int, max_nodes: int
     ) -> None:
         most = (max_evaluations - 1) // paths.fan
-        climbs = nodes is None and most >= FIRST_RUNG - 1
+        first = rule(SIZES[0]).positions[1:-1]
+        climbs = nodes is None and most >= len(first)
         self._paths = paths
         self._tolerance = tolerance
-        self._positions = None if not climbs else positions(FIRST_RUNG)[1:-1]
-        self._inner_nodes = min(FIRST_RUNG - 1 if nodes is None else nodes, most)
+        self._positions = first if climbs else None
+        self._inner_nodes = min(len(first) if nodes is None else nodes, most)
         self._max_evaluations = max_evaluations
         self._max_nodes = max_nodes
         self._integrals = np.empty((paths.rows, paths.players))
         self._evaluations = np.full(paths.rows, 1 + paths.fan * self._inner_nodes, dtype=np.int32)
         self._finished = np.zeros(paths.rows, dtype=np.bool_)
-        self._rungs = np.full(paths.rows, FIRST_RUNG if climbs else 0)
-        """[N]: the intervals of a row's rule on the ladder; 0 for a row whose intervals are halved."""
+        self._sizes = np.full(paths.rows, SIZES[0] if climbs else 0)
+        """[N]: the nodes of a row's rule on the ladder; 0 for a row whose intervals are halved."""
 
     def compute(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         """The integrals [N, G] and the gradients that each row took [N], without the gradients shared by all rows."""
@@ -74,7 +78,7 @@ class AdaptiveIntegral:
     def _refined(self, rows: NDArray[np.int64], nodes: Nodes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The paths and positions of the next nodes; rows that need none are finished."""
         wanted = self._climb(rows, nodes)
-        halving = ~self._finished[rows] & (self._rungs[rows] == 0)
+        halving = ~self._finished[rows] & (self._sizes[rows] == 0)
         intervals = Intervals(self._of_rows(nodes, rows[halving]), self._paths)
         wanted[halving] = self._halve(rows[halving], intervals)
         # The last rows wait where there is no room for all; the first is always served.
@@ -87,18 +91,18 @@ class AdaptiveIntegral:
     def _climb(self, rows: NDArray[np.int64], nodes: Nodes) -> NDArray[np.int64]:
         """The number of nodes that each row on the ladder wants; rows that are off it want none."""
         wanted = np.zeros(len(rows), dtype=np.int64)
-        for intervals in RUNGS:
-            chosen = self._rungs[rows] == intervals
+        for size, larger in pairwise((*SIZES, 0)):
+            chosen = self._sizes[rows] == size
             some = rows[chosen]
             if len(some):
-                rung = Rung.of(self._of_rows(nodes, some), self._paths.fan, intervals)
+                rung = Rung.of(self._of_rows(nodes, some), self._paths.fan, size)
                 within = rung.within(self._tolerance[some])
                 self._finish(some[within], rung.integrals[within])
-                cost = self._paths.fan * intervals
-                affordable = (self._evaluations[some] + cost <= self._max_evaluations) & (intervals < RUNGS[-1])
-                climbs = ~within & (rung.is_smooth | (intervals == FIRST_RUNG)) & affordable
+                cost = self._paths.fan * (larger - size)
+                affordable = (self._evaluations[some] + cost <= self._max_evaluations) & (larger > 0)
+                climbs = ~within & affordable & rung.rises
                 wanted[chosen] = np.where(climbs, cost, 0)
-                self._rungs[some[~within & ~climbs]] = 0
+                self._sizes[some[~within & ~climbs]] = 0
         return wanted
 
     def _halve(self, rows: NDArray[np.int64], intervals: Intervals) -> NDArray[np.int64]:
@@ -115,11 +119,11 @@ class AdaptiveIntegral:
     def _next_rung(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The paths and positions of the nodes that the next rules of the rows add."""
         paths, places = [np.arange(0)], [np.empty(0)]
-        for intervals in RUNGS[:-1]:
-            path = self._paths_of(rows[self._rungs[rows] == intervals])
-            paths.append(path.repeat(intervals))
-            places.append(np.tile(positions(2 * intervals)[1::2], len(path)))
-        self._rungs[rows] *= 2
+        for size, larger in pairwise(SIZES):
+            path = self._paths_of(rows[self._sizes[rows] == size])
+            paths.append(path.repeat(larger - size))
+            places.append(np.tile(rule(larger).positions[1::2], len(path)))
+        self._sizes[rows] = 2 * self._sizes[rows] - 1
         return np.concatenate(paths), np.concatenate(places)
 
     def _paths_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,9 +7,8 @@ from whyport.batch.methods.integrals.nodes import Nodes
 from whyport.batch.methods.integrals.path import Paths
 
 # The share of the intervals that is halved at a time, in a row that misses its tolerance. A smaller share chooses
-# intervals better, and takes more rounds. Of few intervals, it is so many: the choice is small, and a round costs.
+# intervals better, and takes more rounds.
 HALVED = 0.25
-LEAST_HALVED = 4
 
 # Suppose a gradient changes by d within an interval, all at once, at an unknown position. The trapezoidal rule's error
 # is then uniform between -d/2 and d/2 times the interval's length, with this variance. For smooth changes it
@@ -45,8 +44,7 @@ class Intervals:
 
     def wanted(self) -> NDArray[np.int64]:
         """The number of intervals of each row to halve at a time, [M]."""
-        count = self._by_row(self._length > 0)
-        return np.maximum(np.ceil(HALVED * count), np.minimum(LEAST_HALVED, count)).astype(np.int64)
+        return np.ceil(HALVED * self._by_row(self._length > 0)).astype(np.int64)
 
     def middles(self, wanted: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The paths and middles of the intervals with the largest errors of each row, as many as wanted [M]."""

@@ -1,95 +1,125 @@
-"""Nested Clenshaw-Curtis rules: of a smooth function, each next one is right to twice as many digits."""
+"""The ladder of nested rules: what the integrals of a rule are, how far off, and whether a larger rule may do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.integrals.nodes import Nodes
+from whyport.batch.methods.integrals.rules import SIZES, Rule, rule
 
-RUNGS = (8, 16, 32, 64)
-"""The intervals of each rule."""
+# The share of the coefficients that stands for the first, the middle and the last ones.
+WINDOW = 0.25
 
-FIRST_RUNG = RUNGS[0]
-
-# Where a gradient jumps, the change from one rule to the next is half the change before: on the demo model it is less
-# than this share for one row in five. Where the gradient is smooth, the changes fall ever faster.
-SMOOTH = 0.35
-
-# Up to this ratio of the changes, the error that is left is smaller than the last change by the ratio's power: by the
-# square for smooth functions, as the number of right digits doubles, and by less for others. QUADPACK (1983) has the
-# same power. Beyond, the last change stands for the error: it is that of the rule before. So it does
-# on the first rule, where a small ratio may be luck.
-TRUSTED = 0.2
-LEFT = 1.5
+# The coefficients of a jump fall with the degree's inverse: the last ones are just more than half of those in the
+# middle. What is smooth falls faster.
+SMOOTH = 0.5
 
 
 @dataclass(frozen=True)
 class Rung:
-    """The integrals of M rows by a rule, and what the rules below it tell of their errors."""
+    """The integrals of M rows by a rule, and how the coefficients of their integrands fall.
 
-    intervals: int
+    Between nodes, the integrand is the polynomial through them. In terms of Legendre's polynomials, its coefficients
+    fall like a power series' where the gradient is smooth, and slowly where it jumps. If they go on to fall so, the
+    rule's error for each polynomial, times its coefficient, adds up to the rule's error.
+    """
+
+    rule: Rule
     integrals: NDArray[np.float64]
     """[M, G]"""
     incomplete: NDArray[np.float64]
     """[M]: the completeness error."""
     change: NDArray[np.float64]
-    """[M]: the change of the integrals from the rule below, the root of the sum of the players' squares."""
-    ratio: NDArray[np.float64]
-    """[M]: this change over the one before."""
+    """[M]: the change of the integrals from the rule below, over the players the root of the sum of squares."""
+    coefficients: NDArray[np.float64]
+    """[M, size]: each coefficient, over the players the root of the sum of squares."""
 
     @classmethod
-    def of(cls, nodes: Nodes, fan: int, intervals: int) -> "Rung":
-        """The rung of rows that all have `fan` paths of `intervals` + 1 nodes.
-
-        The rules with half and a quarter of the intervals have every second and every fourth of the nodes.
-        """
+    def of(cls, nodes: Nodes, fan: int, size: int) -> "Rung":
+        """The rung of rows that all have `fan` paths of `size` nodes."""
+        used, below = rule(size), _below(size)
         players = nodes.shares.shape[1]
-        shares = nodes.shares.reshape(-1, fan, intervals + 1, players)
-        rules = [(2**skipped, weights(intervals >> skipped)) for skipped in range(3)]
-        sums = np.zeros((len(rules), len(shares), players))
-        for node in range(intervals + 1):
+        shares = nodes.shares.reshape(-1, fan, size, players)
+        coefficients, before = np.zeros((len(shares), size, players)), np.zeros((len(shares), players))
+        for node in range(size):
             # Summed node by node, so that a row's bits do not depend on the rows beside it.
             at_node = shares[:, :, node].sum(axis=1, dtype=np.float64)
-            for of_rule, (stride, weight) in zip(sums, rules, strict=True):
-                if node % stride == 0:
-                    of_rule += weight[node // stride] * at_node
-        score = nodes.score.reshape(-1, fan, intervals + 1)
-        incomplete = np.abs(sums[0].sum(axis=1) - (score[:, :, -1] - score[:, :, 0]).sum(axis=1))
-        change, before = np.sqrt((np.diff(sums, axis=0) ** 2).sum(axis=2))
-        ratio = np.divide(change, before, out=np.where(change > 0, np.inf, 0.0), where=before > 0)
-        return cls(intervals, sums[0], incomplete, change, ratio)
-
-    @property
-    def is_smooth(self) -> NDArray[np.bool_]:
-        """Whether the changes fall as those of smooth functions do, [M]; True for NaN."""
-        return ~(self.ratio > SMOOTH)
+            coefficients += used.transform[:, node, None] * at_node[:, None]
+            if node % 2 == 0:
+                before += below.transform[0, node // 2] * at_node
+        integrals, score = coefficients[:, 0], nodes.score.reshape(-1, fan, size)
+        incomplete = np.abs(integrals.sum(axis=1) - (score[:, :, -1] - score[:, :, 0]).sum(axis=1))
+        change = np.sqrt(((integrals - before) ** 2).sum(axis=1))
+        return cls(used, integrals, incomplete, change, np.sqrt((coefficients**2).sum(axis=2)))
 
     def within(self, tolerance: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether a row's completeness error and the estimated error of its integrals are within, [M]; True for NaN."""
-        trusted = (self.ratio <= TRUSTED) & (self.intervals > FIRST_RUNG)
-        estimated = self.change * np.where(trusted, self.ratio, 1.0) ** LEFT
-        return ~((self.incomplete > tolerance) | (estimated > tolerance))
+        """Whether a row's completeness error and the estimated error of its integrals are within, [M]; True for NaN.
+
+        Where the rule below was further off than estimated, as the change tells, so is this one.
+        """
+        expected = self._errors_of(_below(len(self.rule)))
+        more = np.divide(self.change, expected, out=np.ones(len(expected)), where=self.change > expected)
+        return ~((self.incomplete > tolerance) | (self._errors_of(self.rule) * more > tolerance))
+
+    @property
+    def rises(self) -> NDArray[np.bool_]:
+        """Whether a row goes on to a larger rule, [M]: it is smooth, or a wave that the nodes do not resolve yet.
+
+        The nodes of the first rule are too few to tell.
+        """
+        ratio = self._ratio(_middle)
+        found: NDArray[np.bool_] = (ratio <= SMOOTH) | (ratio >= 1) | self._is_first
+        return found
+
+    @property
+    def _is_first(self) -> bool:
+        return len(self.rule) == SIZES[0]
+
+    def _errors_of(self, other: Rule) -> NDArray[np.float64]:
+        """The estimated errors of a rule's integrals, [M]: over the players the root of the sum of squares."""
+        size = len(self.rule)
+        last = _last(size)
+        mean = self._mean(last)
+        # A fall from the middle is chance where there is none from the start. On the first rule, any may be.
+        ratio = np.ones(len(mean)) if self._is_first else np.maximum(self._ratio(_middle), self._ratio(_first))
+        fall = ratio ** (1 / (last.start - _middle(size).start))
+        total = np.zeros(len(mean))
+        for degree in range(len(other), len(other.errors)):
+            beyond = degree - 0.5 * (last.start + last.stop - 1)
+            total += other.errors[degree] * (self.coefficients[:, degree] if degree < size else mean * fall**beyond)
+        return total
+
+    def _ratio(self, window: Callable[[int], slice]) -> NDArray[np.float64]:
+        """The last coefficients over those of a window, at most 1, [M]; 0 for NaN."""
+        last, before = self._mean(_last(len(self.rule))), self._mean(window(len(self.rule)))
+        found: NDArray[np.float64] = np.divide(last, before, out=np.where(last > 0, 1.0, 0.0), where=before > last)
+        return found
+
+    def _mean(self, degrees: slice) -> NDArray[np.float64]:
+        """The root mean square of some coefficients, [M]."""
+        found: NDArray[np.float64] = np.sqrt((self.coefficients[:, degrees] ** 2).mean(axis=1))
+        return found
 
 
-@cache
-def positions(intervals: int) -> NDArray[np.float64]:
-    """The nodes of the rule in [0, 1]; every second one is a node of the rule with half the intervals."""
-    nodes: NDArray[np.float64] = (1 - np.cos(np.pi * np.arange(intervals + 1) / intervals)) / 2
-    return nodes
+def _below(size: int) -> Rule:
+    """The rule of every second node."""
+    return rule((size + 1) // 2)
 
 
-@cache
-def weights(intervals: int) -> NDArray[np.float64]:
-    """The weights of the rule, which is exact for polynomials up to the degree `intervals` + 1; Clenshaw & Curtis 1960.
+def _first(size: int) -> slice:
+    return slice(0, _width(size))
 
-    Args:
-        intervals: an even number.
-    """
-    frequency = np.arange(1, intervals // 2 + 1)
-    size = np.where(frequency == intervals // 2, 1, 2) / (4.0 * frequency**2 - 1)
-    waves = np.cos(2 * np.pi * np.outer(np.arange(intervals + 1), frequency) / intervals)
-    found: NDArray[np.float64] = (1 - waves @ size) / intervals
-    found[[0, -1]] /= 2
-    return found
+
+def _middle(size: int) -> slice:
+    start = (size - _width(size)) // 2
+    return slice(start, start + _width(size))
+
+
+def _last(size: int) -> slice:
+    return slice(size - _width(size), size)
+
+
+def _width(size: int) -> int:
+    return max(2, int(WINDOW * size))
