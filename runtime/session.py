@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from whyport.runtime.arguments import at_least, typed
 from whyport.runtime.attribution import Attribution, attribution, target_index
 from whyport.runtime.batching import rows_per_call
+from whyport.runtime.bundle.buckets import bundle_at, level_count, levels
 from whyport.runtime.bundle.consistency import check_usable
 from whyport.runtime.bundle.folder import Bundle, as_bundle
 from whyport.runtime.bundle.graphs import (
+    ATTRIBUTION,
     EXPLAINED_TARGET,
+    GRADIENT,
     NOT_THERE,
     OLD_NAMES,
     SCORE,
@@ -24,6 +27,7 @@ from whyport.runtime.bundle.graphs import (
     named_as_in,
     reasons_graphs,
 )
+from whyport.runtime.bundle.lengths import same_lengths
 from whyport.runtime.bundle.operators import model_on_the_cpu
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, Sidecar, task_of
 from whyport.runtime.errors import (
@@ -102,6 +106,7 @@ class Session:
         self.batch_rows = self._model.batch_rows
         self._graphs: dict[str, Runner] = {}
         self._columns = Columns.of_inputs(self.bundle.sidecar.inputs)
+        self._buckets: dict[int, Session] = {}
 
     def predict(
         self, rows: Any, outputs: Sequence[str] | None = None, *, on_bad: str = "raise"
@@ -155,7 +160,34 @@ class Session:
         for name in names:
             if name not in known:
                 raise UsageError(unknown("output", name, known))
-        return self._model.run(self._feeds(rows), [signature.output(name) for name in names])
+        specs = [signature.output(name) for name in names]
+        lengths = self.bundle.sidecar.lengths
+        if isinstance(rows, Mapping) or level_count(lengths) == 1:
+            return self._model.run(self._feeds(rows), specs)
+        made = {spec.name: np.zeros((len(rows), *spec.row_shape()), dtype=np.dtype(spec.dtype)) for spec in specs}
+        level = levels(lengths, rows)
+        for each in np.unique(level):
+            own, bucket = np.flatnonzero(level == each), self.bucket(int(each))
+            for name, values in bucket.run(rows[np.ix_(own, bucket.places)], names).items():
+                made[name][own] = values
+        return made
+
+    def bucket(self, level: int) -> "Session":
+        """The session of a bucket of rows of varying length, see `runtime.bundle.buckets`; itself for the longest."""
+        if not level:
+            return self
+        if level not in self._buckets:
+            asked = self._asked
+            self._buckets[level] = Session(
+                bundle_at(self.bundle, level), self.provider.device, threads=asked.threads, batch_rows=asked.batch_rows
+            )
+        return self._buckets[level]
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Where the numbers of its rows stand in those of the longest bucket, [F]."""
+        sidecar = self.bundle.sidecar
+        return np.array(self.bundle.places if self.bundle.whole else range(len(sidecar.features)), dtype=np.int64)
 
     def explain(self, rows: Any, targets: Any = None, *, classes: Any = None, on_bad: str = "raise") -> Attribution:
         """Explain a class or target of each row by explain.onnx.
@@ -204,6 +236,28 @@ class Session:
         Raises:
             BundleError: the bundle has no such graph, or the graph explains another class than it was asked for.
         """
+        if not isinstance(rows, Mapping) and self.bundle.sidecar.lengths:
+            return self._run_by_length(name, rows, index)
+        return self._run_graph(name, rows, index)
+
+    def _run_by_length(self, name: str, rows: NDArray[np.float32], index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """The same of rows of varying length: a call holds rows of one, in the shortest bucket that holds it."""
+        lengths = self.bundle.sidecar.lengths
+        made: dict[str, NDArray[Any]] = {}
+        for _, own in same_lengths(lengths, rows):
+            bucket = self.bucket(int(levels(lengths, rows[own[:1]])[0]))
+            places = bucket.places if bucket is not self else np.arange(rows.shape[1])
+            for key, values in bucket._run_graph(name, rows[np.ix_(own, places)], index[own]).items():
+                is_row = key in (ATTRIBUTION, GRADIENT)
+                shape = (rows.shape[1],) if is_row else values.shape[1:]
+                whole = made.setdefault(key, np.zeros((len(rows), *shape), dtype=values.dtype))
+                if is_row:
+                    whole[np.ix_(own, places)] = values
+                else:
+                    whole[own] = values
+        return made or self._run_graph(name, rows, index)
+
+    def _run_graph(self, name: str, rows: Rows, index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         runner = self._graph(name)
         graph = reasons_graphs(self.bundle.sidecar)[name]
         asked, given = (named_as_in(graph, spec).name for spec in (TARGET_INDEX, EXPLAINED_TARGET))

@@ -8,6 +8,7 @@ from whyport.batch.methods.explainer import Explainer, Shares, rows_within
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.columns import LENGTH
 from whyport.runtime.bundle.references import References
 
 
@@ -35,8 +36,8 @@ class InputXGradient(Explainer):
 
     def choose_references(self, background: References) -> References:
         columns = self.model.bundle.sidecar.features
-        has_codes = [column.categories is not None for column in columns]
-        return References(np.where(has_codes, background.mean(columns).rows, np.float32(0)), weights=np.ones(1))
+        kept = [column.categories is not None or column.kind == LENGTH for column in columns]
+        return References(np.where(kept, background.mean(columns).rows, np.float32(0)), weights=np.ones(1))
 
     def attribute(self, request: Request) -> Shares:
         gradients, scores = request.gradients(self.model)

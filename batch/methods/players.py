@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.runtime.bundle.columns import LENGTH
 from whyport.runtime.bundle.constraints import NAME
 from whyport.runtime.bundle.row import sources_of
 from whyport.runtime.bundle.sidecar import Sidecar
@@ -41,7 +42,10 @@ class PlayerMap:
         Raises:
             UsageError: a group has an unknown column, one that another group has too, none, or another column's name.
         """
-        elements = {each.column.name: [f.name for f in each.features] for each in sources_of(sidecar.inputs)}
+        elements = {
+            each.column.name: [feature.name for feature in each.features if feature.kind != LENGTH]
+            for each in sources_of(sidecar.inputs)
+        }
         named = {group: _expanded(members, elements) for group, members in groups.items()}
         features = sidecar.feature_names
         check_groups(features, named)
@@ -112,6 +116,13 @@ def as_groups(given: Any) -> dict[str, tuple[str, ...]]:
             raise UsageError(f"players: expected a name, and names of columns, got {name!r}: {members!r}")
         found[name] = columns
     return found
+
+
+def groups_within(groups: Groups, sidecar: Sidecar) -> dict[str, tuple[str, ...]]:
+    """The groups with the columns and features that a bundle has; one without any is left out."""
+    known = {*sidecar.column_names, *sidecar.feature_names}
+    kept = {name: tuple(each for each in members if each in known) for name, members in groups.items()}
+    return {name: members for name, members in kept.items() if members}
 
 
 def check_groups(columns: Sequence[str], groups: Groups) -> None:

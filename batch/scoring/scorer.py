@@ -1,6 +1,6 @@
 """Predicts and explains one batch of clean rows, and compares the two engines' scores."""
 
-import dataclasses
+from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -11,13 +11,16 @@ from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.method import TORCHSCRIPT
+from whyport.batch.methods.players import PlayerMap, groups_within
 from whyport.batch.methods.reduction import Reduction
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.scale import score_scale
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
+from whyport.batch.scoring.lengths import ExplainerOfLength, Ready, joined
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
+from whyport.runtime.bundle.buckets import levels
 from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import BundleError, ParityError, listing
 from whyport.runtime.finite import UnansweredRows
@@ -48,24 +51,26 @@ class Scorer:
         self._choice = choice
         self._reduction = reduction
         self._tolerance = session.bundle.sidecar.tolerances["outputs"]
-        self.explainers: dict[str, Explainer] = {}
-        """The methods, by name."""
-        self._base_values: dict[str, NDArray[np.float64] | None] = {}
+        self._settings = settings
+        self._models: dict[tuple[str, int], Model] = {}
+        """By the engine and the bucket."""
+        self._by_length: dict[str, ExplainerOfLength] = {}
         if not methods:
             return
-        engines = {name: engine_of(name, settings.engine) for name in methods}
-        models = {engine: _open_model(session, engine) for engine in sorted(set(engines.values()))}
-        background = References.read(session.bundle)
-        for name, engine in engines.items():
-            with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused below, in words
-                explainer = explainer_class(name, engine)(models[engine], background, settings.of_method(name))
-            self.explainers[name] = explainer
-            self._base_values[name] = explainer.base_values(partial(self._mean_score, name))
+        lengths, background = session.bundle.sidecar.lengths, References.read(session.bundle)
+        for name in methods:
+            self._by_length[name] = ExplainerOfLength(lengths, background, partial(self._make, name))
+            self._by_length[name].usual()  # what a bundle cannot serve is refused before the first row
+
+    @property
+    def explainers(self) -> dict[str, Explainer]:
+        """The methods, by name; of rows of varying length, for those of the test vectors."""
+        return {name: each.usual().explainer for name, each in self._by_length.items()}
 
     @cached_property
     def scale(self) -> NDArray[np.float64]:
         """The scale of each target's score, [K], see `score_scale`."""
-        return score_scale(self._session.task, References.read(self._session.bundle), self._scores)
+        return score_scale(self._session.task, References.read(self._session.bundle), partial(_scores, self._session))
 
     def predict(self, batch: CleanBatch, source_file: str = "") -> PredictedRows:
         """The model's predictions for a batch's clean rows; rows whose outputs are not finite are rejected."""
@@ -74,7 +79,7 @@ class Scorer:
         unanswered = UnansweredRows.of(outputs)
         if len(unanswered):
             rows = batch.rows.without(unanswered.rows, unanswered.reasons)
-            batch = dataclasses.replace(batch, rows=rows)
+            batch = replace(batch, rows=rows)
             outputs = {name: np.delete(values, unanswered.rows, axis=0) for name, values in outputs.items()}
         return PredictedRows(source_file, batch, outputs[task.score], task.predict(outputs))
 
@@ -88,7 +93,7 @@ class Scorer:
         Raises ParityError naming the rows where an explainer's own score differs from ONNX Runtime's.
         """
         default = predicted.prediction.target
-        if not self.explainers:
+        if not self._by_length:
             return ScoredRows(predicted, default, {}, explained)
         rows, scores, source_rows = predicted.rows.matrix, predicted.scores, predicted.source_rows
         targets = self._choice.targets(default, predicted.rows.labels, scores)
@@ -96,11 +101,20 @@ class Scorer:
             rows, scores, source_rows = rows[explained], scores[explained], source_rows[explained]
             targets = targets[explained]
         request = Request.of_targets(rows, scores, targets)
-        attributions = {name: self._explain(name, request, source_rows) for name in self.explainers}
+        attributions = {name: self._explain(name, request, source_rows) for name in self._by_length}
         return ScoredRows(predicted, request.target, attributions, explained)
 
     def _explain(self, name: str, request: Request, source_rows: NDArray[np.int64]) -> Attribution:
-        explainer = self.explainers[name]
+        parts = [
+            (explanations, self._attributed(name, ready, part, source_rows[np.unique(request.row[explanations])]))
+            for ready, part, explanations in self._by_length[name].split(request)
+        ]
+        attribution = joined(parts)
+        return attribution if self._reduction is None else self._reduction.reduced(attribution)
+
+    def _attributed(self, name: str, ready: Ready, request: Request, source_rows: NDArray[np.int64]) -> Attribution:
+        """The attributions of rows of one length."""
+        explainer, request = ready.explainer, ready.cut(request)
         shares = explainer.explain(request)
         off = row_deviations(shares.output, request.output, self.scale[request.target])
         is_off = ~(off <= self._tolerance)
@@ -110,12 +124,28 @@ class Scorer:
                 f"method {name!r}: {explainer.scored_by}'s scores differ from model.onnx's: expected a deviation of "
                 f"at most {self._tolerance:g}, got {off.max():.3g}, rows {listing(map(str, bad))}"
             )
-        attribution = explainer.measure(shares, request, self._base_values[name])
-        return attribution if self._reduction is None else self._reduction.reduced(attribution)
+        return ready.whole(explainer.measure(shares, request, ready.base_values))
 
-    def _mean_score(self, method: str, references: References) -> NDArray[np.float64]:
+    def _make(self, name: str, references: References) -> Ready:
+        """A method's explainer against references of one length, in the bucket that holds them."""
+        engine = engine_of(name, self._settings.engine)
+        level = int(levels(self._session.bundle.sidecar.lengths, references.rows[:1])[0])
+        if (engine, level) not in self._models:
+            self._models[engine, level] = _open_model(self._session.bucket(level), engine)
+        model, settings = self._models[engine, level], self._settings.of_method(name)
+        players = PlayerMap.of(self._session.bundle.sidecar, settings.players).names
+        if level:
+            settings = replace(settings, players=groups_within(settings.players, model.bundle.sidecar))
+            references = References(references.rows[:, list(model.bundle.places)], references.weights)
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused below, in words
+            explainer = explainer_class(name, engine)(model, references, settings)
+        return Ready(
+            explainer, explainer.base_values(partial(self._mean_score, name, self._session.bucket(level))), players
+        )
+
+    def _mean_score(self, method: str, session: Session, references: References) -> NDArray[np.float64]:
         """The mean score of every target over the references, [K]; raises BundleError where a score is not finite."""
-        scores = self._scores(references.rows)
+        scores = _scores(session, references.rows)
         unanswered = UnansweredRows.of({self._session.task.score: scores})
         if len(unanswered):
             raise BundleError(
@@ -124,10 +154,12 @@ class Scorer:
             )
         return references.mean_of(lambda rows: scores)
 
-    def _scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        name = self._session.task.score
-        scores: NDArray[np.float32] = self._session.run(rows, [name])[name]
-        return scores
+
+def _scores(session: Session, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scores of every target, [N, K], of rows [N, F]."""
+    name = session.task.score
+    scores: NDArray[np.float32] = session.run(rows, [name])[name]
+    return scores
 
 
 def _open_model(session: Session, engine: str) -> Model:

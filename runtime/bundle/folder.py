@@ -6,6 +6,7 @@ models/README.md specifies the format for consumers in any language.
 import dataclasses
 import hashlib
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -28,6 +29,12 @@ class Bundle:
     sidecar: Sidecar
     digest: str
     """sha256 of bundle.json, which pins every other file."""
+    stored: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """The file that holds the content of a name, where it is another: of a bucket, its variant."""
+    whole: "Bundle | None" = field(default=None, repr=False, compare=False)
+    """The bundle with the longest rows, of which this is a bucket."""
+    places: tuple[int, ...] = field(default=(), repr=False, compare=False)
+    """Where the numbers of a bucket's row stand in the longest."""
     place: Path = field(init=False, repr=False, compare=False)
     """The absolute path: files are found after a change of the working folder, too."""
 
@@ -64,9 +71,9 @@ class Bundle:
         """The content of a file of the bundle, checked as it is read, so that the bytes used are the bytes checked."""
         if name not in self.sidecar.files:
             raise BundleError(f"bundle {str(self.path)!r} has no {name!r}; it has {listing(self.sidecar.files)}")
-        file = self.path / name
+        file = self.path / self.stored.get(name, name)
         try:
-            content = _content(self.place / name)
+            content = _content(self.place / self.stored.get(name, name))
         except (FileNotFoundError, NotADirectoryError):
             raise DigestError(f"file {name!r} of bundle {str(self.path)!r} is missing") from None
         got, expected = hashlib.sha256(content).hexdigest(), self.sidecar.files[name]

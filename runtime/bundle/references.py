@@ -41,6 +41,9 @@ class References:
 
     @classmethod
     def _read(cls, bundle: Bundle, name: str, lack: str) -> Self:
+        if bundle.whole is not None:
+            whole = cls._read(bundle.whole, name, lack)
+            return cls(whole.rows[:, list(bundle.places)], whole.weights)
         baseline, spec = bundle.sidecar.baseline(name), bundle.sidecar.row_spec
         if baseline is None or baseline.file is None:
             raise BundleError(f"bundle {bundle.sidecar.name!r} has {lack}")

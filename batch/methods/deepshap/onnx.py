@@ -6,6 +6,7 @@ from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
+from whyport.runtime.bundle.lengths import of_length
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL
 
@@ -20,7 +21,10 @@ class OnnxDeepShap(Explainer):
         self._session = model.session
 
     def choose_references(self, background: References) -> References:
-        return References.summary(self.model.bundle)
+        bundle = self.model.bundle
+        summary, lengths = References.summary(bundle), bundle.sidecar.lengths
+        steps = background.rows[0, [each.place for each in lengths]]  # those of the explained rows
+        return References(of_length(lengths, summary.rows, steps), summary.weights)
 
     def attribute(self, request: Request) -> Shares:
         outputs = self._session.run_graph(EXPLAIN_MODEL, request.repeated_rows, request.target)

@@ -60,6 +60,7 @@ class TorchScriptModel(Model):
             initializer=torch.set_num_threads,
             initargs=(1,),
         )
+        self._loaded: dict[str, tuple[Any, dict[str, str]]] = {}
         self._module = self.load(TORCHSCRIPT_MODEL)
         self._encodes = bundle.sidecar.has_categories
         """Whether a row's cells are not the row itself; only then has model.pt `cells` and `scored` for certain."""
@@ -141,6 +142,11 @@ class TorchScriptModel(Model):
             name: the file's name.
             records: names of records to read from inside the file; filled with their text where they exist.
         """
+        if name in self._loaded:
+            module, own = self._loaded[name]
+            if records is not None:
+                records |= own
+            return module
         content = self.bundle.read_bytes(name)
         try:
             with warnings.catch_warnings():
@@ -151,7 +157,8 @@ class TorchScriptModel(Model):
         except Exception as error:  # a damaged archive raises many kinds
             place = str(self.bundle.path / name)
             raise BundleError(f"cannot load TorchScript: {message_line(error)}, in {place}") from None
-        return module.eval()
+        self._loaded[name] = module.eval(), dict(records or {})
+        return module
 
     @contextmanager
     def running(self, file: str) -> Iterator[None]:

@@ -1,0 +1,115 @@
+"""Explainers of rows of varying length: each explains rows of one length, against references cut to it."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.methods.explainer import Explainer
+from whyport.batch.methods.request import Request
+from whyport.runtime.attribution import Attribution
+from whyport.runtime.bundle.lengths import Length, of_length, same_lengths
+from whyport.runtime.bundle.references import References
+
+KEPT = 8
+"""How many lengths' explainers are kept: each holds what its method computes of the references once."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An explainer, with what its scores are measured against."""
+
+    explainer: Explainer
+    base_values: NDArray[np.float64] | None
+    """[K]; None for a method that measures against nothing."""
+    players: tuple[str, ...]
+    """The names of the G players of the longest rows; the explainer's bucket may have fewer."""
+
+    def cut(self, request: Request) -> Request:
+        """The request with the rows of the explainer's bucket."""
+        bundle = self.explainer.model.bundle
+        if bundle.whole is None:
+            return request
+        return Request(request.rows[:, list(bundle.places)], request.scores, request.row, request.target)
+
+    def whole(self, attribution: Attribution) -> Attribution:
+        """The attributions of the longest rows' players: 0 for those that the bucket has not."""
+        own = self.explainer.players.names
+        if own == self.players:
+            return attribution
+        place = {name: i for i, name in enumerate(self.players)}
+        places = [place[name] for name in own]
+
+        def spread(values: NDArray[Any]) -> NDArray[Any]:
+            if values.ndim != 2 or values.shape[1] != len(own):
+                return values
+            made = np.zeros((len(values), len(self.players)), dtype=values.dtype)
+            made[:, places] = values
+            return made
+
+        extras = {name: spread(values) for name, values in attribution.extras.items()}
+        return replace(attribution, values=spread(attribution.values), extras=extras)
+
+
+class ExplainerOfLength:
+    """One method's explainers, made when the first row of a length comes.
+
+    Args:
+        lengths: where a row says how many steps its lists have; none where every row is of one length.
+        background: the bundle's reference sample, with the most steps.
+        make: gives an explainer against references of one length.
+    """
+
+    def __init__(self, lengths: Sequence[Length], background: References, make: Callable[[References], Ready]) -> None:
+        self._lengths = lengths
+        self._background = background
+        self._make = make
+        self._kept: OrderedDict[tuple[float, ...], Ready] = OrderedDict()
+
+    def usual(self) -> Ready:
+        """The explainer of the length that test vectors have."""
+        return self._of(tuple(float(each.usual) for each in self._lengths))
+
+    def split(self, request: Request) -> Iterator[tuple[Ready, Request, NDArray[np.int64]]]:
+        """The parts of a request whose rows are of one length, each with its explainer and its explanations' places."""
+        if not self._lengths or not len(request):
+            yield self.usual(), request, np.arange(len(request))
+            return
+        for steps, rows in same_lengths(self._lengths, request.rows):
+            explanations = np.flatnonzero(np.isin(request.row, rows))
+            yield self._of(tuple(map(float, steps))), request.only(explanations), explanations
+
+    def _of(self, steps: tuple[float, ...]) -> Ready:
+        if steps not in self._kept:
+            rows = of_length(self._lengths, self._background.rows, steps) if steps else self._background.rows
+            self._kept[steps] = self._make(References(rows, self._background.weights))
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(steps)
+        return self._kept[steps]
+
+
+def joined(parts: Sequence[tuple[NDArray[np.int64], Attribution]]) -> Attribution:
+    """The attributions of a request from those of its parts, each with the explanations that it has."""
+    ((_, first), *others) = parts
+    if not others:
+        return first
+    order = np.argsort(np.concatenate([explanations for explanations, _ in parts]))
+
+    def together(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.concatenate(arrays)[order]
+
+    found = [each for _, each in parts]
+    return Attribution(
+        together([each.values for each in found]),
+        together([each.output for each in found]),
+        together([each.base_value for each in found]),
+        together([each.target for each in found]),
+        together([each.error for each in found]),
+        together([each.evaluations for each in found]),
+        None if first.converged is None else together([each.converged for each in found]),
+        {name: together([each.extras[name] for each in found]) for name in first.extras},
+    )
