@@ -66,9 +66,7 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
     try:
         logger.info("choosing the references of %s", EXPLAIN_MODEL)
         references, summary = _summarise(program, draft)
-        graphs[EXPLAIN_MODEL] = ExplainGraph(
-            program, imputation, draft.task, graph.head, references, *([draft.lengths] if draft.lengths else [])
-        )
+        graphs[EXPLAIN_MODEL] = ExplainGraph(program, imputation, draft.task, graph.head, references, draft.lengths)
     except Exception as error:  # of another package, on numbers that nobody has thought of
         capabilities[capability_of(EXPLAIN_MODEL)] = left_out(capability_of(EXPLAIN_MODEL), error)
     if graph.encoding:

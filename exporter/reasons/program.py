@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -46,9 +45,9 @@ def compile_program(
         others: finite rows to check with, [M, F].
         lengths: where a row says how many steps its lists have; the same in all rows of each argument.
     """
-    places: dict[str, Any] = {"lengths": [each.place for each in lengths]} if lengths else {}
+    places = [each.place for each in lengths]
     try:
-        program = build_program(graph.of_cells, torch.from_numpy(traced), encoding=graph.encoding, **places)
+        program = build_program(graph.of_cells, torch.from_numpy(traced), encoding=graph.encoding, lengths=places)
         check_time(DEEPSHAP_MODEL, len(program.steps))
         logger.info("compiling %s, of %d operators", DEEPSHAP_MODEL, len(program.steps))
         file = TorchScriptFile(trace_program(program, torch.from_numpy(traced)), in_float64=True)
