@@ -110,6 +110,6 @@ def joined(parts: Sequence[tuple[NDArray[np.int64], Attribution]]) -> Attributio
         together([each.target for each in found]),
         together([each.error for each in found]),
         together([each.evaluations for each in found]),
-        None if first.converged is None else together([each.converged for each in found]),
+        None if first.converged is None else together([np.asarray(each.converged) for each in found]),
         {name: together([each.extras[name] for each in found]) for name in first.extras},
     )

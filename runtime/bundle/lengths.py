@@ -63,7 +63,7 @@ def padding(lengths: Sequence[Length], rows: NDArray[np.floating[Any]]) -> NDArr
 
 
 def of_length(
-    lengths: Sequence[Length], rows: NDArray[np.float32], steps: Sequence[int] | NDArray[np.float32]
+    lengths: Sequence[Length], rows: NDArray[np.float32], steps: Sequence[float] | NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """The rows [N, F] with so many steps of each input of varying length: cut, or repeated from their first step.
 
