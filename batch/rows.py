@@ -120,6 +120,11 @@ class ScoredRows:
         return self.predicted.prediction
 
     @property
+    def explained_rows(self) -> NDArray[np.float32]:
+        """The rows that are explained, [M, F]."""
+        return self.rows.matrix if self.explained is None else self.rows.matrix[self.explained]
+
+    @property
     def explained_count(self) -> int:
         """The number of explained rows."""
         return len(self.rows.kept) if self.explained is None else len(self.explained)

@@ -40,7 +40,8 @@ class PlayerMap:
             groups: the columns of each named group.
 
         Raises:
-            UsageError: a group has an unknown column, one that another group has too, none, or another column's name.
+            UsageError: a group has an unknown column, one that another group has too, none, or another column's name;
+                or a step of a sequence of varying length is in no group.
         """
         elements = {
             each.column.name: [feature.name for feature in each.features if feature.kind != LENGTH]
@@ -48,8 +49,10 @@ class PlayerMap:
         }
         named = {group: _expanded(members, elements) for group, members in groups.items()}
         features = sidecar.feature_names
-        check_groups(features, named)
+        check_groups([name for name in features if not is_length(sidecar, name)], named)
         group_of = {feature: group for group, members in named.items() for feature in members}
+        if groups:
+            group_of |= _groups_of_lengths(sidecar, group_of)
         player_of = [group_of.get(feature, feature) for feature in features]
         names = tuple(dict.fromkeys(player_of))
         place = {name: i for i, name in enumerate(names)}
@@ -100,6 +103,26 @@ class _Sums:
             return values
         sums = np.add.reduceat(values[..., self._order], self._starts, axis=-1, dtype=np.float64)
         return sums.astype(values.dtype)
+
+
+def is_length(sidecar: Sidecar, name: str) -> bool:
+    """Whether a feature, or a player, is a row's number of steps, which has no share."""
+    return any(sidecar.features[length.place].name == name for length in sidecar.lengths)
+
+
+def _groups_of_lengths(sidecar: Sidecar, group_of: Mapping[str, str]) -> dict[str, str]:
+    """The group of each number of steps: its input's first one. A row lacks some cells, so all must be in groups."""
+    found = {}
+    for length in sidecar.lengths:
+        cells = sidecar.feature_names[length.cells]
+        alone = [cell for cell in cells if cell not in group_of]
+        if alone:
+            raise UsageError(
+                f"players: expected every step of {length.name!r} in a group, as its rows are of varying length, got "
+                f"none for {listing(alone)}"
+            )
+        found[sidecar.feature_names[length.place]] = group_of[cells[0]]
+    return found
 
 
 def as_groups(given: Any) -> dict[str, tuple[str, ...]]:

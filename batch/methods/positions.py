@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.methods.players import PlayerMap
+from whyport.batch.methods.players import PlayerMap, is_length
 from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
+from whyport.runtime.bundle.row import lengths_of
 from whyport.runtime.bundle.sidecar import Sidecar
 
 CELL, FEATURE, STEP = PER = "cell", "feature", "step"
@@ -28,7 +30,9 @@ class Block:
     start: int
     """The first position."""
     axes: tuple[Axis, ...]
-    """The axes of fixed length, the last one running fastest."""
+    """The axes, the last one running fastest; where rows are of varying length, the first has the most steps."""
+    place: int | None = None
+    """Where the model's row holds the number of steps; null where all rows have as many."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -43,6 +47,11 @@ class Block:
     def of(self, values: NDArray[Any]) -> NDArray[Any]:
         """The shares of this input, [..., *shape], of all shares [..., G]."""
         return values[..., self.start : self.stop].reshape(*values.shape[:-1], *self.shape)
+
+    @property
+    def varies(self) -> bool:
+        """Whether rows are of varying length, so that they lack the shares beyond their last step."""
+        return self.place is not None
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,8 @@ class Positions:
     def of(cls, sidecar: Sidecar, players: PlayerMap) -> Self:
         """The positions of a method's shares, before any are summed."""
         has_cells = players.names == sidecar.feature_names
-        return cls(players.names, _blocks(sidecar.inputs) if has_cells else ())
+        names = tuple(name for name in players.names if not is_length(sidecar, name))
+        return cls(names, _blocks(sidecar.inputs) if has_cells else ())
 
     @property
     def are_sums(self) -> bool:
@@ -77,11 +87,30 @@ class Positions:
         """The inputs that are no tables."""
         return tuple(block for block in self.blocks if not block.is_table)
 
+    @property
+    def varying(self) -> tuple[Block, ...]:
+        """The inputs whose rows are of varying length."""
+        return tuple(block for block in self.blocks if block.varies)
+
+    def steps_of(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+        """The numbers of steps of a model's rows [N, F] in the S inputs of varying length, [N, S]."""
+        return rows[:, [int(block.place or 0) for block in self.varying]].astype(np.int64)
+
+    def within(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether rows with these numbers of steps [N, S] have each share, [N, G]."""
+        found = np.ones((len(steps), len(self.names)), dtype=np.bool_)
+        for block, own in zip(self.varying, steps.T, strict=True):
+            step = np.arange(block.shape[0]).repeat(math.prod(block.shape[1:]))
+            found[:, block.start : block.stop] = step < own[:, None]
+        return found
+
 
 def _blocks(inputs: Sequence[Input]) -> tuple[Block, ...]:
     """The inputs of a model, one after the other; none where all are tables."""
     found: list[Block] = []
+    places = {length.name: length.place for length in lengths_of(inputs)}
     for each in inputs:
         is_table = isinstance(each.prepare, TablePreparation)
-        found.append(Block(each.name, is_table, found[-1].stop if found else 0, each.axes))
+        start = found[-1].stop if found else 0
+        found.append(Block(each.name, is_table, start, each.axes, places.get(each.name)))
     return () if all(block.is_table for block in found) else tuple(found)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.methods.players import Groups, PlayerMap
+from whyport.batch.methods.players import Groups, PlayerMap, is_length
 from whyport.batch.methods.positions import ABS, CELL, FEATURE, STEP, Block, Positions
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.inputs import Axis
@@ -29,6 +29,8 @@ class Reduction:
     per: str
     by: str
     """"sum", or "abs" for sums of magnitudes."""
+    kept: tuple[int, ...] | None = None
+    """The players whose shares are kept: all but numbers of steps. None for all of them."""
 
     @classmethod
     def of(cls, sidecar: Sidecar, groups: Groups, per: str, by: str) -> Self:
@@ -43,11 +45,13 @@ class Reduction:
         Raises:
             UsageError: the groups are wrong, or there are no cells to sum up.
         """
-        cells = Positions.of(sidecar, PlayerMap.of(sidecar, groups))
+        players = PlayerMap.of(sidecar, groups)
+        cells = Positions.of(sidecar, players)
         if per != CELL and not cells.blocks:
             got = "groups of columns" if groups else "one of tables alone: --players lets columns share one value"
             raise UsageError(f"per: expected a model with sequences for {per!r}, got {got}")
-        return cls(cells, per, by)
+        kept = tuple(i for i, name in enumerate(players.names) if not is_length(sidecar, name))
+        return cls(cells, per, by, None if len(kept) == len(players) else kept)
 
     @cached_property
     def positions(self) -> Positions:
@@ -62,7 +66,8 @@ class Reduction:
         named = [(block, self._axes(block)) for block in self.cells.blocks]
         count = Counter(name for block, axes in named for name in self._names(block, axes))
         for block, axes in named:
-            placed = dataclasses.replace(block, start=len(names), axes=axes)
+            has_steps = axes[0] == block.axes[0]
+            placed = dataclasses.replace(block, start=len(names), axes=axes, place=block.place if has_steps else None)
             blocks.append(placed)
             found = self._names(block, axes)
             names += [f"{block.input}.{name}" if count[name] > 1 and not block.is_table else name for name in found]
@@ -77,14 +82,19 @@ class Reduction:
         Its error stays that of the cells. A standard error becomes the sum of the cells' own, which is the most that
         the error of a sum, or of a sum of magnitudes, can be.
         """
-        if self.per == CELL:
+        if self.per == CELL and self.kept is None:
             return attribution
-        cells = attribution.values.shape[1]
+        players = attribution.values.shape[1]
         extras = {
-            name: self.sums(values) if values.shape[1:] == (cells,) else values
+            name: self._reduced(values) if values.shape[1:] == (players,) else values
             for name, values in attribution.extras.items()
         }
-        return dataclasses.replace(attribution, values=self.sums(attribution.values), extras=extras)
+        return dataclasses.replace(attribution, values=self._reduced(attribution.values), extras=extras)
+
+    def _reduced(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The shares [N, G] from the values of a method's players."""
+        kept = values if self.kept is None else values[:, list(self.kept)]
+        return kept if self.per == CELL else self.sums(kept)
 
     @cached_property
     def places(self) -> tuple[tuple[int, ...], ...]:

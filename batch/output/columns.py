@@ -206,9 +206,10 @@ class OutputColumns:
         if not scored.attributions:
             return []
         width = len(self.explanations) // len(self.by_method)
+        steps = self.layout.positions.steps_of(scored.explained_rows)
         arrays = [names.take(pa.array(scored.targets[k::width])) for _, k in self._target_names]
         for i, (method, attribution) in enumerate(scored.attributions.items()):
-            arrays += self._explanation(method, attribution, with_score=i == 0)
+            arrays += self._explanation(method, attribution, steps, with_score=i == 0)
         if scored.explained is None:
             return arrays
         places = np.full(len(scored.rows.kept), -1)
@@ -217,7 +218,10 @@ class OutputColumns:
         spread: list[pa.Array] = explained.take(pa.array(places, mask=places < 0)).columns
         return spread
 
-    def _explanation(self, method: str, attribution: Attribution, with_score: bool) -> list[pa.Array]:
+    def _explanation(
+        self, method: str, attribution: Attribution, steps: NDArray[np.int64], with_score: bool
+    ) -> list[pa.Array]:
+        """The arrays of one method's columns; `steps` are of the rows that have explanations, [M, S]."""
         width, kinds = len(self.by_method[method]), self.explanation_schema
 
         def by_target(values: NDArray[Any]) -> NDArray[Any]:
@@ -237,7 +241,7 @@ class OutputColumns:
         error = attribution.error if self.layout.positions.add_up else np.full_like(attribution.error, np.nan)
         per_feature = [attribution.extras[extra.name] for extra in self.extras[method] if extra.per_feature]
         shares = [
-            self.layout.arrays(attribution.values[k::width], [values[k::width] for values in per_feature])
+            self.layout.arrays(attribution.values[k::width], [values[k::width] for values in per_feature], steps)
             for k in range(width)
         ]
         return [

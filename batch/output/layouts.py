@@ -1,4 +1,4 @@
-"""Layouts of attributions in a run's output, written and read: columns, a list, tensors, or the strongest alone."""
+"""Layouts of attributions in a run's output, written and read: columns, a list, inputs, or the strongest alone."""
 
 import dataclasses
 import json
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from whyport.batch.arrow import array_of_rows
 from whyport.batch.methods.positions import Block, Positions
+from whyport.batch.output.own_steps import cut_lists, list_lengths, lists_of_steps, read_steps, spread, steps_type
 from whyport.batch.settings import AUTO, LIST, TENSOR, WIDE
 from whyport.runtime.bundle.codec import build
-from whyport.runtime.errors import BundleFormatError, JobError, UsageError
+from whyport.runtime.errors import BundleFormatError, JobError, UsageError, listing
 
 
 def strongest(values: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
@@ -51,7 +52,9 @@ class StoredAttributions:
     features: NDArray[np.int64]
     """[N, K]: the index of each attribution's feature; -1 for an unknown name."""
     values: NDArray[np.float64]
-    """[N, K], in the method's unit."""
+    """[N, K], in the method's unit; 0 for a cell that a row lacks."""
+    has: NDArray[np.bool_] | None = None
+    """[N, K]: whether the row has the cell; None where all rows have as many."""
 
 
 class AttributionLayout(ABC):
@@ -74,7 +77,7 @@ class AttributionLayout(ABC):
     def metadata(self) -> dict[str, str]:
         """The metadata that makes a file readable without the bundle."""
         names = {FEATURES_KEY: json.dumps(self.features, ensure_ascii=False)}
-        blocks = [dataclasses.asdict(block) for block in self.positions.blocks]
+        blocks = [_described(block) for block in self.positions.blocks]
         return names | ({INPUTS_KEY: json.dumps(blocks, ensure_ascii=False)} if blocks else {})
 
     @abstractmethod
@@ -86,9 +89,18 @@ class AttributionLayout(ABC):
 
     @abstractmethod
     def arrays(
-        self, values: NDArray[np.floating[Any]], extras: Sequence[NDArray[np.floating[Any]]] = ()
+        self,
+        values: NDArray[np.floating[Any]],
+        extras: Sequence[NDArray[np.floating[Any]]] = (),
+        steps: NDArray[np.int64] | None = None,
     ) -> list[pa.Array]:
-        """The arrays of `fields` for the attributions and the further per-feature values, [N, F] each."""
+        """The arrays of `fields`.
+
+        Args:
+            values: the attributions, [N, F].
+            extras: the further per-feature values, [N, F] each.
+            steps: the rows' numbers of steps in the S inputs of varying length, [N, S]; None without such inputs.
+        """
 
     @abstractmethod
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
@@ -107,7 +119,10 @@ class WideLayout(AttributionLayout):
         return [pa.field(name, self.kind) for some in names for name in some]
 
     def arrays(
-        self, values: NDArray[np.floating[Any]], extras: Sequence[NDArray[np.floating[Any]]] = ()
+        self,
+        values: NDArray[np.floating[Any]],
+        extras: Sequence[NDArray[np.floating[Any]]] = (),
+        steps: NDArray[np.int64] | None = None,
     ) -> list[pa.Array]:
         return [pa.array(column) for matrix in (values, *extras) for column in np.ascontiguousarray(matrix.T)]
 
@@ -131,7 +146,10 @@ class ListLayout(AttributionLayout):
         return [pa.field(f"{prefix}{name}{suffix}", kind) for name in (ATTRIBUTION, *extras)]
 
     def arrays(
-        self, values: NDArray[np.floating[Any]], extras: Sequence[NDArray[np.floating[Any]]] = ()
+        self,
+        values: NDArray[np.floating[Any]],
+        extras: Sequence[NDArray[np.floating[Any]]] = (),
+        steps: NDArray[np.int64] | None = None,
     ) -> list[pa.Array]:
         return [_lists(pa.array(np.ascontiguousarray(m).reshape(-1)), m.shape[1]) for m in (values, *extras)]
 
@@ -143,39 +161,52 @@ class ListLayout(AttributionLayout):
         return _matrix(table, f"{prefix}{name}{suffix}", len(self.features))
 
 
-class TensorLayout(AttributionLayout):
-    """The layout with a tensor for each sequence, [steps, features], and a column for each column of a table.
+class InputLayout(AttributionLayout):
+    """The layout with a column for each sequence, and one for each column of a table.
 
-    The tensor is `attribution`; of several inputs it is `attribution.<input>`, beside `attribution.<column>`.
+    A sequence's shares are a tensor, [steps, features]; where rows are of varying length, a list of the row's own
+    steps. The column is `attribution`; of several inputs it is `attribution.<input>`, beside `attribution.<column>`.
     """
 
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
         return [
-            pa.field(column, self.kind if block is None else self._tensor(block))
+            pa.field(column, self.kind if block is None else self._type(block))
             for name in (ATTRIBUTION, *extras)
             for column, block in self._columns(f"{prefix}{name}{suffix}")
         ]
 
     def arrays(
-        self, values: NDArray[np.floating[Any]], extras: Sequence[NDArray[np.floating[Any]]] = ()
+        self,
+        values: NDArray[np.floating[Any]],
+        extras: Sequence[NDArray[np.floating[Any]]] = (),
+        steps: NDArray[np.int64] | None = None,
     ) -> list[pa.Array]:
-        return [array for matrix in (values, *extras) for array in self._arrays(matrix)]
+        return [array for matrix in (values, *extras) for array in self._arrays(matrix, steps)]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
-        values = self.read_extra(table, prefix, suffix, ATTRIBUTION)
-        return StoredAttributions(_every_feature(values), values)
+        values, has = self._read(table, f"{prefix}{ATTRIBUTION}{suffix}")
+        return StoredAttributions(_every_feature(values), values, has if self.positions.varying else None)
 
     def read_extra(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
-        columns = [
-            table[column].to_numpy().astype(np.float64)[:, None]
-            if block is None
-            else _matrix(table, column, block.stop - block.start)
-            for column, block in self._columns(f"{prefix}{name}{suffix}")
-        ]
-        return np.concatenate(columns, axis=1)
+        return self._read(table, f"{prefix}{name}{suffix}")[0]
+
+    def _read(self, table: pa.Table, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The values [N, F] in the columns of that name, and whether the rows have each."""
+        values = np.empty((table.num_rows, len(self.features)))
+        has, start = np.ones(values.shape, dtype=np.bool_), 0
+        for column, block in self._columns(name):
+            own = slice(start, start + (1 if block is None else block.stop - block.start))
+            if block is None:
+                values[:, start] = table[column].to_numpy()
+            elif block.varies:
+                values[:, own], has[:, own] = read_steps(table[column], block)
+            else:
+                values[:, own] = _matrix(table, column, block.stop - block.start)
+            start = own.stop
+        return values, has
 
     def _columns(self, name: str) -> list[tuple[str, Block | None]]:
-        """The columns in order, each with the sequence whose tensors it holds; None for a table's column."""
+        """The columns in order, each with the sequence whose shares it holds; None for a table's column."""
         blocks, found = self.positions.blocks, list[tuple[str, Block | None]]()
         for block in blocks:
             if block.is_table:
@@ -184,14 +215,19 @@ class TensorLayout(AttributionLayout):
                 found.append((name if len(blocks) == 1 else f"{name}.{block.input}", block))
         return found
 
-    def _arrays(self, values: NDArray[np.floating[Any]]) -> Iterator[pa.Array]:
+    def _arrays(self, values: NDArray[np.floating[Any]], steps: NDArray[np.int64] | None) -> Iterator[pa.Array]:
+        numbers = iter(() if steps is None else steps.T)
         for block in self.positions.blocks:
             if block.is_table:
                 yield from (pa.array(column) for column in np.ascontiguousarray(block.of(values).T))
+            elif block.varies:
+                yield lists_of_steps(block, block.of(values), next(numbers))
             else:
-                yield array_of_rows(self._tensor(block), block.of(values))
+                yield array_of_rows(self._type(block), block.of(values))
 
-    def _tensor(self, block: Block) -> pa.DataType:
+    def _type(self, block: Block) -> pa.DataType:
+        if block.varies:
+            return steps_type(block, self.kind)
         return pa.fixed_shape_tensor(self.kind, block.shape, dim_names=[axis.name for axis in block.axes])
 
 
@@ -199,7 +235,8 @@ class StrongestLayout(AttributionLayout):
     """The layout with the K largest shares by magnitude, largest first: two lists, `top_feature` and `top_attribution`.
 
     Two lists are better than one list of pairs: DuckDB, pandas and polars each unfold both side by side in one call,
-    and pandas would make a dictionary of every pair.
+    and pandas would make a dictionary of every pair. A row of varying length that has fewer than K cells has shorter
+    lists.
 
     Args:
         positions: the F positions of a row's shares, one a feature.
@@ -212,33 +249,64 @@ class StrongestLayout(AttributionLayout):
 
     def fields(self, prefix: str, suffix: str, extras: Sequence[str] = ()) -> list[pa.Field]:
         kinds = {"top_feature": pa.string()} | {f"top_{name}": self.kind for name in (ATTRIBUTION, *extras)}
-        return [pa.field(f"{prefix}{name}{suffix}", pa.list_(kind, self._count)) for name, kind in kinds.items()]
+        length = -1 if self.positions.varying else self._count
+        return [pa.field(f"{prefix}{name}{suffix}", pa.list_(kind, length)) for name, kind in kinds.items()]
 
     def arrays(
-        self, values: NDArray[np.floating[Any]], extras: Sequence[NDArray[np.floating[Any]]] = ()
+        self,
+        values: NDArray[np.floating[Any]],
+        extras: Sequence[NDArray[np.floating[Any]]] = (),
+        steps: NDArray[np.int64] | None = None,
     ) -> list[pa.Array]:
-        chosen = strongest(values, self._count)
-        names = pa.array(self.features, pa.string()).take(pa.array(chosen.reshape(-1)))
-        kept = [np.take_along_axis(matrix, chosen, axis=1).reshape(-1) for matrix in (values, *extras)]
-        return [_lists(array, self._count) for array in (names, *map(pa.array, kept))]
+        if steps is None or not self.positions.varying:
+            chosen = strongest(values, self._count)
+            return [_lists(array, self._count) for array in self._chosen(chosen, chosen >= 0, (values, *extras))]
+        has = self.positions.within(steps)
+        chosen = strongest(np.where(has, values, np.nan), self._count)
+        counts = np.minimum(has.sum(axis=1), self._count)
+        own = np.arange(self._count) < counts[:, None]
+        return [cut_lists(array, counts) for array in self._chosen(chosen, own, (values, *extras))]
+
+    def _chosen(
+        self, chosen: NDArray[np.int64], own: NDArray[np.bool_], matrices: Sequence[NDArray[Any]]
+    ) -> list[pa.Array]:
+        """The names and the values of chosen features, row after row, where they are the row's own."""
+        names = pa.array(self.features, pa.string()).take(pa.array(chosen[own]))
+        return [names, *(pa.array(np.take_along_axis(matrix, chosen, axis=1)[own]) for matrix in matrices)]
 
     def read(self, table: pa.Table, prefix: str, suffix: str) -> StoredAttributions:
-        column = table[f"{prefix}top_feature{suffix}"]
-        names = column.combine_chunks().flatten()
-        places = pc.fill_null(pc.index_in(names, pa.array(self.features, pa.string())), -1)
+        column = table[f"{prefix}top_feature{suffix}"].combine_chunks()
+        places = pc.fill_null(pc.index_in(column.flatten(), pa.array(self.features, pa.string())), -1).to_numpy()
         features = _every_feature(np.empty((table.num_rows, self._count))).copy()
-        features[column.is_valid().to_numpy()] = places.to_numpy().reshape(-1, self._count)
-        return StoredAttributions(features, self.read_extra(table, prefix, suffix, ATTRIBUTION))
+        values = self.read_extra(table, prefix, suffix, ATTRIBUTION)
+        if not self.positions.varying:
+            features[column.is_valid().to_numpy(zero_copy_only=False)] = places.reshape(-1, self._count)
+            return StoredAttributions(features, values)
+        has = np.arange(self._count) < list_lengths(column)[:, None]
+        features[has] = places
+        return StoredAttributions(_with_others(features, has, len(self.features)), values, has)
 
     def read_extra(self, table: pa.Table, prefix: str, suffix: str, name: str) -> NDArray[np.float64]:
-        return _matrix(table, f"{prefix}top_{name}{suffix}", self._count)
+        column = f"{prefix}top_{name}{suffix}"
+        if not self.positions.varying:
+            return _matrix(table, column, self._count)
+        lists = table[column].combine_chunks()
+        values, _ = spread(lists.flatten().to_numpy(zero_copy_only=False), list_lengths(lists), self._count)
+        values[~lists.is_valid().to_numpy(zero_copy_only=False)] = np.nan
+        return values
 
 
 def chosen_layout(layout: str, positions: Positions) -> str:
-    """The layout of a run that asks for `layout`: of "auto", tensors for a model with sequences.
+    """The layout of a run that asks for `layout`: of "auto", a column for each input of a model with sequences.
 
-    Raises UsageError for tensors of shares that have no axes.
+    Raises UsageError for tensors of shares that have no axes, and for all but lists where rows are of varying length.
     """
+    if positions.varying and layout not in (AUTO, LIST):
+        names = listing(block.input for block in positions.varying)
+        raise UsageError(
+            f"layout: expected {AUTO} or {LIST}, got {layout!r}, which has a fixed number of cells; rows of {names} "
+            "are of varying length: give them as lists of their own steps"
+        )
     if layout == TENSOR and not positions.blocks:
         raise UsageError(
             f"layout: expected {AUTO}, {WIDE} or {LIST}, got {TENSOR!r}, which is for models with sequences whose "
@@ -246,6 +314,8 @@ def chosen_layout(layout: str, positions: Positions) -> str:
         )
     if layout != AUTO:
         return layout
+    if positions.varying:
+        return LIST
     return TENSOR if positions.blocks else WIDE
 
 
@@ -259,10 +329,12 @@ def attribution_layout(layout: str, top_k: int | None, positions: Positions) -> 
     """
     if top_k is not None:
         return StrongestLayout(positions, top_k)
+    if positions.varying:
+        return InputLayout(positions)
     kinds: dict[str, Callable[[Positions], AttributionLayout]] = {
         WIDE: WideLayout,
         LIST: ListLayout,
-        TENSOR: TensorLayout,
+        TENSOR: InputLayout,
     }
     return kinds[layout](positions)
 
@@ -272,10 +344,26 @@ def positions_of(schema: pa.Schema) -> Positions:
     metadata = schema.metadata or {}
     try:
         names = tuple(json.loads(metadata[FEATURES_KEY.encode()]))
-        blocks = tuple(build(Block, block) for block in json.loads(metadata.get(INPUTS_KEY.encode(), b"[]")))
+        described = json.loads(metadata.get(INPUTS_KEY.encode(), b"[]"))
+        blocks = tuple(build(Block, {"place": None} | block) for block in described)
     except (KeyError, ValueError, TypeError, BundleFormatError):
         raise JobError(f"expected the features' names under {FEATURES_KEY!r} in a part's metadata, got none") from None
     return Positions(names, blocks)
+
+
+def _described(block: Block) -> dict[str, Any]:
+    """An input as JSON; only one of varying length has the place of its number of steps."""
+    described = dataclasses.asdict(block)
+    return {key: value for key, value in described.items() if key != "place" or value is not None}
+
+
+def _with_others(features: NDArray[np.int64], has: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """The features [N, K], those that a row lacks replaced by others of the `count`, so that each is there once."""
+    listed = np.zeros((len(features), count + 1), dtype=np.bool_)
+    np.put_along_axis(listed, np.where(has, features, count), True, axis=1)
+    others = np.argsort(listed[:, :count], axis=1, kind="stable")
+    place = np.maximum(np.arange(features.shape[1]) - has.sum(axis=1, keepdims=True), 0)
+    return np.where(has, features, np.take_along_axis(others, place, axis=1))
 
 
 def _every_feature(values: NDArray[Any]) -> NDArray[np.int64]:

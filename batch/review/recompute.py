@@ -108,6 +108,9 @@ class ExplanationComparison:
         check_same(rows, ~(off <= self._tolerances["outputs"]), listing(model), place)
         shares = self._layout.read(stored, columns.prefix, columns.suffix)
         check_same(rows, shares.features.min(axis=1) < 0, f"{columns.method}: features", place)
+        if shares.has is not None:
+            expected = self._layout.read(again, columns.prefix, columns.suffix).has
+            check_same(rows, (shares.has != expected).any(axis=1), f"{columns.method}: the number of steps", place)
         score, base = matrix(stored, model).T
         largest = np.abs(shares.values).max(axis=1, initial=0.0)
         makes_a_claim = not np.isnan(base).all()
