@@ -1,5 +1,6 @@
 """Programs of sequences of varying length: traced at one length, right at every other."""
 
+import io
 from collections.abc import Callable
 
 import pytest
@@ -8,10 +9,12 @@ from torch import Tensor, nn
 
 from support.masked_networks import KINDS, STEPS, WIDTH, TakeSteps, rows_of
 from support.oracles import attribute, uneven_weights
+from whyport.batch.methods.deepshap.fused import FusedProgram
 from whyport.exporter.deepshap import build_program, trace_program
 from whyport.exporter.deepshap.program import Program
-from whyport.exporter.graphs.torchscript import load_torchscript
-from whyport.runtime.errors import UnsupportedOperatorError
+from whyport.exporter.graphs.torchscript import load_torchscript, quiet
+from whyport.runtime.bundle.deepshap import PARTS_RECORD, read_parts
+from whyport.runtime.errors import ExportError, UnsupportedOperatorError
 
 TRACED = 4
 WEIGHTS = uneven_weights(3, torch.float64)
@@ -30,7 +33,8 @@ def program_of(network: nn.Module, steps: int = STEPS, length: int = TRACED) -> 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_each_length_is_explained_as_without_padding(kind: type[nn.Module]) -> None:
     network = made(kind)
-    loaded = load_torchscript(trace_program(program_of(network), rows_of(5, TRACED, 1))).double()
+    content = trace_program(program_of(network), rows_of(5, TRACED, 1))
+    loaded = load_torchscript(content).double()
     for length in (STEPS, 1, 3):
         rows, references = rows_of(4, length, 2).double(), rows_of(3, length, 3).double()
         of_rows, of_references = loaded.activations(rows), loaded.activations(references)
@@ -38,10 +42,31 @@ def test_each_length_is_explained_as_without_padding(kind: type[nn.Module]) -> N
         torch.testing.assert_close(of_rows[0].float(), TakeSteps(network)(rows.float()), rtol=0, atol=1e-6)
         torch.testing.assert_close(got.sum(2), of_rows[0] - WEIGHTS @ of_references[0], rtol=0, atol=1e-9)
         assert not got[:, :, length * WIDTH :].any()
+    assert_fused_alike(content)
     exact = program_of(network, length, length).double()
     short = [rows_of(count, length, seed, length).double() for count, seed in ((4, 2), (3, 3))]
     expected = attribute(exact, *short, WEIGHTS)
     torch.testing.assert_close(got[:, :, : length * WIDTH], expected[:, :, :-1], rtol=0, atol=1e-6)
+
+
+def assert_fused_alike(content: bytes) -> None:
+    """The kernels beside given steps, whatever their length."""
+    records = {PARTS_RECORD: ""}
+    with quiet():
+        loaded = torch.jit.load(io.BytesIO(content), _extra_files=records)
+    fused = FusedProgram(loaded, read_parts(records[PARTS_RECORD]))
+    rows, references = rows_of(4, 2, 2), rows_of(3, 2, 3)
+    weights = WEIGHTS.float()
+    expected = attribute(loaded, rows, references, weights)
+    with torch.no_grad():
+        got = fused.attribute(loaded.activations(rows), loaded.activations(references), weights)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-6)
+
+
+def test_rows_of_different_lengths_build_no_program() -> None:
+    rows = torch.cat([rows_of(2, 2, 1), rows_of(3, 4, 1)])
+    with pytest.raises(ExportError, match=r"the same lengths in all, got \[\(2.0,\), \(4.0,\)\]"):
+        build_program(TakeSteps(made(KINDS[0])), rows, lengths=[STEPS * WIDTH])
 
 
 def test_rows_of_several_lengths_have_no_answer() -> None:
