@@ -44,6 +44,8 @@ class Draft:
     """How the references came about, where there is more to say than that they are rows."""
     summary: int = DEFAULT_SUMMARY
     """How many references explain.onnx has; with 0 there is none."""
+    chosen: References | None = None
+    """The references of explain.onnx, where they are chosen already."""
     task_name: str = Classification.name
     encoding: EncodeCategories | None = None
     """What gives a row's cells, where a column has categories."""

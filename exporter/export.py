@@ -5,6 +5,7 @@ import logging
 from functools import partial
 
 from whyport.exporter.agreement import agreed_targets, agreed_task
+from whyport.exporter.bundle.buckets import shorter_drafts
 from whyport.exporter.bundle.package import make_package, versions
 from whyport.exporter.bundle.target import Target, check_target
 from whyport.exporter.bundle.write import write_bundle
@@ -55,7 +56,9 @@ def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: 
             draft = _draft(source, kind, sample.refusing(found.refused), target.bundle_name(), seed)
     draft = _as_compiled(draft, compiled)
     units = tuple(source.units.get(name) for name in draft.targets) if source.units else ()
-    package = make_package(dataclasses.replace(draft, units=units), compiled, {}, parity)
+    draft = dataclasses.replace(draft, units=units)
+    shorter = [(each, kind.compile(each)) for each in shorter_drafts(draft)]
+    package = make_package(draft, compiled, {}, parity, shorter)
     return write_bundle(target.path, package, overwrite=target.overwrite)
 
 

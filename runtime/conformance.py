@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.attribution import within_rounding
+from whyport.runtime.bundle.buckets import level_count, steps_at, variant_name
 from whyport.runtime.bundle.graphs import (
     ATTRIBUTION,
     BASE_VALUE,
@@ -33,13 +34,34 @@ def replay(session: Session) -> dict[str, float]:
 
     explain.onnx, gradient.onnx and the trees are replayed too, if the bundle has them. Raises ParityError if an output
     deviates by more than the bundle's tolerance, BundleFormatError if the metadata inside a graph is not the sidecar's.
+    Of rows of varying length, the vectors' rows fit every bucket, and each is replayed.
     """
-    bundle, deviations = session.bundle, {}
-    sidecar = bundle.sidecar
+    deviations = _replay(session, session)
+    lengths = session.bundle.sidecar.lengths
+    for level in range(1, level_count(lengths)):
+        variant = variant_name(steps_at(lengths, level))
+        found = _replay(session.bucket(level), session)
+        deviations |= {f"{variant}: {name}": value for name, value in found.items()}
+    return deviations
+
+
+def _replay(session: Session, longest: Session) -> dict[str, float]:
+    """The deviations by output of a bucket, or of a bundle that has none.
+
+    Args:
+        session: the bucket's.
+        longest: the bundle's, whose test vectors have the longest rows.
+    """
+    deviations: dict[str, float] = {}
+    sidecar = longest.bundle.sidecar
     signature = sidecar.signature
     _check_metadata(session, ONNX_MODEL)
-    vectors = _read(session, (*signature.inputs, *signature.outputs))
-    rows = {spec.name: vectors[spec.name] for spec in signature.inputs}
+    vectors = _read(longest, (*signature.inputs, *signature.outputs))
+    own = {spec.name: spec.row_shape() for spec in session.bundle.sidecar.signature.inputs}
+    rows = {
+        spec.name: _first(vectors[spec.name], own[spec.name]) if spec.row_shape() else vectors[spec.name]
+        for spec in signature.inputs
+    }
     spread = np.array([column.spread for column in sidecar.features])
     for name, got in session.run(rows).items():
         deviations[name] = _compare(session, name, deviation(got, vectors[name]), sidecar.tolerances["outputs"])
@@ -47,18 +69,25 @@ def replay(session: Session) -> dict[str, float]:
     for file, graph in reasons_graphs(sidecar).items():
         _check_metadata(session, file)
         index = named_as_in(graph, TARGET_INDEX)
-        vectors = _read(session, (index, *graph.outputs))
+        vectors = _read(longest, (index, *graph.outputs))
         for name, got in session.run_graph(file, rows, vectors[index.name]).items():
             written = name if name in vectors else OLD_NAMES[name]
             expected, tolerance = vectors[written], tolerance_of(name, sidecar.tolerances)
             if name == COMPLETENESS_ERROR.name:
                 allowed = within_rounding(1, vectors[SCORE.name], vectors[BASE_VALUE.name])
                 got, expected = got / allowed, np.zeros_like(got)
+            if name in (ATTRIBUTION, GRADIENT):
+                expected = expected[:, session.places]
             if name == GRADIENT:
-                got, expected = got * spread, expected * spread
+                got, expected = got * spread[session.places], expected * spread[session.places]
             compare = share_deviation if name in (ATTRIBUTION, GRADIENT) else deviation
             deviations[f"{file} {name}"] = _compare(session, f"{file} {name}", compare(got, expected), tolerance)
     return deviations
+
+
+def _first(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The first steps of rows [N, ...], as many as a bucket has: the others are padding."""
+    return values[:, : shape[0]] if values.shape[1:] != shape else values
 
 
 def _replay_trees(session: Session) -> dict[str, float]:
@@ -99,7 +128,7 @@ def _check_metadata(session: Session, file: str) -> None:
         embedded = decode_sidecar(text)
     except BundleFormatError as error:
         raise error.at(f"the metadata of {str(bundle.path / file)!r}") from None
-    if embedded != bundle.sidecar.described():
+    if embedded != (bundle.whole or bundle).sidecar.described():
         raise BundleFormatError(f"the metadata in {file} is not that of bundle.json, in {str(bundle.path)!r}")
 
 

@@ -4,10 +4,12 @@ import dataclasses
 import importlib.metadata
 import logging
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from whyport.exporter.bundle.buckets import alike, check_padding, variant_of, with_chosen
+from whyport.exporter.bundle.made import Made
 from whyport.exporter.bundle.vectors import make_vectors
 from whyport.exporter.data import samples
 from whyport.exporter.draft import Draft
@@ -20,6 +22,7 @@ from whyport.exporter.verify.reasons import verify_reasons
 from whyport.exporter.verify.scores import check_meaning
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.exporter.verify.trees import with_right_trees
+from whyport.runtime.bundle.buckets import variant_file
 from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, reasons_outputs
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.bundle.sidecar import (
@@ -41,7 +44,7 @@ from whyport.runtime.bundle.sidecar import (
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.trees import LEAF
 from whyport.runtime.bundle.vectors import to_json, to_parquet
-from whyport.runtime.errors import ExportError
+from whyport.runtime.errors import ExportError, listing
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +61,11 @@ class Package:
 
 
 def make_package(
-    draft: Draft, compiled: Compiled, extras: Mapping[str, bytes], native: Mapping[str, float] = MappingProxyType({})
+    draft: Draft,
+    compiled: Compiled,
+    extras: Mapping[str, bytes],
+    native: Mapping[str, float] = MappingProxyType({}),
+    shorter: Sequence[tuple[Draft, Compiled]] = (),
 ) -> Package:
     """Compile the rest, verify, and collect the files.
 
@@ -67,6 +74,7 @@ def make_package(
         compiled: the model.
         extras: further files by path inside the bundle.
         native: what was measured against the model's own framework.
+        shorter: the model in the shorter buckets of rows of varying length, the longer ones first.
 
     Raises:
         ExportError: there is not one score for each target, or the outputs are not what the task says.
@@ -77,23 +85,20 @@ def make_package(
         task = draft.task
         named = f"{len(draft.targets)} {task.targets_title}"
         raise ExportError(f"expected a {task.one_score} for each of the {named}, got {count} a row")
-    logger.info("comparing the engines of %s", ONNX_MODEL)
-    check_meaning(draft, compiled)
-    compiled = with_right_trees(draft, compiled)
-    probes = draft.probes(PROBE_ROWS, samples.PROBE)
-    compiled = with_right_gradients(compiled, probes, draft.features, draft.targets)
-    parity = verify_outputs(compiled, probes, draft.features, draft.targets, feeds=draft.feeds) | dict(native)
-    # Once it is sure that there will be a bundle: this takes longer than all the rest.
-    reasons = compile_reasons(draft, compiled)
-    replayed = draft.of_one_length(draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE))
-    longest = draft.of_one_length(probes, full=True)
-    reasons, parity = verify_reasons(draft, compiled, reasons, (longest, replayed), parity)
-    sidecar = _describe(draft, compiled, reasons)
-    files = {
-        name: file.finish(sidecar.embedded()) for name, file in {ONNX_MODEL: compiled.onnx, **reasons.graphs}.items()
-    }
-    torchscript = {TORCHSCRIPT_MODEL: compiled.torchscript, DEEPSHAP_MODEL: reasons.deepshap}
-    files |= {name: file.content for name, file in torchscript.items() if file is not None}
+    longest = _make(draft, compiled, native)
+    others = [_make(with_chosen(each, longest), own) for each, own in shorter]
+    check_padding(longest, others)
+    longest, *others = alike([longest, *others]) if others else [longest]
+    reasons, compiled = longest.reasons, longest.compiled
+    sidecar = _describe(longest, others)
+    files = _graph_files(longest, sidecar.embedded())
+    for each in others:
+        variant = variant_of(each)
+        own = _graph_files(each, sidecar.embedded())
+        files |= {variant_file(name, variant): content for name, content in own.items()}
+    parity: dict[str, float] = {}
+    for each in (longest, *others):
+        parity |= {name: max(value, parity.get(name, 0.0)) for name, value in each.parity.items()}
     sidecar = dataclasses.replace(sidecar, parity=parity)
     vectors = make_vectors(draft, compiled, reasons)
     files |= {CONFORMANCE: to_parquet(vectors), CONFORMANCE_JSON: to_json(vectors, sidecar)}
@@ -105,8 +110,46 @@ def make_package(
     return Package(sidecar=sidecar, files={**files, **extras})
 
 
-def _describe(draft: Draft, compiled: Compiled, reasons: Reasons) -> Sidecar:
+def _make(draft: Draft, compiled: Compiled, native: Mapping[str, float] = MappingProxyType({})) -> Made:
+    """Compile the rest of a model, and verify it; raises as `make_package`."""
+    logger.info("comparing the engines of %s", _named(ONNX_MODEL, draft))
+    check_meaning(draft, compiled)
+    compiled = with_right_trees(draft, compiled)
+    probes = draft.probes(PROBE_ROWS, samples.PROBE)
+    compiled = with_right_gradients(compiled, probes, draft.features, draft.targets)
+    parity = verify_outputs(compiled, probes, draft.features, draft.targets, feeds=draft.feeds) | dict(native)
+    # Once it is sure that there will be a bundle: this takes longer than all the rest.
+    reasons = compile_reasons(draft, compiled)
+    replayed = draft.of_one_length(draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE))
+    longest = draft.of_one_length(probes, full=True)
+    reasons, parity = verify_reasons(draft, compiled, reasons, (longest, replayed), parity)
+    return Made(draft, compiled, reasons, parity)
+
+
+def _named(file: str, draft: Draft) -> str:
+    """The file, and for rows of how many steps it is, where that varies."""
+    steps = [str(each.buckets[-1]) for each in draft.lengths]
+    return f"{file} for rows of up to {listing(steps)} steps" if steps else file
+
+
+def _graph_files(made: Made, metadata: str) -> dict[str, bytes]:
+    """The content of the files that compute, by name; trees apart."""
+    onnx = {ONNX_MODEL: made.compiled.onnx, **made.reasons.graphs}
+    files = {name: file.finish(metadata) for name, file in onnx.items()}
+    torchscript = {TORCHSCRIPT_MODEL: made.compiled.torchscript, DEEPSHAP_MODEL: made.reasons.deepshap}
+    return files | {name: file.content for name, file in torchscript.items() if file is not None}
+
+
+def _describe(longest: Made, shorter: Sequence[Made]) -> Sidecar:
     """The sidecar, with parity and digests still to come."""
+    draft, compiled, reasons = longest.draft, longest.compiled, longest.reasons
+    graphs = list(_graphs(draft, compiled, reasons))
+    for each in shorter:
+        variant = variant_of(each)
+        graphs += [
+            dataclasses.replace(graph, file=variant_file(graph.file, variant), variant=variant)
+            for graph in _graphs(each.draft, each.compiled, each.reasons)
+        ]
     weights = draft.references.weights
     background = Baseline(
         name=BACKGROUND_NAME,
@@ -124,7 +167,7 @@ def _describe(draft: Draft, compiled: Compiled, reasons: Reasons) -> Sidecar:
         players=draft.players,
         score=draft.score,
         baselines=(background,) if reasons.summary is None else (background, reasons.summary),
-        graphs=_graphs(draft, compiled, reasons),
+        graphs=tuple(graphs),
         capabilities={"treeshap": NO_TREES, **compiled.capabilities, **reasons.capabilities},
         tolerances=dict(TOLERANCES),
         parity={},

@@ -64,8 +64,10 @@ def compile_portable(draft: Draft, graph: Graph, program: Program, opset: int) -
     graphs: dict[str, nn.Module] = {}
     references = summary = None
     try:
-        logger.info("choosing the references of %s", EXPLAIN_MODEL)
-        references, summary = _summarise(program, draft)
+        references = draft.chosen
+        if references is None:
+            logger.info("choosing the references of %s", EXPLAIN_MODEL)
+            references, summary = _summarise(program, draft)
         graphs[EXPLAIN_MODEL] = ExplainGraph(program, imputation, draft.task, graph.head, references, draft.lengths)
     except Exception as error:  # of another package, on numbers that nobody has thought of
         capabilities[capability_of(EXPLAIN_MODEL)] = left_out(capability_of(EXPLAIN_MODEL), error)
