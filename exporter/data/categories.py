@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from whyport.exporter.data.statistics import LEAVE_OUT
 from whyport.runtime.bundle.columns import CATEGORY, MODEL, Categories, Column
 from whyport.runtime.bundle.constraints import NAME
 from whyport.runtime.bundle.constraints import TEXT as ALLOWED
@@ -39,7 +40,7 @@ def describe_categories(name: str, column: Any, rare: RowLimit = KEPT, known: Se
     rows = len(column)
     counts.update({value: 0 for value in known if not is_missing(value) and value != ""})
     if not counts:
-        raise TrainingError(f"column {name!r}: expected values, got only missing ones; leave it out with --exclude")
+        raise TrainingError(f"column {name!r}: expected values, got only missing ones; {LEAVE_OUT}")
     kind = _type(name, counts)
     texts = Counter[str]()
     for value, count in counts.items():

@@ -15,6 +15,7 @@ from whyport.exporter.data.inputs import named_columns
 from whyport.exporter.data.kinds import KindChoice, find_kinds
 from whyport.exporter.data.outcome import Outcome, TargetChoice, find_outcome
 from whyport.exporter.data.row_reader import ColumnReader, InputReader, RowForm, RowReader
+from whyport.exporter.data.sequence_suspects import find_sequence_suspects
 from whyport.exporter.data.split import SplitChoice, split_rows
 from whyport.exporter.data.suspects import Suspect, find_suspects
 from whyport.exporter.data.table import check_header, choose_features, digest, read_frame
@@ -156,7 +157,9 @@ def load_dataset(choice: TableChoice, seed: int) -> Dataset:
         outcome.check_training(labels[parts.train])
         form = reader.describe(frame, parts.train)
         every = Labelled(form.encode(frame), labels)
-        suspects = find_suspects(frame.iloc[parts.train], reader.kinds, labels[parts.train], seed)
+        learned = every.only(parts.train)
+        suspects = find_suspects(frame.iloc[parts.train], reader.kinds, learned.labels, seed, reader.advice)
+        suspects += find_sequence_suspects(form.inputs, learned.rows, learned.labels, seed)
     except WhyportError as error:
         raise error.at(str(choice.data)) from None
     validation, test = every.only(parts.validation), every.only(parts.test)
@@ -168,7 +171,7 @@ def load_dataset(choice: TableChoice, seed: int) -> Dataset:
     if choice.split.test is not None:
         test = _label(choice.split.test, more, form, outcome)
     return Dataset(
-        train=every.only(parts.train),
+        train=learned,
         validation=validation if choice.split.validates else None,
         test=test,
         features=form.features,

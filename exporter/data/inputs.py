@@ -69,7 +69,10 @@ def _table(frame: pd.DataFrame, choice: InputChoice, standardise: bool, impute: 
     names = named_columns(choice, frame.columns)
     arrays = feature_arrays(frame, names, NUMBERS_ALONE)
     missing = IMPUTE if impute else REFUSE
-    columns = tuple(describe_numbers(name, own, missing=missing) for name, own in zip(names, arrays, strict=True))
+    columns = tuple(
+        describe_numbers(name, own, missing=missing, advice=leave_out(choice.name))
+        for name, own in zip(names, arrays, strict=True)
+    )
     return Input(
         name=choice.name,
         columns=columns,
@@ -96,6 +99,11 @@ def _sequence(frame: pd.DataFrame, choice: InputChoice, standardise: bool, mask:
         tensors=(TensorSpec(tensor_name(choice.name), "float32", ("N", steps, len(labels))),),
         axes=(Axis("time", steps, None), Axis("feature", len(labels), labels)),
     )
+
+
+def leave_out(name: str) -> str:
+    """What to do about a column of an input that is no feature."""
+    return f"leave it out of --input {name}"
 
 
 def tensor_name(name: str) -> str:
@@ -150,7 +158,10 @@ def _wide(
     steps = len(names) // width
     _check_steps(choice, steps)
     arrays = feature_arrays(frame, names, NUMBERS_ALONE)
-    columns = tuple(describe_numbers(name, own, missing=REFUSE) for name, own in zip(names, arrays, strict=True))
+    columns = tuple(
+        describe_numbers(name, own, missing=REFUSE, advice=leave_out(choice.name))
+        for name, own in zip(names, arrays, strict=True)
+    )
     given = [name[:-1].rstrip("_.-[") or name for name in patterns] if patterns else []
     return columns, steps, _labels(choice, width, given)
 
@@ -189,7 +200,7 @@ def _lists(
     labels = _labels(choice, max(width, len(names)), names if width == 1 else [])
     columns = []
     for name, (length, own) in shapes.items():
-        columns.append(_describe_list(name, frame[name], length, labels if own > 1 else ()))
+        columns.append(_describe_list(choice, frame[name], length, labels if own > 1 else ()))
     _check_steps(choice, next(iter(steps)))
     return tuple(columns), next(iter(steps)), labels
 
@@ -232,10 +243,14 @@ def long_format(choice: InputChoice) -> str:
     return f"; {grouping_query(choice.columns, choice.name)}"
 
 
-def _describe_list(name: str, column: pd.Series, steps: int, labels: Sequence[str]) -> Column:
+def _describe_list(choice: InputChoice, column: pd.Series, steps: int, labels: Sequence[str]) -> Column:
+    name, width = str(column.name), max(len(labels), 1)
     if not NAME.holds(name):
         raise TrainingError(f"column {name!r}: expected {NAME.expected}")
-    values = _values(name, column, steps, max(len(labels), 1))
+    values = _values(name, column, steps, width)
+    if np.isnan(values).all():
+        wanted = f"expected lists of {steps} x {width} finite numbers, got none"
+        raise TrainingError(f"column {name!r}: {wanted}; {leave_out(choice.name)}")
     known = [
         describe_numbers(label, values[..., k].reshape(-1), missing=REFUSE) for k, label in enumerate(labels or [name])
     ]

@@ -14,6 +14,7 @@ from whyport.exporter.data.columns import describe_table, encode_rows
 from whyport.exporter.data.fitting import fitting_rows
 from whyport.exporter.data.input_choice import TABLE, InputChoice
 from whyport.exporter.data.inputs import describe_inputs, named_columns
+from whyport.exporter.data.statistics import LEAVE_OUT
 from whyport.runtime.bundle.columns import NUMBER, Column
 from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.row import features_of, sources_of
@@ -51,6 +52,11 @@ class RowReader(ABC):
     kinds: Mapping[str, str]
     """The kind of each column of one value a row."""
 
+    @property
+    @abstractmethod
+    def advice(self) -> str:
+        """What to do about a column that is no feature."""
+
     @abstractmethod
     def describe(self, frame: pd.DataFrame, rows: NDArray[np.int64]) -> RowForm:
         """The form of a row, with the statistics of these rows; raises as `describe_table` and `describe_inputs`."""
@@ -67,6 +73,10 @@ class ColumnReader(RowReader):
 
     rare: RowLimit
 
+    @property
+    def advice(self) -> str:
+        return LEAVE_OUT
+
     def describe(self, frame: pd.DataFrame, rows: NDArray[np.int64]) -> RowForm:
         return RowForm(describe_table(frame, self.kinds, rows, self.rare))
 
@@ -77,6 +87,10 @@ class InputReader(RowReader):
     """Several inputs, or a sequence. A row whose list does not fit is not usable; numbers of tables are imputed."""
 
     choices: Sequence[InputChoice]
+
+    @property
+    def advice(self) -> str:
+        return "leave it out of its --input"
 
     @classmethod
     def of(cls, frame: pd.DataFrame, choices: Sequence[InputChoice]) -> "InputReader":

@@ -23,7 +23,13 @@ def describe_columns(
     return tuple(describe_numbers(name, column, missing=missing) for name, column in zip(names, columns, strict=True))
 
 
-def describe_numbers(name: str, column: NDArray[Any], *, missing: str, kind: str = NUMBER) -> Column:
+LEAVE_OUT = "leave it out with --exclude"
+"""What to do about a column of one table that is no feature."""
+
+
+def describe_numbers(
+    name: str, column: NDArray[Any], *, missing: str, kind: str = NUMBER, advice: str = LEAVE_OUT
+) -> Column:
     """A column with the statistics of its values that are not NaN, in float64.
 
     Args:
@@ -31,6 +37,7 @@ def describe_numbers(name: str, column: NDArray[Any], *, missing: str, kind: str
         column: the values [N].
         missing: what becomes of a missing value: "refuse", "impute" for the median, or "model".
         kind: "number", or "time" for days since 1970-01-01.
+        advice: what to do about a column without values.
 
     Raises:
         TrainingError: there is no value, or no bundle can hold the name. ValueRangeError: values beyond float32.
@@ -42,7 +49,7 @@ def describe_numbers(name: str, column: NDArray[Any], *, missing: str, kind: str
     values = column.astype(np.float64) + 0.0  # -0 is 0
     present = values[~np.isnan(values)]
     if not len(present):
-        raise TrainingError(f"column {name!r}: expected values, got only missing ones; leave it out with --exclude")
+        raise TrainingError(f"column {name!r}: expected values, got only missing ones; {advice}")
     numbers = _statistics(present)
     return Column(
         name=name,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from whyport.exporter.data.statistics import LEAVE_OUT
 from whyport.runtime.bundle.columns import TIME
 
 IDENTIFIER, CONSTANT, LEAK = "identifier", "constant", "leak"
@@ -35,7 +36,7 @@ class Suspect:
 
 
 def find_suspects(
-    frame: pd.DataFrame, kinds: Mapping[str, str], labels: NDArray[Any], seed: int
+    frame: pd.DataFrame, kinds: Mapping[str, str], labels: NDArray[Any], seed: int, advice: str = LEAVE_OUT
 ) -> tuple[Suspect, ...]:
     """The columns of training rows that look like a mistake, each with the first reason that holds.
 
@@ -44,6 +45,7 @@ def find_suspects(
         kinds: the kind of each feature column: number, category or time.
         labels: the rows' outcomes: classes [N] int64, or quantities [N, K] float64.
         seed: of the rows that are looked at for leaks, and of their split.
+        advice: what to do about an identifier.
     """
     leaks = find_leaks(frame, list(kinds), labels, seed) if kinds else {}
     found = []
@@ -54,8 +56,8 @@ def find_suspects(
             found.append(Suspect(name, CONSTANT, text))
         elif kind != TIME and is_identifier(column):
             gaps = " that has one" if column.isna().any() else ""
-            text = f"column {name!r} has a different value in every training row{gaps}, as an identifier has: leave it "
-            found.append(Suspect(name, IDENTIFIER, f"{text}out with --exclude unless it means something"))
+            text = f"column {name!r} has a different value in every training row{gaps}, as an identifier has: "
+            found.append(Suspect(name, IDENTIFIER, f"{text}{advice} unless it means something"))
         elif name in leaks:
             text = f"column {name!r} alone predicts the target almost perfectly ({leaks[name]}): is it known only "
             found.append(Suspect(name, LEAK, f"{text}afterwards?"))

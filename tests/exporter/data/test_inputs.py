@@ -133,3 +133,17 @@ def test_columns_that_are_missing_or_empty_are_named() -> None:
     empty = FRAME.assign(a=[None] * 20)
     with pytest.raises(TrainingError, match="'a': expected values, got only missing ones"):
         describe_inputs(empty, parse_inputs(["x=sequence:a"]), standardise=False, impute=False)
+
+
+@pytest.mark.parametrize("text", ["x=table:a", "x=sequence:a:features=1"])
+def test_a_column_of_numbers_without_values_is_left_out_of_its_input(text: str) -> None:
+    frame = FRAME.assign(a=np.full(20, np.nan))
+    with pytest.raises(TrainingError, match="'a': expected values, got only missing ones; leave it out of --input x$"):
+        describe_inputs(frame, parse_inputs([text]), standardise=False, impute=False)
+
+
+def test_a_column_of_lists_without_values_is_left_out_of_its_input() -> None:
+    frame = FRAME.assign(a=[[np.nan, 1.0]] * 20)
+    expected = "'a': expected lists of 2 x 1 finite numbers, got none; leave it out of --input x$"
+    with pytest.raises(TrainingError, match=expected):
+        describe_inputs(frame, parse_inputs(["x=sequence:a"]), standardise=False, impute=False)

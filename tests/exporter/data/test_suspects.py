@@ -112,6 +112,12 @@ def test_the_warning_says_what_to_do():
     ]
 
 
+def test_the_advice_is_the_callers():
+    frame = pd.DataFrame({"id": np.arange(ROWS)})
+    (suspect,) = find_suspects(frame, {"id": "number"}, LABELS, seed=0, advice="leave it out of its --input")
+    assert suspect.text.endswith("an identifier has: leave it out of its --input unless it means something")
+
+
 def test_a_date_is_no_identifier():
     frame = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d")})
     assert find_suspects(frame, {"day": "time"}, LABELS, seed=0) == ()
