@@ -61,6 +61,20 @@ def bucketize(x: Tensor, boundaries: Tensor, *, out_int32: bool = False, right: 
     return below.sum(-1, dtype=torch.int32 if out_int32 else torch.int64)
 
 
+def searchsorted(bounds: Tensor, x: Tensor, *, right: bool = False, **options: Any) -> Tensor:
+    """`bucketize` of the same bounds for all values, or of some for those of each row."""
+    if options.get("sorter") is not None or options.get("side") not in (None, "left", "right"):
+        return NotImplemented  # type: ignore[no-any-return]
+    bounds = bounds if bounds.ndim == 1 else bounds.unsqueeze(-2)
+    reaches = right or options.get("side") == "right"
+    return bucketize(x, bounds, out_int32=options.get("out_int32", False), right=reaches)
+
+
+def copysign(x: Tensor, sign: Tensor) -> Tensor:
+    """The size of one value with the sign of another, a product."""
+    return x.abs() * torch.where(sign < 0, -1.0, 1.0)
+
+
 def divide(left: Tensor, right: Any, *, rounding_mode: str | None) -> Tensor:
     """A quotient, rounded to a whole number."""
     quotient = torch.div(left, right)
@@ -115,6 +129,8 @@ DECOMPOSITIONS: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
     aten.var_mean.correction: var_mean,
     aten.rrelu_with_noise_functional.default: rrelu,
     aten.bucketize.Tensor: bucketize,
+    aten.searchsorted.Tensor: searchsorted,
+    aten.copysign.Tensor: copysign,
     aten.div.Tensor_mode: divide,
     aten.div.Scalar_mode: divide,
     aten.remainder.Tensor: remainder,

@@ -65,10 +65,12 @@ def clamp(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> T
 def vector_norm(
     x: Tensor, order: float = 2, dim: list[int] | None = None, keepdim: bool = False, *, dtype: object = None
 ) -> Tensor:
-    """(sum |x|^p)^(1/p), or the largest |x|; the Euclidean norm stays whole, and so does the count of order 0."""
+    """(sum |x|^p)^(1/p), or the largest |x|, or how many are not 0; the Euclidean norm stays whole."""
     axes = list(range(x.ndim)) if dim is None else dim
-    if order in (0, 2):
+    if order == 2:
         return NotImplemented  # type: ignore[no-any-return]
+    if order == 0:
+        return (x != 0).to(x.dtype).sum(axes, keepdim=keepdim)
     if abs(order) == torch.inf:
         return torch.amax(x.abs(), axes, keepdim) if order > 0 else torch.amin(x.abs(), axes, keepdim)
     return torch.pow(torch.pow(x.abs(), order).sum(axes, keepdim=keepdim), 1 / order)

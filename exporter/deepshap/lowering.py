@@ -25,6 +25,7 @@ from whyport.runtime.errors import UnsupportedOperatorError
 aten = torch.ops.aten
 
 _TESTS = (aten.isnan.default, aten.isinf.default)
+_EQUALITIES = (aten.eq.Scalar, aten.ne.Scalar)
 _REPAIR = aten.nan_to_num.default
 
 _KINDS = (torch.float32, torch.float64, torch.int32, torch.int64, torch.bool)
@@ -72,6 +73,8 @@ def lower(graph: RowGraph, lengths: Sequence[int] = ()) -> Program:
             _call(node).refuse(" on a value that can be infinite where the row is finite")
         elif node.target in _TESTS:
             known[node] = torch.zeros(node.meta["val"].shape, dtype=torch.bool)
+        elif node.target in _EQUALITIES and args[1] in (-torch.inf, torch.inf) and inputs[0] in finite:
+            known[node] = torch.full(node.meta["val"].shape, node.target is aten.ne.Scalar)
         else:
             args, kwargs = pytree.tree_map_only(Value, given.numbers, (args, kwargs))
             inputs = [given.numbers(value) for value in inputs]

@@ -74,7 +74,7 @@ OPERATORS = torch.ops.whyport
 class WholeLayers(TorchFunctionMode):
     """A mode in which PyTorch's recurrent layers call these operators, as long as an exporter traces them.
 
-    A layer that takes packed sequences, or projects its states, stays as it is.
+    A layer that takes packed sequences stays as it is. One that projects its states is written step by step.
     """
 
     def __torch_function__(
@@ -84,9 +84,7 @@ class WholeLayers(TorchFunctionMode):
         whole = _WHOLE.get(getattr(function, "__name__", ""))
         # Of packed sequences, the fourth argument is the weights.
         if whole is not None and len(args) == _ARGUMENTS and isinstance(args[3], bool):
-            made = whole(*args)
-            if made is not None:
-                return made
+            return whole(*args)
         return function(*args, **(kwargs or {}))
 
 
@@ -96,16 +94,33 @@ _ARGUMENTS = 9
 
 def _lstm(
     x: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor], has_biases: bool, layers: int, *options: Any
-) -> tuple[Tensor, ...] | None:
+) -> tuple[Tensor, ...]:
     def run(x: Tensor, index: int, parts: Sequence[Tensor], reverse: bool) -> tuple[Tensor, ...]:
         of_input, of_hidden, *biases = parts
+        projection = biases.pop() if len(biases) % 2 else None
         bias = _sum(biases, of_input)
+        if projection is not None:
+            plain = (of_input, of_hidden, projection)
+            return _projecting(x, states[0][index], states[1][index], plain, bias, reverse)
         layer: Layer = OPERATORS.lstm_layer
         return layer(x, states[0][index], states[1][index], of_input, of_hidden, bias, reverse)
 
-    by_layer = _by_layer(weights, layers, options)
-    projects = len(by_layer[0][0]) % 2 == 1
-    return None if projects else _stack(run, x, by_layer, options)
+    return _stack(run, x, _by_layer(weights, layers, options), options)
+
+
+def _projecting(
+    x: Tensor, hidden: Tensor, cell: Tensor, weights: Sequence[Tensor], bias: Tensor, reverse: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """An LSTM whose hidden state is a projection, as no exporter has it; Sak et al. 2014, arXiv:1402.1128."""
+    of_input, of_hidden, projection = weights
+    sequence = []
+    for step in _in_order(x, reverse).unbind(1):
+        gates = step @ of_input.T + hidden @ of_hidden.T + bias
+        let_in, forget, candidate, let_out = gates.chunk(4, 1)
+        cell = forget.sigmoid() * cell + let_in.sigmoid() * candidate.tanh()
+        hidden = (let_out.sigmoid() * cell.tanh()) @ projection.T
+        sequence.append(hidden)
+    return _in_order(torch.stack(sequence, 1), reverse), hidden, cell
 
 
 def _gru(
@@ -166,7 +181,7 @@ def _sum(biases: Sequence[Tensor], of_input: Tensor) -> Tensor:
     return biases[0] + biases[1] if biases else of_input.new_zeros(of_input.shape[0])
 
 
-_WHOLE: dict[str, Callable[..., tuple[Tensor, ...] | None]] = {
+_WHOLE: dict[str, Callable[..., tuple[Tensor, ...]]] = {
     "lstm": _lstm,
     "gru": _gru,
     "rnn_tanh": _rnn(relu=False),

@@ -1,6 +1,7 @@
 """Exports graphs to ONNX, and opens them with ONNX Runtime."""
 
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from onnxscript import optimizer
 from torch import Tensor, nn
 
 from whyport.exporter.graphs import onnx_layers, onnx_operators
+from whyport.exporter.graphs.any_rows import AnyRows
 from whyport.exporter.graphs.graph import Graph
 from whyport.exporter.graphs.layers import WholeLayers
 from whyport.exporter.graphs.pruning import all_nodes
@@ -69,7 +71,7 @@ def export_onnx(
     """
     if not DEFAULT_OPSET <= opset <= GREATEST_OPSET:
         raise UsageError(f"expected an opset from {DEFAULT_OPSET} to {GREATEST_OPSET}, got {opset}")
-    with _quiet(), torch.no_grad(), WholeLayers():
+    with _quiet(), torch.no_grad(), WholeLayers(), AnyRows():
         try:
             program = torch.onnx.export(
                 module,
@@ -88,11 +90,23 @@ def export_onnx(
         except Exception as error:
             raise ExportError(f"the network cannot be exported to ONNX: {_innermost_line(error)}") from error
     model = program.model_proto
+    _check_any_rows(model)
     _tidy(model)
     model.ir_version = max(DEFAULT_IR, onnx.helper.find_min_ir_version_for(model.opset_import))
     if default_opset(model) != opset:
         raise UsageError(f"opset {opset}: the exporter gave {default_opset(model)}; the default is {DEFAULT_OPSET}")
     return model
+
+
+def _check_any_rows(model: onnx.ModelProto) -> None:
+    for tensor in model.graph.input:
+        first = tensor.type.tensor_type.shape.dim[0]
+        if first.HasField("dim_value"):
+            raise ExportError(
+                f"the network cannot be exported to ONNX: expected one of any number of rows, got one of "
+                f"{first.dim_value}, those that it was traced with: len(x) and int(x.shape[0]) fix the number, "
+                f"and so do some functions of PyTorch; x.shape[0] does not"
+            )
 
 
 def export_lean(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], opset: int) -> onnx.ModelProto:
@@ -197,7 +211,8 @@ def _innermost_line(error: BaseException) -> str:
     """The exporter wraps the cause in pages of advice."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return first_line(error)
+    missing = re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)'", str(error))
+    return f"ONNX has no operator for {missing[1]}" if missing else first_line(error)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """PyTorch modules: a factory by name with its weights, or a network in memory."""
 
+import copy
 import importlib
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.column_inputs import take_inputs
@@ -41,7 +43,7 @@ class PyTorchModule(Kind):
     def compile(self, draft: Draft) -> Compiled:
         if self.source.weights is not None:
             load_weights(self.model, self.source.weights)
-        network = taking(self.model, draft.inputs, draft.trace_rows())
+        network = taking(with_plain_weights(self.model), draft.inputs, draft.trace_rows())
         return compile_network(network, draft, self.opset, self.source.output)
 
 
@@ -66,6 +68,20 @@ def compile_network(network: nn.Module, draft: Draft, opset: int | None = None, 
     take_inputs(model, draft.inputs)
     torchscript = TorchScriptFile(compile_torchscript(graph, rows)) if graph.differentiable else None
     return Compiled(graph.outputs, graph.capabilities, OnnxFile(model), graph, torchscript, graph.one_logit)
+
+
+def with_plain_weights(network: nn.Module) -> nn.Module:
+    """A copy whose parametrized weights are computed once; the network itself where it has none.
+
+    A graph would compute them for every row, and ONNX has no operator for some, as for an orthogonal matrix.
+    """
+    if not any(parametrize.is_parametrized(module) for module in network.modules()):
+        return network
+    network = copy.deepcopy(network).eval()
+    for module in network.modules():
+        for name in list(module.parametrizations) if parametrize.is_parametrized(module) else []:
+            parametrize.remove_parametrizations(module, name)
+    return network
 
 
 def load_weights(network: nn.Module, file: Path) -> None:

@@ -80,6 +80,7 @@ def beside(rows: Tensor, *values: Tensor) -> Tensor:
 
 POSITIONS = torch.arange(FEATURES)
 GROUPS = POSITIONS % 3
+BOUNDS = torch.linspace(-1, 1, 4)
 GRID = torch.tensor([[[[-0.9, -0.4], [0.1, 0.6], [0.8, 0.2]]]])
 TABLE = torch.arange(15.0).reshape(5, 3).sin()
 
@@ -151,6 +152,10 @@ FUNCTIONS: dict[str, Function] = {
     "counts of boundaries": lambda x: beside(
         x, torch.bucketize(x, torch.linspace(-1, 1, 4)), torch.bucketize(x, torch.arange(3.0), right=True)
     ),
+    "counts of bounds of each feature": lambda x: beside(
+        x, torch.searchsorted(BOUNDS, x), torch.searchsorted(BOUNDS.expand(*x.shape, -1), x.unsqueeze(2), right=True)
+    ),
+    "copy of a sign": lambda x: torch.copysign(x[:, :6], x[:, 6:]),
     "cumulative sum": lambda x: x.cumsum(1),
     "cumulative maximum": lambda x: tokens(x).cummax(2).values,
     "cumulative minimum": lambda x: tokens(x).cummin(1).values,
@@ -246,6 +251,7 @@ FUNCTIONS: dict[str, Function] = {
     "nan_to_num of a logarithm": lambda x: torch.nan_to_num(x.abs().log(), neginf=-9.0),
     "negation": torch.neg,
     "norm": lambda x: F.normalize(x, dim=1),
+    "norm of order 0": lambda x: torch.linalg.vector_norm((tokens(x) - 0.3).relu(), 0, 2),
     "norm of order 1": lambda x: torch.linalg.vector_norm(tokens(x), 1, dim=(1, 2)).unsqueeze(1),
     "norm of order 3": lambda x: torch.linalg.vector_norm(tokens(x), 3, dim=2),
     "norm of rows": lambda x: torch.linalg.vector_norm(tokens(x), dim=2),

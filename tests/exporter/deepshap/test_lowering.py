@@ -45,6 +45,7 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "nan_to_num of a product": (lambda x: torch.nan_to_num(x.exp() * x), INFINITE),
     "nan_to_num of a sum of logarithms": (lambda x: torch.nan_to_num(x.log().sum(1, keepdim=True)), INFINITE),
     "isnan of a root": (lambda x: torch.where(torch.isnan(x.sqrt()), 0.0, x), INFINITE),
+    "isfinite of an inverse": (lambda x: torch.where(torch.isfinite(1 / x), x, 0.0), "with an infinite bound"),
     "isinf of an inverse": (lambda x: torch.where(torch.isinf(1 / x), 0.0, x), INFINITE),
 }
 
@@ -60,6 +61,7 @@ FINITE: dict[str, Callable[[Tensor], Tensor]] = {
     "the row": torch.nan_to_num,
     "the standardised row": lambda x: torch.nan_to_num((x - 1) / 3),
     "an imputed row": lambda x: torch.nan_to_num(torch.where(torch.isnan(x), 1.0, x)[:, [1, 0, 3, 2]]),
+    "a finite row": lambda x: x * torch.isfinite(x),
     "an imputed infinity": lambda x: torch.where(torch.isinf(2 * x), 1.0, x),
 }
 

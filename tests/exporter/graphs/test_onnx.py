@@ -6,8 +6,10 @@ import torch
 from torch import nn
 
 from support import example_networks as networks
+from support.function_network import Network
 from whyport.exporter.graphs.graph import build_graph
-from whyport.exporter.graphs.onnx import compile_onnx, finish, row_values, walk
+from whyport.exporter.graphs.onnx import compile_onnx, export_onnx, finish, row_values, walk
+from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.runtime.errors import ExportError, UsageError
 
 ROWS = torch.randn(5, networks.FEATURES, generator=torch.Generator().manual_seed(0))
@@ -78,3 +80,15 @@ def test_a_network_that_cannot_be_exported():
     graph = build_graph(Branching(), nn.Sequential(), ROWS)
     with pytest.raises(ExportError, match="the network cannot be exported to ONNX: .*data-dependent"):
         compile_onnx(graph, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (lambda x: x * torch.ones(len(x), 1), r"expected one of any number of rows, got one of 5, those .* len\(x\)"),
+        (torch.erfinv, r"ONNX has no operator for prims\.erf_inv$"),
+    ],
+)
+def test_it_is_refused_by_name(body, message):
+    with pytest.raises(ExportError, match=message):
+        export_onnx(Network(body), {INPUT: torch.rand(5, 3)}, ["y"], 18)

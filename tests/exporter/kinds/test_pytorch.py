@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from support import example_networks as networks
-from whyport.exporter.kinds.pytorch import load_weights
+from whyport.exporter.kinds.pytorch import load_weights, with_plain_weights
 from whyport.runtime.errors import ExportError, UsageError
 
 
@@ -14,6 +14,17 @@ def test_loads_weights(tmp_path):
     torch.save(source.state_dict(), tmp_path / "weights.pt")
     load_weights(target, tmp_path / "weights.pt")
     np.testing.assert_array_equal(target.weight.detach(), source.weight.detach())
+
+
+def test_parametrized_weights_are_computed_once():
+    network = torch.nn.Sequential(torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(3, 3)), torch.nn.ReLU())
+    plain = with_plain_weights(network)
+    assert "parametrizations" not in dict(plain[0].named_modules())
+    weight = plain[0].weight.detach()
+    np.testing.assert_allclose(weight @ weight.T, np.eye(3), atol=1e-6)
+    np.testing.assert_array_equal(weight, network[0].weight.detach())
+    assert torch.nn.utils.parametrize.is_parametrized(network[0])
+    assert with_plain_weights(plain) is plain
 
 
 class Evil:

@@ -37,10 +37,7 @@ CASES = {
         lambda net, x: net.layer(x)[0], shape=(4, 2), parts=lambda: {"layer": rnn(nn.LSTM, bias=False)}
     ),
     "nn.LSTM(proj)": Case(
-        lambda net, x: net.layer(x)[0],
-        shape=(4, 2),
-        parts=lambda: {"layer": rnn(nn.LSTM, proj_size=2)},
-        refusal="aten.lstm.input",
+        lambda net, x: net.layer(x)[0], shape=(4, 2), parts=lambda: {"layer": rnn(nn.LSTM, proj_size=2)}
     ),
     "nn.LSTM(time first)": Case(
         lambda net, x: net.layer(x.transpose(0, 1))[0].transpose(0, 1),
