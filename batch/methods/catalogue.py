@@ -138,6 +138,7 @@ METHODS: dict[str, Method] = {
         options=(
             Option("grad_cam_map", bool, "Write the maps too, before they are scaled and upsampled.", default=False),
         ),
+        of_steps=True,
     ),
     "attention": Method(
         engines=_by_forward_passes("whyport.batch.methods.maps.attention:Attention", "attention"),
@@ -147,6 +148,7 @@ METHODS: dict[str, Method] = {
         + OF_COLUMNS,
         source="Bahdanau et al. 2015, arXiv:1409.0473",
         extras=(Extra("attention", per_target=False, output="attention", axes=("query", "key")),),
+        of_steps=True,
     ),
     "occlusion": Method(
         engines=_by_forward_passes("whyport.batch.methods.occlusion:Occlusion"),

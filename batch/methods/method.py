@@ -88,6 +88,8 @@ class Method:
     source: str
     extras: tuple[Extra, ...] = ()
     options: tuple[Option, ...] = ()
+    of_steps: bool = False
+    """Whether every feature of a step of a sequence has the step's own value."""
 
     @property
     def adds_up(self) -> bool:

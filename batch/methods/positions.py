@@ -70,7 +70,7 @@ class Positions:
         """The positions of a method's shares, before any are summed."""
         has_cells = players.names == sidecar.feature_names
         names = tuple(name for name in players.names if not is_length(sidecar, name))
-        return cls(names, _blocks(sidecar.inputs) if has_cells else ())
+        return cls(names, blocks_of(sidecar.inputs) if has_cells else ())
 
     @property
     def are_sums(self) -> bool:
@@ -105,8 +105,8 @@ class Positions:
         return found
 
 
-def _blocks(inputs: Sequence[Input]) -> tuple[Block, ...]:
-    """The inputs of a model, one after the other; none where all are tables."""
+def blocks_of(inputs: Sequence[Input]) -> tuple[Block, ...]:
+    """The shares of a model's inputs, one after the other; none where all are tables."""
     found: list[Block] = []
     places = {length.name: length.place for length in lengths_of(inputs)}
     for each in inputs:

@@ -13,21 +13,33 @@ from whyport.batch.methods.positions import Positions
 def sequence_lines(positions: Positions, method: str, shares: NDArray[np.float64], top: int) -> Iterator[str]:
     """The sums over each sequence's other axis, the largest first; nothing where the shares are no cells.
 
+    A method that tells no features apart has a value for each step, and no sums.
+
     Args:
         positions: the positions of the shares.
         method: the method that gave the shares.
         shares: all shares of a row, [G].
         top: how many features, and how many steps, to name.
     """
-    are_of_score = find_method(method).unit == SCORE_UNIT
+    entry = find_method(method)
+    are_of_score = entry.unit == SCORE_UNIT
     parts = "what spoke for it, and against" if are_of_score else "its positive and its negative part"
     for block in positions.sequences:
         if len(block.axes) == 2:
             cells, feature = block.of(shares), block.axes[-1]
             labels = feature.labels or tuple(str(i) for i in range(cells.shape[1]))
             steps = tuple(f"step {i}" for i in range(cells.shape[0]))
+            if entry.of_steps:
+                yield from _steps(f"{block.input} by step: {entry.unit}", steps, cells[:, 0], top)
+                continue
             yield from _sums(f"{block.input} by feature: {parts}", labels, cells.T, top)
             yield from _sums(f"{block.input} by step: {parts}", steps, cells, top)
+
+
+def _steps(title: str, names: Sequence[str], values: NDArray[np.float64], top: int) -> Iterator[str]:
+    yield f"  {title}"
+    for i in np.argsort(-values, kind="stable")[:top]:
+        yield f"  {values[i]:12.5g}  {names[i]}"
 
 
 def _sums(title: str, names: Sequence[str], cells: NDArray[np.float64], top: int) -> Iterator[str]:

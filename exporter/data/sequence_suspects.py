@@ -29,7 +29,7 @@ def find_sequence_suspects(
         rows: their training rows [N, F], one input after the other.
         labels: as `find_suspects` takes them, and so `seed`.
     """
-    found = []
+    found: list[Suspect] = []
     start = 0
     for each in inputs:
         end = start + prod(row_shape(each))

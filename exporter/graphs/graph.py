@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from whyport.exporter.graphs.categories import EncodeCategories
 from whyport.exporter.graphs.heads import OneLogitHead, head_of
+from whyport.exporter.graphs.network_inputs import SPLIT, SplitTakeInputs, TakeInputs
 from whyport.exporter.graphs.outputs import Pick, Place, describe, find_scores
 from whyport.exporter.graphs.sigmoid import without_sigmoid
 from whyport.exporter.graphs.tensor_names import ATTENTION
@@ -25,8 +26,10 @@ from whyport.runtime.task import Classification, Task
 
 ENCODED = "the network's positions are cells of encoded categories, of which a column has several"
 """Why neither maps nor attention weights are read as columns."""
-BESIDE = "the network's positions are steps of a sequence; the columns of a table beside it have none"
-"""Why they are not where a table stands beside a sequence."""
+BESIDE = "the network's positions are steps of one sequence; the inputs beside it have none of them"
+"""Why they are not where a sequence is not alone."""
+VARYING = "the network's positions are steps of a sequence, of which rows have more or fewer"
+"""Why they are not where padding follows a row's own steps."""
 
 
 class _Wrapped(nn.Module):
@@ -176,7 +179,7 @@ def build_graph(
         task: what the scores are.
         encoding: what gives the rows' cells [N, P]; None where these are the rows themselves.
         output: where the network gives several tensors: the key, attribute or position of the scores.
-        beside: whether a row holds columns of a table beside other inputs.
+        beside: whether a row holds a sequence beside other inputs.
 
     Raises:
         ExportError: the network is TorchScript already, cannot be copied, fails on the rows, or gives something else.
@@ -279,10 +282,12 @@ def _is_one(scores: Tensor) -> bool:
 
 def _split_obstacle(network: nn.Module, prepared: Tensor, task: type[Task], output: str | None) -> str:
     """Why the network cannot be split at its feature maps; empty if it can."""
-    methods = ("features", "classify")
-    missing = [name for name in methods if not callable(getattr(network, name, None))]
+    own = network.network if isinstance(network, TakeInputs) else network
+    missing = [name for name in SPLIT if not callable(getattr(own, name, None))]
     if missing:
         return f"the network has no method {' and no method '.join(missing)}"
+    if own is not network and not isinstance(network, SplitTakeInputs):
+        return VARYING
     try:
         maps = network.features(prepared)  # type: ignore[operator]
         _check_outputs(network.classify(maps), len(prepared), task, output)  # type: ignore[operator]

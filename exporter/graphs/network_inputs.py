@@ -30,6 +30,10 @@ class Argument:
     """The argument that says which steps are no padding, behind whose cells the number of steps stands."""
 
 
+SPLIT = ("features", "classify")
+"""The methods of a network that is split at its feature maps."""
+
+
 class TakeInputs(nn.Module):
     """A network of several arguments as one of flat rows.
 
@@ -52,8 +56,16 @@ class TakeInputs(nn.Module):
 
     def forward(self, cells: Tensor):  # type: ignore[no-untyped-def]
         """Cells [N, P] to what the network gives."""
-        values = []
-        masks = {}
+        values, masks = self.split(cells)
+        if not masks:
+            return self.network(*values)
+        named = {each.name: value for each, value in zip(self.arguments, values, strict=True)}
+        return self.network(**named, **masks)
+
+    def split(self, cells: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """The arguments [N, ...] of cells [N, P] in order, and the masks [N, T] by name."""
+        values: list[Tensor] = []
+        masks: dict[str, Tensor] = {}
         for i, each in enumerate(self.arguments):
             end = each.start + each.size
             own = cells[:, each.start : end].reshape(-1, *each.shape)
@@ -62,13 +74,20 @@ class TakeInputs(nn.Module):
                 own = torch.where(mask.unsqueeze(-1), own, 0.0)
                 masks[each.mask] = mask.to(self.mask_type)
             values.append(own)
-        return self._called(values, masks)
+        return values, masks
 
-    def _called(self, values: Sequence[Tensor], masks: Mapping[str, Tensor]):  # type: ignore[no-untyped-def]
-        if not masks:
-            return self.network(*values)
-        named = {each.name: value for each, value in zip(self.arguments, values, strict=True)}
-        return self.network(**named, **masks)
+
+class SplitTakeInputs(TakeInputs):
+    """`TakeInputs` without masks, of a network that is split at its feature maps."""
+
+    def features(self, cells: Tensor) -> Tensor:
+        """Feature maps [N, channels, positions] of cells [N, P]."""
+        maps: Tensor = self.network.features(*self.split(cells)[0])  # type: ignore[operator]
+        return maps
+
+    def classify(self, maps: Tensor):  # type: ignore[no-untyped-def]
+        """Feature maps to what the network gives."""
+        return self.network.classify(maps)  # type: ignore[operator]
 
 
 def positional_arguments(network: nn.Module) -> tuple[str, ...]:
@@ -94,7 +113,8 @@ def taking(network: nn.Module, inputs: Sequence[Input], rows: Tensor) -> nn.Modu
         return network
     arguments = _arguments(network, inputs)
     if not any(each.mask for each in arguments):
-        return TakeInputs(network, arguments)
+        is_split = all(callable(getattr(network, name, None)) for name in SPLIT)
+        return (SplitTakeInputs if is_split else TakeInputs)(network, arguments)
     network.eval()
     faults = {}
     for kind in MASK_TYPES:

@@ -19,7 +19,6 @@ from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.graphs.torchscript import compile_torchscript
 from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.kinds.kind import Kind
-from whyport.runtime.bundle.inputs import TablePreparation
 from whyport.runtime.errors import ExportError, UsageError, first_line
 
 
@@ -62,7 +61,7 @@ def compile_network(network: nn.Module, draft: Draft, opset: int | None = None, 
     """
     rows = draft.trace_rows()
     preprocess = build_preprocessing(draft.features, standardise=draft.standardise, encoding=draft.encoding)
-    beside = len(draft.inputs) > 1 and any(isinstance(each.prepare, TablePreparation) for each in draft.inputs)
+    beside = len(draft.inputs) > 1
     graph = build_graph(network, preprocess, rows, type(draft.task), draft.encoding, output, beside=beside)
     model = compile_onnx(graph, rows, opset or DEFAULT_OPSET)
     take_inputs(model, draft.inputs)
@@ -79,8 +78,14 @@ def with_plain_weights(network: nn.Module) -> nn.Module:
         return network
     network = copy.deepcopy(network).eval()
     for module in network.modules():
-        for name in list(module.parametrizations) if parametrize.is_parametrized(module) else []:
-            parametrize.remove_parametrizations(module, name)
+        if parametrize.is_parametrized(module):
+            names = list(module.parametrizations)  # type: ignore[arg-type]
+            weights = {name: getattr(module, name).detach().clone() for name in names}
+            # PyTorch's own way changes the class, which the copy shares with the network.
+            del module.parametrizations
+            module.__class__ = type(module).__bases__[0]
+            for name, weight in weights.items():
+                module.register_parameter(name, nn.Parameter(weight))
     return network
 
 

@@ -153,7 +153,7 @@ FUNCTIONS: dict[str, Function] = {
         x, torch.bucketize(x, torch.linspace(-1, 1, 4)), torch.bucketize(x, torch.arange(3.0), right=True)
     ),
     "counts of bounds of each feature": lambda x: beside(
-        x, torch.searchsorted(BOUNDS, x), torch.searchsorted(BOUNDS.expand(*x.shape, -1), x.unsqueeze(2), right=True)
+        x, torch.searchsorted(BOUNDS, x), torch.searchsorted(BOUNDS.repeat(*x.shape, 1), x.unsqueeze(2), right=True)
     ),
     "copy of a sign": lambda x: torch.copysign(x[:, :6], x[:, 6:]),
     "cumulative sum": lambda x: x.cumsum(1),

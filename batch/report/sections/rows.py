@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.positions import blocks_of
 from whyport.batch.report.figures.plots import attention_figure, grad_cam_figure, row_bar_figure
 from whyport.batch.report.figures.shap_plots import DRAWN, force_figure, waterfall_figure
 from whyport.batch.report.gather.cases import RowCase, RowExplanation
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
-from whyport.batch.report.sections.sequences import row_pictures
+from whyport.batch.report.sections.sequences import looked_at, row_pictures, standardised
 from whyport.batch.report.sections.words import share_unit, unit_of
 from whyport.batch.report.to_shap import make_explanation
 
@@ -52,21 +53,8 @@ def _case(view: View, i: int, case: RowCase, max_features: int) -> list[Block]:
         blocks += _explanation(view, i, case, each, max_features)
     if not case.explanations and view.run.settings.methods:
         blocks.append(Note("The run has no attributions of this row."))
-    names = view.bundle.sidecar.feature_names
     if case.grad_cam is not None:
-        cam, values = case.grad_cam, standardised(view, case)
-        strongest = np.argsort(-cam, kind="stable")[:3]
-        blocks.append(
-            Picture(
-                f"grad-cam-{i}",
-                f"Grad-CAM for {case.looked_at}, row {choice.row:,}",
-                "The row as the sequence that the network reads, over how much each place counts in its last "
-                "convolution: dark counts most. Computed from the bundle; 0 to 1 within the row.",
-                "It counts most at " + ", ".join(names[k] for k in strongest) + ".",
-                lambda: grad_cam_figure(cam, values, names),
-                tuple(names),
-            )
-        )
+        blocks.append(_grad_cam(view, i, case, case.grad_cam))
     if case.attention is not None:
         weights = case.attention
         query, key = np.unravel_index(int(weights.argmax()), weights.shape)
@@ -81,6 +69,24 @@ def _case(view: View, i: int, case: RowCase, max_features: int) -> list[Block]:
             )
         )
     return blocks
+
+
+def _grad_cam(view: View, i: int, case: RowCase, cam: NDArray[np.float32]) -> Picture:
+    name, title = f"grad-cam-{i}", f"Grad-CAM for {case.looked_at}, row {case.choice.row:,}"
+    if blocks := blocks_of(view.bundle.sidecar.inputs):  # a bundle serves it for one sequence alone
+        steps = blocks[0].of(cam)[:, 0].astype(np.float64)
+        return looked_at(view, blocks[0], name, title, steps, case, "Grad-CAM, 0 to 1 within the row")
+    values, names = standardised(view, case), view.bundle.sidecar.feature_names
+    strongest = np.argsort(-cam, kind="stable")[:3]
+    return Picture(
+        name,
+        title,
+        "The row as the sequence that the network reads, over how much each place counts in its last convolution: "
+        "dark counts most. Computed from the bundle; 0 to 1 within the row.",
+        "It counts most at " + ", ".join(names[k] for k in strongest) + ".",
+        lambda: grad_cam_figure(cam, values, names),
+        tuple(names),
+    )
 
 
 def _predicted(view: View, case: RowCase) -> str:
@@ -107,15 +113,6 @@ def _quantities(view: View, values: Sequence[str | None]) -> str:
     """Each known quantity with its name and unit."""
     found = zip(view.task.targets, values, strict=True)
     return ", ".join(f"{name} {value} {unit_of(view, name)}" for name, value in found if value is not None)
-
-
-def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
-    """The row's values as distances from the training means, in standard deviations, [F]; NaN of categories."""
-    columns = view.bundle.sidecar.features
-    mean = np.array([column.numbers.mean if column.numbers else np.nan for column in columns])
-    spread = np.array([column.spread for column in columns])
-    distances: NDArray[np.float64] = (case.features - mean) / np.where(spread > 0, spread, 1)
-    return distances
 
 
 def _explanation(view: View, i: int, case: RowCase, each: RowExplanation, max_features: int) -> list[Block]:

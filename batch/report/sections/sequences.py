@@ -10,6 +10,7 @@ from whyport.batch.methods.method import SCORE_UNIT
 from whyport.batch.methods.positions import Block as InputBlock
 from whyport.batch.report.figures.canvas import shorten
 from whyport.batch.report.figures.heat_maps import heat_map_figure, series_figure
+from whyport.batch.report.figures.step_maps import looked_at_figure, steps_figure
 from whyport.batch.report.gather.cases import RowCase, RowExplanation
 from whyport.batch.report.gather.collect import TargetAttributions, pooled_magnitude
 from whyport.batch.report.gather.view import View
@@ -38,6 +39,14 @@ def _mean_picture(
     view: View, block: InputBlock, cells: NDArray[np.float64], each: TargetAttributions, of: str, limit: int
 ) -> Picture:
     labels, unit = _labels(block), share_unit(view, each.method, each.target)
+    if find_method(each.method).of_steps:
+        return Picture(
+            f"heat-{each.method}-{block.input}" + (f"-{each.target}" if of else ""),
+            f"Mean of {each.method} in {shorten(block.input)} by step{of}",
+            "Every bar is a mean over all explained rows, exact; the features of a step have one value.",
+            _strongest_steps(cells[:, 0], block.input),
+            lambda: steps_figure(cells[:, 0], unit),
+        )
     shown = _strongest(cells, limit)
     return Picture(
         f"heat-{each.method}-{block.input}" + (f"-{each.target}" if of else ""),
@@ -62,10 +71,47 @@ def row_pictures(view: View, key: str, case: RowCase, each: RowExplanation, limi
     """
     found: list[Block] = []
     for block in _sequences(view):
+        if (entry := find_method(each.method)).of_steps:
+            weights = block.of(each.values)[:, 0]
+            title = f"{each.method} for {each.target}"
+            found.append(looked_at(view, block, f"looked-{block.input}-{key}", title, weights, case, entry.unit))
+            continue
         found.append(_row_heat(view, block, key, each, limit))
         if np.isfinite(block.of(case.features)).any():
             found.append(_row_series(view, block, key, case, each))
     return found
+
+
+def looked_at(
+    view: View,
+    block: InputBlock,
+    name: str,
+    title: str,
+    weights: NDArray[np.float64],
+    case: RowCase,
+    unit: str,
+) -> Picture:
+    """The series of a row over what each step counts, [steps]."""
+    values, labels = block.of(standardised(view, case)), _labels(block)
+    shown = _strongest(np.nan_to_num(values), SERIES)
+    return Picture(
+        name,
+        f"{title}: {shorten(block.input)} by step",
+        "The row's series, in training standard deviations, over how much each step counts: dark counts most. "
+        f"The features of a step have one value.{_farthest(shown, labels)}",
+        _strongest_steps(weights, block.input),
+        lambda: looked_at_figure(weights, values, labels, shown, unit),
+        tuple(labels),
+    )
+
+
+def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
+    """The row's values as distances from the training means, in standard deviations, [F]; NaN of categories."""
+    columns = view.bundle.sidecar.features
+    mean = np.array([column.numbers.mean if column.numbers else np.nan for column in columns])
+    spread = np.array([column.spread for column in columns])
+    distances: NDArray[np.float64] = (case.features - mean) / np.where(spread > 0, spread, 1)
+    return distances
 
 
 def _row_heat(view: View, block: InputBlock, key: str, each: RowExplanation, limit: int) -> Picture:
@@ -123,6 +169,16 @@ def _strongest(cells: NDArray[np.float64], limit: int) -> list[int]:
 
 def _some(shown: Sequence[int], labels: Sequence[str]) -> str:
     return "" if len(shown) == len(labels) else f" The {len(shown)} strongest of {len(labels)} features are drawn."
+
+
+def _farthest(shown: Sequence[int], labels: Sequence[str]) -> str:
+    some = f" The {len(shown)} of {len(labels)} features that are farthest from their means are drawn."
+    return "" if len(shown) == len(labels) else some
+
+
+def _strongest_steps(weights: NDArray[np.float64], name: str) -> str:
+    order = np.argsort(-weights, kind="stable")[:NAMED]
+    return f"Strongest in {name}: " + ", ".join(f"step {t} {weights[t]:.3g}" for t in order) + "."
 
 
 def _kept(view: View) -> str:

@@ -272,12 +272,6 @@ def test_an_operator_without_a_rule_is_named_with_its_place_and_no_path() -> Non
     )
 
 
-def test_a_recurrent_layer_with_a_projection_is_refused() -> None:
-    network = operator_graphs.Everything(nn.LSTM(4, 5, proj_size=2))
-    with pytest.raises(UnsupportedOperatorError, match=r"operator aten\.lstm\.input, in 'layer' \(LSTM\)"):
-        build_program(network, ROWS)
-
-
 def test_an_operator_off_the_path_to_the_logits_needs_no_rule() -> None:
     class Pruned(nn.Module):
         def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -91,4 +91,4 @@ def test_a_network_that_cannot_be_exported():
 )
 def test_it_is_refused_by_name(body, message):
     with pytest.raises(ExportError, match=message):
-        export_onnx(Network(body), {INPUT: torch.rand(5, 3)}, ["y"], 18)
+        export_onnx(Network(body).eval(), {INPUT: torch.rand(5, 3)}, ["y"], 18)

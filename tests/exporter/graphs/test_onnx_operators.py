@@ -77,6 +77,7 @@ def network(name: str) -> Network:
     return Network((lambda x: body(grid(x).unsqueeze(1)).flatten(1)) if name in IMAGES else body).eval()
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_exported(name: str) -> None:
     model = export_onnx(network(name), {INPUT: ROWS[:5]}, ["y"], 18)
