@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whyport.exporter.data.suspects import CONSTANT, LEAK, Suspect, find_leaks
 from whyport.runtime.bundle.inputs import Input, SequencePreparation
-from whyport.runtime.bundle.row import row_shape
+from whyport.runtime.bundle.row import row_shape, row_size, varies
 
 SCREENED = 2_000
 """The most rows that a feature's most telling step is chosen by."""
@@ -32,10 +32,14 @@ def find_sequence_suspects(
     found: list[Suspect] = []
     start = 0
     for each in inputs:
-        end = start + prod(row_shape(each))
+        shape = row_shape(each)
         if isinstance(each.prepare, SequencePreparation):
-            found += _of_sequence(each, rows[:, start:end].reshape(-1, *row_shape(each)), labels, seed)
-        start = end
+            values = rows[:, start : start + prod(shape)].reshape(-1, *shape)
+            if varies(each):  # the number of a row's own steps follows its cells
+                steps = rows[:, start + prod(shape)]
+                values = np.where((np.arange(shape[0]) < steps[:, None])[..., None], values, np.float32("nan"))
+            found += _of_sequence(each, values, labels, seed)
+        start += row_size(each)
     return tuple(found)
 
 
@@ -47,11 +51,11 @@ def _of_sequence(each: Input, values: NDArray[np.float32], labels: NDArray[Any],
         for k in range(values.shape[2])
     }
     told = {f"{k} in step {step}": values[:, step, k] for k, step in steps.items()}
-    told |= {f"{k} in the mean of its steps": values[..., k].mean(1) for k in steps}
+    told |= {f"{k} in the mean of its steps": np.nanmean(values[..., k], 1) for k in steps}
     leaks = find_leaks(pd.DataFrame(told), list(told), labels, seed)
     for k, label in enumerate(places):
         feature = f"feature {label!r} of the input {each.name!r}"
-        if values[..., k].min() == values[..., k].max():
+        if np.nanmin(values[..., k]) == np.nanmax(values[..., k]):
             text = f"{feature} has one value in every step of all training rows: the model can learn nothing from it"
             yield Suspect(f"{each.name}.{label}", CONSTANT, text)
             continue
@@ -64,8 +68,9 @@ def _of_sequence(each: Input, values: NDArray[np.float32], labels: NDArray[Any],
 
 
 def _tells(cells: NDArray[np.float32], labels: NDArray[Any]) -> float:
-    """How far the outcomes of rows in the same bin of a value are alike, from 0 to 1."""
-    edges = np.unique(np.quantile(cells, np.arange(1, BINS) / BINS))
+    """How far the outcomes of rows in the same bin of a value are alike, from 0 to 1; NaN is in the last bin."""
+    present = cells[~np.isnan(cells)]
+    edges = np.unique(np.quantile(present, np.arange(1, BINS) / BINS)) if len(present) else present
     bins = np.searchsorted(edges, cells)
     counts = np.maximum(np.bincount(bins, minlength=BINS), 1)
     if labels.ndim == 1:
