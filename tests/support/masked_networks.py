@@ -125,7 +125,7 @@ class Causal(nn.Module):
         causal = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
         both = causal & mask.unsqueeze(1) & mask.unsqueeze(2)
         hidden = F.scaled_dot_product_attention(query, key, value, attn_mask=both)
-        return self.head(hidden.sum(1) / mask.sum(1, keepdim=True))
+        return self.head(hidden.sum(1) / both.any(2).sum(1, keepdim=True))
 
 
 class Convolutions(nn.Module):

@@ -68,6 +68,8 @@ class Given(GivenRule):
         for i in self.constants:
             leaves[i] = self.get_buffer(f"constant_{i}")
         args, kwargs = pytree.tree_unflatten(leaves, self.structure)
+        # The network was traced on one device; the program goes on where its row is.
+        kwargs = {name: value for name, value in kwargs.items() if name not in ("device", "pin_memory")}
         operator = self.operator
         if any(isinstance(leaf, Tensor) and leaf.dtype == torch.bool for leaf in leaves):
             operator = _TRUTHS.get(operator, operator)

@@ -97,6 +97,7 @@ def test_rows_are_explained_against_references_of_their_length(
     assert got["completeness_error"].max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 3, STEPS])
 def test_the_gradient_is_the_derivative(
     gradient: onnxruntime.InferenceSession, network: nn.Module, length: int
@@ -108,10 +109,15 @@ def test_the_gradient_is_the_derivative(
     assert not got[:, length * WIDTH :].any()
 
 
-def test_rows_of_several_lengths_have_no_reasons(
-    explain: onnxruntime.InferenceSession, gradient: onnxruntime.InferenceSession
-) -> None:
-    rows = torch.cat([rows_of(1, 2, 1), rows_of(2, 3, 1)])
-    for session in (explain, gradient):
-        for name, value in _run(session, rows).items():
-            assert name == "explained_class" or np.isnan(value).all(), name
+def test_rows_of_several_lengths_have_no_reasons(explain: onnxruntime.InferenceSession) -> None:
+    _check_several(explain)
+
+
+@pytest.mark.slow
+def test_rows_of_several_lengths_have_no_gradient(gradient: onnxruntime.InferenceSession) -> None:
+    _check_several(gradient)
+
+
+def _check_several(session: onnxruntime.InferenceSession) -> None:
+    for name, value in _run(session, torch.cat([rows_of(1, 2, 1), rows_of(2, 3, 1)])).items():
+        assert name == "explained_class" or np.isnan(value).all(), name
