@@ -78,7 +78,7 @@ def lower(graph: RowGraph, lengths: Sequence[int] = ()) -> Program:
         else:
             args, kwargs = pytree.tree_map_only(Value, given.numbers, (args, kwargs))
             inputs = [given.numbers(value) for value in inputs]
-            whole = {value for value in inputs if active[value].given and not active[value].dtype.is_floating_point}
+            whole = {value for value in inputs if active[value].given}
             finite |= whole
             repairable |= whole
             steps.append(_step(node, args, kwargs, inputs, active))
@@ -91,7 +91,7 @@ def lower(graph: RowGraph, lengths: Sequence[int] = ()) -> Program:
                 repairable.add(known[node])
         for index, output in enumerate(pytree.tree_leaves(node.meta["val"])):
             if isinstance(known[node], Value) and known[node] == Value(len(steps), 0):
-                active[Value(len(steps), index)] = _active(output)
+                active.setdefault(Value(len(steps), index), _active(output))
     logits = known[graph.logits]
     if not isinstance(logits, Value) or active[logits].given:
         raise UnsupportedOperatorError("the logits do not depend on the row")

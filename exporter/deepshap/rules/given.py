@@ -17,13 +17,13 @@ from whyport.exporter.deepshap.rules.rule import Pair, Rule
 
 aten = torch.ops.aten
 
-_TRUTHS: dict[Any, Any] = {
-    aten.mul.Tensor: torch.logical_and,
-    aten.maximum.default: torch.logical_or,
-    aten.amax.default: torch.any,
-    aten.amin.default: torch.all,
+_TRUTHS: dict[Any, tuple[int, Any]] = {
+    aten.mul.Tensor: (2, torch.logical_and),
+    aten.maximum.default: (2, torch.logical_or),
+    aten.amax.default: (1, torch.any),
+    aten.amin.default: (1, torch.all),
 }
-"""What these operators are of truths, for which portable graphs lack them."""
+"""How many operands an operator has, and what it is of truths, for which portable graphs lack it."""
 
 
 class GivenRule(Rule):
@@ -71,8 +71,9 @@ class Given(GivenRule):
         # The network was traced on one device; the program goes on where its row is.
         kwargs = {name: value for name, value in kwargs.items() if name not in ("device", "pin_memory")}
         operator = self.operator
-        if any(isinstance(leaf, Tensor) and leaf.dtype == torch.bool for leaf in leaves):
-            operator = _TRUTHS.get(operator, operator)
+        operands, of_truths = _TRUTHS.get(operator, (0, operator))
+        if all(isinstance(each, Tensor) and each.dtype == torch.bool for each in args[:operands]):
+            operator = of_truths
         outputs = pytree.tree_leaves(operator(*args, **kwargs))
         # What the operator makes in a precision of its own goes on in the program's.
         return [output.type_as(self.unit) if output.is_floating_point() else output for output in outputs]

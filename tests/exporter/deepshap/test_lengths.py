@@ -86,6 +86,46 @@ class Body(nn.Module):
         return self.body(x, mask)
 
 
+def written(x: Tensor, mask: Tensor) -> Tensor:
+    """What people compute of steps and their mask."""
+    valid, count = mask.unsqueeze(-1), mask.sum(1, keepdim=True)
+    last = count - 1
+    positive = x[..., 0] > 0
+    parts = [
+        torch.logsumexp(x.masked_fill(~valid, -torch.inf), 1),
+        x.masked_fill(~valid, -1e9).log_softmax(1)[:, 0],
+        torch.softmax(x.sum(-1) * mask - 1e4 * ~mask, 1),
+        x.masked_fill(~valid, torch.inf).amin(1),
+        x.masked_fill(~valid, -torch.inf).topk(1, 1).values,
+        torch.where(valid, x, 1.0).prod(1),
+        ((x - (x * valid).sum(1, keepdim=True) / count.unsqueeze(-1)) ** 2 * valid).sum(1) / count,
+        nn.functional.normalize((x * valid).sum(1), dim=1) * count.float().rsqrt(),
+        (x.abs().sum(1) + 1) ** (1 / count),
+        count / (x.sum(1).abs() + 1),
+        (positive & mask).float(),
+        (positive | ~mask).float(),
+        torch.where(count > 2, x[:, 0], 2 * x.sum(1)),
+        torch.take_along_dim(x, last.unsqueeze(-1).expand(-1, 1, WIDTH), 1),
+        x.gather(1, ((torch.arange(STEPS) + count) % STEPS).unsqueeze(-1).expand_as(x))[:, 2],
+        torch.einsum("nt,ntw->nw", mask.float() / count, torch.nan_to_num(x)),
+        torch.relu(x + torch.sin(mask.cumsum(1).float()).unsqueeze(-1)).sum(1),
+    ]
+    return torch.cat([part.flatten(1) for part in parts], 1)
+
+
+def test_what_people_write_adds_up_at_each_length() -> None:
+    network = Body(written)
+    program = program_of(network).double()
+    for length in (1, 2, STEPS):
+        rows, references = rows_of(4, length, 2).double(), rows_of(3, length, 3).double()
+        of_rows, of_references = program.activations(rows), program.activations(references)
+        got = program.attribute(of_rows, of_references, WEIGHTS)
+        expected = TakeSteps(network)(rows.float())
+        torch.testing.assert_close(of_rows[0].float(), expected, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(got.sum(2), of_rows[0] - WEIGHTS @ of_references[0], rtol=1e-9, atol=1e-9)
+        assert not got[:, :, length * WIDTH :].any()
+
+
 REFUSED: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
     "steps selected by a mask": (lambda x, mask: x[mask].sum(0, keepdim=True), "a size depends on the row's number"),
     "a sum at given places": (
