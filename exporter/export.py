@@ -22,6 +22,7 @@ from whyport.exporter.verify.native import NativeParity, verify_far, verify_nati
 from whyport.exporter.verify.tolerances import Parity
 from whyport.runtime.bundle.columns import takes_missing
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.lengths import at_most
 from whyport.runtime.bundle.row import lengths_of
 from whyport.runtime.bundle.sidecar import Provenance
 from whyport.runtime.errors import ParityError, UsageError, WhyportError
@@ -106,6 +107,8 @@ def _draft(source: ModelSource, kind: Kind, sample: ModelSample, name: str, seed
     features, rows = sample.columns, sample.rows
     references = source.background.take(features, rows, seed, sample.inputs)
     kinds = reference_kinds(source.inputs)
+    lengths = lengths_of(sample.inputs)
+    rows = at_most(lengths, rows, [each.steps for each in lengths])
     return Draft(
         name=name,
         targets=agreed_targets(source, sample.facts, task),
@@ -120,7 +123,7 @@ def _draft(source: ModelSource, kind: Kind, sample: ModelSample, name: str, seed
             seed,
             missing=any(takes_missing(column) for column in features),
             columns=features,
-            lengths=lengths_of(sample.inputs),
+            lengths=lengths,
         ),
         summary=source.background.summary,
         task_name=task,

@@ -168,7 +168,8 @@ class Session:
         level = levels(lengths, rows)
         for each in np.unique(level):
             own, bucket = np.flatnonzero(level == each), self.bucket(int(each))
-            for name, values in bucket.run(rows[np.ix_(own, bucket.places)], names).items():
+            feeds = bucket._feeds(rows[np.ix_(own, bucket.places)])
+            for name, values in bucket._model.run(feeds, specs).items():
                 made[name][own] = values
         return made
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.explainer import Explainer
 from whyport.batch.methods.request import Request
+from whyport.batch.scoring.lengths import Ready
 from whyport.runtime.bundle.sidecar import CONFORMANCE
 from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.providers import CPU
@@ -27,7 +28,7 @@ EVALUATIONS = 4096
 """The most evaluations that all methods spend together, unless one row takes more."""
 
 
-def arithmetic_of(session: Session, explainers: Mapping[str, Explainer]) -> Arithmetic:
+def arithmetic_of(session: Session, explainers: Mapping[str, Ready]) -> Arithmetic:
     """The digests for a run with these methods; none on a graphics card, where results may differ from call to call.
 
     The rows are test vectors of the bundle: they are the same wherever the bundle is.
@@ -41,8 +42,8 @@ def arithmetic_of(session: Session, explainers: Mapping[str, Explainer]) -> Arit
     outputs = session.run(rows)
     found = {"outputs": _digest(outputs)}
     request = Request.of_one_target(rows, outputs[task.score], task.predict(outputs).target)
-    for name, explainer in explainers.items():
-        found[name] = _digest_of(explainer, request, EVALUATIONS // len(explainers))
+    for name, ready in explainers.items():
+        found[name] = _digest_of(ready.explainer, ready.cut(request), EVALUATIONS // len(explainers))
     return found
 
 

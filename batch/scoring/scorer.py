@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from whyport.batch.methods.catalogue import engine_of
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.engines.onnx import OnnxModel
-from whyport.batch.methods.explainer import Explainer, explainer_class
+from whyport.batch.methods.explainer import explainer_class
 from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.players import PlayerMap, groups_within
 from whyport.batch.methods.reduction import Reduction
@@ -63,9 +63,9 @@ class Scorer:
             self._by_length[name].usual()  # what a bundle cannot serve is refused before the first row
 
     @property
-    def explainers(self) -> dict[str, Explainer]:
+    def explainers(self) -> dict[str, Ready]:
         """The methods, by name; of rows of varying length, for those of the test vectors."""
-        return {name: each.usual().explainer for name, each in self._by_length.items()}
+        return {name: each.usual() for name, each in self._by_length.items()}
 
     @cached_property
     def scale(self) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from whyport.exporter.verify.outputs import PROBE_ROWS
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.bundle.buckets import inputs_at, level_count, levels, places_at, steps_at, variant_name
 from whyport.runtime.bundle.graphs import capability_of
+from whyport.runtime.bundle.lengths import at_most
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.row import features_of, sources_of
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capability
@@ -36,10 +37,7 @@ def draft_at(draft: Draft, level: int) -> Draft:
     steps = steps_at(lengths, level)
 
     def cut(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        made = rows.copy()
-        for each, most in zip(lengths, steps, strict=True):
-            made[:, each.place] = np.minimum(made[:, each.place], most)
-        return made[:, places]
+        return at_most(lengths, rows, steps)[:, places]
 
     inputs = inputs_at(draft.inputs, level)
     features = features_of(sources_of(inputs))

@@ -92,7 +92,6 @@ def _shortened(each: Input, steps: int) -> Input:
     assert isinstance(each.prepare, SequencePreparation)
     time, *others = each.axes
     tensors = tuple(dataclasses.replace(spec, shape=("N", steps, *spec.shape[2:])) for spec in each.tensors)
-    buckets = tuple(bucket for bucket in each.prepare.buckets if bucket <= steps)
-    prepare = dataclasses.replace(each.prepare, buckets=buckets)
+    prepare = dataclasses.replace(each.prepare, buckets=(steps,))
     axes = (dataclasses.replace(time, length=steps), *others)
     return dataclasses.replace(each, prepare=prepare, tensors=tensors, axes=axes)

@@ -44,8 +44,8 @@ class Length:
 
     @property
     def usual(self) -> int:
-        """A number of steps that every bucket holds, with padding where there can be some."""
-        return max(1, self.buckets[0] * 3 // 4) if self.is_masked else self.buckets[0]
+        """The number of steps of the test vectors: every bucket holds it, with padding where there can be some."""
+        return max(1, self.buckets[0] * 3 // 4) if self.is_masked else self.steps
 
     @property
     def expected(self) -> str:
@@ -81,6 +81,21 @@ def of_length(
         repeated[:, step >= wanted] = 0
         made[:, each.cells] = repeated.reshape(len(rows), -1)
         made[:, each.place] = wanted
+    return made
+
+
+def at_most(lengths: Sequence[Length], rows: NDArray[np.float32], most: Sequence[int]) -> NDArray[np.float32]:
+    """The rows [N, F] with at most so many steps of each input: longer ones are cut.
+
+    Where the model is not told what is padding, they have just as many: shorter ones are repeated.
+    """
+    made = rows.copy()
+    for each, steps in zip(lengths, most, strict=True):
+        if each.is_masked:
+            made[:, each.place] = np.minimum(made[:, each.place], steps)
+            made[padding([each], made)] = 0
+        else:
+            made = of_length([each], made, [steps])
     return made
 
 
