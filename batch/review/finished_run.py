@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whyport.batch.arrow import take_rows
-from whyport.batch.methods.positions import Positions
+from whyport.batch.methods.positions import Block, Positions
 from whyport.batch.methods.reduction import Reduction
 from whyport.batch.output.columns import ExplanationColumns, OutputColumns
 from whyport.batch.output.folder import JOB_FILE, OutputFolder
@@ -141,6 +141,11 @@ class FinishedRun:
         groups = settings.explain_settings.players
         return Reduction.of(bundle.sidecar, groups, settings.per, settings.reduction)
 
+    @property
+    def _varying(self) -> tuple[Block, ...]:
+        """The inputs of varying length whose shares the run has written."""
+        return self.layout.positions.varying if self.settings.methods else ()
+
     def fields(self, columns: ExplanationColumns) -> list[pa.Field]:
         """The attribution columns of an explanation."""
         return self.layout.fields(columns.prefix, columns.suffix)
@@ -185,7 +190,8 @@ class FinishedRun:
     def batches(self, columns: Sequence[str], values_at_once: int = VALUES_AT_ONCE) -> Iterator[PartBatch]:
         """All rows of the output in order, with these columns; raises DataError if a part cannot be read."""
         wanted = list(dict.fromkeys(columns))
-        widths = [_values_of(self.schema.field(name).type) for name in wanted]
+        most = max((block.stop - block.start for block in self._varying), default=1)
+        widths = [_values_of(self.schema.field(name).type, most) for name in wanted]
         rows = max(values_at_once // max(sum(widths), 1), 1)
         first = 0
         for span in self.parts:
@@ -204,10 +210,10 @@ class FinishedRun:
                 raise DataError(f"cannot read: {message_line(error)}, in {path}") from None
 
 
-def _values_of(kind: pa.DataType) -> int:
-    """The number of values that a column has in a row; 1 for lists of any length."""
+def _values_of(kind: pa.DataType, most: int) -> int:
+    """The number of values that a column has in a row; `most` for lists of any length."""
     lists = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
-    return int(getattr(lists, "list_size", 1))
+    return most if pa.types.is_list(lists) else int(getattr(lists, "list_size", 1))
 
 
 def read_rows(path: Path, column: str, wanted: Iterable[int]) -> pa.Table:

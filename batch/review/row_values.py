@@ -4,9 +4,11 @@ import datetime as dt
 import math
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from whyport.batch.arrow import first_row
 from whyport.batch.review.finished_run import FinishedRun
@@ -79,8 +81,18 @@ class RowValues:
         for name in batch.schema.names:
             if name in lists:
                 (numbers,) = list_encoder(lists[name]).encode(batch[name])[0]
-                found |= {f.name: float(v) for f, v in zip(lists[name].features, numbers, strict=True)}
+                own = zip(lists[name].features, numbers, _is_own(lists[name], numbers), strict=True)
+                found |= {feature.name: float(value) for feature, value, is_own in own if is_own}
         return found
+
+
+def _is_own(source: Source, numbers: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each number of a column of lists is the row's own: none beyond its last step is."""
+    own = np.ones(len(numbers), dtype=np.bool_)
+    if source.length is not None:
+        step = np.arange(source.length.steps).repeat((len(numbers) - 1) // source.length.steps)
+        own[:-1] = step < numbers[-1]
+    return own
 
 
 def known_sources(run: FinishedRun) -> Sequence[Source]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from whyport.batch.arrow import first_row
 from whyport.batch.methods.positions import Positions
 from whyport.batch.output.columns import IMPUTED_COUNT, SOURCE_ROW, ExplanationColumns
+from whyport.batch.output.layouts import StoredAttributions
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.row_values import RowValues
 from whyport.batch.review.show_sequences import sequence_lines
@@ -38,8 +39,10 @@ class Kept:
     """The shares of a row that a run has kept."""
 
     shares: list[Share]
-    positions: Positions
-    """The positions of all its shares."""
+    of_row: int | None
+    """The number of all its shares; None where not known, of rows of varying length with the strongest alone."""
+    add_up: bool
+    """Whether all of them add up to score - base value."""
 
 
 def describe_row(out: Path, row: int, file: str | None, top: int) -> list[str]:
@@ -89,20 +92,34 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
         if not np.isfinite(stored.values).all():
             yield f"{heading}: score {values[each.score]:+.4g}; no attributions, because they are not finite"
             continue
+        has = np.ones(stored.values.shape[1], dtype=np.bool_) if stored.has is None else stored.has[0]
         shares = [
             Share(columns.layout.features[i], share)
-            for i, share in zip(stored.features[0], stored.values[0], strict=True)
+            for i, share in zip(stored.features[0, has], stored.values[0, has], strict=True)
         ]
         for bar in (extra for extra in columns.extras[each.method] if extra.is_error_bar):
-            errors = columns.layout.read_extra(table, each.prefix, each.suffix, bar.name)[0]
+            errors = columns.layout.read_extra(table, each.prefix, each.suffix, bar.name)[0, has]
             shares = [replace(share, error=float(error)) for share, error in zip(shares, errors, strict=True)]
-        kept = Kept(shares, columns.layout.positions)
+        positions = columns.layout.positions
+        kept = Kept(shares, _shares_of_row(stored, positions), positions.add_up)
         unit = run.task.unit_of(target)
         yield from _explained(values, each, heading, unit, kept, top, inputs)
-        if stored.values.shape[1] == len(columns.layout.features):
-            yield from sequence_lines(columns.layout.positions, each.method, stored.values[0], top)
+        if stored.values.shape[1] == len(positions.names):
+            cells = np.zeros(len(positions.names))
+            cells[stored.features[0]] = stored.values[0]
+            own = np.zeros(len(positions.names), dtype=np.bool_)
+            own[stored.features[0]] = has
+            yield from sequence_lines(positions, each.method, cells, own, top)
     if inputs.problem:
         yield f"values      not shown: {inputs.problem}"
+
+
+def _shares_of_row(stored: StoredAttributions, positions: Positions) -> int | None:
+    """The number of all the shares of the one row, kept or not; None where it is not known."""
+    if stored.has is None:
+        return len(positions.names)
+    own, kept = int(stored.has.sum()), stored.has.shape[1]
+    return own if own < kept or kept == len(positions.names) else None
 
 
 def _predicted(values: dict[str, Any], task: Task) -> Iterator[str]:
@@ -126,10 +143,10 @@ def _explained(
     inputs: RowValues,
 ) -> Iterator[str]:
     """The shares that the run has kept, strongest first, each with the feature's value in the input."""
-    shares, features = kept.shares, len(kept.positions.names)
+    shares = kept.shares
     score = values[columns.score]
-    base_value = values[columns.base_value] if kept.positions.add_up else None
-    is_complete = len(shares) == features
+    base_value = values[columns.base_value] if kept.add_up else None
+    is_complete = len(shares) == kept.of_row
     line = f"{heading}: score {score:+.4g}"
     # The rest follows from the sum, to the accuracy with which the method makes the sum right.
     total = sum(share.value for share in shares) if is_complete or base_value is None else score - base_value
@@ -145,7 +162,7 @@ def _explained(
     for share in ordered:
         value = f" = {known[share.feature]}" if share.feature in known else ""
         yield f"  {share.value:+12.5g}{share.error_bar}  {share.feature}{value}"
-    others = features - len(ordered)
+    others = "all" if kept.of_row is None else kept.of_row - len(ordered)
     if others and (is_complete or base_value is not None):
         yield f"  {total - sum(share.value for share in ordered):+12.5g}  {others} others together"
     elif others:

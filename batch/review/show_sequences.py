@@ -10,7 +10,9 @@ from whyport.batch.methods.method import SCORE_UNIT
 from whyport.batch.methods.positions import Positions
 
 
-def sequence_lines(positions: Positions, method: str, shares: NDArray[np.float64], top: int) -> Iterator[str]:
+def sequence_lines(
+    positions: Positions, method: str, shares: NDArray[np.float64], has: NDArray[np.bool_], top: int
+) -> Iterator[str]:
     """The sums over each sequence's other axis, the largest first; nothing where the shares are no cells.
 
     A method that tells no features apart has a value for each step, and no sums.
@@ -19,6 +21,7 @@ def sequence_lines(positions: Positions, method: str, shares: NDArray[np.float64
         positions: the positions of the shares.
         method: the method that gave the shares.
         shares: all shares of a row, [G].
+        has: whether the row has each of them, [G].
         top: how many features, and how many steps, to name.
     """
     entry = find_method(method)
@@ -26,7 +29,8 @@ def sequence_lines(positions: Positions, method: str, shares: NDArray[np.float64
     parts = "what spoke for it, and against" if are_of_score else "its positive and its negative part"
     for block in positions.sequences:
         if len(block.axes) == 2:
-            cells, feature = block.of(shares), block.axes[-1]
+            own, feature = block.of(has).all(axis=1), block.axes[-1]
+            cells = block.of(shares)[own]
             labels = feature.labels or tuple(str(i) for i in range(cells.shape[1]))
             steps = tuple(f"step {i}" for i in range(cells.shape[0]))
             if entry.of_steps:

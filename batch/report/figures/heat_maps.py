@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from whyport.batch.report.figures.canvas import AXIS, BLUE, GROUND, INK, MUTED, RED, TICK, WIDTH, plain, shorten
@@ -19,7 +19,13 @@ MARKED = 60
 
 
 def heat_map_figure(
-    cells: NDArray[np.float64], labels: Sequence[str], shown: Sequence[int], unit: str, *, are_signed: bool
+    cells: NDArray[np.float64],
+    labels: Sequence[str],
+    shown: Sequence[int],
+    unit: str,
+    *,
+    are_signed: bool,
+    having: NDArray[np.float64] | None = None,
 ) -> Figure:
     """The shares of a sequence's cells, with their sums by step above and by feature beside them.
 
@@ -29,13 +35,16 @@ def heat_map_figure(
         shown: the features that have a row; the sums by step are over all of them.
         unit: the unit of the shares.
         are_signed: whether shares have signs; the sums then are drawn as what raises and what lowers the score.
+        having: the share of the rows that have each step, where they are of varying length and the cells are means over
+            these; the sums by feature then are means over all rows.
     """
     height = min(max(0.3 * len(shown), 1.2), 7.0)
-    figure = Figure(figsize=(WIDTH, height + 2.6), layout="constrained")
+    heights = (1.1, height) if having is None else (1.1, height, 0.6)
+    figure = Figure(figsize=(WIDTH, sum(heights) + 1.5), layout="constrained")
     grid = figure.subplots(
-        2, 2, sharex="col", sharey="row", width_ratios=(5, 1.4), height_ratios=(1.1, height), squeeze=False
+        len(heights), 2, sharex="col", sharey="row", width_ratios=(5, 1.4), height_ratios=heights, squeeze=False
     )
-    above, corner, main, beside = grid.ravel()
+    above, corner, main, beside, *rows = grid.ravel()
     corner.set_axis_off()
     largest = float(np.abs(cells).max(initial=0.0)) or 1.0
     image = main.imshow(
@@ -48,10 +57,20 @@ def heat_map_figure(
     )
     main.set_yticks(range(len(shown)), [plain(shorten(labels[i], TICK)) for i in shown])
     main.tick_params(length=0)
-    main.set_xlabel("step")
+    grid[-1, 0].set_xlabel("step")
     main.xaxis.set_major_locator(MaxNLocator(integer=True))
     _sums(above, cells, are_signed, is_across=False)
-    _sums(beside, cells[:, shown].T, are_signed, is_across=True)
+    of_all = cells if having is None else cells * having[:, None]
+    _sums(beside, of_all[:, shown].T, are_signed, is_across=True)
+    if having is not None:
+        below, other = rows
+        other.set_axis_off()
+        below.bar(np.arange(len(cells)), having, 0.8, color=MUTED)
+        below.set_ylim(0, 1)
+        below.set_ylabel("rows")
+        below.yaxis.set_major_formatter(PercentFormatter(1))
+        main.tick_params("x", labelbottom=False)
+        beside.tick_params("x", labelbottom=True)
     above.tick_params("x", labelbottom=False, length=0)
     beside.tick_params("y", labelleft=False, length=0)
     above.set_ylabel("sum")

@@ -57,6 +57,8 @@ class RowExplanation:
     score: float
     computed_anew: bool
     """Whether it was computed for the report, because the run does not hold it."""
+    has: NDArray[np.bool_] | None = None
+    """[F]: whether the row has each cell; None where all rows have as many, or it is not known."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class CaseReader:
         task = self._run.task
         table = self._stored(choice)
         stored = first_row(table)
-        features = self._values.of({"source": np.array([choice.index]), "row": np.array([choice.row])})[0]
+        features = self._values.rows({"source": np.array([choice.index]), "row": np.array([choice.row])})[0]
         predictions, truths = self._predictions(stored), self._truths_of(table, stored)
         matrix = self._matrix(features)
         grad_cam, attention, looked_at = None, None, ""
@@ -240,7 +242,8 @@ class CaseReader:
         if shares.values.shape[1] < len(names) and base is not None:
             names, values = (*names, NOT_KEPT), np.append(values, score - base - values.sum())
         base_value = float("nan") if base is None else base
-        return RowExplanation(each.method, name, role, names, values, base_value, score, computed_anew=False)
+        has = shares.has[0] if shares.has is not None and self._run.settings.top_k is None else None
+        return RowExplanation(each.method, name, role, names, values, base_value, score, computed_anew=False, has=has)
 
     def _anew(
         self, method: str, matrix: NDArray[np.float32], lacking: list[str], wanted: dict[str, str]

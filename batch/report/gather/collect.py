@@ -99,6 +99,8 @@ class TargetAttributions:
     """[F]: the mean of |attribution| over all the rows."""
     sample: Columns
     """Some of the rows, by place: `source`, `row`, `base_value`, `score` [n], `values` [n, F]."""
+    having: NDArray[np.int64] | None = None
+    """[F]: how many rows have each cell, of inputs of varying length; None where all have it, or it is not known."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,15 @@ def pooled_magnitude(found: Sequence[TargetAttributions]) -> NDArray[np.float64]
     rows = np.array([each.rows for each in found])
     means: NDArray[np.float64] = rows @ np.stack([each.mean_magnitude for each in found]) / rows.sum()
     return means
+
+
+def pooled_having(found: Sequence[TargetAttributions]) -> NDArray[np.float64] | None:
+    """The share of all explanations of some targets whose row has each cell, [F]; None where that is not known."""
+    counts = [each.having for each in found if each.having is not None]
+    if len(counts) < len(found):
+        return None
+    shares: NDArray[np.float64] = np.sum(counts, axis=0) / sum(each.rows for each in found)
+    return shares
 
 
 @dataclass(frozen=True)
@@ -151,9 +162,16 @@ class _Target:
         self.rows = 0
         self.left_out = 0
         self.sums = np.zeros(features)
+        self.having: NDArray[np.int64] | None = None
         self.sample = SmallestKeys(limit)
 
-    def add(self, values: NDArray[np.float64], keys: NDArray[np.float64], columns: Columns) -> None:
+    def add(
+        self,
+        values: NDArray[np.float64],
+        keys: NDArray[np.float64],
+        columns: Columns,
+        has: NDArray[np.bool_] | None = None,
+    ) -> None:
         finite = np.isfinite(values).all(axis=1)
         self.left_out += int((~finite).sum())
         if not finite.all():
@@ -161,6 +179,8 @@ class _Target:
             columns = {name: column[finite] for name, column in columns.items()}
         self.rows += len(values)
         self.sums += np.abs(values).sum(axis=0)
+        if has is not None:
+            self.having = has[finite].sum(axis=0) + (0 if self.having is None else self.having)
         self.sample.offer(keys, {**columns, "values": values})
 
 
@@ -195,7 +215,13 @@ class Collector:
             self._add(batch)
         attributions = [
             TargetAttributions(
-                method, name, each.rows, each.left_out, each.sums / max(each.rows, 1), _by_place(each.sample.rows())
+                method,
+                name,
+                each.rows,
+                each.left_out,
+                each.sums / max(each.rows, 1),
+                _by_place(each.sample.rows()),
+                each.having,
             )
             for (method, name), each in sorted(self._found.items(), key=self._place)
             if each.rows
@@ -280,6 +306,8 @@ class Collector:
         positions: NDArray[np.int64],
     ) -> None:
         stored = self._run.layout.read(table, each.prefix, each.suffix)
+        # Of the strongest alone, it is not known which other cells a row of varying length has.
+        has = stored.has if self._run.settings.top_k is None else None
         values = np.zeros((table.num_rows, len(self._run.layout.features)))
         # An attribution that --top-k dropped is no larger than the smallest kept one, and stays 0.
         np.put_along_axis(values, stored.features, stored.values, axis=1)
@@ -292,13 +320,14 @@ class Collector:
             own = values[(2 * positions >= self._run.report.rows_out) == half]
             counts.add(own if self._by_feature is None else self._by_feature.sums(own))
         if each.target is not None:
-            self._found[each.method, each.target].add(values, keys, columns)
+            self._found[each.method, each.target].add(values, keys, columns, has)
             return
         targets = _indices(table[each.explained_target], self._targets)
         for k in np.unique(targets):
             chosen = targets == k
             of_target = {name: column[chosen] for name, column in columns.items()}
-            self._found[each.method, self._targets[k]].add(values[chosen], keys[chosen], of_target)
+            own = None if has is None else has[chosen]
+            self._found[each.method, self._targets[k]].add(values[chosen], keys[chosen], of_target, own)
 
     def _base_values(self, table: pa.Table, each: ExplanationColumns) -> NDArray[np.float64]:
         """The base values, [n]; NaN of shares that do not add up from them to the score."""

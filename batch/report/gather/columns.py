@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import TIME, Categories, Column
+from whyport.runtime.bundle.lengths import Length
 from whyport.runtime.bundle.row import Source, features_of
 from whyport.runtime.inputs.encoding import ColumnEncoder
 from whyport.runtime.inputs.numbers import is_numeric, numeric_array
@@ -30,13 +31,17 @@ class TableColumns:
     """[F]: the names of the features; those of the columns, where there are no lists."""
     places: tuple[tuple[int, ...], ...]
     """The features that each column fills."""
+    lengths: tuple[Length, ...] = ()
+    """Where rows of varying length have their number of steps."""
 
     @classmethod
     def of(cls, sources: Sequence[Source]) -> Self:
         """The columns that a bundle describes."""
         encoders = tuple(ColumnEncoder(s.column) if s.steps is None else list_encoder(s) for s in sources)
         features = tuple(feature.name for feature in features_of(sources))
-        return cls(tuple(s.column.name for s in sources), encoders, features, tuple(s.places for s in sources))
+        lengths = tuple(dict.fromkeys(s.length for s in sources if s.length is not None))
+        names, places = tuple(s.column.name for s in sources), tuple(s.places for s in sources)
+        return cls(names, encoders, features, places, lengths)
 
     @classmethod
     def unknown(cls, names: Sequence[str]) -> Self:
@@ -56,7 +61,10 @@ class TableColumns:
         )
 
     def matrix(self, arrays: Sequence[pa.Array]) -> NDArray[np.float64]:
-        """The values [N, F] of Arrow arrays; NaN where one is missing, or is no number of a column that is unknown."""
+        """The values [N, F] of Arrow arrays; NaN where one is missing, or is no number of a column that is unknown.
+
+        Beyond a row's last step they are 0, as in the rows that the model takes.
+        """
         values = np.full((len(arrays[0]) if arrays else 0, len(self.features)), np.nan)
         for encoder, places, array in zip(self.encoders, self.places, arrays, strict=True):
             values[:, list(places)] = _numbers(encoder, array)

@@ -11,6 +11,7 @@ from whyport.batch.report.gather.collect import Collected, pooled_magnitude
 from whyport.batch.report.gather.columns import category_names
 from whyport.batch.report.gather.values import FeatureValues
 from whyport.runtime.bundle.columns import Column
+from whyport.runtime.bundle.lengths import padding
 from whyport.runtime.session import Session
 
 ROWS = 200
@@ -145,7 +146,7 @@ def dependences(
     if not collected.attributions or not collected.scored:
         return ()
     known = values.known(collected.scored)
-    rows = values.of({name: column[known][:ROWS] for name, column in collected.scored.items()})
+    rows = values.rows({name: column[known][:ROWS] for name, column in collected.scored.items()})
     matrix = np.where(np.isfinite(rows), rows, np.nan).astype(np.float32)
     method = collected.attributions[0].method
     explained = [each for each in collected.attributions if each.method == method]
@@ -158,6 +159,7 @@ def dependences(
     for ranked_by, of in groups:
         ranked = [names[i] for i in np.argsort(-pooled_magnitude(ranked_by), kind="stable")]
         for j in [place[name] for name in ranked if name in place][:FEATURES]:
-            grid = grid_of(columns[j], j, matrix[:, j])
-            found.append(dependence(session, matrix, grid, [each.target for each in of]))
+            own = matrix[~padding(values.lengths, matrix)[:, j]]  # the rows that have the step
+            grid = grid_of(columns[j], j, own[:, j])
+            found.append(dependence(session, own, grid, [each.target for each in of]))
     return tuple(each for each in found if each is not None)

@@ -12,6 +12,7 @@ from whyport.batch.report.gather.reference import ReferenceAttributions
 from whyport.batch.report.gather.training_bins import TrainingBins
 from whyport.runtime.bundle.bins import SMALLEST, as_float32, bin_places
 from whyport.runtime.bundle.columns import Column
+from whyport.runtime.bundle.lengths import Length, padding
 
 STABLE = 0.1
 MOVED = 0.25
@@ -46,6 +47,7 @@ class BinCounts:
         edges: the inner edges of each feature's bins, ascending; features may have different numbers of them.
         ranges: the smallest and the largest value expected of each feature, [F, 2]; by default any value is.
         places: the positions of each feature's values in a row; by default each feature has one.
+        lengths: where rows of varying length have their number of steps; what is beyond the last one is no value.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class BinCounts:
         edges: Sequence[NDArray[np.float64]],
         ranges: NDArray[np.float64] | None = None,
         places: Sequence[Sequence[int]] | None = None,
+        lengths: Sequence[Length] = (),
     ) -> None:
+        self._lengths = lengths
         self._places = [[j] for j in range(len(edges))] if places is None else [list(own) for own in places]
         self._edges = [as_float32(each) for each in edges]
         self._ranges = as_float32(np.tile([-np.inf, np.inf], (len(edges), 1)) if ranges is None else ranges)
@@ -67,8 +71,9 @@ class BinCounts:
 
     def add(self, rows: NDArray[np.floating]) -> None:
         """Count rows [N, places]; values and edges are compared as float32, as the model sees them."""
+        own = ~padding(self._lengths, rows)
         for j, (edges, (low, high)) in enumerate(zip(self._edges, self._ranges, strict=True)):
-            column = rows[:, self._places[j]].ravel()
+            column = rows[:, self._places[j]][own[:, self._places[j]]]
             finite = as_float32(column[np.isfinite(column)])
             self.missing[j] += len(column) - len(finite)
             self.counts[j] += np.bincount(np.searchsorted(edges, finite, side="right"), minlength=self.bins)
@@ -216,12 +221,15 @@ def _of_categories(j: int, column: Column, counts: BinCounts) -> FeatureDrift:
     )
 
 
-def input_counts(columns: Sequence[Column], places: Sequence[Sequence[int]] | None = None) -> BinCounts:
+def input_counts(
+    columns: Sequence[Column], places: Sequence[Sequence[int]] | None = None, lengths: Sequence[Length] = ()
+) -> BinCounts:
     """A counter of values in the bins of the training statistics, and of the codes of categories.
 
     Args:
         columns: the features, as training described them.
         places: the positions of each one's values in a row; by default each has one.
+        lengths: where rows of varying length have their number of steps.
     """
     edges, ranges = [], []
     for column in columns:
@@ -231,7 +239,7 @@ def input_counts(columns: Sequence[Column], places: Sequence[Sequence[int]] | No
         else:
             edges.append(np.arange(1.0, column.categories.codes))
             ranges.append((-np.inf, np.inf))
-    return BinCounts(edges, np.array(ranges), places)
+    return BinCounts(edges, np.array(ranges), places, lengths)
 
 
 def attribution_counts(reference: ReferenceAttributions) -> tuple[BinCounts, BinCounts]:

@@ -10,8 +10,10 @@ from whyport.batch.report.gather.collect import Columns
 from whyport.batch.report.gather.columns import TableColumns
 from whyport.batch.report.gather.drift import BinCounts
 from whyport.batch.report.gather.known_rows import KnownRows
+from whyport.batch.report.gather.step_counts import StepCounts
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
+from whyport.runtime.bundle.lengths import Length, padding
 from whyport.runtime.errors import WhyportError
 
 
@@ -21,6 +23,8 @@ class FeatureValues:
 
     names: tuple[str, ...]
     """The F features."""
+    lengths: tuple[Length, ...] = ()
+    """Where rows of varying length have their number of steps."""
     gone: dict[str, str] = field(default_factory=dict)
     """The inputs that have changed since they were scored, with the reason."""
     _rows: dict[int, NDArray[np.int64]] = field(default_factory=dict)
@@ -34,17 +38,19 @@ class FeatureValues:
         """Whether the input of each place could be read, [n]."""
         return np.isin(places["source"], list(self._rows))
 
-    def of(self, places: Columns, names: Sequence[str] | None = None) -> NDArray[np.float64]:
-        """The values [n, F] at the places' `source` and `row` [n]; NaN if a value is missing or its input gone.
+    def of(self, places: Columns, names: Sequence[str]) -> NDArray[np.float64]:
+        """The values [n, K] of some features at the places' `source` and `row` [n].
 
-        Args:
-            places: where they are.
-            names: the columns; by default all of them. A name that is none of them has NaN.
+        NaN if a value is missing, its row has no such step, or its input is gone; and for a name that is no feature.
         """
-        if names is not None:
-            place = {name: j for j, name in enumerate(self.names)}
-            padded = np.pad(self.of(places), ((0, 0), (0, 1)), constant_values=np.nan)
-            return padded[:, [place.get(name, -1) for name in names]]
+        place = {name: j for j, name in enumerate(self.names)}
+        rows = self.rows(places)
+        rows[padding(self.lengths, rows)] = np.nan
+        rows = np.pad(rows, ((0, 0), (0, 1)), constant_values=np.nan)
+        return rows[:, [place.get(name, -1) for name in names]]
+
+    def rows(self, places: Columns) -> NDArray[np.float64]:
+        """The rows [n, F] as the model takes them; NaN if a value is missing or its input gone."""
         values = np.full((len(places["row"]), len(self.names)), np.nan)
         for source in np.unique(places["source"]):
             chosen = np.flatnonzero(places["source"] == source)
@@ -59,6 +65,7 @@ def read_values(
     places: Iterable[Columns],
     counts: BinCounts | None = None,
     known: KnownRows | None = None,
+    steps: StepCounts | None = None,
 ) -> FeatureValues:
     """Read the features of rows again.
 
@@ -68,18 +75,19 @@ def read_values(
         places: rows to remember, by `source` and `row`.
         counts: counts the values of every row of every input; without it, only the needed rows are read.
         known: looks at these rows as well.
+        steps: counts their numbers of steps.
     """
     wanted: dict[int, list[NDArray[np.int64]]] = {}
     for place in places:
         for source in np.unique(place["source"]):
             wanted.setdefault(int(source), []).append(place["row"][place["source"] == source])
-    found = FeatureValues(columns.features)
+    found = FeatureValues(columns.features, columns.lengths)
     for index in dict.fromkeys(span.index for span in run.parts):
         rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *wanted.get(index, [])]))
         if not len(rows) and counts is None:
             continue
         try:
-            found.put(index, rows, _read(run, index, columns, rows, counts, known))
+            found.put(index, rows, _read(run, index, columns, rows, [each for each in (counts, known, steps) if each]))
         except WhyportError as error:
             found.gone[run.inputs[index].source_file] = str(error)
     return found
@@ -90,21 +98,19 @@ def _read(
     index: int,
     columns: TableColumns,
     rows: NDArray[np.int64],
-    counts: BinCounts | None,
-    known: KnownRows | None,
+    counters: Sequence[BinCounts | KnownRows | StepCounts],
 ) -> NDArray[np.float64]:
     file = RunInputs(run, ()).open(index)
     columns = columns.among(file.schema.names)
     if not columns.names:
         return np.full((len(rows), len(columns.features)), np.nan)
     inputs = RunInputs(run, columns.names)
-    if counts is None:
+    if not counters:
         return columns.matrix(inputs.rows(file, rows).columns)
     taken = []
     for first, batch in inputs.batches(file):
         matrix = columns.matrix(batch.columns)
-        counts.add(matrix)
-        if known is not None:
-            known.add(matrix)
+        for each in counters:
+            each.add(matrix)
         taken.append(matrix[rows[(rows >= first) & (rows < first + len(matrix))] - first])
     return np.concatenate(taken) if taken else np.zeros((0, len(columns.features)))

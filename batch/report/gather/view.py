@@ -14,6 +14,7 @@ from whyport.batch.report.gather.drift import Drift, attribution_counts, attribu
 from whyport.batch.report.gather.known_rows import KnownRows
 from whyport.batch.report.gather.quantities import Quantities
 from whyport.batch.report.gather.reference import ReferenceAttributions, reference_attributions
+from whyport.batch.report.gather.step_counts import StepCounts
 from whyport.batch.report.gather.training import TrainingRecord
 from whyport.batch.report.gather.truth import choose_label, choose_quantities
 from whyport.batch.report.gather.values import FeatureValues, read_values
@@ -69,6 +70,8 @@ class View:
     references: dict[str, ReferenceAttributions] = field(default_factory=dict)
     dependences: tuple[Dependence, ...] = ()
     """How the scores depend on the strongest columns; empty where the run explained nothing, or its inputs are gone."""
+    steps: tuple[tuple[str, ...], ...] = ()
+    """The distribution of the numbers of steps, as lines of a table; empty where all rows have as many."""
     known: KnownRows | None = None
     """The training rows among the inputs, if there are labels to compare with."""
     problems: tuple[str, ...] = ()
@@ -104,7 +107,8 @@ def gather(settings: ReportSettings) -> View:
     collected = Collector(run, Wanted(label=label, halves=halves, quantities=quantities)).collect()
     choices = choose_rows(run, collected.candidates, settings.rows, settings.file)
     described, by_feature = DescribedFeatures.of(bundle.sidecar), sums_by_feature(run) if methods else None
-    counts = input_counts(described.columns, described.places)
+    counts = input_counts(described.columns, described.places, bundle.sidecar.lengths)
+    steps = StepCounts(bundle.sidecar.lengths)
     places = [*(each.sample for each in collected.attributions), *([collected.scored] if collected.scored else [])]
     places += [{"source": np.array([c.index]), "row": np.array([c.row])} for c in choices]
     known = None
@@ -112,7 +116,8 @@ def gather(settings: ReportSettings) -> View:
     is_compared = label is not None or any(each.measured is not None for each in quantities.each)
     if is_compared and bundle.sidecar.baseline(BACKGROUND_NAME) is not None:
         known = KnownRows(References.read(bundle), bundle.sidecar)
-    values = read_values(run, TableColumns.of(sources_of(bundle.sidecar.inputs)), places, counts, known)
+    columns = TableColumns.of(sources_of(bundle.sidecar.inputs))
+    values = read_values(run, columns, places, counts, known, steps)
     problems += [
         f"An input cannot be read as it was scored, so its values are not shown: {r}." for r in values.gone.values()
     ]
@@ -128,6 +133,7 @@ def gather(settings: ReportSettings) -> View:
         values=values,
         cases=tuple(reader.read(choice) for choice in choices),
         inputs=None if values.gone else input_drift(described.columns, counts),
+        steps=tuple(steps.lines()),
         attributions={
             method: attribution_drift(
                 run.layout.features if by_feature is None else by_feature.positions.names, reference, halves[method]

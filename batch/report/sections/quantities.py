@@ -81,7 +81,7 @@ def _strongest(view: View, target: str, known: NDArray[np.bool_]) -> list[Points
     grid = next((each.grid for each in view.dependences if target in each.targets), None)
     if grid is None:
         return []
-    values = view.values.of(view.collected.scored)[known, grid.position]
+    values = view.values.of(view.collected.scored, [grid.column.name])[known, 0]
     if not np.isfinite(values).any():
         return []
     names = None if grid.column.categories is None else category_names(grid.column.categories)

@@ -1,6 +1,8 @@
 """The pictures of sequences: of all rows, and of single ones."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +14,11 @@ from whyport.batch.report.figures.canvas import shorten
 from whyport.batch.report.figures.heat_maps import heat_map_figure, series_figure
 from whyport.batch.report.figures.step_maps import looked_at_figure, steps_figure
 from whyport.batch.report.gather.cases import RowCase, RowExplanation
-from whyport.batch.report.gather.collect import TargetAttributions, pooled_magnitude
+from whyport.batch.report.gather.collect import TargetAttributions, pooled_having, pooled_magnitude
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Picture
 from whyport.batch.report.sections.words import of_unit, share_unit
+from whyport.runtime.bundle.columns import LENGTH
 
 SERIES = 4
 """The features of a row whose series are drawn: the strongest."""
@@ -31,30 +34,72 @@ def heat_blocks(view: View, explained: Sequence[TargetAttributions], limit: int)
         limit: the most features that have a row.
     """
     first, overall = explained[0], pooled_magnitude(explained)
-    of = f" for {shorten(first.target)}" if len(explained) == 1 else ""
-    return [_mean_picture(view, block, block.of(overall), first, of, limit) for block in _sequences(view)]
+    of, having = f" for {shorten(first.target)}" if len(explained) == 1 else "", pooled_having(explained)
+    found: list[Block] = []
+    for block in _sequences(view):
+        shares = None
+        if block.varies and having is not None:
+            shares = block.of(having)[:, 0]
+        found.append(_mean_picture(view, block, MeanCells.of(block.of(overall), shares), first, of, limit))
+    return found
+
+
+@dataclass(frozen=True)
+class MeanCells:
+    """The mean magnitudes of a sequence's cells, [steps, features]."""
+
+    means: NDArray[np.float64]
+    having: NDArray[np.float64] | None
+    """The share of the rows that have each step, where they are of varying length: the means are over these."""
+
+    @classmethod
+    def of(cls, overall: NDArray[np.float64], having: NDArray[np.float64] | None) -> Self:
+        """The means over the rows that have a step, up to the last step of any row.
+
+        Args:
+            overall: the means over all rows, in which a step that a row lacks counts 0, [steps, features].
+            having: the share of the rows that have each step, [steps].
+        """
+        if having is None:
+            return cls(overall, None)
+        there = having > 0
+        return cls(overall[there] / having[there, None], having[there])
+
+    @property
+    def caption(self) -> str:
+        """What a cell and the bars are, in words."""
+        above = "above over the features of a step"
+        if self.having is None:
+            return (
+                f"Every cell is a mean over all explained rows, exact; the bars are sums of these means, {above}, "
+                "beside over the steps of a feature."
+            )
+        return (
+            "Every cell is a mean over the explained rows that have the step, exact; the grey bars say how many have "
+            f"it. The blue bars are sums, {above}, beside the mean over all rows of the sum over their own steps."
+        )
 
 
 def _mean_picture(
-    view: View, block: InputBlock, cells: NDArray[np.float64], each: TargetAttributions, of: str, limit: int
+    view: View, block: InputBlock, found: MeanCells, each: TargetAttributions, of: str, limit: int
 ) -> Picture:
-    labels, unit = _labels(block), share_unit(view, each.method, each.target)
+    labels, unit, cells = _labels(block), share_unit(view, each.method, each.target), found.means
     if find_method(each.method).of_steps:
+        having = "" if found.having is None else " that have the step"
         return Picture(
             f"heat-{each.method}-{block.input}" + (f"-{each.target}" if of else ""),
             f"Mean of {each.method} in {shorten(block.input)} by step{of}",
-            "Every bar is a mean over all explained rows, exact; the features of a step have one value.",
+            f"Every bar is a mean over all explained rows{having}, exact; the features of a step have one value.",
             _strongest_steps(cells[:, 0], block.input),
             lambda: steps_figure(cells[:, 0], unit),
         )
-    shown = _strongest(cells, limit)
+    shown = _strongest(cells if found.having is None else cells * found.having[:, None], limit)
     return Picture(
         f"heat-{each.method}-{block.input}" + (f"-{each.target}" if of else ""),
         f"Mean |attribution| in {shorten(block.input)} by step and feature{of}, {each.method}",
-        "Every cell is a mean over all explained rows, exact; the bars are sums of these means, above over the "
-        f"features of a step, beside over the steps of a feature.{of_unit(each.method)}{_some(shown, labels)}",
+        f"{found.caption}{of_unit(each.method)}{_some(shown, labels)}",
         _ranked(cells, labels, block),
-        lambda: heat_map_figure(cells, labels, shown, unit, are_signed=False),
+        lambda: heat_map_figure(cells, labels, shown, unit, are_signed=False, having=found.having),
         tuple(labels),
     )
 
@@ -76,8 +121,8 @@ def row_pictures(view: View, key: str, case: RowCase, each: RowExplanation, limi
             title = f"{each.method} for {each.target}"
             found.append(looked_at(view, block, f"looked-{block.input}-{key}", title, weights, case, entry.unit))
             continue
-        found.append(_row_heat(view, block, key, each, limit))
-        if np.isfinite(block.of(case.features)).any():
+        found.append(_row_heat(view, block, key, case, each, limit))
+        if np.isfinite(_cells(view, block, case.features)).any():
             found.append(_row_series(view, block, key, case, each))
     return found
 
@@ -92,7 +137,8 @@ def looked_at(
     unit: str,
 ) -> Picture:
     """The series of a row over what each step counts, [steps]."""
-    values, labels = block.of(standardised(view, case)), _labels(block)
+    own, labels = _steps(block, case), _labels(block)
+    values, weights = _cells(view, block, standardised(view, case))[own], weights[own]
     shown = _strongest(np.nan_to_num(values), SERIES)
     return Picture(
         name,
@@ -114,8 +160,23 @@ def standardised(view: View, case: RowCase) -> NDArray[np.float64]:
     return distances
 
 
-def _row_heat(view: View, block: InputBlock, key: str, each: RowExplanation, limit: int) -> Picture:
-    cells, labels, unit = block.of(each.values), _labels(block), share_unit(view, each.method, each.target)
+def _steps(block: InputBlock, case: RowCase, each: RowExplanation | None = None) -> slice:
+    """The row's own steps; where its length is not known, as many as a row can have."""
+    if block.place is None:
+        return slice(None)
+    if np.isfinite(case.features[block.place]):
+        return slice(int(case.features[block.place]))
+    return slice(None) if each is None or each.has is None else slice(int(block.of(each.has)[:, 0].sum()))
+
+
+def _cells(view: View, block: InputBlock, row: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The cells of a sequence, [steps, features], in a row as the model takes it, [F]."""
+    return block.of(row[[i for i, feature in enumerate(view.bundle.sidecar.features) if feature.kind != LENGTH]])
+
+
+def _row_heat(view: View, block: InputBlock, key: str, case: RowCase, each: RowExplanation, limit: int) -> Picture:
+    cells, labels = block.of(each.values)[_steps(block, case, each)], _labels(block)
+    unit = share_unit(view, each.method, each.target)
     shown = _strongest(cells, limit)
     return Picture(
         f"heat-{block.input}-{key}",
@@ -129,8 +190,8 @@ def _row_heat(view: View, block: InputBlock, key: str, each: RowExplanation, lim
 
 
 def _row_series(view: View, block: InputBlock, key: str, case: RowCase, each: RowExplanation) -> Picture:
-    cells, labels, unit = block.of(each.values), _labels(block), share_unit(view, each.method, each.target)
-    values = block.of(case.features)
+    own, labels, unit = _steps(block, case, each), _labels(block), share_unit(view, each.method, each.target)
+    cells, values = block.of(each.values)[own], _cells(view, block, case.features)[own]
     shown = _strongest(cells, SERIES)
     strongest = ", ".join(f"{labels[i]} {cells[:, i].sum():+.3g}" for i in shown)
     return Picture(

@@ -23,6 +23,8 @@ def trust_section(view: View, max_features: int) -> Section:
     blocks: list[Block] = [*_errors(view), *_rejected(view), *_not_seen(view), Heading("Drift", _formula())]
     if view.inputs is not None:
         blocks += _drift(view.inputs, "inputs", "Inputs against the training rows", _of_inputs(view), max_features)
+    if view.steps:
+        blocks.append(_steps(view))
     for method, drift in view.attributions.items():
         title = f"Attributions of {method} against the reference rows"
         blocks += _drift(drift, f"attributions-{method}", title, _of_attributions(view, method, drift), max_features)
@@ -134,7 +136,15 @@ def _of_inputs(view: View) -> str:
         f"All {rows:,} rows of the inputs, in the bins of the training rows that the bundle records: deciles, and "
         "single values that are frequent or few. Missing and infinite values are not binned, the table has their share."
         + (" Categories have a bin each, and so have other and missing ones." if has_categories else "")
+        + (" Of rows of varying length, the values of their own steps alone are counted." if view.steps else "")
     )
+
+
+def _steps(view: View) -> Table:
+    """How many steps the rows have, of inputs of varying length."""
+    head = ("input", "rows", "fewest", "lower quartile", "median", "upper quartile", "most", "mean")
+    note = "Steps of a row of the inputs; the bundle has no record of those in training, so no drift of them is told."
+    return Table("Steps of rows of varying length", head, view.steps, frozenset(range(1, len(head))), note)
 
 
 def _of_attributions(view: View, method: str, drift: Drift) -> str:

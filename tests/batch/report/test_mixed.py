@@ -91,7 +91,7 @@ def test_attributions_are_by_category(view: View) -> None:
 def test_a_category_s_score_is_that_of_the_rows_with_it(view: View) -> None:
     (found,) = (each for each in view.dependences if each.grid.name == "region")
     places = view.collected.scored
-    rows = view.values.of(places)
+    rows = view.values.rows(places)
     for code, mean in zip(found.grid.values, found.mean("yes"), strict=True):
         changed = rows.copy()
         changed[:, 1] = code

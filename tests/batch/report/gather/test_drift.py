@@ -50,7 +50,7 @@ def test_every_row_of_the_inputs_is_counted(bundle: Path, score: Score, write: W
     places = {"source": np.zeros(3, dtype=np.int64), "row": np.array([7, 900, 7])}
     values = read_values(run, TableColumns.of(plain_sources(features)), [places], counts)
     frame = pd.read_parquet(source)[["a", "b", "c"]]
-    np.testing.assert_array_equal(values.of(places), frame.loc[[7, 900, 7]])
+    np.testing.assert_array_equal(values.rows(places), frame.loc[[7, 900, 7]])
     np.testing.assert_array_equal(counts.counts, np.stack([(frame < 0).sum(), (frame >= 0).sum()], axis=1))
 
 
