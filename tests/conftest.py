@@ -44,3 +44,19 @@ def sequence_bundle(sequence_rows: Path) -> Path:
     from support import sequence_bundles
 
     return sequence_bundles.export(sequence_rows, sequence_rows.parent / "bundle")
+
+
+@pytest.fixture(scope="session")
+def varying_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network over a sequence of varying length and a table."""
+    from support import varying_bundle
+
+    return varying_bundle.export(tmp_path_factory.mktemp("varying"))
+
+
+@pytest.fixture(scope="session")
+def varying_rows(varying_bundle: Path) -> Path:
+    """Forty rows of 1 to 5 steps."""
+    from support import varying_bundle as made
+
+    return made.write_rows(varying_bundle.parent / "rows.parquet")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import whyport
 
 STEPS, WIDTH, ROWS = 5, 2, 40
-BUCKETS = (2, 3, 5)
+BUCKETS = (5,)
 INPUTS = (f"visits=sequence:visits:names=hr|bp,buckets={'|'.join(map(str, BUCKETS))}", "static=table:age,dose")
 
 
@@ -59,5 +59,5 @@ def export(folder: Path) -> Path:
     """The network as a bundle, in a folder that is there."""
     sample = folder / "sample.parquet"
     pq.write_table(rows_of(lengths(60), 0), sample)
-    few = {"background": "6", "standardise": True}
+    few = {"background": "6", "standardise": True, "impute": True}
     return whyport.export("support.varying_bundle:make", sample, folder / "bundle", input=INPUTS, **few).path
