@@ -1,6 +1,6 @@
 """Speed of whyport's explanations, beside shap and captum at their best.
 
-    python benchmarks/explain_speed.py [--repeats N] [--out JSON]
+    python benchmarks/explain_speed.py [--repeats N] [--out JSON] [--bundle FOLDER] [--search JSON]
 
 Trains the demo model (hybrid, 30 features, 2 classes) and explains every class of resampled rows against 100
 references. First each competitor's settings are searched: rows per call, internal batch, rule and number of steps,
@@ -15,6 +15,9 @@ all alike. Figures are medians over the repeats. A ratio is whyport's rows/s ove
   against a dense path integral.
 
 Runs on a CUDA GPU if there is one; its result is kept beside the CPU's, with the GPU's name.
+
+The search takes longer than the rest: `--repeats 0 --search JSON` does nothing else, and later calls with that file
+only time. Both take the same `--bundle`.
 """
 
 import argparse
@@ -25,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -198,47 +202,75 @@ def distance(values: NDArray[np.floating], exact: NDArray[np.float64]) -> float:
     return float(np.sqrt(((values - exact) ** 2).sum(axis=2).mean()))
 
 
-def measure(rows: Rows, bundle: Bundle, device: str, repeats: int) -> dict[str, Any]:
-    """Search the settings, then time."""
-    whyport = Whyport(bundle, device)
-    explainers = {method: whyport.create(method) for method in RIVALS}
+@dataclass(frozen=True)
+class Found:
+    """What a search has found."""
+
+    rivals: dict[str, Setting]
+    """The best setting of each method's rival."""
+    in_one_process: Setting
+    """That of shap.DeepExplainer."""
+    steps: dict[str, int]
+    """captum's fewest steps, by rule."""
+    tried: dict[str, dict[str, float]]
+    """Rows/s by contender and setting."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Found":
+        """What an earlier call has found."""
+
+        def setting(values: dict[str, Any]) -> Setting:
+            options = tuple((name, value) for name, value in values.pop("options"))
+            return Setting(**values | {"options": options, "crew": tuple(values["crew"])})
+
+        given = json.loads(path.read_text())
+        given["rivals"] = {method: setting(values) for method, values in given["rivals"].items()}
+        return cls(**given | {"in_one_process": setting(given["in_one_process"])})
+
+
+def searched(rows: Rows, whyport: Whyport, workers: Crews) -> Found:
+    """The best settings of every competitor."""
     few = rows[: ROWS["expected-gradients"]]
-    with crews(bundle.path) as workers:
-        search = Search(workers, rows)
-        rivals = {"deepshap": best_deep_explainer(search, ways())}
-        in_one_process = best_deep_explainer(search, [crew for crew in ways() if crew[0] == 1])
+    search = Search(workers, rows)
+    rivals = {"deepshap": best_deep_explainer(search, ways())}
+    in_one_process = best_deep_explainer(search, [crew for crew in ways() if crew[0] == 1])
 
-        batch = CARD_INTERNAL_BATCHES[1] if device == "cuda" else 1024
-        first = Setting("captum.IntegratedGradients", 16, crew=ways()[-1]).but(batch=batch)
-        steps = fewest_steps(first, workers, rows[: ROWS[first.contender]], whyport)
-        rivals["integrated-gradients"] = best_integrated_gradients(search, steps)
+    batch = CARD_INTERNAL_BATCHES[1] if torch.cuda.is_available() else 1024
+    first = Setting("captum.IntegratedGradients", 16, crew=ways()[-1]).but(batch=batch)
+    steps = fewest_steps(first, workers, rows[: ROWS[first.contender]], whyport)
+    rivals["integrated-gradients"] = best_integrated_gradients(search, steps)
 
-        exact = whyport.dense(few)
-        ours = explain(explainers["expected-gradients"], few).values.reshape(exact.shape)
-        sampled = Setting("shap.GradientExplainer", 1, crew=ways()[-1]).but(samples=SAMPLES, batch=200)
-        ratio = distance(workers.explain(sampled, few), exact) / distance(ours, exact)
-        rivals["expected-gradients"] = best_gradient_explainer(search, round(SAMPLES * ratio**2))
+    exact = whyport.dense(few)
+    ours = explain(whyport.create("expected-gradients"), few).values.reshape(exact.shape)
+    sampled = Setting("shap.GradientExplainer", 1, crew=ways()[-1]).but(samples=SAMPLES, batch=200)
+    ratio = distance(workers.explain(sampled, few), exact) / distance(ours, exact)
+    rivals["expected-gradients"] = best_gradient_explainer(search, round(SAMPLES * ratio**2))
+    return Found(rivals, in_one_process, steps, search.seen)
 
-        contestants: dict[str, Callable[[], Any]] = {}
-        for method, setting in rivals.items():
-            given = rows[: ROWS[method]], rows[: ROWS[setting.contender]]
-            contestants[method] = lambda m=method, g=given[0]: explain(explainers[m], g)
-            contestants[setting.contender] = lambda s=setting, g=given[1]: workers.explain(s, g)
-        shap_rows = rows[: ROWS["shap.DeepExplainer"]]
-        contestants[ONE_PROCESS] = lambda: workers.explain(in_one_process, shap_rows)
-        times: dict[str, list[float]] = {name: [] for name in contestants}
-        results = {}
-        for _ in range(repeats):
-            for name, action in contestants.items():
-                started = time.perf_counter()
-                results[name] = action()
-                times[name].append(time.perf_counter() - started)
+
+def timed(rows: Rows, whyport: Whyport, workers: Crews, found: Found, repeats: int) -> dict[str, Any]:
+    """All in turn, with the settings found."""
+    explainers = {method: whyport.create(method) for method in RIVALS}
+    contestants: dict[str, Callable[[], Any]] = {}
+    for method, setting in found.rivals.items():
+        given = rows[: ROWS[method]], rows[: ROWS[setting.contender]]
+        contestants[method] = lambda m=method, g=given[0]: explain(explainers[m], g)
+        contestants[setting.contender] = lambda s=setting, g=given[1]: workers.explain(s, g)
+    shap_rows = rows[: ROWS["shap.DeepExplainer"]]
+    contestants[ONE_PROCESS] = lambda: workers.explain(found.in_one_process, shap_rows)
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    results = {}
+    for _ in range(repeats):
+        for name, action in contestants.items():
+            started = time.perf_counter()
+            results[name] = action()
+            times[name].append(time.perf_counter() - started)
 
     explained = ROWS | {ONE_PROCESS: ROWS["shap.DeepExplainer"]}
     rates = {name: round(explained[name] / statistics.median(spent), 2) for name, spent in times.items()}
     differences = {m: whyport.differences(rows, e.references or whyport.background) for m, e in explainers.items()}
     quality: dict[str, Any] = {}
-    for method, setting in rivals.items():
+    for method, setting in found.rivals.items():
         attribution, theirs = results[method], results[setting.contender]
         error = np.abs(theirs.sum(axis=2) - differences[method][: len(theirs)])
         allowed = explainers[method].allowed_error(
@@ -254,17 +286,20 @@ def measure(rows: Rows, bundle: Bundle, device: str, repeats: int) -> dict[str, 
             "worst_completeness_error": float(f"{error.max():.3g}"),
         }
     theirs = results["shap.GradientExplainer"]
+    exact = whyport.dense(rows[: ROWS["expected-gradients"]])
+    ours = results["expected-gradients"].values.reshape(exact.shape)
     quality["expected-gradients"]["error_of_the_mean"] = round(distance(ours, exact), 4)
     quality["shap.GradientExplainer"]["error_of_the_mean"] = round(distance(theirs, exact[: len(theirs)]), 4)
     return {
-        "best_settings": {s.contender: str(s) for s in rivals.values()} | {ONE_PROCESS: str(in_one_process)},
-        "fewest_steps": steps,
+        "best_settings": {s.contender: str(s) for s in found.rivals.values()}
+        | {ONE_PROCESS: str(found.in_one_process)},
+        "fewest_steps": found.steps,
         "rows_per_second": rates,
         "seconds": {name: [round(spent, 3) for spent in values] for name, values in times.items()},
-        "ratios": {m: round(rates[m] / rates[s.contender], 2) for m, s in rivals.items()}
+        "ratios": {m: round(rates[m] / rates[s.contender], 2) for m, s in found.rivals.items()}
         | {"deepshap, by one process": round(rates["deepshap"] / rates[ONE_PROCESS], 2)},
         "quality": quality,
-        "search": search.seen,
+        "search": found.tried,
     }
 
 
@@ -291,15 +326,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, help="by default explain_speed.json, on a card with its name")
+    parser.add_argument("--bundle", type=Path, help="the demo model from an earlier call; by default it is trained")
+    parser.add_argument("--search", type=Path, help="what the search finds, or has found in an earlier call")
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
         ROWS.update(CARD_ROWS)
     with tempfile.TemporaryDirectory() as folder:
-        bundle = train(Path(folder))
-        rows = resample(max(ROWS.values())).to_numpy(np.float32)
-        result = {"settings": settings(device, bundle, arguments.repeats)}
-        result |= measure(rows, bundle, device, arguments.repeats)
+        bundle = Bundle.read(arguments.bundle) if arguments.bundle else train(Path(folder))
+        rows, whyport = resample(max(ROWS.values())).to_numpy(np.float32), Whyport(bundle, device)
+        with crews(bundle.path) as workers:
+            if arguments.search and arguments.search.exists():
+                found = Found.read(arguments.search)
+            else:
+                found = searched(rows, whyport, workers)
+            if arguments.search:
+                arguments.search.write_text(json.dumps(asdict(found), indent=2) + "\n")
+            if not arguments.repeats:
+                return
+            result = {"settings": settings(device, bundle, arguments.repeats)}
+            result |= timed(rows, whyport, workers, found, arguments.repeats)
     name = f"-{torch.cuda.get_device_name(0).replace(' ', '-')}" if device == "cuda" else ""
     out = arguments.out or Path(__file__).parent / "results" / f"explain_speed{name}.json"
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ class AdaptiveIntegral:
         # The last rows wait where there is no room for all; the first is always served.
         total = np.cumsum(wanted)
         wanted[(total > self._room(nodes, 1.0)) & (total > wanted[(wanted > 0).argmax()])] = 0
-        halved_path, middle = intervals.middles(wanted[halving])
+        halved_path, middle = intervals.middles(wanted[halving], self._tolerance[rows[halving]])
         path, position = self._next_rung(rows[~halving & (wanted > 0)])
         return np.concatenate([path, halved_path]), np.concatenate([position, middle])
 

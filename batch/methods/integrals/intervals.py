@@ -7,17 +7,27 @@ from whyport.batch.methods.integrals.nodes import Nodes
 from whyport.batch.methods.integrals.path import Paths
 
 # The share of the intervals that is halved at a time, in a row that misses its tolerance. A smaller share chooses
-# intervals better, and takes more rounds.
+# intervals better, and takes more rounds. None is halved whose error is less than the second share of what each may be
+# off.
 HALVED = 0.25
+NEGLIGIBLE = 0.5
 
-# Suppose a gradient changes by d within an interval, all at once, at an unknown position. The trapezoidal rule's error
-# is then uniform between -d/2 and d/2 times the interval's length, with this variance. For smooth changes it
-# overestimates the error.
+# Suppose a gradient changes by d within an interval of length h, all at once, at an unknown position. The trapezoidal
+# rule's error is then uniform between -d/2 and d/2 times h, with this variance. For smooth changes it overestimates the
+# error.
 JUMP_VARIANCE = 1 / 12
+
+# In an interval of this length, the score jumps where more is missing than the gradients at its ends come to. Halving
+# it again would find the same.
+SHORT = 2.0**-14
 
 
 class Intervals:
-    """Intervals between neighbouring nodes of M rows; where two paths meet, an interval without length."""
+    """Intervals between neighbouring nodes of M rows; where two paths meet, an interval without length.
+
+    What is missing where a score jumps, as that of an embedded code does, is in no gradient. It counts neither when a
+    row is judged nor when intervals are chosen.
+    """
 
     def __init__(self, nodes: Nodes, paths: Paths) -> None:
         self._nodes = nodes
@@ -27,9 +37,15 @@ class Intervals:
         self._length = np.where(same, np.diff(nodes.position), 0.0)
         length = self._length.astype(np.float32)[:, None]
         self._shares = length * 0.5 * (nodes.shares[1:] + nodes.shares[:-1])
-        self._changes = length * (nodes.shares[1:] - nodes.shares[:-1])
+        changes = length * (nodes.shares[1:] - nodes.shares[:-1])
         change_of_score = np.where(same, np.diff(nodes.score), 0.0)
-        self._missing = self._shares.sum(axis=1, dtype=np.float64) - change_of_score
+        missing = self._shares.sum(axis=1, dtype=np.float64) - change_of_score
+        slope = np.abs(nodes.shares.sum(axis=1, dtype=np.float64))
+        jumps = (self._length <= SHORT) & (np.abs(missing) > self._length * (slope[1:] + slope[:-1]))
+        self._missing = np.where(jumps, 0.0, missing)
+        self._change = 0.5 * np.sqrt((changes**2).sum(axis=1))
+        self._incomplete = np.abs(self._by_row(self._missing))
+        self._uneven = np.sqrt(JUMP_VARIANCE * self._by_row(changes**2).max(axis=1))
 
     def integrals(self) -> NDArray[np.float64]:
         """The integrals of the rows, [M, G]."""
@@ -37,23 +53,27 @@ class Intervals:
 
     def beyond(self, tolerance: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether a row's completeness error or estimated player error exceeds the tolerance, [M]; False for NaN."""
-        incomplete = np.abs(self._by_row(self._missing))
-        uneven = np.sqrt(JUMP_VARIANCE * self._by_row(self._changes**2).max(axis=1))
-        found: NDArray[np.bool_] = (incomplete > tolerance) | (uneven > tolerance)
+        found: NDArray[np.bool_] = (self._incomplete > tolerance) | (self._uneven > tolerance)
         return found
 
     def wanted(self) -> NDArray[np.int64]:
         """The number of intervals of each row to halve at a time, [M]."""
         return np.ceil(HALVED * self._by_row(self._length > 0)).astype(np.int64)
 
-    def middles(self, wanted: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The paths and middles of the intervals with the largest errors of each row, as many as wanted [M]."""
-        errors = np.maximum(np.abs(self._missing), 0.5 * np.sqrt((self._changes**2).sum(axis=1)))
-        counts = np.diff(self._starts, append=len(errors))
+    def middles(
+        self, wanted: NDArray[np.int64], tolerance: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The paths and middles of the intervals with the largest errors of each row, at most as many as wanted [M].
+
+        An error is of what the row misses its tolerance [M] by: of its sum, of single players, or of both.
+        """
+        counts = np.diff(self._starts, append=len(self._missing))
         row = np.arange(len(counts)).repeat(counts)
+        missing = np.where((self._incomplete > tolerance)[row], np.abs(self._missing), 0.0)
+        errors = np.maximum(missing, np.where((self._uneven > tolerance)[row], self._change, 0.0))
         rank = np.empty(len(errors), dtype=np.int64)
         rank[np.lexsort((-errors, row))] = np.arange(len(errors)) - self._starts.repeat(counts)
-        chosen = (rank < wanted[row]) & (errors > 0)
+        chosen = (rank < wanted[row]) & (errors > NEGLIGIBLE * (tolerance / counts)[row])
         middle = self._nodes.position[:-1] + 0.5 * self._length
         return self._nodes.path[:-1][chosen], middle[chosen]
 

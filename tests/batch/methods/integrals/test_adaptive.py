@@ -106,7 +106,8 @@ def test_the_mean_over_references_needs_less_than_each_of_them() -> None:
     _, of_one = AdaptiveIntegral(alone, tolerance, 2, 100_000, 10**6).compute()
     integrals, of_all = AdaptiveIntegral(together, tolerance, 2, 100_000, 10**6).compute()
     np.testing.assert_allclose(integrals, closed_form(model, together), atol=0.01)
-    assert of_all.mean() < 0.5 * 60 * of_one.mean()
+    assert of_all.mean() < 0.6 * 60 * of_one.mean()
+    assert of_all.mean() < 60 * 13
 
 
 def test_errors_of_different_references_cancel() -> None:
@@ -130,3 +131,78 @@ def test_rows_are_left_at_the_limit() -> None:
     _, evaluations = AdaptiveIntegral(paths, np.full(50, 1e-9), 3, 40, 10**6).compute()
     assert (evaluations >= 40).all()
     assert evaluations.max() <= 1.25 * 40 + 4  # what the last halving adds
+
+
+class Codes(Additive):
+    """The second feature is a code: the score jumps with it, at each half, and its gradient is 0."""
+
+    def parts(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
+        found = super().parts(rows)
+        found[:, 1] = 3 * np.floor(2 * rows[:, 1])
+        return found
+
+    def gradients(
+        self, rows: NDArray[np.float32], targets: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        slopes, scores = super().gradients(rows, targets)
+        slopes[:, 1] = 0
+        return slopes, scores
+
+
+@pytest.mark.parametrize("power", [1, 3])
+@pytest.mark.parametrize("nodes", [None, 5])
+def test_a_row_ends_where_only_jumps_of_the_score_are_missing(power: int, nodes: int | None) -> None:
+    model = Codes(power)
+    paths = make_paths(model, 200, 1)
+    integrals, evaluations = AdaptiveIntegral(paths, np.full(200, 0.01), nodes, 5000, 10**6).compute()
+    expected = closed_form(model, paths)
+    jumps = expected[:, 1].copy()
+    assert (np.abs(jumps) > 1).mean() > 0.8
+    expected[:, 1] = 0
+    np.testing.assert_allclose(integrals, expected, atol=0.02)
+    assert evaluations.max() < 400
+
+
+class First(Additive):
+    """Only the first feature counts."""
+
+    def parts(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
+        return super().parts(rows) * (np.arange(FEATURES) == 0)
+
+    def gradients(
+        self, rows: NDArray[np.float32], targets: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        slopes, _ = super().gradients(rows, targets)
+        return slopes * np.float32([1, 0, 0, 0, 0, 0]), self.parts(rows).sum(axis=1)
+
+
+class Steep(First):
+    """It rises within a thousandth of a path."""
+
+    def parts(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
+        return np.tanh(2000 * (rows.astype(np.float64) - 0.2)) * (np.arange(FEATURES) == 0)
+
+    def gradients(
+        self, rows: NDArray[np.float32], targets: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        slope = 2000 / np.cosh(np.clip(2000 * (rows.astype(np.float64) - 0.2), -300, 300)) ** 2
+        return (slope * (np.arange(FEATURES) == 0)).astype(np.float32), self.parts(rows).sum(axis=1)
+
+
+def test_a_steep_score_is_no_jump() -> None:
+    model = Steep(1)
+    paths = make_paths(model, 100, 1)
+    expected = closed_form(model, paths)
+    assert (np.abs(expected).max(axis=1) > 1).mean() > 0.3
+    integrals, _ = AdaptiveIntegral(paths, np.full(100, 0.02), None, 10_000, 10**6).compute()
+    np.testing.assert_allclose(integrals, expected, atol=0.021)
+
+
+def test_intervals_that_are_right_are_not_halved_with_the_others() -> None:
+    """One kink, and a tolerance that only its interval misses: one gradient a halving."""
+
+    model = First(1)
+    paths = make_paths(model, 100, 1)
+    integrals, evaluations = AdaptiveIntegral(paths, np.full(100, 1e-4), 15, 10_000, 10**6).compute()
+    np.testing.assert_allclose(integrals, closed_form(model, paths), atol=3e-4)
+    assert evaluations.max() <= 16 + 14
