@@ -223,8 +223,14 @@ class Session:
         target = explained.target
         if targets is None:  # a row without a score has no predicted class
             target = np.where(np.isfinite(outputs[SCORE.name]), target, -1)
-        names = sidecar.feature_names, self.task.targets
-        return dataclasses.replace(explained, target=target, feature_names=names[0], target_names=names[1])
+        places = list(sidecar.shared_places)
+        return dataclasses.replace(
+            explained,
+            values=explained.values[:, places],
+            target=target,
+            feature_names=tuple(sidecar.feature_names[i] for i in places),
+            target_names=self.task.targets,
+        )
 
     def run_graph(self, name: str, rows: Rows, index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The outputs of explain.onnx or gradient.onnx, by name.

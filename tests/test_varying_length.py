@@ -17,6 +17,10 @@ from support.forging import elements, forge, with_column
 from support.varying_bundle import ROWS, STEPS, WIDTH, lengths, rows_of
 from whyport.batch.output.folder import REJECTED_FOLDER
 from whyport.batch.output.layouts import positions_of
+from whyport.batch.report.gather.view import ReportSettings, View, gather
+from whyport.batch.report.sections.by_target import without_step
+from whyport.batch.report.sections.sequences import heat_blocks, row_pictures
+from whyport.batch.report.sections.trust import trust_section
 from whyport.batch.review.show import describe_row
 from whyport.runtime.errors import AuditError, DataError, UsageError
 
@@ -229,3 +233,66 @@ def test_objects_of_shap_have_no_values_beyond_the_last_step(run: Path) -> None:
         assert not each.values[lacking].any()
         assert set((~lacking).sum(axis=1)) <= {WIDTH * steps + 2 for steps in LENGTHS}
         assert lacking.any()
+
+
+@pytest.fixture(scope="module")
+def view(run: Path) -> View:
+    return gather(ReportSettings(run, rows=(LENGTHS.index(2), LENGTHS.index(5))))
+
+
+def test_a_report_has_means_over_the_rows_that_have_a_step(run: Path, view: View) -> None:
+    explained = view.collected.attributions
+    assert sum(each.rows for each in explained) == ROWS
+    cells = cells_of(table_of(run))
+    (picture,) = heat_blocks(view, explained, 10)
+    above, corner, main, beside, rows, *_ = picture.draw().axes
+    means = np.array(
+        [[np.mean([abs(row[t, j]) for row in cells if len(row) > t]) for t in range(STEPS)] for j in (0, 1)]
+    )
+    np.testing.assert_allclose(main.images[0].get_array(), means, rtol=1e-12)
+    np.testing.assert_allclose([bar.get_height() for bar in above.patches], means.sum(axis=0), rtol=1e-12)
+    of_rows = np.mean([np.abs(row).sum(axis=0) for row in cells], axis=0)
+    np.testing.assert_allclose([bar.get_width() for bar in beside.patches], of_rows, rtol=1e-12)
+    having = [np.mean(np.array(LENGTHS) > t) for t in range(STEPS)]
+    np.testing.assert_allclose([bar.get_height() for bar in rows.patches], having, rtol=1e-12)
+    assert not corner.patches
+    assert "over the explained rows that have the step" in picture.caption
+    assert "lacks a step counts 0" in without_step(view, ["visits[4].hr"])
+    assert without_step(view, ["age"]) == ""
+
+
+def test_a_report_draws_single_rows_up_to_their_own_last_step(view: View) -> None:
+    for case, steps in zip(view.cases, (2, 5), strict=True):
+        heat, series = row_pictures(view, "0", case, case.explanations[0], 10)
+        assert heat.draw().axes[2].images[0].get_array().shape == (WIDTH, steps)
+        values = rows_of(LENGTHS, 1)["visits"][case.choice.row].as_py()
+        drawn = [axes.lines[0].get_ydata() for axes in series.draw().axes[:WIDTH]]
+        np.testing.assert_allclose(np.array(drawn).T, values, rtol=1e-6)
+
+
+def test_padding_is_no_value_in_the_drift_of_inputs(view: View) -> None:
+    assert view.inputs is not None
+    found = {each.name: each for each in view.inputs.features}
+    assert found.keys() == {"hr", "bp", "age", "dose"}
+    assert not any(each.missing_after for each in found.values())
+    values = np.concatenate([np.array(row) for row in rows_of(LENGTHS, 1)["visits"].to_pylist()]).astype(np.float32)
+    column = view.bundle.sidecar.features[1]
+    low, high = np.float32([column.statistics.minimum, column.statistics.maximum])
+    outside = np.mean((values[:, 1] < low) | (values[:, 1] > high))
+    np.testing.assert_allclose(found["bp"].outside, outside)
+
+    counted = np.sort(LENGTHS)
+    quartiles = [f"{counted[int(np.ceil(share * ROWS)) - 1]}" for share in (0.25, 0.5, 0.75)]
+    assert view.steps == (("visits", f"{ROWS}", "1", *quartiles, "5", f"{np.mean(LENGTHS):.1f}"),)
+    assert any("Steps of rows" in getattr(block, "title", "") for block in trust_section(view, 10).blocks)
+
+
+def test_the_function_explain_has_no_share_of_a_length(varying_bundle: Path, varying_rows: Path, run: Path) -> None:
+    explained = whyport.Session(varying_bundle).explain(pq.read_table(varying_rows))
+    assert explained.feature_names == positions_of(table_of(run).schema).names
+    assert explained.values.shape == (ROWS, len(explained.feature_names))
+    for steps, row in zip(LENGTHS, explained.values, strict=True):
+        assert row[: steps * WIDTH].all()
+        assert not row[steps * WIDTH : STEPS * WIDTH].any()
+    assert explained.converged is not None
+    assert explained.converged.all()

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Annotated, Self
 
 from whyport.runtime.bundle.codec import build, encode, load
-from whyport.runtime.bundle.columns import IMPUTE, MODEL, Column
+from whyport.runtime.bundle.columns import IMPUTE, LENGTH, MODEL, Column
 from whyport.runtime.bundle.constraints import (
     NEWER,
     AtLeastOne,
@@ -175,6 +175,11 @@ class Sidecar:
     def lengths(self) -> tuple[Length, ...]:
         """The numbers of steps in a row as whyport holds it, of the inputs whose rows are of varying length."""
         return lengths_of(self.inputs)
+
+    @cached_property
+    def shared_places(self) -> tuple[int, ...]:
+        """The positions of the features that can have a share: all but numbers of steps."""
+        return tuple(i for i, feature in enumerate(self.features) if feature.kind != LENGTH)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.positions import CELL, FEATURE, SUM, Positions
 from whyport.batch.methods.reduction import Reduction
 from whyport.batch.review.finished_run import FinishedRun
-from whyport.runtime.bundle.columns import LENGTH, Column
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.bundle.sidecar import Sidecar
 
 
@@ -30,11 +30,10 @@ class DescribedFeatures:
         if not cells.blocks:
             return cls(sidecar.features, tuple((i,) for i in range(len(sidecar.features))))
         reduction = Reduction(cells, FEATURE, SUM)
-        in_row = [i for i, feature in enumerate(sidecar.features) if feature.kind != LENGTH]
         places, names = reduction.places, reduction.positions.names
         found: list[tuple[Column, tuple[int, ...]]] = []
         for cells_of_it, name in zip(places, names, strict=True):
-            own = tuple(in_row[i] for i in cells_of_it)
+            own = tuple(sidecar.shared_places[i] for i in cells_of_it)
             first, *others = (sidecar.features[i] for i in own)
             if all(other.numbers == first.numbers for other in others):
                 found.append((dataclasses.replace(first, name=name), own))

@@ -48,7 +48,8 @@ def _beeswarm(view: View, each: TargetAttributions, kept: list[str], values: Flo
     return Picture(
         f"beeswarm-{each.method}-{each.target}",
         f"Attributions for {shorten(each.target)}, {each.method}",
-        f"One point a row: {_drawn(view, each)}. {_meaning(view, each)}{colour}{of_features(len(kept), len(names))}",
+        f"One point a row: {_drawn(view, each)}. {_meaning(view, each)}{colour}{without_step(view, kept)}"
+        f"{of_features(len(kept), len(names))}",
         "Strongest first: " + ranked(kept, each.mean_magnitude[[names.index(name) for name in kept]]),
         lambda: beeswarm_figure(some, unit),
         tuple(kept),
@@ -145,6 +146,13 @@ def _meaning(view: View, each: TargetAttributions) -> str:
     if unit == SENSITIVITY_UNIT:
         return "Right of 0 the score rises with the feature, left of it falls; per unit of the feature."
     return f"Further right counts more; in {share_unit(view, each.method, each.target)}."
+
+
+def without_step(view: View, kept: Sequence[str]) -> str:
+    """What a row counts for a step that it lacks, as a sentence after others; empty where none lacks one."""
+    positions = view.run.layout.positions
+    varying = {name for block in positions.varying for name in positions.names[block.start : block.stop]}
+    return " A row that lacks a step counts 0 for it, without a value." if varying & set(kept) else ""
 
 
 def of_features(shown: int, total: int) -> str:

@@ -9,7 +9,7 @@ from whyport.batch.report.figures.shap_plots import bar_figure
 from whyport.batch.report.gather.collect import TargetAttributions, pooled_magnitude
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
-from whyport.batch.report.sections.by_target import of_features, ranked, target_blocks
+from whyport.batch.report.sections.by_target import of_features, ranked, target_blocks, without_step
 from whyport.batch.report.sections.dependence import dependence_blocks
 from whyport.batch.report.sections.sequences import heat_blocks
 from whyport.batch.report.sections.words import of_unit, share_unit, unit_of
@@ -76,7 +76,7 @@ def _bar(view: View, of_method: Sequence[TargetAttributions], limit: int) -> Pic
     return Picture(
         f"bar-{first.method}" + ("" if view.task.predicts_targets else f"-{first.target}"),
         title,
-        over + of_unit(first.method) + of_features(len(kept), len(names)),
+        over + of_unit(first.method) + without_step(view, kept) + of_features(len(kept), len(names)),
         "Strongest first: " + ranked(kept, overall[strongest]),
         lambda: bar_figure(magnitudes, kept, share_unit(view, first.method, first.target), by_class),
         (*kept, *magnitudes),

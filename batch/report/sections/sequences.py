@@ -18,7 +18,6 @@ from whyport.batch.report.gather.collect import TargetAttributions, pooled_havin
 from whyport.batch.report.gather.view import View
 from whyport.batch.report.picture import Block, Picture
 from whyport.batch.report.sections.words import of_unit, share_unit
-from whyport.runtime.bundle.columns import LENGTH
 
 SERIES = 4
 """The features of a row whose series are drawn: the strongest."""
@@ -171,7 +170,7 @@ def _steps(block: InputBlock, case: RowCase, each: RowExplanation | None = None)
 
 def _cells(view: View, block: InputBlock, row: NDArray[np.float64]) -> NDArray[np.float64]:
     """The cells of a sequence, [steps, features], in a row as the model takes it, [F]."""
-    return block.of(row[[i for i, feature in enumerate(view.bundle.sidecar.features) if feature.kind != LENGTH]])
+    return block.of(row[list(view.bundle.sidecar.shared_places)])
 
 
 def _row_heat(view: View, block: InputBlock, key: str, case: RowCase, each: RowExplanation, limit: int) -> Picture:
