@@ -33,8 +33,10 @@ from whyport.runtime.parity import row_deviations
 from whyport.runtime.session import Session
 from whyport.runtime.task import Task
 
-# completeness_error is a difference of numbers that are all in the row: only rounding may separate it from them.
-SUM_TOLERANCE = 1e-6
+# completeness_error is a difference of numbers that are all in the row: only rounding may separate it from them. The
+# score is a float32, and sums of shares are in float64.
+SCORE_ROUNDING = 1e-6
+SUM_ROUNDING = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,9 @@ class ExplanationComparison:
         elif makes_a_claim and self._layout.positions.add_up:
             error = matrix(stored, [columns.completeness_error])[:, 0]
             off = np.abs(np.abs(shares.values.sum(axis=1) - (score - base)) - error)
-            total = scale + np.abs(shares.values).sum(axis=1)
-            check_same(rows, ~(off <= SUM_TOLERANCE * total), columns.completeness_error, place)
+            rounding = SUM_ROUNDING * shares.values.shape[1] * np.abs(shares.values).sum(axis=1)
+            rounding += SCORE_ROUNDING * np.maximum(scale, np.abs(score))
+            check_same(rows, ~(off <= rounding), columns.completeness_error, place)
         check_same(rows, ~(differences <= allowed), f"{columns.method}: attributions", place)
         for name in values.keys() - {ATTRIBUTION}:
             got = self._layout.read_extra(stored, columns.prefix, columns.suffix, name)

@@ -147,11 +147,8 @@ class ListEncoder:
         """One row's numbers from a list among Python objects; they stay NaN where it does not fit."""
         if not np.iterable(value) or isinstance(value, str | bytes):
             raise OtherTypeError(type(value).__name__)
-        try:
-            array = np.array(nested_numbers(value), dtype=np.float64)
-        except (TypeError, ValueError):  # lists of different lengths, or of something else than numbers
-            return
-        if array.shape in ((self.steps, self.width), (self.steps * self.width,)):
+        array = array_of_lists(value)
+        if array is not None and array.shape in ((self.steps, self.width), (self.steps * self.width,)):
             numbers[:] = array.reshape(-1)
 
 
@@ -198,12 +195,26 @@ def _mask(chosen: NDArray[np.bool_]) -> Any:
     return pa.array(np.flatnonzero(chosen))
 
 
-def nested_numbers(value: Any) -> Any:
+def array_of_lists(value: Any) -> NDArray[np.float64] | None:
+    """The numbers of a list that may be nested, with NaN for what is missing; None where lists do not fit together."""
+    try:
+        # NumPy walks lists many times as fast as Python, but knows no missing value besides None.
+        is_of_objects = isinstance(value, np.ndarray) and value.dtype == object
+        return np.array(value.tolist() if is_of_objects else value, dtype=np.float64)
+    except (TypeError, ValueError):
+        pass
+    try:
+        return np.array(_nested(value), dtype=np.float64)
+    except (TypeError, ValueError):  # lists of different lengths, or of something else than numbers
+        return None
+
+
+def _nested(value: Any) -> Any:
     """Lists of lists, with NaN for what is missing, of any sequences."""
     if isinstance(value, np.ndarray) and value.dtype != object:
         return value
     if np.iterable(value) and not isinstance(value, str | bytes):
-        return [nested_numbers(each) for each in value]
+        return [_nested(each) for each in value]
     return np.nan if is_missing(value) else value
 
 

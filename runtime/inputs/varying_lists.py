@@ -13,9 +13,9 @@ from whyport.runtime.inputs.lists import (
     NO_ROWS,
     NOT_LISTS,
     ListEncoder,
+    array_of_lists,
     flat_numbers,
     list_type,
-    nested_numbers,
     plain_storage,
 )
 from whyport.runtime.inputs.numbers import OtherTypeError, is_numeric, numeric_array
@@ -159,11 +159,8 @@ class VaryingListEncoder:
         """One row's numbers from a list among Python objects; they stay NaN where it does not fit."""
         if not np.iterable(value) or isinstance(value, str | bytes):
             raise OtherTypeError(type(value).__name__)
-        try:
-            array = np.array(nested_numbers(value), dtype=np.float64)
-        except (TypeError, ValueError):  # steps of different widths, or of something else than numbers
-            return
-        if array.ndim == 2 and array.shape[1] != self.width:
+        array = array_of_lists(value)
+        if array is None or (array.ndim == 2 and array.shape[1] != self.width):
             return
         flat = array.reshape(-1)
         steps, rest = divmod(len(flat), self.width)

@@ -71,6 +71,26 @@ def test_lists_that_do_not_fit_are_nan_and_others_as_they_were(column: Any) -> N
     assert np.isnan(numbers[[1, 3, 4]]).all()
 
 
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
+def test_a_missing_number_among_python_objects_is_nan_alone(missing: Any) -> None:
+    lists: list[list[list[Any]]] = VALUES.tolist()
+    lists[1][2][0] = missing
+    expected = VALUES.reshape(5, -1).copy()
+    expected[1, 2 * WIDTH] = np.nan
+
+    np.testing.assert_array_equal(ENCODER.encode(pd.Series(lists))[0], expected)
+    arrays = [[np.array(step, dtype=object) for step in row] for row in lists]
+    np.testing.assert_array_equal(ENCODER.encode(pd.Series(arrays))[0], expected)
+
+
+def test_lists_among_python_objects_are_walked_by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that fits costs no step of Python for each of its numbers."""
+    monkeypatch.setattr("whyport.runtime.inputs.lists._nested", None)
+
+    for form in ("python lists", "pandas of arrays", "pandas of arrays of arrays"):
+        np.testing.assert_array_equal(ENCODER.encode(FORMS[form])[0], VALUES.reshape(5, -1))
+
+
 def test_null_lists_of_a_fixed_length_are_nan() -> None:
     column = fixed(VALUES).take(pa.array([0, None, 2]))
 
