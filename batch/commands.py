@@ -47,9 +47,11 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
         defaults = "; ".join(f"{each.default} of {method}" for method, each in declared.items())
         text += f"  [default: {defaults}]"
     names = [f"--{name.replace('_', '-')}"]
+    # None where it is not given, as another method's options are refused.
     if option.kind is bool:
-        return click.Option(names, is_flag=True, default=default, help=text)
-    return click.Option(names, type=option.kind, default=default, show_default=default is not None, help=text)
+        return click.Option(names, is_flag=True, default=None, help=text)
+    text += f"  [default: {default}]" if default is not None else ""
+    return click.Option(names, type=option.kind, default=None, help=text)
 
 
 @click.command(cls=MethodOptions)

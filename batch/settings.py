@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from whyport.batch.methods.catalogue import METHODS
+from whyport.batch.methods.catalogue import METHODS, method_options
 from whyport.batch.methods.positions import CELL, FEATURE, PER, REDUCTIONS, STEP, SUM
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.arguments import at_least
@@ -118,6 +118,12 @@ class JobSettings:
         for name, value in for_methods.items():
             if value is not None and not self.methods:
                 raise UsageError(f"{name}: expected an explanation method beside it, got none")
+        declared = method_options()
+        for name in self.explain.options:
+            owners = declared[name]
+            if not owners.keys() & set(self.methods):
+                got = listing(self.methods)
+                raise UsageError(f"{name}: an option of {listing(owners)}, expected one of them beside it, got {got}")
         for name in ("max_rejected", "max_unseen", "max_not_converged"):
             if getattr(self, name) is not None:
                 RowLimit.parse(name, getattr(self, name))

@@ -7,7 +7,7 @@ from typing import Any, Self
 from whyport.batch.methods.catalogue import find_method, method_options
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Extra, Option, OptionValue
 from whyport.batch.methods.players import Groups, as_groups
-from whyport.runtime.arguments import at_least
+from whyport.runtime.arguments import as_type, at_least
 from whyport.runtime.errors import UsageError, unknown
 
 MEMORY = 256_000_000
@@ -51,6 +51,8 @@ class ExplainSettings:
     """The given options of the methods, by name."""
 
     def __post_init__(self) -> None:
+        for name, kind in _TYPES.items():
+            object.__setattr__(self, name, as_type(name, getattr(self, name), (kind,)))
         if self.engine not in ENGINES:
             raise UsageError(unknown("engine", self.engine, ENGINES))
         at_least("memory", self.memory, 1)
@@ -96,6 +98,8 @@ class ExplainSettings:
             name: self.options.get(name, shared_default(declared)) for name, declared in method_options().items()
         }
 
+
+_TYPES = {"tolerance": float, "absolute_tolerance": float, "engine": str, "seed": int, "memory": int}
 
 COMMON = tuple(each.name for each in fields(ExplainSettings) if each.name != "options")
 """The options that every method has."""

@@ -4,18 +4,21 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from whyport.batch.methods.positions import Positions
+from whyport.batch.methods.catalogue import find_method
+from whyport.batch.methods.positions import PER, REDUCTIONS, Positions
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.columns import OutputColumns
 from whyport.batch.output.layouts import attribution_layout
 from whyport.batch.output.older import newest_settings
 from whyport.batch.output.parts import PartSpan, split
+from whyport.batch.settings import LAYOUTS, ON_BAD_ROW, ON_UNSEEN
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.bundle.codec import build
+from whyport.runtime.bundle.constraints import OneOf, Within
 from whyport.runtime.bundle.signature import TensorSpec
-from whyport.runtime.errors import BundleFormatError, JobError
+from whyport.runtime.errors import BundleFormatError, JobError, UsageError
 from whyport.runtime.task import Task, find_task
 
 FORMAT_VERSION = 5
@@ -23,6 +26,10 @@ FORMAT_VERSION = 5
 the names of the columns with the explained target, 5 `per` and `reduction`."""
 OLDEST = 2
 """The oldest version that is read; older versions' runs are not resumed."""
+
+
+MOST_ROWS = 1 << 53
+COUNT = Within(1, MOST_ROWS)
 
 
 @dataclass(frozen=True)
@@ -42,19 +49,19 @@ class PinnedSettings:
     methods: tuple[str, ...]
     explain_target: str
     explain_where: str | None
-    explain_fraction: float | None
-    layout: str
-    per: str
-    reduction: str
-    top_k: int | None
+    explain_fraction: Annotated[float, Within(0, 1)] | None
+    layout: Annotated[str, OneOf(LAYOUTS)]
+    per: Annotated[str, OneOf(PER)]
+    reduction: Annotated[str, OneOf(REDUCTIONS)]
+    top_k: Annotated[int, COUNT] | None
     keep: tuple[str, ...]
-    on_bad_row: str
-    on_unseen: str
-    batch_rows: int
-    part_rows: int
+    on_bad_row: Annotated[str, OneOf(ON_BAD_ROW)]
+    on_unseen: Annotated[str, OneOf(ON_UNSEEN)]
+    batch_rows: Annotated[int, COUNT]
+    part_rows: Annotated[int, COUNT]
     explain: dict[str, str | int | float | bool | dict[str, tuple[str, ...]] | None]
     """The options of the methods, as `ExplainSettings.record` gives them."""
-    call_rows: int
+    call_rows: Annotated[int, COUNT]
     """Rows per call of ONNX Runtime."""
 
     @property
@@ -70,7 +77,7 @@ class InputMark:
     source_file: str
     path: str
     """The path of the input during the run."""
-    rows: int | None
+    rows: Annotated[int, Within(0, MOST_ROWS)] | None
     """The number of rows; None for an input that could not be read."""
     size: int
     """The size in bytes."""
@@ -112,9 +119,17 @@ class JobFile:
                 f"in {path}"
             )
         try:
-            return build(cls, document)
-        except BundleFormatError as error:
+            found = build(cls, document)
+            found.check()
+        except (BundleFormatError, UsageError) as error:
             raise JobError(f"expected a description of a run, got another document: {error}, in {path}") from None
+        return found
+
+    def check(self) -> None:
+        """Raise UsageError for a task, a target, a method or an option of methods that there is not."""
+        _ = self.choice, self.settings.explain_settings
+        for name in self.settings.methods:
+            find_method(name)
 
     @property
     def meaning(self) -> Task:

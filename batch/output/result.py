@@ -158,6 +158,16 @@ class JobReport:
             performance=performance,
         )
 
+    def check(self) -> None:
+        """Raise BundleFormatError for a method without its number of rows, or times without their total."""
+        for name in {**self.methods, **self.not_finite}:
+            if name not in self.explained:
+                raise BundleFormatError(f"$.explained: missing key {name!r}")
+        performance = self.performance
+        for key, values in {"seconds": performance.seconds, "rows_per_second": performance.rows_per_second}.items():
+            if "total" not in values:
+                raise BundleFormatError(f"$.performance.{key}: missing key 'total'")
+
     @property
     def rows_rejected(self) -> int:
         """The number of rejected rows, over all reasons."""
@@ -260,7 +270,9 @@ def read_report(folder: OutputFolder) -> JobReport:
     path = folder.path / REPORT_FILE
     try:
         document = load(path.read_text(encoding="utf-8"))
-        return build(JobReport, NOT_COUNTED | document if isinstance(document, dict) else document)
+        report = build(JobReport, NOT_COUNTED | document if isinstance(document, dict) else document)
+        report.check()
+        return report
     except (OSError, UnicodeDecodeError, BundleFormatError) as error:
         raise JobError(f"expected the report of a run, got {error}, in {path}") from None
 

@@ -8,8 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from whyport.batch.commands import run
+from whyport.batch.methods.catalogue import method_options
 from whyport.batch.methods.settings import ExplainSettings
-from whyport.batch.settings import parse_size
+from whyport.batch.settings import JobSettings, parse_size
 from whyport.runtime.errors import UsageError
 
 
@@ -54,3 +56,34 @@ def test_the_budget_of_a_run_is_in_its_description(
 def test_a_budget_that_cannot_be_meant(size: str, message: str, bundle: Path, tmp_path: Path, whyport: Any) -> None:
     result = whyport("run", bundle, tmp_path, "--out", tmp_path / "out", "--memory", size, exit_code=2)
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("methods", "options", "message"),
+    [
+        (
+            ("deepshap",),
+            {"steps": 50},
+            "steps: an option of 'integrated-gradients', 'expected-gradients', .*'deepshap'",
+        ),
+        (("gradient", "deepshap"), {"samples": 9}, "samples: an option of 'smoothgrad', .* got 'gradient', 'deepshap'"),
+        ((), {"permutations": 8}, "permutations: an option of 'shapley', expected one of them beside it, got none"),
+        (("deepshap",), {"grad_cam_map": True}, "grad_cam_map: an option of 'grad-cam'"),
+    ],
+)
+def test_an_option_of_a_method_that_does_not_run_is_refused(
+    methods: tuple[str, ...], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        JobSettings(inputs=(), out=Path(), methods=methods, explain=ExplainSettings.of(**options))
+
+
+def test_an_option_serves_any_of_the_methods() -> None:
+    every = ("deepshap", "integrated-gradients")
+    settings = JobSettings(inputs=(), out=Path(), methods=every, explain=ExplainSettings.of(steps=50))
+    assert settings.explain.of_method("integrated-gradients").options["steps"] == 50
+
+
+def test_the_command_gives_no_option_of_its_own() -> None:
+    command = run.make_context("run", ["bundle", "rows.parquet", "--out", "out"])
+    assert {name: command.params[name] for name in method_options()} == dict.fromkeys(method_options())

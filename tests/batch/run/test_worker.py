@@ -43,7 +43,7 @@ def setup(bundle: Path, table: pa.Table, write: Callable[..., Path], tmp_path: P
     source = write(table.set_column(1, "a", pa.array([None, *table["a"].to_pylist()[1:]])))
     settings = JobSettings(
         (str(source),), tmp_path / "out", ("shapley", "gradient"), keep=("id",), part_rows=300, batch_rows=100,
-        explain=ExplainSettings.of(seed=3, samples=4), device="cpu",
+        explain=ExplainSettings.of(seed=3), device="cpu",
     )  # fmt: skip
     Job(Bundle.read(bundle), settings).run()
     job = JobFile.build(OutputFolder(settings.out, Disk()).read_json(JOB_FILE), settings.out / JOB_FILE)
