@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from support.bundles import IMPUTATION, WEIGHTS, linear_bundle, logits_of, softmax
 from support.command import Whyport
+from whyport.batch.methods.catalogue import method_options
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.rows import CleanRows
 from whyport.batch.run.job import Job
@@ -563,9 +564,13 @@ def test_the_command_and_the_library_have_the_same_defaults(tmp_path: Path) -> N
     shared = [option for option in command.get_params(context) if option.name in settings and not option.required]
     assert {option.name for option in shared} >= {"batch_rows", "steps", "tolerance", "on_bad_row", "device", "threads"}
     defaults = context.params
+    own = method_options()
     for option in shared:
-        if option.name not in ("methods", "keep", "players"):  # these are parsed: "none", "" and no file are nothing
+        # These are parsed: "none", "" and no file are nothing. An option of methods has its default where it is read.
+        if option.name not in ("methods", "keep", "players", *own):
             assert defaults[option.name] == settings[option.name], option.name
+    given = ExplainSettings.of(**{name: defaults[name] for name in own})
+    assert {name: given.record()[name] for name in own} == {name: settings[name] for name in own}
     assert (defaults["players"], settings["players"]) == (None, {})
 
 

@@ -128,9 +128,9 @@ def run(mapped_bundle: Path, write: Callable[..., Path], table: pa.Table, tmp_pa
     source = write(table.slice(0, 60))
 
     def run(**settings: Any) -> Path:
-        explain = ExplainSettings.of(grad_cam_map=True)
-        options = {"methods": ("attention",), "explain": explain, "device": "cpu"} | settings
-        job = JobSettings((str(source),), tmp_path / "out", **options)
+        options: dict[str, Any] = {"methods": ("attention",), "device": "cpu"} | settings
+        explain = ExplainSettings.of(**{"grad_cam_map": True} if "grad-cam" in options["methods"] else {})
+        job = JobSettings((str(source),), tmp_path / "out", explain=explain, **options)
         Job(Bundle.read(mapped_bundle), job).run()
         assert len(list(Audit(job.out).run(60, seed=0, device="cpu"))) == 4
         return job.out
