@@ -27,6 +27,8 @@ class Ready:
     """[K]; None for a method that measures against nothing."""
     players: tuple[str, ...]
     """The names of the G players of the longest rows; the explainer's bucket may have fewer."""
+    beyond: NDArray[np.bool_]
+    """Which of the explainer's players are padding, or the number of steps: rows and references have them alike."""
 
     def cut(self, request: Request) -> Request:
         """The request with the rows of the explainer's bucket."""
@@ -36,18 +38,19 @@ class Ready:
         return Request(request.rows[:, list(bundle.places)], request.scores, request.row, request.target)
 
     def whole(self, attribution: Attribution) -> Attribution:
-        """The attributions of the longest rows' players: 0 for those that the bucket has not."""
+        """The attributions of the longest rows' players: exactly 0 for padding, and what the bucket has not."""
         own = self.explainer.players.names
-        if own == self.players:
+        if own == self.players and not self.beyond.any():
             return attribution
         place = {name: i for i, name in enumerate(self.players)}
-        places = [place[name] for name in own]
+        held = np.flatnonzero(~self.beyond)
+        places = [place[own[i]] for i in held]
 
         def spread(values: NDArray[Any]) -> NDArray[Any]:
             if values.ndim != 2 or values.shape[1] != len(own):
                 return values
             made = np.zeros((len(values), len(self.players)), dtype=values.dtype)
-            made[:, places] = values
+            made[:, places] = values[:, held]
             return made
 
         extras = {name: spread(values) for name, values in attribution.extras.items()}

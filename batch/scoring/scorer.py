@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from whyport.batch.methods.catalogue import engine_of
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.engines.onnx import OnnxModel
-from whyport.batch.methods.explainer import explainer_class
+from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.players import PlayerMap, groups_within
 from whyport.batch.methods.reduction import Reduction
@@ -21,6 +21,8 @@ from whyport.batch.scoring.lengths import ExplainerOfLength, Ready, joined
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.buckets import levels
+from whyport.runtime.bundle.columns import LENGTH
+from whyport.runtime.bundle.lengths import padding
 from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import BundleError, ParityError, listing
 from whyport.runtime.finite import UnansweredRows
@@ -139,9 +141,8 @@ class Scorer:
             references = References(references.rows[:, list(model.bundle.places)], references.weights)
         with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused below, in words
             explainer = explainer_class(name, engine)(model, references, settings)
-        return Ready(
-            explainer, explainer.base_values(partial(self._mean_score, name, self._session.bucket(level))), players
-        )
+        base_values = explainer.base_values(partial(self._mean_score, name, self._session.bucket(level)))
+        return Ready(explainer, base_values, players, _beyond(explainer, references))
 
     def _mean_score(self, method: str, session: Session, references: References) -> NDArray[np.float64]:
         """The mean score of every target over the references, [K]; raises BundleError where a score is not finite."""
@@ -153,6 +154,16 @@ class Scorer:
                 f"in {self._session.bundle.path}"
             )
         return references.mean_of(lambda rows: scores)
+
+
+def _beyond(explainer: Explainer, references: References) -> NDArray[np.bool_]:
+    """Which players, [G], are no values of rows as long as the references."""
+    sidecar = explainer.model.bundle.sidecar
+    is_length = np.array([feature.kind == LENGTH for feature in sidecar.features])
+    held = ~(padding(sidecar.lengths, references.rows[:1])[0] | is_length)
+    beyond = np.ones(len(explainer.players), dtype=np.bool_)
+    beyond[explainer.players.of_column[held]] = False
+    return beyond
 
 
 def _scores(session: Session, rows: NDArray[np.float32]) -> NDArray[np.float32]:
