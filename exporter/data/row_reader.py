@@ -18,6 +18,7 @@ from whyport.exporter.data.statistics import LEAVE_OUT
 from whyport.runtime.bundle.columns import NUMBER, Column
 from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.row import features_of, sources_of
+from whyport.runtime.errors import UsageError
 from whyport.runtime.inputs.table import Columns
 from whyport.runtime.limits import RowLimit
 
@@ -94,7 +95,14 @@ class InputReader(RowReader):
 
     @classmethod
     def of(cls, frame: pd.DataFrame, choices: Sequence[InputChoice]) -> "InputReader":
-        """The reader of a table; raises as `named_columns`."""
+        """The reader of a table; raises as `named_columns`, and UsageError for settings that are for export alone."""
+        for each in choices:
+            for setting in ("buckets", "references"):
+                if setting in each.settings:
+                    raise UsageError(
+                        f"--input {each.name}: {setting} is for whyport export: the networks of whyport train take "
+                        "rows of as many steps as each other"
+                    )
         tables = [each for each in choices if each.kind == TABLE]
         return cls(
             dict.fromkeys((name for each in tables for name in named_columns(each, frame.columns)), NUMBER), choices

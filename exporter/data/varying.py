@@ -17,6 +17,7 @@ from whyport.runtime.bundle.lengths import Length
 from whyport.runtime.bundle.row import Source
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ColumnError, TrainingError, UsageError
+from whyport.runtime.inputs.lists import grouping_query
 from whyport.runtime.inputs.numbers import OtherTypeError
 from whyport.runtime.inputs.sources import element
 from whyport.runtime.inputs.varying_lists import VaryingListEncoder
@@ -90,7 +91,8 @@ def _counted(choice: InputChoice, column: pd.Series) -> list[tuple[int, int | No
         value: Any = element(present, row)
         if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
             raise ColumnError(
-                f"--input {choice.name}: column {column.name!r}: expected a list of numbers a row, got {column.dtype}"
+                f"--input {choice.name}: column {column.name!r}: expected a list of numbers a row, got {column.dtype}; "
+                + grouping_query(choice.columns, choice.name)
             )
         nested = len(value) and hasattr(value[0], "__len__")
         found.append((len(value), len(value[0]) if nested else None))
