@@ -93,7 +93,7 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     default=AUTO,
     show_default=True,
     help="Attributions as one column per feature (wide), one column of lists, or one tensor [steps, features] a "
-    "sequence; auto is tensor for models with sequences, wide for others.",
+    "sequence; auto is tensor for models with sequences, list where their rows vary in length, wide for others.",
 )
 @click.option(
     "--per",

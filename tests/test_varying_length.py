@@ -103,6 +103,20 @@ def test_extras_of_methods_have_the_form_of_the_shares(
     whyport.audit(out)
 
 
+def test_every_target_of_the_rows_that_a_condition_chooses_has_their_own_steps(
+    varying_bundle: Path, varying_rows: Path, tmp_path: Path
+) -> None:
+    options = {"explain": ("gradient", "deepshap"), "explain_target": "all", "explain_where": "id >= 7 and id < 30"}
+    whyport.run(varying_bundle, varying_rows, tmp_path / "out", keep=("id",), **options)
+    table = table_of(tmp_path / "out")
+    expected = [steps if 7 <= i < 30 else None for i, steps in enumerate(LENGTHS)]
+    for method in ("gradient", "deepshap"):
+        for target in ("class 0", "class 1"):
+            lists = table[f"{method}.attribution.{target}.visits"].to_pylist()
+            assert [None if row is None else len(row) for row in lists] == expected
+    whyport.audit(tmp_path / "out")
+
+
 def test_the_strongest_cells_are_the_rows_own(
     run: Path, varying_bundle: Path, varying_rows: Path, tmp_path: Path
 ) -> None:

@@ -88,3 +88,11 @@ def test_a_fixed_number_of_cells_is_refused(layout: str) -> None:
     assert [chosen_layout(each, POSITIONS) for each in ("auto", "list")] == ["list", "list"]
     with pytest.raises(UsageError, match=f"got '{layout}', .* rows of 'visits', 'pulse' are of varying length"):
         chosen_layout(layout, POSITIONS)
+
+
+def test_an_older_parts_inputs_have_no_place(tmp_path: Path) -> None:
+    axes = (Axis("time", 3, None), Axis("feature", 2, ("hr", "bp")))
+    fixed = Positions(CELLS, (Block("visits", False, 0, axes),))
+    metadata = attribution_layout("tensor", None, fixed).metadata
+    assert "place" not in metadata["whyport.inputs"]
+    assert positions_of(pa.schema([], metadata=metadata)) == fixed
