@@ -81,7 +81,8 @@ def run(
         explain_where: explain only the rows that meet this condition, such as "probability.yes > 0.5".
         explain_fraction: explain only this share of the rows, the same in every run.
         layout: "wide" for a column per feature, "list" for one column of attributions, "tensor" for one of [steps,
-            features] a sequence; "auto" is "tensor" for models with sequences, "wide" for others.
+            features] a sequence; "auto" is "tensor" for models with sequences, "list" where their rows vary in length,
+            "wide" for others.
         per: what has a share in a sequence: "cell" for each of its elements, "feature" or "step" for sums of these.
         reduction: "sum", or "abs" for sums of magnitudes, which do not add up to the score.
         top_k: keep only this many attributions per row, the largest by magnitude.
