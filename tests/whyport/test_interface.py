@@ -77,8 +77,9 @@ def test_every_option_is_a_keyword_with_the_same_default(command: str) -> None:
 
 def test_every_option_of_a_method_is_a_keyword_of_run(tmp_path: Path) -> None:
     for name, declared in method_options().items():
-        given = next(iter(declared.values())).kind(5)
-        assert settings_of(["x"], tmp_path, {"explain": "deepshap", name: given}).explain.options == {name: given}
+        method, option = next(iter(declared.items()))
+        given = option.kind(5)
+        assert settings_of(["x"], tmp_path, {"explain": method, name: given}).explain.options == {name: given}
     with pytest.raises(whyport.UsageError, match=r"unknown option 'step' \(did you mean 'steps'\?\)"):
         settings_of(["x"], tmp_path, {"step": 5})
 
