@@ -73,7 +73,7 @@ class Program(nn.Module):
         self.logits = logits
         self.register_buffer("identity", torch.eye(classes).reshape(classes, 1, 1, 1, classes))
         self.register_buffer("lengths", torch.tensor(lengths, dtype=torch.int64))
-        self.kept = self._read_values()
+        self.kept, self.kept_portable = self._read_values(portable=False), self._read_values(portable=True)
         self.parts = self._cut()
 
     def encoded_by(self, encoding: EncodeCategories) -> Self:
@@ -93,7 +93,7 @@ class Program(nn.Module):
         cells = self.encode(rows)
         values = self.values(cells, portable)
         logits = self.of_one_length(values[self.logits].squeeze(1), cells)
-        return [logits, cells, *(values[value] for value in self.kept)]
+        return [logits, cells, *(values[value] for value in self._kept(portable))]
 
     def of_one_length(self, result: Tensor, *cells: Tensor) -> Tensor:
         """A result of cells [B, P]; NaN where they have not all the same lengths."""
@@ -146,7 +146,7 @@ class Program(nn.Module):
         """
         steps = [index for part in self.parts for index in part.steps]
         live = [(self.logits, of_logits)]
-        of_input = self.walk(steps, live, lambda value: pair(2 + self.kept.index(value)), portable)
+        of_input = self.walk(steps, live, lambda value: pair(2 + self._kept(portable).index(value)), portable)
         return sum(of_input[1:], of_input[0]).squeeze(3)
 
     def shares(self, of_logits: Tensor, of_rows: list[Tensor], of_references: list[Tensor]) -> Tensor:
@@ -170,7 +170,7 @@ class Program(nn.Module):
             step = self.steps[index - 1]
             given = [_total(live, Value(index, i)) for i in range(step.rule.outputs)]
             live = [(value, m) for value, m in live if value.step != index]
-            inputs, outputs = ([pair(value) for value in values] for values in self._reads(index))
+            inputs, outputs = ([pair(value) for value in values] for values in self._reads(index, portable))
             propagate = step.rule.propagate_portable if portable else step.rule.propagate
             of_inputs = zip(step.inputs, propagate(given, inputs, outputs), strict=True)
             live += [(value, m) for value, m in of_inputs if self._is_player(value)]
@@ -193,14 +193,19 @@ class Program(nn.Module):
         """Positions in `activations` of the values that a step's rule reads: inputs, then outputs."""
         return [2 + self.kept.index(value) for values in self._reads(index) for value in values]
 
-    def _reads(self, index: int) -> tuple[list[Value], list[Value]]:
-        step = self.steps[index - 1]
-        inputs = list(step.inputs) if step.rule.reads_inputs else []
-        return inputs, [Value(index, i) for i in step.rule.reads_outputs]
+    def _kept(self, portable: bool) -> list[Value]:
+        return self.kept_portable if portable else self.kept
 
-    def _read_values(self) -> list[Value]:
-        numbers = range(1, len(self.steps) + 1)
-        return list(dict.fromkeys(value for index in numbers for values in self._reads(index) for value in values))
+    def _reads(self, index: int, portable: bool = False) -> tuple[list[Value], list[Value]]:
+        step = self.steps[index - 1]
+        rule = step.rule
+        inputs = list(step.inputs) if rule.reads_inputs else []
+        outputs = rule.reads_outputs if not portable or rule.reads_portable is None else rule.reads_portable
+        return inputs, [Value(index, i) for i in outputs]
+
+    def _read_values(self, portable: bool) -> list[Value]:
+        reads = (self._reads(index, portable) for index in range(1, len(self.steps) + 1))
+        return list(dict.fromkeys(value for both in reads for values in both for value in values))
 
     def _is_player(self, value: Value) -> bool:
         """Whether the value has shares; a given one has none."""

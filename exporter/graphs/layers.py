@@ -15,13 +15,21 @@ Layer = Callable[..., tuple[Tensor, ...]]
 
 @torch.library.custom_op("whyport::lstm_layer", mutates_args=())
 def lstm_layer(
-    x: Tensor, hidden: Tensor, cell: Tensor, of_input: Tensor, of_hidden: Tensor, bias: Tensor, reverse: bool
+    x: Tensor,
+    hidden: Tensor | None,
+    cell: Tensor | None,
+    of_input: Tensor,
+    of_hidden: Tensor,
+    bias: Tensor,
+    reverse: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One direction of one layer: x [B, T, I], states [B, H] -> sequence [B, T, H] and the last states.
 
+    States that are not given are 0.
+
     `of_input` [4H, I] and `of_hidden` [4H, H] hold the gates in the order input, forget, candidate, output.
     """
-    states = hidden.unsqueeze(0), cell.unsqueeze(0)
+    states = _first(hidden, x, of_hidden), _first(cell, x, of_hidden)
     weights = [of_input, of_hidden, bias, torch.zeros_like(bias)]
     sequence, *last = torch.lstm(_in_order(x, reverse), states, weights, *_PLAIN)
     return _in_order(sequence, reverse).clone(), *(state.squeeze(0) for state in last)  # type: ignore[return-value]
@@ -29,27 +37,58 @@ def lstm_layer(
 
 @torch.library.custom_op("whyport::gru_layer", mutates_args=())
 def gru_layer(
-    x: Tensor, hidden: Tensor, of_input: Tensor, of_hidden: Tensor, bias: Tensor, hidden_bias: Tensor, reverse: bool
+    x: Tensor,
+    hidden: Tensor | None,
+    of_input: Tensor,
+    of_hidden: Tensor,
+    bias: Tensor,
+    hidden_bias: Tensor,
+    reverse: bool,
 ) -> tuple[Tensor, Tensor]:
     """`lstm_layer` with the gates reset, update, candidate; `hidden_bias` is inside the reset gate's product."""
     weights = [of_input, of_hidden, bias, hidden_bias]
-    sequence, last = torch.gru(_in_order(x, reverse), hidden.unsqueeze(0), weights, *_PLAIN)
+    sequence, last = torch.gru(_in_order(x, reverse), _first(hidden, x, of_hidden), weights, *_PLAIN)
     return _in_order(sequence, reverse).clone(), last.squeeze(0)
 
 
 @torch.library.custom_op("whyport::rnn_layer", mutates_args=())
 def rnn_layer(
-    x: Tensor, hidden: Tensor, of_input: Tensor, of_hidden: Tensor, bias: Tensor, reverse: bool, relu: bool
+    x: Tensor,
+    hidden: Tensor | None,
+    of_input: Tensor,
+    of_hidden: Tensor,
+    bias: Tensor,
+    reverse: bool,
+    relu: bool,
 ) -> tuple[Tensor, Tensor]:
     """`lstm_layer` without gates; tanh, or ReLU."""
     run = torch.rnn_relu if relu else torch.rnn_tanh
     weights = [of_input, of_hidden, bias, torch.zeros_like(bias)]
-    sequence, last = run(_in_order(x, reverse), hidden.unsqueeze(0), weights, *_PLAIN)
+    sequence, last = run(_in_order(x, reverse), _first(hidden, x, of_hidden), weights, *_PLAIN)
     return _in_order(sequence, reverse).clone(), last.squeeze(0)
+
+
+@torch.library.custom_op("whyport::linear_recurrence", mutates_args=())
+def linear_recurrence(factors: Tensor, added: Tensor, first: Tensor | None, reverse: bool) -> Tensor:
+    """s' = f s + a of each unit by itself: factors and added [B, T, H], first state [B, H] -> states [B, T, H].
+
+    A first state that is not given is 0.
+    """
+    states = torch.empty_like(added)
+    state = torch.zeros_like(added[:, 0]) if first is None else first
+    steps = range(added.shape[1])
+    for t in reversed(steps) if reverse else steps:
+        state = factors[:, t] * state + added[:, t]
+        states[:, t] = state
+    return states
 
 
 # Biases, one layer, no dropout, no training, one direction, the batch first.
 _PLAIN = (True, 1, 0.0, False, False, True)
+
+
+def _first(state: Tensor | None, x: Tensor, of_hidden: Tensor) -> Tensor:
+    return x.new_zeros(1, len(x), of_hidden.shape[1]) if state is None else state.unsqueeze(0)
 
 
 def _in_order(x: Tensor, reverse: bool) -> Tensor:
@@ -57,18 +96,29 @@ def _in_order(x: Tensor, reverse: bool) -> Tensor:
 
 
 @lstm_layer.register_fake
-def _(x: Tensor, hidden: Tensor, cell: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
-    return x.new_empty(*x.shape[:2], hidden.shape[1]), torch.empty_like(hidden), torch.empty_like(cell)
+def _(x: Tensor, hidden: Any, cell: Any, of_input: Tensor, of_hidden: Tensor, *_: Any) -> tuple[Tensor, ...]:
+    sequence, last = _made(x, of_hidden)
+    return sequence, last, torch.empty_like(last)
 
 
 @gru_layer.register_fake
 @rnn_layer.register_fake
-def _(x: Tensor, hidden: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
-    return x.new_empty(*x.shape[:2], hidden.shape[1]), torch.empty_like(hidden)
+def _(x: Tensor, hidden: Any, of_input: Tensor, of_hidden: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    return _made(x, of_hidden)
+
+
+def _made(x: Tensor, of_hidden: Tensor) -> tuple[Tensor, Tensor]:
+    size = of_hidden.shape[1]
+    return x.new_empty(*x.shape[:2], size), x.new_empty(x.shape[0], size)
+
+
+@linear_recurrence.register_fake
+def _(factors: Tensor, added: Tensor, first: Tensor | None, reverse: bool) -> Tensor:
+    return added.new_empty(added.shape)
 
 
 OPERATORS = torch.ops.whyport
-"""The three, as they are called in an exported graph."""
+"""All of them, as they are called in an exported graph."""
 
 
 class WholeLayers(TorchFunctionMode):

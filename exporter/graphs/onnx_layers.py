@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+import onnx
 from onnxscript import opset18
 
 from whyport.exporter.graphs.layers import OPERATORS
@@ -18,9 +20,8 @@ GRU_GATES = (1, 0, 2)
 def _lstm(x: Any, hidden: Any, cell: Any, of_input: Any, of_hidden: Any, bias: Any, reverse: bool) -> Any:
     both = op.Concat(_gates(bias, LSTM_GATES), op.Mul(bias, 0.0), axis=0)
     weights = [_gates(weight, LSTM_GATES) for weight in (of_input, of_hidden)]
-    sequence, *last = op.LSTM(
-        *_given(x, [*weights, both], hidden), op.Unsqueeze(cell, [0]), **_attributes(of_hidden, reverse)
-    )
+    given = _given(x, [*weights, both], hidden, cell)
+    sequence, *last = op.LSTM(*given, **_attributes(of_hidden, reverse))
     return _taken(sequence, *last)
 
 
@@ -37,10 +38,25 @@ def _rnn(x: Any, hidden: Any, of_input: Any, of_hidden: Any, bias: Any, reverse:
     return _taken(*op.RNN(*_given(x, [of_input, of_hidden, both], hidden), **attributes))
 
 
-def _given(x: Any, weights: Sequence[Any], hidden: Any) -> tuple[Any, ...]:
+def _linear_recurrence(factors: Any, added: Any, first: Any, reverse: bool) -> Any:
+    """An LSTM whose functions are the identity: c' = f c + i g, with the input for f and g, and a one for i and o."""
+    size = added.shape[2]
+    none, unit = np.zeros((size, size), np.float32), np.eye(size, dtype=np.float32)
+    of_input = np.block([[none, none], [none, none], [unit, none], [none, unit]])  # in ONNX's order of the gates
+    biases = np.repeat(np.array([1, 1, 0, 0, 0, 0, 0, 0], np.float32), size)
+    of_states = np.zeros((4 * size, size), np.float32)
+    weights = [op.Constant(value=onnx.numpy_helper.from_array(value)) for value in (of_input, of_states, biases)]
+    given = _given(op.Concat(factors, added, axis=-1), weights, None, first)
+    identity = {"activations": ["Affine"] * 3, "activation_alpha": [1.0] * 3, "activation_beta": [0.0] * 3}
+    states, *_ = op.LSTM(*given, hidden_size=size, direction=_direction(reverse), **identity)
+    return _taken(states)[0]
+
+
+def _given(x: Any, weights: Sequence[Any], *states: Any) -> tuple[Any, ...]:
     """The inputs of ONNX's operators: time in front, an axis of directions, no lengths of sequences."""
     directed = [op.Unsqueeze(weight, [0]) for weight in weights]
-    return op.Transpose(x, perm=[1, 0, 2]), *directed, None, op.Unsqueeze(hidden, [0])
+    first = [None if state is None else op.Unsqueeze(state, [0]) for state in states]
+    return op.Transpose(x, perm=[1, 0, 2]), *directed, None, *first
 
 
 def _taken(sequence: Any, *last: Any) -> tuple[Any, ...]:
@@ -55,12 +71,17 @@ def _gates(weight: Any, order: tuple[int, ...]) -> Any:
 
 
 def _attributes(of_hidden: Any, reverse: bool) -> dict[str, Any]:
-    return {"hidden_size": of_hidden.shape[1], "direction": "reverse" if reverse else "forward"}
+    return {"hidden_size": of_hidden.shape[1], "direction": _direction(reverse)}
+
+
+def _direction(reverse: bool) -> str:
+    return "reverse" if reverse else "forward"
 
 
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     OPERATORS.lstm_layer.default: _lstm,
     OPERATORS.gru_layer.default: _gru,
     OPERATORS.rnn_layer.default: _rnn,
+    OPERATORS.linear_recurrence.default: _linear_recurrence,
 }
 """For the exporter to ONNX."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from whyport.exporter.deepshap.rules import loops
-from whyport.exporter.deepshap.rules.recurrent import Recurrent, constant_weights, sides, tanh_quotient
+from whyport.exporter.deepshap.rules.recurrent import Recurrent, changes, constant_weights, sides
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, rule_for
 from whyport.exporter.deepshap.rules.rule import Pair, Rule
 from whyport.exporter.deepshap.rules.walks import first_states, in_front, walk
@@ -19,6 +19,7 @@ class GRU(Recurrent):
 
     outputs = 2
     reads_outputs = (2, 3, 4, 5, 6)
+    reads_portable = (2,)
     of_input: Tensor
     of_hidden: Tensor
     bias: Tensor
@@ -52,7 +53,7 @@ class GRU(Recurrent):
     def activate_portable(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The sequence by one operator; from it all gates at once."""
         size = self.hidden
-        (h,) = (state.squeeze(1) for state in self.states(inputs))
+        (h,) = self.portable_states(inputs)
         x = inputs[0].squeeze(1)
         weights = (
             value / (self.scale[:, None] if value.ndim > 1 else self.scale)
@@ -60,40 +61,42 @@ class GRU(Recurrent):
         )
         sequence, last = OPERATORS.gru_layer(x, h, *weights, self.reverse)
         before = self.before(h, sequence)
-        of_input = x @ self.of_input.T + self.bias
-        of_hidden = before @ self.of_hidden.T + self.hidden_bias
-        u = of_hidden[..., 2 * size :]
-        half = of_input[..., : 2 * size] + of_hidden[..., : 2 * size]
+        of_input, x = torch.split(x @ self.of_input.T + self.bias, [2 * size, size], -1)
+        of_hidden, u = torch.split(before @ self.of_hidden.T + self.hidden_bias, [2 * size, size], -1)
+        half = of_input + of_hidden
         gates = torch.tanh(half)
-        r, z = torch.split(0.5 * gates + 0.5, size, -1)
-        inner = of_input[..., 2 * size :] + r * u
+        opened = 0.5 * gates + 0.5
+        r = opened[..., :size]
+        inner = x + r * u
         n = torch.tanh(inner)
-        halves, tanhs = torch.cat([half, inner], -1), torch.cat([gates, n], -1)
-        partners = torch.cat([0.5 * u, 0.5 * (before - n)], -1)
-        return [value.unsqueeze(1) for value in (sequence, last, halves, tanhs, r, z, partners)]
+        others = 0.5 * torch.cat([0.5 * u, 0.5 * (before - n), opened], -1)
+        packed = torch.cat([half, inner, gates, n, others], -1)
+        return [value.unsqueeze(1) for value in (sequence, last, packed)]
 
     def propagate_portable(
         self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
     ) -> list[Tensor]:
-        """The walk back through time holds only the products that carry multipliers from step to step."""
-        half, tanh, reset, update, partner = (in_front(pair) for pair in outputs)
-        of_reset, of_update, of_inner = torch.split(tanh_quotient(half, tanh), self.hidden, -1)
-        of_u, of_difference = torch.split(partner.mean(), self.hidden, -1)
-        z = update.mean()
+        """The walk back through time is one product a step: of the state four times, and of what it keeps."""
+        size = self.hidden
+        (packed,) = (in_front(pair) for pair in outputs)
+        quotient, of_u, of_difference, reset, z = changes(packed, 3 * size, size, size, size, size)
+        of_reset, of_update, of_inner = torch.split(quotient, size, -1)
         n = (1 - z) * of_inner
-        gates = torch.cat([n * of_u * of_reset, of_difference * of_update], -1)
-        factors = [torch.cat([gates, n * reset.mean()], -1), z]
-        states, given = first_states(multipliers[0], multipliers[1:], half, self.hidden)
-        weight = self.of_hidden
+        factors = torch.cat([n * of_u * of_reset, of_difference * of_update, n * reset, n, z], -1)
+        states, given = first_states(multipliers[0], multipliers[1:], packed, size)
+        nothing = self.of_hidden.new_zeros(size, size)
+        weight = torch.cat([self.of_hidden, nothing, torch.eye(size).to(nothing)])
 
         def step(states: tuple[Tensor, ...], given: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:
-            (h,), (factor, z, *of_step) = states, given
+            (h,), (factor, *of_step) = states, given
             h = h + of_step[0] if of_step else h
-            return (h * z + (torch.cat([h, h, h], -1) * factor) @ weight,), h.clone()
+            made = torch.cat([h] * 5, -1) * factor
+            return (made @ weight,), made
 
-        of_states, after = walk(step, states, [*factors, *given], backwards=not self.reverse)
-        of_arguments = torch.cat([after] * 3, -1) * torch.cat([gates, n], -1).unsqueeze(1)
-        return self.players((of_arguments @ self.of_input).movedim(0, -2), of_states)
+        of_states, made = walk(step, states, [factors, *given], backwards=not self.reverse)
+        nothing = self.of_input.new_zeros(size, self.of_input.shape[1])
+        of_input = torch.cat([self.of_input[: 2 * size], nothing, self.of_input[2 * size :], nothing])
+        return self.players((made @ of_input).movedim(0, -2), of_states)
 
 
 @rule_for(OPERATORS.gru_layer.default)

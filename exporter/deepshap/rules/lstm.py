@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from whyport.exporter.deepshap.rules import loops
-from whyport.exporter.deepshap.rules.recurrent import Recurrent, constant_weights, sides, tanh_quotient
+from whyport.exporter.deepshap.rules.recurrent import Recurrent, changes, constant_weights, sides
 from whyport.exporter.deepshap.rules.registry import Active, Call, Operand, rule_for
 from whyport.exporter.deepshap.rules.rule import Kernel, Pair, Rule
 from whyport.exporter.deepshap.rules.walks import first_states, in_front, walk
@@ -25,6 +25,7 @@ class LSTM(Recurrent):
 
     outputs = 3
     reads_outputs = (3, 4, 5, 6)
+    reads_portable = (3,)
     weight: Tensor
     bias: Tensor
     scale: Tensor
@@ -60,39 +61,27 @@ class LSTM(Recurrent):
         size = self.hidden
         whole = self.weight * (1 / self.scale)[:, None]
         x = inputs[0].squeeze(1)
-        h, c = (state.squeeze(1) for state in self.states(inputs))
+        h, c = self.portable_states(inputs)
         weights = whole[:, size:], whole[:, :size], self.bias / self.scale
         sequence, last, _ = OPERATORS.lstm_layer(x, h, c, *weights, self.reverse)
         half = torch.cat([self.before(h, sequence), x], -1) @ self.weight.T + self.bias
         tanh = torch.tanh(half)
         i, f, g, o = torch.split(tanh, size, -1)
         i, f, o = (0.5 * gate + 0.5 for gate in (i, f, o))
-
-        def step(states: tuple[Tensor, ...], given: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:
-            (cell,), (forget, added) = states, given
-            cell = forget * cell + added
-            return (cell,), cell.clone()
-
-        (last_cell,), cells = walk(step, [c], [f.movedim(1, 0), (i * g).movedim(1, 0)], backwards=self.reverse)
-        cell = cells.movedim(0, 1)
+        cell = OPERATORS.linear_recurrence(f, i * g, c, self.reverse)
         squashed = torch.tanh(cell)
-        kept = (
-            torch.cat([half, cell], -1),
-            torch.cat([tanh, squashed], -1),
-            torch.cat([0.5 * g, 0.5 * self.before(c, cell), i, 0.5 * squashed, o], -1),
-            f,
-        )
-        return [value.unsqueeze(1) for value in (sequence, last, last_cell, *kept)]
+        others = [0.5 * g, 0.5 * self.before(c, cell), i, 0.5 * squashed, o, f]
+        packed = torch.cat([half, cell, tanh, squashed, 0.5 * torch.cat(others, -1)], -1)
+        return [value.unsqueeze(1) for value in (sequence, last, cell[:, 0 if self.reverse else -1], packed)]
 
     def propagate_portable(
         self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
     ) -> list[Tensor]:
         """The walk back through time holds only the products that carry multipliers from step to step."""
-        half, tanh, partner, forget = (in_front(pair) for pair in outputs)
-        of_gates, of_squashed = torch.split(
-            partner.mean() * tanh_quotient(half, tanh), [4 * self.hidden, self.hidden], -1
-        )
-        states, given = first_states(multipliers[0], multipliers[1:], half, self.hidden)
+        (packed,) = (in_front(pair) for pair in outputs)
+        quotient, partner, forget = changes(packed, 5 * self.hidden, 5 * self.hidden, self.hidden)
+        of_gates, of_squashed = torch.split(partner * quotient, [4 * self.hidden, self.hidden], -1)
+        states, given = first_states(multipliers[0], multipliers[1:], packed, self.hidden)
         of_hidden = self.weight[:, : self.hidden].contiguous()
 
         def step(states: tuple[Tensor, ...], given: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -103,7 +92,7 @@ class LSTM(Recurrent):
             of_arguments = torch.cat([c, c, c, h], -1) * gates
             return (of_arguments @ of_hidden, c * forget), of_arguments
 
-        factors = [of_gates, of_squashed, forget.mean()]
+        factors = [of_gates, of_squashed, forget]
         of_states, of_arguments = walk(step, states, [*factors, *given], backwards=not self.reverse)
         of_input = of_arguments @ self.weight[:, self.hidden :]
         return self.players(of_input.movedim(0, -2), of_states)

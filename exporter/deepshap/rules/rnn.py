@@ -52,7 +52,7 @@ class RNN(Recurrent):
 
     def activate_portable(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The sequence by one operator; from it all arguments at once."""
-        (h,) = (state.squeeze(1) for state in self.states(inputs))
+        (h,) = self.portable_states(inputs)
         x = inputs[0].squeeze(1)
         sequence, last = OPERATORS.rnn_layer(x, h, self.of_input, self.of_hidden, self.bias, self.reverse, self.relu)
         arguments = x @ self.of_input.T + self.bias + self.before(h, sequence) @ self.of_hidden.T

@@ -75,6 +75,8 @@ class Rule(nn.Module, ABC):
     """Whether the multipliers depend on the inputs' values."""
     reads_outputs: tuple[int, ...] = ()
     """The outputs on whose values the multipliers depend."""
+    reads_portable: tuple[int, ...] | None = None
+    """`reads_outputs` of the portable form, where that gives others."""
     kernel: Kernel | None = None
 
     @abstractmethod

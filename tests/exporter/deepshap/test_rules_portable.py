@@ -26,7 +26,8 @@ WEIGHTS = uneven_weights(5, torch.float64)
 def test_the_portable_form_is_the_rule(name: str) -> None:
     program = lower(operator_graphs.graph(name)).double()
     of_rows, of_references = (program.activations(rows, portable=True) for rows in (ROWS, REFERENCES))
-    for got, expected in zip(of_rows, program.activations(ROWS), strict=True):
+    same = len(of_rows) if program.kept == program.kept_portable else 2  # the logits and the cells at least
+    for got, expected in zip(of_rows[:same], program.activations(ROWS)[:same], strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
     classes = torch.arange(6) % 2
     of_logits = torch.eye(2, dtype=torch.float64)[classes][None, :, None, None, :]
