@@ -4,7 +4,7 @@ import logging
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 import torch
 from google.protobuf.message import Message  # type: ignore[import-untyped]
+from onnx import numpy_helper
 from onnxscript import optimizer
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ from whyport.exporter.graphs.graph import Graph
 from whyport.exporter.graphs.layers import WholeLayers
 from whyport.exporter.graphs.pruning import all_nodes
 from whyport.exporter.graphs.row_values import row_values
+from whyport.exporter.graphs.simplify import simplify
 from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.runtime.batching import ROW_VALUES_KEY
 from whyport.runtime.bundle.sidecar import METADATA_KEY
@@ -90,7 +92,7 @@ def export_onnx(
         except Exception as error:
             raise ExportError(f"the network cannot be exported to ONNX: {_innermost_line(error)}") from error
     model = program.model_proto
-    _check_any_rows(model)
+    _check_any_rows(tensor for tensor in model.graph.input if tensor.name in inputs)
     _tidy(model)
     model.ir_version = max(DEFAULT_IR, onnx.helper.find_min_ir_version_for(model.opset_import))
     if default_opset(model) != opset:
@@ -98,8 +100,8 @@ def export_onnx(
     return model
 
 
-def _check_any_rows(model: onnx.ModelProto) -> None:
-    for tensor in model.graph.input:
+def _check_any_rows(tensors: Iterable[onnx.ValueInfoProto]) -> None:
+    for tensor in tensors:
         first = tensor.type.tensor_type.shape.dim[0]
         if first.HasField("dim_value"):
             raise ExportError(
@@ -109,15 +111,37 @@ def _check_any_rows(model: onnx.ModelProto) -> None:
             )
 
 
-def export_lean(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], opset: int) -> onnx.ModelProto:
-    """`export_onnx` for a module of hundreds of operators: everything constant is computed, whatever its size.
+def export_lean(
+    module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], opset: int, unfolded: Sequence[str] = ()
+) -> onnx.ModelProto:
+    """`export_onnx` for a module of hundreds of operators: what is constant is computed, whatever its size.
 
     The exporter's own optimiser matches hundreds of patterns, which takes longer than all the rest, and leaves large
     constants alone: the folding is its own, and the rest is done by ONNX Runtime's basic optimisations, which keep to
     plain operators.
+
+    Args:
+        module: see `export_onnx`, as the rest.
+        inputs: to trace with, by name.
+        outputs: the outputs' names.
+        opset: version of the default operator set.
+        unfolded: names of the module's buffers that a runtime computes with when it loads the file: they are small,
+            and what follows from them is large.
     """
-    model = export_onnx(module, inputs, outputs, opset, optimise=_fold)
-    lean = _simplify(model)
+
+    def fold(program: torch.onnx.ONNXProgram) -> None:
+        graph = program.model.graph
+        graph.inputs.extend(graph.initializers.pop(name) for name in unfolded)
+        _fold(program)
+
+    model = export_onnx(module, inputs, outputs, opset, optimise=fold)
+    lean = _optimise(model)
+    simplify(lean)
+    fixed = {name: module.get_buffer(name) for name in unfolded}
+    changing = [value for value in lean.graph.input if value.name not in fixed]
+    del lean.graph.input[:]
+    lean.graph.input.extend(changing)
+    lean.graph.initializer.extend(numpy_helper.from_array(value.numpy(), name) for name, value in fixed.items())
     foreign = sorted({node.domain for node in all_nodes(lean.graph.node)} - {"", "ai.onnx"})
     if foreign:
         raise ExportError(f"expected plain ONNX operators, got some of {', '.join(foreign)}")
@@ -135,7 +159,7 @@ def _fold(program: torch.onnx.ONNXProgram) -> None:
     optimizer.remove_unused_nodes(program.model)
 
 
-def _simplify(model: onnx.ModelProto) -> onnx.ModelProto:
+def _optimise(model: onnx.ModelProto) -> onnx.ModelProto:
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -144,7 +168,12 @@ def _simplify(model: onnx.ModelProto) -> onnx.ModelProto:
         path = Path(folder) / "model.onnx"
         options.optimized_model_filepath = str(path)
         try:
-            onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            onnxruntime.InferenceSession(
+                model.SerializeToString(),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=["MatMulAddFusion", "TransposeOptimizer"],
+            )
         except Exception as error:
             raise ExportError(f"ONNX Runtime cannot load the model: {first_line(error)}") from error
         return onnx.load(path)

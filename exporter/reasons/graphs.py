@@ -12,8 +12,8 @@ from whyport.runtime.bundle.lengths import Length
 from whyport.runtime.bundle.references import References
 from whyport.runtime.task import Task
 
-LARGEST = 1 << 18
-"""How many values of its references a graph holds, a megabyte; of more, it computes them with every call's rows."""
+REFERENCES = "references"
+"""The constant of explain.onnx that stays as it is: what follows from it is computed where the graph is loaded."""
 
 
 class _Reasons(nn.Module):
@@ -56,8 +56,8 @@ class ExplainGraph(_Reasons):
         imputation: see `_Reasons`.
         task: see `_Reasons`.
         head: see `_Reasons`.
-        references: without missing values; computed with in float64. Those of inputs of varying length have the most
-            steps; each call cuts them to its rows' lengths.
+        references: without missing values. Those of inputs of varying length have the most steps; each call cuts them
+            to its rows' lengths.
         lengths: the inputs of varying length. Where the rows of a call differ in them, what it gives is NaN.
     """
 
@@ -74,14 +74,10 @@ class ExplainGraph(_Reasons):
         self.of_length = OfLength(lengths, references.rows.shape[1]) if lengths else None
         weights = torch.from_numpy(references.weights)
         with torch.no_grad():
-            of_references = program.double().activations(torch.from_numpy(references.rows).double())
+            scores = program.double().activations(torch.from_numpy(references.rows).double())[0]
         program.float()
-        self.inside = not lengths and sum(value.numel() for value in of_references) <= LARGEST
-        if self.inside:
-            for i, value in enumerate(of_references):
-                self.register_buffer(f"reference_{i}", value.float())
-        self.register_buffer("references", torch.from_numpy(references.rows))
-        self.register_buffer("base_values", (weights @ of_references[0]).float())
+        self.register_buffer(REFERENCES, torch.from_numpy(references.rows))
+        self.register_buffer("base_values", (weights @ scores).float())
         self.register_buffer("weights", weights.float())
 
     def forward(self, features: Tensor, class_index: Tensor) -> tuple[Tensor, ...]:
@@ -108,12 +104,11 @@ class ExplainGraph(_Reasons):
 
     def activations(self, rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The activations of finite rows, and those of the references."""
-        if self.inside:
-            of_rows = self.program.activations(rows, portable=True)
-            return of_rows, [self.get_buffer(f"reference_{i}") for i in range(len(of_rows))]
-        references = self.get_buffer("references")
-        if self.of_length is not None:
-            references = self.of_length(references, rows)
+        references = self.get_buffer(REFERENCES)
+        if self.of_length is None:
+            of_rows, of_references = (self.program.activations(each, portable=True) for each in (rows, references))
+            return of_rows, of_references
+        references = self.of_length(references, rows)
         every = self.program.activations(torch.cat([references, rows]), portable=True)
         count = len(references)
         return [value[count:] for value in every], [value[:count] for value in every]

@@ -16,7 +16,7 @@ from whyport.exporter.graphs.graph import Graph, capability
 from whyport.exporter.graphs.onnx import export_lean
 from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.reasons.budget import check_time
-from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
+from whyport.exporter.reasons.graphs import REFERENCES, ExplainGraph, GradientGraph
 from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.reasons.summary import summarise
 from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, capability_of, reasons_outputs
@@ -106,6 +106,7 @@ def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int
     inputs = {INPUT: rows, TARGET_INDEX.name: torch.arange(len(rows)) % (len(draft.targets) + 1) - 1}
     scores = [spec for spec in graph.outputs if spec.name in draft.task.outputs]
     outputs = [spec.name for spec in reasons_outputs(name, scores, len(draft.features))]
-    model = export_lean(module.eval(), inputs, outputs, opset)
+    unfolded = [REFERENCES] if name == EXPLAIN_MODEL else []
+    model = export_lean(module.eval(), inputs, outputs, opset, unfolded)
     take_inputs(model, draft.inputs)
     return model

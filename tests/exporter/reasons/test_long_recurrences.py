@@ -1,5 +1,7 @@
 """explain.onnx and gradient.onnx of recurrent networks: one Scan for all steps, and attributions as in float64."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 import pytest
@@ -12,26 +14,31 @@ from whyport.exporter.deepshap import build_program
 from whyport.exporter.graphs.heads import LogitsHead
 from whyport.exporter.graphs.onnx import export_lean, open_onnx
 from whyport.exporter.graphs.pruning import all_nodes
-from whyport.exporter.reasons import graphs
-from whyport.exporter.reasons.graphs import ExplainGraph, GradientGraph
+from whyport.exporter.reasons.graphs import REFERENCES, ExplainGraph, GradientGraph
 from whyport.runtime.bundle.references import References
 from whyport.runtime.task import Classification
 
 TASK = Classification(("no", "yes"))
-REFERENCES = 4
+COUNT = 4
+"""References."""
 FIRST = ["logits", "probabilities", "explained_class", "score"]
+GIVEN = [*FIRST, "gradient"]
 
 
-def explain_graph(network: nn.Module, steps: int) -> tuple[onnx.ModelProto, References]:
+def explain_graph(
+    network: nn.Module, steps: int, unfolded: Sequence[str] = (REFERENCES,)
+) -> tuple[onnx.ModelProto, References]:
     rows = sample(5, steps * INPUTS, 1)
-    references = References(sample(REFERENCES, steps * INPUTS, 2).numpy(), uneven_weights(REFERENCES).double().numpy())
+    references = References(sample(COUNT, steps * INPUTS, 2).numpy(), uneven_weights(COUNT).double().numpy())
     graph = ExplainGraph(build_program(network, rows), None, TASK, LogitsHead(), references)
-    return _exported(graph, rows, [*FIRST, "base_value", "attribution", "completeness_error"]), references
+    return _exported(graph, rows, [*FIRST, "base_value", "attribution", "completeness_error"], unfolded), references
 
 
-def _exported(graph: nn.Module, rows: torch.Tensor, outputs: list[str]) -> onnx.ModelProto:
+def _exported(
+    graph: nn.Module, rows: torch.Tensor, outputs: list[str], unfolded: Sequence[str] = ()
+) -> onnx.ModelProto:
     inputs = {"features": rows, "class_index": torch.arange(len(rows)) % 3 - 1}
-    return export_lean(graph.eval(), inputs, outputs, 18)
+    return export_lean(graph.eval(), inputs, outputs, 18, unfolded)
 
 
 def _counts(model: onnx.ModelProto) -> dict[str, int]:
@@ -45,14 +52,10 @@ def stacked() -> nn.Module:
     return Stacked().eval().requires_grad_(False)
 
 
-@pytest.mark.parametrize("inside", [True, False], ids=["references inside", "references computed"])
-def test_every_kind_of_layer_is_explained_as_in_float64(
-    stacked: nn.Module, inside: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps = REFERENCES  # neither axis is taken for the other
-    if not inside:
-        monkeypatch.setattr(graphs, "LARGEST", 0)
-    model, references = explain_graph(stacked, steps)
+@pytest.mark.parametrize("unfolded", [(), (REFERENCES,)], ids=["references folded", "references computed on loading"])
+def test_every_kind_of_layer_is_explained_as_in_float64(stacked: nn.Module, unfolded: tuple[str, ...]) -> None:
+    steps = COUNT  # neither axis is taken for the other
+    model, references = explain_graph(stacked, steps, unfolded)
     assert {"Scan", "GRU", "LSTM", "RNN"} <= set(_counts(model))
     assert {node.domain for node in all_nodes(model.graph.node)} == {""}
     session = open_onnx(model.SerializeToString())
@@ -73,7 +76,7 @@ def test_every_kind_of_layer_is_explained_as_in_float64(
 def test_the_gradient_is_the_derivative(stacked: nn.Module) -> None:
     rows = sample(5, 3 * INPUTS, 1)
     program = build_program(stacked, rows)
-    model = _exported(GradientGraph(program, None, TASK, LogitsHead()), rows, [*FIRST, "gradient"])
+    model = _exported(GradientGraph(program, None, TASK, LogitsHead()), rows, GIVEN)
     assert "Scan" in _counts(model)
     leaf = (1.5 * sample(7, 3 * INPUTS, 3)).requires_grad_()
     index = torch.arange(7) % 2
@@ -83,11 +86,35 @@ def test_the_gradient_is_the_derivative(stacked: nn.Module) -> None:
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
 
 
-def test_the_number_of_nodes_does_not_depend_on_the_number_of_steps() -> None:
+SLOW = pytest.mark.slow
+LAYERS = {
+    "gru": lambda: nn.GRU(INPUTS, HIDDEN, batch_first=True, bidirectional=True),
+    "lstm": lambda: nn.LSTM(INPUTS, HIDDEN, batch_first=True, bidirectional=True),
+    "rnn": lambda: nn.RNN(INPUTS, HIDDEN, batch_first=True, bidirectional=True),
+    "lstm in one direction": lambda: nn.LSTM(INPUTS, HIDDEN, batch_first=True),
+    "two layers of a gru": lambda: nn.GRU(INPUTS, HIDDEN, 2, batch_first=True, bidirectional=True),
+}
+
+
+@pytest.mark.parametrize("name", ["gru", *(pytest.param(name, marks=SLOW) for name in list(LAYERS)[1:])])
+def test_neither_nodes_nor_bytes_grow_with_the_number_of_steps(name: str) -> None:
     torch.manual_seed(3)
-    layer = nn.GRU(INPUTS, HIDDEN, batch_first=True, bidirectional=True)
+    layer = LAYERS[name]()
     network = Recurrent(layer, from_zero=True).eval().requires_grad_(False)
-    few, many = (_counts(explain_graph(network, steps)[0]) for steps in (24, 512))
-    assert few == many
-    assert few["Scan"] == 2
-    assert sum(many.values()) <= 300
+    (few, short), (many, long) = (explain_graph(network, steps) for steps in (24, 512))
+    assert _counts(few) == _counts(many)
+    assert _counts(few)["Scan"] == network.states
+    assert sum(_counts(many).values()) <= 300 * layer.num_layers
+    # The references themselves, and the network's own numbers by step: activations of the references are far more.
+    assert many.ByteSize() - few.ByteSize() < 1.5 * (long.rows.nbytes - short.rows.nbytes)
+
+
+def test_the_gradient_has_as_many_nodes_for_any_number_of_steps() -> None:
+    torch.manual_seed(3)
+    network = Recurrent(LAYERS["lstm"](), from_zero=True).eval().requires_grad_(False)
+
+    def counts(steps: int) -> dict[str, int]:
+        rows = sample(5, steps * INPUTS, 1)
+        return _counts(_exported(GradientGraph(build_program(network, rows), None, TASK, LogitsHead()), rows, GIVEN))
+
+    assert counts(24) == counts(512)
