@@ -298,7 +298,9 @@ def test_padding_is_no_value_in_the_drift_of_inputs(view: View) -> None:
     counted = np.sort(LENGTHS)
     quartiles = [f"{counted[int(np.ceil(share * ROWS)) - 1]}" for share in (0.25, 0.5, 0.75)]
     assert view.steps == (("visits", f"{ROWS}", "1", *quartiles, "5", f"{np.mean(LENGTHS):.1f}"),)
-    assert any("Steps of rows" in getattr(block, "title", "") for block in trust_section(view, 10).blocks)
+    blocks = trust_section(view, 10).blocks
+    assert any("Steps of rows" in getattr(block, "title", "") for block in blocks)
+    assert any("the references have the most steps" in getattr(block, "caption", "") for block in blocks)
 
 
 def test_the_function_explain_has_no_share_of_a_length(varying_bundle: Path, varying_rows: Path, run: Path) -> None:

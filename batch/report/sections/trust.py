@@ -150,6 +150,7 @@ def _steps(view: View) -> Table:
 def _of_attributions(view: View, method: str, drift: Drift) -> str:
     reference, task = view.references[method], view.task
     mix = f"Another mix of {task.targets_title} moves it too. " if task.predicts_targets else ""
+    mix += "So do shorter rows, as the references have the most steps. " if view.steps else ""
     return (
         f"All explained rows against the bundle's {reference.rows} reference rows, explained by the same method and "
         f"settings, in {ATTRIBUTION_BINS} bins of equal weight. So few references reach about {drift.by_chance:.2g} "
