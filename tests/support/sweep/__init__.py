@@ -20,6 +20,7 @@ from support.sweep import (
     reductions,
     resizing,
     wrappers,
+    written,
 )
 from support.sweep.network import Case, Network
 
@@ -43,6 +44,7 @@ FAMILIES: dict[str, dict[str, Case]] = {
     "indexing and moving": indexing.CASES,
     "precision and control": precision.CASES,
     "compositions": composition.CASES,
+    "several together": written.CASES,
 }
 
 CASES: dict[str, Case] = {name: case for family in FAMILIES.values() for name, case in family.items()}
