@@ -25,8 +25,6 @@ import torch
 from torch import Tensor, nn
 
 HIDDEN, ROWS = 16, 300
-LENGTH = "EXPORT_COST_LENGTH"
-"""The environment variable with the length of a row."""
 FILES = ("model.onnx", "explain.onnx", "gradient.onnx", "deepshap.pt", "model.pt")
 
 
