@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from whyport.runtime.arguments import at_least, typed
 from whyport.runtime.attribution import Attribution, attribution, target_index
 from whyport.runtime.batching import rows_per_call
+from whyport.runtime.bundle.bucket_rules import check_buckets
 from whyport.runtime.bundle.buckets import bundle_at, level_count, levels
 from whyport.runtime.bundle.consistency import check_usable
 from whyport.runtime.bundle.folder import Bundle, as_bundle
@@ -96,6 +97,7 @@ class Session:
         self.bundle = as_bundle(bundle)
         self._asked = _Asked(device, threads, batch_rows)
         check_usable(self.bundle.sidecar)
+        check_buckets(self.bundle.sidecar)
         self.task = task_of(self.bundle.sidecar)
         self.threads = threads or available_cores()
         sizes = None if batch_rows is None else dict.fromkeys(DEVICES, batch_rows)

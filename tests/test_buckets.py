@@ -1,5 +1,7 @@
 """Rows of varying length: masks of any type, buckets of their own graphs, and references cut to the row."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from whyport.runtime.bundle.columns import LENGTH
 from whyport.runtime.bundle.lengths import padding
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL
-from whyport.runtime.errors import ExportError, MissingValueError, ParityError, UsageError
+from whyport.runtime.errors import BundleFormatError, ExportError, MissingValueError, ParityError, UsageError
 from whyport.runtime.inputs.feeds import input_feeds
 from whyport.runtime.session import Session
 
@@ -159,6 +161,16 @@ def test_rows_of_several_lengths_in_one_call_of_a_graph_have_no_reasons(masked: 
     given = masked.run_graph(EXPLAIN_MODEL, feeds, np.zeros(2, dtype=np.int64))
     assert np.isnan(given["attribution"]).all()
     assert np.isfinite(masked.explain(table({"x": STEPS[:5]})).values).all()
+
+
+@pytest.mark.parametrize("kind", ["predict", "torch", "explain"])
+def test_a_bucket_without_a_graph_of_the_longest_is_refused(masked: Session, tmp_path: Path, kind: str) -> None:
+    copy = Path(shutil.copytree(masked.bundle.path, tmp_path / "copy"))
+    document = json.loads((copy / "bundle.json").read_text())
+    document["graphs"] = [each for each in document["graphs"] if (each["kind"], each["variant"]) != (kind, "steps-3")]
+    (copy / "bundle.json").write_text(json.dumps(document))
+    with pytest.raises(BundleFormatError, match=f"expected one of kind '{kind}' and variant 'steps-3'"):
+        Session(copy)
 
 
 @pytest.mark.parametrize("kind", ["with_float_mask", "with_int_mask"])
