@@ -163,6 +163,15 @@ def test_rows_of_several_lengths_in_one_call_of_a_graph_have_no_reasons(masked: 
     assert np.isfinite(masked.explain(table({"x": STEPS[:5]})).values).all()
 
 
+def test_a_row_whose_mask_has_holes_has_no_score(masked: Session, rows: np.ndarray) -> None:
+    feeds = input_feeds(masked.bundle.sidecar.inputs, rows[rows[:, -1] >= 3])
+    whole = masked.run(feeds)["logits"]
+    feeds["x_mask"][::2, 1] = 0
+    got = masked.run(feeds)["logits"]
+    assert np.isnan(got[::2]).all()
+    np.testing.assert_array_equal(got[1::2], whole[1::2])
+
+
 @pytest.mark.parametrize("kind", ["predict", "torch", "explain"])
 def test_a_bucket_without_a_graph_of_the_longest_is_refused(masked: Session, tmp_path: Path, kind: str) -> None:
     copy = Path(shutil.copytree(masked.bundle.path, tmp_path / "copy"))
@@ -192,6 +201,17 @@ def test_without_a_choice_the_buckets_follow_from_the_longest_row(tmp_path: Path
 def test_a_network_whose_scores_depend_on_padding_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParityError, match="the scores of a row depend on its padding: expected the same with 3 steps"):
         export(tmp_path, "padded")
+
+
+def test_padding_is_compared_where_the_sample_has_long_rows_alone(tmp_path: Path) -> None:
+    with pytest.raises(ParityError, match="the scores of a row depend on its padding"):
+        export(tmp_path, "padded", rows=table({"x": [5] * 60}))
+
+
+def test_attention_weights_of_varying_shape_are_left_out(tmp_path: Path) -> None:
+    session = export(tmp_path, "attentive")
+    assert not session.bundle.sidecar.capabilities["attention"].available
+    assert np.isfinite(session.predict(table({"x": STEPS[:9]}))["logits"]).all()
 
 
 def test_a_network_without_a_mask_takes_rows_of_the_buckets_lengths(tmp_path: Path) -> None:

@@ -14,8 +14,11 @@ from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.lengths import Length, of_length, same_lengths
 from whyport.runtime.bundle.references import References
 
-KEPT = 8
-"""How many lengths' explainers are kept: each holds what its method computes of the references once."""
+MOST_KEPT = 256
+"""The most lengths whose explainers are kept: each holds what its method computes of the references once."""
+
+CELL_BYTES = 512
+"""Bytes that this is taken to be for each cell of a reference."""
 
 
 @dataclass(frozen=True)
@@ -57,39 +60,51 @@ class Ready:
         return replace(attribution, values=spread(attribution.values), extras=extras)
 
 
-class ExplainerOfLength:
-    """One method's explainers, made when the first row of a length comes.
+class ExplainersOfLengths:
+    """The explainers of every method for rows of each length, made when the first row of a length comes.
 
     Args:
         lengths: where a row says how many steps its lists have; none where every row is of one length.
         background: the bundle's reference sample, with the most steps.
-        make: gives an explainer against references of one length.
+        make: gives the explainers, by method, against references of one length.
+        memory: bytes that what is kept may take, as far as it is known.
     """
 
-    def __init__(self, lengths: Sequence[Length], background: References, make: Callable[[References], Ready]) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[Length],
+        background: References,
+        make: Callable[[References], dict[str, Ready]],
+        memory: int,
+    ) -> None:
         self._lengths = lengths
         self._background = background
         self._make = make
-        self._kept: OrderedDict[tuple[float, ...], Ready] = OrderedDict()
+        self._most = max(1, min(MOST_KEPT, memory // (CELL_BYTES * background.rows.size)))
+        self._kept: OrderedDict[tuple[float, ...], dict[str, Ready]] = OrderedDict()
 
-    def usual(self) -> Ready:
-        """The explainer of the length that test vectors have."""
+    def usual(self) -> dict[str, Ready]:
+        """The explainers of the length that test vectors have."""
         return self._of(tuple(float(each.usual) for each in self._lengths))
 
-    def split(self, request: Request) -> Iterator[tuple[Ready, Request, NDArray[np.int64]]]:
-        """The parts of a request whose rows are of one length, each with its explainer and its explanations' places."""
+    def split(self, request: Request) -> Iterator[tuple[dict[str, Ready], Request, NDArray[np.int64]]]:
+        """The parts of a request whose rows are of one length, each with its explainers and its explanations' places.
+
+        The lengths whose explainers are there come first: those of the others would take their place.
+        """
         if not self._lengths or not len(request):
             yield self.usual(), request, np.arange(len(request))
             return
-        for steps, rows in same_lengths(self._lengths, request.rows):
+        parts = [(tuple(map(float, steps)), rows) for steps, rows in same_lengths(self._lengths, request.rows)]
+        for steps, rows in sorted(parts, key=lambda part: part[0] not in self._kept):
             explanations = np.flatnonzero(np.isin(request.row, rows))
-            yield self._of(tuple(map(float, steps))), request.only(explanations), explanations
+            yield self._of(steps), request.only(explanations), explanations
 
-    def _of(self, steps: tuple[float, ...]) -> Ready:
+    def _of(self, steps: tuple[float, ...]) -> dict[str, Ready]:
         if steps not in self._kept:
             rows = of_length(self._lengths, self._background.rows, steps) if steps else self._background.rows
             self._kept[steps] = self._make(References(rows, self._background.weights))
-            if len(self._kept) > KEPT:
+            if len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(steps)
         return self._kept[steps]

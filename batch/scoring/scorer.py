@@ -17,7 +17,7 @@ from whyport.batch.methods.request import Request
 from whyport.batch.methods.scale import score_scale
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
-from whyport.batch.scoring.lengths import ExplainerOfLength, Ready, joined
+from whyport.batch.scoring.lengths import ExplainersOfLengths, Ready, joined
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.buckets import levels
@@ -56,18 +56,16 @@ class Scorer:
         self._settings = settings
         self._models: dict[tuple[str, int], Model] = {}
         """By the engine and the bucket."""
-        self._by_length: dict[str, ExplainerOfLength] = {}
-        if not methods:
-            return
-        lengths, background = session.bundle.sidecar.lengths, References.read(session.bundle)
-        for name in methods:
-            self._by_length[name] = ExplainerOfLength(lengths, background, partial(self._make, name))
-            self._by_length[name].usual()  # what a bundle cannot serve is refused before the first row
+        self._methods = methods
+        if methods:
+            lengths, background = session.bundle.sidecar.lengths, References.read(session.bundle)
+            self._by_length = ExplainersOfLengths(lengths, background, self._make, settings.memory)
+            self._by_length.usual()  # what a bundle cannot serve is refused before the first row
 
     @property
     def explainers(self) -> dict[str, Ready]:
         """The methods, by name; of rows of varying length, for those of the test vectors."""
-        return {name: each.usual() for name, each in self._by_length.items()}
+        return self._by_length.usual() if self._methods else {}
 
     @cached_property
     def scale(self) -> NDArray[np.float64]:
@@ -95,7 +93,7 @@ class Scorer:
         Raises ParityError naming the rows where an explainer's own score differs from ONNX Runtime's.
         """
         default = predicted.prediction.target
-        if not self._by_length:
+        if not self._methods:
             return ScoredRows(predicted, default, {}, explained)
         rows, scores, source_rows = predicted.rows.matrix, predicted.scores, predicted.source_rows
         targets = self._choice.targets(default, predicted.rows.labels, scores)
@@ -103,20 +101,20 @@ class Scorer:
             rows, scores, source_rows = rows[explained], scores[explained], source_rows[explained]
             targets = targets[explained]
         request = Request.of_targets(rows, scores, targets)
-        attributions = {name: self._explain(name, request, source_rows) for name in self._by_length}
+        parts: dict[str, list[tuple[NDArray[np.int64], Attribution]]] = {name: [] for name in self._methods}
+        for ready, part, explanations in self._by_length.split(request):
+            own_rows, cut = source_rows[np.unique(request.row[explanations])], next(iter(ready.values())).cut(part)
+            for name, each in ready.items():
+                parts[name].append((explanations, self._attributed(name, each, cut, own_rows)))
+        attributions = {name: self._reduced(joined(own)) for name, own in parts.items()}
         return ScoredRows(predicted, request.target, attributions, explained)
 
-    def _explain(self, name: str, request: Request, source_rows: NDArray[np.int64]) -> Attribution:
-        parts = [
-            (explanations, self._attributed(name, ready, part, source_rows[np.unique(request.row[explanations])]))
-            for ready, part, explanations in self._by_length[name].split(request)
-        ]
-        attribution = joined(parts)
+    def _reduced(self, attribution: Attribution) -> Attribution:
         return attribution if self._reduction is None else self._reduction.reduced(attribution)
 
     def _attributed(self, name: str, ready: Ready, request: Request, source_rows: NDArray[np.int64]) -> Attribution:
         """The attributions of rows of one length."""
-        explainer, request = ready.explainer, ready.cut(request)
+        explainer = ready.explainer
         shares = explainer.explain(request)
         off = row_deviations(shares.output, request.output, self.scale[request.target])
         is_off = ~(off <= self._tolerance)
@@ -128,7 +126,11 @@ class Scorer:
             )
         return ready.whole(explainer.measure(shares, request, ready.base_values))
 
-    def _make(self, name: str, references: References) -> Ready:
+    def _make(self, references: References) -> dict[str, Ready]:
+        """Every method's explainer against references of one length, by name."""
+        return {name: self._made(name, references) for name in self._methods}
+
+    def _made(self, name: str, references: References) -> Ready:
         """A method's explainer against references of one length, in the bucket that holds them."""
         engine = engine_of(name, self._settings.engine)
         level = int(levels(self._session.bundle.sidecar.lengths, references.rows[:1])[0])

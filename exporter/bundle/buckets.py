@@ -12,7 +12,7 @@ from whyport.exporter.draft import Draft
 from whyport.exporter.verify.engines import model_outputs
 from whyport.exporter.verify.outputs import PROBE_ROWS
 from whyport.exporter.verify.tolerances import TOLERANCES
-from whyport.runtime.bundle.buckets import inputs_at, level_count, levels, places_at, steps_at, variant_name
+from whyport.runtime.bundle.buckets import inputs_at, level_count, places_at, steps_at, variant_name
 from whyport.runtime.bundle.graphs import capability_of
 from whyport.runtime.bundle.lengths import at_most
 from whyport.runtime.bundle.references import References
@@ -68,15 +68,14 @@ def check_padding(longest: Made, shorter: Sequence[Made]) -> None:
     """Raise ParityError where a row's scores depend on how far it is padded."""
     draft = longest.draft
     lengths = draft.lengths
-    rows, score = draft.probes(PROBE_ROWS, PROBE), draft.task.score
-    expected = model_outputs(longest.compiled, draft.feeds)(rows)[score]
-    held = levels(lengths, rows)
+    probes, score = draft.probes(PROBE_ROWS, PROBE), draft.task.score
+    if not all(each.is_masked for each in lengths):  # then no row is padded
+        return
     for level, each in enumerate(shorter, start=1):
-        inside = held >= level
-        if not inside.any():
-            continue
-        own = rows[np.ix_(inside, places_at(lengths, rows.shape[1], level))]
-        off = deviation(model_outputs(each.compiled, each.draft.feeds)(own)[score], expected[inside])
+        rows = at_most(lengths, probes, steps_at(lengths, level))
+        expected = model_outputs(longest.compiled, draft.feeds)(rows)[score]
+        own = rows[:, places_at(lengths, rows.shape[1], level)]
+        off = deviation(model_outputs(each.compiled, each.draft.feeds)(own)[score], expected)
         if not off <= TOLERANCES["outputs"]:
             most, fewer = (", ".join(map(str, steps_at(lengths, k))) for k in (0, level))
             raise ParityError(

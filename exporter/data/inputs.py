@@ -16,6 +16,7 @@ from whyport.exporter.data.varying import describe_varying, is_varying
 from whyport.exporter.graphs.tensor_names import TAKEN
 from whyport.runtime.bundle.columns import IMPUTE, LIST, REFUSE, Channel, Column
 from whyport.runtime.bundle.constraints import NAME
+from whyport.runtime.bundle.input_rules import unmasked_beside_others
 from whyport.runtime.bundle.inputs import Axis, Input, SequencePreparation, TablePreparation
 from whyport.runtime.bundle.row import Source
 from whyport.runtime.bundle.signature import TensorSpec
@@ -57,6 +58,12 @@ def describe_inputs(
         else:
             made = _table(frame, each, standardise, impute)
         inputs.append(made)
+    alone = unmasked_beside_others(inputs)
+    if alone is not None:
+        raise UsageError(
+            f"--input {alone}: several buckets need a mask, the argument {alone}_mask, beside another input of varying "
+            "length: name one bucket alone"
+        )
     return tuple(inputs)
 
 
@@ -87,9 +94,7 @@ def _sequence(frame: pd.DataFrame, choice: InputChoice, standardise: bool, mask:
     choice.one_of("references", REFERENCE_KINDS)
     given = [frame[name] for name in names]
     if is_varying(choice, mask, given):
-        named = choice.settings.get("names")
-        chosen = None if named is None else [label.strip() for label in named.split("|")]
-        return describe_varying(given, choice, chosen, tensor_name(choice.name), mask, standardise=standardise)
+        return describe_varying(given, choice, _labels, tensor_name(choice.name), mask, standardise=standardise)
     is_wide = all(pd.api.types.is_numeric_dtype(frame[name].dtype) for name in names)
     columns, steps, labels = (_wide if is_wide else _lists)(frame, choice, names)
     return Input(

@@ -1,7 +1,7 @@
 """Sequences of varying length among the inputs, described by a sample."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from whyport.runtime.inputs.numbers import OtherTypeError
 from whyport.runtime.inputs.sources import element
 from whyport.runtime.inputs.varying_lists import VaryingListEncoder
 
+MOST_STEPS = 1 << 16
+"""The most steps of a row that graphs are made for."""
 FEWEST_STEPS = 4
 HALVINGS = 2
 """Without a choice, the buckets are the longest row's steps, a half and a quarter of them, where these are not few."""
@@ -37,7 +39,7 @@ def is_varying(choice: InputChoice, mask: str | None, columns: Sequence[pd.Serie
 def describe_varying(
     columns: Sequence[pd.Series],
     choice: InputChoice,
-    labels: Sequence[str] | None,
+    name_features: Callable[[InputChoice, int, Sequence[str]], tuple[str, ...]],
     tensor: str,
     mask: str | None,
     *,
@@ -48,7 +50,7 @@ def describe_varying(
     Args:
         columns: a column of lists a feature, or one column of steps of several features.
         choice: what the user says of it.
-        labels: the names of the features of a step, as the user gave them; None where these are counted.
+        name_features: gives the names of a step's features, as the user has them, or else as given.
         tensor: the name of the tensor of values.
         mask: the name of the mask; None where the network takes none, and rows have exactly as many steps as a bucket.
         standardise: whether the graphs standardise the numbers.
@@ -59,13 +61,13 @@ def describe_varying(
     names = [str(column.name) for column in columns]
     counted = {name: _counted(choice, column) for name, column in zip(names, columns, strict=True)}
     inner = {name: Counter(width for _, width in own).most_common(1)[0][0] for name, own in counted.items()}
-    width = _width(choice, labels, inner)
+    width = _width(choice, inner)
     own_width = 1 if len(names) > 1 else width
     steps = [
         count if inner[name] is not None else count // own_width for name, own in counted.items() for count, _ in own
     ]
     buckets = _buckets(choice, max(steps), is_masked=mask is not None)
-    given = tuple(labels or (names if len(names) > 1 else map(str, range(width))))
+    given = name_features(choice, width, names if len(names) > 1 else ())
     length = Length(choice.name, 0, 0, buckets[-1], width, buckets, mask is not None)
     described = tuple(
         _describe(column, given if len(names) == 1 and width > 1 else (), own_width, length) for column in columns
@@ -94,12 +96,16 @@ def _counted(choice: InputChoice, column: pd.Series) -> list[tuple[int, int | No
                 f"--input {choice.name}: column {column.name!r}: expected a list of numbers a row, got {column.dtype}; "
                 + grouping_query(choice.columns, choice.name)
             )
-        nested = len(value) and hasattr(value[0], "__len__")
+        if not len(value):
+            continue
+        nested = hasattr(value[0], "__len__") and not isinstance(value[0], str | bytes)
         found.append((len(value), len(value[0]) if nested else None))
+    if not found:
+        raise TrainingError(f"column {column.name!r}: expected steps, got only empty lists")
     return found
 
 
-def _width(choice: InputChoice, labels: Sequence[str] | None, inner: dict[str, int | None]) -> int:
+def _width(choice: InputChoice, inner: dict[str, int | None]) -> int:
     """The number of features of a step."""
     several = [width for width in inner.values() if width is not None and width > 1]
     if len(inner) > 1:
@@ -107,11 +113,9 @@ def _width(choice: InputChoice, labels: Sequence[str] | None, inner: dict[str, i
             raise UsageError(f"--input {choice.name}: expected one column of steps, or a column of numbers a feature")
         return len(inner)
     (own,) = inner.values()
-    asked = choice.count("features") or (len(labels) if labels else None)
-    width = own if own is not None else asked or 1
-    if asked not in (None, width) or (labels and len(labels) != width):
-        raise UsageError(f"--input {choice.name}: expected {width} features a step, as the column has, got {asked}")
-    return width
+    named = choice.settings.get("names")
+    asked = choice.count("features") or (len(named.split("|")) if named else None)
+    return own if own is not None else asked or 1
 
 
 def _buckets(choice: InputChoice, longest: int, *, is_masked: bool) -> tuple[int, ...]:
@@ -120,9 +124,12 @@ def _buckets(choice: InputChoice, longest: int, *, is_masked: bool) -> tuple[int
     asked = choice.counts("buckets")
     if most is not None and asked and asked[-1] != most:
         raise UsageError(f"--input {choice.name}: expected the last of buckets to be steps={most}, got {asked[-1]}")
+    longest = most or longest
+    for steps in (*asked, longest):
+        if not 0 < steps <= MOST_STEPS:
+            raise UsageError(f"--input {choice.name}: expected rows of 1 to {MOST_STEPS} steps, got {steps}")
     if asked:
         return asked
-    longest = most or longest
     halves = [longest >> k for k in range(HALVINGS, -1, -1)]
     return tuple(sorted({steps for steps in halves if steps >= FEWEST_STEPS or steps == longest}))
 

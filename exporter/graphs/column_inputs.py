@@ -83,10 +83,9 @@ def take_tensors(model: onnx.ModelProto, inputs: Sequence[Input]) -> None:
         parts.append(fresh("row"))
         nodes.append(helper.make_node("Flatten", [values.name], [parts[-1]], axis=1))
         if varies(each):
-            made, constants = _steps(values, masks, fresh)
+            made, constants = _masked(masks[0], parts, fresh) if masks else _counted(values, parts, fresh)
             nodes += made
             graph.initializer.extend(constants)
-            parts.append(made[-1].output[0])
     nodes += [helper.make_node("Concat", parts, [row], axis=1), *graph.node]
     given = [helper.make_tensor_value_info(spec.name, TYPES[spec.dtype], spec.shape) for spec in tensors]
     given += [value for value in graph.input if value.name != row]
@@ -95,20 +94,47 @@ def take_tensors(model: onnx.ModelProto, inputs: Sequence[Input]) -> None:
     graph.input.extend(given)
 
 
-def _steps(
-    values: TensorSpec, masks: Sequence[TensorSpec], fresh: Callable[[str], str]
+def _masked(
+    mask: TensorSpec, parts: list[str], fresh: Callable[[str], str]
 ) -> tuple[list[NodeProto], list[TensorProto]]:
-    """The nodes and constants that give the number of steps, [N, 1]."""
-    steps = fresh("steps")
-    for each in masks:
-        axes, mask = fresh("axes"), fresh("mask")
-        nodes = [helper.make_node("Cast", [each.name], [mask], to=TensorProto.FLOAT)]
-        nodes.append(helper.make_node("ReduceSum", [mask, axes], [steps], keepdims=1))
-        return nodes, [numpy_helper.from_array(np.array([1]), axes)]
-    # Without a mask no step is padding: of every row, as many as the tensor has.
-    shape, first, rows, one, count, sizes = (
-        fresh(name) for name in ("shape", "first", "rows", "one", "count", "sizes")
+    """The nodes and constants that put the number of steps, [N, 1], behind the cells: the sum of the mask.
+
+    The mask is 1s, then 0s. The cells of a row with another mask become NaN, so that it has no score.
+    """
+    cells = parts.pop()
+    axes, step, nothing = fresh("axes"), fresh("step"), fresh("nothing")
+    is_there, ones, steps, first, alike, number, least, fits, kept = (
+        fresh(name) for name in ("is_there", "ones", "steps", "first", "alike", "number", "least", "fits", "kept")
     )
+    parts += [kept, steps]
+    nodes = [
+        helper.make_node("Cast", [mask.name], [is_there], to=TensorProto.BOOL),
+        helper.make_node("Cast", [is_there], [ones], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", [ones, axes], [steps], keepdims=1),
+        helper.make_node("Less", [step, steps], [first]),
+        helper.make_node("Equal", [first, is_there], [alike]),
+        helper.make_node("Cast", [alike], [number], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMin", [number, axes], [least], keepdims=1),
+        helper.make_node("Cast", [least], [fits], to=TensorProto.BOOL),
+        helper.make_node("Where", [fits, cells, nothing], [kept]),
+    ]
+    count = int(mask.shape[1])
+    arrays = {
+        axes: np.array([1]),
+        step: np.arange(count, dtype=np.float32)[None],
+        nothing: np.array(np.nan, dtype=np.float32),
+    }
+    return nodes, [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+
+
+def _counted(
+    values: TensorSpec, parts: list[str], fresh: Callable[[str], str]
+) -> tuple[list[NodeProto], list[TensorProto]]:
+    """The same without a mask: no step is padding, so that every row has as many as the tensor."""
+    shape, first, rows, one, count, sizes, steps = (
+        fresh(name) for name in ("shape", "first", "rows", "one", "count", "sizes", "steps")
+    )
+    parts.append(steps)
     arrays = {first: np.array([0]), one: np.array([1]), count: np.array([[values.shape[1]]], dtype=np.float32)}
     nodes = [
         helper.make_node("Shape", [values.name], [shape]),

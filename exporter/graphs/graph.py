@@ -169,6 +169,7 @@ def build_graph(
     output: str | None = None,
     *,
     beside: bool = False,
+    varying: bool = False,
 ) -> Graph:
     """Wrap a network from [N, P] to scores [N, K], or to scores and attention weights [N, L, L].
 
@@ -179,6 +180,7 @@ def build_graph(
         task: what the scores are.
         encoding: what gives the rows' cells [N, P]; None where these are the rows themselves.
         output: where the network gives several tensors: the key, attribute or position of the scores.
+        varying: whether rows are of varying length; attention weights, whose shape varies too, are left out.
         beside: whether a row holds a sequence beside other inputs.
 
     Raises:
@@ -197,12 +199,12 @@ def build_graph(
     if task is Classification and _is_one(found.scores):
         network = without_sigmoid(network, prepared, found.place)
         found = _find(network, prepared, task, output)
-    scores, weights = found.scores, found.weights
-    no_places = ENCODED if encoding else BESIDE if beside else ""
+    scores, weights = found.scores, None if varying else found.weights
+    no_places = ENCODED if encoding else VARYING if varying else BESIDE if beside else ""
     split_obstacle = _split_obstacle(network, prepared, task, output) or no_places
     plain, split = (ScoresGraph, SplitScoresGraph) if weights is None else (AttentionGraph, SplitAttentionGraph)
     gradients = "" if scores.requires_grad else f"the {task.score} have no gradient with respect to the input"
-    attention = "the network returns no attention weights" if weights is None else no_places
+    attention = "the network returns no attention weights" if found.weights is None else no_places
     picked = [] if found.place.name is None or weights is not None else [Pick(found.place)]
     steps, last = head_of(task, scores)
     head = nn.Sequential(*picked, *steps, last)

@@ -49,6 +49,24 @@ def check_inputs(inputs: Sequence[Input]) -> None:
             for key, size in (("resize", each.prepare.resize), ("crop", each.prepare.crop)):
                 if len(size) not in (0, 2):
                     raise BundleFormatError(f"{path}.prepare.{key}: expected height and width, or none, got {size}")
+    alone = unmasked_beside_others(inputs)
+    if alone is not None:
+        raise BundleFormatError(
+            f"$.inputs: expected {alone!r} of several buckets to have a mask beside another input of varying length"
+        )
+
+
+def unmasked_beside_others(inputs: Sequence[Input]) -> str | None:
+    """The first input of several buckets and no mask that stands beside another of varying length; None for none.
+
+    All inputs of a row are in one bucket: padding that the model is not told of would be taken for steps.
+    """
+    varying = [each for each in inputs if isinstance(each.prepare, SequencePreparation) and each.prepare.length is None]
+    for each in varying if len(varying) > 1 else ():
+        assert isinstance(each.prepare, SequencePreparation)
+        if len(each.tensors) == 1 and len(each.prepare.buckets) > 1:
+            return each.name
+    return None
 
 
 def check_players(players: Players, inputs: Sequence[Input]) -> None:
@@ -112,6 +130,10 @@ def _check_sequence(path: str, sequence: Input, prepare: SequencePreparation) ->
     steps = sequence.axes[0].length
     if prepare.buckets and isinstance(steps, int) and prepare.buckets[-1] != steps:
         raise BundleFormatError(f"{path}.prepare.buckets: expected the last to be {steps}, got {prepare.buckets[-1]}")
+    if prepare.buckets:
+        width = sum(max(len(column.channels), 1) for column in sequence.columns)
+        if any(column.kind != LIST for column in sequence.columns) or [a.length for a in sequence.axes[1:]] != [width]:
+            raise BundleFormatError(f"{path}.columns: expected lists of as many features as the second axis has")
     for j, (spec, expected) in enumerate(zip(sequence.tensors, ("float32", "uint8"), strict=False)):
         check_type(f"{path}.tensors[{j}].dtype", spec, expected)
 

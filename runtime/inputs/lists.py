@@ -88,6 +88,8 @@ class ListEncoder:
         elif count not in {self.steps * self.width, self.steps}:
             return f"{wanted}, got {count}" + (" steps" if count and np.ndim(value[0]) else " numbers")
         for place, number in enumerate(flat_numbers(value)):
+            if isinstance(number, str | bytes):
+                return f"{wanted}, got {number!r}"
             if is_missing(number) or not math.isfinite(number):
                 got = "null" if number is None else "NaN" if is_missing(number) else "infinity"
                 name = self.source.features[place].name
@@ -133,7 +135,7 @@ class ListEncoder:
             raise OtherTypeError(f"{values.dtype}, shape {list(values.shape)}")
         if not self._fits_type(values.shape[1:]):
             raise OtherTypeError(f"shape {list(values.shape)}")
-        return values.reshape(len(values), -1)
+        return values.reshape(len(values), math.prod(values.shape[1:]))
 
     def _fits_type(self, shape: tuple[int | None, ...]) -> bool:
         """Whether lists of a type of this shape, null where a length is free, may hold what is expected."""
@@ -200,11 +202,14 @@ def array_of_lists(value: Any) -> NDArray[np.float64] | None:
     try:
         # NumPy walks lists many times as fast as Python, but knows no missing value besides None.
         is_of_objects = isinstance(value, np.ndarray) and value.dtype == object
-        return np.array(value.tolist() if is_of_objects else value, dtype=np.float64)
+        array = np.array(value.tolist() if is_of_objects else value)
+        if array.dtype.kind in "biuf":  # a text that looks like a number is none
+            return array.astype(np.float64)
     except (TypeError, ValueError):
         pass
     try:
-        return np.array(_nested(value), dtype=np.float64)
+        array = np.array(_nested(value))
+        return array.astype(np.float64) if array.dtype.kind in "biufO" else None
     except (TypeError, ValueError):  # lists of different lengths, or of something else than numbers
         return None
 
@@ -220,4 +225,8 @@ def _nested(value: Any) -> Any:
 
 def flat_numbers(value: Any) -> list[Any]:
     """The numbers of a list that may be nested, in order."""
-    return [number for each in value for number in (flat_numbers(each) if np.iterable(each) else [each])]
+    return [
+        number
+        for each in value
+        for number in (flat_numbers(each) if np.iterable(each) and not isinstance(each, str | bytes) else [each])
+    ]

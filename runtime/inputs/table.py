@@ -132,9 +132,13 @@ class Columns:
 
     def check_lists(self, rows: Any, matrix: NDArray[np.float32]) -> None:
         """Raise MissingValueError for the first row [F] of a table in memory that lacks what a list should hold."""
-        for encoder, name in zip(self.encoders, self.names, strict=True):
-            if isinstance(encoder, AnyListEncoder):
-                bad = np.flatnonzero(~np.isfinite(matrix[:, list(encoder.source.places)]).all(axis=1))
+        lists = [(each, name) for each, name in zip(self.encoders, self.names, strict=True) if _is_list(each)]
+        for own_alone in (True, False):  # a column's own numbers say more than the number of steps of all
+            for encoder, name in lists:
+                assert isinstance(encoder, AnyListEncoder)
+                places = list(encoder.source.places)
+                places = places[:-1] if own_alone and encoder.source.length is not None else places
+                bad = np.flatnonzero(~np.isfinite(matrix[:, places]).all(axis=1))
                 if len(bad):
                     value = element(source_columns(rows, self.names)[0][name], int(bad[0]))
                     raise MissingValueError(f"column {name!r}, row {bad[0]}: {encoder.fault(value)}")
@@ -206,6 +210,10 @@ class Columns:
                     f"{RESOLUTION:g} of the feature's training standard deviation; train on the difference from a "
                     f"fixed value instead"
                 )
+
+
+def _is_list(encoder: ColumnEncoder | AnyListEncoder) -> bool:
+    return isinstance(encoder, AnyListEncoder)
 
 
 def _extremes(larger: np.ufunc, matrix: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -87,11 +87,13 @@ class VaryingListEncoder:
         if is_missing(value):
             return f"{wanted}, got null"
         count = len(value)
-        is_nested = count > 0 and any(np.iterable(own) for own in value)
+        is_nested = any(np.iterable(own) and not isinstance(own, str | bytes) for own in value)
         if is_nested:
             for step, own in enumerate(value):
                 if is_missing(own):
                     return f"{wanted}, got null at step {step}"
+                if np.ndim(own) == 0:
+                    return f"{wanted}, got {own!r} at step {step}"
                 if len(own) != self.width:
                     return f"{wanted}, got {len(own)} numbers at step {step}"
         elif count % self.width:
@@ -100,6 +102,8 @@ class VaryingListEncoder:
         if not self.length.takes(np.array([steps]))[0]:
             return f"{wanted}, got {steps}"
         for place, number in enumerate(flat_numbers(value)):
+            if isinstance(number, str | bytes):
+                return f"{wanted}, got {number!r}"
             if is_missing(number) or not math.isfinite(number):
                 got = "null" if number is None else "NaN" if is_missing(number) else "infinity"
                 name = self.source.features[place].name
@@ -144,9 +148,10 @@ class VaryingListEncoder:
 
     def _of_array(self, values: NDArray[Any]) -> NDArray[Any]:
         """The numbers of an array [N, steps, width], [N, steps] or [N, steps x width]."""
-        if values.dtype.kind not in "biuf" or values.ndim < 2 or (values.ndim == 3 and values.shape[2] != self.width):
+        is_other = values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] != self.width)
+        if values.dtype.kind not in "biuf" or is_other:
             raise OtherTypeError(f"{values.dtype}, shape {list(values.shape)}")
-        flat = values.reshape(len(values), -1)
+        flat = values.reshape(len(values), math.prod(values.shape[1:]))
         every = self._blank(len(values))
         steps, rest = divmod(flat.shape[1], self.width)
         if rest == 0 and self.length.takes(np.array([steps]))[0]:

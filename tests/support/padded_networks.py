@@ -56,6 +56,16 @@ class Unmasked(MaskedMean):
         return scores
 
 
+class Attentive(MaskedMean):
+    """Scores, and weights [N, T, T] of the steps."""
+
+    def forward(self, x: Tensor, x_mask: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """[N, T, 2] and [N, T] to [N, 2] and [N, T, T]."""
+        there = x_mask.to(x.dtype)
+        weights = there.unsqueeze(1).expand(-1, x.shape[1], -1) / there.sum(1)[:, None, None]
+        return super().forward(x, x_mask), weights
+
+
 class TwoSequences(nn.Module):
     """Two sequences of lengths of their own."""
 
@@ -97,6 +107,10 @@ def attention_mask() -> nn.Module:
 
 def padded() -> nn.Module:
     return network(Padded)
+
+
+def attentive() -> nn.Module:
+    return network(Attentive)
 
 
 def unmasked() -> nn.Module:

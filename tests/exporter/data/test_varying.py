@@ -66,7 +66,7 @@ def test_flat_lists_are_cut_into_steps() -> None:
             "x=sequence:v:features=3,buckets=9",
             LISTS,
             UsageError,
-            "expected 2 features a step, as the column has, got 3",
+            "features=3: the columns have 2 a step",
         ),
         ("x=sequence:v:buckets=4", {"v": [1.0, 2.0]}, ColumnError, "expected a list of numbers a row, .*GROUP BY id"),
     ],
@@ -81,3 +81,27 @@ def test_training_refuses_settings_of_exported_networks(setting: str) -> None:
     choices = [InputChoice.parse(f"x=sequence:v:{setting}")]
     with pytest.raises(UsageError, match="is for whyport export"):
         InputReader.of(pd.DataFrame(LISTS), choices)
+
+
+def test_padding_that_nobody_is_told_of_is_refused_beside_another_input() -> None:
+    frame = pd.DataFrame(LISTS)
+    choices = [InputChoice.parse("x=sequence:hr:buckets=2|4"), InputChoice.parse("y=sequence:bp:buckets=2|4")]
+    given = {"standardise": True, "impute": False}
+    assert len(describe_inputs(frame, choices, arguments=("x", "x_mask", "y", "y_mask"), **given)) == 2
+    with pytest.raises(UsageError, match="--input y: several buckets need a mask, the argument y_mask"):
+        describe_inputs(frame, choices, arguments=("x", "x_mask", "y"), **given)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x=sequence:hr,bp:names=a|b|c,buckets=4", "names: expected 2 that differ, got 'a|b|c'"),
+        ("x=sequence:hr,bp:names=a|a,buckets=4", "names: expected 2 that differ"),
+        ("x=sequence:hr,bp:features=5,buckets=4", "features=5: the columns have 2 a step"),
+        ("x=sequence:v:buckets=99999999999", "expected rows of 1 to 65536 steps, got 99999999999"),
+        ("x=sequence:empty:buckets=4", "expected steps, got only empty lists"),
+    ],
+)
+def test_settings_are_as_strict_as_those_of_rows_of_one_length(text: str, message: str) -> None:
+    with pytest.raises(WhyportError, match=message.replace("|", r"\|")):
+        described(text, "x", "x_mask", **LISTS, empty=[[], [], []])

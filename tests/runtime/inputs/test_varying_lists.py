@@ -10,7 +10,7 @@ from whyport.runtime.bundle.columns import LIST, REFUSE, Channel, Column, Number
 from whyport.runtime.bundle.inputs import Axis, Input, SequencePreparation
 from whyport.runtime.bundle.row import features_of, lengths_of, sources_of
 from whyport.runtime.bundle.signature import TensorSpec
-from whyport.runtime.errors import MissingValueError
+from whyport.runtime.errors import ColumnError, MissingValueError
 from whyport.runtime.inputs.feeds import input_feeds
 from whyport.runtime.inputs.table import Columns
 
@@ -110,3 +110,37 @@ def test_the_columns_of_one_input_have_as_many_steps() -> None:
     assert not np.isfinite(matrix[1]).all()
     with pytest.raises(MissingValueError, match="row 1: expected as many steps in every column of 'x', got 1 here"):
         columns.check_lists(table, matrix)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (["1.5", "2.5"], "got '1.5'"),
+        (["aa", "bb"], "got 'aa'"),
+        ([["1.5", "2.5"]], "got '1.5'"),
+        ([[1.0, 2.0], 3.0], "got 3.0 at step 1"),
+    ],
+)
+def test_texts_and_ragged_lists_are_no_numbers(value: Any, reason: str) -> None:
+    columns = Columns.of_inputs((PAIRS,))
+    rows = [{"x": GIVEN[0]}, {"x": value}]
+    matrix = columns.encode(rows).matrix
+    with pytest.raises(MissingValueError, match=f"row 1: expected a list .*{reason}"):
+        columns.check_lists(rows, matrix)
+
+
+def test_an_array_without_rows_is_no_rows() -> None:
+    columns = Columns.of_inputs((PAIRS,))
+    assert columns.encode({"x": np.zeros((0, 4, 2))}).matrix.shape == (0, 9)
+
+
+def test_an_array_of_more_axes_is_refused() -> None:
+    with pytest.raises(ColumnError, match="not a list of numbers a row"):
+        Columns.of_inputs((PAIRS,)).encode({"x": np.zeros((3, 1, 2, 2))})
+
+
+def test_the_column_that_lacks_its_list_is_named() -> None:
+    columns = Columns.of_inputs((sequence(column("a", 1), column("b", 1), width=2),))
+    table = pa.table({"a": pa.array([[1.0, 2.0]]), "b": pa.array([None], pa.list_(pa.float64()))})
+    with pytest.raises(MissingValueError, match="column 'b', row 0: .* got null"):
+        columns.check_lists(table, columns.encode(table).matrix)
