@@ -113,7 +113,8 @@ def test_every_method_has_a_digest_that_a_last_bit_changes(
     assert one.arithmetic == two.arithmetic
     assert list(one.arithmetic) == ["outputs", *methods]
     session, explainers = two._session, two._scorer.explainers
-    for name, explainer in explainers.items():
+    for name, ready in explainers.items():
+        explainer = ready.explainer
         attribute = explainer.attribute
 
         def nudged(request: Any, attribute: Callable[..., Any] = attribute) -> Any:
