@@ -7,15 +7,14 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from whyport.runtime.bundle.deepshap import PASS_PAIRS
+from whyport.runtime.bundle import deepshap
+from whyport.runtime.bundle.deepshap import PASS_BYTES
 from whyport.runtime.errors import ExportError
 
 SECONDS = 300
 """The CPU time that a file may take to compile, by its estimate."""
 SECONDS_PER_OPERATOR = {"deepshap.pt": 0.03, "a portable graph": 0.1}
 """A whole recurrent layer is one operator; one that a network's own code unrolls is some operators a step."""
-PASS_BYTES = 1 << 26
-"""The memory of the largest value in a pass over pairs of rows and references."""
 
 
 def check_time(file: str, operators: int) -> None:
@@ -48,4 +47,4 @@ def pairs_per_pass(values: Sequence[Tensor], targets: int) -> int:
         raise ExportError(
             f"values of one row and one reference: expected at most {PASS_BYTES >> 20} MB, got {size >> 20} MB"
         )
-    return min(PASS_PAIRS, PASS_BYTES // max(size, 1))
+    return deepshap.pairs_per_pass(size)

@@ -27,6 +27,19 @@ PARTS_RECORD = "parts.json"
 PASS_PAIRS = 400
 """Pairs of a row and a reference in one pass, which explains every class: more multipliers would leave the cache."""
 
+PASS_BYTES = 1 << 26
+"""The memory of the largest value in such a pass: long rows have fewer pairs in it."""
+
+
+def pairs_per_pass(pair_bytes: int) -> int:
+    """The number of pairs in a pass, at least one.
+
+    Args:
+        pair_bytes: the size of the largest value of one pair, in every class.
+    """
+    return max(1, min(PASS_PAIRS, PASS_BYTES // max(pair_bytes, 1)))
+
+
 Propagate = Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], list[Any]]
 """The next multipliers, from multipliers, activations of rows and activations of references."""
 

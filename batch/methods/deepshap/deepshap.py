@@ -15,7 +15,7 @@ from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.deepshap import PARTS_RECORD, PASS_PAIRS, Part, Program, read_parts
+from whyport.runtime.bundle.deepshap import PARTS_RECORD, Part, Program, pairs_per_pass, read_parts
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
 
@@ -92,14 +92,16 @@ class _Program:
         self._attribute = module.attribute
         self._references: list[tuple[list[Tensor], Tensor]] = []
         with torch.no_grad():
+            logits, *values = self._activations(references.rows[:1])
+            largest = max(value.numel() * value.element_size() for value in values)
+            pairs = pairs_per_pass(largest * logits.shape[1])
             # In slices: memory does not grow with rows x references.
-            for part in batch_slices(len(references.rows), PASS_PAIRS):
+            for part in batch_slices(len(references.rows), pairs):
                 weights = self._tensor(references.weights[part])
                 self._references.append((self._activations(references.rows[part]), weights))
         base_values = [(weights @ activations[0]).cpu().numpy() for activations, weights in self._references]
         self._base_values = np.sum(base_values, axis=0)
         # As many rows as fill a pass with their pairs.
-        pairs = PASS_PAIRS
         if model.device.type != "cpu":
             pairs = max(pairs, CARD_PASS_VALUES // (references.rows.shape[1] * len(self._base_values)))
         self._pass_rows = max(1, pairs // len(references.rows))

@@ -19,6 +19,7 @@ from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.exporter.deepshap import compile_deepshap
+from whyport.runtime.bundle.deepshap import pairs_per_pass
 from whyport.runtime.bundle.folder import Bundle, write_sidecar
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL
@@ -112,8 +113,27 @@ def test_rows_that_come_once_for_every_class_are_computed_once(
 def test_passes_of_any_size_agree(path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch) -> None:
     targets = np.zeros(300, dtype=np.int64)
     expected = explain(create(path), rows, targets).values
-    monkeypatch.setattr(deepshap, "PASS_PAIRS", 1)
+    monkeypatch.setattr(deepshap, "pairs_per_pass", lambda pair_bytes: 1)
     np.testing.assert_allclose(explain(create(path), rows, targets).values, expected, atol=1e-6)
+
+
+def test_long_rows_have_fewer_pairs_in_a_pass(
+    path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [pairs_per_pass(size) for size in (1, 1 << 20, 1 << 30)] == [400, 64, 1]
+    monkeypatch.setattr("whyport.runtime.bundle.deepshap.PASS_BYTES", 1 << 12)
+    explainer, most = create(path), []
+    attribute = explainer._single._attribute
+
+    def watched(of_rows: list[torch.Tensor], of_references: list[torch.Tensor], weights: torch.Tensor) -> torch.Tensor:
+        pairs = len(of_rows[0]) * len(of_references[0])
+        sizes = [value[0].numel() * value.element_size() for value in of_rows[1:]]
+        most.append((pairs, max(sizes) * of_rows[0].shape[1]))
+        return attribute(of_rows, of_references, weights)
+
+    monkeypatch.setattr(explainer._single, "_attribute", watched)
+    explain(explainer, rows, np.zeros(300, dtype=np.int64))
+    assert all(pairs == 1 or pairs * size <= 1 << 12 for pairs, size in most)
 
 
 def request_of(rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Request:
