@@ -53,6 +53,7 @@ class Function(Model):
             targets=range(classes),
             score=Score("classification", "logit", "logits", None, tuple(Target(f"{k}", None) for k in range(classes))),
             inputs=(table,),
+            lengths=(),
             features=columns,
             feature_names=tuple(column.name for column in columns),
             cells=cells,
