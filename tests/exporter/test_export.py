@@ -191,9 +191,15 @@ def test_traced_and_recurrent_networks(source, complete_path, tmp_path):
             np.testing.assert_allclose(got, expected[name], atol=1e-5)
 
 
-@pytest.mark.parametrize("source", ["Baked", "Contradictory", "BatchDependent", "Logarithm"])
-def test_a_breach_writes_nothing(source, complete_path, tmp_path):
-    with pytest.raises(ParityError):
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("Baked", ExportError),
+        *((each, ParityError) for each in ("Contradictory", "BatchDependent", "Logarithm")),
+    ],
+)
+def test_a_breach_writes_nothing(source, error, complete_path, tmp_path):
+    with pytest.raises(error):
         export(source, complete_path, tmp_path)
     assert os.listdir(tmp_path) == []
 

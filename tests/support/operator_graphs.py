@@ -229,6 +229,9 @@ FUNCTIONS: dict[str, Function] = {
     "logsumexp, cumulative": lambda x: tokens(x).logcumsumexp(1),
     "log_softmax": lambda x: x.log_softmax(1),
     "masked product": lambda x: x * (x.roll(1, 1) > 0),
+    "masked attention": lambda x: F.scaled_dot_product_attention(
+        *[tokens(x).unsqueeze(1)] * 3, attn_mask=torch.ones(tokens(x).shape[1], tokens(x).shape[1]).tril().bool()
+    ),
     "masked softmax": lambda x: x.masked_fill(x.roll(1, 1) > 0, -torch.inf).softmax(1),
     "masked selection": lambda x: x[:, POSITIONS % 3 == 1].exp().cumsum(1),
     "masked selection of steps": lambda x: tokens(x)[:, torch.tensor([True, False, True])].mean(1),

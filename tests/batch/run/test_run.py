@@ -161,11 +161,12 @@ def test_what_cannot_be_meant_is_refused(
 
 
 def test_no_option_is_lost_on_the_way_to_the_settings() -> None:
-    settings = settings_of(["x"], Path("out"), {"memory": "1kB", "explain": "deepshap", "steps": 9, "threads": 2})
+    options = {"memory": "1kB", "explain": "integrated-gradients", "steps": 9, "threads": 2}
+    settings = settings_of(["x"], Path("out"), options)
     assert (settings.explain.memory, settings.explain.options["steps"], settings.methods, settings.threads) == (
         1000,
         9,
-        ("deepshap",),
+        ("integrated-gradients",),
         2,
     )
 
