@@ -9,12 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whyport.exporter.data.input_choice import SEQUENCE, InputChoice
+from whyport.exporter.data.list_columns import arrow_or_self, list_column
 from whyport.exporter.data.statistics import describe_numbers
 from whyport.exporter.data.step_references import KINDS as REFERENCE_KINDS
 from whyport.exporter.data.table import feature_arrays
 from whyport.exporter.data.varying import describe_varying, is_varying
 from whyport.exporter.graphs.tensor_names import TAKEN
-from whyport.runtime.bundle.columns import IMPUTE, LIST, REFUSE, Channel, Column
+from whyport.runtime.bundle.columns import IMPUTE, LIST, REFUSE, Column
 from whyport.runtime.bundle.constraints import NAME
 from whyport.runtime.bundle.input_rules import unmasked_beside_others
 from whyport.runtime.bundle.inputs import Axis, Input, SequencePreparation, TablePreparation
@@ -259,17 +260,7 @@ def _describe_list(choice: InputChoice, column: pd.Series, steps: int, labels: S
     known = [
         describe_numbers(label, values[..., k].reshape(-1), missing=REFUSE) for k, label in enumerate(labels or [name])
     ]
-    return Column(
-        name=name,
-        kind=LIST,
-        unit=None,
-        missing=REFUSE,
-        imputation=None,
-        missing_fraction=float(1 - np.isfinite(values).all(axis=(1, 2)).mean()),
-        numbers=None if labels else known[0].numbers,
-        categories=None,
-        channels=tuple(Channel(label, each.statistics) for label, each in zip(labels, known, strict=bool(labels))),
-    )
+    return list_column(name, labels, known, float(1 - np.isfinite(values).all(axis=(1, 2)).mean()))
 
 
 def _values(name: str, column: pd.Series, steps: int, width: int) -> NDArray[np.float64]:
@@ -277,7 +268,7 @@ def _values(name: str, column: pd.Series, steps: int, width: int) -> NDArray[np.
     blank = Column(name, LIST, None, REFUSE, None, 0.0, None, None, ())
     source = Source(blank, (blank,) * (steps * width), tuple(range(steps * width)), steps)
     try:
-        numbers, _ = ListEncoder(source).encode(_arrow_or_self(column))
+        numbers, _ = ListEncoder(source).encode(arrow_or_self(column))
     except OtherTypeError as error:
         raise ColumnError(f"column {name!r}: expected lists of {steps} x {width} numbers, got {error}") from None
     values: NDArray[np.float64] = numbers.astype(np.float64).reshape(-1, steps, width)
@@ -286,12 +277,6 @@ def _values(name: str, column: pd.Series, steps: int, width: int) -> NDArray[np.
         raise ColumnError(f"column {name!r}, row {row}, step {step}: expected a finite number, got infinity")
     values[~np.isfinite(values).all(axis=(1, 2))] = np.nan
     return values
-
-
-def _arrow_or_self(column: pd.Series) -> Any:
-    import pyarrow as pa
-
-    return pa.chunked_array(column) if isinstance(column.dtype, pd.ArrowDtype) else column
 
 
 def _labels(choice: InputChoice, width: int, given: Sequence[str]) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whyport.exporter.data.input_choice import InputChoice
+from whyport.exporter.data.list_columns import arrow_or_self, list_column
 from whyport.exporter.data.statistics import describe_numbers
-from whyport.runtime.bundle.columns import LIST, REFUSE, Channel, Column
+from whyport.runtime.bundle.columns import LIST, REFUSE, Column
 from whyport.runtime.bundle.constraints import NAME
 from whyport.runtime.bundle.inputs import Axis, Input, SequencePreparation
 from whyport.runtime.bundle.lengths import Length
@@ -147,17 +148,7 @@ def _describe(column: pd.Series, labels: Sequence[str], width: int, length: Leng
     held = np.arange(length.steps) < values[fits, -1, None]
     steps = values[fits, :-1].reshape(-1, length.steps, width)[held]
     known = [describe_numbers(label, steps[:, k], missing=REFUSE) for k, label in enumerate(labels or [name])]
-    return Column(
-        name=name,
-        kind=LIST,
-        unit=None,
-        missing=REFUSE,
-        imputation=None,
-        missing_fraction=float(1 - fits.mean()),
-        numbers=None if labels else known[0].numbers,
-        categories=None,
-        channels=tuple(Channel(label, each.statistics) for label, each in zip(labels, known, strict=bool(labels))),
-    )
+    return list_column(name, labels, known, float(1 - fits.mean()))
 
 
 def _values(column: pd.Series, width: int, length: Length) -> NDArray[np.float64]:
@@ -166,16 +157,10 @@ def _values(column: pd.Series, width: int, length: Length) -> NDArray[np.float64
     count = length.steps * width + 1
     source = Source(blank, (blank,) * count, tuple(range(count)), length.steps, length)
     try:
-        values = VaryingListEncoder(source).encode(_arrow_or_self(column))[0].astype(np.float64)
+        values = VaryingListEncoder(source).encode(arrow_or_self(column))[0].astype(np.float64)
     except OtherTypeError as error:
         raise ColumnError(f"column {column.name!r}: expected lists of steps of {width} numbers, got {error}") from None
     for row, _ in np.argwhere(np.isinf(values)):
         raise ColumnError(f"column {column.name!r}, row {row}: expected finite numbers, got infinity")
     values[~np.isfinite(values).all(axis=1)] = np.nan
     return values
-
-
-def _arrow_or_self(column: pd.Series) -> Any:
-    import pyarrow as pa
-
-    return pa.chunked_array(column) if isinstance(column.dtype, pd.ArrowDtype) else column
