@@ -16,9 +16,8 @@ from whyport.runtime.bundle.sidecar import Sidecar, task_of
 from whyport.runtime.errors import ColumnError, MissingValueError, UnseenValueError, UsageError, listing, unknown
 from whyport.runtime.inputs.columns import ColumnFaults
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, NOT_TIMES, Unseen
-from whyport.runtime.inputs.lists import NOT_LISTS, grouping_query
+from whyport.runtime.inputs.lists import NOT_LISTS, AnyListEncoder, grouping_query
 from whyport.runtime.inputs.table import Columns
-from whyport.runtime.inputs.varying_lists import AnyListEncoder
 
 # Rows are transposed in blocks of about this many values, and at least this many rows: reused memory costs less.
 TURNED_VALUES = 1 << 16

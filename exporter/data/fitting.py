@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import Column, takes_missing
 from whyport.runtime.errors import MissingValueError
+from whyport.runtime.inputs.lists import AnyListEncoder
 from whyport.runtime.inputs.sources import element
 from whyport.runtime.inputs.table import Columns
-from whyport.runtime.inputs.varying_lists import AnyListEncoder
 
 logger = logging.getLogger(__name__)
 

@@ -1,9 +1,10 @@
 """Lists of numbers, one a row, as the numbers of a model's row: nested, flat, of fixed or variable length."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,20 +22,72 @@ NOT_LISTS = "columns that are not a list of numbers a row"
 NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
-@final
 @dataclass(frozen=True)
-class ListEncoder:
-    """Turns a column of lists into numbers: of each step in turn, its values.
+class AnyListEncoder(ABC):
+    """Turns a column of lists into the numbers that its features have in a row.
 
-    A row's list may be nested, [steps][width], or flat, [steps x width]. A list of another length, or none, is NaN in
+    A row's list may be nested, [steps][width], or flat, [steps x width]. A list that does not fit, or none, is NaN in
     all its numbers; `fault` says why.
     """
 
     source: Source
 
-    is_number = False
-    is_time = False
-    rule = NOT_LISTS
+    is_number: ClassVar[bool] = False
+    is_time: ClassVar[bool] = False
+    rule: ClassVar[str] = NOT_LISTS
+
+    def encode(self, column: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """The numbers of a column's N lists, [N, features]; no row is unseen.
+
+        Raises OtherTypeError where the column holds something else than lists of numbers.
+        """
+        if is_arrow(column):
+            if not self.takes(column.type):
+                raise OtherTypeError(str(column.type))
+            chunks = getattr(column, "chunks", [column])
+            found = [self._of_arrow(plain_storage(chunk)) for chunk in chunks]
+            return np.concatenate(found) if found else self._blank(0), NO_ROWS
+        values = values_of(column)
+        if values.dtype != object:
+            return self._of_array(values), NO_ROWS
+        numbers = self._blank(len(values))
+        for row, value in enumerate(values):
+            if not is_missing(value):
+                self._fill(numbers[row], value)
+        return numbers, NO_ROWS
+
+    def changed_type(self, kind: "pa.DataType") -> str | None:
+        """None: a list has no other type in which its values would be unseen."""
+        return None
+
+    @abstractmethod
+    def takes(self, kind: "pa.DataType") -> bool:
+        """Whether `encode` takes a column of an Arrow type."""
+
+    @abstractmethod
+    def fault(self, value: Any) -> str:
+        """The reason why a row's list, or none, cannot be scored, in words."""
+
+    @abstractmethod
+    def _of_arrow(self, array: "pa.Array") -> NDArray[Any]:
+        """The numbers of an Arrow array of lists, at one or two levels."""
+
+    @abstractmethod
+    def _of_array(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The numbers of an array [N, steps, width], [N, steps] or [N, steps x width]."""
+
+    @abstractmethod
+    def _fill(self, numbers: NDArray[np.float64], value: Any) -> None:
+        """One row's numbers from a list among Python objects; they stay NaN where it does not fit."""
+
+    def _blank(self, rows: int) -> NDArray[np.float64]:
+        return np.full((rows, len(self.source.places)), np.nan)
+
+
+@final
+@dataclass(frozen=True)
+class ListEncoder(AnyListEncoder):
+    """Turns a column of lists of one length into numbers: of each step in turn, its values."""
 
     @property
     def steps(self) -> int:
@@ -47,33 +100,11 @@ class ListEncoder:
         """The number of values of a step."""
         return len(self.source.places) // self.steps
 
-    def encode(self, column: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """The numbers of a column's N lists, [N, steps x width]; no row is unseen.
-
-        Raises OtherTypeError where the column holds something else than lists of numbers.
-        """
-        if is_arrow(column):
-            return self._of_chunks(column), NO_ROWS
-        values = values_of(column)
-        if values.dtype != object:
-            return self._of_array(values), NO_ROWS
-        numbers = np.full((len(values), self.steps * self.width), np.nan)
-        for row, value in enumerate(values):
-            if not is_missing(value):
-                self._fill(numbers[row], value)
-        return numbers, NO_ROWS
-
     def takes(self, kind: "pa.DataType") -> bool:
-        """Whether `encode` takes a column of an Arrow type."""
         shape, leaf = list_type(kind)
         return bool(shape) and is_numeric(leaf) and self._fits_type(shape)
 
-    def changed_type(self, kind: "pa.DataType") -> str | None:
-        """None: a list has no other type in which its values would be unseen."""
-        return None
-
     def fault(self, value: Any) -> str:
-        """The reason why a row's list, or none, cannot be scored, in words."""
         each = f" steps of {self.width} numbers" if self.width > 1 else " numbers"
         wanted = f"expected a list of {self.steps}{each}"
         if is_missing(value):
@@ -96,15 +127,7 @@ class ListEncoder:
                 return f"expected a finite number at {name[len(self.source.column.name) :]}, got {got}"
         return f"{wanted}, got {value!r}"
 
-    def _of_chunks(self, column: "pa.Array | pa.ChunkedArray") -> NDArray[Any]:
-        if not self.takes(column.type):
-            raise OtherTypeError(str(column.type))
-        chunks = getattr(column, "chunks", [column])
-        found = [self._of_arrow(plain_storage(chunk)) for chunk in chunks]
-        return np.concatenate(found) if found else np.zeros((0, self.steps * self.width))
-
     def _of_arrow(self, array: "pa.Array") -> NDArray[Any]:
-        """The numbers of an Arrow array of lists, at one or two levels."""
         import pyarrow.compute as pc
 
         rows = len(array)
@@ -130,7 +153,6 @@ class ListEncoder:
         return every
 
     def _of_array(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The numbers of an array [N, steps, width], [N, steps] or [N, steps x width]."""
         if values.dtype.kind not in "biuf" or values.ndim < 2:
             raise OtherTypeError(f"{values.dtype}, shape {list(values.shape)}")
         if not self._fits_type(values.shape[1:]):
@@ -146,7 +168,6 @@ class ListEncoder:
         )
 
     def _fill(self, numbers: NDArray[np.float64], value: Any) -> None:
-        """One row's numbers from a list among Python objects; they stay NaN where it does not fit."""
         if not np.iterable(value) or isinstance(value, str | bytes):
             raise OtherTypeError(type(value).__name__)
         array = array_of_lists(value)

@@ -13,9 +13,10 @@ from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.row import Source, features_of, plain_sources, sources_of
 from whyport.runtime.errors import MissingValueError, ValueRangeError
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, ColumnEncoder, Unseen
+from whyport.runtime.inputs.lists import AnyListEncoder
 from whyport.runtime.inputs.numbers import OtherTypeError, number_array
 from whyport.runtime.inputs.sources import element, source_columns
-from whyport.runtime.inputs.varying_lists import AnyListEncoder, list_encoder
+from whyport.runtime.inputs.varying_lists import list_encoder
 
 T = TypeVar("T")
 

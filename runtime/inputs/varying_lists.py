@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 from whyport.runtime.bundle.lengths import Length
 from whyport.runtime.bundle.row import Source
 from whyport.runtime.inputs.lists import (
-    NO_ROWS,
-    NOT_LISTS,
+    AnyListEncoder,
     ListEncoder,
     array_of_lists,
     flat_numbers,
     list_type,
-    plain_storage,
 )
 from whyport.runtime.inputs.numbers import OtherTypeError, is_numeric, numeric_array
-from whyport.runtime.inputs.sources import is_arrow, is_missing, values_of
+from whyport.runtime.inputs.sources import is_missing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,18 +25,8 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True)
-class VaryingListEncoder:
-    """Turns a column of lists of any length into numbers: of each step its values, 0 beyond the last, and the length.
-
-    A row's list may be nested, [steps][width], or flat, [steps x width]. A list that does not fit, or none, is NaN in
-    all its numbers; `fault` says why.
-    """
-
-    source: Source
-
-    is_number = False
-    is_time = False
-    rule = NOT_LISTS
+class VaryingListEncoder(AnyListEncoder):
+    """Turns a column of lists of any length into numbers: of each step its values, 0 beyond the last; the length."""
 
     @property
     def length(self) -> Length:
@@ -51,37 +39,11 @@ class VaryingListEncoder:
         """The number of values of a step in this column."""
         return (len(self.source.places) - 1) // self.length.steps
 
-    def encode(self, column: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """The numbers of a column's N lists, [N, steps x width + 1]; no row is unseen.
-
-        Raises OtherTypeError where the column holds something else than lists of numbers.
-        """
-        if is_arrow(column):
-            if not self.takes(column.type):
-                raise OtherTypeError(str(column.type))
-            chunks = getattr(column, "chunks", [column])
-            found = [self._of_arrow(plain_storage(chunk)) for chunk in chunks]
-            return np.concatenate([self._blank(0), *found]), NO_ROWS
-        values = values_of(column)
-        if values.dtype != object:
-            return self._of_array(values), NO_ROWS
-        numbers = self._blank(len(values))
-        for row, value in enumerate(values):
-            if not is_missing(value):
-                self._fill(numbers[row], value)
-        return numbers, NO_ROWS
-
     def takes(self, kind: "pa.DataType") -> bool:
-        """Whether `encode` takes a column of an Arrow type."""
         shape, leaf = list_type(kind)
         return is_numeric(leaf) and (len(shape) == 1 or (len(shape) == 2 and shape[1] in (None, self.width)))
 
-    def changed_type(self, kind: "pa.DataType") -> str | None:
-        """None: a list has no other type in which its values would be unseen."""
-        return None
-
     def fault(self, value: Any) -> str:
-        """The reason why a row's list, or none, cannot be scored, in words."""
         each = f" steps of {self.width} numbers" if self.width > 1 else " numbers"
         wanted = f"expected a list of {self.length.expected}{each}"
         if is_missing(value):
@@ -110,11 +72,7 @@ class VaryingListEncoder:
                 return f"expected a finite number at {name[len(self.source.column.name) :]}, got {got}"
         return f"expected as many steps in every column of {self.length.name!r}, got {steps} here"
 
-    def _blank(self, rows: int) -> NDArray[np.float64]:
-        return np.full((rows, len(self.source.places)), np.nan)
-
     def _of_arrow(self, array: "pa.Array") -> NDArray[Any]:
-        """The numbers of an Arrow array of lists, at one or two levels."""
         import pyarrow as pa
 
         every = self._blank(len(array))
@@ -147,7 +105,6 @@ class VaryingListEncoder:
         return every
 
     def _of_array(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The numbers of an array [N, steps, width], [N, steps] or [N, steps x width]."""
         is_other = values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] != self.width)
         if values.dtype.kind not in "biuf" or is_other:
             raise OtherTypeError(f"{values.dtype}, shape {list(values.shape)}")
@@ -161,7 +118,6 @@ class VaryingListEncoder:
         return every
 
     def _fill(self, numbers: NDArray[np.float64], value: Any) -> None:
-        """One row's numbers from a list among Python objects; they stay NaN where it does not fit."""
         if not np.iterable(value) or isinstance(value, str | bytes):
             raise OtherTypeError(type(value).__name__)
         array = array_of_lists(value)
@@ -183,10 +139,6 @@ def _counted(array: "pa.Array") -> NDArray[np.int64]:
         pc.fill_null(pc.list_value_length(array), -1).to_numpy(zero_copy_only=False).astype(np.int64)
     )
     return np.where(array.is_valid().to_numpy(zero_copy_only=False), counted, -1)
-
-
-AnyListEncoder = ListEncoder | VaryingListEncoder
-"""What turns a column of lists into numbers."""
 
 
 def list_encoder(source: Source) -> AnyListEncoder:

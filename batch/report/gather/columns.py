@@ -13,8 +13,9 @@ from whyport.runtime.bundle.columns import TIME, Categories, Column
 from whyport.runtime.bundle.lengths import Length
 from whyport.runtime.bundle.row import Source, features_of
 from whyport.runtime.inputs.encoding import ColumnEncoder
+from whyport.runtime.inputs.lists import AnyListEncoder
 from whyport.runtime.inputs.numbers import is_numeric, numeric_array
-from whyport.runtime.inputs.varying_lists import AnyListEncoder, list_encoder
+from whyport.runtime.inputs.varying_lists import list_encoder
 
 OTHER, MISSING = "(other)", "(missing)"
 """The names of a value that is no category, and of none."""
