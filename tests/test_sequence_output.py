@@ -1,9 +1,6 @@
 """What a run over a sequence and a table writes."""
 
 import math
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import pytest
 
 import whyport
 from support.forging import elements, forge, with_column
+from support.killed_runs import check_resumed_bytes
 from support.sequence_bundles import CELLS, ROWS, STATIC, STEPS, VALUES, WIDTH
 from whyport.batch.output.layouts import positions_of
 from whyport.batch.review.show import describe_row
@@ -205,19 +203,4 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
     sequence_bundle: Path, sequence_rows: Path, tmp_path: Path
 ) -> None:
     options: dict[str, Any] = {"explain": "deepshap", "engine": "onnx", "batch_rows": 8, "part_rows": 16}
-    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    whyport.run(sequence_bundle, sequence_rows, whole, **options)
-    rows, out = str(sequence_rows), str(resumed)
-    kill = (
-        "import os, signal, whyport\n"
-        "def progress(done, total):\n"
-        "    if done > 20: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"whyport.run({str(sequence_bundle)!r}, {rows!r}, {out!r}, progress=progress, **{options})"
-    )
-    killed = subprocess.run([sys.executable, "-c", kill], capture_output=True, timeout=120)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    expected = {path.name: path.read_bytes() for path in whole.glob("part*.parquet")}
-    assert 0 < len(list(resumed.glob("part*.parquet"))) < len(expected)
-
-    whyport.run(sequence_bundle, sequence_rows, resumed, **options)
-    assert {path.name: path.read_bytes() for path in resumed.glob("part*.parquet")} == expected
+    check_resumed_bytes(sequence_bundle, sequence_rows, tmp_path, killed_after=20, **options)

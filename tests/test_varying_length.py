@@ -1,9 +1,6 @@
 """Sequences of varying length, from a run's output to everything that reads it."""
 
 import math
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import pytest
 
 import whyport
 from support.forging import elements, forge, with_column
+from support.killed_runs import check_resumed_bytes
 from support.varying_bundle import ROWS, STEPS, WIDTH, lengths, rows_of
 from whyport.batch.output.folder import REJECTED_FOLDER
 from whyport.batch.output.layouts import positions_of
@@ -224,20 +222,7 @@ def test_the_same_rows_give_the_same_bytes_whatever_stops_the_run(
     varying_bundle: Path, varying_rows: Path, tmp_path: Path
 ) -> None:
     options: dict[str, Any] = {"explain": "deepshap", "engine": "onnx", "batch_rows": 8, "part_rows": 8}
-    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    whyport.run(varying_bundle, varying_rows, whole, **options)
-    kill = (
-        "import os, signal, whyport\n"
-        "def progress(done, total):\n"
-        "    if done > 10: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"whyport.run({str(varying_bundle)!r}, {str(varying_rows)!r}, {str(resumed)!r}, progress=progress, **{options})"
-    )
-    killed = subprocess.run([sys.executable, "-c", kill], capture_output=True, timeout=120)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    expected = {path.name: path.read_bytes() for path in whole.glob("part*.parquet")}
-    assert 0 < len(list(resumed.glob("part*.parquet"))) < len(expected)
-    whyport.run(varying_bundle, varying_rows, resumed, **options)
-    assert {path.name: path.read_bytes() for path in resumed.glob("part*.parquet")} == expected
+    check_resumed_bytes(varying_bundle, varying_rows, tmp_path, killed_after=10, **options)
 
 
 def test_objects_of_shap_have_no_values_beyond_the_last_step(run: Path) -> None:
