@@ -92,9 +92,9 @@ class _Program:
         self._attribute = module.attribute
         self._references: list[tuple[list[Tensor], Tensor]] = []
         with torch.no_grad():
-            logits, *values = self._activations(references.rows[:1])
-            largest = max(value.numel() * value.element_size() for value in values)
-            pairs = pairs_per_pass(largest * logits.shape[1])
+            of_one = self._activations(references.rows[:1])
+            largest = max(value.numel() * value.element_size() for value in of_one)
+            pairs = pairs_per_pass(largest * of_one[0].shape[1])
             # In slices: memory does not grow with rows x references.
             for part in batch_slices(len(references.rows), pairs):
                 weights = self._tensor(references.weights[part])
