@@ -14,7 +14,9 @@ import click
 from whyport.batch.methods.catalogue import METHODS, method_options
 from whyport.batch.methods.groups_file import given_groups
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Option
-from whyport.batch.methods.positions import CELL, PER, REDUCTIONS, SUM
+from whyport.batch.methods.per import AUTO as OWN_PER
+from whyport.batch.methods.per import PER
+from whyport.batch.methods.positions import REDUCTIONS, SUM
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.watch import LOG_FORMATS, log_as_json
@@ -98,9 +100,11 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
 @click.option(
     "--per",
     type=click.Choice(PER),
-    default=CELL,
+    default=OWN_PER,
     show_default=True,
-    help="What has a share in a sequence: each cell, or a feature or a step, whose cells are then one.",
+    help="What has a share: in a sequence each cell, or a feature or a step, whose cells are then one; in a picture a "
+    "patch of a grid of at most 28 x 28, a pixel, or each channel of one; in a text a token. auto is patch, token or "
+    "cell.",
 )
 @click.option(
     "--reduction",

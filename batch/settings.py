@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from whyport.batch.methods.catalogue import METHODS, method_options
-from whyport.batch.methods.positions import CELL, FEATURE, PER, REDUCTIONS, STEP, SUM
+from whyport.batch.methods.per import AUTO as OWN_PER
+from whyport.batch.methods.per import CELL, FEATURE, PER, STEP
+from whyport.batch.methods.positions import REDUCTIONS, SUM
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.arguments import at_least
 from whyport.runtime.errors import UsageError, listing, unknown
@@ -67,8 +69,10 @@ class JobSettings:
     """The layout of attributions: "wide", a column per feature; "list", one column; "tensor", one a sequence.
 
     "auto" is "tensor" for a model with sequences, and "wide" for others."""
-    per: str = CELL
-    """What has a share in a sequence: "cell", "feature" or "step"."""
+    per: str = OWN_PER
+    """What has a share: in a sequence "cell", "feature" or "step", in a picture "patch", "pixel" or "cell".
+
+    "auto" is "patch" for a model of pictures, "token" for one of texts, and "cell" for others."""
     reduction: str = SUM
     """How the shares of its cells become one: "sum", or "abs" for the sum of their magnitudes."""
     top_k: int | None = None
@@ -107,13 +111,14 @@ class JobSettings:
             raise UsageError(unknown("kind of share", self.per, PER))
         if self.reduction not in REDUCTIONS:
             raise UsageError(unknown("reduction", self.reduction, REDUCTIONS))
-        if self.reduction != SUM and self.per == CELL:
-            raise UsageError(f"reduction: expected per {FEATURE!r} or {STEP!r} beside {self.reduction!r}, got {CELL!r}")
+        if self.reduction != SUM and self.per not in (FEATURE, STEP):
+            expected = f"expected per {FEATURE!r} or {STEP!r} beside {self.reduction!r}"
+            raise UsageError(f"reduction: {expected}, got {self.per!r}")
         if self.explain_fraction is not None and not 0 < self.explain_fraction <= 1:
             raise UsageError(f"explain_fraction: expected above 0 and at most 1, got {self.explain_fraction}")
         for_methods = {name: getattr(self, name) for name in FOR_METHODS} | {
             "players": self.explain.players or None,
-            "per": None if self.per == CELL else self.per,
+            "per": None if self.per in (OWN_PER, CELL) else self.per,
         }
         for name, value in for_methods.items():
             if value is not None and not self.methods:

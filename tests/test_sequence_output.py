@@ -131,10 +131,16 @@ def test_the_errors_of_sums_and_the_strongest_of_them(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"per": "feature", "players": {"course": ["vitals"]}}, "per: expected a model with sequences .*, got groups"),
-        ({"per": "time"}, "unknown kind of share 'time'; known: 'cell', 'feature', 'step'"),
+        (
+            {"per": "feature", "players": {"course": ["vitals"]}},
+            "per: expected the cells of a sequence for 'feature', got groups",
+        ),
+        (
+            {"per": "time"},
+            "unknown kind of share 'time'; known: 'auto', 'cell', 'feature', 'step', 'patch', 'pixel', 'token'",
+        ),
         ({"per": "step", "reduction": "max"}, "unknown reduction 'max'; known: 'sum', 'abs'"),
-        ({"reduction": "abs"}, "reduction: expected per 'feature' or 'step' beside 'abs', got 'cell'"),
+        ({"reduction": "abs"}, "reduction: expected per 'feature' or 'step' beside 'abs', got 'auto'"),
         ({"per": "step", "explain": ()}, "per: expected an explanation method beside it, got none"),
     ],
 )
@@ -147,7 +153,7 @@ def test_sums_that_are_not_there_are_refused(
 
 def test_a_model_of_tables_has_no_sums(reference_bundle: Path, tmp_path: Path) -> None:
     rows = reference_bundle / "background.parquet"
-    with pytest.raises(UsageError, match="got one of tables alone: --players lets columns share one value"):
+    with pytest.raises(UsageError, match="got one of tables; --players lets columns share one value"):
         whyport.run(reference_bundle, rows, tmp_path / "out", explain="deepshap", per="feature")
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from whyport.batch.methods.catalogue import METHODS, engine_of
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.method import TORCHSCRIPT
-from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.scale import score_scale
 from whyport.batch.methods.settings import MethodSettings
@@ -83,7 +82,7 @@ class Explainer(ABC):
         self.model = model
         self.settings = settings
         self._background = background
-        self.players = PlayerMap.of(model.bundle.sidecar, settings.players)
+        self.players = model.players(settings.players, settings.per)
         self.references = self.choose_references(background)
 
     @property

@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.columns import LENGTH
+from whyport.batch.methods.per import AUTO, unit_names
 from whyport.runtime.bundle.constraints import NAME
-from whyport.runtime.bundle.row import sources_of
+from whyport.runtime.bundle.row import row_size, sources_of, varies
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import UsageError, listing, unknown
 from whyport.runtime.options import as_names
@@ -30,37 +30,38 @@ class PlayerMap:
     """[F]"""
     of_cell: NDArray[np.int64]
     """[P]"""
+    are_grouped: bool
+    """Whether a group has more than one of what else has a share alone, or another name."""
 
     @classmethod
-    def of(cls, sidecar: Sidecar, groups: Groups) -> Self:
-        """The players of a bundle; a column in no group is a player of its own.
+    def of(cls, sidecar: Sidecar, groups: Groups, per: str = AUTO) -> Self:
+        """The players of a bundle; a column in no group is a player of its own, or what `per` makes of its cells.
 
         Args:
             sidecar: the bundle's sidecar.
             groups: the columns of each named group.
+            per: what has a share in a picture or a text.
 
         Raises:
             UsageError: a group has an unknown column, one that another group has too, none, or another column's name;
                 or a step of a sequence of varying length is in no group.
         """
+        alone = _alone(sidecar, per)
+        lengths = {alone[length.place] for length in sidecar.lengths}
         elements = {
-            each.column.name: [feature.name for feature in each.features if feature.kind != LENGTH]
+            each.column.name: list(dict.fromkeys(alone[i] for i in each.places if alone[i] not in lengths))
             for each in sources_of(sidecar.inputs)
         }
         named = {group: _expanded(members, elements) for group, members in groups.items()}
-        features = sidecar.feature_names
-        check_groups([name for name in features if not is_length(sidecar, name)], named)
+        check_groups([name for name in dict.fromkeys(alone) if name not in lengths], named)
         group_of = {feature: group for group, members in named.items() for feature in members}
         if groups:
-            group_of |= _groups_of_lengths(sidecar, group_of)
-        player_of = [group_of.get(feature, feature) for feature in features]
+            group_of |= _groups_of_lengths(sidecar, alone, group_of)
+        player_of = [group_of.get(name, name) for name in alone]
         names = tuple(dict.fromkeys(player_of))
         place = {name: i for i, name in enumerate(names)}
         of_column = np.array([place[name] for name in player_of], dtype=np.int64)
-        of_cell = np.empty(sidecar.width, dtype=np.int64)
-        for player, cells in zip(of_column, sidecar.cells, strict=True):
-            of_cell[list(cells)] = player
-        return cls(names, of_column, of_cell)
+        return cls(names, of_column, _of_cells(sidecar, of_column), player_of != alone)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -110,18 +111,39 @@ def is_length(sidecar: Sidecar, name: str) -> bool:
     return any(sidecar.features[length.place].name == name for length in sidecar.lengths)
 
 
-def _groups_of_lengths(sidecar: Sidecar, group_of: Mapping[str, str]) -> dict[str, str]:
+def _alone(sidecar: Sidecar, per: str) -> list[str]:
+    """The player of each feature [F] that is in no group."""
+    names: list[str] = []
+    features = sidecar.feature_names
+    for each in sidecar.inputs:
+        stop = len(names) + row_size(each)
+        cells = features[len(names) : stop - varies(each)]
+        names += [*unit_names(each, per, cells), *features[stop - varies(each) : stop]]
+    return names
+
+
+def _of_cells(sidecar: Sidecar, of_column: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The player of each cell, [P], from that of each column."""
+    if sidecar.players.cells is None:
+        return of_column
+    of_cell = np.empty(sidecar.width, dtype=np.int64)
+    for player, cells in zip(of_column, sidecar.cells, strict=True):
+        of_cell[list(cells)] = player
+    return of_cell
+
+
+def _groups_of_lengths(sidecar: Sidecar, alone: Sequence[str], group_of: Mapping[str, str]) -> dict[str, str]:
     """The group of each number of steps: its input's first one. A row lacks some cells, so all must be in groups."""
     found = {}
     for length in sidecar.lengths:
-        cells = sidecar.feature_names[length.cells]
-        alone = [cell for cell in cells if cell not in group_of]
-        if alone:
+        cells = alone[length.cells]
+        left_out = list(dict.fromkeys(cell for cell in cells if cell not in group_of))
+        if left_out:
             raise UsageError(
                 f"players: expected every step of {length.name!r} in a group, as its rows are of varying length, got "
-                f"none for {listing(alone)}"
+                f"none for {listing(left_out)}"
             )
-        found[sidecar.feature_names[length.place]] = group_of[cells[0]]
+        found[alone[length.place]] = group_of[cells[0]]
     return found
 
 

@@ -8,13 +8,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.per import CELL, FEATURE, STEP, shared_axes
 from whyport.batch.methods.players import PlayerMap, is_length
 from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
 from whyport.runtime.bundle.row import lengths_of
 from whyport.runtime.bundle.sidecar import Sidecar
 
-CELL, FEATURE, STEP = PER = "cell", "feature", "step"
-"""What has a share: an element of a sequence, a feature over all steps, or a step over all features."""
 SUM, ABS = REDUCTIONS = "sum", "abs"
 """How the shares of cells become one: their sum, or the sum of their magnitudes."""
 
@@ -66,16 +65,15 @@ class Positions:
     by: str = SUM
 
     @classmethod
-    def of(cls, sidecar: Sidecar, players: PlayerMap) -> Self:
-        """The positions of a method's shares, before any are summed."""
-        has_cells = players.names == sidecar.feature_names
+    def of(cls, sidecar: Sidecar, players: PlayerMap, per: str = CELL) -> Self:
+        """The positions of a method's shares, before any are summed; `per` is what has them."""
         names = tuple(name for name in players.names if not is_length(sidecar, name))
-        return cls(names, blocks_of(sidecar.inputs) if has_cells else ())
+        return cls(names, () if players.are_grouped else blocks_of(sidecar.inputs, per), per)
 
     @property
     def are_sums(self) -> bool:
         """Whether shares are sums of cells, which are written in float64."""
-        return self.per != CELL
+        return self.per in (FEATURE, STEP)
 
     @property
     def add_up(self) -> bool:
@@ -105,12 +103,12 @@ class Positions:
         return found
 
 
-def blocks_of(inputs: Sequence[Input]) -> tuple[Block, ...]:
-    """The shares of a model's inputs, one after the other; none where all are tables."""
+def blocks_of(inputs: Sequence[Input], per: str = CELL) -> tuple[Block, ...]:
+    """The shares of a model's inputs, one after the other; none where all are tables. `per` is what has them."""
     found: list[Block] = []
     places = {length.name: length.place for length in lengths_of(inputs)}
     for each in inputs:
         is_table = isinstance(each.prepare, TablePreparation)
         start = found[-1].stop if found else 0
-        found.append(Block(each.name, is_table, start, each.axes, places.get(each.name)))
+        found.append(Block(each.name, is_table, start, shared_axes(each, per), places.get(each.name)))
     return () if all(block.is_table for block in found) else tuple(found)

@@ -10,8 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.per import FEATURE, STEP
 from whyport.batch.methods.players import Groups, PlayerMap, is_length
-from whyport.batch.methods.positions import ABS, CELL, FEATURE, STEP, Block, Positions
+from whyport.batch.methods.positions import ABS, Block, Positions
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.inputs import Axis
 from whyport.runtime.bundle.sidecar import Sidecar
@@ -39,17 +40,16 @@ class Reduction:
         Args:
             sidecar: the bundle's sidecar.
             groups: the columns of each group that shares one value.
-            per: what has a share: a cell, a feature or a step.
+            per: what has a share, one of PER but "auto".
             by: the way that cells become one.
 
         Raises:
             UsageError: the groups are wrong, or there are no cells to sum up.
         """
-        players = PlayerMap.of(sidecar, groups)
-        cells = Positions.of(sidecar, players)
-        if per != CELL and not cells.blocks:
-            got = "groups of columns" if groups else "one of tables alone: --players lets columns share one value"
-            raise UsageError(f"per: expected a model with sequences for {per!r}, got {got}")
+        players = PlayerMap.of(sidecar, groups, per)
+        cells = Positions.of(sidecar, players, per)
+        if per in KEPT and not cells.blocks:
+            raise UsageError(f"per: expected the cells of a sequence for {per!r}, got groups of columns or a table")
         kept = tuple(i for i, name in enumerate(players.names) if not is_length(sidecar, name))
         return cls(cells, per, by, None if len(kept) == len(players) else kept)
 
@@ -59,7 +59,7 @@ class Reduction:
 
         A label is `<input>.<label>` where another share has it too. Raises UsageError where that helps nothing.
         """
-        if self.per == CELL:
+        if self.per not in KEPT:
             return self.cells
         names: list[str] = []
         blocks: list[Block] = []
@@ -82,7 +82,7 @@ class Reduction:
         Its error stays that of the cells. A standard error becomes the sum of the cells' own, which is the most that
         the error of a sum, or of a sum of magnitudes, can be.
         """
-        if self.per == CELL and self.kept is None:
+        if self.per not in KEPT and self.kept is None:
             return attribution
         players = attribution.values.shape[1]
         extras = {
@@ -94,7 +94,7 @@ class Reduction:
     def _reduced(self, values: NDArray[Any]) -> NDArray[Any]:
         """The shares [N, G] from the values of a method's players."""
         kept = values if self.kept is None else values[:, list(self.kept)]
-        return kept if self.per == CELL else self.sums(kept)
+        return self.sums(kept) if self.per in KEPT else kept
 
     @cached_property
     def places(self) -> tuple[tuple[int, ...], ...]:
@@ -121,7 +121,7 @@ class Reduction:
 
     def _axes(self, block: Block) -> tuple[Axis, ...]:
         """The axes that are left of an input; all of them where it lacks the one that is kept."""
-        kept = tuple(axis for axis in block.axes if axis.name == KEPT[self.per])
+        kept = tuple(axis for axis in block.axes if axis.name == KEPT.get(self.per))
         return block.axes if block.is_table or not kept else kept
 
     def _names(self, block: Block, axes: tuple[Axis, ...]) -> tuple[str, ...]:

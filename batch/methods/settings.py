@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from whyport.batch.methods.catalogue import find_method, method_options
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Extra, Option, OptionValue
+from whyport.batch.methods.per import AUTO
 from whyport.batch.methods.players import Groups, as_groups
 from whyport.runtime.arguments import as_type, at_least
 from whyport.runtime.errors import UsageError, unknown
@@ -28,6 +29,8 @@ class MethodSettings:
     """The names of the options that were given."""
     players: Groups = field(default_factory=dict)
     """The columns of each group that shares one value."""
+    per: str = AUTO
+    """What has a share in a picture or a text."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from whyport.batch.methods.catalogue import find_method
-from whyport.batch.methods.positions import PER, REDUCTIONS, Positions
+from whyport.batch.methods.per import PER
+from whyport.batch.methods.positions import REDUCTIONS, Positions
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.columns import OutputColumns
 from whyport.batch.output.layouts import attribution_layout

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from whyport.batch.methods.positions import CELL, SUM
+from whyport.batch.methods.per import CELL
+from whyport.batch.methods.positions import SUM
 
 
 def newest_settings(settings: Any) -> Any:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.methods.catalogue import check_capabilities, engine_of
+from whyport.batch.methods.per import chosen_per
 from whyport.batch.methods.reduction import Reduction
 from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns
 from whyport.batch.output.layouts import attribution_layout, chosen_layout
@@ -83,6 +84,7 @@ class Plan:
         choice = TargetChoice.parse(settings.explain_target, task)
         found = discover(settings.inputs)
         check_apart(settings.inputs, found, settings.out)
+        settings = dataclasses.replace(settings, per=chosen_per(settings.per, sidecar))
         reduction = Reduction.of(sidecar, settings.explain.players, settings.per, settings.reduction)
         positions = reduction.positions
         settings = dataclasses.replace(settings, layout=chosen_layout(settings.layout, positions))

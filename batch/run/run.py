@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from whyport.batch.methods.catalogue import method_options
 from whyport.batch.methods.groups_file import given_groups
 from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
-from whyport.batch.methods.positions import CELL, SUM
+from whyport.batch.methods.per import AUTO as OWN_PER
+from whyport.batch.methods.positions import SUM
 from whyport.batch.methods.settings import COMMON, ExplainSettings
 from whyport.batch.settings import AUTO, JobSettings, parse_size
 from whyport.batch.targets import written
@@ -38,7 +39,7 @@ def run(
     explain_where: str | None = None,
     explain_fraction: float | None = None,
     layout: str = AUTO,
-    per: str = CELL,
+    per: str = OWN_PER,
     reduction: str = SUM,
     top_k: int | None = None,
     keep: str | Iterable[str] = (),

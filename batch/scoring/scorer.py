@@ -137,7 +137,9 @@ class Scorer:
         if (engine, level) not in self._models:
             self._models[engine, level] = _open_model(self._session.bucket(level), engine)
         model, settings = self._models[engine, level], self._settings.of_method(name)
-        players = PlayerMap.of(self._session.bundle.sidecar, settings.players).names
+        if self._reduction is not None:
+            settings = replace(settings, per=self._reduction.per)
+        players = PlayerMap.of(self._session.bundle.sidecar, settings.players, settings.per).names
         if level:
             settings = replace(settings, players=groups_within(settings.players, model.bundle.sidecar))
             references = References(references.rows[:, list(model.bundle.places)], references.weights)

@@ -1,10 +1,12 @@
 """The interface of a model for the explainers, whichever engine runs it: scores, cells, and gradients by cell."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.players import Groups, PlayerMap
 from whyport.runtime.bundle.folder import Bundle
 
 Gradients = tuple[NDArray[np.float32], NDArray[np.float64]]
@@ -27,6 +29,14 @@ class Model(ABC):
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self._players: dict[tuple[Any, ...], PlayerMap] = {}
+
+    def players(self, groups: Groups, per: str) -> PlayerMap:
+        """The players of explanations, made once; see `PlayerMap.of`."""
+        key = (per, *((name, tuple(members)) for name, members in groups.items()))
+        if key not in self._players:
+            self._players[key] = PlayerMap.of(self.bundle.sidecar, groups, per)
+        return self._players[key]
 
     @abstractmethod
     def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:

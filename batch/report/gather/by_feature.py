@@ -4,8 +4,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Self
 
+from whyport.batch.methods.per import CELL, FEATURE
 from whyport.batch.methods.players import PlayerMap
-from whyport.batch.methods.positions import CELL, FEATURE, SUM, Positions
+from whyport.batch.methods.positions import SUM, Positions
 from whyport.batch.methods.reduction import Reduction
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.bundle.columns import Column

@@ -19,6 +19,7 @@ from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.methods.shapley.coalitions import Coalitions
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.inputs import Axis
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.score import Players
 from whyport.runtime.bundle.sidecar import Sidecar
@@ -38,7 +39,7 @@ def sidecar_of(names: tuple[str, ...], cells: tuple[tuple[int, ...], ...] | None
     sidecar = linear_sidecar(False, ("a", "b", "c"), ("no", "yes"))
     (table,) = sidecar.inputs
     columns = tuple(dataclasses.replace(table.columns[0], name=name) for name in names)
-    table = dataclasses.replace(table, columns=columns)
+    table = dataclasses.replace(table, columns=columns, axes=(Axis("feature", len(names), names),))
     return dataclasses.replace(sidecar, inputs=(table,), players=Players(names, cells))
 
 

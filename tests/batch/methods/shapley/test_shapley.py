@@ -27,7 +27,7 @@ from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
 from whyport.runtime.bundle.references import References
-from whyport.runtime.bundle.score import Score, Target
+from whyport.runtime.bundle.score import Players, Score, Target
 from whyport.runtime.errors import UsageError
 
 FEATURES, CLASSES = 7, 3
@@ -53,6 +53,7 @@ class Function(Model):
             targets=range(classes),
             score=Score("classification", "logit", "logits", None, tuple(Target(f"{k}", None) for k in range(classes))),
             inputs=(table,),
+            players=Players(None, None),
             lengths=(),
             features=columns,
             feature_names=tuple(column.name for column in columns),
