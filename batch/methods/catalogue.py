@@ -134,7 +134,7 @@ METHODS: dict[str, Method] = {
         guarantee="none: a heatmap from 0 to 1, of where the last convolution block saw what speaks for the class"
         + OF_COLUMNS,
         source="Selvaraju et al. 2017, arXiv:1610.02391",
-        extras=(Extra("grad_cam_map", option="grad_cam_map"),),
+        extras=(Extra("grad_cam_map", axes=("y", "x"), option="grad_cam_map"),),
         options=(
             Option("grad_cam_map", bool, "Write the maps too, before they are scaled and upsampled.", default=False),
         ),

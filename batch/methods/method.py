@@ -40,7 +40,7 @@ class Extra:
     is_error_bar: bool = False
     """Whether the values are the standard errors of the attributions, shown beside them."""
     output: str | None = None
-    """The model's output whose shape the array has; None for a list whose length the model decides."""
+    """The model's output whose shape the array has; None for maps: over y and x a tensor, otherwise a list."""
     axes: tuple[str, ...] | None = None
     """Names of the array's axes."""
     option: str | None = None

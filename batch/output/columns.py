@@ -84,7 +84,7 @@ class OutputColumns:
         settings: their options.
         choice: which targets of each row are explained.
         layout: how attributions are laid out in columns.
-        outputs: the model's outputs, which give some arrays their shapes; needed only for writing.
+        outputs: the model's outputs and maps, which give some arrays their shapes; needed only for writing.
         named_by: the columns that name the explained target; None for the task's, others in an older run.
     """
 
@@ -150,7 +150,7 @@ class OutputColumns:
     def values_per_row(self) -> int:
         """The number of values in a row's arrays, over all explanations; counts arrays of known shape only."""
         arrays = [extra for extras in self.extras.values() for extra in extras if not extra.per_feature]
-        values = sum(int(np.prod(self._shapes.get(extra.output or "", ()))) for extra in arrays)
+        values = sum(int(np.prod(self._shapes.get(extra.output or extra.name, ()))) for extra in arrays)
         return max([1, *map(len, self.by_method.values())]) * values
 
     @property
@@ -270,9 +270,10 @@ def prediction_field(column: PredictedColumn) -> pa.Field:
 
 def array_type(extra: Extra, shapes: Mapping[str, tuple[int, ...]]) -> pa.DataType:
     """The type of an extra array: a tensor with the shape of the model's output, or a list of any length."""
-    if extra.output is None:
+    shape = shapes.get(extra.name) if extra.output is None else shapes[extra.output]
+    if shape is None:
         return pa.list_(pa.float32())
-    return pa.fixed_shape_tensor(pa.float32(), shapes[extra.output], dim_names=extra.axes)
+    return pa.fixed_shape_tensor(pa.float32(), shape, dim_names=extra.axes)
 
 
 def _columns(values: NDArray[Any], null_nan: bool = False) -> list[pa.Array]:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whyport.batch.methods.maps.specs import array_specs
 from whyport.batch.output.columns import IDENTITY, REASON, SOURCE_ROW
 from whyport.batch.output.folder import REJECTED_FOLDER
 from whyport.batch.output.parts import PartFooter, PartSpan, read_schema, sha256_of
@@ -49,7 +50,7 @@ class Audit:
             raise AuditError(f"expected a finished run, got one without _SUCCESS, in {out}")
         self._report = self._run.report
         self._bundle = self._run.open_bundle(bundle)
-        outputs = self._bundle.sidecar.signature.outputs
+        outputs = array_specs(self._bundle.sidecar)
         self._columns = self._run.job.columns(self._run.reduction(self._bundle).positions, outputs)
 
     def run(self, sample: int, seed: int, device: str) -> Iterator[str]:

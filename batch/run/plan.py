@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.methods.catalogue import check_capabilities, engine_of
+from whyport.batch.methods.maps.specs import array_specs
 from whyport.batch.methods.per import chosen_per
 from whyport.batch.methods.reduction import Reduction
 from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns
@@ -89,7 +90,7 @@ class Plan:
         positions = reduction.positions
         settings = dataclasses.replace(settings, layout=chosen_layout(settings.layout, positions))
         layout = attribution_layout(settings.layout, settings.top_k, positions)
-        outputs = sidecar.signature.outputs
+        outputs = array_specs(sidecar)
         plan = cls(
             settings=settings,
             task=task,

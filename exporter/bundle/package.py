@@ -24,6 +24,7 @@ from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.exporter.verify.trees import with_right_trees
 from whyport.runtime.bundle.buckets import variant_file
 from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, reasons_outputs
+from whyport.runtime.bundle.layers import figures_of
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.bundle.sidecar import (
     BACKGROUND,
@@ -184,7 +185,8 @@ def _graphs(draft: Draft, compiled: Compiled, reasons: Reasons) -> tuple[Graph, 
     scores = [spec for spec in compiled.outputs if spec.name in draft.task.outputs]
     graphs = [_graph(ONNX_MODEL, "predict", tensors, compiled.outputs)]
     if compiled.torchscript is not None:
-        graphs.append(_graph(TORCHSCRIPT_MODEL, "torch", row, compiled.outputs))
+        figures = figures_of(() if compiled.graph is None else compiled.graph.layers)
+        graphs.append(Graph(TORCHSCRIPT_MODEL, "torch", None, row, compiled.outputs, figures))
     if reasons.deepshap is not None:
         graphs.append(_graph(DEEPSHAP_MODEL, "deepshap", (), ()))
     if compiled.trees is not None:

@@ -7,6 +7,7 @@ marked for export to TorchScript, because the tracer would then try to script it
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,9 @@ from whyport.exporter.graphs.network_inputs import SPLIT, SplitTakeInputs, TakeI
 from whyport.exporter.graphs.outputs import Pick, Place, describe, find_scores
 from whyport.exporter.graphs.sigmoid import without_sigmoid
 from whyport.exporter.graphs.tensor_names import ATTENTION
+from whyport.runtime.bundle.inputs import ImagePreparation, Input
+from whyport.runtime.bundle.layers import AXES, Layer
+from whyport.runtime.bundle.row import lengths_of
 from whyport.runtime.bundle.sidecar import Capability
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ExportError, first_line
@@ -75,7 +79,7 @@ class SplitScoresGraph(_Wrapped):
     """`ScoresGraph` by way of the feature maps, of rows that are their own cells."""
 
     def features(self, rows: Tensor) -> Tensor:
-        """Feature maps [N, channels, positions] of raw rows [N, F]."""
+        """Feature maps [N, channels, positions], or [N, channels, y, x], of raw rows [N, F]."""
         maps: Tensor = self.network.features(self.preprocess(rows))
         return maps
 
@@ -92,7 +96,7 @@ class SplitAttentionGraph(_Wrapped):
     """`AttentionGraph` by way of the feature maps, of rows that are their own cells."""
 
     def features(self, rows: Tensor) -> Tensor:
-        """Feature maps [N, channels, positions] of raw rows [N, F]."""
+        """Feature maps [N, channels, positions], or [N, channels, y, x], of raw rows [N, F]."""
         maps: Tensor = self.network.features(self.preprocess(rows))
         return maps
 
@@ -113,6 +117,8 @@ class Graph:
     module: _Wrapped
     outputs: tuple[TensorSpec, ...]
     capabilities: dict[str, Capability]
+    layers: tuple[Layer, ...] = ()
+    """The layers whose maps over y and x it gives, the last one last."""
 
     @property
     def names(self) -> list[str]:
@@ -167,9 +173,7 @@ def build_graph(
     task: type[Task] = Classification,
     encoding: EncodeCategories | None = None,
     output: str | None = None,
-    *,
-    beside: bool = False,
-    varying: bool = False,
+    inputs: Sequence[Input] = (),
 ) -> Graph:
     """Wrap a network from [N, P] to scores [N, K], or to scores and attention weights [N, L, L].
 
@@ -180,8 +184,8 @@ def build_graph(
         task: what the scores are.
         encoding: what gives the rows' cells [N, P]; None where these are the rows themselves.
         output: where the network gives several tensors: the key, attribute or position of the scores.
-        varying: whether rows are of varying length; attention weights, whose shape varies too, are left out.
-        beside: whether a row holds a sequence beside other inputs.
+        inputs: the model's inputs, where they are others than one table. Of rows of varying length, attention weights,
+            whose shape varies too, are left out.
 
     Raises:
         ExportError: the network is TorchScript already, cannot be copied, fails on the rows, or gives something else.
@@ -199,9 +203,10 @@ def build_graph(
     if task is Classification and _is_one(found.scores):
         network = without_sigmoid(network, prepared, found.place)
         found = _find(network, prepared, task, output)
+    varying = bool(lengths_of(inputs))
     scores, weights = found.scores, None if varying else found.weights
-    no_places = ENCODED if encoding else VARYING if varying else BESIDE if beside else ""
-    split_obstacle = _split_obstacle(network, prepared, task, output) or no_places
+    no_places = ENCODED if encoding else VARYING if varying else BESIDE if len(inputs) > 1 else ""
+    split_obstacle = _split_obstacle(network, prepared, task, output, map_axes(inputs)) or no_places
     plain, split = (ScoresGraph, SplitScoresGraph) if weights is None else (AttentionGraph, SplitAttentionGraph)
     gradients = "" if scores.requires_grad else f"the {task.score} have no gradient with respect to the input"
     attention = "the network returns no attention weights" if found.weights is None else no_places
@@ -212,6 +217,7 @@ def build_graph(
     names = [*task.outputs, *([] if weights is None else [ATTENTION])]
     with torch.no_grad():
         given = module(rows)
+        maps = None if split_obstacle else module.features(rows)  # type: ignore[operator]
     return Graph(
         module=module,
         outputs=tuple(_spec(name, tensor) for name, tensor in zip(names, given, strict=True)),
@@ -220,6 +226,7 @@ def build_graph(
             "grad-cam": capability(split_obstacle or gradients),
             "attention": capability(attention),
         },
+        layers=() if maps is None or maps.ndim == 3 else (Layer("features", maps.shape[1], tuple(maps.shape[2:])),),
     )
 
 
@@ -282,8 +289,13 @@ def _is_one(scores: Tensor) -> bool:
     return scores.ndim == 1 or scores.shape[1] == 1
 
 
-def _split_obstacle(network: nn.Module, prepared: Tensor, task: type[Task], output: str | None) -> str:
-    """Why the network cannot be split at its feature maps; empty if it can."""
+def map_axes(inputs: Sequence[Input]) -> int:
+    """How many axes the maps of a network have behind the channels: two where its input is an image."""
+    return 2 if any(isinstance(each.prepare, ImagePreparation) for each in inputs) else 1
+
+
+def _split_obstacle(network: nn.Module, prepared: Tensor, task: type[Task], output: str | None, axes: int) -> str:
+    """Why the network cannot be split at its feature maps, of so many axes; empty if it can."""
     own = network.network if isinstance(network, TakeInputs) else network
     missing = [name for name in SPLIT if not callable(getattr(own, name, None))]
     if missing:
@@ -295,8 +307,9 @@ def _split_obstacle(network: nn.Module, prepared: Tensor, task: type[Task], outp
         _check_outputs(network.classify(maps), len(prepared), task, output)  # type: ignore[operator]
     except Exception as error:
         return f"classify(features(rows)) of the network fails: {first_line(error)}"
-    if not isinstance(maps, Tensor) or maps.ndim != 3:
-        return f"features(rows) of the network gives {describe(maps)}, not maps [N, channels, positions]"
+    if not isinstance(maps, Tensor) or maps.ndim != 2 + axes:
+        expected = f"[N, channels, {', '.join(AXES[axes]).replace('position', 'positions')}]"
+        return f"features(rows) of the network gives {describe(maps)}, not maps {expected}"
     return ""
 
 

@@ -61,9 +61,7 @@ def compile_network(network: nn.Module, draft: Draft, opset: int | None = None, 
     """
     rows = draft.trace_rows()
     preprocess = build_preprocessing(draft.features, standardise=draft.standardise, encoding=draft.encoding)
-    beside = len(draft.inputs) > 1
-    places = {"beside": beside, "varying": bool(draft.lengths)}
-    graph = build_graph(network, preprocess, rows, type(draft.task), draft.encoding, output, **places)
+    graph = build_graph(network, preprocess, rows, type(draft.task), draft.encoding, output, draft.inputs)
     model = compile_onnx(graph, rows, opset or DEFAULT_OPSET)
     take_inputs(model, draft.inputs)
     torchscript = TorchScriptFile(compile_torchscript(graph, rows)) if graph.differentiable else None

@@ -168,7 +168,7 @@ def _import(model: onnx.ModelProto, draft: Draft, scores: str) -> Graph | str:
     rows = draft.trace_rows()
     try:
         imported = import_network(model, scores, rows)
-        graph = build_graph(imported.network, nn.Sequential(), rows, type(draft.task))
+        graph = build_graph(imported.network, nn.Sequential(), rows, type(draft.task), inputs=draft.inputs)
     except WhyportError as error:
         return str(error)
     except Exception as error:  # whatever PyTorch raises on what ONNX Runtime computes

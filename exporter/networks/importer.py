@@ -23,7 +23,8 @@ from whyport.exporter.networks.operators import LAYERS, OPERATORS
 
 COUNTS = (2, 3, 7)
 """The numbers of rows that a graph is computed for."""
-MAPS_RANK = 3
+MAPS_RANKS = (3, 4)
+"""Rows, channels, and positions along one axis or two."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,13 @@ def _find_split(calls: Sequence[Call], output: str) -> tuple[int | None, str]:
     convolutions = [i for i, call in enumerate(calls) if call.attributes.operator == "Conv"]
     if not convolutions:
         return None, "the network has no convolution"
-    if (rank := len(calls[convolutions[-1]].shape)) != MAPS_RANK:
-        return None, f"the maps of the last convolution have {rank} axes, not [N, channels, positions]"
+    if (rank := len(calls[convolutions[-1]].shape)) not in MAPS_RANKS:
+        expected = "[N, channels, positions] or [N, channels, y, x]"
+        return None, f"the maps of the last convolution have {rank} axes, not {expected}"
     for i in range(convolutions[-1], len(calls)):
         maps = calls[i].outputs[0]
         later = {maps}.union(*(call.outputs for call in calls[i + 1 :]))
         needed = {name for call in calls[i + 1 :] for name in call.operands if isinstance(name, str)}
-        if maps != output and len(calls[i].shape) == MAPS_RANK and needed <= later:
+        if maps != output and len(calls[i].shape) == rank and needed <= later:
             return i, ""
     return None, "no maps behind the last convolution are all that the scores depend on"

@@ -111,10 +111,10 @@ class TorchScriptModel(Model):
         return gradients, scores
 
     def class_maps(self, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Gradients:
-        """The feature maps weighted by the target's gradient, positive values only [N, positions], and its score [N].
+        """The feature maps weighted by the target's gradient, positive values only, and its score [N].
 
-        Only the layers after the maps are differentiated. Raises BundleError if the maps are not [N, channels,
-        positions].
+        They are [N, positions], or [N, y, x]. Only the layers after the maps are differentiated. Raises BundleError if
+        the maps are not [N, channels, positions] or [N, channels, y, x].
         """
         maps: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * -(-len(rows) // self._pass_rows)
         scores = np.empty(len(rows), dtype=np.float64)
@@ -122,13 +122,16 @@ class TorchScriptModel(Model):
         def run(part: slice) -> None:
             with torch.no_grad():
                 features = self._module.features(self._tensor(rows[part]))
-            if features.ndim != 3:
+            if features.ndim not in (3, 4):
+                expected = "[N, channels, positions] or [N, channels, y, x]"
                 shape = ["N", *features.shape[1:]]
-                raise BundleError(f"grad-cam: expected feature maps [N, channels, positions], got {shape}, of model.pt")
-            leaf = shaped("grad-cam", features, [part.stop - part.start, None, None]).detach().requires_grad_()
+                raise BundleError(f"grad-cam: expected feature maps {expected}, got {shape}, of model.pt")
+            axes = [None] * (features.ndim - 1)
+            leaf = shaped("grad-cam", features, [part.stop - part.start, *axes]).detach().requires_grad_()
             score = self._of_targets(self._module.classify(leaf), self._tensor(targets[part]))
             (gradient,) = torch.autograd.grad(score.sum(), leaf)
-            weighted = torch.matmul(gradient.mean(dim=2)[:, None], features)[:, 0]
+            weights = gradient.flatten(2).mean(dim=2)[:, None]
+            weighted = torch.matmul(weights, features.flatten(2)).reshape(-1, *features.shape[2:])
             maps[part.start // self._pass_rows] = torch.relu(weighted).cpu().numpy()
             scores[part] = score.detach().cpu().numpy()
 

@@ -1,4 +1,4 @@
-"""Upsampling: from one value per position, after convolution and pooling, to one value per feature."""
+"""Upsampling: from one value per position, after convolution and pooling, to one value per feature, or per pixel."""
 
 import logging
 import math
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.players import PlayerMap
 from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.row import row_shape
+from whyport.runtime.errors import BundleError, listing
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +25,44 @@ def upsampling(positions: int, features: int) -> NDArray[np.float32]:
     apart = np.abs(place - np.arange(positions)[:, None])
     weights: NDArray[np.float32] = np.maximum(0, 1 - apart).astype(np.float32)
     return weights
+
+
+class Upsampling:
+    """Maps [E, *shape] to a value of each player, [E, G].
+
+    Along one axis, a player has the sum of its features'. Over y and x, interpolation is bilinear, as in torch's
+    interpolate(mode="bilinear", align_corners=False), and a player has the mean of its pixels.
+
+    Args:
+        shape: the lengths of the maps' axes, one or two.
+        inputs: the model's inputs; of two axes, an image.
+        players: the players.
+    """
+
+    def __init__(self, shape: Sequence[int], inputs: Sequence[Input], players: PlayerMap) -> None:
+        self._players = players
+        self._axes: list[NDArray[np.float32]] = []
+        self._channels = 1
+        if len(shape) == 1:
+            self._matrix = players.sum_columns(row_upsampling(shape[0], inputs))
+            return
+        if len(inputs) != 1 or len(sizes := row_shape(inputs[0])) < len(shape):
+            names = listing(each.name for each in inputs)
+            raise BundleError(f"maps over y and x: expected an image as the only input, got {names}")
+        self._axes = [upsampling(*lengths) for lengths in zip(shape, sizes, strict=False)]
+        self._channels = math.prod(sizes[len(shape) :])
+        self._counts = players.sum_cells(np.ones(math.prod(sizes), dtype=np.float32))
+
+    def __call__(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        values: NDArray[np.float32]
+        if not self._axes:
+            values = maps @ self._matrix
+            return values
+        of_y, of_x = self._axes
+        pixels = of_y.T @ (maps @ of_x)
+        cells = np.repeat(pixels.reshape(len(maps), -1), self._channels, axis=1)
+        values = self._players.sum_cells(cells) / self._counts
+        return values
 
 
 def row_upsampling(positions: int, inputs: Sequence[Input]) -> NDArray[np.float32]:

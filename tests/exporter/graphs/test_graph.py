@@ -8,9 +8,14 @@ from whyport.exporter.graphs.categories import EncodeCategories, Numbers
 from whyport.exporter.graphs.graph import ENCODED, build_graph
 from whyport.exporter.graphs.preprocess import Impute
 from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
+from whyport.runtime.bundle.inputs import Axis, ImagePreparation, Input
+from whyport.runtime.bundle.layers import Layer
 from whyport.runtime.errors import ExportError
 from whyport.runtime.task import ProbabilityClassification
 
+IMAGE = Input(
+    "photo", (), ImagePreparation("image", "L", True, (), (), 10**6), (), (Axis("y", 2, None), Axis("x", 2, None))
+)
 ROWS = torch.randn(5, networks.FEATURES, generator=torch.Generator().manual_seed(0))
 
 
@@ -110,6 +115,25 @@ def test_maps_without_positions():
     graph = build_graph(networks.FlatMaps(), nn.Sequential(), ROWS)
     assert not graph.split
     assert "gives a tensor of shape [5, 3], not maps" in graph.capabilities["grad-cam"].reason
+
+
+@pytest.mark.parametrize("inputs", [(), (IMAGE,)])
+def test_maps_of_two_axes_are_an_images(inputs: tuple[Input, ...]):
+    network = networks.Convolution()
+    network.features = lambda rows: rows.reshape(-1, 1, 2, 2)
+    network.classify = lambda maps: network.head(maps.flatten(1).repeat(1, 2))
+    graph = build_graph(network, nn.Sequential(), ROWS, inputs=inputs)
+    assert graph.split == bool(inputs)
+    if inputs:
+        assert graph.layers == (Layer("features", 1, (2, 2)),)
+    else:
+        assert "not maps [N, channels, positions]" in graph.capabilities["grad-cam"].reason
+        assert not graph.layers
+
+
+def test_maps_of_one_axis_are_not_an_images():
+    graph = build_graph(networks.Convolution(), nn.Sequential(), ROWS, inputs=(IMAGE,))
+    assert "not maps [N, channels, y, x]" in graph.capabilities["grad-cam"].reason
 
 
 def test_a_split_that_fails():

@@ -59,13 +59,23 @@ def test_the_split_at_the_last_convolution():
     assert imported.no_split == ""
 
 
+def test_the_split_at_maps_over_y_and_x():
+    steps = "s = Constant<value_ints=[-1, 1, 3, 4]>() z = Reshape(x, s) c = Conv(z, k) r = Relu(c) y = Flatten(r)"
+    imported = import_network(graph_of(steps), "y", ROWS)
+    maps = imported.network.features(ROWS)
+    kernel = torch.tensor([[[[1, -2], [3, 0.5]]]])
+    torch.testing.assert_close(maps, torch.nn.functional.conv2d(ROWS.reshape(-1, 1, 3, 4), kernel))
+    torch.testing.assert_close(imported.network.classify(maps), torch.relu(maps).flatten(1))
+
+
 @pytest.mark.parametrize(
     ("steps", "reason"),
     [
         ("y = MatMul(x, w)", "the network has no convolution"),
         (
-            "s = Constant<value_ints=[-1, 1, 3, 4]>() z = Reshape(x, s) c = Conv(z, k) y = Flatten(c)",
-            "have 4 axes, not",
+            "s = Constant<value_ints=[-1, 1, 3, 2, 2]>() z = Reshape(x, s) t = Constant<value_ints=[1, 1, 1, 2, 2]>() "
+            "v = Reshape(k, t) c = Conv(z, v) y = Flatten(c)",
+            "have 5 axes, not",
         ),
         (
             "s = Constant<value_ints=[-1, 1, 12]>() z = Reshape(x, s) c = Conv(z, l) f = Flatten(c) y = Add(f, x)",

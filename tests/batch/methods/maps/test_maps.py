@@ -58,19 +58,40 @@ def create(name: str, path: Path, **settings: Any) -> Explainer:
 
 
 class Image(torch.nn.Module):
-    """Feature maps over two axes."""
+    """Feature maps over y and x, or over more axes: the row itself, its scores the weighted mean of each channel."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.shape = shape
 
     def features(self, rows: torch.Tensor) -> torch.Tensor:
-        return rows.reshape(len(rows), 1, 5, 6)
+        return rows.reshape(len(rows), *self.shape)
+
+    def classify(self, maps: torch.Tensor) -> tuple[torch.Tensor]:
+        of_channel = maps.flatten(2).mean(2)
+        return (torch.stack([of_channel[:, 0] - 2 * of_channel[:, 1], of_channel[:, 1]], 1),)
 
 
-def test_maps_over_two_axes_are_refused(reference_bundle: Path) -> None:
+def test_maps_over_three_axes_are_refused(reference_bundle: Path) -> None:
     bundle = Bundle.read(reference_bundle)
     model = model_for("grad-cam", bundle)
-    model._module = Image()
-    expected = r"expected feature maps \[N, channels, positions\], got \['N', 1, 5, 6\]"
+    model._module = Image(1, 5, 3, 2)
+    expected = r"expected feature maps .* or \[N, channels, y, x\], got \['N', 1, 5, 3, 2\]"
     with pytest.raises(BundleError, match=expected):
         model.class_maps(np.zeros((2, 30), dtype=np.float32), np.zeros(2, dtype=np.int64))
+
+
+def test_maps_over_y_and_x(reference_bundle: Path) -> None:
+    model = model_for("grad-cam", Bundle.read(reference_bundle))
+    model._module = Image(2, 5, 3)
+    rows = np.random.default_rng(0).normal(size=(300, 30)).astype(np.float32)
+
+    maps, scores = model.class_maps(rows, np.arange(300) % 2)
+
+    channels = rows.reshape(300, 2, 5, 3).astype(np.float64)
+    weights = np.array([[1, -2], [0, 1]])[np.arange(300) % 2] / 15
+    np.testing.assert_allclose(maps, np.maximum(0, np.einsum("nc,ncyx->nyx", weights, channels)), atol=1e-6)
+    np.testing.assert_allclose(scores, np.einsum("nc,ncyx->n", weights, channels), atol=1e-5)
 
 
 @pytest.fixture(scope="module")
