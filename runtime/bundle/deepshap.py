@@ -6,6 +6,8 @@ which parts of the program a fused kernel can replace, and which buffers of a ru
 - lstm: option `order`, the steps of time in the order of the forward pass; buffer `weight` [4H, H + I];
 - softmax: over the last axis; no options and no buffers;
 - maximum_of_pairs: option `sign`, -1 for a minimum; buffer `pairs`, the two positions behind each output;
+- maximum_of_windows: option `sign` as before; buffer `windows` [O, k], for every output of a plane the positions of its
+  window in the plane, -1 for none; planes are behind each other in the input, and all have the same windows;
 - relu: no options and no buffers;
 - small_products: options `rows`, `columns` and `inner`, the sizes of the matrices; no buffers.
 """
@@ -68,6 +70,7 @@ class KernelName(StrEnum):
     LSTM = "lstm"
     SOFTMAX = "softmax"
     MAXIMUM_OF_PAIRS = "maximum_of_pairs"
+    MAXIMUM_OF_WINDOWS = "maximum_of_windows"
     RELU = "relu"
     SMALL_PRODUCTS = "small_products"
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from whyport.batch.methods.deepshap import kernels
+from whyport.batch.methods.deepshap import kernels, maxima
 from whyport.runtime.bundle.deepshap import KernelName, Part, Program, Propagate, part, rule
 from whyport.runtime.errors import BundleError
 
@@ -118,8 +119,43 @@ class _MaximumOfPairs:
         m = on_grid(m.permute(0, 1, 2, *(3 + axis for axis in order)), rows, references)
         of_input = torch.zeros(*m.shape[:3], x[0].numel())
         flat_x, flat_y = ((value * self._sign).flatten(1)[:, pairs].contiguous().numpy() for value in (x, y))
-        kernels.maximum_of_pairs(m.flatten(3).numpy(), flat_x, flat_y, pairs.contiguous().numpy(), of_input.numpy())
+        maxima.maximum_of_pairs(m.flatten(3).numpy(), flat_x, flat_y, pairs.contiguous().numpy(), of_input.numpy())
         return [of_input.view(*m.shape[:3], *x.shape[1:])]
+
+
+class _MaximumOfWindows:
+    """The rule for the maximum of windows; two by two neighbours, which tile a plane, have a kernel of their own."""
+
+    def __init__(self, rule: Any, sign: int) -> None:
+        self._windows: Tensor = rule.windows.contiguous()
+        self._sign = np.float32(sign)
+
+    def __call__(self, given: list[Tensor | None], rows: list[Tensor], references: list[Tensor]) -> list[Tensor]:
+        (x,), (y,), m = rows, references, on_grid(given[0], rows, references)
+        count = len(self._windows)
+        planes, rest = divmod(m[0, 0, 0].numel(), count)
+        _expect(rest == 0 and x[0].numel() % planes == 0 and _like(rows, references), "planes of one size")
+        size = x[0].numel() // planes
+        _expect(int(self._windows.min()) >= -1 and int(self._windows.max()) < size, "windows inside of a plane")
+        of_input = torch.zeros(*m.shape[:3], *x.shape[1:])
+        blocks = self._are_blocks(m.shape[-2:], x.shape[-2:])
+        plane, outputs = (x.shape[-2:], m.shape[-2:]) if blocks else ((size,), (count,))
+        of_rows, of_references = (v.reshape(len(v), planes, *plane).contiguous().numpy() for v in (x, y))
+        grid = (*m.shape[:3], planes)
+        given_flat, flat = m.view(*grid, *outputs).numpy(), of_input.view(*grid, *plane).numpy()
+        if blocks:
+            maxima.maximum_of_blocks(given_flat, of_rows, of_references, self._sign, flat)
+        else:
+            maxima.maximum_of_windows(given_flat, of_rows, of_references, self._windows.numpy(), self._sign, flat)
+        return [of_input]
+
+    def _are_blocks(self, shape: Sequence[int], plane: Sequence[int]) -> bool:
+        """Whether the windows are the blocks of two by two neighbours of a plane [H, W], in order."""
+        (height, width), (rows, columns) = shape, plane
+        if self._windows.shape != (height * width, 4) or 2 * height > rows or 2 * width > columns:
+            return False
+        starts = 2 * (torch.arange(height)[:, None] * columns + torch.arange(width))
+        return torch.equal(self._windows, starts.reshape(-1, 1) + torch.tensor([0, 1, columns, columns + 1]))
 
 
 class _ReLU:
@@ -192,6 +228,7 @@ KERNELS: dict[str, Callable[..., Callable[..., list[Tensor]]]] = {
     KernelName.LSTM: _LSTM,
     KernelName.SOFTMAX: _Softmax,
     KernelName.MAXIMUM_OF_PAIRS: _MaximumOfPairs,
+    KernelName.MAXIMUM_OF_WINDOWS: _MaximumOfWindows,
     KernelName.RELU: _ReLU,
     KernelName.SMALL_PRODUCTS: _SmallProducts,
 }

@@ -154,46 +154,6 @@ def softmax(m: Array, x: Array, y: Array, p: Array, q: Array, out: Array) -> Non
 
 
 @compiled
-def maximum_of_pairs(m: Array, x: Array, y: Array, pairs: NDArray[np.int64], out: Array) -> None:
-    """The larger value of each pair of elements; no element is in two pairs.
-
-    Args:
-        m: multipliers of the maxima [C, N, R, O].
-        x: the pairs' elements in rows [N, 2, O].
-        y: the pairs' elements in references [R, 2, O].
-        pairs: where the two elements of each maximum are in `out`, [2, O].
-        out: zeros on entry; where the multipliers of the elements are written, [C, N, R, E].
-    """
-    size = m.shape[3]
-    of_first, of_second = np.empty(size, np.float32), np.empty(size, np.float32)
-    for n in range(len(x)):
-        a, b = x[n, 0], x[n, 1]
-        for r in range(len(y)):
-            s, t = y[r, 0], y[r, 1]
-            for o in range(size):
-                of_first[o] = _share(a[o], s[o], b[o], t[o])
-                of_second[o] = _share(b[o], t[o], a[o], s[o])
-            for c in range(len(m)):
-                given, taken = m[c, n, r], out[c, n, r]
-                for o in range(size):
-                    taken[pairs[0, o]] = given[o] * of_first[o]
-                    taken[pairs[1, o]] = given[o] * of_second[o]
-
-
-@inlined
-def _share(x: np.float32, y: np.float32, other: np.float32, of_other: np.float32) -> np.float32:
-    """The multiplier of one of two values in their maximum: see `two_players` of the portable rule.
-
-    It selects between results instead of branching, so that a loop over it takes vector instructions.
-    """
-    wins = np.float32(x > other) + np.float32(x >= other) + np.float32(y > of_other) + np.float32(y >= of_other)
-    with_other = max(x, other) - max(y, other)
-    without = max(x, of_other) - max(y, of_other)
-    same = x == y
-    return HALF * (HALF * wins if same else with_other + without) / (ONE if same else x - y)
-
-
-@compiled
 def relu(m: Array, x: Array, y: Array, out: Array) -> None:
     """The rescale rule of max(0, x).
 

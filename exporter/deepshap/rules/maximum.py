@@ -13,8 +13,7 @@ over t of these weights, hence within [0, 1].
 """
 
 from collections.abc import Sequence
-from itertools import product
-from math import ceil, floor, lgamma
+from math import ceil, floor, lgamma, prod
 from typing import Any
 
 import torch
@@ -77,16 +76,20 @@ def players(x: Tensor, r: Tensor) -> Tensor:
 class WindowMaximum(WindowRule):
     """The maximum over windows of elements; `sign` is -1 for the minimum."""
 
-    def __init__(self, given: Shape, windows: Tensor, sign: int = 1) -> None:
-        super().__init__(given, windows, -torch.inf)
+    def __init__(self, given: Shape, windows: Tensor, sign: int = 1, front: int = 0) -> None:
+        super().__init__(given, windows, -torch.inf, front)
         self.sign = sign
         self.pairwise = windows.shape[-1] == 2 and not self.padded
-        self.register_buffer("pairs", windows.reshape(-1, 2) if self.pairwise else None)
-        if self.pairwise and self.map.injective:
-            self.kernel = Kernel(KernelName.MAXIMUM_OF_PAIRS, {"sign": sign})
+        in_pairs = self.pairwise and self.map.injective
+        flat = windows.reshape(-1, windows.shape[-1])
+        planes = torch.arange(prod(given[:front])).reshape(-1, 1, 1) * prod(self.plane)
+        self.register_buffer("pairs", (planes + flat).reshape(-1, 2) if in_pairs else None)
+        self.register_buffer("windows", None if in_pairs else flat.clone())
+        name = KernelName.MAXIMUM_OF_PAIRS if in_pairs else KernelName.MAXIMUM_OF_WINDOWS
+        self.kernel = Kernel(name, {"sign": sign})
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        return [self.map.transform(inputs[0] * self.sign).amax(-1) * self.sign]
+        return [self.of_windows(inputs[0] * self.sign).amax(-1) * self.sign]
 
     def of_players(self, x: Tensor, r: Tensor) -> Tensor:
         x, r = self._comparable(x), self._comparable(r)
@@ -204,16 +207,16 @@ def _adaptive_max_pooling(call: Call, x: Active, sizes: Sequence[int]) -> Rule:
 
 def _windows(call: Call, x: Active, rank: int, along: Any) -> Rule:
     """The pooling whose window at a position covers `along(axis, position)` on every axis."""
-    positions, front = x.shape[-rank:], x.shape[:-rank]
-    plane = torch.arange(int(torch.tensor(positions).prod())).reshape(positions)
-    rows = []
-    for position in product(*(range(size) for size in call.shape[-rank:])):
-        ranges = [[i for i in along(axis, position[axis]) if 0 <= i < positions[axis]] for axis in range(rank)]
-        rows.append(torch.stack([plane[index] for index in product(*ranges)]))
-    windows = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=HOLE)
-    planes = int(torch.tensor(front).prod())
-    offset = torch.arange(planes).reshape(-1, 1, 1) * plane.numel()
-    return WindowMaximum(x.shape, torch.where(windows == HOLE, HOLE, windows + offset).reshape(*call.shape, -1))
+    windows = torch.zeros(*[1] * 2 * rank, dtype=torch.int64)  # an axis for each of the positions, then of the window
+    for axis, size in enumerate(x.shape[-rank:]):
+        ranges = [along(axis, position) for position in range(call.shape[axis - rank])]
+        inside = [torch.tensor([i for i in each if 0 <= i < size]) for each in ranges]
+        places = torch.nn.utils.rnn.pad_sequence(inside, batch_first=True, padding_value=HOLE)
+        shape = [1] * 2 * rank
+        shape[axis], shape[rank + axis] = places.shape
+        places = places.reshape(shape)
+        windows = torch.where((windows == HOLE) | (places == HOLE), HOLE, windows * size + places)
+    return WindowMaximum(x.shape, windows.reshape(*call.shape[-rank:], -1), front=len(x.shape) - rank)
 
 
 def _per_axis(option: Sequence[int], rank: int) -> list[int]:

@@ -16,16 +16,19 @@ class WindowRule(Rule):
 
     Args:
         given: the input's shape.
-        windows: for every output element the flattened indices of its window, [*shape, k]; a hole is no element.
+        windows: for every output element of a plane the indices of its window in the plane, flattened, [*shape, k]; a
+            hole is no element.
         fill: the value in the place of a hole.
+        front: the axes in front of a plane's own; all planes have the same windows.
     """
 
     reads_inputs = True
     holes: Tensor
 
-    def __init__(self, given: Shape, windows: Tensor, fill: float) -> None:
+    def __init__(self, given: Shape, windows: Tensor, fill: float, front: int = 0) -> None:
         super().__init__()
-        self.map = ElementMap(given, windows, fill=fill)
+        self.front, self.plane = front, given[front:]
+        self.map = ElementMap(self.plane, windows, fill=fill)
         self.padded = bool((windows == HOLE).any())
         self.register_buffer("holes", windows == HOLE)
 
@@ -36,14 +39,16 @@ class WindowRule(Rule):
     def propagate(
         self, multipliers: Sequence[Tensor | None], inputs: Sequence[Pair], outputs: Sequence[Pair]
     ) -> list[Tensor]:
-        x, r = self._windows(inputs[0].row), self._windows(inputs[0].reference)
+        x, r = self.of_windows(inputs[0].row), self.of_windows(inputs[0].reference)
         m = only(multipliers).unsqueeze(-1) * self.of_players(x, r)
-        flat = self.map.transpose(m.flatten(0, GRID - 1))
-        return [flat.reshape(*m.shape[:GRID], *flat.shape[1:])]
+        flat = self.map.transpose(m.flatten(0, GRID + self.front - 1))
+        return [flat.reshape(*m.shape[: GRID + self.front], *self.plane)]
 
-    def _windows(self, value: Tensor) -> Tensor:
-        windows = self.map.transform(value.flatten(0, 1))
-        return windows.reshape(*value.shape[:2], *windows.shape[1:])
+    def of_windows(self, value: Tensor) -> Tensor:
+        """The elements of every window, [..., *shape, k], of a value [..., *plane]."""
+        front = value.ndim - len(self.plane)
+        windows = self.map.transform(value.flatten(0, front - 1))
+        return windows.reshape(*value.shape[:front], *windows.shape[1:])
 
 
 def reduced(given: Shape, axes: int | Sequence[int] | None, shape: Shape) -> Tensor:

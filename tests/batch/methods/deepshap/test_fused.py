@@ -3,6 +3,8 @@
 import dataclasses
 import io
 from collections.abc import Sequence
+from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from whyport.batch.methods.deepshap.fused import KERNELS, FusedProgram
 from whyport.batch.methods.deepshap.kernels import decay, slope_of_tanh
 from whyport.exporter.deepshap import compile_deepshap
 from whyport.runtime.bundle.deepshap import PARTS_RECORD, KernelName, Part, read_parts
+from whyport.runtime.errors import BundleError
 
 FEATURES = 12
 
@@ -53,6 +56,26 @@ def pooled(layer: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Unflatten(1, (1, FEATURES)), layer, nn.MaxPool1d(2), nn.Flatten(), nn.LazyLinear(2))
 
 
+def pooled_maps(layer: nn.Module) -> nn.Module:
+    """Max-pooling of maps of 3 x 4 positions, with layers before and after it."""
+    maps = nn.Conv2d(1, 3, 3, padding=1)
+    return nn.Sequential(nn.Unflatten(1, (1, 3, 4)), maps, nn.ReLU(), layer, nn.Flatten(), nn.LazyLinear(2))
+
+
+class Largest(nn.Module):
+    """The largest and the smallest of many values, of which several are the same, and the largest so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spread = nn.Linear(FEATURES, 40)
+        self.head = nn.Linear(FEATURES + 4, 2)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        spread = self.spread(rows)
+        ends = [torch.cat([spread, rows, rows], 1).amax(1, keepdim=True), spread.reshape(-1, 2, 20).amin(2)]
+        return self.head(torch.cat([*ends, spread[:, :33].amin(1, keepdim=True), rows.cummax(1).values], 1))
+
+
 class Everything(nn.Module):
     """Convolution, pooling, a recurrent layer and attention: kernels in a row, and multipliers that pass by one."""
 
@@ -67,7 +90,7 @@ class Everything(nn.Module):
         maps = nn.functional.max_pool1d(self.convolution(rows.unsqueeze(1)).relu(), 2)
         sequence, _ = self.layer(maps.transpose(1, 2))
         context, _ = self.attention(sequence, sequence, sequence)
-        return self.head((context + sequence).mean(1))
+        return self.head((context + sequence).amax(1))
 
 
 NETWORKS = {
@@ -78,11 +101,25 @@ NETWORKS = {
     "masked attention": Attention,
     "max-pooling": lambda: pooled(nn.Conv1d(1, 2, 3, padding=1)),
     "max-pooling of the rows": lambda: pooled(nn.Identity()),
+    "blocks of two by two": lambda: pooled_maps(nn.MaxPool2d(2)),
+    "blocks of two by two of the rows": lambda: nn.Sequential(
+        nn.Unflatten(1, (1, 3, 4)), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(2, 2)
+    ),
+    "overlapping windows": lambda: pooled_maps(nn.MaxPool2d(2, 1)),
+    "padded windows": lambda: pooled_maps(nn.MaxPool2d(3, 2, 1)),
+    "windows of uneven sides": lambda: pooled_maps(nn.MaxPool2d((1, 3), (2, 1), (0, 1), ceil_mode=True)),
+    "dilated windows": lambda: pooled_maps(nn.MaxPool2d(2, 1, dilation=2)),
+    "adaptive windows": lambda: pooled_maps(nn.AdaptiveMaxPool2d((2, 3))),
+    "overlapping pairs": lambda: pooled(nn.MaxPool1d(2, 1)),
+    "many values": Largest,
     "everything": Everything,
 }
 
 
-def compiled(network: nn.Module) -> tuple[torch.jit.ScriptModule, list[Part | None]]:
+@cache
+def compiled(name: str) -> tuple[torch.jit.ScriptModule, list[Part | None]]:
+    torch.manual_seed(0)
+    network = NETWORKS[name]()
     with torch.no_grad():
         network(torch.zeros(2, FEATURES))
     records = {PARTS_RECORD: ""}
@@ -107,8 +144,7 @@ def samples(scale: float) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1e4])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_fused_program_equals_the_portable_one(name: str, scale: float) -> None:
-    torch.manual_seed(0)
-    module, parts = compiled(NETWORKS[name]())
+    module, parts = compiled(name)
     assert any(part is not None for part in parts)
     rows, references = samples(scale)
     weights = torch.arange(1.0, 8.0) / 28
@@ -124,21 +160,28 @@ def test_the_fused_program_equals_the_portable_one(name: str, scale: float) -> N
 
 def test_every_kernel_is_used_and_known() -> None:
     """A kernel that the exporter names and nobody has would leave its part slow, without a word."""
-    torch.manual_seed(0)
-    _, parts = compiled(Everything())
+    _, parts = compiled("everything")
     assert {part.kernel for part in parts if part} == set(KERNELS) == set(KernelName)
 
 
 @torch.no_grad()
 def test_a_kernel_of_a_later_version_is_left_to_the_portable_part() -> None:
-    torch.manual_seed(0)
-    module, parts = compiled(Everything())
+    module, parts = compiled("everything")
     rows, references = samples(1.0)
     weights = torch.full((7,), 1 / 7)
     of_rows, of_references = module.activations(rows), module.activations(references)
     unknown = [part and dataclasses.replace(part, kernel="of a later version") for part in parts]
     got = FusedProgram(module, unknown).attribute(of_rows, of_references, weights)
     np.testing.assert_array_equal(got, module.attribute(of_rows, of_references, weights))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("place", [9, -2])
+def test_windows_outside_of_a_plane_are_refused(place: int) -> None:
+    rule = SimpleNamespace(windows=torch.tensor([[0, 3], [place, 8]]))
+    m, values = torch.ones(1, 1, 1, 2, 2), torch.ones(1, 2, 3, 3)
+    with pytest.raises(BundleError, match="expected windows inside of a plane"):
+        KERNELS[KernelName.MAXIMUM_OF_WINDOWS](rule, sign=1)([m], [values], [values])
 
 
 ARGUMENTS = np.concatenate([np.linspace(-10, 10, 4001), np.logspace(-30, 30, 601), -np.logspace(-30, 30, 601)])
