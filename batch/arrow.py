@@ -71,7 +71,9 @@ def in_words(value: pa.Scalar) -> str:
 
 
 def array_of_rows(kind: pa.DataType, values: NDArray[np.floating[Any]]) -> pa.Array:
-    """Values [N, ...] as N tensors or lists of that type, each row's flattened."""
+    """Values [N, ...] as N tensors or lists of that type, each row's flattened; values [N] as N numbers of it."""
+    if values.ndim == 1:
+        return pa.array(values).cast(kind)
     flat, length = pa.array(np.ascontiguousarray(values).reshape(-1)), values[0].size if len(values) else 0
     if isinstance(kind, pa.BaseExtensionType):
         lists = pa.FixedSizeListArray.from_arrays(flat, type=kind.storage_type)

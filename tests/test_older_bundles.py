@@ -62,7 +62,7 @@ def test_its_explaining_graph_gives_what_its_test_vectors_say(bundle: Bundle, ta
 @pytest.mark.slow
 def test_it_is_run_with_every_method_and_audited(bundle: Bundle, table: Path, tmp_path: Path) -> None:
     out = tmp_path / "scored"
-    few = {"samples": 4, "permutations": 4}
+    few = {"samples": 40, "permutations": 4}
     done = run(bundle, table, out, explain=OF_NETWORKS, keep="id", on_bad_row="impute", device="cpu", **few)
     assert (done.rows_out, set(done.explained)) == (ROWS, set(OF_NETWORKS))
     assert done.methods["deepshap"].worst_completeness_error < 1e-4

@@ -6,7 +6,10 @@ Adding a method is one file and one entry.
 from collections.abc import Mapping
 
 from whyport.batch.methods.method import (
+    COUNT,
     ONNX,
+    PRESENCE_UNIT,
+    REAL,
     SCORE_UNIT,
     SENSITIVITY_UNIT,
     TORCHSCRIPT,
@@ -31,6 +34,10 @@ STEPS = Option(
 def _max_evaluations(default: int) -> Option:
     text = "The most gradients, or forward passes, for one row; a row that needs more has not converged."
     return Option("max_evaluations", int, text, default, minimum=1)
+
+
+def _samples(default: int) -> Option:
+    return Option("samples", int, "Gradients, or forward passes, per row.", default, minimum=1)
 
 
 def _by_forward_passes(explainer: str, capability: str | None = None) -> dict[str, Implementation]:
@@ -158,6 +165,21 @@ METHODS: dict[str, Method] = {
         "it is elsewhere" + AS_ONE,
         source="Zeiler & Fergus 2014, arXiv:1311.2901, for single features",
     ),
+    "lime": Method(
+        engines=_by_forward_passes("whyport.batch.methods.lime.lime:Lime"),
+        unit=PRESENCE_UNIT,
+        cost="--samples forward passes a row, 1000 by default, for every class",
+        guarantee="none: coefficients of a linear model of which players have the row's values, the others those of "
+        "the mean of the background; a standard error on every value; adjusted_r2 says how much of the scores the "
+        "linear model has, order_settled how many players' places are no chance" + AS_ONE,
+        source="Ribeiro et al. 2016, arXiv:1602.04938, with the kernels and the ridge regression of the package lime",
+        extras=(
+            Extra("standard_error", per_feature=True, is_error_bar=True),
+            Extra("adjusted_r2", number=REAL),
+            Extra("order_settled", number=COUNT),
+        ),
+        options=(_samples(1000),),
+    ),
     "smoothgrad": Method(
         engines=_by_gradients("whyport.batch.methods.gradients:SmoothGrad"),
         unit=SENSITIVITY_UNIT,
@@ -172,7 +194,7 @@ METHODS: dict[str, Method] = {
                 default=0.1,
                 above=0,
             ),
-            Option("samples", int, "Gradients per row.", default=50, minimum=1),
+            _samples(50),
         ),
     ),
 }

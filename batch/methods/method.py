@@ -15,6 +15,10 @@ OptionValue = int | float | bool | None
 SCORE_UNIT = "{unit}"
 """The unit of attributions that add up to a score, where `{unit}` is the score's own."""
 SENSITIVITY_UNIT = "{unit} per unit of the feature"
+PRESENCE_UNIT = "{unit} by presence"
+"""The unit of coefficients of a model in which players are there or not."""
+
+REAL, COUNT = "float32", "int32"
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Extra:
     """Whether the values differ between the explained targets."""
     is_error_bar: bool = False
     """Whether the values are the standard errors of the attributions, shown beside them."""
+    number: str | None = None
+    """The Arrow type of the values where each explanation has one number, REAL or COUNT; None for arrays."""
     output: str | None = None
     """The model's output whose shape the array has; None for maps: over y and x a tensor, otherwise a list."""
     axes: tuple[str, ...] | None = None

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.arrow import array_of_rows
-from whyport.batch.methods.method import Extra
+from whyport.batch.methods.method import COUNT, Extra
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.layouts import AttributionLayout
 from whyport.batch.rows import ScoredRows
@@ -166,8 +166,8 @@ class OutputColumns:
         return [(name, k) for k, suffix in each for name in target_columns(self._named_by, suffix)]
 
     def array_names(self, method: str) -> list[str]:
-        """The columns of a method's extra arrays."""
-        return [name for name, _, _ in self._arrays(method)]
+        """The columns of a method's extra arrays and numbers; not of counts, which a last bit may change."""
+        return [name for name, extra, _ in self._arrays(method) if extra.number != COUNT]
 
     def schema(self, kept: Sequence[pa.Field], origin: str) -> pa.Schema:
         """The output's schema with these kept columns; raises ColumnError where a name would appear twice."""
@@ -269,7 +269,9 @@ def prediction_field(column: PredictedColumn) -> pa.Field:
 
 
 def array_type(extra: Extra, shapes: Mapping[str, tuple[int, ...]]) -> pa.DataType:
-    """The type of an extra array: a tensor with the shape of the model's output, or a list of any length."""
+    """The type of an extra column: a number, a tensor with the shape of the model's output, or a list of any length."""
+    if extra.number is not None:
+        return pa.type_for_alias(extra.number)
     shape = shapes.get(extra.name) if extra.output is None else shapes[extra.output]
     if shape is None:
         return pa.list_(pa.float32())

@@ -171,11 +171,11 @@ def matrix(table: pa.Table, names: list[str]) -> NDArray[np.float64]:
 
 
 def _deviations_of_lists(stored: pa.ChunkedArray, again: pa.ChunkedArray) -> NDArray[np.float64]:
-    """The largest deviation in each row's array, [N]; infinite where the lengths differ."""
+    """The largest deviation in each row's array, or of its number, [N]; infinite where the lengths differ."""
     return np.array(
         [
-            row_deviations(np.array(got)[None], np.array(expected)[None])[0] if len(got) == len(expected) else np.inf
-            for got, expected in zip(stored.to_pylist(), again.to_pylist(), strict=True)
+            row_deviations(got[None], expected[None])[0] if len(got) == len(expected) else np.inf
+            for got, expected in zip(*(map(np.atleast_1d, each.to_pylist()) for each in (stored, again)), strict=True)
         ]
     )
 

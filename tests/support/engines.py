@@ -11,6 +11,9 @@ from whyport.runtime.session import Session
 OF_NETWORKS = tuple(name for name in METHODS if name != "treeshap")
 """The methods that a bundle without trees can serve."""
 
+TERM_BY_TERM = tuple(name for name in OF_NETWORKS if name != "lime")
+"""The methods whose values on a linear model are those of its terms; a ridge's penalty makes lime's smaller."""
+
 
 def model_for(name: str, bundle: Bundle) -> Model:
     """A bundle's model as that method takes it."""

@@ -15,6 +15,7 @@ from whyport.batch.methods.alone import explain
 from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.methods.engines.torchscript import RECURRENT, TorchScriptModel, allow_recurrent_backward
 from whyport.batch.methods.explainer import Explainer, Shares, explainer_class
+from whyport.batch.methods.lime.neighbourhood import Neighbourhood, by_euclid
 from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import ExplainSettings
@@ -29,6 +30,15 @@ MEAN_REFERENCE = 0.4 * np.zeros(3) + 0.3 * np.array([1, 2, 3]) + 0.2 * np.array(
 
 HEAT = np.maximum(WEIGHTS[TARGETS].mean(axis=1, keepdims=True) * ROWS, 0)
 
+
+def ridge(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The ridge's coefficients where a score is a sum of terms [N, G]: what its penalty of 1 leaves of them."""
+    around = Neighbourhood.draw(0, 1000, 3, by_euclid)
+    masks = around.masks - np.average(around.masks, axis=0, weights=around.weights)
+    gram = masks.T @ (around.weights[:, None] * masks)
+    return terms @ np.linalg.solve(gram + np.eye(3), gram).T
+
+
 # method -> its closed form on the linear model: attributions, and the base value of class t.
 MEAN_SCORES = np.array([0.4, 0.3, 0.2, 0.1]) @ logits_of(np.array([[0, 0, 0], [1, 2, 3], [2, 0, -1], [-1, 1, 1]]))
 LINEAR = {
@@ -37,6 +47,7 @@ LINEAR = {
     "grad-cam": (HEAT / np.maximum(HEAT.max(axis=1, keepdims=True), 1e-30), None),
     "attention": (attention_of(ROWS).mean(axis=1), None),
     "occlusion": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), logits_of(MEAN_REFERENCE[None])[0]),
+    "lime": (ridge(WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE)), None),
     "input-x-gradient": (WEIGHTS[TARGETS] * ROWS, BIAS),
     "deepshap": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), MEAN_SCORES),
     "shapley": (WEIGHTS[TARGETS] * (ROWS - MEAN_REFERENCE), MEAN_SCORES),
@@ -83,9 +94,9 @@ def test_the_closed_form_on_a_linear_model(name: str, mapped_bundle: Path) -> No
 def test_rows_are_explained_alike_alone_and_together(
     name: str, reference_bundle: Path, real_rows: NDArray[np.float32]
 ) -> None:
-    explainer = create(name, reference_bundle, steps=3, permutations=8, samples=5)
-    # Where each row meets a hundred references, fewer rows.
-    count = {"expected-gradients": 50, "deepshap": 600}.get(name, 3000)
+    explainer = create(name, reference_bundle, steps=3, permutations=8, samples=40 if name == "lime" else 5)
+    # Where each row meets a hundred references, or many samples, fewer rows.
+    count = {"expected-gradients": 50, "deepshap": 600, "lime": 600}.get(name, 3000)
     real_rows = np.resize(real_rows, (count, 30)) * np.linspace(0.9, 1.1, count, dtype=np.float32)[:, None]
     targets = np.arange(count) % 2
     together = explain(explainer, real_rows, targets)

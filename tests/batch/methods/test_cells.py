@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from enumeration import exact_shapley
 from support.categories import category_bundle, category_columns, category_encoding, every_code, network_of
-from support.engines import OF_NETWORKS, model_for
+from support.engines import TERM_BY_TERM, model_for
 from whyport.batch.methods.alone import explain
 from whyport.batch.methods.engines.model import Gradients, Model
 from whyport.batch.methods.engines.onnx import OnnxModel
@@ -109,7 +109,7 @@ def shares(name: str, bundle: Bundle, **settings: Any) -> Attribution:
     return explain(explainer_class(name)(model_for(name, bundle), References.read(bundle), chosen), ROWS, TARGETS)
 
 
-@pytest.mark.parametrize("name", [name for name in OF_NETWORKS if name not in MAPS])
+@pytest.mark.parametrize("name", [name for name in TERM_BY_TERM if name not in MAPS])
 def test_a_column_has_what_its_cells_add_to_a_linear_model(name: str, linear: Bundle) -> None:
     got = shares(name, linear)
     assert got.values.shape == ROWS.shape

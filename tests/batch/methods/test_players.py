@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from enumeration import exact_shapley
 from support.bundles import linear_sidecar
-from support.engines import OF_NETWORKS, model_for
+from support.engines import TERM_BY_TERM, model_for
 from whyport.batch.methods.alone import explain
 from whyport.batch.methods.engines.model import Gradients, Model
 from whyport.batch.methods.explainer import explainer_class
@@ -161,7 +161,7 @@ def test_occlusion_replaces_a_group_together() -> None:
         np.testing.assert_allclose(got.values[:, place], (network(ROWS) - network(changed))[:, 1], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", OF_NETWORKS)
+@pytest.mark.parametrize("name", TERM_BY_TERM)
 def test_a_group_has_the_sum_of_its_columns_where_the_model_is_linear(name: str, mapped_bundle: Path) -> None:
     bundle = Bundle.read(mapped_bundle)
     model, background = model_for(name, bundle), References.read(bundle)
