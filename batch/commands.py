@@ -193,6 +193,14 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     callback=lambda context, option, text: parse_size("--memory", text),
     help="Memory for a method, beside the model: 64MB or 2GiB, for example. One row is always explained.",
 )
+@click.option(
+    "--max-output",
+    default="20GB",
+    show_default=True,
+    metavar="SIZE",
+    callback=lambda context, option, text: parse_size("--max-output", text),
+    help="Refuse a run whose output would take more than this before compression, by an estimate.",
+)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option(
     "--batch-rows",

@@ -89,6 +89,8 @@ class JobSettings:
     """A count, or a share of the explained rows, by method; by default any number of rows may not have converged."""
     device: str = "auto"
     threads: int | None = None
+    max_output: int = 20_000_000_000
+    """Bytes that the output may take before it is compressed, by an estimate."""
     batch_rows: int | None = None
     """Rows per batch; by default PREDICTED_BATCH_ROWS or, with methods, EXPLAINED_BATCH_ROWS; fewer in wide tables."""
     part_rows: int | None = None
@@ -99,7 +101,7 @@ class JobSettings:
     """Whether parts of another machine's arithmetic are kept, and recorded, when a run is resumed."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_rows", "part_rows", "top_k"):
+        for name in ("batch_rows", "part_rows", "top_k", "max_output"):
             value = getattr(self, name)
             if value is not None:
                 at_least(name, value, 1)

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 EXECUTOR = "local"
 
+LARGE_OUTPUT_BYTES = 10**9
+"""The output whose size is told when a run begins."""
+
 
 class Job:
     """A run that checks, before it begins, everything that can be known without reading a row.
@@ -68,6 +71,8 @@ class Job:
             folder.check()
             if self.plan.passed_over.text:
                 logger.info(self.plan.passed_over.text)
+            if self.plan.size.total > LARGE_OUTPUT_BYTES:
+                logger.info("output: %s", self.plan.size.text)
             for line in self.plan.changed_types:
                 logger.warning("%s", line)
             job = dataclasses.replace(self._description, arithmetic=(self._worker.arithmetic,))
@@ -98,6 +103,7 @@ class Job:
         return [
             f"bundle    {bundle.name}, {bundle.digest[:12]}, on {self._description.provider}",
             *self.plan.lines(),
+            f"time      {self._worker.time_text}",
             f"output    {folder.path}, where {whole} parts are finished",
         ]
 

@@ -18,6 +18,7 @@ from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns
 from whyport.batch.output.layouts import attribution_layout, chosen_layout
 from whyport.batch.output.parts import PartSpan, split
 from whyport.batch.rows import PredictedRows
+from whyport.batch.run.estimate import OutputSize
 from whyport.batch.scoring.selection import KnownColumns, Selection
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.cleaning import changed_types, check_columns
@@ -122,6 +123,7 @@ class Plan:
         first = next(iter(plan.sources.values())).name
         plan.selection.check(known, task, first)
         plan.output.schema(plan.kept, first)
+        plan.size.check(plan)
         return plan
 
     @cached_property
@@ -139,6 +141,11 @@ class Plan:
         """The columns that are read."""
         label = [self.choice.label] if self.choice.label is not None else []
         return list(dict.fromkeys([*self.table.names, *self.settings.keep, *label]))
+
+    @cached_property
+    def size(self) -> OutputSize:
+        """The size of the output, estimated."""
+        return OutputSize.of(self)
 
     @cached_property
     def changed_types(self) -> list[str]:
@@ -198,6 +205,7 @@ class Plan:
         ]
         if not self.selection.is_all:
             lines.append(f"explained {self.selection}")
+        lines.append(f"size      {self.size.text}")
         columns = [f"{field.name} ({field.type})" for field in self.part_schema]
         shown = columns if len(columns) <= 40 else [*columns[:40], f"... and {len(columns) - 40} more"]
         return [*lines, f"columns   {len(columns)}: {', '.join(shown)}"]

@@ -55,6 +55,7 @@ def run(
     absolute_tolerance: float = ExplainSettings.absolute_tolerance,
     seed: int = ExplainSettings.seed,
     memory: int | str = ExplainSettings.memory,
+    max_output: int | str = JobSettings.max_output,
     device: str = "auto",
     batch_rows: int | None = None,
     part_rows: int | None = None,
@@ -105,6 +106,8 @@ def run(
             the target's scores over the reference rows.
         seed: the seed for a method's random draws.
         memory: bytes that a method may hold at once, beside the model, or a size such as "2GiB".
+        max_output: bytes of output before compression, or a size such as "50GB", by an estimate: a run that would
+            write more is refused.
         device: "auto", "cpu" or "cuda".
         batch_rows: rows that are read, scored and explained together.
         part_rows: rows per part of the output.
@@ -152,8 +155,9 @@ def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, A
     """The settings behind keywords of `run`; raises UsageError for a keyword or value that is not valid."""
     given = dict(options)
     methods, keep = as_names(given.pop("explain", ())), as_names(given.pop("keep", ()))
-    if isinstance(given.get("memory"), str):
-        given["memory"] = parse_size("memory", given["memory"])
+    for name in ("memory", "max_output"):
+        if isinstance(given.get(name), str):
+            given[name] = parse_size(name, given[name])
     given["players"] = given_groups(given.get("players"))
     targets, older = given.pop("explain_target", None), given.pop("explain_class", None)
     if targets is not None and older is not None:

@@ -14,6 +14,7 @@ from whyport.batch.run.description import describe_job, describe_part
 from whyport.batch.run.intake import Intake
 from whyport.batch.run.part import PartRunner
 from whyport.batch.run.plan import Plan
+from whyport.batch.run.warm_up import WarmUp
 from whyport.batch.run.watch import Monitor
 from whyport.batch.scoring.arithmetic import Arithmetic, arithmetic_of, other_arithmetic
 from whyport.batch.scoring.scorer import Scorer
@@ -60,6 +61,11 @@ class Worker:
     def arithmetic(self) -> Arithmetic:
         """The arithmetic of this process, as digests by name."""
         return arithmetic_of(self._session, self._scorer.explainers)
+
+    @cached_property
+    def time_text(self) -> str:
+        """The time of the whole run in words, by its first rows."""
+        return WarmUp(self._plan, self._cleaner, self._scorer).text()
 
     @cached_property
     def setup(self) -> "WorkerSetup":

@@ -129,7 +129,10 @@ def test_a_plan_is_what_the_dry_run_prints_and_writes_nothing(
     source, out = write(table), tmp_path / "out"
     lines = library.plan(bundle, source, out, keep="id", part_rows=300, batch_rows=100, progress=print)
     command = ["run", bundle, source, "--out", out, "--keep", "id", "--part-rows", 300, "--batch-rows", 100]
-    assert whyport(*command, "--dry-run").output.splitlines() == lines
+    printed = whyport(*command, "--dry-run").output.splitlines()
+    assert [line for line in printed if not line.startswith("time ")] == [
+        line for line in lines if not line.startswith("time ")
+    ]
     assert not out.exists()
     with pytest.raises(UsageError, match=r"unknown option 'kep' \(did you mean 'keep'\?\)"):
         library.plan(bundle, source, out, kep="id")
