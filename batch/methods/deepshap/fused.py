@@ -27,9 +27,22 @@ class FusedProgram:
             for i, described in enumerate(parts)
         ]
 
-    def attribute(self, of_rows: list[Tensor], of_references: list[Tensor], weights: Tensor) -> Tensor:
-        """The attributions [N, C, F] of every logit, from `activations` of N rows and R references, weighted [R]."""
-        multipliers = [self._program.identity]
+    def attribute(
+        self,
+        of_rows: list[Tensor],
+        of_references: list[Tensor],
+        weights: Tensor,
+        of_logits: Tensor | None = None,
+    ) -> Tensor:
+        """The attributions [N, M, F] of M logits of each row.
+
+        Args:
+            of_rows: `activations` of N rows.
+            of_references: `activations` of R references.
+            weights: of the references, [R].
+            of_logits: the multipliers of the logits, [M, N, 1, 1, C]; None for all C logits in order.
+        """
+        multipliers = [self._program.identity if of_logits is None else of_logits]
         for propagate in self._parts:
             multipliers = propagate(multipliers, of_rows, of_references)
         attributions: Tensor = self._program.finish(multipliers, of_rows, of_references, weights)

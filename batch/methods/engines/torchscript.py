@@ -26,6 +26,8 @@ from whyport.runtime.providers import available_cores
 # both threads in each pass. Where other processes want the cores too: 8 000 rows/s against 440, because the threads
 # of one pass wait for each other at every operator.
 PASS_ROWS = 256
+PASS_CELLS = 1 << 18
+"""The most cells of such a pass: a network holds many values for each pixel of an image."""
 
 # A GPU needs many rows at once; wide rows are fewer, for its memory. The same gradients on an H200: 75 000 rows/s with
 # 256 rows per pass, 1.0 million with 4 096, and 2.6 million with 16 384, which take 320 MB.
@@ -53,7 +55,7 @@ class TorchScriptModel(Model):
             raise ProviderError("device 'cuda': this PyTorch cannot use a CUDA card, which explanations need")
         self.device = torch.device(device)
         on_cpu = self.device.type == "cpu"
-        self._pass_rows = PASS_ROWS if on_cpu else card_pass_rows(bundle.sidecar.width)
+        self._pass_rows = pass_rows(bundle.sidecar.width) if on_cpu else card_pass_rows(bundle.sidecar.width)
         self._pool = ThreadPoolExecutor(
             (threads or available_cores()) if on_cpu else 1,
             "whyport-explain",
@@ -207,6 +209,11 @@ def flatten_recurrent_weights(module: torch.jit.ScriptModule) -> None:
     for layer in module.modules():
         if getattr(layer, "original_name", None) in RECURRENT and hasattr(layer, "_flat_weights_names"):
             torch.nn.RNNBase.flatten_parameters(layer)  # type: ignore[arg-type]
+
+
+def pass_rows(cells: int) -> int:
+    """The number of rows of one pass on the CPU."""
+    return max(1, min(PASS_ROWS, PASS_CELLS // cells))
 
 
 def card_pass_rows(features: int) -> int:

@@ -1,5 +1,6 @@
 """Integrals of a gradient along straight paths, with more nodes only where a row needs them."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from whyport.batch.methods.integrals.intervals import Intervals
 from whyport.batch.methods.integrals.ladder import Rung
 from whyport.batch.methods.integrals.nodes import Nodes
-from whyport.batch.methods.integrals.path import Paths
+from whyport.batch.methods.integrals.path import Paths, Values
 from whyport.batch.methods.integrals.rules import SIZES, rule
 
 GOLDEN_RATIO = (np.sqrt(5) - 1) / 2
@@ -146,19 +147,14 @@ class AdaptiveIntegral:
         else:
             shift = (0.5 + GOLDEN_RATIO * (path % paths.fan)) % 1
             inner = (np.arange(count) + shift[:, None]) / count
-        starts = self._nodes(path, np.zeros(len(path)), *paths.starts(path))
-        ends = self._nodes(path, np.ones(len(path)), *paths.ends(path))
+        starts = self._nodes(path, np.zeros(len(path)), lambda part: paths.starts(path[part]))
+        ends = self._nodes(path, np.ones(len(path)), lambda part: paths.ends(path[part]))
         return starts.join(ends).join(self._evaluate(path.repeat(count), inner.reshape(-1)))
 
     def _evaluate(self, path: NDArray[np.int64], position: NDArray[np.float64]) -> Nodes:
-        return self._nodes(path, position, *self._paths.evaluate(path, position))
+        return self._nodes(path, position, lambda part: self._paths.evaluate(path[part], position[part]))
 
     def _nodes(
-        self,
-        path: NDArray[np.int64],
-        position: NDArray[np.float64],
-        gradients: NDArray[np.float32],
-        scores: NDArray[np.float64],
+        self, path: NDArray[np.int64], position: NDArray[np.float64], compute: Callable[[slice], Values]
     ) -> Nodes:
-        weights = self._paths.weights(path)
-        return Nodes(path, position, self._paths.shares(path, gradients), scores * weights)
+        return Nodes(path, position, *self._paths.weighted(path, compute))

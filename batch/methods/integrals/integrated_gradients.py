@@ -8,17 +8,14 @@ from numpy.typing import NDArray
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.explainer import Explainer, Shares, rows_within
 from whyport.batch.methods.integrals.adaptive import AdaptiveIntegral
-from whyport.batch.methods.integrals.path import Paths, Starts
+from whyport.batch.methods.integrals.path import Paths, Starts, Values
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
-from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.references import References
 
-# Peak memory as measured: bytes per cell, and bytes besides.
-ADAPTIVE_NODE_BYTES = (44, 150)
+# Peak memory as measured: bytes per player, and bytes besides.
+NODE_BYTES = (44, 150)
 """A node of the adaptive rule: its shares, its interval's shares and their change, and what replaces them."""
-FIXED_NODE_BYTES = (24, 40)
-"""A node of the fixed rule."""
 
 
 class IntegratedGradients(Explainer):
@@ -40,28 +37,18 @@ class IntegratedGradients(Explainer):
         steps = self.settings.options["steps"]
         if steps is not None:
             evaluations = np.full(len(request), len(self._starts) * steps, dtype=np.int32)
-            return Shares(self._fixed(request, steps), output, evaluations)
+            paths = Paths(self.model, self._starts, request, self.players)
+            return Shares(gauss_legendre(paths, steps).astype(np.float32), output, evaluations)
         # A little is left for the difference between this engine's scores and ONNX Runtime's.
         target = request.target
         tolerance = 0.95 * self.allowed_error(output, self._starts.base_values()[target], target)
         paths = Paths(self.model, self._starts, request, self.players)
-        nodes = self._within_memory(ADAPTIVE_NODE_BYTES, 1)
+        by_player, besides = NODE_BYTES
+        nodes = rows_within(self.settings.memory, by_player * len(self.players) + besides)
         most = self.settings.options["max_evaluations"]
         rule = AdaptiveIntegral(paths, tolerance, self.initial_nodes, most, nodes)
         values, evaluations = rule.compute()
         return Shares(values.astype(np.float32), output, evaluations)
-
-    def _fixed(self, request: Request, steps: int) -> NDArray[np.float32]:
-        values = np.empty((len(request), len(self.players)), dtype=np.float32)
-        for part in batch_slices(len(request), self._within_memory(FIXED_NODE_BYTES, len(self._starts) * (steps + 2))):
-            some = request.only(np.arange(part.start, part.stop))
-            values[part] = gauss_legendre(Paths(self.model, self._starts, some, self.players), steps)
-        return values
-
-    def _within_memory(self, node_bytes: tuple[int, int], nodes: int) -> int:
-        """The number of times that this many nodes fit into the memory budget; at least 1."""
-        by_cell, besides = node_bytes
-        return rows_within(self.settings.memory, nodes * (by_cell * self.model.bundle.sidecar.width + besides))
 
 
 class ExpectedGradients(IntegratedGradients):
@@ -81,8 +68,14 @@ def gauss_legendre(paths: Paths, steps: int) -> NDArray[np.float64]:
     """The integrals [N, G] with the same nodes on every path."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     positions = (nodes + 1) / 2  # from [-1, 1] to [0, 1]
-    path = np.arange(paths.rows * paths.fan)
-    gradients, _ = paths.evaluate(path.repeat(steps), np.tile(positions, len(path)))
-    by_path = np.einsum("psf,s->pf", gradients.reshape(len(path), steps, -1), weights / 2) * paths.direction(path)
-    weighted = paths.weights(path)[:, None] * by_path
-    return paths.of_players(weighted.reshape(paths.rows, paths.fan, -1).sum(axis=1))
+    path = np.arange(paths.rows * paths.fan).repeat(steps)
+    position = np.tile(positions, paths.rows * paths.fan)
+    values = np.zeros((paths.rows, paths.players))
+
+    def compute(part: slice) -> Values:
+        return paths.evaluate(path[part], position[part])
+
+    shares, _ = paths.weighted(path, compute)
+    for row, of_row in enumerate(shares.reshape(paths.rows, -1, paths.players)):
+        values[row] = np.tile(weights / 2, paths.fan) @ of_row
+    return values

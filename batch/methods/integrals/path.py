@@ -1,12 +1,23 @@
 """Straight paths from references to rows, and the gradients along them."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.request import Request
+from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.references import References
+
+AT_ONCE = 256
+"""Positions whose gradients are computed together at least, where `CELLS_AT_ONCE` allows it."""
+CELLS_AT_ONCE = 1 << 22
+"""The most cells of such positions, each of which takes six float32 numbers."""
+
+Values = tuple[NDArray[np.float32], NDArray[np.float64]]
+"""Gradients [K, P] and scores [K]."""
 
 
 class Starts:
@@ -86,24 +97,33 @@ class Paths:
         weights = self.weights(paths).astype(np.float32)[:, None]
         return self._players.sum_cells(gradients * (weights * self.direction(paths)))
 
-    def of_players(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Each player's sum, [N, G], of values by cell, [N, P]."""
-        return self._players.sum_cells(values)
+    def weighted(self, paths: NDArray[np.int64], compute: Callable[[slice], Values]) -> Values:
+        """The players' shares [K, G] and the scores [K], both times the weights, in slices of bounded memory.
 
-    def starts(self, paths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        Args:
+            paths: K paths.
+            compute: gives the gradients and scores of some of them.
+        """
+        shares, scores = np.empty((len(paths), self.players), dtype=np.float32), np.empty(len(paths))
+        fitting = CELLS_AT_ONCE // self._cells.shape[1]
+        for part in batch_slices(len(paths), fitting // AT_ONCE * AT_ONCE or max(1, fitting)):
+            gradients, score = compute(part)
+            shares[part] = self.shares(paths[part], gradients)
+            scores[part] = score * self.weights(paths[part])
+        return shares, scores
+
+    def starts(self, paths: NDArray[np.int64]) -> Values:
         """Gradients [K, P] and scores [K] where paths start, computed once for all rows."""
         chosen = paths % self.fan, self._targets[paths // self.fan]
         return self._references.gradients[chosen], self._references.scores[chosen].astype(np.float64)
 
-    def ends(self, paths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    def ends(self, paths: NDArray[np.int64]) -> Values:
         """Gradients [K, P] and scores [K] where paths end, computed once for all references."""
         gradients, scores = self._request.gradients(self._model)
         row = paths // self.fan
         return gradients[row], scores[row]
 
-    def evaluate(
-        self, paths: NDArray[np.int64], positions: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    def evaluate(self, paths: NDArray[np.int64], positions: NDArray[np.float64]) -> Values:
         """Gradients [K, P] and scores [K] at positions in [0, 1], [K]."""
         steps = positions[:, None].astype(np.float32) * self.direction(paths)
         cells = self._references.cells[paths % self.fan] + steps

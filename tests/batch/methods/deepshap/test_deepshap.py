@@ -101,7 +101,9 @@ def test_rows_that_come_once_for_every_class_are_computed_once(
     explainer = create(path)
     seen = []
     run = explainer._single.explain
-    monkeypatch.setattr(explainer._single, "explain", lambda rows: (seen.append(len(rows)), run(rows))[1])
+    monkeypatch.setattr(
+        explainer._single, "explain", lambda rows, *other: (seen.append(len(rows)), run(rows, *other))[1]
+    )
     attribution = explain(explainer, rows)
     assert seen == [300]
     for target in (0, 1):
@@ -125,15 +127,37 @@ def test_long_rows_have_fewer_pairs_in_a_pass(
     explainer, most = create(path), []
     attribute = explainer._single._attribute
 
-    def watched(of_rows: list[torch.Tensor], of_references: list[torch.Tensor], weights: torch.Tensor) -> torch.Tensor:
+    def watched(of_rows: list[torch.Tensor], of_references: list[torch.Tensor], *others: Any) -> torch.Tensor:
         pairs = len(of_rows[0]) * len(of_references[0])
         sizes = [value[0].numel() * value.element_size() for value in of_rows[1:]]
         most.append((pairs, max(sizes) * of_rows[0].shape[1]))
-        return attribute(of_rows, of_references, weights)
+        return attribute(of_rows, of_references, *others)
 
     monkeypatch.setattr(explainer._single, "_attribute", watched)
     explain(explainer, rows, np.zeros(300, dtype=np.int64))
     assert all(pairs == 1 or pairs * size <= 1 << 12 for pairs, size in most)
+
+
+@pytest.mark.parametrize("network", [Linear, Recurrent])
+def test_the_targets_asked_for_of_long_rows_have_the_shares_that_all_give_them(
+    network: type[nn.Module], rows: NDArray[np.float32], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_bundle(tmp_path / "bundle", network())
+    targets = np.random.default_rng(2).integers(0, 2, 300)
+    expected = explain(create(path), rows, targets)
+    monkeypatch.setattr("whyport.runtime.bundle.deepshap.PASS_BYTES", 1 << 12)
+    monkeypatch.setattr(deepshap, "ACTIVATED_BYTES", 1)  # the references' activations are made anew for every row
+    explainer, seen = create(path), []
+    assert explainer._single.selects
+    assert not explainer._single._kept
+    attribute = explainer._single._attribute
+    monkeypatch.setattr(
+        explainer._single, "_attribute", lambda *given: (seen.append(given[-1].shape[1]), attribute(*given))[1]
+    )
+    got = explain(explainer, rows, targets)
+    assert set(seen) == {1}
+    np.testing.assert_allclose(got.values, expected.values, atol=1e-5 * np.abs(expected.values).max())
+    np.testing.assert_array_equal(got.output, expected.output)
 
 
 def request_of(rows: NDArray[np.float32], targets: NDArray[np.int64]) -> Request:
@@ -177,7 +201,8 @@ def test_no_rows_give_empty_arrays(path: Path, rows: NDArray[np.float32]) -> Non
 
 def test_rows_that_miss_the_tolerance_are_redone_in_float64(tmp_path: Path, rows: NDArray[np.float32]) -> None:
     explainer = create(make_bundle(tmp_path / "bundle", Offset()))
-    values, _, differences = explainer._single.explain(rows)
+    every = np.tile(np.arange(2), (300, 1))
+    values, _, differences = explainer._single.explain(rows, every, explainer.players)
     assert (np.abs(values.sum(axis=2) - differences) > 0.01).any()
     targets = np.arange(300) % 2
     shares = explainer.attribute(request_of(rows, targets))

@@ -60,6 +60,29 @@ def closed_form(model: Additive, paths: Paths) -> NDArray[np.float64]:
     return model.parts(paths._cells) - references.weights @ model.parts(references.cells)
 
 
+def test_memory_follows_players_and_not_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two players share the cells: gradients are computed a few at a time, and nodes hold two numbers."""
+    model = Additive(2)
+    whole = make_paths(model, 20, 3)
+    expected, evaluations = AdaptiveIntegral(whole, np.full(20, 0.01), 5, 10_000, 10**6).compute()
+    monkeypatch.setattr("whyport.batch.methods.integrals.path.CELLS_AT_ONCE", 4 * FEATURES)
+    of_cell = np.arange(FEATURES) % 2
+    paths = Paths(model, whole._references, whole._request, PlayerMap(("a", "b"), of_cell, of_cell, True))
+    seen, evaluate = [], paths.evaluate
+    monkeypatch.setattr(paths, "evaluate", lambda path, at: (seen.append(len(path)), evaluate(path, at))[1])
+    rule = AdaptiveIntegral(paths, np.full(20, 1e9), 5, 10_000, 10**6)
+    assert rule._first_nodes(np.arange(20)).shares.shape == (20 * 3 * 7, 2)
+    assert max(seen) == 4
+    exact = closed_form(model, paths)
+    got, _ = AdaptiveIntegral(paths, np.full(20, 0.01), 5, 10_000, 10**6).compute()
+    np.testing.assert_allclose(got, np.stack([exact[:, of_cell == side].sum(axis=1) for side in (0, 1)], 1), atol=0.05)
+    single = PlayerMap(whole._players.names, whole._players.of_column, whole._players.of_cell, False)
+    few = Paths(model, whole._references, whole._request, single)
+    sliced, same = AdaptiveIntegral(few, np.full(20, 0.01), 5, 10_000, 10**6).compute()
+    np.testing.assert_allclose(sliced, expected, atol=1e-6)
+    np.testing.assert_array_equal(same, evaluations)
+
+
 @pytest.mark.parametrize("references", [1, 7])
 @pytest.mark.parametrize("power", [1, 2, 3])
 def test_every_feature_is_within_the_tolerance(power: int, references: int) -> None:
