@@ -1,4 +1,4 @@
-"""What differs on a CUDA card, as far as it shows without one."""
+"""What differs on a CUDA card, as far as it shows without one; the sizes of passes."""
 
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from whyport.batch.methods.engines.torchscript import (
     TorchScriptModel,
     card_pass_rows,
     flatten_recurrent_weights,
+    pass_rows,
 )
 from whyport.runtime.bundle.folder import Bundle
 
@@ -34,6 +35,7 @@ def test_cudnn_keeps_all_of_float32_until_the_last_has_left() -> None:
 
 def test_wide_rows_are_fewer_in_a_pass() -> None:
     assert [card_pass_rows(features) for features in (1, 32, 64, 1024, 1_000_000)] == [16384, 16384, 8192, 512, 256]
+    assert [pass_rows(cells) for cells in (1, 1024, 4000, 40_000, 150_528, 1_000_000)] == [256, 256, 65, 6, 1, 1]
 
 
 def test_recurrent_layers_are_flattened_as_pytorch_does_it(

@@ -13,7 +13,7 @@ from whyport.batch.methods.request import Request
 from whyport.runtime.bundle.references import References
 
 FEATURES = 6
-EVERY = PlayerMap(tuple("abcdef"), np.arange(FEATURES), np.arange(FEATURES))
+EVERY = PlayerMap(tuple("abcdef"), np.arange(FEATURES), np.arange(FEATURES), False)
 
 
 class Additive:
