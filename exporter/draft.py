@@ -10,7 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from whyport.exporter.data.background import DEFAULT_SUMMARY
-from whyport.exporter.data.samples import TRACE, Samples
+from whyport.exporter.data.samples import (
+    CONFORMANCE,
+    CONFORMANCE_ROWS,
+    CONFORMANCE_VALUES,
+    PROBE_VALUES,
+    TRACE,
+    Samples,
+    affordable,
+)
 from whyport.exporter.data.statistics import impute
 from whyport.exporter.graphs.categories import EncodeCategories
 from whyport.exporter.graphs.column_inputs import input_tensors
@@ -82,12 +90,21 @@ class Draft:
         return impute(rows, self.features) if self.imputes else rows
 
     def probes(self, count: int, stream: int) -> NDArray[np.float32]:
-        """Rows [count, F] like the training rows, see `Samples.draw`."""
-        return self.samples.draw(count, stream)
+        """Rows [count, F] like the training rows, see `Samples.draw`; fewer where rows are long."""
+        return self.samples.draw(affordable(count, len(self.features), PROBE_VALUES), stream)
+
+    def replayed(self) -> NDArray[np.float32]:
+        """The rows of the test vectors, of as many steps as each other; fewer where rows are long."""
+        count = affordable(CONFORMANCE_ROWS, len(self.features), CONFORMANCE_VALUES)
+        return self.of_one_length(self.probes(count, CONFORMANCE))
 
     def feeds(self, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """What model.onnx takes for rows [N, F]: an array a tensor."""
         return input_feeds(self.inputs, rows)
+
+    def exact_feeds(self, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """What the graphs that explain take for rows [N, F], whose pixels may be no whole numbers."""
+        return input_feeds(self.inputs, rows, exact=True)
 
     def trace_rows(self) -> torch.Tensor:
         """A few rows to compile with; the engines are compared on others."""

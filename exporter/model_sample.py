@@ -1,5 +1,6 @@
 """The sample of a user's own model: its columns, described, and its rows as the model takes them."""
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from whyport.exporter.agreement import agreed_features
 from whyport.exporter.data.categories import KEPT, describe_categories
 from whyport.exporter.data.columns import encode_table
 from whyport.exporter.data.fitting import fitting_rows
+from whyport.exporter.data.images import affordable_rows
 from whyport.exporter.data.inputs import describe_inputs
 from whyport.exporter.data.statistics import describe_numbers
 from whyport.exporter.data.table import choose_features, feature_arrays, read_frame
@@ -21,6 +23,8 @@ from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.row import features_of, sources_of
 from whyport.runtime.errors import ExportError, MissingValueError, WhyportError
 from whyport.runtime.inputs.table import Columns
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,10 @@ def read_sample(source: ModelSource, facts_of: Callable[[tuple[str, ...]], Model
 
 
 def _of_inputs(frame: pd.DataFrame, source: ModelSource, arguments: Sequence[str]) -> ModelSample:
-    """The sample of a model that takes several inputs, or a sequence."""
+    """The sample of a model that takes several inputs, a sequence or an image."""
+    every, frame = len(frame), affordable_rows(frame, source.inputs)
+    if len(frame) < every:
+        logger.info("%d of %d rows are read, at even distances, in %s", len(frame), every, source.sample)
     inputs = describe_inputs(
         frame, source.inputs, standardise=source.standardise, impute=source.impute, arguments=arguments
     )

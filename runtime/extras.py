@@ -17,10 +17,23 @@ EXTRAS = {
     "lightgbm": {"lightgbm", "onnxmltools"},
     "catboost": {"catboost"},
     "keras": {"keras"},
+    "images": {"PIL", "simplejpeg"},
 }
 """The modules of each extra. onnxruntime, of `cpu` or `gpu`, is checked by `providers` itself."""
 
-PREFERRED = ("batch", "trees", "explain", "report", "export", "sklearn", "xgboost", "lightgbm", "catboost", "keras")
+PREFERRED = (
+    "batch",
+    "trees",
+    "explain",
+    "report",
+    "export",
+    "sklearn",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+    "keras",
+    "images",
+)
 """The extras to suggest by default: the smaller one first."""
 
 P = ParamSpec("P")

@@ -27,6 +27,7 @@ from whyport.runtime.bundle.graphs import (
     capability_of,
     named_as_in,
     reasons_graphs,
+    reasons_inputs,
 )
 from whyport.runtime.bundle.lengths import same_lengths
 from whyport.runtime.bundle.operators import model_on_the_cpu
@@ -145,7 +146,7 @@ class Session:
         """The same matrix, and the values in it that training has not seen; raises as `predict` does."""
         encoded = self._columns.encode(rows)
         if not np.isfinite(encoded.matrix).all():
-            self._columns.check_lists(rows, encoded.matrix)
+            self._columns.check_cells(rows, encoded.matrix)
             self._check_missing(encoded.matrix)
         return encoded
 
@@ -270,7 +271,7 @@ class Session:
         runner = self._graph(name)
         graph = reasons_graphs(self.bundle.sidecar)[name]
         asked, given = (named_as_in(graph, spec).name for spec in (TARGET_INDEX, EXPLAINED_TARGET))
-        outputs = runner.run({**self._feeds(rows), asked: index}, graph.outputs)
+        outputs = runner.run({**self._feeds(rows, exact=True), asked: index}, graph.outputs)
         explained = outputs[given]
         others = (explained < 0) | (explained >= len(self.task.targets)) | ((index >= 0) & (explained != index))
         if others.any():
@@ -297,11 +298,14 @@ class Session:
             self._graphs[name] = Runner(name, self.bundle.read_bytes(name), self.provider.device, self.threads, sizes)
         return self._graphs[name]
 
-    def _feeds(self, rows: Rows) -> Mapping[str, NDArray[Any]]:
-        """The tensors that the graphs take for the rows."""
-        if isinstance(rows, Mapping):
-            return rows
-        return input_feeds(self.bundle.sidecar.inputs, rows)
+    def _feeds(self, rows: Rows, *, exact: bool = False) -> Mapping[str, NDArray[Any]]:
+        """The tensors that the graphs take for the rows; with `exact` those of the graphs that explain."""
+        inputs = self.bundle.sidecar.inputs
+        if not isinstance(rows, Mapping):
+            return input_feeds(inputs, rows, exact=exact)
+        specs = reasons_inputs(self.bundle.sidecar.signature.inputs) if exact else ()
+        floats = [spec.name for spec in specs if spec.dtype == "float32"]
+        return {**rows, **{name: rows[name].astype(np.float32, copy=False) for name in floats}}
 
     def _check_missing(self, matrix: NDArray[np.float32]) -> None:
         """Refuse infinities, and also NaN where neither the bundle imputes nor the model has its own way."""

@@ -60,3 +60,27 @@ def varying_rows(varying_bundle: Path) -> Path:
     from support import varying_bundle as made
 
     return made.write_rows(varying_bundle.parent / "rows.parquet")
+
+
+@pytest.fixture(scope="session")
+def image_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small convolutional network over pictures."""
+    from support import image_bundle
+
+    return image_bundle.export(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def image_and_table_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same network beside a table of two numbers."""
+    from support import image_bundle
+
+    return image_bundle.export_beside_table(tmp_path_factory.mktemp("image-and-table"))
+
+
+@pytest.fixture(scope="session")
+def image_rows(image_bundle: Path) -> Path:
+    """Rows of both bundles: a picture as encoded bytes, and two numbers."""
+    from support import image_bundle as made
+
+    return made.write_rows(image_bundle.parent / "rows.parquet")

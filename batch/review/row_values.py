@@ -17,7 +17,7 @@ from whyport.runtime.bundle.columns import TIME, Column
 from whyport.runtime.bundle.row import Source, sources_of
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.inputs.categories import category_text
-from whyport.runtime.inputs.varying_lists import list_encoder
+from whyport.runtime.inputs.encoders import cells_encoder
 
 MISSING = "missing"
 
@@ -36,7 +36,7 @@ class RowValues:
     def __init__(self, run: FinishedRun, index: int, row: int, sources: Sequence[Source] | None = None) -> None:
         self._run, self._index, self._row = run, index, row
         found = known_sources(run) if sources is None else sources
-        self._sources = {feature.name: source for source in found for feature in source.features}
+        self._sources = {name: source for source in found for name in source.names}
         self._found: dict[str, str] = {}
         self.problem = ""
         """The reason why values are not known; empty where they are."""
@@ -75,14 +75,15 @@ class RowValues:
         return None if source is None else source.column
 
     def _elements(self, batch: pa.RecordBatch) -> dict[str, float]:
-        """The numbers in the lists of a batch of one row, by feature."""
-        lists = {s.column.name: s for s in self._sources.values() if s.steps is not None}
+        """The numbers in the lists and images of a batch of one row, by feature."""
+        several = {s.column.name: s for s in self._sources.values() if not s.is_one_value}
         found: dict[str, float] = {}
         for name in batch.schema.names:
-            if name in lists:
-                (numbers,) = list_encoder(lists[name]).encode(batch[name])[0]
-                own = zip(lists[name].features, numbers, _is_own(lists[name], numbers), strict=True)
-                found |= {feature.name: float(value) for feature, value, is_own in own if is_own}
+            if name in several:
+                source = several[name]
+                (numbers,) = cells_encoder(source).encode(batch[name])[0]
+                own = zip(source.names, numbers, _is_own(source, numbers), strict=True)
+                found |= {feature: float(value) for feature, value, is_own in own if is_own}
         return found
 
 

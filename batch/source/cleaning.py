@@ -14,9 +14,11 @@ from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.sidecar import Sidecar, task_of
 from whyport.runtime.errors import ColumnError, MissingValueError, UnseenValueError, UsageError, listing, unknown
+from whyport.runtime.inputs.cells import CellsEncoder
 from whyport.runtime.inputs.columns import ColumnFaults
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, NOT_TIMES, Unseen
-from whyport.runtime.inputs.lists import NOT_LISTS, AnyListEncoder, grouping_query
+from whyport.runtime.inputs.images.encoder import NOT_PICTURES
+from whyport.runtime.inputs.lists import NOT_LISTS, grouping_query
 from whyport.runtime.inputs.table import Columns
 
 # Rows are transposed in blocks of about this many values, and at least this many rows: reused memory costs less.
@@ -137,7 +139,7 @@ class RowCleaner:
         j = int(self._columns.column_of[feature])
         name, encoder = self._columns.names[j], self._columns.encoders[j]
         value = batch.column(name)[row]
-        if isinstance(encoder, AnyListEncoder):
+        if isinstance(encoder, CellsEncoder):
             return f"column {name!r}: {encoder.fault(value.as_py())}"
         if encoder.is_time:
             return f"column {name!r}: expected a date or time, got {in_words(value)}"
@@ -183,6 +185,7 @@ RULES = {
     NOT_NUMBERS: "not numeric or boolean",
     NOT_TIMES: "not dates, times or text",
     NOT_LISTS: f"not lists of as many numbers ({grouping_query(['value'], 'values')})",
+    NOT_PICTURES: "not encoded pictures, binary or struct<bytes>, or tensors of uint8 of the image's size",
 }
 """The faults of a file's columns in words, by those of their values."""
 

@@ -23,7 +23,7 @@ from whyport.exporter.verify.scores import check_meaning
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.exporter.verify.trees import with_right_trees
 from whyport.runtime.bundle.buckets import variant_file
-from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, reasons_outputs
+from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, reasons_inputs, reasons_outputs
 from whyport.runtime.bundle.layers import figures_of
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.bundle.sidecar import (
@@ -121,9 +121,8 @@ def _make(draft: Draft, compiled: Compiled, native: Mapping[str, float] = Mappin
     parity = verify_outputs(compiled, probes, draft.features, draft.targets, feeds=draft.feeds) | dict(native)
     # Once it is sure that there will be a bundle: this takes longer than all the rest.
     reasons = compile_reasons(draft, compiled)
-    replayed = draft.of_one_length(draft.probes(samples.CONFORMANCE_ROWS, samples.CONFORMANCE))
     longest = draft.of_one_length(probes, full=True)
-    reasons, parity = verify_reasons(draft, compiled, reasons, (longest, replayed), parity)
+    reasons, parity = verify_reasons(draft, compiled, reasons, (longest, draft.replayed()), parity)
     return Made(draft, compiled, reasons, parity)
 
 
@@ -195,7 +194,7 @@ def _graphs(draft: Draft, compiled: Compiled, reasons: Reasons) -> tuple[Graph, 
         graphs.append(Graph(TREES_FILE, "trees", None, (), (), figures))
     for name in reasons.graphs:
         outputs = reasons_outputs(name, scores, len(draft.features))
-        graphs.append(_graph(name, KINDS[name], (*tensors, TARGET_INDEX), outputs))
+        graphs.append(_graph(name, KINDS[name], (*reasons_inputs(tensors), TARGET_INDEX), outputs))
     return tuple(graphs)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.exporter.data.samples import CONFORMANCE, CONFORMANCE_ROWS
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.tensor_names import INPUT
@@ -18,7 +17,7 @@ from whyport.runtime.bundle.graphs import EXPLAINED_TARGET, TARGET_INDEX
 
 def make_vectors(draft: Draft, compiled: Compiled, reasons: Reasons) -> dict[str, NDArray[Any]]:
     """Arrays by tensor, N long on the first axis: by eager PyTorch where there is a graph, else by ONNX Runtime."""
-    rows = draft.of_one_length(draft.probes(CONFORMANCE_ROWS, CONFORMANCE))
+    rows = draft.replayed()
     outputs = model_outputs(compiled, draft.feeds)(rows)
     scores = outputs[draft.task.score]
     index = asked_targets(len(rows), scores.shape[1])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from whyport.exporter.data import samples
 from whyport.exporter.data.table import read_frame
 from whyport.runtime.bundle.columns import MODEL, Column
-from whyport.runtime.bundle.inputs import Input
+from whyport.runtime.bundle.inputs import ImagePreparation, Input
 from whyport.runtime.bundle.lengths import full_length
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.bundle.row import lengths_of
@@ -22,6 +22,8 @@ from whyport.runtime.inputs.table import Columns, column_arrays
 from whyport.runtime.tables import SUFFIXES, text_columns
 
 DEFAULT_ROWS = 100
+IMAGE_ROWS = 10
+"""The number of references by default, and where a row holds an image."""
 DEFAULT_SUMMARY = 10
 
 
@@ -30,7 +32,7 @@ class BackgroundChoice:
     """Where the references come from: a number of training rows, or a table of their own."""
 
     rows: int | None = None
-    """How many training rows; None for `DEFAULT_ROWS`, or all where there are fewer."""
+    """How many training rows; None for `DEFAULT_ROWS` or `IMAGE_ROWS`, or all where there are fewer."""
     table: Path | None = None
     summary: int = DEFAULT_SUMMARY
     """How many references a network's explain.onnx has; with 0, the bundle has neither that nor gradient.onnx."""
@@ -84,7 +86,9 @@ class BackgroundChoice:
             raise UsageError(
                 f"--background: expected at most {len(rows)}, the training rows that can be references, got {self.rows}"
             )
-        drawn = samples.draw_background(rows, self.rows or DEFAULT_ROWS, (seed, samples.BACKGROUND))
+        has_image = any(isinstance(each.prepare, ImagePreparation) for each in inputs)
+        count = self.rows or (IMAGE_ROWS if has_image else DEFAULT_ROWS)
+        drawn = samples.draw_background(rows, count, (seed, samples.BACKGROUND))
         return References(full_length(lengths, drawn), np.full(len(drawn), 1 / len(drawn)))
 
 
@@ -100,7 +104,7 @@ def read_references(path: Path, features: Sequence[Column], inputs: Sequence[Inp
     try:
         columns = Columns.of_inputs(inputs) if inputs else Columns.of(features)
         encoded = columns.encode(frame)
-        columns.check_lists(frame, encoded.matrix)
+        columns.check_cells(frame, encoded.matrix)
         for j, feature in enumerate(features):
             if feature.categories is None:
                 values = encoded.matrix[:, j]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import Column, takes_missing
 from whyport.runtime.errors import MissingValueError
-from whyport.runtime.inputs.lists import AnyListEncoder
+from whyport.runtime.inputs.cells import CellsEncoder
 from whyport.runtime.inputs.sources import element
 from whyport.runtime.inputs.table import Columns
 
@@ -48,6 +48,6 @@ def _fault(frame: pd.DataFrame, columns: Columns, row: int, feature: int) -> str
     j = int(columns.column_of[feature])
     name, encoder = columns.names[j], columns.encoders[j]
     fault = "expected a number, got a missing value"
-    if isinstance(encoder, AnyListEncoder):
+    if isinstance(encoder, CellsEncoder):
         fault = encoder.fault(element(frame[name], row))
     return f"column {name!r}, row {row}: {fault}"

@@ -1,5 +1,6 @@
 """The inputs of a model that takes more than one table, as a user names them."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,12 @@ from typing import Self
 from whyport.runtime.errors import UsageError, listing, unknown
 from whyport.runtime.options import split_names
 
-TABLE, SEQUENCE = "table", "sequence"
-KINDS = {TABLE: (), SEQUENCE: ("steps", "features", "names", "buckets", "references")}
+TABLE, SEQUENCE, IMAGE = "table", "sequence", "image"
+KINDS = {
+    TABLE: (),
+    SEQUENCE: ("steps", "features", "names", "buckets", "references"),
+    IMAGE: ("size", "channels", "mean", "deviation", "resize", "crop", "layout", "limit"),
+}
 """The kinds of input, each with its settings."""
 
 FORM = "NAME=KIND:COLUMNS, or NAME=KIND:COLUMNS:setting=value,..."
@@ -67,6 +72,30 @@ class InputChoice:
                 f"--input {self.name}: {setting}: expected whole numbers of at least 1, such as 16|32|64, got {text!r}"
             )
         return tuple(sorted({int(part) for part in parts}))
+
+    def size(self, setting: str) -> tuple[int, ...]:
+        """A setting that is height and width, `224x224`; none where it is not given."""
+        text = self.settings.get(setting)
+        if text is None:
+            return ()
+        sides = text.split("x")
+        if len(sides) != len(("height", "width")) or not all(side.isdecimal() and int(side) for side in sides):
+            raise UsageError(
+                f"--input {self.name}: {setting}: expected height and width, such as 224x224, got {text!r}"
+            )
+        return tuple(map(int, sides))
+
+    def numbers(self, setting: str, count: int, default: float) -> tuple[float, ...]:
+        """A setting that is so many numbers, `0.485|0.456|0.406`, or one for all; the default where it is not given."""
+        text = self.settings.get(setting)
+        parts = [str(default)] if text is None else text.split("|")
+        try:
+            found = tuple(map(float, parts))
+        except ValueError:
+            found = ()
+        if len(found) not in (1, count) or not all(map(math.isfinite, found)):
+            raise UsageError(f"--input {self.name}: {setting}: expected {count} numbers, a|b|..., or one, got {text!r}")
+        return found * count if len(found) == 1 else found
 
     def one_of(self, setting: str, known: Sequence[str]) -> str:
         """A setting that is a name; the first of the known ones where it is not given."""

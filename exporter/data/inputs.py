@@ -1,4 +1,4 @@
-"""The inputs of a model that takes more than one table: tables and sequences, by the names of its arguments."""
+"""The inputs of a model that takes more than one table: of every kind, by the names of its arguments."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whyport.exporter.data.input_choice import SEQUENCE, InputChoice
+from whyport.exporter.data.images import describe_image
+from whyport.exporter.data.input_choice import IMAGE, SEQUENCE, InputChoice
 from whyport.exporter.data.list_columns import arrow_or_self, list_column
 from whyport.exporter.data.statistics import describe_numbers
 from whyport.exporter.data.step_references import KINDS as REFERENCE_KINDS
@@ -56,6 +57,8 @@ def describe_inputs(
         if each.kind == SEQUENCE:
             made = _sequence(frame, each, standardise, mask_argument(each.name, free))
             free = [name for name in free if name not in {spec.name for spec in made.tensors}]
+        elif each.kind == IMAGE:
+            made = _image(frame, each)
         else:
             made = _table(frame, each, standardise, impute)
         inputs.append(made)
@@ -88,6 +91,13 @@ def _table(frame: pd.DataFrame, choice: InputChoice, standardise: bool, impute: 
         tensors=(TensorSpec(tensor_name(choice.name), "float32", ("N", len(names))),),
         axes=(Axis("feature", len(names), names),),
     )
+
+
+def _image(frame: pd.DataFrame, choice: InputChoice) -> Input:
+    names = named_columns(choice, frame.columns)
+    if len(names) != 1:
+        raise UsageError(f"--input {choice.name}: expected one column of pictures, got {listing(names)}")
+    return describe_image(frame[names[0]], choice, tensor_name(choice.name))
 
 
 def _sequence(frame: pd.DataFrame, choice: InputChoice, standardise: bool, mask: str | None) -> Input:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from whyport.exporter.data.columns import describe_table, encode_rows
 from whyport.exporter.data.fitting import fitting_rows
-from whyport.exporter.data.input_choice import TABLE, InputChoice
+from whyport.exporter.data.input_choice import IMAGE, TABLE, InputChoice
 from whyport.exporter.data.inputs import describe_inputs, named_columns
 from whyport.exporter.data.statistics import LEAVE_OUT
 from whyport.runtime.bundle.columns import NUMBER, Column
@@ -97,6 +97,10 @@ class InputReader(RowReader):
     def of(cls, frame: pd.DataFrame, choices: Sequence[InputChoice]) -> "InputReader":
         """The reader of a table; raises as `named_columns`, and UsageError for settings that are for export alone."""
         for each in choices:
+            if each.kind == IMAGE:
+                raise UsageError(
+                    f"--input {each.name}: images are for whyport export: whyport train has no network for them"
+                )
             for setting in ("buckets", "references"):
                 if setting in each.settings:
                     raise UsageError(

@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.columns import REFUSE, Column
+from whyport.runtime.bundle.columns import IMAGE, REFUSE, Column
 from whyport.runtime.bundle.lengths import Length, padding
 
 CONFORMANCE_ROWS = 64
+
+PROBE_VALUES, CONFORMANCE_VALUES = 1 << 21, 1 << 19
+"""The most numbers in the rows that engines are compared on, and in the test vectors: of long rows, there are fewer."""
+FEWEST_ROWS = 4
 
 # Streams of random numbers that do not depend on each other.
 TRACE, PROBE, BACKGROUND, CONFORMANCE, FITTED, HELD_OUT = range(6)
@@ -44,6 +48,11 @@ class Samples:
         return self._drawn[count, stream]
 
 
+def affordable(count: int, width: int, values: int) -> int:
+    """The number of rows of a width that have at most so many values; at most `count`, and at least a few."""
+    return min(count, max(FEWEST_ROWS, values // max(width, 1)))
+
+
 def draw_probes(
     rows: NDArray[np.float32],
     count: int,
@@ -56,7 +65,8 @@ def draw_probes(
     """Rows that are like the training rows and are none of them.
 
     Every second one is a training row. The others are between two training rows, each feature at its own point, so that
-    nothing leaves the range the model knows; of a category, they have that of one row or the other.
+    nothing leaves the range the model knows; of a category, they have that of one row or the other. Pixels are whole
+    numbers.
 
     Args:
         rows: training rows [N, F].
@@ -79,6 +89,9 @@ def draw_probes(
     share[padding(lengths, first) | padding(lengths, second)] = 0
     share[:, [each.place for each in lengths]] = 0
     drawn = (first + share * (second - first)).astype(np.float32)
+    pixels = np.array([column.kind == IMAGE for column in columns], dtype=np.bool_)
+    if pixels.any():
+        drawn[:, pixels] = np.rint(drawn[:, pixels])
     if missing or categories:
         holes = rng.random(drawn.shape) < 0.2
         holes[np.arange(count) % 4 != 3] = False

@@ -8,7 +8,7 @@ The operator LabelEncoder looks a category up. ONNX Runtime has it on every plat
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -46,27 +46,34 @@ def input_tensors(columns: Sequence[Column], taken: set[str]) -> tuple[TensorSpe
     return tuple(tensors.values())
 
 
-def take_inputs(model: onnx.ModelProto, inputs: Sequence[Input]) -> None:
+Typed: TypeAlias = Callable[[Sequence[TensorSpec]], Sequence[TensorSpec]]
+"""The tensors of the inputs to the same in the types that a graph takes."""
+
+
+def take_inputs(model: onnx.ModelProto, inputs: Sequence[Input], typed: Typed = tuple) -> None:
     """Change a graph of flat rows in place: its input "features" [N, F] becomes the tensors of the inputs.
 
     Args:
         model: the graph; none of its other inputs and outputs has a tensor's name.
         inputs: the model's inputs; a table with categories is the only one.
+        typed: gives the tensors in the types that the graph takes, by default as the inputs have them.
     """
     first = inputs[0]
     if any(column.categories for column in first.columns):
         take_columns(model, first.columns, first.tensors)
     elif [spec.name for spec in first.tensors] != [INPUT] or len(inputs) > 1:
-        take_tensors(model, inputs)
+        take_tensors(model, inputs, typed)
 
 
-def take_tensors(model: onnx.ModelProto, inputs: Sequence[Input]) -> None:
+def take_tensors(model: onnx.ModelProto, inputs: Sequence[Input], typed: Typed = tuple) -> None:
     """Change a graph of flat rows in place: its input "features" [N, F] is the rows of these inputs, side by side.
 
-    Where the steps of an input vary, their number follows its cells: the sum of the mask, or all that there are.
+    Pixels uint8 become float32. Where the steps of an input vary, their number follows its cells: the sum of the mask,
+    or all that there are.
     """
     graph = model.graph
-    tensors = [spec for each in inputs for spec in each.tensors]
+    tensors = typed([spec for each in inputs for spec in each.tensors])
+    types = {spec.name: spec.dtype for spec in tensors}
     names = {tensor.name for tensor in tensors}
     row = free_name(INPUT, used_names(graph) | names)
     rename(graph, {INPUT: row}, names)
@@ -80,18 +87,22 @@ def take_tensors(model: onnx.ModelProto, inputs: Sequence[Input]) -> None:
     nodes: list[NodeProto] = []
     for each in inputs:
         values, *masks = each.tensors
+        given = values.name
+        if types[given] != "float32":
+            given = fresh("pixels")
+            nodes.append(helper.make_node("Cast", [values.name], [given], to=TensorProto.FLOAT))
         parts.append(fresh("row"))
-        nodes.append(helper.make_node("Flatten", [values.name], [parts[-1]], axis=1))
+        nodes.append(helper.make_node("Flatten", [given], [parts[-1]], axis=1))
         if varies(each):
             made, constants = _masked(masks[0], parts, fresh) if masks else _counted(values, parts, fresh)
             nodes += made
             graph.initializer.extend(constants)
     nodes += [helper.make_node("Concat", parts, [row], axis=1), *graph.node]
-    given = [helper.make_tensor_value_info(spec.name, TYPES[spec.dtype], spec.shape) for spec in tensors]
-    given += [value for value in graph.input if value.name != row]
+    taken = [helper.make_tensor_value_info(spec.name, TYPES[spec.dtype], spec.shape) for spec in tensors]
+    taken += [value for value in graph.input if value.name != row]
     del graph.node[:], graph.input[:]
     graph.node.extend(nodes)
-    graph.input.extend(given)
+    graph.input.extend(taken)
 
 
 def _masked(

@@ -2,12 +2,14 @@
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
+from whyport.exporter.graphs.pixels import PixelScale, ScalePixels
 from whyport.runtime.bundle.inputs import Input, TablePreparation
 from whyport.runtime.bundle.row import row_shape, row_size, varies
 from whyport.runtime.errors import ExportError, UsageError, first_line, listing, unknown
@@ -28,6 +30,8 @@ class Argument:
     """How many cells it has."""
     mask: str | None = None
     """The argument that says which steps are no padding, behind whose cells the number of steps stands."""
+    pixels: PixelScale | None = None
+    """What becomes of the cells, where they are pixels."""
 
 
 SPLIT = ("features", "classify")
@@ -50,6 +54,9 @@ class TakeInputs(nn.Module):
         self.network = network
         self.arguments = arguments
         self.mask_type = mask_type
+        self.scaling = nn.ModuleList(
+            nn.Identity() if each.pixels is None else ScalePixels(each.pixels) for each in arguments
+        )
         for i, each in enumerate(arguments):
             if each.mask is not None:
                 self.register_buffer(f"steps_{i}", torch.arange(each.shape[0]).to(torch.float32), persistent=False)
@@ -73,7 +80,7 @@ class TakeInputs(nn.Module):
                 mask = self.get_buffer(f"steps_{i}") < cells[:, end : end + 1]
                 own = torch.where(mask.unsqueeze(-1), own, 0.0)
                 masks[each.mask] = mask.to(self.mask_type)
-            values.append(own)
+            values.append(self.scaling[i](own))
         return values, masks
 
 
@@ -97,13 +104,16 @@ def positional_arguments(network: nn.Module) -> tuple[str, ...]:
     return tuple(name for name, each in arguments.items() if each.kind in kinds)
 
 
-def taking(network: nn.Module, inputs: Sequence[Input], rows: Tensor) -> nn.Module:
+def taking(
+    network: nn.Module, inputs: Sequence[Input], rows: Tensor, scales: Mapping[str, PixelScale] = MappingProxyType({})
+) -> nn.Module:
     """The network over flat rows of these inputs, which are its arguments by name; itself, where it takes one table.
 
     Args:
         network: the user's.
         inputs: the model's inputs.
         rows: two or more rows [N, F], to try the masks with.
+        scales: what becomes of the pixels of each image, by the input's name.
 
     Raises:
         UsageError: an input is no argument, or an argument without a default is no input.
@@ -111,7 +121,7 @@ def taking(network: nn.Module, inputs: Sequence[Input], rows: Tensor) -> nn.Modu
     """
     if len(inputs) == 1 and isinstance(inputs[0].prepare, TablePreparation):
         return network
-    arguments = _arguments(network, inputs)
+    arguments = _arguments(network, inputs, scales)
     if not any(each.mask for each in arguments):
         is_split = all(callable(getattr(network, name, None)) for name in SPLIT)
         return (SplitTakeInputs if is_split else TakeInputs)(network, arguments)
@@ -130,7 +140,7 @@ def taking(network: nn.Module, inputs: Sequence[Input], rows: Tensor) -> nn.Modu
     raise ExportError(f"the network fails with a mask of any type: {tried}")
 
 
-def _arguments(network: nn.Module, inputs: Sequence[Input]) -> list[Argument]:
+def _arguments(network: nn.Module, inputs: Sequence[Input], scales: Mapping[str, PixelScale]) -> list[Argument]:
     """The arguments in order; raises as `taking`."""
     parameters = inspect.signature(network.forward).parameters
     positional = positional_arguments(network)
@@ -152,6 +162,8 @@ def _arguments(network: nn.Module, inputs: Sequence[Input]) -> list[Argument]:
     start = 0
     for each in inputs:
         shape = row_shape(each)
-        arguments.append(Argument(each.name, start, shape, math.prod(shape), masks.get(each.name)))
+        arguments.append(
+            Argument(each.name, start, shape, math.prod(shape), masks.get(each.name), scales.get(each.name))
+        )
         start += row_size(each)
     return arguments

@@ -1,13 +1,17 @@
 """Imputation and standardisation as modules, so that they are inside the exported graphs."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from whyport.exporter.graphs.categories import EncodeCategories
-from whyport.runtime.bundle.columns import IMPUTE, LENGTH, Column
+from whyport.runtime.bundle.columns import IMAGE, IMPUTE, LENGTH, Column
+
+KEPT = (LENGTH, IMAGE)
+"""The kinds of feature that stay as they are."""
 
 
 class Impute(nn.Module):
@@ -49,11 +53,11 @@ class Standardise(nn.Module):
         return (rows - self.mean) / self.scale
 
 
-class BesideLengths(nn.Module):
-    """Changes the numbers of a row but those that say how many steps its lists have.
+class InRuns(nn.Module):
+    """Changes the numbers of a row run by run: what is no number of the user's stays as it is.
 
     Args:
-        runs: the runs of numbers between them, each [start, end) with its module; they cover the row.
+        runs: the runs, each [start, end) with its module; they cover the row.
     """
 
     def __init__(self, runs: Sequence[tuple[int, int, nn.Module]]) -> None:
@@ -72,6 +76,8 @@ def build_preprocessing(
 ) -> nn.Sequential:
     """The module in front of a network, which changes numbers alone; a constant one is centred and not scaled.
 
+    Numbers of steps stay as they are, and so do pixels: what they become is the image's own.
+
     Args:
         features: the F columns of a row.
         standardise: whether numbers are standardised.
@@ -80,9 +86,10 @@ def build_preprocessing(
     Returns:
         A module from cells [N, P] to as many.
     """
-    lengths = [i for i, feature in enumerate(features) if feature.kind == LENGTH]
-    if lengths:
-        return nn.Sequential(BesideLengths(list(_runs(features, lengths, standardise=standardise))))
+    if all(feature.kind in KEPT for feature in features):
+        return nn.Sequential()
+    if any(feature.kind in KEPT for feature in features):
+        return nn.Sequential(InRuns(list(_runs(features, standardise=standardise))))
     widths = [1] * len(features) if encoding is None else [len(cells) for cells in encoding.cells]
     parts: list[nn.Module] = []
     if any(feature.missing == IMPUTE for feature in features):
@@ -96,14 +103,11 @@ def build_preprocessing(
     return nn.Sequential(*parts)
 
 
-def _runs(
-    features: Sequence[Column], lengths: Sequence[int], *, standardise: bool
-) -> Iterator[tuple[int, int, nn.Module]]:
-    """The lengths, and the runs of other features around them, each with its module."""
+def _runs(features: Sequence[Column], *, standardise: bool) -> Iterator[tuple[int, int, nn.Module]]:
+    """The runs of features that stay as they are, and of others, each with its module."""
     start = 0
-    for place in (*lengths, len(features)):
-        if place > start:
-            yield start, place, build_preprocessing(features[start:place], standardise=standardise)
-        if place < len(features):
-            yield place, place + 1, nn.Identity()
-        start = place + 1
+    for is_kept, group in groupby(features, lambda feature: feature.kind in KEPT):
+        own = list(group)
+        end = start + len(own)
+        yield start, end, nn.Identity() if is_kept else build_preprocessing(own, standardise=standardise)
+        start = end

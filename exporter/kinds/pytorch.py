@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from whyport.exporter.data.images import pixel_scale
+from whyport.exporter.data.input_choice import IMAGE
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
@@ -42,7 +44,8 @@ class PyTorchModule(Kind):
     def compile(self, draft: Draft) -> Compiled:
         if self.source.weights is not None:
             load_weights(self.model, self.source.weights)
-        network = taking(with_plain_weights(self.model), draft.inputs, draft.trace_rows())
+        scales = {each.name: pixel_scale(each) for each in self.source.inputs if each.kind == IMAGE}
+        network = taking(with_plain_weights(self.model), draft.inputs, draft.trace_rows(), scales)
         return compile_network(network, draft, self.opset, self.source.output)
 
 

@@ -19,7 +19,7 @@ from whyport.exporter.reasons.budget import check_time
 from whyport.exporter.reasons.graphs import REFERENCES, ExplainGraph, GradientGraph
 from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.reasons.summary import summarise
-from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, capability_of, reasons_outputs
+from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, capability_of, reasons_inputs, reasons_outputs
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Baseline, Capability
 from whyport.runtime.errors import ExportError
@@ -108,5 +108,5 @@ def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int
     outputs = [spec.name for spec in reasons_outputs(name, scores, len(draft.features))]
     unfolded = [REFERENCES] if name == EXPLAIN_MODEL else []
     model = export_lean(module.eval(), inputs, outputs, opset, unfolded)
-    take_inputs(model, draft.inputs)
+    take_inputs(model, draft.inputs, reasons_inputs)
     return model

@@ -81,7 +81,9 @@ def _measure_explain(
 ) -> Parity:
     assert reasons.exact is not None
     exact = reasons.exact(draft.impute(rows))
-    measured = verify_explain(reasons.graphs[EXPLAIN_MODEL].session, rows, exact, draft.task, TOLERANCES, draft.feeds)
+    measured = verify_explain(
+        reasons.graphs[EXPLAIN_MODEL].session, rows, exact, draft.task, TOLERANCES, draft.exact_feeds
+    )
     return parity | {
         "explain_outputs": measured.outputs,
         "explain_attributions": measured.reasons,
@@ -95,7 +97,9 @@ def _measure_gradient(
     assert compiled.torchscript is not None
     spread = np.array([feature.spread for feature in draft.features])
     session = reasons.graphs[GRADIENT_MODEL].session
-    measured = verify_gradient(session, rows, compiled.torchscript.module, spread, draft.task, TOLERANCES, draft.feeds)
+    measured = verify_gradient(
+        session, rows, compiled.torchscript.module, spread, draft.task, TOLERANCES, draft.exact_feeds
+    )
     return parity | {"gradient_outputs": measured.outputs, "gradient_gradients": measured.reasons}
 
 

@@ -14,8 +14,9 @@ from whyport.exporter.graphs.tensor_names import ATTENTION
 from whyport.exporter.verify.engines import Engine, model_outputs
 from whyport.exporter.verify.outputs import PROBE_ROWS, run_engine
 from whyport.exporter.verify.tolerances import TOLERANCES
-from whyport.runtime.bundle.columns import LENGTH
+from whyport.runtime.bundle.columns import IMAGE, LENGTH
 from whyport.runtime.errors import ExportError, ParityError
+from whyport.runtime.inputs.feeds import as_pixels
 from whyport.runtime.parity import deviation
 from whyport.runtime.task import Classification, ClassificationByMargin, ProbabilityClassification
 
@@ -184,12 +185,14 @@ def _far_scores(draft: Draft, engine: Engine) -> NDArray[np.float64]:
     numbers = [j for j, each in enumerate(draft.features) if each.numbers is not None and each.kind != LENGTH]
     mean = np.array([draft.features[j].statistics.mean for j in numbers])
     spread = np.array([draft.features[j].spread or 1.0 for j in numbers])
-    normal = np.random.default_rng(0).normal(size=(FAR_ROWS, len(numbers)))
+    pixels = [j for j in numbers if draft.features[j].kind == IMAGE]
     rows = draft.probes(PROBE_ROWS, PROBE)[:FAR_ROWS].copy()  # their categories stay
+    normal = np.random.default_rng(0).normal(size=(len(rows), len(numbers)))
     scores = [np.empty((0, len(draft.targets)))]
     for scale in FAR:
         try:
             rows[:, numbers] = (mean + scale * spread * normal).astype(np.float32)
+            rows[:, pixels] = as_pixels(rows[:, pixels])
             outputs = engine(rows)
         except Exception:  # an index outside a table of embeddings, say
             continue

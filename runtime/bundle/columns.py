@@ -8,6 +8,9 @@ from whyport.runtime.bundle.constraints import Ascending, Different, Name, Numbe
 NUMBER, CATEGORY, TIME, LIST, IMAGE, TEXT = "number", "category", "time", "list", "image", "text"
 """The kinds of column."""
 
+SEVERAL = (LIST, IMAGE, TEXT)
+"""The kinds of column of which one value fills several cells of a row."""
+
 LENGTH = "length"
 """The kind of a feature that is no column's: the number of steps of a row's list."""
 

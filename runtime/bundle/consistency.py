@@ -9,10 +9,17 @@ from whyport.runtime.bundle.graphs import (
     capability_of,
     named_as_in,
     reasons_graphs,
+    reasons_inputs,
     reasons_outputs,
 )
 from whyport.runtime.bundle.input_rules import check_different, check_inputs, check_players, check_type
-from whyport.runtime.bundle.inputs import Input, SequencePreparation, TablePreparation, TextPreparation
+from whyport.runtime.bundle.inputs import (
+    ImagePreparation,
+    Input,
+    SequencePreparation,
+    TablePreparation,
+    TextPreparation,
+)
 from whyport.runtime.bundle.score import CLASSIFICATION
 from whyport.runtime.bundle.sidecar import CONFORMANCE, CONFORMANCE_JSON, Graph, Sidecar, known_task, task_of
 from whyport.runtime.bundle.signature import TensorSpec
@@ -44,7 +51,9 @@ def check_usable(sidecar: Sidecar) -> None:
     inputs = sidecar.inputs
     if not all(map(_is_read, inputs)):
         got = listing(f"{each.name} ({each.prepare.kind})" for each in inputs)
-        raise BundleFormatError(f"expected tables and sequences without free axes, got the inputs {got}: {NEWER}")
+        raise BundleFormatError(
+            f"expected tables, images and sequences without free axes, got the inputs {got}: {NEWER}"
+        )
     if sidecar.players.names not in (None, sidecar.feature_names):
         raise BundleFormatError(f"$.players.names: expected the features' names, got others: {NEWER}")
     count, cells = len(sidecar.features), sidecar.cells
@@ -57,13 +66,16 @@ def check_usable(sidecar: Sidecar) -> None:
 
 
 def _is_read(each: Input) -> bool:
-    """Whether an input is a table, or a sequence in one tensor of values and at most one mask, both of fixed shape."""
+    """Whether an input is a table, an image, or a sequence in one tensor of values and at most one mask.
+
+    The tensors of a sequence are of fixed shape.
+    """
     if isinstance(each.prepare, SequencePreparation):
         steps, *width = (axis.length for axis in each.axes)
         shapes = [("N", steps, *width), ("N", steps)]
         most = 1 if each.prepare.length is not None else 2
         return isinstance(steps, int) and [spec.shape for spec in each.tensors] in (shapes[:1], shapes[:most])
-    return isinstance(each.prepare, TablePreparation)
+    return isinstance(each.prepare, TablePreparation | ImagePreparation)
 
 
 def _check_reasons(sidecar: Sidecar, task: Task) -> None:
@@ -78,7 +90,7 @@ def _check_reasons(sidecar: Sidecar, task: Task) -> None:
             raise BundleFormatError(f"$.graphs: expected one of kind {kind!r}, as the capabilities say, got none")
         graph = graphs[file]
         for specs, expected in (
-            (graph.inputs, (*sidecar.signature.inputs, TARGET_INDEX)),
+            (graph.inputs, (*reasons_inputs(sidecar.signature.inputs), TARGET_INDEX)),
             (graph.outputs, reasons_outputs(file, scores, len(sidecar.features))),
         ):
             for spec in expected:

@@ -1,6 +1,7 @@
 """The tensors of explain.onnx and gradient.onnx beside the model's own, and how far each may differ."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capability, Graph, Sidecar
 from whyport.runtime.bundle.signature import TensorSpec
@@ -29,6 +30,9 @@ TOLERANCE_OF = {
 KINDS = {EXPLAIN_MODEL: "explain", GRADIENT_MODEL: "gradient"}
 """The kind of each graph that explains, by its file."""
 
+PIXEL_AXES = 4
+"""The axes of pixels: row, y, x, channel."""
+
 NOT_THERE = Capability(available=False, reason="it was made without")
 """The capability of a bundle that does not name it."""
 
@@ -48,6 +52,19 @@ def reasons_graphs(sidecar: Sidecar) -> dict[str, Graph]:
     """The graphs of a bundle that explain, by file."""
     found = {file: sidecar.graph(kind) for file, kind in KINDS.items()}
     return {file: graph for file, graph in found.items() if graph is not None}
+
+
+def reasons_inputs(tensors: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+    """What a graph that explains takes for the tensors of model.onnx: the same, but pixels are float32.
+
+    A path between two pictures has values that are no whole numbers.
+    """
+    return tuple(replace(spec, dtype="float32") if is_pixels(spec) else spec for spec in tensors)
+
+
+def is_pixels(spec: TensorSpec) -> bool:
+    """Whether a tensor of a model holds pixels: a mask of steps has fewer axes."""
+    return spec.dtype == "uint8" and len(spec.shape) == PIXEL_AXES
 
 
 def reasons_outputs(file: str, scores: Sequence[TensorSpec], players: int) -> tuple[TensorSpec, ...]:

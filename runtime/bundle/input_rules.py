@@ -46,9 +46,7 @@ def check_inputs(inputs: Sequence[Input]) -> None:
         if isinstance(each.prepare, SequencePreparation):
             _check_sequence(path, each, each.prepare)
         if isinstance(each.prepare, ImagePreparation):
-            for key, size in (("resize", each.prepare.resize), ("crop", each.prepare.crop)):
-                if len(size) not in (0, 2):
-                    raise BundleFormatError(f"{path}.prepare.{key}: expected height and width, or none, got {size}")
+            _check_image(path, each, each.prepare)
     alone = unmasked_beside_others(inputs)
     if alone is not None:
         raise BundleFormatError(
@@ -136,6 +134,31 @@ def _check_sequence(path: str, sequence: Input, prepare: SequencePreparation) ->
             raise BundleFormatError(f"{path}.columns: expected lists of as many features as the second axis has")
     for j, (spec, expected) in enumerate(zip(sequence.tensors, ("float32", "uint8"), strict=False)):
         check_type(f"{path}.tensors[{j}].dtype", spec, expected)
+
+
+def _check_image(path: str, image: Input, prepare: ImagePreparation) -> None:
+    """One column fills one tensor [N, height, width, channels], of the size that the preparation gives."""
+    for key, size in (("resize", prepare.resize), ("crop", prepare.crop)):
+        if len(size) not in (0, 2):
+            raise BundleFormatError(f"{path}.prepare.{key}: expected height and width, or none, got {size}")
+    size = prepare.crop or prepare.resize
+    if not size:
+        raise BundleFormatError(f"{path}.prepare.resize: expected height and width, as there is no crop, got none")
+    if prepare.resize and any(cut > whole for cut, whole in zip(size, prepare.resize, strict=True)):
+        raise BundleFormatError(f"{path}.prepare.crop: expected at most {list(prepare.resize)}, got {list(size)}")
+    if len(image.columns) != 1:
+        raise BundleFormatError(f"{path}.columns: expected one column of pictures, got {len(image.columns)}")
+    channels = len(image.columns[0].channels)
+    if channels != len(prepare.mode):
+        raise BundleFormatError(f"{path}.columns[0].channels: expected {len(prepare.mode)}, got {channels}")
+    expected = ("N", *size, channels)
+    if [spec.shape for spec in image.tensors] != [expected]:
+        got = listing(f"{spec.name} {list(spec.shape)}" for spec in image.tensors)
+        raise BundleFormatError(f"{path}.tensors: expected one tensor {list(expected)}, got {got}")
+    check_type(f"{path}.tensors[0].dtype", image.tensors[0], "uint8")
+    if [axis.length for axis in image.axes] != list(size):
+        got = listing(str(axis.length) for axis in image.axes)
+        raise BundleFormatError(f"{path}.axes: expected height and width, {list(size)}, got {got}")
 
 
 def _check_axes(path: str, each: Input) -> None:

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.columns import MODEL, Column
+from whyport.runtime.bundle.columns import IMAGE, MODEL, Column
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.sidecar import BACKGROUND_NAME, SUMMARY_NAME
 from whyport.runtime.bundle.signature import TensorSpec
@@ -63,8 +63,10 @@ class References:
     def mean(self, columns: Sequence[Column]) -> "References":
         """The weighted mean of the values that are there, as a sample of one row; of a category the heaviest code.
 
+        The mean of pixels is a pixel, the nearest whole number.
+
         Args:
-            columns: the F columns, which say where codes of categories are.
+            columns: the F columns, which say where codes of categories and pixels are.
         """
         known = ~np.isnan(self.rows)
         with np.errstate(invalid="ignore"):  # of a column without any value
@@ -73,6 +75,8 @@ class References:
         for i, column in enumerate(columns):
             if column.categories is not None:
                 mean[i] = np.bincount(self.rows[:, i].astype(np.int64), self.weights).argmax()
+            if column.kind == IMAGE:
+                mean[i] = np.rint(mean[i])
         return References(rows=mean[None], weights=np.ones(1))
 
     def mean_of(self, scores: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> NDArray[np.float64]:

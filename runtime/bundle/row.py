@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from whyport.runtime.bundle.columns import LENGTH, LIST, NUMBER, REFUSE, Column, NumberStatistics
-from whyport.runtime.bundle.inputs import Input, SequencePreparation
+from whyport.runtime.bundle.columns import IMAGE, LENGTH, LIST, NUMBER, REFUSE, SEVERAL, Column, NumberStatistics
+from whyport.runtime.bundle.inputs import ImagePreparation, Input, SequencePreparation
 from whyport.runtime.bundle.lengths import Length
 
 
@@ -15,13 +15,31 @@ class Source:
 
     column: Column
     features: tuple[Column, ...]
-    """What it fills, in the order of its own values; a column of one value is its own feature."""
-    places: tuple[int, ...]
-    """Where these stand in the row."""
+    """What it fills, in the order of its own values; a column of one value is its own feature.
+
+    The cells of one channel of an image share one description."""
+    places: Sequence[int]
+    """Where these stand in the row; a range where they are many."""
     steps: int | None = None
     """The most steps of a list; null for a column of one value."""
     length: Length | None = None
     """Where the number of steps stands, if it varies: the last of its places, shared by the columns of one input."""
+    feeds: Input | None = None
+    """The input that it feeds, of an image."""
+
+    @property
+    def is_one_value(self) -> bool:
+        """Whether a value of the column is one number of the row."""
+        return self.column.kind not in SEVERAL
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the features, which differ."""
+        if self.feeds is None:
+            return tuple(feature.name for feature in self.features)
+        height, width, _ = row_shape(self.feeds)
+        name, channels = self.column.name, [f".{channel.name}" for channel in self.column.channels]
+        return tuple(f"{name}[{y}][{x}]{channel}" for y in range(height) for x in range(width) for channel in channels)
 
 
 def sources_of(inputs: Sequence[Input]) -> tuple[Source, ...]:
@@ -57,8 +75,16 @@ def features_of(sources: Iterable[Source]) -> tuple[Column, ...]:
     return tuple(placed[place] for place in range(len(placed)))
 
 
+def names_of(sources: Iterable[Source]) -> tuple[str, ...]:
+    """The names of the features of the flat row, in order."""
+    placed = {place: name for each in sources for place, name in zip(each.places, each.names, strict=True)}
+    return tuple(placed[place] for place in range(len(placed)))
+
+
 def row_shape(each: Input) -> tuple[int, ...]:
-    """The shape of a row of an input; of varying length, with the most steps."""
+    """The shape of a row of an input: of varying length, with the most steps; of an image, with its channels last."""
+    if isinstance(each.prepare, ImagePreparation):
+        return tuple(int(length) for length in each.tensors[0].shape[1:])
     return tuple(int(axis.length) for axis in each.axes)
 
 
@@ -82,6 +108,9 @@ def _length(each: Input, start: int) -> Length | None:
 
 def _sources(each: Input, start: int) -> Iterator[Source]:
     """The columns of one input, whose row begins at `start`."""
+    if isinstance(each.prepare, ImagePreparation):
+        yield _picture(each, start)
+        return
     lists = [column for column in each.columns if column.kind == LIST]
     if not lists:
         yield from (Source(column, (column,), (start + i,)) for i, column in enumerate(each.columns))
@@ -103,6 +132,17 @@ def _sources(each: Input, start: int) -> Iterator[Source]:
             places.append(length.place)
         yield Source(column, tuple(features), tuple(places), steps, length)
         first += len(channels)
+
+
+def _picture(each: Input, start: int) -> Source:
+    """The one column of an image, whose cells are in the order y, x, channel."""
+    (column,) = each.columns
+    height, width, _ = row_shape(each)
+    of_channels = tuple(
+        replace(_element(column, f"{column.name}.{channel.name}", channel.numbers), kind=IMAGE)
+        for channel in column.channels
+    )
+    return Source(column, of_channels * (height * width), range(start, start + row_size(each)), feeds=each)
 
 
 def _steps(name: str) -> Column:

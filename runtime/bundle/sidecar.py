@@ -29,7 +29,7 @@ from whyport.runtime.bundle.constraints import (
 )
 from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.lengths import Length
-from whyport.runtime.bundle.row import features_of, lengths_of, sources_of
+from whyport.runtime.bundle.row import features_of, lengths_of, names_of, sources_of
 from whyport.runtime.bundle.score import Players, Score
 from whyport.runtime.bundle.signature import Signature, TensorSpec
 from whyport.runtime.bundle.upgrade import upgrade
@@ -168,7 +168,9 @@ class Sidecar:
 
     @cached_property
     def features(self) -> tuple[Column, ...]:
-        """The numbers of a row as whyport holds it, each described: the columns, and every element of a list."""
+        """The numbers of a row as whyport holds it, each described: the columns, and every element of a list.
+
+        The cells of one channel of an image share one description; `feature_names` tells them apart."""
         return features_of(sources_of(self.inputs))
 
     @cached_property
@@ -181,10 +183,10 @@ class Sidecar:
         """The positions of the features that can have a share: all but numbers of steps."""
         return tuple(i for i, feature in enumerate(self.features) if feature.kind != LENGTH)
 
-    @property
+    @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """Their names."""
-        return tuple(feature.name for feature in self.features)
+        return names_of(sources_of(self.inputs))
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -216,7 +218,7 @@ class Sidecar:
         """A row as whyport holds it: a number a feature, and of a category its code."""
         return TensorSpec(ROW, "float32", ("N", len(self.features)))
 
-    @property
+    @cached_property
     def cells(self) -> tuple[tuple[int, ...], ...]:
         """The positions of each feature's cells among the P cells of a row, which gradients are taken with respect to.
 
@@ -224,7 +226,7 @@ class Sidecar:
         """
         return self.players.cells or tuple((i,) for i in range(len(self.features)))
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The number of cells of a row, P."""
         return sum(map(len, self.cells))

@@ -18,6 +18,7 @@ from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, listing, message_line
 
 JSON_ROWS = 16
+JSON_VALUES = 1 << 16
 """Rows of conformance.json."""
 
 SMALL: dict[str, Any] = {"thrift_string_size_limit": 1 << 24, "thrift_container_size_limit": 1 << 20}
@@ -109,13 +110,14 @@ def to_json(vectors: Mapping[str, NDArray[Any]], sidecar: Sidecar) -> bytes:
     """
     predict = sidecar.graph("predict")
     assert predict is not None
+    count = max(1, min(JSON_ROWS, JSON_VALUES // len(sidecar.features)))
     graphs = {ONNX_MODEL: predict, **reasons_graphs(sidecar)}
     document = {
         "format_version": sidecar.format_version,
         "tolerances": sidecar.tolerances,
         "standard_deviations": [column.spread for column in sidecar.features],
         "graphs": {file: _replayed(graph) for file, graph in graphs.items()},
-        "tensors": {name: _plain(values[:JSON_ROWS]) for name, values in vectors.items()},
+        "tensors": {name: _plain(values[:count]) for name, values in vectors.items()},
     }
     return (json.dumps(document, allow_nan=False) + "\n").encode()
 

@@ -8,16 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import Categories, Column
-from whyport.runtime.bundle.inputs import Input, TablePreparation
+from whyport.runtime.bundle.inputs import ImagePreparation, Input, TablePreparation
 from whyport.runtime.bundle.row import row_shape, row_size
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.inputs.categories import TEXT, category_number
 
+PIXEL = 255
+"""The largest value of a pixel."""
 
-def input_feeds(inputs: Sequence[Input], rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+
+def input_feeds(inputs: Sequence[Input], rows: NDArray[np.float32], *, exact: bool = False) -> dict[str, NDArray[Any]]:
     """What model.onnx is given for flat rows [N, F], by the name of its input: of a sequence [N, steps, features].
 
-    Of one of varying length also which steps are no padding, [N, steps], where the model asks for it.
+    Of one of varying length also which steps are no padding, [N, steps], where the model asks for it. Of an image its
+    pixels uint8 [N, height, width, channels].
+
+    Args:
+        inputs: the model's inputs.
+        rows: the rows, whose pixels are whole numbers from 0 to 255.
+        exact: whether pixels stay float32, and may be no whole numbers: for the graphs that explain.
     """
     feeds: dict[str, NDArray[Any]] = {}
     start = 0
@@ -27,6 +36,9 @@ def input_feeds(inputs: Sequence[Input], rows: NDArray[np.float32]) -> dict[str,
         own = rows[:, start : start + size]
         if isinstance(each.prepare, TablePreparation):
             feeds |= graph_feeds(each.columns, each.tensors, own)
+        elif isinstance(each.prepare, ImagePreparation):
+            pixels = own.reshape(len(rows), *shape)
+            feeds[each.tensors[0].name] = pixels if exact else as_pixels(pixels)
         else:
             values, *masks = (tensor.name for tensor in each.tensors)
             feeds[values] = own.reshape(len(rows), *shape)
@@ -34,6 +46,12 @@ def input_feeds(inputs: Sequence[Input], rows: NDArray[np.float32]) -> dict[str,
                 feeds[mask] = (np.arange(shape[0]) < rows[:, start + size, None]).astype(np.uint8)
         start += row_size(each)
     return feeds
+
+
+def as_pixels(values: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Values as pixels: the nearest whole number from 0 to 255."""
+    pixels: NDArray[np.uint8] = np.rint(np.clip(values, 0, PIXEL)).astype(np.uint8)
+    return pixels
 
 
 def graph_feeds(

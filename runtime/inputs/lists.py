@@ -1,7 +1,7 @@
 """Lists of numbers, one a row, as the numbers of a model's row: nested, flat, of fixed or variable length."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, final
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.row import Source
+from whyport.runtime.inputs.cells import CellsEncoder
 from whyport.runtime.inputs.numbers import OtherTypeError, is_numeric, numeric_array
 from whyport.runtime.inputs.sources import is_arrow, is_missing, values_of
 
@@ -23,24 +23,15 @@ NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
-class AnyListEncoder(ABC):
+class AnyListEncoder(CellsEncoder):
     """Turns a column of lists into the numbers that its features have in a row.
 
-    A row's list may be nested, [steps][width], or flat, [steps x width]. A list that does not fit, or none, is NaN in
-    all its numbers; `fault` says why.
+    A row's list may be nested, [steps][width], or flat, [steps x width].
     """
 
-    source: Source
-
-    is_number: ClassVar[bool] = False
-    is_time: ClassVar[bool] = False
     rule: ClassVar[str] = NOT_LISTS
 
     def encode(self, column: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """The numbers of a column's N lists, [N, features]; no row is unseen.
-
-        Raises OtherTypeError where the column holds something else than lists of numbers.
-        """
         if is_arrow(column):
             if not self.takes(column.type):
                 raise OtherTypeError(str(column.type))
@@ -55,18 +46,6 @@ class AnyListEncoder(ABC):
             if not is_missing(value):
                 self._fill(numbers[row], value)
         return numbers, NO_ROWS
-
-    def changed_type(self, kind: "pa.DataType") -> str | None:
-        """None: a list has no other type in which its values would be unseen."""
-        return None
-
-    @abstractmethod
-    def takes(self, kind: "pa.DataType") -> bool:
-        """Whether `encode` takes a column of an Arrow type."""
-
-    @abstractmethod
-    def fault(self, value: Any) -> str:
-        """The reason why a row's list, or none, cannot be scored, in words."""
 
     @abstractmethod
     def _of_arrow(self, array: "pa.Array") -> NDArray[Any]:

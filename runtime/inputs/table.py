@@ -8,15 +8,15 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.columns import LIST, Column
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.row import Source, features_of, plain_sources, sources_of
 from whyport.runtime.errors import MissingValueError, ValueRangeError
+from whyport.runtime.inputs.cells import CellsEncoder
+from whyport.runtime.inputs.encoders import Encoder, encoder_of
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, ColumnEncoder, Unseen
-from whyport.runtime.inputs.lists import AnyListEncoder
 from whyport.runtime.inputs.numbers import OtherTypeError, number_array
 from whyport.runtime.inputs.sources import element, source_columns
-from whyport.runtime.inputs.varying_lists import list_encoder
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Columns:
     names: tuple[str, ...]
     limits: NDArray[np.float32]
     """[F]: float32 is too coarse if |value| >= limit; infinity for a feature that was constant in training."""
-    encoders: tuple[ColumnEncoder | AnyListEncoder, ...] = ()
+    encoders: tuple[Encoder, ...] = ()
     """[C]: what turns each column's values into numbers."""
     sources: tuple[Source, ...] = ()
     """[C]: the features that each column fills; none where each fills its own."""
@@ -56,7 +56,7 @@ class Columns:
 
     @classmethod
     def of_inputs(cls, inputs: Sequence[Input]) -> Self:
-        """The columns of a model's inputs, with lists and without."""
+        """The columns of a model's inputs, those of several cells and others."""
         return cls._of(sources_of(inputs))
 
     @classmethod
@@ -67,11 +67,9 @@ class Columns:
             # The spacing of float32 in [2^k, 2^(k+1)) is 2^(k-23): it exceeds s from the power of 2 above s * 2^23 on.
             exponents = np.floor(np.log2(RESOLUTION * spread)) + 24
         limits = np.where(spread > 0, np.exp2(np.clip(exponents, -120, 127)), np.inf).astype(np.float32)
-        has_lists = any(each.column.kind == LIST for each in sources)
-        encoders = tuple(
-            list_encoder(each) if each.column.kind == LIST else ColumnEncoder(each.column) for each in sources
-        )
-        return cls(tuple(each.column.name for each in sources), limits, encoders, sources if has_lists else ())
+        has_cells = not all(each.is_one_value for each in sources)
+        encoders = tuple(map(encoder_of, sources))
+        return cls(tuple(each.column.name for each in sources), limits, encoders, sources if has_cells else ())
 
     @property
     def width(self) -> int:
@@ -83,11 +81,11 @@ class Columns:
         """The position of each feature's column, [F]."""
         owners = np.arange(self.width)
         for j, source in enumerate(self.sources):
-            owners[list(source.places)] = j
+            owners[_chosen(source.places)] = j
         return owners
 
     @cached_property
-    def by_name(self) -> dict[str, ColumnEncoder | AnyListEncoder]:
+    def by_name(self) -> dict[str, Encoder]:
         """What turns each column's values into numbers, by name."""
         return dict(zip(self.names, self.encoders, strict=True))
 
@@ -131,14 +129,16 @@ class Columns:
         is_finite = self.fill(matrix, [numbers for numbers, _ in encoded], first_row)
         return self._unseen(encoded), is_finite
 
-    def check_lists(self, rows: Any, matrix: NDArray[np.float32]) -> None:
-        """Raise MissingValueError for the first row [F] of a table in memory that lacks what a list should hold."""
-        lists = [(each, name) for each, name in zip(self.encoders, self.names, strict=True) if _is_list(each)]
+    def check_cells(self, rows: Any, matrix: NDArray[np.float32]) -> None:
+        """Raise MissingValueError for the first row [F] of a table in memory whose list, or image, does not fit."""
+        pairs = list(zip(self.encoders, self.names, strict=True))
         for own_alone in (True, False):  # a column's own numbers say more than the number of steps of all
-            for encoder, name in lists:
-                assert isinstance(encoder, AnyListEncoder)
-                places = list(encoder.source.places)
-                places = places[:-1] if own_alone and encoder.source.length is not None else places
+            for encoder, name in pairs:
+                if not isinstance(encoder, CellsEncoder):
+                    continue
+                places = _chosen(encoder.source.places)
+                if own_alone and encoder.source.length is not None:
+                    places = list(encoder.source.places)[:-1]
                 bad = np.flatnonzero(~np.isfinite(matrix[:, places]).all(axis=1))
                 if len(bad):
                     value = element(source_columns(rows, self.names)[0][name], int(bad[0]))
@@ -183,12 +183,12 @@ class Columns:
         self._refuse(list(columns), np.abs(matrix) >= self.limits, first_row)
         return bool(np.isfinite(matrix).all())
 
-    def _places(self, j: int) -> int | list[int]:
+    def _places(self, j: int) -> int | slice | list[int]:
         """Where a column's numbers stand in a row."""
         if not self.sources:
             return j
         source = self.sources[j]
-        return source.places[0] if source.steps is None else list(source.places)
+        return source.places[0] if source.is_one_value else _chosen(source.places)
 
     @np.errstate(over="ignore")
     def _refuse(self, columns: Sequence[NDArray[Any]], suspects: NDArray[np.bool_], first_row: int) -> None:
@@ -197,7 +197,7 @@ class Columns:
             value, name = columns[j][row], self.names[j]
             if np.ndim(value):
                 k = self.sources[j].places.index(int(feature))
-                value, name = value[k], self.sources[j].features[k].name
+                value, name = value[k], self.sources[j].names[k]
             if not np.isfinite(value):
                 continue
             place = f"column {name!r}, row {first_row + row}"
@@ -213,8 +213,9 @@ class Columns:
                 )
 
 
-def _is_list(encoder: ColumnEncoder | AnyListEncoder) -> bool:
-    return isinstance(encoder, AnyListEncoder)
+def _chosen(places: Sequence[int]) -> slice | list[int]:
+    """Places as NumPy takes them: a slice where they are a range, which copies many times as fast."""
+    return slice(places.start, places.stop) if isinstance(places, range) else list(places)
 
 
 def _extremes(larger: np.ufunc, matrix: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.lengths import Length
-from whyport.runtime.bundle.row import Source
 from whyport.runtime.inputs.lists import (
     AnyListEncoder,
-    ListEncoder,
     array_of_lists,
     flat_numbers,
     list_type,
@@ -139,8 +137,3 @@ def _counted(array: "pa.Array") -> NDArray[np.int64]:
         pc.fill_null(pc.list_value_length(array), -1).to_numpy(zero_copy_only=False).astype(np.int64)
     )
     return np.where(array.is_valid().to_numpy(zero_copy_only=False), counted, -1)
-
-
-def list_encoder(source: Source) -> AnyListEncoder:
-    """The encoder of a column of lists, of a fixed length or of varying ones."""
-    return ListEncoder(source) if source.length is None else VaryingListEncoder(source)

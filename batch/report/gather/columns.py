@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import TIME, Categories, Column
 from whyport.runtime.bundle.lengths import Length
-from whyport.runtime.bundle.row import Source, features_of
-from whyport.runtime.inputs.encoding import ColumnEncoder
-from whyport.runtime.inputs.lists import AnyListEncoder
+from whyport.runtime.bundle.row import Source, names_of
+from whyport.runtime.inputs.encoders import Encoder, encoder_of
 from whyport.runtime.inputs.numbers import is_numeric, numeric_array
-from whyport.runtime.inputs.varying_lists import list_encoder
 
 OTHER, MISSING = "(other)", "(missing)"
 """The names of a value that is no category, and of none."""
@@ -26,11 +24,11 @@ class TableColumns:
     """The columns of a table, in order, and how their values become the numbers of features."""
 
     names: tuple[str, ...]
-    encoders: tuple[ColumnEncoder | AnyListEncoder | None, ...]
+    encoders: tuple[Encoder | None, ...]
     """None for a column that nothing is known of: its numbers are taken as they are."""
     features: tuple[str, ...]
     """[F]: the names of the features; those of the columns, where there are no lists."""
-    places: tuple[tuple[int, ...], ...]
+    places: tuple[Sequence[int], ...]
     """The features that each column fills."""
     lengths: tuple[Length, ...] = ()
     """Where rows of varying length have their number of steps."""
@@ -38,8 +36,8 @@ class TableColumns:
     @classmethod
     def of(cls, sources: Sequence[Source]) -> Self:
         """The columns that a bundle describes."""
-        encoders = tuple(ColumnEncoder(s.column) if s.steps is None else list_encoder(s) for s in sources)
-        features = tuple(feature.name for feature in features_of(sources))
+        encoders = tuple(map(encoder_of, sources))
+        features = names_of(sources)
         lengths = tuple(dict.fromkeys(s.length for s in sources if s.length is not None))
         names, places = tuple(s.column.name for s in sources), tuple(s.places for s in sources)
         return cls(names, encoders, features, places, lengths)
@@ -72,7 +70,7 @@ class TableColumns:
         return values
 
 
-def _numbers(encoder: ColumnEncoder | AnyListEncoder | None, array: pa.Array) -> NDArray[np.float64]:
+def _numbers(encoder: Encoder | None, array: pa.Array) -> NDArray[np.float64]:
     """The numbers of a column, [N, places]."""
     if encoder is not None and not encoder.is_number:
         return encoder.encode(array)[0].astype(np.float64).reshape(len(array), -1)

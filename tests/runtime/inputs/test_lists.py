@@ -153,4 +153,4 @@ def test_a_table_in_memory_names_the_row_whose_list_does_not_fit() -> None:
     rows = {"vitals": BROKEN}
 
     with pytest.raises(MissingValueError, match=r"^column 'vitals', row 1: expected a list of 4 steps .*, got null$"):
-        columns.check_lists(rows, columns.encode(rows).matrix)
+        columns.check_cells(rows, columns.encode(rows).matrix)

@@ -89,7 +89,7 @@ def test_a_list_that_does_not_fit_says_why(value: Any, reason: str) -> None:
     matrix = columns.encode(table).matrix
     assert np.isfinite(matrix).all(axis=1).tolist() == [True, False]
     with pytest.raises(MissingValueError, match=reason):
-        columns.check_lists(table, matrix)
+        columns.check_cells(table, matrix)
 
 
 def test_without_a_mask_a_row_has_the_steps_of_a_bucket() -> None:
@@ -98,7 +98,7 @@ def test_without_a_mask_a_row_has_the_steps_of_a_bucket() -> None:
     matrix = columns.encode(table).matrix
     assert np.isfinite(matrix).all(axis=1).tolist() == [False, True, False, True]
     with pytest.raises(MissingValueError, match="row 0: expected a list of 2 or 4 steps of 2 numbers, got 1"):
-        columns.check_lists(table, matrix)
+        columns.check_cells(table, matrix)
 
 
 def test_the_columns_of_one_input_have_as_many_steps() -> None:
@@ -109,7 +109,7 @@ def test_the_columns_of_one_input_have_as_many_steps() -> None:
     assert matrix[0].tolist() == [1, 5, 2, 6, 0, 0, 0, 0, 2]
     assert not np.isfinite(matrix[1]).all()
     with pytest.raises(MissingValueError, match="row 1: expected as many steps in every column of 'x', got 1 here"):
-        columns.check_lists(table, matrix)
+        columns.check_cells(table, matrix)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_texts_and_ragged_lists_are_no_numbers(value: Any, reason: str) -> None:
     rows = [{"x": GIVEN[0]}, {"x": value}]
     matrix = columns.encode(rows).matrix
     with pytest.raises(MissingValueError, match=f"row 1: expected a list .*{reason}"):
-        columns.check_lists(rows, matrix)
+        columns.check_cells(rows, matrix)
 
 
 def test_an_array_without_rows_is_no_rows() -> None:
@@ -143,4 +143,4 @@ def test_the_column_that_lacks_its_list_is_named() -> None:
     columns = Columns.of_inputs((sequence(column("a", 1), column("b", 1), width=2),))
     table = pa.table({"a": pa.array([[1.0, 2.0]]), "b": pa.array([None], pa.list_(pa.float64()))})
     with pytest.raises(MissingValueError, match="column 'b', row 0: .* got null"):
-        columns.check_lists(table, columns.encode(table).matrix)
+        columns.check_cells(table, columns.encode(table).matrix)
