@@ -167,3 +167,23 @@ def test_a_run_writes_its_columns_and_is_audited(
     assert min(got["standard_error.a"].to_pylist()) >= 0
     assert "40 rows computed again" in whyport("audit", out).output
     assert " ± " in whyport("show", out, "--row", 7).output
+
+
+def test_patches_of_a_picture_have_limes_coefficients_by_cosine_distance(image_bundle: Path, image_rows: Path) -> None:
+    lime = create(image_bundle, samples=300)
+    assert lime.references is not None
+    session = Session(Bundle.read(image_bundle), "cpu")
+    rows = session.matrix({"photo": pq.read_table(image_rows)["photo"].to_pylist()[:2]})
+    got = explain(lime, rows, np.array([0, 1]))
+    masks = lime.neighbourhood.masks
+    np.testing.assert_array_equal(lime.neighbourhood.weights, by_cosine(masks))
+    base = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / 0.25**2)), random_state=0)
+    for k, row in enumerate(rows):
+        is_there = masks.repeat(3, axis=1)
+        scores = lime.model.scores(np.where(is_there, row, lime.references.rows[0]))
+        distances = 1 - np.sqrt(masks.mean(axis=1))
+        _, pairs, _, _ = base.explain_instance_with_data(
+            masks.astype(float), scores, distances, k, masks.shape[1], feature_selection="none"
+        )
+        expected = np.array([value for _, value in sorted(pairs)])
+        assert np.corrcoef(got.values[k], expected)[0, 1] > 0.9999
