@@ -23,7 +23,7 @@ from whyport.exporter.data.statistics import impute
 from whyport.exporter.graphs.categories import EncodeCategories
 from whyport.exporter.graphs.column_inputs import input_tensors
 from whyport.exporter.graphs.tensor_names import INPUT, TAKEN
-from whyport.runtime.bundle.columns import IMPUTE, Column
+from whyport.runtime.bundle.columns import IMPUTE, TOKEN, Column
 from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
 from whyport.runtime.bundle.lengths import Length, of_length
 from whyport.runtime.bundle.references import References
@@ -73,6 +73,11 @@ class Draft:
     def has_categories(self) -> bool:
         """Whether a column holds categories; the graphs then take a tensor a column."""
         return any(feature.categories is not None for feature in self.features)
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether a row holds ids of tokens."""
+        return any(feature.kind == TOKEN for feature in self.features)
 
     @property
     def imputes(self) -> bool:

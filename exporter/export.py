@@ -59,7 +59,7 @@ def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: 
     units = tuple(source.units.get(name) for name in draft.targets) if source.units else ()
     draft = dataclasses.replace(draft, units=units)
     shorter = [(each, kind.compile(each)) for each in shorter_drafts(draft)]
-    package = make_package(draft, compiled, {}, parity, shorter)
+    package = make_package(draft, compiled, sample.files, parity, shorter)
     return write_bundle(target.path, package, overwrite=target.overwrite)
 
 
@@ -105,7 +105,7 @@ def _draft(source: ModelSource, kind: Kind, sample: ModelSample, name: str, seed
         metrics={},
     )
     features, rows = sample.columns, sample.rows
-    references = source.background.take(features, rows, seed, sample.inputs)
+    references = source.background.take(features, rows, seed, sample.inputs, sample.files)
     kinds = reference_kinds(source.inputs)
     lengths = lengths_of(sample.inputs)
     rows = at_most(lengths, rows, [each.steps for each in lengths])

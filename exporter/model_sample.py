@@ -1,8 +1,8 @@
 """The sample of a user's own model: its columns, described, and its rows as the model takes them."""
 
 import logging
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from whyport.exporter.data.images import affordable_rows
 from whyport.exporter.data.inputs import describe_inputs
 from whyport.exporter.data.statistics import describe_numbers
 from whyport.exporter.data.table import choose_features, feature_arrays, read_frame
+from whyport.exporter.data.texts import read_tokenizers
 from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.source import ModelSource
 from whyport.runtime.bundle.columns import IMPUTE, MODEL, REFUSE, Column, takes_missing
@@ -41,6 +42,8 @@ class ModelSample:
     """The same rows, before they are rounded to float32."""
     inputs: tuple[Input, ...] = ()
     """The model's inputs, where they are others than one table of the columns."""
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The content of the files that the inputs need, by their paths in the bundle."""
 
     def refusing(self, names: Collection[str]) -> "ModelSample":
         """The same, where rows without a value in these columns of numbers cannot be scored.
@@ -86,14 +89,14 @@ def _of_inputs(frame: pd.DataFrame, source: ModelSource, arguments: Sequence[str
     every, frame = len(frame), affordable_rows(frame, source.inputs)
     if len(frame) < every:
         logger.info("%d of %d rows are read, at even distances, in %s", len(frame), every, source.sample)
-    inputs = describe_inputs(
-        frame, source.inputs, standardise=source.standardise, impute=source.impute, arguments=arguments
-    )
-    columns = Columns.of_inputs(inputs)
+    files = read_tokenizers(source.inputs)
+    described = {"standardise": source.standardise, "impute": source.impute}
+    inputs = describe_inputs(frame, source.inputs, **described, arguments=arguments, files=files)
+    columns = Columns.of_inputs(inputs, files.__getitem__)
     rows = columns.encode(frame).matrix
     features = features_of(sources_of(inputs))
     kept = rows[fitting_rows(frame, columns, features, rows, str(source.sample))]
-    return ModelSample(ModelFacts(), features, kept, kept.astype(np.float64), inputs)
+    return ModelSample(ModelFacts(), features, kept, kept.astype(np.float64), inputs, files)
 
 
 def _complete(rows: NDArray[np.float32], columns: Sequence[Column]) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ EXTRAS = {
     "export": {"torch", "onnx", "onnxscript", "pandas", "pyarrow", "sklearn", "scipy", "matplotlib", "tqdm"},
     "report": {"jinja2", "matplotlib", "shap"},
     "trees": {"numba"},
+    "text": {"tokenizers"},
     "sklearn": {"sklearn", "skl2onnx"},
     "xgboost": {"xgboost", "onnxmltools"},
     "lightgbm": {"lightgbm", "onnxmltools"},
@@ -33,6 +34,7 @@ PREFERRED = (
     "catboost",
     "keras",
     "images",
+    "text",
 )
 """The extras to suggest by default: the smaller one first."""
 

@@ -147,7 +147,7 @@ def prediction_table(
         "kept columns that collide with another column of the output",
     )
     faults.refuse("the data")
-    check_utf8(table, [*keep, *Columns.of_inputs(session.bundle.sidecar.inputs).texts])
+    check_utf8(table, [*keep, *Columns.of_bundle(session.bundle).texts])
     matrix = session.matrix(table if rows is None else rows)
     outputs = session.run(matrix, task.outputs)
     unanswered = UnansweredRows.of(outputs)

@@ -108,7 +108,7 @@ class Session:
         self.provider = self._model.provider
         self.batch_rows = self._model.batch_rows
         self._graphs: dict[str, Runner] = {}
-        self._columns = Columns.of_inputs(self.bundle.sidecar.inputs)
+        self._columns = Columns.of_bundle(self.bundle)
         self._buckets: dict[int, Session] = {}
 
     def predict(
@@ -140,6 +140,8 @@ class Session:
         encoded = self.encode(rows)
         if encoded.unseen.rows:
             logger.warning("%s", encoded.unseen.text(len(encoded.matrix)))
+        if encoded.unseen.cut:
+            logger.warning("%s", encoded.unseen.cut_text(len(encoded.matrix)))
         return encoded.matrix
 
     def encode(self, rows: Any) -> EncodedRows:

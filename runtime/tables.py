@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from whyport.runtime.bundle.columns import TIME, Column
+from whyport.runtime.bundle.columns import TEXT, TIME, Column
 from whyport.runtime.errors import ColumnError, DataError, UsageError, listing, message_line
 from whyport.runtime.inputs.categories import BOOLEANS, is_text
 from whyport.runtime.paths import open_file, path_text
@@ -65,7 +65,11 @@ def read_table(path: str | Path, keep: Sequence[str] = (), texts: Sequence[str] 
 
 def text_columns(columns: Sequence[Column]) -> list[str]:
     """The columns that are text to a model: in a CSV file, the text 01 looks like a number."""
-    return [column.name for column in columns if column.categories is not None and column.categories.type == "text"]
+    return [
+        column.name
+        for column in columns
+        if column.kind == TEXT or (column.categories is not None and column.categories.type == "text")
+    ]
 
 
 def typed_columns(table: Any, columns: Sequence[Column]) -> Mapping[str, Any]:

@@ -84,3 +84,27 @@ def image_rows(image_bundle: Path) -> Path:
     from support import image_bundle as made
 
     return made.write_rows(image_bundle.parent / "rows.parquet")
+
+
+@pytest.fixture(scope="session")
+def bag_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A linear layer over the mean of a text's embeddings."""
+    from support import text_bundles
+
+    return text_bundles.export("make_bag", tmp_path_factory.mktemp("bag"))
+
+
+@pytest.fixture(scope="session")
+def text_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """transformers' classifier of texts, small, with random weights."""
+    from support import text_bundles
+
+    return text_bundles.export("make_bert", tmp_path_factory.mktemp("bert"), buckets=False)
+
+
+@pytest.fixture(scope="session")
+def text_and_table_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network over a text and six columns."""
+    from support import text_bundles
+
+    return text_bundles.export("make_beside", tmp_path_factory.mktemp("beside"), name="note", table=True)

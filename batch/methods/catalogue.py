@@ -18,6 +18,7 @@ from whyport.batch.methods.method import (
     Method,
     Option,
 )
+from whyport.runtime.bundle.columns import TOKEN
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import BundleError, UsageError, unknown
 
@@ -233,6 +234,8 @@ def check_capabilities(sidecar: Sidecar, engines: Mapping[str, str]) -> None:
         engines: the engine of each method.
     """
     for name, engine in engines.items():
+        if any(feature.kind == TOKEN for feature in sidecar.features):
+            raise BundleError(f"bundle {sidecar.name!r} cannot serve {name!r}: token ids have no values between them")
         needed = METHODS[name].engines[engine].capability
         if needed is None:
             continue

@@ -119,6 +119,8 @@ class JobReport:
     """Rows, rejected ones too, with a value that training has not seen in any column."""
     unseen: dict[str, int]
     """Such values by column: other categories, changed types, dates that do not exist."""
+    cut: dict[str, int]
+    """Texts by column that are longer than the model takes, of which it sees the beginning."""
     parts: dict[str, str]
     """sha256 by file, of the parts and the rejected parts."""
     files: tuple[FileReport, ...]
@@ -150,6 +152,7 @@ class JobReport:
             methods={name: MethodReport.of(method) for name, method in totals.methods.items() if method.errors.total},
             rows_unseen=totals.rows_unseen,
             unseen=totals.unseen,
+            cut=totals.cut,
             parts=parts,
             files=tuple(file for file, _ in files),
             skipped=tuple(skipped),
@@ -210,6 +213,7 @@ class JobReport:
             f"rows      {self.rows_in} in = {self.rows_out} out + {self.rows_rejected} rejected",
             *(f"          {count} x {reason}" for reason, count in Counter(self.rejected).most_common(10)),
             *self._unseen_lines(),
+            *(f"cut       {count} texts of column {name!r} at the most tokens" for name, count in self.cut.items()),
             f"files     {len(self.files)}, {len(self.skipped)} skipped",
             *(f"          skipped: {skipped.reason}" for skipped in self.skipped),
             *([f"          {self.passed_over.text}"] if self.passed_over.text else []),
@@ -260,6 +264,7 @@ NOT_COUNTED = {
     "not_finite": {},
     "rows_unseen": 0,
     "unseen": {},
+    "cut": {},
     "passed_over": {"others": 0, "names": [], "hidden": 0},
 }
 """The counts that reports of older runs lack."""

@@ -117,6 +117,8 @@ class Totals:
     """Rows, rejected ones too, with a value that training has not seen."""
     unseen: dict[str, int] = field(default_factory=dict)
     """Such values by column, in the order in which they were met."""
+    cut: dict[str, int] = field(default_factory=dict)
+    """Texts that are longer than the model takes by column, in the same order."""
     values: dict[str, ValueTotals] = field(default_factory=dict)
     """The predicted quantities by column; empty for a task that predicts targets."""
 
@@ -130,13 +132,13 @@ class Totals:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The totals in a part's footer; those of earlier runs do not count what is not finite, or unseen.
+        """The totals in a part's footer; those of earlier runs do not count what is not finite, unseen or cut.
 
         Raises BundleFormatError for any other text.
         """
         document = load(text)
         if isinstance(document, dict):
-            document = {"rows_unseen": 0, "unseen": {}, "values": {}} | document
+            document = {"rows_unseen": 0, "unseen": {}, "cut": {}, "values": {}} | document
         if isinstance(document, dict) and isinstance(document.get("methods"), dict):
             for method in document["methods"].values():
                 if isinstance(method, dict):
@@ -156,6 +158,7 @@ class Totals:
             },
             rows_unseen=len(scored.rows.unseen.any_rows),
             unseen=scored.rows.unseen.counts,
+            cut=scored.rows.unseen.cut_counts,
             values={
                 column.name: ValueTotals.of(values)
                 for column, values in zip(task.columns, scored.prediction.values, strict=True)
@@ -180,6 +183,7 @@ class Totals:
             methods=methods,
             rows_unseen=self.rows_unseen + other.rows_unseen,
             unseen=_sums(self.unseen, other.unseen),
+            cut=_sums(self.cut, other.cut),
             values={
                 name: self.values.get(name, ValueTotals()) + other.values.get(name, ValueTotals())
                 for name in dict.fromkeys([*self.values, *other.values])

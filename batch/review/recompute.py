@@ -213,7 +213,13 @@ class Recomputer:
         self._comparison = ExplanationComparison(columns.layout, self._tolerances, explain)
         self._selection = run.selection
         choice = run.job.choice
-        self._cleaner = RowCleaner(bundle.sidecar, settings.on_bad_row, choice.label, on_unseen=settings.on_unseen)
+        self._cleaner = RowCleaner(
+            bundle.sidecar,
+            settings.on_bad_row,
+            choice.label,
+            on_unseen=settings.on_unseen,
+            read_file=bundle.read_bytes,
+        )
         self._scorer = Scorer(Session(bundle, device), settings.methods, choice, explain, run.reduction(bundle))
         self._known = KnownColumns(task, choice)
         label = [choice.label] if choice.label is not None else []

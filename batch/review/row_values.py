@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from whyport.batch.arrow import first_row
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
-from whyport.runtime.bundle.columns import TIME, Column
+from whyport.runtime.bundle.columns import TEXT, TIME, Column
 from whyport.runtime.bundle.row import Source, sources_of
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.inputs.categories import category_text
@@ -76,7 +76,7 @@ class RowValues:
 
     def _elements(self, batch: pa.RecordBatch) -> dict[str, float]:
         """The numbers in the lists and images of a batch of one row, by feature."""
-        several = {s.column.name: s for s in self._sources.values() if not s.is_one_value}
+        several = {s.column.name: s for s in self._sources.values() if not s.is_one_value and s.column.kind != TEXT}
         found: dict[str, float] = {}
         for name in batch.schema.names:
             if name in several:

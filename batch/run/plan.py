@@ -86,7 +86,8 @@ class Plan:
         choice = TargetChoice.parse(settings.explain_target, task)
         found = discover(settings.inputs)
         check_apart(settings.inputs, found, settings.out)
-        settings = dataclasses.replace(settings, per=chosen_per(settings.per, sidecar))
+        if settings.methods:  # shares of nothing have no unit
+            settings = dataclasses.replace(settings, per=chosen_per(settings.per, sidecar))
         reduction = Reduction.of(sidecar, settings.explain.players, settings.per, settings.reduction)
         positions = reduction.positions
         settings = dataclasses.replace(settings, layout=chosen_layout(settings.layout, positions))
@@ -95,7 +96,7 @@ class Plan:
         plan = cls(
             settings=settings,
             task=task,
-            table=Columns.of_inputs(sidecar.inputs),
+            table=Columns.of_bundle(bundle),
             choice=choice,
             selection=Selection.parse(settings.explain_where, settings.explain_fraction),
             reduction=reduction,

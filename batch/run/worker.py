@@ -53,7 +53,11 @@ class Worker:
         self._job = job
         self._started = Path.cwd()
         self._cleaner = RowCleaner(
-            session.bundle.sidecar, settings.on_bad_row, plan.choice.label, on_unseen=settings.on_unseen
+            session.bundle.sidecar,
+            settings.on_bad_row,
+            plan.choice.label,
+            on_unseen=settings.on_unseen,
+            read_file=session.bundle.read_bytes,
         )
         self._scorer = Scorer(session, settings.methods, plan.choice, settings.explain, plan.reduction)
 

@@ -16,10 +16,13 @@ from whyport.runtime.bundle.sidecar import Sidecar, task_of
 from whyport.runtime.errors import ColumnError, MissingValueError, UnseenValueError, UsageError, listing, unknown
 from whyport.runtime.inputs.cells import CellsEncoder
 from whyport.runtime.inputs.columns import ColumnFaults
+from whyport.runtime.inputs.encoders import ReadFile, no_files
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, NOT_TIMES, Unseen
 from whyport.runtime.inputs.images.encoder import NOT_PICTURES
 from whyport.runtime.inputs.lists import NOT_LISTS, grouping_query
+from whyport.runtime.inputs.sources import element
 from whyport.runtime.inputs.table import Columns
+from whyport.runtime.inputs.texts.encoder import NOT_TEXTS
 
 # Rows are transposed in blocks of about this many values, and at least this many rows: reused memory costs less.
 TURNED_VALUES = 1 << 16
@@ -36,10 +39,17 @@ class RowCleaner:
         on_unseen: the treatment of a row with a category or date that training has not seen: "score", by the model's
             own rule, "reject", or "fail".
         label: a column that names a target on every row; a row whose label names none cannot be imputed.
+        read_file: gives the bundle's files, such as the tokenizer of a text.
     """
 
     def __init__(
-        self, sidecar: Sidecar, on_bad_row: str, label: str | None = None, *, on_unseen: str = "score"
+        self,
+        sidecar: Sidecar,
+        on_bad_row: str,
+        label: str | None = None,
+        *,
+        on_unseen: str = "score",
+        read_file: ReadFile = no_files,
     ) -> None:
         if on_bad_row not in ON_BAD_ROW:
             raise UsageError(unknown("policy for bad rows", on_bad_row, ON_BAD_ROW))
@@ -47,7 +57,7 @@ class RowCleaner:
             raise UsageError(unknown("policy for unseen values", on_unseen, ON_UNSEEN))
         if on_bad_row == "impute" and not sidecar.imputes:
             raise UsageError(f"bundle {sidecar.name!r} does not impute: it was exported without imputation values")
-        self._columns = Columns.of_inputs(sidecar.inputs)
+        self._columns = Columns.of_inputs(sidecar.inputs, read_file)
         self._imputation = np.array(sidecar.imputation, dtype=np.float32)
         self._models_missing = np.array(sidecar.models_missing)
         self._on_bad_row = on_bad_row
@@ -140,7 +150,7 @@ class RowCleaner:
         name, encoder = self._columns.names[j], self._columns.encoders[j]
         value = batch.column(name)[row]
         if isinstance(encoder, CellsEncoder):
-            return f"column {name!r}: {encoder.fault(value.as_py())}"
+            return f"column {name!r}: {encoder.fault(element(batch.column(name), row))}"
         if encoder.is_time:
             return f"column {name!r}: expected a date or time, got {in_words(value)}"
         number = value.as_py()
@@ -186,6 +196,7 @@ RULES = {
     NOT_TIMES: "not dates, times or text",
     NOT_LISTS: f"not lists of as many numbers ({grouping_query(['value'], 'values')})",
     NOT_PICTURES: "not encoded pictures, binary or struct<bytes>, or tensors of uint8 of the image's size",
+    NOT_TEXTS: "not texts",
 }
 """The faults of a file's columns in words, by those of their values."""
 

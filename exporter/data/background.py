@@ -1,8 +1,9 @@
 """The reference rows that a bundle's attributions are measured against: drawn from the training rows, or a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -64,7 +65,12 @@ class BackgroundChoice:
         return cls(rows=rows, summary=summary)
 
     def take(
-        self, features: Sequence[Column], rows: NDArray[np.float32], seed: int, inputs: Sequence[Input] = ()
+        self,
+        features: Sequence[Column],
+        rows: NDArray[np.float32],
+        seed: int,
+        inputs: Sequence[Input] = (),
+        files: Mapping[str, bytes] = MappingProxyType({}),
     ) -> References:
         """The references; of lists of varying length with the most steps, repeated from the first.
 
@@ -73,6 +79,7 @@ class BackgroundChoice:
             rows: the training rows [N, F] that the graphs can take.
             seed: of the draw.
             inputs: the model's inputs, where they are others than one table of the features.
+            files: the content of the files that they need, by name.
 
         Raises:
             UsageError: more rows are asked for than there are, or there is no such file.
@@ -80,7 +87,7 @@ class BackgroundChoice:
         """
         lengths = lengths_of(inputs)
         if self.table is not None:
-            read = read_references(self.table, features, inputs)
+            read = read_references(self.table, features, inputs, files)
             return References(full_length(lengths, read.rows), read.weights)
         if self.rows is not None and self.rows > len(rows):
             raise UsageError(
@@ -92,7 +99,12 @@ class BackgroundChoice:
         return References(full_length(lengths, drawn), np.full(len(drawn), 1 / len(drawn)))
 
 
-def read_references(path: Path, features: Sequence[Column], inputs: Sequence[Input] = ()) -> References:
+def read_references(
+    path: Path,
+    features: Sequence[Column],
+    inputs: Sequence[Input] = (),
+    files: Mapping[str, bytes] = MappingProxyType({}),
+) -> References:
     """The references in a CSV or Parquet file: a column a feature, by name, and `weight` where they count differently.
 
     Other columns are passed over. A feature of the name `weight` is a feature; the rows then count alike. Raises as
@@ -100,9 +112,9 @@ def read_references(path: Path, features: Sequence[Column], inputs: Sequence[Inp
     """
     if not path.is_file():
         raise UsageError(f"--background: there is no file {str(path)!r}")
-    frame = read_frame(path, text_columns(features))
+    frame = read_frame(path, text_columns([*features, *(column for each in inputs for column in each.columns)]))
     try:
-        columns = Columns.of_inputs(inputs) if inputs else Columns.of(features)
+        columns = Columns.of_inputs(inputs, files.__getitem__) if inputs else Columns.of(features)
         encoded = columns.encode(frame)
         columns.check_cells(frame, encoded.matrix)
         for j, feature in enumerate(features):

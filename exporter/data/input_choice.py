@@ -10,11 +10,12 @@ from typing import Self
 from whyport.runtime.errors import UsageError, listing, unknown
 from whyport.runtime.options import split_names
 
-TABLE, SEQUENCE, IMAGE = "table", "sequence", "image"
+TABLE, SEQUENCE, IMAGE, TEXT = "table", "sequence", "image", "text"
 KINDS = {
     TABLE: (),
     SEQUENCE: ("steps", "features", "names", "buckets", "references"),
     IMAGE: ("size", "channels", "mean", "deviation", "resize", "crop", "layout", "limit"),
+    TEXT: ("tokenizer", "max_length", "buckets"),
 }
 """The kinds of input, each with its settings."""
 

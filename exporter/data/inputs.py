@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whyport.exporter.data.images import describe_image
-from whyport.exporter.data.input_choice import IMAGE, SEQUENCE, InputChoice
+from whyport.exporter.data.input_choice import IMAGE, SEQUENCE, TEXT, InputChoice
 from whyport.exporter.data.list_columns import arrow_or_self, list_column
 from whyport.exporter.data.statistics import describe_numbers
 from whyport.exporter.data.step_references import KINDS as REFERENCE_KINDS
 from whyport.exporter.data.table import feature_arrays
+from whyport.exporter.data.texts import describe_text, tokenizer_files
 from whyport.exporter.data.varying import describe_varying, is_varying
 from whyport.exporter.graphs.tensor_names import TAKEN
 from whyport.runtime.bundle.columns import IMPUTE, LIST, REFUSE, Column
@@ -37,6 +39,7 @@ def describe_inputs(
     standardise: bool,
     impute: bool,
     arguments: Sequence[str] = (),
+    files: Mapping[str, bytes] = MappingProxyType({}),
 ) -> tuple[Input, ...]:
     """The inputs, with the statistics of a sample's rows.
 
@@ -46,6 +49,7 @@ def describe_inputs(
         standardise: whether the graphs standardise the numbers.
         impute: whether missing numbers of tables are replaced by medians.
         arguments: the names of the network's arguments, where they are known: some may take masks.
+        files: the content of the bundle's files, by name, such as the tokenizers of texts.
 
     Raises:
         ColumnError: a column is missing, or no list of numbers. UsageError: the choices do not fit the columns.
@@ -53,9 +57,15 @@ def describe_inputs(
     """
     free = [name for name in arguments if name not in {each.name for each in choices}]
     inputs: list[Input] = []
+    tokenizers = tokenizer_files(choices)
     for each in choices:
-        if each.kind == SEQUENCE:
-            made = _sequence(frame, each, standardise, mask_argument(each.name, free))
+        if each.kind in (SEQUENCE, TEXT):
+            mask = mask_argument(each.name, free)
+            if each.kind == TEXT:
+                named_columns(each, frame.columns)
+                made = describe_text(frame, each, tensor_name(each.name), mask, tokenizers[each.name], files)
+            else:
+                made = _sequence(frame, each, standardise, mask)
             free = [name for name in free if name not in {spec.name for spec in made.tensors}]
         elif each.kind == IMAGE:
             made = _image(frame, each)

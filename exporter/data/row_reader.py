@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from whyport.exporter.data.columns import describe_table, encode_rows
 from whyport.exporter.data.fitting import fitting_rows
-from whyport.exporter.data.input_choice import IMAGE, TABLE, InputChoice
+from whyport.exporter.data.input_choice import IMAGE, TABLE, TEXT, InputChoice
 from whyport.exporter.data.inputs import describe_inputs, named_columns
 from whyport.exporter.data.statistics import LEAVE_OUT
 from whyport.runtime.bundle.columns import NUMBER, Column
@@ -101,6 +101,8 @@ class InputReader(RowReader):
                 raise UsageError(
                     f"--input {each.name}: images are for whyport export: whyport train has no network for them"
                 )
+            if each.kind == TEXT:
+                raise UsageError(f"--input {each.name}: texts are for whyport export: whyport train takes none")
             for setting in ("buckets", "references"):
                 if setting in each.settings:
                     raise UsageError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.columns import IMAGE, REFUSE, Column
+from whyport.runtime.bundle.columns import IMAGE, REFUSE, TOKEN, Column
 from whyport.runtime.bundle.lengths import Length, padding
 
 CONFORMANCE_ROWS = 64
@@ -65,8 +65,8 @@ def draw_probes(
     """Rows that are like the training rows and are none of them.
 
     Every second one is a training row. The others are between two training rows, each feature at its own point, so that
-    nothing leaves the range the model knows; of a category, they have that of one row or the other. Pixels are whole
-    numbers.
+    nothing leaves the range the model knows; of a category or token, they have that of one row or the
+    other. Pixels are whole numbers.
 
     Args:
         rows: training rows [N, F].
@@ -84,7 +84,7 @@ def draw_probes(
     share = rng.random(first.shape)
     share[::2] = 0
     categories = {j: column.categories for j, column in enumerate(columns) if column.categories is not None}
-    coded = list(categories)
+    coded = [*categories, *(j for j, column in enumerate(columns) if column.kind == TOKEN)]
     share[:, coded] = share[:, coded].round()
     share[padding(lengths, first) | padding(lengths, second)] = 0
     share[:, [each.place for each in lengths]] = 0

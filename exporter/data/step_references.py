@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.exporter.data.input_choice import InputChoice
+from whyport.exporter.data.input_choice import SEQUENCE, InputChoice
 from whyport.runtime.bundle.columns import LIST
 from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.references import References
@@ -24,7 +24,7 @@ IN_WORDS = {
 
 def reference_kinds(choices: Sequence[InputChoice]) -> dict[str, str]:
     """What the references of each input are made of, by name; UsageError where a choice is unknown."""
-    return {each.name: each.one_of("references", KINDS) for each in choices}
+    return {each.name: each.one_of("references", KINDS) for each in choices if each.kind == SEQUENCE}
 
 
 def with_constant_steps(references: References, inputs: Sequence[Input], kinds: Mapping[str, str]) -> References:

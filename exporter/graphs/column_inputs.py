@@ -17,15 +17,23 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from whyport.exporter.graphs.names import free_name, rename, used_names
 from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.runtime.bundle.columns import Column
-from whyport.runtime.bundle.inputs import Input
-from whyport.runtime.bundle.row import varies
+from whyport.runtime.bundle.inputs import Input, TextPreparation
+from whyport.runtime.bundle.row import mask_of, varies
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.inputs.feeds import code_values
 
 ML, ML_VERSION = "ai.onnx.ml", 3
 """The operator set of LabelEncoder."""
 
-TYPES = {"float32": TensorProto.FLOAT, "string": TensorProto.STRING, "uint8": TensorProto.UINT8}
+NO_ID = -float(1 << 31)
+"""What no network has an embedding of: looking it up is an error."""
+
+TYPES = {
+    "float32": TensorProto.FLOAT,
+    "string": TensorProto.STRING,
+    "uint8": TensorProto.UINT8,
+    "int64": TensorProto.INT64,
+}
 
 
 def input_tensors(columns: Sequence[Column], taken: set[str]) -> tuple[TensorSpec, ...]:
@@ -86,15 +94,16 @@ def take_tensors(model: onnx.ModelProto, inputs: Sequence[Input], typed: Typed =
     parts: list[str] = []
     nodes: list[NodeProto] = []
     for each in inputs:
-        values, *masks = each.tensors
+        values, mask = each.tensors[0], mask_of(each)
         given = values.name
         if types[given] != "float32":
-            given = fresh("pixels")
+            given = fresh("values")
             nodes.append(helper.make_node("Cast", [values.name], [given], to=TensorProto.FLOAT))
         parts.append(fresh("row"))
         nodes.append(helper.make_node("Flatten", [given], [parts[-1]], axis=1))
         if varies(each):
-            made, constants = _masked(masks[0], parts, fresh) if masks else _counted(values, parts, fresh)
+            no_score = NO_ID if isinstance(each.prepare, TextPreparation) else np.nan
+            made, constants = _counted(values, parts, fresh) if mask is None else _masked(mask, parts, fresh, no_score)
             nodes += made
             graph.initializer.extend(constants)
     nodes += [helper.make_node("Concat", parts, [row], axis=1), *graph.node]
@@ -106,11 +115,11 @@ def take_tensors(model: onnx.ModelProto, inputs: Sequence[Input], typed: Typed =
 
 
 def _masked(
-    mask: TensorSpec, parts: list[str], fresh: Callable[[str], str]
+    mask: TensorSpec, parts: list[str], fresh: Callable[[str], str], no_score: float
 ) -> tuple[list[NodeProto], list[TensorProto]]:
     """The nodes and constants that put the number of steps, [N, 1], behind the cells: the sum of the mask.
 
-    The mask is 1s, then 0s. The cells of a row with another mask become NaN, so that it has no score.
+    The mask is 1s, then 0s. The cells of a row with another mask become `no_score`.
     """
     cells = parts.pop()
     axes, step, nothing = fresh("axes"), fresh("step"), fresh("nothing")
@@ -133,7 +142,7 @@ def _masked(
     arrays = {
         axes: np.array([1]),
         step: np.arange(count, dtype=np.float32)[None],
-        nothing: np.array(np.nan, dtype=np.float32),
+        nothing: np.array(no_score, dtype=np.float32),
     }
     return nodes, [numpy_helper.from_array(array, name) for name, array in arrays.items()]
 

@@ -34,6 +34,8 @@ BESIDE = "the network's positions are steps of one sequence; the inputs beside i
 """Why they are not where a sequence is not alone."""
 VARYING = "the network's positions are steps of a sequence, of which rows have more or fewer"
 """Why they are not where padding follows a row's own steps."""
+TOKENS = "token ids have no derivative"
+"""Why a network of ids has no gradient."""
 
 
 class _Wrapped(nn.Module):
@@ -209,6 +211,7 @@ def build_graph(
     split_obstacle = _split_obstacle(network, prepared, task, output, map_axes(inputs)) or no_places
     plain, split = (ScoresGraph, SplitScoresGraph) if weights is None else (AttentionGraph, SplitAttentionGraph)
     gradients = "" if scores.requires_grad else f"the {task.score} have no gradient with respect to the input"
+    gradients = TOKENS if any(each.prepare.kind == "text" for each in inputs) else gradients
     attention = "the network returns no attention weights" if found.weights is None else no_places
     picked = [] if found.place.name is None or weights is not None else [Pick(found.place)]
     steps, last = head_of(task, scores)

@@ -10,12 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from whyport.exporter.graphs.pixels import PixelScale, ScalePixels
-from whyport.runtime.bundle.inputs import Input, TablePreparation
-from whyport.runtime.bundle.row import row_shape, row_size, varies
+from whyport.runtime.bundle.inputs import Input, TablePreparation, TextPreparation
+from whyport.runtime.bundle.row import mask_of, row_shape, row_size
 from whyport.runtime.errors import ExportError, UsageError, first_line, listing, unknown
 
 MASK_TYPES = (torch.bool, torch.float32, torch.int64)
 """The types that a mask is tried in, 1 at the steps of the row and 0 at padding."""
+
+TYPES_OF_TOKENS = "token_type_ids"
+"""The argument that tells the tokens of two texts apart; of one text they are 0."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Argument:
     """The argument that says which steps are no padding, behind whose cells the number of steps stands."""
     pixels: PixelScale | None = None
     """What becomes of the cells, where they are pixels."""
+    are_ids: bool = False
+    """Whether its cells are ids of tokens, which the network takes as whole numbers."""
 
 
 SPLIT = ("features", "classify")
@@ -47,9 +52,16 @@ class TakeInputs(nn.Module):
         network: takes tensors [N, ...], and gives what networks give.
         arguments: its arguments, in order.
         mask_type: the type of its masks.
+        zeros: the arguments that are 0 for every id, each with the argument of the ids.
     """
 
-    def __init__(self, network: nn.Module, arguments: Sequence[Argument], mask_type: torch.dtype = torch.bool) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        arguments: Sequence[Argument],
+        mask_type: torch.dtype = torch.bool,
+        zeros: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__()
         self.network = network
         self.arguments = arguments
@@ -57,6 +69,7 @@ class TakeInputs(nn.Module):
         self.scaling = nn.ModuleList(
             nn.Identity() if each.pixels is None else ScalePixels(each.pixels) for each in arguments
         )
+        self.zeros = dict(zeros)
         for i, each in enumerate(arguments):
             if each.mask is not None:
                 self.register_buffer(f"steps_{i}", torch.arange(each.shape[0]).to(torch.float32), persistent=False)
@@ -67,7 +80,8 @@ class TakeInputs(nn.Module):
         if not masks:
             return self.network(*values)
         named = {each.name: value for each, value in zip(self.arguments, values, strict=True)}
-        return self.network(**named, **masks)
+        zeros = {name: torch.zeros_like(named[of]) for name, of in self.zeros.items()}
+        return self.network(**named, **masks, **zeros)
 
     def split(self, cells: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """The arguments [N, ...] of cells [N, P] in order, and the masks [N, T] by name."""
@@ -78,9 +92,9 @@ class TakeInputs(nn.Module):
             own = cells[:, each.start : end].reshape(-1, *each.shape)
             if each.mask is not None:
                 mask = self.get_buffer(f"steps_{i}") < cells[:, end : end + 1]
-                own = torch.where(mask.unsqueeze(-1), own, 0.0)
+                own = torch.where(mask if each.are_ids else mask.unsqueeze(-1), own, 0.0)
                 masks[each.mask] = mask.to(self.mask_type)
-            values.append(self.scaling[i](own))
+            values.append(own.to(torch.int64) if each.are_ids else self.scaling[i](own))
         return values, masks
 
 
@@ -127,8 +141,10 @@ def taking(
         return (SplitTakeInputs if is_split else TakeInputs)(network, arguments)
     network.eval()
     faults = {}
-    for kind in MASK_TYPES:
-        made = TakeInputs(network, arguments, kind)
+    zeros = _types_of_tokens(network, arguments)
+    # A network of ids takes the mask as it takes these.
+    for kind in sorted(MASK_TYPES, key=lambda kind: kind != torch.int64) if _has_ids(arguments) else MASK_TYPES:
+        made = TakeInputs(network, arguments, kind, zeros)
         try:
             with torch.no_grad():
                 made(rows)
@@ -140,20 +156,33 @@ def taking(
     raise ExportError(f"the network fails with a mask of any type: {tried}")
 
 
+def _has_ids(arguments: Sequence[Argument]) -> bool:
+    return any(each.are_ids for each in arguments)
+
+
+def _types_of_tokens(network: nn.Module, arguments: Sequence[Argument]) -> dict[str, str]:
+    """The types of the tokens of one text, where the network cannot do without them."""
+    asked = inspect.signature(network.forward).parameters.get(TYPES_OF_TOKENS)
+    if asked is None or asked.default is not inspect.Parameter.empty:
+        return {}
+    return {TYPES_OF_TOKENS: next(each.name for each in arguments if each.are_ids)} if _has_ids(arguments) else {}
+
+
 def _arguments(network: nn.Module, inputs: Sequence[Input], scales: Mapping[str, PixelScale]) -> list[Argument]:
     """The arguments in order; raises as `taking`."""
     parameters = inspect.signature(network.forward).parameters
     positional = positional_arguments(network)
     names = [each.name for each in inputs]
-    masks = {each.name: mask.name for each in inputs if varies(each) for mask in each.tensors[1:]}
+    masks = {each.name: found.name for each in inputs if (found := mask_of(each)) is not None}
+    texts = [each.name for each in inputs if isinstance(each.prepare, TextPreparation)]
     for name in names:
         if name not in positional:
             raise UsageError(f"--input: {unknown('argument', name, positional)}")
-    given = {*names, *masks.values()}
+    given = {*names, *masks.values(), *([TYPES_OF_TOKENS] if texts else [])}
     lacking = [name for name in positional if parameters[name].default is inspect.Parameter.empty and name not in given]
     if lacking:
         raise UsageError(f"the network's forward also takes {listing(lacking)}: expected an --input for each")
-    expected = [name for name in positional if name not in masks.values()]
+    expected = [name for name in positional if name not in given or name in names]
     if names != expected[: len(names)]:
         raise UsageError(
             f"--input: expected them in the order of the network's forward, {listing(expected)}, got {listing(names)}"
@@ -162,8 +191,7 @@ def _arguments(network: nn.Module, inputs: Sequence[Input], scales: Mapping[str,
     start = 0
     for each in inputs:
         shape = row_shape(each)
-        arguments.append(
-            Argument(each.name, start, shape, math.prod(shape), masks.get(each.name), scales.get(each.name))
-        )
+        mask, pixels = masks.get(each.name), scales.get(each.name)
+        arguments.append(Argument(each.name, start, shape, math.prod(shape), mask, pixels, each.name in texts))
         start += row_size(each)
     return arguments

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from whyport.exporter.graphs.categories import EncodeCategories
-from whyport.runtime.bundle.columns import IMAGE, IMPUTE, LENGTH, Column
+from whyport.runtime.bundle.columns import IMAGE, IMPUTE, LENGTH, TOKEN, Column
 
-KEPT = (LENGTH, IMAGE)
+KEPT = (LENGTH, IMAGE, TOKEN)
 """The kinds of feature that stay as they are."""
 
 

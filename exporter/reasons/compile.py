@@ -8,6 +8,7 @@ from typing import Self
 from whyport.exporter.data.samples import PROBE
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
+from whyport.exporter.graphs.graph import capability
 from whyport.exporter.graphs.onnx import DEFAULT_OPSET, default_opset
 from whyport.exporter.reasons.exact import Oracle, exact_attributions
 from whyport.exporter.reasons.jumps import jumping_features
@@ -67,6 +68,9 @@ def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
     if graph is None:
         deepshap = compiled.capabilities["deepshap"]
         return Reasons({"deepshap": deepshap, **no_graphs(deepshap.reason).capabilities})
+    if draft.has_texts:
+        reason = graph.capabilities["gradients"].reason
+        return Reasons({"deepshap": capability(reason), **no_graphs(reason).capabilities})
     traced = draft.of_one_length(draft.impute(draft.trace_rows().numpy()))
     others = draft.of_one_length(draft.impute(draft.probes(EXPLAINED_ROWS, PROBE)), full=True)
     made, deepshap = compile_program(graph, traced, others, draft.lengths)

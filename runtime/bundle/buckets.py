@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.inputs import Input, SequencePreparation
+from whyport.runtime.bundle.inputs import Input, SequencePreparation, TextPreparation
 from whyport.runtime.bundle.lengths import Length
 from whyport.runtime.bundle.row import lengths_of, varies
 from whyport.runtime.bundle.sidecar import Sidecar
@@ -89,9 +89,13 @@ def bundle_at(bundle: Bundle, level: int) -> Bundle:
 
 
 def _shortened(each: Input, steps: int) -> Input:
-    assert isinstance(each.prepare, SequencePreparation)
-    time, *others = each.axes
+    assert isinstance(each.prepare, SequencePreparation | TextPreparation)
+    first, *others = each.axes
     tensors = tuple(dataclasses.replace(spec, shape=("N", steps, *spec.shape[2:])) for spec in each.tensors)
-    prepare = dataclasses.replace(each.prepare, buckets=(steps,))
-    axes = (dataclasses.replace(time, length=steps), *others)
+    prepare: SequencePreparation | TextPreparation
+    if isinstance(each.prepare, TextPreparation):
+        prepare = dataclasses.replace(each.prepare, max_length=steps, buckets=(steps,))
+    else:
+        prepare = dataclasses.replace(each.prepare, buckets=(steps,))
+    axes = (dataclasses.replace(first, length=steps), *others)
     return dataclasses.replace(each, prepare=prepare, tensors=tensors, axes=axes)

@@ -18,6 +18,9 @@ T = TypeVar("T")
 TAG = "kind"
 """The key that says which of several objects an object is."""
 
+MAY_LACK = "may_lack"
+"""In the metadata of a field: the key is missing where the field has its default."""
+
 LONGEST_INTEGER = 300
 """Digits of the longest integer that is read as one: every such integer is a finite float64."""
 
@@ -30,9 +33,24 @@ def encode(value: object) -> str:
     assert dataclasses.is_dataclass(value)
     assert not isinstance(value, type)
     try:
-        return json.dumps(dataclasses.asdict(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(_document(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     except ValueError:
         raise BundleFormatError(f"expected finite numbers, got others in {value}") from None
+
+
+def _document(value: Any) -> Any:
+    """A dataclass as JSON values, without the keys that may be missing and are."""
+    if dataclasses.is_dataclass(value):
+        found = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+        lacking = {
+            each.name
+            for each in dataclasses.fields(value)
+            if MAY_LACK in each.metadata and found[each.name] == each.default
+        }
+        return {name: _document(each) for name, each in found.items() if name not in lacking}
+    if isinstance(value, tuple | list):
+        return [_document(each) for each in value]
+    return {key: _document(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def load(text: str) -> object:
@@ -84,6 +102,12 @@ def constrained(kind: Any) -> tuple[Any, tuple[Constraint, ...]]:
 def field_types(cls: type) -> dict[str, Any]:
     """The types of a dataclass's fields, with their constraints."""
     return typing.get_type_hints(cls, include_extras=True)
+
+
+@functools.cache
+def required_keys(cls: type) -> list[str]:
+    """The keys of a dataclass that no object lacks, in order."""
+    return [field.name for field in dataclasses.fields(cls) if MAY_LACK not in field.metadata]
 
 
 def _decode(kind: Any, value: Any, path: str) -> Any:
@@ -145,10 +169,10 @@ def _convert_dataclass(cls: Any, value: dict[str, Any], path: str) -> Any:
     for key in value:
         if key not in hints:
             raise BundleFormatError(f"{path}: unknown key {_step(key, quoted=True)}; known: {', '.join(hints)}")
-    for key in hints:
+    for key in required_keys(cls):
         if key not in value:
             raise BundleFormatError(f"{path}: missing key {key!r}")
-    return cls(**{key: _decode(hint, value[key], f"{path}.{key}") for key, hint in hints.items()})
+    return cls(**{key: _decode(hint, value[key], f"{path}.{key}") for key, hint in hints.items() if key in value})
 
 
 def _check(constraints: tuple[Constraint, ...], value: Any, path: str) -> Any:

@@ -21,6 +21,10 @@ DAYS = "days since 1970-01-01"
 """The unit of every time column."""
 
 
+TOKEN = "token"
+"""The kind of a feature that is the id of a text's token."""
+
+
 @dataclass(frozen=True)
 class NumberStatistics:
     """The statistics of a column's finite training values, in the column's own unit."""

@@ -52,7 +52,7 @@ def check_usable(sidecar: Sidecar) -> None:
     if not all(map(_is_read, inputs)):
         got = listing(f"{each.name} ({each.prepare.kind})" for each in inputs)
         raise BundleFormatError(
-            f"expected tables, images and sequences without free axes, got the inputs {got}: {NEWER}"
+            f"expected tables, images, sequences and texts without free axes, got the inputs {got}: {NEWER}"
         )
     if sidecar.players.names not in (None, sidecar.feature_names):
         raise BundleFormatError(f"$.players.names: expected the features' names, got others: {NEWER}")
@@ -66,10 +66,13 @@ def check_usable(sidecar: Sidecar) -> None:
 
 
 def _is_read(each: Input) -> bool:
-    """Whether an input is a table, an image, or a sequence in one tensor of values and at most one mask.
+    """Whether an input is a table, an image, a text, or a sequence in one tensor of values and at most one mask.
 
     The tensors of a sequence are of fixed shape.
     """
+    if isinstance(each.prepare, TextPreparation):
+        shape = ("N", each.prepare.max_length)
+        return len(each.tensors) in (2, 3) and all(spec.shape == shape for spec in each.tensors)
     if isinstance(each.prepare, SequencePreparation):
         steps, *width = (axis.length for axis in each.axes)
         shapes = [("N", steps, *width), ("N", steps)]

@@ -20,7 +20,7 @@ from whyport.runtime.bundle.columns import (
     NumberStatistics,
 )
 from whyport.runtime.bundle.constraints import NEWER
-from whyport.runtime.bundle.inputs import Axis, ImagePreparation, Input, SequencePreparation
+from whyport.runtime.bundle.inputs import Axis, ImagePreparation, Input, SequencePreparation, TextPreparation
 from whyport.runtime.bundle.score import Players
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, listing
@@ -45,6 +45,8 @@ def check_inputs(inputs: Sequence[Input]) -> None:
             _check_table(path, each)
         if isinstance(each.prepare, SequencePreparation):
             _check_sequence(path, each, each.prepare)
+        if isinstance(each.prepare, TextPreparation):
+            _check_text(path, each, each.prepare)
         if isinstance(each.prepare, ImagePreparation):
             _check_image(path, each, each.prepare)
     alone = unmasked_beside_others(inputs)
@@ -159,6 +161,17 @@ def _check_image(path: str, image: Input, prepare: ImagePreparation) -> None:
     if [axis.length for axis in image.axes] != list(size):
         got = listing(str(axis.length) for axis in image.axes)
         raise BundleFormatError(f"{path}.axes: expected height and width, {list(size)}, got {got}")
+
+
+def _check_text(path: str, text: Input, prepare: TextPreparation) -> None:
+    """One column of texts fills ids and masks of whole numbers, up to the most tokens."""
+    if len(text.columns) != 1:
+        raise BundleFormatError(f"{path}.columns: expected one column of texts, got {len(text.columns)}")
+    if prepare.buckets and prepare.buckets[-1] != prepare.max_length:
+        expected = f"expected the last to be {prepare.max_length}, the max_length"
+        raise BundleFormatError(f"{path}.prepare.buckets: {expected}, got {prepare.buckets[-1]}")
+    for j, spec in enumerate(text.tensors):
+        check_type(f"{path}.tensors[{j}].dtype", spec, "int64")
 
 
 def _check_axes(path: str, each: Input) -> None:

@@ -1,8 +1,9 @@
 """A model's inputs: which columns feed each, how they are prepared, and what its tensors are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
+from whyport.runtime.bundle.codec import MAY_LACK
 from whyport.runtime.bundle.columns import Column
 from whyport.runtime.bundle.constraints import Ascending, AtLeastOne, AxisName, Count, FileName, Name, OneOf, Text
 from whyport.runtime.bundle.signature import TensorSpec
@@ -70,6 +71,8 @@ class TextPreparation:
     """Whether the tokenizer adds its special tokens."""
     padding: Annotated[str, OneOf(("longest", "max_length"))]
     """Whether texts of one call are padded to the longest of them, or all to `max_length`."""
+    buckets: Annotated[tuple[Count, ...], Ascending()] = field(default=(), metadata={MAY_LACK: True})
+    """The lengths that texts are padded to, up to `max_length`; empty where that is the only one."""
 
 
 @dataclass(frozen=True)

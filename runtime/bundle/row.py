@@ -4,9 +4,20 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from whyport.runtime.bundle.columns import IMAGE, LENGTH, LIST, NUMBER, REFUSE, SEVERAL, Column, NumberStatistics
-from whyport.runtime.bundle.inputs import ImagePreparation, Input, SequencePreparation
+from whyport.runtime.bundle.columns import (
+    IMAGE,
+    LENGTH,
+    LIST,
+    NUMBER,
+    REFUSE,
+    SEVERAL,
+    TOKEN,
+    Column,
+    NumberStatistics,
+)
+from whyport.runtime.bundle.inputs import ImagePreparation, Input, SequencePreparation, TextPreparation
 from whyport.runtime.bundle.lengths import Length
+from whyport.runtime.bundle.signature import TensorSpec
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,7 @@ class Source:
     length: Length | None = None
     """Where the number of steps stands, if it varies: the last of its places, shared by the columns of one input."""
     feeds: Input | None = None
-    """The input that it feeds, of an image."""
+    """The input that it feeds, of an image or a text."""
 
     @property
     def is_one_value(self) -> bool:
@@ -35,7 +46,7 @@ class Source:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the features, which differ."""
-        if self.feeds is None:
+        if self.feeds is None or not isinstance(self.feeds.prepare, ImagePreparation):
             return tuple(feature.name for feature in self.features)
         height, width, _ = row_shape(self.feeds)
         name, channels = self.column.name, [f".{channel.name}" for channel in self.column.channels]
@@ -85,6 +96,8 @@ def row_shape(each: Input) -> tuple[int, ...]:
     """The shape of a row of an input: of varying length, with the most steps; of an image, with its channels last."""
     if isinstance(each.prepare, ImagePreparation):
         return tuple(int(length) for length in each.tensors[0].shape[1:])
+    if isinstance(each.prepare, TextPreparation):
+        return (each.prepare.max_length,)
     return tuple(int(axis.length) for axis in each.axes)
 
 
@@ -94,22 +107,34 @@ def row_size(each: Input) -> int:
 
 
 def varies(each: Input) -> bool:
-    """Whether the rows of an input are of varying length."""
-    return isinstance(each.prepare, SequencePreparation) and each.prepare.length is None
+    """Whether the rows of an input are of varying length: steps, or tokens of a text."""
+    if isinstance(each.prepare, SequencePreparation):
+        return each.prepare.length is None
+    return isinstance(each.prepare, TextPreparation)
+
+
+def mask_of(each: Input) -> TensorSpec | None:
+    """The tensor that tells which steps of an input of varying length are no padding; None where there is none."""
+    return each.tensors[1] if varies(each) and len(each.tensors) > 1 else None
 
 
 def _length(each: Input, start: int) -> Length | None:
-    if not isinstance(each.prepare, SequencePreparation) or not varies(each):
+    if not varies(each):
         return None
-    steps, width = row_shape(each)
-    is_masked = len(each.tensors) > 1
-    return Length(each.name, start + steps * width, start, steps, width, each.prepare.buckets, is_masked)
+    assert isinstance(each.prepare, SequencePreparation | TextPreparation)
+    steps, *width = row_shape(each)
+    size = math.prod(width)
+    buckets = each.prepare.buckets or (steps,)
+    return Length(each.name, start + steps * size, start, steps, size, buckets, mask_of(each) is not None)
 
 
 def _sources(each: Input, start: int) -> Iterator[Source]:
     """The columns of one input, whose row begins at `start`."""
     if isinstance(each.prepare, ImagePreparation):
         yield _picture(each, start)
+        return
+    if isinstance(each.prepare, TextPreparation):
+        yield _text(each, each.prepare, start)
         return
     lists = [column for column in each.columns if column.kind == LIST]
     if not lists:
@@ -145,10 +170,23 @@ def _picture(each: Input, start: int) -> Source:
     return Source(column, of_channels * (height * width), range(start, start + row_size(each)), feeds=each)
 
 
+def _text(each: Input, prepare: TextPreparation, start: int) -> Source:
+    """A column of texts, with an id a token and their number."""
+    (column,), count = each.columns, prepare.max_length
+    features = tuple(_unspread(f"{column.name}[{token}]", TOKEN) for token in range(count))
+    places = range(start, start + count + 1)
+    return Source(column, (*features, _steps(each.name)), places, count, _length(each, start), each)
+
+
 def _steps(name: str) -> Column:
-    """The number of steps as a feature: no method changes it, so it has no spread."""
+    """The number of steps as a feature."""
+    return _unspread(f"{name}[{LENGTH}]", LENGTH)
+
+
+def _unspread(name: str, kind: str) -> Column:
+    """A number that is no quantity as a feature: no method changes it, so it has no spread."""
     none = NumberStatistics(0.0, 0.0, 0.0, 0.0, 0.0, (), (1.0,))
-    return Column(f"{name}[{LENGTH}]", LENGTH, None, REFUSE, None, 0.0, none, None, ())
+    return Column(name, kind, None, REFUSE, None, 0.0, none, None, ())
 
 
 def _element(column: Column, name: str, numbers: NumberStatistics) -> Column:

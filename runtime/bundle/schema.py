@@ -7,7 +7,7 @@ import types
 import typing
 from typing import Any
 
-from whyport.runtime.bundle.codec import alternatives, constrained, field_types, tagged
+from whyport.runtime.bundle.codec import alternatives, constrained, field_types, required_keys, tagged
 from whyport.runtime.bundle.sidecar import FORMAT_VERSION, Sidecar
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -56,7 +56,7 @@ def _definition(cls: Any, definitions: dict[str, Any]) -> dict[str, Any]:
             "description": " ".join((inspect.getdoc(cls) or "").split()),
             "type": "object",
             "properties": properties,
-            "required": list(properties),
+            "required": required_keys(cls),
             "additionalProperties": False,
         }
     return {"$ref": f"#/$defs/{name}"}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.row import Source
+from whyport.runtime.inputs.encoding import UNSEEN
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,12 +25,14 @@ class CellsEncoder(ABC):
 
     is_number: ClassVar[bool] = False
     is_time: ClassVar[bool] = False
+    tells: ClassVar[str] = UNSEEN
+    """What is told of the rows that `encode` names."""
     rule: ClassVar[str]
     """The fault of a column that `encode` refuses, in words."""
 
     @abstractmethod
     def encode(self, column: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """The numbers of a column's N values, [N, cells]; and the rows that training has not seen, which are none.
+        """The numbers of a column's N values, [N, cells]; and the rows to tell of, ascending.
 
         Raises OtherTypeError where the column holds something else.
         """
@@ -45,3 +48,6 @@ class CellsEncoder(ABC):
     def changed_type(self, kind: "pa.DataType") -> str | None:
         """None: its values have no other type in which they would be unseen."""
         return None
+
+    def _blank(self, rows: int) -> NDArray[np.float64]:
+        return np.full((rows, len(self.source.places)), np.nan)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,30 @@ NOT_NUMBERS, NOT_TIMES = "columns that are not one number a row", "columns that 
 NOT_VALUES = "columns that are not one value a row"
 """The faults of columns that cannot be encoded, in words."""
 
+UNSEEN, CUT = "unseen", "cut"
+"""What is told of rows: a value that training has not seen, or a text that was cut off."""
+
 
 @dataclass(frozen=True)
 class Unseen:
-    """The values of some rows that training has not seen: other categories, other types, dates that do not exist."""
+    """The values of some rows that training has not seen: other categories, other types, dates that do not exist.
+
+    Also the texts of which the model sees the beginning alone.
+    """
 
     rows: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     """The rows with such a value by column, ascending; columns without any are absent."""
+    cut: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """The rows with a text that is longer than the model takes, by column, as `rows`."""
+
+    @classmethod
+    def of(cls, told: Mapping[tuple[str, str], NDArray[np.int64]]) -> Self:
+        """The rows with anything to tell of, by what is told and the column."""
+        by_kind = {
+            kind: {name: rows for (own, name), rows in told.items() if own == kind and len(rows)}
+            for kind in (UNSEEN, CUT)
+        }
+        return cls(by_kind[UNSEEN], by_kind[CUT])
 
     @property
     def counts(self) -> dict[str, int]:
@@ -47,10 +64,27 @@ class Unseen:
         counted = ", ".join(f"column {name!r} {count}" for name, count in self.counts.items())
         return f"values that training has not seen, in {len(self.any_rows)} of {total} rows: {counted}"
 
+    @property
+    def cut_counts(self) -> dict[str, int]:
+        """The number of texts that were cut off by column."""
+        return {name: len(rows) for name, rows in self.cut.items()}
+
+    def cut_text(self, total: int) -> str:
+        """Those counts in words, for a line of a log.
+
+        Args:
+            total: the number of rows looked at.
+        """
+        counted = ", ".join(f"column {name!r} {count}" for name, count in self.cut_counts.items())
+        return f"texts cut off at the most tokens that the model takes, of {total} rows: {counted}"
+
 
 @final
 class ColumnEncoder:
     """Turns the values of one column into float numbers: a number, the days since 1970-01-01, or a category's code."""
+
+    tells: ClassVar[str] = UNSEEN
+    """What is told of the rows that `encode` names."""
 
     def __init__(self, column: Column) -> None:
         self._column = column

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import Categories, Column
-from whyport.runtime.bundle.inputs import ImagePreparation, Input, TablePreparation
+from whyport.runtime.bundle.inputs import ImagePreparation, Input, TablePreparation, TextPreparation
 from whyport.runtime.bundle.row import row_shape, row_size
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.inputs.categories import TEXT, category_number
@@ -39,6 +39,8 @@ def input_feeds(inputs: Sequence[Input], rows: NDArray[np.float32], *, exact: bo
         elif isinstance(each.prepare, ImagePreparation):
             pixels = own.reshape(len(rows), *shape)
             feeds[each.tensors[0].name] = pixels if exact else as_pixels(pixels)
+        elif isinstance(each.prepare, TextPreparation):
+            feeds |= _text_feeds(each.tensors, own, rows[:, start + size])
         else:
             values, *masks = (tensor.name for tensor in each.tensors)
             feeds[values] = own.reshape(len(rows), *shape)
@@ -52,6 +54,15 @@ def as_pixels(values: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Values as pixels: the nearest whole number from 0 to 255."""
     pixels: NDArray[np.uint8] = np.rint(np.clip(values, 0, PIXEL)).astype(np.uint8)
     return pixels
+
+
+def _text_feeds(
+    tensors: Sequence[TensorSpec], ids: NDArray[np.float32], lengths: NDArray[np.float32]
+) -> dict[str, NDArray[Any]]:
+    """Ids [N, T], which of them are tokens of the text, and where a model asks for it, that these are one text's."""
+    mask = np.arange(ids.shape[1]) < lengths[:, None]
+    values = (ids, mask, np.zeros_like(ids))
+    return {spec.name: own.astype(np.int64) for spec, own in zip(tensors, values, strict=False)}
 
 
 def graph_feeds(

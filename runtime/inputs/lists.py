@@ -59,9 +59,6 @@ class AnyListEncoder(CellsEncoder):
     def _fill(self, numbers: NDArray[np.float64], value: Any) -> None:
         """One row's numbers from a list among Python objects; they stay NaN where it does not fit."""
 
-    def _blank(self, rows: int) -> NDArray[np.float64]:
-        return np.full((rows, len(self.source.places)), np.nan)
-
 
 @final
 @dataclass(frozen=True)

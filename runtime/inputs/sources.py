@@ -56,9 +56,12 @@ def values_of(column: Any) -> NDArray[Any]:
 
 
 def element(column: Any, row: int) -> Any:
-    """One value of a column of any kind, as Python has it."""
+    """One value of a column of any kind, as Python has it; the bytes of a text that is not UTF-8."""
     value = getattr(column, "iloc", column)[row]
-    return value.as_py() if hasattr(value, "as_py") else value
+    try:
+        return value.as_py() if hasattr(value, "as_py") else value
+    except UnicodeDecodeError:
+        return getattr(value, "value", value).as_buffer().to_pybytes()
 
 
 def is_missing(value: Any) -> bool:

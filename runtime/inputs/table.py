@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.runtime.bundle.columns import Column
+from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.row import Source, features_of, plain_sources, sources_of
 from whyport.runtime.errors import MissingValueError, ValueRangeError
 from whyport.runtime.inputs.cells import CellsEncoder
-from whyport.runtime.inputs.encoders import Encoder, encoder_of
+from whyport.runtime.inputs.encoders import Encoder, ReadFile, encoder_of, no_files
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, ColumnEncoder, Unseen
 from whyport.runtime.inputs.numbers import OtherTypeError, number_array
 from whyport.runtime.inputs.sources import element, source_columns
@@ -55,12 +56,22 @@ class Columns:
         return cls._of(plain_sources(columns))
 
     @classmethod
-    def of_inputs(cls, inputs: Sequence[Input]) -> Self:
-        """The columns of a model's inputs, those of several cells and others."""
-        return cls._of(sources_of(inputs))
+    def of_inputs(cls, inputs: Sequence[Input], read_file: ReadFile = no_files) -> Self:
+        """The columns of a model's inputs, with lists and without.
+
+        Args:
+            inputs: the model's inputs.
+            read_file: gives the bundle's files, such as the tokenizer of a text.
+        """
+        return cls._of(sources_of(inputs), read_file)
 
     @classmethod
-    def _of(cls, sources: tuple[Source, ...]) -> Self:
+    def of_bundle(cls, bundle: Bundle) -> Self:
+        """The columns of a bundle's inputs."""
+        return cls.of_inputs(bundle.sidecar.inputs, bundle.read_bytes)
+
+    @classmethod
+    def _of(cls, sources: tuple[Source, ...], read_file: ReadFile = no_files) -> Self:
         # A code of a category is a small whole number.
         spread = np.array([0.0 if each.categories else each.spread for each in features_of(sources)], dtype=np.float64)
         with np.errstate(divide="ignore"):
@@ -68,7 +79,7 @@ class Columns:
             exponents = np.floor(np.log2(RESOLUTION * spread)) + 24
         limits = np.where(spread > 0, np.exp2(np.clip(exponents, -120, 127)), np.inf).astype(np.float32)
         has_cells = not all(each.is_one_value for each in sources)
-        encoders = tuple(map(encoder_of, sources))
+        encoders = tuple(encoder_of(each, read_file) for each in sources)
         return cls(tuple(each.column.name for each in sources), limits, encoders, sources if has_cells else ())
 
     @property
@@ -100,7 +111,7 @@ class Columns:
 
     @property
     def texts(self) -> list[str]:
-        """The columns that may hold texts."""
+        """The columns of one value that may hold texts."""
         pairs = zip(self.names, self.encoders, strict=True)
         return [name for name, each in pairs if isinstance(each, ColumnEncoder) and not each.is_number]
 
@@ -130,7 +141,7 @@ class Columns:
         return self._unseen(encoded), is_finite
 
     def check_cells(self, rows: Any, matrix: NDArray[np.float32]) -> None:
-        """Raise MissingValueError for the first row [F] of a table in memory whose list, or image, does not fit."""
+        """Raise MissingValueError for the first row [F] of a table in memory whose list, image or text does not fit."""
         pairs = list(zip(self.encoders, self.names, strict=True))
         for own_alone in (True, False):  # a column's own numbers say more than the number of steps of all
             for encoder, name in pairs:
@@ -145,7 +156,8 @@ class Columns:
                     raise MissingValueError(f"column {name!r}, row {bad[0]}: {encoder.fault(value)}")
 
     def _unseen(self, encoded: Sequence[tuple[Any, NDArray[np.int64]]]) -> Unseen:
-        return Unseen({name: own for name, (_, own) in zip(self.names, encoded, strict=True) if len(own)})
+        told = zip(self.names, self.encoders, encoded, strict=True)
+        return Unseen.of({(encoder.tells, name): rows for name, encoder, (_, rows) in told})
 
     def matrix(self, columns: Sequence[NDArray[Any]], first_row: int = 0) -> NDArray[np.float32]:
         """[N, F] float32 from one numeric or boolean array [N] per column, of a list [N, values]; rounded to nearest.

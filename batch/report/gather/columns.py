@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.columns import TIME, Categories, Column
+from whyport.runtime.bundle.columns import TEXT, TIME, Categories, Column
 from whyport.runtime.bundle.lengths import Length
 from whyport.runtime.bundle.row import Source, names_of
 from whyport.runtime.inputs.encoders import Encoder, encoder_of
@@ -25,7 +25,7 @@ class TableColumns:
 
     names: tuple[str, ...]
     encoders: tuple[Encoder | None, ...]
-    """None for a column that nothing is known of: its numbers are taken as they are."""
+    """None for a column that nothing is known of: its numbers are taken as they are. Texts have none."""
     features: tuple[str, ...]
     """[F]: the names of the features; those of the columns, where there are no lists."""
     places: tuple[Sequence[int], ...]
@@ -36,9 +36,9 @@ class TableColumns:
     @classmethod
     def of(cls, sources: Sequence[Source]) -> Self:
         """The columns that a bundle describes."""
-        encoders = tuple(map(encoder_of, sources))
+        encoders = tuple(None if s.column.kind == TEXT else encoder_of(s) for s in sources)
         features = names_of(sources)
-        lengths = tuple(dict.fromkeys(s.length for s in sources if s.length is not None))
+        lengths = tuple(dict.fromkeys(s.length for s in sources if s.length is not None and s.column.kind != TEXT))
         names, places = tuple(s.column.name for s in sources), tuple(s.places for s in sources)
         return cls(names, encoders, features, places, lengths)
 

@@ -20,7 +20,13 @@ OUTSIDE = 0.01
 
 def trust_section(view: View, max_features: int) -> Section:
     """Errors, rejected rows and drift."""
-    blocks: list[Block] = [*_errors(view), *_rejected(view), *_not_seen(view), Heading("Drift", _formula())]
+    blocks: list[Block] = [
+        *_errors(view),
+        *_rejected(view),
+        *_not_seen(view),
+        *_cut(view),
+        Heading("Drift", _formula()),
+    ]
     if view.inputs is not None:
         blocks += _drift(view.inputs, "inputs", "Inputs against the training rows", _of_inputs(view), max_features)
     if view.steps:
@@ -95,6 +101,14 @@ def _rejected(view: View) -> list[Block]:
         skipped = tuple((file.source_file, file.reason) for file in report.skipped)
         blocks.append(Table("Files that were skipped", ("file", "reason"), skipped))
     return blocks
+
+
+def _cut(view: View) -> list[Block]:
+    """The texts of which the model sees the beginning alone; nothing where there are none."""
+    report = view.run.report
+    rows = tuple((name, f"{count:,}", f"{count / report.rows_in:.2%}") for name, count in report.cut.items())
+    title = "Texts cut off at the most tokens that the model takes"
+    return [Table(title, ("column", "texts", "share"), rows)] if rows else []
 
 
 def _not_seen(view: View) -> list[Block]:

@@ -307,8 +307,8 @@ def test_a_kind_of_score_that_no_task_has_is_refused_by_name() -> None:
 
 
 UNUSABLE = {
-    "sequence": "expected tables, images and sequences without free axes, got the inputs 'vitals (sequence)'",
-    "text": "expected tables, images and sequences without free axes, got the inputs 'note (text)'",
+    "sequence": "expected tables, images, sequences and texts without free axes, got the inputs 'vitals (sequence)'",
+    "text": "expected tables, images, sequences and texts without free axes, got the inputs 'note (text)'",
     "image_and_table": "$.players.names: expected the features' names, got others",
 }
 """Cases that nothing runs yet."""

@@ -1,0 +1,1 @@
+"""The package of texts: from a column of texts to ids of tokens."""
