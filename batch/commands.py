@@ -166,6 +166,12 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     help="The engine for explanations; onnx needs no PyTorch, and deepshap then uses the bundle's summary references.",
 )
 @click.option(
+    "--baseline",
+    metavar="NAME",
+    help="What scores are measured against, by its name in the bundle (see `whyport inspect`): background, or of "
+    "pictures mean, zero or blur, of texts zero, pad or mask.  [default: the bundle's first]",
+)
+@click.option(
     "--tolerance",
     default=ExplainSettings.tolerance,
     show_default=True,

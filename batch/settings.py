@@ -120,6 +120,7 @@ class JobSettings:
             raise UsageError(f"explain_fraction: expected above 0 and at most 1, got {self.explain_fraction}")
         for_methods = {name: getattr(self, name) for name in FOR_METHODS} | {
             "players": self.explain.players or None,
+            "baseline": self.explain.baseline,
             "per": None if self.per in (OWN_PER, CELL) else self.per,
         }
         for name, value in for_methods.items():

@@ -31,6 +31,8 @@ class MethodSettings:
     """The columns of each group that shares one value."""
     per: str = AUTO
     """What has a share in a picture or a text."""
+    baseline: str | None = None
+    """The bundle's baseline that scores are measured against, by name; None for its first."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class ExplainSettings:
     more gets more."""
     players: Groups = field(default_factory=dict)
     """The columns of each group that shares one value; every other column is a player of its own."""
+    baseline: str | None = None
+    """The bundle's baseline that scores are measured against, by name; None for its first."""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     """The given options of the methods, by name."""
 
@@ -83,7 +87,14 @@ class ExplainSettings:
         options = {option.name: self.options.get(option.name, option.default) for option in find_method(name).options}
         given = frozenset(options) & frozenset(self.options)
         return MethodSettings(
-            self.tolerance, self.absolute_tolerance, self.seed, self.memory, options, given, self.players
+            tolerance=self.tolerance,
+            absolute_tolerance=self.absolute_tolerance,
+            seed=self.seed,
+            memory=self.memory,
+            options=options,
+            given=given,
+            players=self.players,
+            baseline=self.baseline,
         )
 
     def extras_of(self, name: str) -> tuple[Extra, ...]:

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from whyport.batch.methods.baselines import chosen_baseline
 from whyport.batch.methods.catalogue import check_capabilities, engine_of
 from whyport.batch.methods.maps.specs import array_specs
-from whyport.batch.methods.per import chosen_per
+from whyport.batch.methods.per import CELL, chosen_per
 from whyport.batch.methods.reduction import Reduction
 from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns
 from whyport.batch.output.layouts import attribution_layout, chosen_layout
@@ -86,8 +87,11 @@ class Plan:
         choice = TargetChoice.parse(settings.explain_target, task)
         found = discover(settings.inputs)
         check_apart(settings.inputs, found, settings.out)
-        if settings.methods:  # shares of nothing have no unit
-            settings = dataclasses.replace(settings, per=chosen_per(settings.per, sidecar))
+        # Without a method nothing has a share.
+        per = chosen_per(settings.per, sidecar) if settings.methods else CELL
+        baseline = chosen_baseline(settings.explain.baseline, sidecar) if settings.methods else None
+        explain = dataclasses.replace(settings.explain, baseline=baseline)
+        settings = dataclasses.replace(settings, per=per, explain=explain)
         reduction = Reduction.of(sidecar, settings.explain.players, settings.per, settings.reduction)
         positions = reduction.positions
         settings = dataclasses.replace(settings, layout=chosen_layout(settings.layout, positions))

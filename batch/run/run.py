@@ -50,6 +50,7 @@ def run(
     max_unseen: int | str | None = None,
     max_not_converged: int | str | None = None,
     players: str | Path | Mapping[str, Iterable[str]] | None = None,
+    baseline: str | None = None,
     engine: str = TORCHSCRIPT,
     tolerance: float = ExplainSettings.tolerance,
     absolute_tolerance: float = ExplainSettings.absolute_tolerance,
@@ -99,6 +100,7 @@ def run(
         max_unseen: the same for rows with values that training has not seen.
         max_not_converged: the same for rows whose explanation has not converged, out of those explained.
         players: groups of columns that share one value: the columns of each by its name, or a JSON or CSV file of them.
+        baseline: the name of the bundle's baseline that scores are measured against; by default its first.
         engine: "torchscript", or "onnx", which needs no PyTorch.
         tolerance: a row has converged if its completeness error, and for shapley every standard error, is at most
             this share of |score - base value| ...

@@ -1,4 +1,4 @@
-"""Explainers of rows of varying length: each explains rows of one length, against references cut to it."""
+"""Explainers of rows that share references: rows of one length against references cut to it, or each row alone."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.baselines import ChosenBaseline
 from whyport.batch.methods.explainer import Explainer
 from whyport.batch.methods.request import Request
 from whyport.runtime.attribution import Attribution
@@ -65,7 +66,7 @@ class ExplainersOfLengths:
 
     Args:
         lengths: where a row says how many steps its lists have; none where every row is of one length.
-        background: the bundle's reference sample, with the most steps.
+        baseline: what scores are measured against, with the most steps; each row's own, or the same for all.
         make: gives the explainers, by method, against references of one length.
         memory: bytes that what is kept may take, as far as it is known.
     """
@@ -73,14 +74,15 @@ class ExplainersOfLengths:
     def __init__(
         self,
         lengths: Sequence[Length],
-        background: References,
+        baseline: ChosenBaseline,
         make: Callable[[References], dict[str, Ready]],
         memory: int,
     ) -> None:
         self._lengths = lengths
-        self._background = background
+        self._baseline = baseline
         self._make = make
-        self._most = max(1, min(MOST_KEPT, memory // (CELL_BYTES * background.rows.size)))
+        self._references = baseline.references()
+        self._most = max(1, min(MOST_KEPT, memory // (CELL_BYTES * self._references.rows.size)))
         self._kept: OrderedDict[tuple[float, ...], dict[str, Ready]] = OrderedDict()
 
     def usual(self) -> dict[str, Ready]:
@@ -88,10 +90,17 @@ class ExplainersOfLengths:
         return self._of(tuple(float(each.usual) for each in self._lengths))
 
     def split(self, request: Request) -> Iterator[tuple[dict[str, Ready], Request, NDArray[np.int64]]]:
-        """The parts of a request whose rows are of one length, each with its explainers and its explanations' places.
+        """The parts of a request whose rows share references, each with its explainers and its explanations' places.
 
         The lengths whose explainers are there come first: those of the others would take their place.
         """
+        if self._baseline.differs_by_row:
+            for i, row in enumerate(request.rows):
+                explanations = np.flatnonzero(request.row == i)
+                steps = tuple(float(row[each.place]) for each in self._lengths)
+                made = self._make(self._of_steps(self._baseline.references(row), steps))
+                yield made, request.only(explanations), explanations
+            return
         if not self._lengths or not len(request):
             yield self.usual(), request, np.arange(len(request))
             return
@@ -102,12 +111,17 @@ class ExplainersOfLengths:
 
     def _of(self, steps: tuple[float, ...]) -> dict[str, Ready]:
         if steps not in self._kept:
-            rows = of_length(self._lengths, self._background.rows, steps) if steps else self._background.rows
-            self._kept[steps] = self._make(References(rows, self._background.weights))
+            self._kept[steps] = self._make(self._of_steps(self._references, steps))
             if len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(steps)
         return self._kept[steps]
+
+    def _of_steps(self, references: References, steps: tuple[float, ...]) -> References:
+        """The references with as many steps as a row: cut, or repeated."""
+        if not steps:
+            return references
+        return References(of_length(self._lengths, references.rows, steps), references.weights)
 
 
 def joined(parts: Sequence[tuple[NDArray[np.int64], Attribution]]) -> Attribution:

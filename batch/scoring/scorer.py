@@ -6,6 +6,7 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.baselines import ChosenBaseline
 from whyport.batch.methods.catalogue import engine_of
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.engines.onnx import OnnxModel
@@ -57,9 +58,12 @@ class Scorer:
         self._models: dict[tuple[str, int], Model] = {}
         """By the engine and the bucket."""
         self._methods = methods
+        self._measured_against_nothing: dict[str, Ready] = {}
+        """By name: they need no references, so that one serves every row of one length."""
         if methods:
-            lengths, background = session.bundle.sidecar.lengths, References.read(session.bundle)
-            self._by_length = ExplainersOfLengths(lengths, background, self._make, settings.memory)
+            baseline = ChosenBaseline.of(session.bundle, settings.baseline)
+            lengths = session.bundle.sidecar.lengths
+            self._by_length = ExplainersOfLengths(lengths, baseline, self._make, settings.memory)
             self._by_length.usual()  # what a bundle cannot serve is refused before the first row
 
     @property
@@ -136,6 +140,8 @@ class Scorer:
         level = int(levels(self._session.bundle.sidecar.lengths, references.rows[:1])[0])
         if (engine, level) not in self._models:
             self._models[engine, level] = _open_model(self._session.bucket(level), engine)
+        if name in self._measured_against_nothing:
+            return self._measured_against_nothing[name]
         model, settings = self._models[engine, level], self._settings.of_method(name)
         if self._reduction is not None:
             settings = replace(settings, per=self._reduction.per)
@@ -146,7 +152,10 @@ class Scorer:
         with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused below, in words
             explainer = explainer_class(name, engine)(model, references, settings)
         base_values = explainer.base_values(partial(self._mean_score, name, self._session.bucket(level)))
-        return Ready(explainer, base_values, players, _beyond(explainer, references))
+        ready = Ready(explainer, base_values, players, _beyond(explainer, references))
+        if explainer.references is None and not self._session.bundle.sidecar.lengths:
+            self._measured_against_nothing[name] = ready
+        return ready
 
     def _mean_score(self, method: str, session: Session, references: References) -> NDArray[np.float64]:
         """The mean score of every target over the references, [K]; raises BundleError where a score is not finite."""

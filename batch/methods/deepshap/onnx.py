@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from whyport.batch.methods.baselines import offered
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import Explainer, Shares
 from whyport.batch.methods.request import Request
@@ -9,6 +10,7 @@ from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.bundle.lengths import of_length
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL
+from whyport.runtime.errors import UsageError
 
 
 class OnnxDeepShap(Explainer):
@@ -17,6 +19,12 @@ class OnnxDeepShap(Explainer):
     only_rounds = True
 
     def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
+        first = offered(model.bundle.sidecar)[0].name
+        if settings.baseline not in (None, first):
+            raise UsageError(
+                f"baseline: expected {first!r}, whose references {EXPLAIN_MODEL} has, or the engine torchscript, got "
+                f"{settings.baseline!r}"
+            )
         super().__init__(model, background, settings)
         self._session = model.session
 
