@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from whyport.exporter.bundle.baselines import baselines_of_pictures
 from whyport.exporter.bundle.buckets import alike, check_padding, variant_of, with_chosen
 from whyport.exporter.bundle.made import Made
 from whyport.exporter.bundle.vectors import make_vectors
@@ -160,13 +161,14 @@ def _describe(longest: Made, shorter: Sequence[Made]) -> Sidecar:
         method=draft.references_method,
         figures={},
     )
+    summary = () if reasons.summary is None else (reasons.summary,)
     return Sidecar(
         format_version=FORMAT_VERSION,
         name=draft.name,
         inputs=draft.inputs,
         players=draft.players,
         score=draft.score,
-        baselines=(background,) if reasons.summary is None else (background, reasons.summary),
+        baselines=(background, *summary, *baselines_of_pictures(draft.inputs)),
         graphs=tuple(graphs),
         capabilities={"treeshap": NO_TREES, **compiled.capabilities, **reasons.capabilities},
         tolerances=dict(TOLERANCES),
