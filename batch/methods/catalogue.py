@@ -138,12 +138,17 @@ METHODS: dict[str, Method] = {
     "grad-cam": Method(
         engines={TORCHSCRIPT: Implementation("whyport.batch.methods.maps.grad_cam:GradCam", "grad-cam")},
         unit="0 to 1 within a row",
-        cost="1 forward pass a row, and 1 gradient of what follows the convolutions",
-        guarantee="none: a heatmap from 0 to 1, of where the last convolution block saw what speaks for the class"
-        + OF_COLUMNS,
+        cost="1 forward pass a row, and for each target 1 gradient of what follows the convolution",
+        guarantee="none: a heatmap from 0 to 1, of where a convolution saw what speaks for the class" + OF_COLUMNS,
         source="Selvaraju et al. 2017, arXiv:1610.02391",
         extras=(Extra("grad_cam_map", axes=("y", "x"), option="grad_cam_map"),),
         options=(
+            Option(
+                "layer",
+                str,
+                "The convolution of an image model whose maps are taken, by its module's name. By default the last "
+                "one, or the maps at which its author has split the network.",
+            ),
             Option("grad_cam_map", bool, "Write the maps too, before they are scaled and upsampled.", default=False),
         ),
         of_steps=True,

@@ -10,7 +10,7 @@ from whyport.runtime.errors import UsageError
 TORCHSCRIPT, ONNX = ENGINES = ("torchscript", "onnx")
 """The engines that run explanations: PyTorch, or only ONNX Runtime."""
 
-OptionValue = int | float | bool | None
+OptionValue = int | float | bool | str | None
 
 SCORE_UNIT = "{unit}"
 """The unit of attributions that add up to a score, where `{unit}` is the score's own."""
@@ -59,7 +59,7 @@ class Option:
 
     name: str
     """A Python keyword; with dashes, the command-line option."""
-    kind: type[int] | type[float] | type[bool]
+    kind: type[int] | type[float] | type[bool] | type[str]
     help: str
     default: OptionValue = None
     minimum: float | None = None
@@ -73,6 +73,8 @@ class Option:
         value = as_type(self.name, value, (self.kind, NoneType))
         if value is None:
             return None
+        if isinstance(value, str):
+            return value
         if self.minimum is not None and not value >= self.minimum:
             because = f", {self.reason}," if self.reason else ","
             raise UsageError(f"{self.name}: expected at least {self.minimum:g}{because} got {value}")

@@ -50,7 +50,7 @@ class Audit:
             raise AuditError(f"expected a finished run, got one without _SUCCESS, in {out}")
         self._report = self._run.report
         self._bundle = self._run.open_bundle(bundle)
-        outputs = array_specs(self._bundle.sidecar)
+        outputs = array_specs(self._bundle.sidecar, self._run.settings.explain_settings.options)
         self._columns = self._run.job.columns(self._run.reduction(self._bundle).positions, outputs)
 
     def run(self, sample: int, seed: int, device: str) -> Iterator[str]:

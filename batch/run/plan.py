@@ -96,7 +96,7 @@ class Plan:
         positions = reduction.positions
         settings = dataclasses.replace(settings, layout=chosen_layout(settings.layout, positions))
         layout = attribution_layout(settings.layout, settings.top_k, positions)
-        outputs = array_specs(sidecar)
+        outputs = array_specs(sidecar, settings.explain.options)
         plan = cls(
             settings=settings,
             task=task,

@@ -19,6 +19,7 @@ from whyport.exporter.graphs.heads import OneLogitHead, head_of
 from whyport.exporter.graphs.network_inputs import SPLIT, SplitTakeInputs, TakeInputs
 from whyport.exporter.graphs.outputs import Pick, Place, describe, find_scores
 from whyport.exporter.graphs.sigmoid import without_sigmoid
+from whyport.exporter.graphs.taps import TappedGraph
 from whyport.exporter.graphs.tensor_names import ATTENTION
 from whyport.runtime.bundle.inputs import ImagePreparation, Input
 from whyport.runtime.bundle.layers import AXES, Layer
@@ -120,7 +121,7 @@ class Graph:
     outputs: tuple[TensorSpec, ...]
     capabilities: dict[str, Capability]
     layers: tuple[Layer, ...] = ()
-    """The layers whose maps over y and x it gives, the last one last."""
+    """The layers whose maps over y and x model.pt gives, in the order in which they compute."""
 
     @property
     def names(self) -> list[str]:
@@ -220,16 +221,18 @@ def build_graph(
     names = [*task.outputs, *([] if weights is None else [ATTENTION])]
     with torch.no_grad():
         given = module(rows)
-        maps = None if split_obstacle else module.features(rows)  # type: ignore[operator]
+    layers: tuple[Layer, ...] = ()
+    if map_axes(inputs) > 1 and not no_places:
+        layers = TappedGraph(module, split=not split_obstacle).layers(rows)
     return Graph(
         module=module,
         outputs=tuple(_spec(name, tensor) for name, tensor in zip(names, given, strict=True)),
         capabilities={
             "gradients": capability(gradients),
-            "grad-cam": capability(split_obstacle or gradients),
+            "grad-cam": capability(("" if layers else split_obstacle) or gradients),
             "attention": capability(attention),
         },
-        layers=() if maps is None or maps.ndim == 3 else (Layer("features", maps.shape[1], tuple(maps.shape[2:])),),
+        layers=layers,
     )
 
 

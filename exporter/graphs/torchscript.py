@@ -8,8 +8,9 @@ import io
 import logging
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,8 +18,10 @@ from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
 from whyport.exporter.graphs.fast_path import no_fast_path
-from whyport.exporter.graphs.graph import Graph
+from whyport.exporter.graphs.graph import Graph, capability
+from whyport.exporter.graphs.taps import TappedGraph
 from whyport.exporter.verify.tolerances import TOLERANCES
+from whyport.runtime.bundle.layers import Layer
 from whyport.runtime.errors import ExportError, first_line
 from whyport.runtime.parity import deviation
 
@@ -41,6 +44,8 @@ def compile_torchscript(graph: Graph, rows: Tensor, *, scriptable: bool = True) 
         if isinstance(part, nn.RNNBase):
             # So that a consumer can put the recurrent layers alone into training mode, which cuDNN's backward needs.
             part.dropout = 0.0
+    if graph.layers:
+        module.layers = trace_layers(module, graph, rows)
     if scriptable:
         try:
             return _script(module, graph, rows)
@@ -53,6 +58,49 @@ def load_torchscript(content: bytes) -> Any:
     """The compiled module of `compile_torchscript`."""
     with quiet():
         return torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
+
+
+def check_layers(graph: Graph, rows: Tensor) -> Graph:
+    """The graph, without its layers where their maps cannot be traced.
+
+    Args:
+        graph: the graph in eager mode.
+        rows: three or more raw rows [N, F] float32, to trace with; fewer of them are scored.
+    """
+    if not graph.layers:
+        return graph
+    try:
+        traced = trace_layers(copy.deepcopy(graph.module), graph, rows)
+        some = rows[:2]
+        for zeros in ([torch.empty(0)] * len(graph.layers), zeros_of(graph.layers, len(some))):
+            with torch.no_grad():
+                for got, wanted in zip(traced(some, zeros), graph.module(some), strict=False):
+                    if not deviation(got.numpy(), wanted.numpy()) <= TOLERANCES["outputs"]:
+                        raise ExportError("the scores are others than the network's")
+    except Exception as error:
+        lost = capability(f"the maps of the network's convolutions cannot be traced: {first_line(error)}")
+        return replace(graph, layers=(), capabilities=graph.capabilities | {"grad-cam": lost})
+    return graph
+
+
+def trace_layers(module: nn.Module, graph: Graph, rows: Tensor) -> Any:
+    """The method `layers` of model.pt, see `graphs.taps`: it shares the module's weights."""
+    with quiet(), no_fast_path():
+        tapped = TappedGraph(module, split=graph.split, tap=torch.jit.script(tap)).eval()
+        inputs = (rows, zeros_of(graph.layers, len(rows)))
+        return torch.jit.trace(tapped, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+
+
+def zeros_of(layers: Sequence[Layer], rows: int) -> list[Tensor]:
+    """What the maps of every layer are tapped with."""
+    return [torch.zeros(rows, layer.channels, 1, 1) for layer in layers]
+
+
+def tap(maps: Tensor, zeros: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps plus zeros, and the maps; where the zeros are empty, the maps as they are. Scripting keeps the branch."""
+    if zeros.numel() == 0:
+        return maps, zeros
+    return maps + zeros, maps
 
 
 def _script(module: nn.Module, graph: Graph, rows: Tensor) -> bytes:

@@ -18,7 +18,7 @@ from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.network_inputs import positional_arguments, taking
 from whyport.exporter.graphs.onnx import DEFAULT_OPSET, compile_onnx
 from whyport.exporter.graphs.preprocess import build_preprocessing
-from whyport.exporter.graphs.torchscript import compile_torchscript
+from whyport.exporter.graphs.torchscript import check_layers, compile_torchscript
 from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.kinds.kind import Kind
 from whyport.runtime.errors import ExportError, UsageError, first_line
@@ -65,6 +65,7 @@ def compile_network(network: nn.Module, draft: Draft, opset: int | None = None, 
     rows = draft.trace_rows()
     preprocess = build_preprocessing(draft.features, standardise=draft.standardise, encoding=draft.encoding)
     graph = build_graph(network, preprocess, rows, type(draft.task), draft.encoding, output, draft.inputs)
+    graph = check_layers(graph, rows)
     model = compile_onnx(graph, rows, opset or DEFAULT_OPSET)
     take_inputs(model, draft.inputs)
     torchscript = TorchScriptFile(compile_torchscript(graph, rows)) if graph.differentiable else None

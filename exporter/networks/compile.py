@@ -17,7 +17,7 @@ from whyport.exporter.graphs.conform import conform
 from whyport.exporter.graphs.graph import Graph, build_graph, capability
 from whyport.exporter.graphs.onnx import open_onnx
 from whyport.exporter.graphs.pruning import prune
-from whyport.exporter.graphs.torchscript import compile_torchscript
+from whyport.exporter.graphs.torchscript import check_layers, compile_torchscript
 from whyport.exporter.networks.importer import import_network
 from whyport.exporter.networks.logits import before_both, before_sigmoid, before_softmax
 from whyport.exporter.networks.lower import lower
@@ -173,7 +173,8 @@ def _import(model: onnx.ModelProto, draft: Draft, scores: str) -> Graph | str:
         return str(error)
     except Exception as error:  # whatever PyTorch raises on what ONNX Runtime computes
         return f"the ONNX file cannot be imported: {first_line(error)}"
-    if not imported.no_split:
+    graph = check_layers(graph, rows)
+    if not imported.no_split or graph.layers:
         return graph
     cam = capability(imported.no_split)
     return dataclasses.replace(graph, capabilities=graph.capabilities | {"grad-cam": cam})

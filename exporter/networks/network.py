@@ -65,6 +65,11 @@ class Operation(nn.Module):
         """The tensors that depend on the row, in the order in which it takes them."""
         return [operand for operand in self.operands if isinstance(operand, str)]
 
+    @property
+    def layer_name(self) -> str:
+        """The name of the node that it was."""
+        return self.attributes.node
+
     def forward(self, count: Any, *tensors: Tensor) -> Any:
         """The outputs for tensors that belong to so many rows."""
         if self.layer is not None:

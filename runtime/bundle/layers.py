@@ -1,12 +1,14 @@
 """Layers of a network whose feature maps model.pt gives: their names, and the shapes of their maps."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from whyport.runtime.bundle.sidecar import Sidecar
 
 CHANNELS = "channels"
+SPLIT = "features"
+"""The name of the maps at which a network's author has split it."""
 AXES = {1: ("position",), 2: ("y", "x")}
 """The names of the axes of maps, by how many there are behind the channels."""
 FIGURE = re.compile(r"maps\.(.+)\.(channels|position|y|x)")
@@ -29,6 +31,11 @@ def figures_of(layers: Iterable[Layer]) -> dict[str, float]:
         for layer in layers
         for key, value in zip((CHANNELS, *AXES[len(layer.shape)]), (layer.channels, *layer.shape), strict=True)
     }
+
+
+def default_layer(layers: Sequence[Layer]) -> Layer:
+    """The layer whose maps are taken unless others are asked for: the network's own split, or the last one."""
+    return next((layer for layer in layers if layer.name == SPLIT), layers[-1])
 
 
 def layers_of(sidecar: Sidecar) -> tuple[Layer, ...]:

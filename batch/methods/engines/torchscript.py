@@ -1,6 +1,7 @@
 """The bundle's TorchScript graph: scores and gradients of one output per row."""
 
 import io
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from whyport.batch.methods.engines.checked import running, shaped
 from whyport.batch.methods.engines.model import Gradients, Model
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.layers import Layer, layers_of
 from whyport.runtime.bundle.sidecar import TORCHSCRIPT_MODEL, task_of
 from whyport.runtime.errors import BundleError, ProviderError, message_line
 from whyport.runtime.providers import available_cores
@@ -33,6 +35,9 @@ PASS_CELLS = 1 << 18
 # 256 rows per pass, 1.0 million with 4 096, and 2.6 million with 16 384, which take 320 MB.
 CARD_PASS_ROWS = 16384
 CARD_PASS_VALUES = 1 << 19
+
+# Values of the rows of a pass that gives maps: the tensors between them take a hundred times as much memory.
+MAP_PASS_VALUES = 1 << 20
 
 RECURRENT = {"RNN", "LSTM", "GRU"}
 
@@ -139,6 +144,43 @@ class TorchScriptModel(Model):
 
         self.side_by_side(run, len(rows), self._pass_rows)
         return np.concatenate(maps), scores
+
+    def layer_maps(self, rows: NDArray[np.float32], targets: NDArray[np.int64], layer: Layer) -> Gradients:
+        """The maps of one layer, weighted as `class_maps` does, for J targets a row, and the targets' scores.
+
+        One forward pass a row, and for each target one backward pass of what follows the layer.
+
+        Args:
+            rows: [M, F].
+            targets: [M, J].
+            layer: one of those that the bundle names.
+
+        Returns:
+            Maps [M, J, y, x], and scores [M, J].
+        """
+        place = layers_of(self.bundle.sidecar).index(layer)
+        behind = len(self.bundle.sidecar.signature.outputs)
+        maps = np.empty((*targets.shape, *layer.shape), dtype=np.float32)
+        scores = np.empty(targets.shape, dtype=np.float64)
+
+        def run(part: slice) -> None:
+            count = part.stop - part.start
+            zeros = [torch.empty(0, device=self.device) for _ in layers_of(self.bundle.sidecar)]
+            zeros[place] = torch.zeros(count, layer.channels, 1, 1, device=self.device, requires_grad=True)
+            given = self._module.layers(self._tensor(rows[part]), zeros)
+            features = shaped("grad-cam", given[behind + place], [count, layer.channels, *layer.shape]).detach()
+            for j in range(targets.shape[1]):
+                score = self._of_targets(given[:behind], self._tensor(targets[part, j]))
+                more = j + 1 < targets.shape[1]
+                (gradient,) = torch.autograd.grad(score.sum(), zeros[place], retain_graph=more)
+                weights = gradient.flatten(1)[:, None] / math.prod(layer.shape)
+                weighted = torch.matmul(weights, features.flatten(2)).reshape(-1, *layer.shape)
+                maps[part, j] = torch.relu(weighted).cpu().numpy()
+                scores[part, j] = score.detach().cpu().numpy()
+
+        pass_rows = max(1, min(self._pass_rows, MAP_PASS_VALUES // self.bundle.sidecar.width))
+        self.side_by_side(run, len(rows), pass_rows)
+        return maps, scores
 
     def load(self, name: str, records: dict[str, str] | None = None) -> Any:
         """Load a TorchScript file of the bundle on the device, in evaluation mode; BundleError for any other file.

@@ -14,7 +14,7 @@ SIDECAR = linear_sidecar(True, ("a", "b", "c"), ("no", "yes"))
 
 def map_type(sidecar: Sidecar) -> pa.DataType:
     (extra,) = METHODS["grad-cam"].extras
-    return array_type(extra, {spec.name: spec.row_shape() for spec in array_specs(sidecar)})
+    return array_type(extra, {spec.name: spec.row_shape() for spec in array_specs(sidecar, {})})
 
 
 def test_maps_over_y_and_x_are_tensors() -> None:
