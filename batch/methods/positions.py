@@ -48,6 +48,11 @@ class Block:
         return values[..., self.start : self.stop].reshape(*values.shape[:-1], *self.shape)
 
     @property
+    def is_picture(self) -> bool:
+        """Whether the shares lie over y and x."""
+        return tuple(axis.name for axis in self.axes[:2]) == ("y", "x")
+
+    @property
     def varies(self) -> bool:
         """Whether rows are of varying length, so that they lack the shares beyond their last step."""
         return self.place is not None
@@ -82,8 +87,13 @@ class Positions:
 
     @property
     def sequences(self) -> tuple[Block, ...]:
-        """The inputs that are no tables."""
-        return tuple(block for block in self.blocks if not block.is_table)
+        """The inputs with steps."""
+        return tuple(block for block in self.blocks if not block.is_table and not block.is_picture)
+
+    @property
+    def pictures(self) -> tuple[Block, ...]:
+        """The inputs whose shares lie over y and x."""
+        return tuple(block for block in self.blocks if block.is_picture)
 
     @property
     def varying(self) -> tuple[Block, ...]:

@@ -14,6 +14,7 @@ from whyport.batch.report.picture import Section
 from whyport.batch.report.sections.model import model_section
 from whyport.batch.report.sections.origin import origin_section
 from whyport.batch.report.sections.overall import global_section
+from whyport.batch.report.sections.pictures import pictures_section
 from whyport.batch.report.sections.rows import rows_section
 from whyport.batch.report.sections.trust import trust_section
 from whyport.runtime.errors import UsageError, unknown
@@ -70,9 +71,11 @@ def write_report(settings: ReportSettings, target: ReportTarget) -> list[Path]:
 
 def sections_of(view: View, max_features: int) -> list[Section]:
     """The report's sections, in order."""
+    pictures = pictures_section(view)
     return [
         model_section(view),
         global_section(view, max_features),
+        *([] if pictures is None else [pictures]),
         rows_section(view, max_features),
         trust_section(view, max_features),
         origin_section(view),

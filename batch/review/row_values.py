@@ -14,6 +14,7 @@ from whyport.batch.arrow import first_row
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
 from whyport.runtime.bundle.columns import TEXT, TIME, Column
+from whyport.runtime.bundle.inputs import ImagePreparation
 from whyport.runtime.bundle.row import Source, sources_of
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.inputs.categories import category_text
@@ -102,6 +103,16 @@ def known_sources(run: FinishedRun) -> Sequence[Source]:
         return sources_of(run.open_bundle().sidecar.inputs)
     except WhyportError:
         return ()
+
+
+def picture_sizes(run: FinishedRun) -> dict[str, tuple[int, int]]:
+    """The height and width in pixels of each image of the run's bundle; none where it is gone."""
+    try:
+        inputs = run.open_bundle().sidecar.inputs
+    except WhyportError:
+        return {}
+    images = [each for each in inputs if isinstance(each.prepare, ImagePreparation)]
+    return {each.name: (int(each.tensors[0].shape[1]), int(each.tensors[0].shape[2])) for each in images}
 
 
 def value_text(value: object) -> str:

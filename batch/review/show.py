@@ -13,7 +13,8 @@ from whyport.batch.methods.positions import Positions
 from whyport.batch.output.columns import IMPUTED_COUNT, SOURCE_ROW, ExplanationColumns
 from whyport.batch.output.layouts import StoredAttributions
 from whyport.batch.review.finished_run import FinishedRun, read_rows
-from whyport.batch.review.row_values import RowValues
+from whyport.batch.review.row_values import RowValues, picture_sizes
+from whyport.batch.review.show_pictures import picture_lines
 from whyport.batch.review.show_sequences import sequence_lines
 from whyport.runtime.errors import JobError
 from whyport.runtime.task import PREDICTION, Task
@@ -110,6 +111,7 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
             own = np.zeros(len(positions.names), dtype=np.bool_)
             own[stored.features[0]] = has
             yield from sequence_lines(positions, each.method, cells, own, top)
+            yield from picture_lines(positions, cells, top, picture_sizes(run))
     if inputs.problem:
         yield f"values      not shown: {inputs.problem}"
 

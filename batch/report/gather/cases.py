@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 NOT_KEPT = "what the run has not kept"
 """The label for a row's other features, if only its strongest were kept and they cannot be computed again."""
 
+SIDE_BY_SIDE = 3
+"""The targets of a picture that are drawn side by side, where its run has explained as many."""
+
 CHOSEN = {"most certain": 1, "least certain": 1, "wrong": 2, "largest": 1, "smallest": 1, "furthest off": 2}
 """The number of rows shown, by kind."""
 
@@ -214,10 +217,11 @@ class CaseReader:
         method = next((each.method for each in [*(e for e in known if stored[e.base_value] is not None), *known]), None)
         if method is None:
             return []
-        found = {}
+        found = dict[str, RowExplanation]()
         for each in known:
             name = each.target or str(stored[each.explained_target])
-            if each.method == method and (each.target is None or name in wanted or not wanted):
+            beside = bool(self._run.layout.positions.pictures) and len(found) < SIDE_BY_SIDE
+            if each.method == method and (each.target is None or name in wanted or not wanted or beside):
                 found[name] = self._of_columns(table, each, name, wanted.get(name, "explained"))
         lacking = [name for name in wanted if name not in found or NOT_KEPT in found[name].names]
         if lacking and matrix is not None:

@@ -44,6 +44,8 @@ class FeatureValues:
         NaN if a value is missing, its row has no such step, or its input is gone; and for a name that is no feature.
         """
         place = {name: j for j, name in enumerate(self.names)}
+        if not any(name in place for name in names):
+            return np.full((len(places["row"]), len(names)), np.nan)
         rows = self.rows(places)
         rows[padding(self.lengths, rows)] = np.nan
         rows = np.pad(rows, ((0, 0), (0, 1)), constant_values=np.nan)
@@ -55,7 +57,8 @@ class FeatureValues:
         for source in np.unique(places["source"]):
             chosen = np.flatnonzero(places["source"] == source)
             if int(source) in self._rows:
-                values[chosen] = self._values[source][np.searchsorted(self._rows[source], places["row"][chosen])]
+                known = chosen[np.isin(places["row"][chosen], self._rows[source])]
+                values[known] = self._values[source][np.searchsorted(self._rows[source], places["row"][known])]
         return values
 
 

@@ -21,6 +21,7 @@ from whyport.batch.report.gather.values import FeatureValues, read_values
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.inputs import ImagePreparation
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.row import sources_of
 from whyport.runtime.bundle.sidecar import BACKGROUND_NAME, task_of
@@ -110,6 +111,9 @@ def gather(settings: ReportSettings) -> View:
     counts = input_counts(described.columns, described.places, bundle.sidecar.lengths)
     steps = StepCounts(bundle.sidecar.lengths)
     places = [*(each.sample for each in collected.attributions), *([collected.scored] if collected.scored else [])]
+    has_pictures = any(isinstance(each.prepare, ImagePreparation) for each in bundle.sidecar.inputs)
+    if has_pictures:
+        places = []  # the pixels of as many rows would not fit in memory
     places += [{"source": np.array([c.index]), "row": np.array([c.row])} for c in choices]
     known = None
     # Without the truth there is no accuracy to which they matter.
@@ -141,7 +145,9 @@ def gather(settings: ReportSettings) -> View:
             for method, reference in references.items()
         },
         references=references,
-        dependences=dependences(session, collected, values, run.layout.features if methods else ()),
+        dependences=()
+        if has_pictures
+        else dependences(session, collected, values, run.layout.features if methods else ()),
         known=known,
         problems=tuple(problems),
     )

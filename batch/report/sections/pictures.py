@@ -1,0 +1,88 @@
+"""The section on pictures: the chosen rows with their shares over them, and what counts where over all rows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whyport.batch.methods.positions import Block as InputBlock
+from whyport.batch.report.figures.canvas import shorten
+from whyport.batch.report.figures.overlays import mean_figure, overlay_figure
+from whyport.batch.report.gather.cases import RowCase
+from whyport.batch.report.gather.collect import TargetAttributions, pooled_magnitude
+from whyport.batch.report.gather.view import View
+from whyport.batch.report.picture import Block, Heading, Picture, Section
+from whyport.batch.report.sections.words import share_unit
+from whyport.runtime.bundle.row import row_size
+
+NAMED = 5
+
+
+def pictures_section(view: View) -> Section | None:
+    """The pictures of the chosen rows; None for a model or a run without shares of pictures."""
+    found: list[Block] = []
+    for block in view.run.layout.positions.pictures:
+        for method in dict.fromkeys(each.method for each in view.collected.attributions):
+            own = [each for each in view.collected.attributions if each.method == method]
+            found.append(_mean(view, block, own))
+        for i, case in enumerate(view.cases):
+            if case.explanations:
+                found += [Heading(f"{block.input}, row {case.choice.row:,}"), _overlay(view, block, i, case)]
+    if not found:
+        return None
+    lead = "The pictures as the model saw them, and which places raise or lower each score."
+    return Section("pictures", "Pictures", lead, tuple(found))
+
+
+def _mean(view: View, block: InputBlock, explained: Sequence[TargetAttributions]) -> Picture:
+    grid, first = _grid(block, pooled_magnitude(explained)), explained[0]
+    unit = share_unit(view, first.method, first.target)
+    return Picture(
+        f"mean-{first.method}-{block.input}",
+        f"Mean |attribution| in {shorten(block.input)} by place, {first.method}",
+        "Every field is a mean over all explained rows, exact.",
+        f"Strongest in {block.input}: {_strongest(grid)}.",
+        lambda: mean_figure(grid, unit),
+    )
+
+
+def _overlay(view: View, block: InputBlock, i: int, case: RowCase) -> Picture:
+    first = case.explanations[0]
+    grids = [(each.target, _grid(block, each.values)) for each in case.explanations]
+    unit, picture = share_unit(view, first.method, first.target), _pixels(view, block, case)
+    seen = "The input is gone, so the shares are drawn alone" if picture is None else "The picture as the model saw it"
+    last = "; the last line is the difference of the first two" if len(grids) > 1 else ""
+    return Picture(
+        f"picture-{block.input}-{i}",
+        f"What speaks for and against in {shorten(block.input)}, row {case.choice.row:,}, {first.method}",
+        f"{seen}. Beside it are all shares, what raises the score, what lowers it, and their magnitudes, by target"
+        f"{last}. Red raises, blue lowers. The shares of {' x '.join(map(str, grids[0][1].shape))} fields are drawn "
+        "smoothly between their centres.",
+        " ".join(f"{target}: {_strongest(grid)}." for target, grid in grids),
+        lambda: overlay_figure(picture, grids, unit),
+        tuple(target for target, _ in grids),
+    )
+
+
+def _grid(block: InputBlock, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The shares by place, [y, x]: sums over the channels where each has its own."""
+    cells: NDArray[np.float64] = block.of(values[: block.stop]).reshape(*block.shape[:2], -1).sum(axis=2)
+    return cells
+
+
+def _pixels(view: View, block: InputBlock, case: RowCase) -> NDArray[np.uint8] | None:
+    """The picture that a row holds, [height, width, channels]; None where its input is gone."""
+    start = 0
+    for each in view.bundle.sidecar.inputs:
+        if each.name == block.input:
+            values = case.features[start : start + row_size(each)]
+            shape = [int(length) for length in each.tensors[0].shape[1:]]
+            return values.astype(np.uint8).reshape(shape) if np.isfinite(values).all() else None
+        start += row_size(each)
+    return None
+
+
+def _strongest(grid: NDArray[np.float64]) -> str:
+    order = np.argsort(-np.abs(grid), axis=None, kind="stable")[:NAMED]
+    places = [divmod(int(k), grid.shape[1]) for k in order]
+    return ", ".join(f"y {y}, x {x} {grid[y, x]:.3g}" for y, x in places)
