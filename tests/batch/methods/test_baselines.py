@@ -77,7 +77,9 @@ def test_a_baseline_has_a_name_of_the_bundle() -> None:
     assert chosen_baseline(None, image) == "black"
     assert chosen_baseline("blurred", image) == "blurred"
     assert chosen_baseline(None, table) is None
-    with pytest.raises(UsageError, match="unknown baseline of this bundle 'blur'; known: 'black', 'mean colour', 'blu"):
+    with pytest.raises(
+        UsageError, match="unknown baseline of this bundle 'blur' .*; known: 'black', 'mean colour', 'blu"
+    ):
         chosen_baseline("blur", image)
     without = dataclasses.replace(image, baselines=())
     with pytest.raises(UsageError, match="unknown baseline of this bundle 'blur'"):

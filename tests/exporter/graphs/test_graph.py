@@ -10,11 +10,17 @@ from whyport.exporter.graphs.preprocess import Impute
 from whyport.exporter.graphs.torchscript import compile_torchscript, load_torchscript
 from whyport.runtime.bundle.inputs import Axis, ImagePreparation, Input
 from whyport.runtime.bundle.layers import Layer
+from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ExportError
 from whyport.runtime.task import ProbabilityClassification
 
+PIXELS = TensorSpec("photo", "uint8", ("N", 2, 2, 1))
 IMAGE = Input(
-    "photo", (), ImagePreparation("image", "L", True, (), (), 10**6), (), (Axis("y", 2, None), Axis("x", 2, None))
+    "photo",
+    (),
+    ImagePreparation("image", "L", True, (), (), 10**6),
+    (PIXELS,),
+    (Axis("y", 2, None), Axis("x", 2, None)),
 )
 ROWS = torch.randn(5, networks.FEATURES, generator=torch.Generator().manual_seed(0))
 

@@ -8,6 +8,7 @@ from support.sequences import list_column, sequence_input
 from whyport.batch.methods.maps.upsampling import Upsampling, row_upsampling, upsampling, warn_if_constant
 from whyport.batch.methods.players import PlayerMap
 from whyport.runtime.bundle.inputs import Axis, ImagePreparation, Input
+from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleError
 
 
@@ -33,7 +34,8 @@ def test_all_features_of_a_step_have_its_value() -> None:
     np.testing.assert_array_equal(values[:, 12:], upsampling(3, 4))
 
 
-IMAGE = Input("photo", (), ImagePreparation("image", "RGB", True, (), (), 10**6), (), pixel_axes(9, 6))
+PIXELS = TensorSpec("photo", "uint8", ("N", 9, 6, 1))
+IMAGE = Input("photo", (), ImagePreparation("image", "L", True, (), (), 10**6), (PIXELS,), pixel_axes(9, 6))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (9, 6), (11, 2)])
