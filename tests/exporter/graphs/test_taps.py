@@ -18,6 +18,7 @@ from whyport.exporter.graphs.torchscript import check_layers, compile_torchscrip
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.inputs import Axis, ImagePreparation, Input
 from whyport.runtime.bundle.layers import default_layer, figures_of
+from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import UsageError
 
 HEIGHT, WIDTH = 5, 6
@@ -25,7 +26,7 @@ IMAGE = Input(
     "photo",
     (),
     ImagePreparation("image", "L", True, (), (), 10**6),
-    (),
+    (TensorSpec("photo", "uint8", ("N", HEIGHT, WIDTH, 1)),),
     (Axis("y", HEIGHT, None), Axis("x", WIDTH, None)),
 )
 ROWS = torch.randn(7, HEIGHT * WIDTH, generator=torch.Generator().manual_seed(0))
@@ -99,8 +100,8 @@ def test_maps_of_each_layer_and_target_are_captums(name: str, network: nn.Module
     for j in range(2):
         target = torch.tensor(targets[:, j])
         method = LayerGradCam(plain, plain.get_submodule(name))
-        expected = method.attribute(rows.clone().requires_grad_(), target, relu_attributions=True)[:, 0]
-        np.testing.assert_allclose(maps[:, j], expected.detach(), atol=1e-5 * float(expected.max()))
+        expected = method.attribute(rows.clone().requires_grad_(), target, relu_attributions=True)[:, 0].detach()
+        np.testing.assert_allclose(maps[:, j], expected, atol=1e-5 * float(expected.max()))
         np.testing.assert_allclose(scores[:, j], network(rows).gather(1, target[:, None])[:, 0], atol=1e-5)
         assert expected.max() > 0.001
 

@@ -1,0 +1,48 @@
+"""Grad-CAM of pictures, from Parquet to Parquet."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from captum.attr import LayerGradCam
+
+import whyport
+from support import image_bundle as made
+from whyport.runtime.errors import UsageError
+from whyport.runtime.session import Session
+
+
+def run(bundle: Path, rows: Path, out: Path, **options: Any) -> pa.Table:
+    whyport.run(bundle, [rows], out, explain=["grad-cam"], device="cpu", grad_cam_map=True, **options)
+    (part,) = out.glob("part-*")
+    return pq.read_table(part)
+
+
+def test_maps_of_a_named_convolution_are_captums(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:
+    got = run(image_bundle, image_rows, tmp_path / "out", layer="body.0", explain_target="all")
+
+    pixels = Session(image_bundle, "cpu").matrix(pq.read_table(image_rows)).reshape(-1, *made.SIZE, 3)
+    prepared = (pixels / 255 - np.float32(made.MEAN)) / np.float32(made.DEVIATION)
+    photo = torch.tensor(prepared, dtype=torch.float32).permute(0, 3, 1, 2).requires_grad_()
+    network = made.make()
+    method = LayerGradCam(network, network.body[0])
+    for k, name in enumerate(Session(image_bundle, "cpu").task.targets):
+        column = got[f"grad_cam_map.{name}"]
+        assert column.type == pa.fixed_shape_tensor(pa.float32(), made.SIZE, dim_names=("y", "x"))
+        expected = method.attribute(photo, k, relu_attributions=True)[:, 0].detach().numpy()
+        maps = column.combine_chunks().to_numpy_ndarray()
+        np.testing.assert_allclose(maps, expected, atol=1e-5 * expected.max())
+
+
+def test_without_a_name_it_is_the_last_one(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:
+    got = run(image_bundle, image_rows, tmp_path / "out")
+    assert got["grad_cam_map"].type == pa.fixed_shape_tensor(pa.float32(), (6, 5), dim_names=("y", "x"))
+
+
+def test_an_unknown_name_is_refused_with_those_there_are(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"'body\.0', 'body\.3'"):
+        run(image_bundle, image_rows, tmp_path / "out", layer="body")
