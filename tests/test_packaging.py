@@ -149,7 +149,7 @@ predict("bundle", "rows.csv", keep=("id",))
 """
 MISTAKES = """
 run(bundle, "a.parquet", "out", keep=3)
-run(bundle, "a.parquet", "out", kep="id")
+run(bundle, "a.parquet", "out", kep=["id"])
 text: str = Session(bundle).bundle.digest + 1
 """
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,6 @@ import pandas as pd
 from whyport.exporter.data.input_choice import IMAGE as IMAGE_CHOICE
 from whyport.exporter.data.input_choice import InputChoice
 from whyport.exporter.data.statistics import describe_numbers
-from whyport.exporter.graphs.pixels import PixelScale
 from whyport.runtime.bundle.columns import IMAGE, REFUSE, Channel, Column
 from whyport.runtime.bundle.constraints import NAME
 from whyport.runtime.bundle.inputs import Axis, ImagePreparation, Input
@@ -20,6 +20,9 @@ from whyport.runtime.errors import ColumnError, TrainingError, UsageError
 from whyport.runtime.inputs.encoders import cells_encoder
 from whyport.runtime.inputs.numbers import OtherTypeError
 from whyport.runtime.inputs.sources import element
+
+if TYPE_CHECKING:
+    from whyport.exporter.graphs.pixels import PixelScale
 
 LIMIT = 50_000_000
 """The most pixels of a picture, unless the user says otherwise."""
@@ -56,7 +59,7 @@ def image_preparation(choice: InputChoice) -> ImagePreparation:
     return ImagePreparation("image", MODES[_channels(choice)], True, resize, crop, choice.count("limit") or LIMIT)
 
 
-def pixel_scale(choice: InputChoice, *, channels_first: bool = True) -> PixelScale:
+def pixel_scale(choice: InputChoice, *, channels_first: bool = True) -> "PixelScale":
     """What becomes of an image's pixels before the network sees them; raises UsageError.
 
     Args:
@@ -68,6 +71,8 @@ def pixel_scale(choice: InputChoice, *, channels_first: bool = True) -> PixelSca
     if 0 in deviation:
         raise UsageError(f"--input {choice.name}: deviation: expected numbers other than 0")
     layout = choice.one_of("layout", LAYOUTS if channels_first else LAYOUTS[::-1])
+    from whyport.exporter.graphs.pixels import PixelScale  # starts PyTorch
+
     return PixelScale(choice.numbers("mean", channels, 0.0), deviation, layout == LAYOUTS[0])
 
 

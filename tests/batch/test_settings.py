@@ -66,7 +66,11 @@ def test_a_budget_that_cannot_be_meant(size: str, message: str, bundle: Path, tm
             {"steps": 50},
             "steps: an option of 'integrated-gradients', 'expected-gradients', .*'deepshap'",
         ),
-        (("gradient", "deepshap"), {"samples": 9}, "samples: an option of 'lime', 'smoothgrad', .* got 'gradient', 'deepshap'"),
+        (
+            ("gradient", "deepshap"),
+            {"samples": 9},
+            "samples: an option of 'lime', 'smoothgrad', .* got 'gradient', 'deepshap'",
+        ),
         ((), {"permutations": 8}, "permutations: an option of 'shapley', expected one of them beside it, got none"),
         (("deepshap",), {"grad_cam_map": True}, "grad_cam_map: an option of 'grad-cam'"),
     ],

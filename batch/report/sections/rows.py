@@ -53,7 +53,7 @@ def _case(view: View, i: int, case: RowCase, max_features: int) -> list[Block]:
         blocks += _explanation(view, i, case, each, max_features)
     if not case.explanations and view.run.settings.methods:
         blocks.append(Note("The run has no attributions of this row."))
-    if case.grad_cam is not None:
+    if case.grad_cam is not None and not _has_pictures(view):
         blocks.append(_grad_cam(view, i, case, case.grad_cam))
     if case.attention is not None:
         weights = case.attention
@@ -69,6 +69,11 @@ def _case(view: View, i: int, case: RowCase, max_features: int) -> list[Block]:
             )
         )
     return blocks
+
+
+def _has_pictures(view: View) -> bool:
+    """Whether a map lies over a picture, and not over steps or columns."""
+    return any(isinstance(each.prepare, ImagePreparation) for each in view.bundle.sidecar.inputs)
 
 
 def _grad_cam(view: View, i: int, case: RowCase, cam: NDArray[np.float32]) -> Picture:

@@ -404,7 +404,7 @@ def test_schemas_may_drift_between_files(bundle: Path, write: Write, tmp_path: P
         ({"keep": ("id", "id")}, ColumnError, "columns 'id' would appear twice"),
         ({"explain_target": "label:nowhere"}, ColumnError, "missing label columns: nowhere "),
         ({"explain_target": "maybe"}, UsageError, "unknown class 'maybe'"),
-        ({"methods": ("lime",)}, UsageError, "unknown explanation method 'limes'"),
+        ({"methods": ("limes",)}, UsageError, "unknown explanation method 'limes'"),
         ({"methods": ("gradient", "gradient")}, UsageError, "methods named twice"),
         ({"batch_rows": 0}, UsageError, "batch_rows: expected at least 1, got 0"),
         ({"threads": 0}, UsageError, "threads: expected at least 1, got 0"),
