@@ -15,6 +15,7 @@ from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
 from whyport.batch.report.sections.sequences import looked_at, row_pictures, standardised
 from whyport.batch.report.sections.words import share_unit, unit_of
 from whyport.batch.report.to_shap import make_explanation
+from whyport.runtime.bundle.inputs import ImagePreparation
 
 WATERFALL = 12
 """The number of features of a row that are shown one by one."""
