@@ -19,6 +19,7 @@ EXTRAS = {
     "catboost": {"catboost"},
     "keras": {"keras"},
     "images": {"PIL", "simplejpeg"},
+    "segments": {"skimage"},
 }
 """The modules of each extra. onnxruntime, of `cpu` or `gpu`, is checked by `providers` itself."""
 
@@ -35,6 +36,7 @@ PREFERRED = (
     "keras",
     "images",
     "text",
+    "segments",
 )
 """The extras to suggest by default: the smaller one first."""
 
