@@ -10,7 +10,7 @@ from whyport.runtime.errors import MissingPackageError
 from whyport.runtime.extras import EXTRAS, missing_package, needs
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
-DISTRIBUTION = {"PIL": "pillow", "sklearn": "scikit-learn"}
+DISTRIBUTION = {"skimage": "scikit-image", "PIL": "pillow", "sklearn": "scikit-learn"}
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
