@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-PIXEL = 255
-"""The largest value of a pixel."""
+from whyport.runtime.inputs.feeds import PIXEL
 
 
 @dataclass(frozen=True)
@@ -15,9 +14,9 @@ class PixelScale:
     """What becomes of the pixels of an image before the network sees them."""
 
     mean: tuple[float, ...]
-    """Of each channel, in units of the largest pixel."""
+    """The mean of each channel that is taken off, in units of the largest pixel."""
     deviation: tuple[float, ...]
-    """Of each channel, not 0, in the same units."""
+    """The deviation of each channel that the rest is divided by, not 0, in the same units."""
     channels_first: bool = True
     """Whether the network takes [N, channels, height, width]; otherwise [N, height, width, channels]."""
 

@@ -26,7 +26,7 @@ class CellsEncoder(ABC):
     is_number: ClassVar[bool] = False
     is_time: ClassVar[bool] = False
     tells: ClassVar[str] = UNSEEN
-    """What is told of the rows that `encode` names."""
+    """The fact about the rows that `encode` names: UNSEEN or CUT."""
     rule: ClassVar[str]
     """The fault of a column that `encode` refuses, in words."""
 

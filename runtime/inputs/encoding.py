@@ -20,7 +20,7 @@ NOT_VALUES = "columns that are not one value a row"
 """The faults of columns that cannot be encoded, in words."""
 
 UNSEEN, CUT = "unseen", "cut"
-"""What is told of rows: a value that training has not seen, or a text that was cut off."""
+"""The facts that are told of rows: a value that training has not seen, or a text that was cut off."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Unseen:
         return {name: len(rows) for name, rows in self.cut.items()}
 
     def cut_text(self, total: int) -> str:
-        """Those counts in words, for a line of a log.
+        """The counts of texts that were cut off in words, for a line of a log.
 
         Args:
             total: the number of rows looked at.
@@ -84,7 +84,7 @@ class ColumnEncoder:
     """Turns the values of one column into float numbers: a number, the days since 1970-01-01, or a category's code."""
 
     tells: ClassVar[str] = UNSEEN
-    """What is told of the rows that `encode` names."""
+    """The fact about the rows that `encode` names: UNSEEN or CUT."""
 
     def __init__(self, column: Column) -> None:
         self._column = column
