@@ -53,7 +53,7 @@ def peak(explainer: Explainer, rows: NDArray[np.float32]) -> tuple[int, Attribut
         ("expected-gradients", 20, UNREACHABLE),
         ("expected-gradients", 100, UNREACHABLE),
         ("expected-gradients", 60, {"steps": 5}),
-        ("expected-gradients", 100, {"steps": 1}),
+        ("expected-gradients", 100, {"steps": 3}),
     ],
 )
 def test_the_budget_is_kept_where_every_row_takes_all_it_may(

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from whyport.batch.methods.baselines import ChosenBaseline
 from whyport.batch.methods.request import Request
 from whyport.batch.scoring.lengths import CELL_BYTES, ExplainersOfLengths
 from whyport.runtime.bundle.lengths import Length
@@ -11,7 +12,9 @@ from whyport.runtime.bundle.references import References
 
 STEPS = 20
 LENGTHS = (Length("x", place=STEPS, start=0, steps=STEPS, width=1, buckets=(STEPS,), is_masked=True),)
-BACKGROUND = References(np.ones((3, STEPS + 1), dtype=np.float32) * STEPS, np.full(3, 1 / 3))
+BASELINE = ChosenBaseline(
+    "rows", 0.0, (), References(np.ones((3, STEPS + 1), dtype=np.float32) * STEPS, np.full(3, 1 / 3))
+)
 
 
 def request(*steps: int) -> Request:
@@ -28,7 +31,7 @@ def made_by(memory: int) -> tuple[ExplainersOfLengths, list[int]]:
         made.append(int(references.rows[0, -1]))
         return {}
 
-    return ExplainersOfLengths(LENGTHS, BACKGROUND, make, memory), made
+    return ExplainersOfLengths(LENGTHS, BASELINE, make, memory), made
 
 
 def test_each_length_is_made_once_where_memory_holds_them_all() -> None:
@@ -41,7 +44,7 @@ def test_each_length_is_made_once_where_memory_holds_them_all() -> None:
 
 
 def test_where_memory_holds_few_those_that_are_there_come_first() -> None:
-    explainers, made = made_by(memory=5 * CELL_BYTES * BACKGROUND.rows.size)
+    explainers, made = made_by(memory=5 * CELL_BYTES * BASELINE.background.rows.size)
     every = request(*range(1, STEPS + 1))
     list(explainers.split(every))
     del made[:]
@@ -51,7 +54,7 @@ def test_where_memory_holds_few_those_that_are_there_come_first() -> None:
 
 def test_references_are_cut_to_the_length() -> None:
     cut: list[References] = []
-    explainers = ExplainersOfLengths(LENGTHS, BACKGROUND, lambda references: cut.append(references) or {}, 1 << 30)
+    explainers = ExplainersOfLengths(LENGTHS, BASELINE, lambda references: cut.append(references) or {}, 1 << 30)
     list(explainers.split(request(7)))
     assert (cut[0].rows[:, :7] == STEPS).all()
     assert (cut[0].rows[:, 7:-1] == 0).all()
