@@ -27,12 +27,15 @@ COMMANDS = {
     ),
     "run": ("whyport.batch.commands:run", "Stream Parquet files of any size through predictions and explanations."),
     "audit": (
-        "whyport.batch.commands:audit",
+        "whyport.batch.review_commands:audit",
         "Prove a finished run: digests, every row once, a sample computed again.",
     ),
-    "show": ("whyport.batch.commands:show", "Print one row of a run: the prediction and the reasons, strongest first."),
+    "show": (
+        "whyport.batch.review_commands:show",
+        "Print one row of a run: the prediction and the reasons, strongest first.",
+    ),
     "report": (
-        "whyport.batch.commands:report",
+        "whyport.batch.review_commands:report",
         "Write a page with pictures of a run: the model, the reasons, errors and drift.",
     ),
     "methods": ("whyport.batch.commands:methods", "List the explanation methods with cost, guarantee and source."),

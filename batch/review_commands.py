@@ -1,0 +1,94 @@
+"""The commands that look at a finished run: `audit`, `show` and `report`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from whyport.runtime.paths import LocalPath
+from whyport.runtime.providers import DEVICES
+from whyport.runtime.terminal import say
+
+
+@click.command()
+@click.argument("out", type=LocalPath(), metavar="DIR")
+@click.option("--sample", type=click.IntRange(min=0), default=100, show_default=True, help="Rows to compute again.")
+@click.option("--seed", default=0, show_default=True, help="The seed for drawing the rows.")
+@click.option("--bundle", type=LocalPath(), help="The bundle's path, if it was moved since the run.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+def audit(out: Path, sample: int, seed: int, bundle: Path | None, device: str) -> None:
+    """Prove the finished run in DIR: digests, columns, every row once, and a sample computed again.
+
+    The sample needs the bundle and the inputs; --sample 0 needs only the bundle. The exit code is 1 if anything is not
+    as the run wrote it.
+
+    \b
+    Example: whyport audit scored --sample 1000
+    """
+    from whyport.batch.review.audit import Audit
+
+    for line in Audit(out, bundle).run(sample, seed, device):
+        say(line)
+
+
+@click.command()
+@click.argument("out", type=LocalPath(), metavar="DIR")
+@click.option("--row", type=click.IntRange(min=0), required=True, help="The row's number in its file, from 0.")
+@click.option("--file", help="The input, if the run has several: its source_file, or how that name ends.")
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Reasons to print.")
+def show(out: Path, row: int, file: str | None, top: int) -> None:
+    """Print one row of the run in DIR: its prediction and the reasons, strongest first.
+
+    \b
+    Example: whyport show scored --row 7 --file 2026-01-31.parquet
+    """
+    from whyport.batch.review.show import describe_row
+
+    for line in describe_row(out, row, file, top):
+        say(line)
+
+
+@click.command()
+@click.argument("out", type=LocalPath(), metavar="DIR")
+@click.option(
+    "--out",
+    "page",
+    type=LocalPath(dir_okay=False),
+    default="report.html",
+    show_default=True,
+    help="The page; everything is in this one file.",
+)
+@click.option("--bundle", type=LocalPath(), help="The bundle's path, if it was moved since the run.")
+@click.option(
+    "--label",
+    metavar="COLUMN",
+    help="The kept column with the true classes or the measured values.  [default: the one that the model was trained "
+    "on, if it was kept]",
+)
+@click.option(
+    "--row",
+    type=click.IntRange(min=0),
+    multiple=True,
+    help="A row to show, from 0; may be repeated.  [default: most certain, least certain and wrong rows]",
+)
+@click.option("--file", help="The input of --row, if the run has several.")
+@click.option("--images", type=LocalPath(file_okay=False), help="A folder for the pictures as files.")
+@click.option(
+    "--format", "formats", default="png", show_default=True, metavar="png,svg,eps", help="Formats of these files."
+)
+@click.option("--max-features", type=click.IntRange(min=1), default=20, show_default=True, help="Features per figure.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+def report(out: Path, page: Path, images: Path | None, formats: str, **options: Any) -> None:
+    """Write a page with pictures of the finished run in DIR: the model, the reasons, single rows, errors and drift.
+
+    The page needs no network. The bundle must be there; values from inputs that are gone are left out.
+
+    \b
+    Example: whyport report scored --out report.html --images pictures --format png,svg
+    """
+    from whyport.batch.report.report import report as write_report
+
+    files = write_report(out, page, images=images, format=formats.split(","), **options)
+    say(f"report    {files[0]}")
+    if images is not None:
+        say(f"pictures  {len(files) - 1} files in {images}")
