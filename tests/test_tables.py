@@ -162,7 +162,7 @@ def scored(request: pytest.FixtureRequest, case: Case, tmp_path_factory: pytest.
     folder, engine = tmp_path_factory.mktemp(f"scored-{request.param}"), request.param
     case.night.to_parquet(folder / "night.parquet")
     methods = [name for name in METHODS if reason_against(case, name, engine) is None]
-    drawn = {"samples": 4} if "smoothgrad" in methods else {}
+    drawn = {"samples": 12} if "smoothgrad" in methods else {}
     library.run(
         case.bundle, folder / "night.parquet", folder / "out", explain=methods, explain_target="all", engine=engine,
         on_bad_row="impute", max_evaluations=ENOUGH, device="cpu", **drawn,
