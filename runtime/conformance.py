@@ -1,5 +1,6 @@
 """The replay of a bundle's test vectors: conformance.parquet has a column for every tensor of the signature."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle.buckets import level_count, steps_at, variant_name
+from whyport.runtime.bundle.class_maps import cam_graph
 from whyport.runtime.bundle.graphs import (
     ATTRIBUTION,
     BASE_VALUE,
@@ -67,6 +69,7 @@ def _replay(session: Session, longest: Session) -> dict[str, float]:
     for name, got in session.run(rows).items():
         deviations[name] = _compare(session, name, deviation(got, vectors[name]), sidecar.tolerances["outputs"])
     deviations |= _replay_trees(session)
+    deviations |= _replay_maps(session, rows)
     for file, graph in reasons_graphs(sidecar).items():
         _check_metadata(session, file)
         index = named_as_in(graph, TARGET_INDEX)
@@ -104,6 +107,20 @@ def _replay_trees(session: Session) -> dict[str, float]:
     name = f"{graph.file} {score.name}"
     off = deviation(trees.scores(rows), vectors[score.name])
     return {name: _compare(session, name, off, sidecar.tolerances["outputs"])}
+
+
+def _replay_maps(session: Session, rows: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    """The deviation of cam.onnx, by output; none where the bundle has no such graph."""
+    sidecar = session.bundle.sidecar
+    graph = cam_graph(sidecar)
+    if graph is None:
+        return {}
+    _check_metadata(session, graph.file)
+    vectors, found = _read(session, graph.outputs), {}
+    for output, got in session.class_maps(rows).items():
+        name = f"{graph.file} {output}"
+        found[name] = _compare(session, name, deviation(got, vectors[output]), sidecar.tolerances["outputs"])
+    return found
 
 
 def _read(session: Session, specs: tuple[TensorSpec, ...]) -> dict[str, NDArray[Any]]:

@@ -14,6 +14,7 @@ from whyport.runtime.attribution import Attribution, attribution, target_index
 from whyport.runtime.batching import rows_per_call
 from whyport.runtime.bundle.bucket_rules import check_buckets
 from whyport.runtime.bundle.buckets import bundle_at, level_count, levels
+from whyport.runtime.bundle.class_maps import CAM, cam_graph
 from whyport.runtime.bundle.consistency import check_usable
 from whyport.runtime.bundle.folder import Bundle, as_bundle
 from whyport.runtime.bundle.graphs import (
@@ -31,7 +32,7 @@ from whyport.runtime.bundle.graphs import (
 )
 from whyport.runtime.bundle.lengths import same_lengths
 from whyport.runtime.bundle.operators import model_on_the_cpu
-from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL, Sidecar, task_of
+from whyport.runtime.bundle.sidecar import CAM_MODEL, EXPLAIN_MODEL, ONNX_MODEL, Sidecar, task_of
 from whyport.runtime.errors import (
     BundleError,
     DigestError,
@@ -282,6 +283,22 @@ class Session:
         names = {old: new for new, old in OLD_NAMES.items()}
         return {names.get(key, key): values for key, values in outputs.items()}
 
+    def class_maps(self, rows: Rows) -> dict[str, NDArray[Any]]:
+        """The outputs of cam.onnx by name: the scores [N, K], and the maps "cam" [N, K, y, x].
+
+        The mean of a map over y and x, with the target's bias, is the target's score.
+
+        Args:
+            rows: as `run` takes them.
+
+        Raises:
+            BundleError: the bundle has no such graph.
+        """
+        runner = self._graph(CAM_MODEL)
+        graph = cam_graph(self.bundle.sidecar)
+        assert graph is not None
+        return runner.run(self._feeds(rows), graph.outputs)
+
     def embedded_metadata(self, name: str = ONNX_MODEL) -> dict[str, str]:
         """The metadata_props of model.onnx, or of another graph of the bundle."""
         return (self._model if name == ONNX_MODEL else self._graph(name)).metadata()
@@ -293,10 +310,11 @@ class Session:
         """The runner of a graph, opened when it is first needed."""
         sidecar = self.bundle.sidecar
         if name not in self._graphs:
-            capability = sidecar.capabilities.get(capability_of(name), NOT_THERE)
-            if not capability.available or name not in reasons_graphs(sidecar):
+            capability = sidecar.capabilities.get(CAM if name == CAM_MODEL else capability_of(name), NOT_THERE)
+            if not capability.available or all(graph.file != name for graph in sidecar.graphs):
                 raise BundleError(f"bundle {sidecar.name!r} has no {name}: {capability.reason}")
-            sizes = rows_per_call(sidecar.width)
+            # A call of maps is one of the model; where each row meets every reference, calls are smaller.
+            sizes = None if name == CAM_MODEL else rows_per_call(sidecar.width)
             self._graphs[name] = Runner(name, self.bundle.read_bytes(name), self.provider.device, self.threads, sizes)
         return self._graphs[name]
 

@@ -18,18 +18,22 @@ from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.onnx import default_opset
 from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.reasons.compile import Reasons, compile_reasons
+from whyport.exporter.verify.class_maps import with_right_maps
 from whyport.exporter.verify.outputs import PROBE_ROWS, verify_outputs, with_right_gradients
 from whyport.exporter.verify.reasons import verify_reasons
 from whyport.exporter.verify.scores import check_meaning
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.exporter.verify.trees import with_right_trees
 from whyport.runtime.bundle.buckets import variant_file
+from whyport.runtime.bundle.class_maps import CAM
+from whyport.runtime.bundle.class_maps import figures_of as cam_figures
 from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, reasons_inputs, reasons_outputs
 from whyport.runtime.bundle.layers import figures_of
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.bundle.sidecar import (
     BACKGROUND,
     BACKGROUND_NAME,
+    CAM_MODEL,
     CONFORMANCE,
     CONFORMANCE_JSON,
     DEEPSHAP_MODEL,
@@ -124,6 +128,7 @@ def _make(draft: Draft, compiled: Compiled, native: Mapping[str, float] = Mappin
     reasons = compile_reasons(draft, compiled)
     longest = draft.of_one_length(probes, full=True)
     reasons, parity = verify_reasons(draft, compiled, reasons, (longest, draft.replayed()), parity)
+    reasons, parity = with_right_maps(draft, compiled, reasons, probes, parity)
     return Made(draft, compiled, reasons, parity)
 
 
@@ -136,6 +141,8 @@ def _named(file: str, draft: Draft) -> str:
 def _graph_files(made: Made, metadata: str) -> dict[str, bytes]:
     """The content of the files that compute, by name; trees apart."""
     onnx = {ONNX_MODEL: made.compiled.onnx, **made.reasons.graphs}
+    if made.reasons.maps is not None:
+        onnx[CAM_MODEL] = made.reasons.maps.file
     files = {name: file.finish(metadata) for name, file in onnx.items()}
     torchscript = {TORCHSCRIPT_MODEL: made.compiled.torchscript, DEEPSHAP_MODEL: made.reasons.deepshap}
     return files | {name: file.content for name, file in torchscript.items() if file is not None}
@@ -197,6 +204,9 @@ def _graphs(draft: Draft, compiled: Compiled, reasons: Reasons) -> tuple[Graph, 
     for name in reasons.graphs:
         outputs = reasons_outputs(name, scores, len(draft.features))
         graphs.append(_graph(name, KINDS[name], (*reasons_inputs(tensors), TARGET_INDEX), outputs))
+    if reasons.maps is not None:
+        figures = cam_figures(draft.targets, reasons.maps.bias)
+        graphs.append(Graph(CAM_MODEL, CAM, None, tensors, reasons.maps.outputs, figures))
     return tuple(graphs)
 
 

@@ -12,6 +12,7 @@ from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.reasons.compile import Reasons
 from whyport.exporter.verify.engines import model_outputs, torch_gradients
 from whyport.exporter.verify.reasons import asked_targets
+from whyport.runtime.bundle.class_maps import CAM
 from whyport.runtime.bundle.graphs import EXPLAINED_TARGET, TARGET_INDEX
 
 
@@ -29,7 +30,8 @@ def make_vectors(draft: Draft, compiled: Compiled, reasons: Reasons) -> dict[str
         **outputs,
         EXPLAINED_TARGET.name: explained,
     }
-    return vectors | _attributions(draft, reasons, vectors) | _gradients(draft, compiled, reasons, vectors)
+    maps = {} if reasons.maps is None else {CAM: reasons.maps.maps(draft.feeds(rows))}
+    return vectors | maps | _attributions(draft, reasons, vectors) | _gradients(draft, compiled, reasons, vectors)
 
 
 def _attributions(draft: Draft, reasons: Reasons, vectors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

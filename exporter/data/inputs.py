@@ -18,6 +18,7 @@ from whyport.exporter.data.table import feature_arrays
 from whyport.exporter.data.texts import describe_text, tokenizer_files
 from whyport.exporter.data.varying import describe_varying, is_varying
 from whyport.exporter.graphs.tensor_names import TAKEN
+from whyport.runtime.bundle.class_maps import CAM
 from whyport.runtime.bundle.columns import IMPUTE, LIST, REFUSE, Column
 from whyport.runtime.bundle.constraints import NAME
 from whyport.runtime.bundle.input_rules import unmasked_beside_others
@@ -134,7 +135,7 @@ def leave_out(name: str) -> str:
 
 def tensor_name(name: str) -> str:
     """The tensor of an input: its name, unless one of a bundle's other tensors has it."""
-    return f"{name} (input)" if name in TAKEN else name
+    return f"{name} (input)" if name in TAKEN or name == CAM else name
 
 
 def named_columns(choice: InputChoice, columns: Iterable[str]) -> tuple[str, ...]:

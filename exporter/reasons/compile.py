@@ -1,4 +1,4 @@
-"""Compiles all that gives a bundle's reasons: deepshap.pt, explain.onnx and gradient.onnx."""
+"""Compiles all that gives a bundle's reasons: deepshap.pt, explain.onnx, gradient.onnx and cam.onnx."""
 
 import logging
 from dataclasses import dataclass, field, replace
@@ -10,11 +10,13 @@ from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.graph import capability
 from whyport.exporter.graphs.onnx import DEFAULT_OPSET, default_opset
+from whyport.exporter.reasons.class_maps import ClassMaps, compile_class_maps
 from whyport.exporter.reasons.exact import Oracle, exact_attributions
 from whyport.exporter.reasons.jumps import jumping_features
 from whyport.exporter.reasons.of_trees import compile_tree_reasons
 from whyport.exporter.reasons.portable import compile_portable, no_graphs
 from whyport.exporter.reasons.program import compile_program
+from whyport.runtime.bundle.class_maps import CAM
 from whyport.runtime.bundle.graphs import capability_of
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, Baseline, Capability
@@ -40,6 +42,8 @@ class Reasons:
     references: References | None = None
     """The few references inside explain.onnx, where it has not the whole background."""
     summary: Baseline | None = None
+    maps: ClassMaps | None = None
+    """cam.onnx, where the bundle has it."""
 
     def without(self, name: str, obstacle: Capability) -> Self:
         """The same without one of the graphs, whose capability says why; the references go with explain.onnx."""
@@ -58,6 +62,13 @@ def compile_reasons(draft: Draft, compiled: Compiled) -> Reasons:
         draft: what is known of the bundle.
         compiled: the model, already verified: this takes longer than all the rest.
     """
+    reasons = _shares(draft, compiled)
+    maps, served = compile_class_maps(draft, compiled)
+    return replace(reasons, maps=maps, capabilities=reasons.capabilities | {CAM: served})
+
+
+def _shares(draft: Draft, compiled: Compiled) -> Reasons:
+    """What gives shares of the scores."""
     graph = compiled.graph
     if compiled.trees is not None:
         of_trees = compile_tree_reasons(draft, compiled, compiled.trees)

@@ -2,6 +2,7 @@
 
 import math
 
+from whyport.runtime.bundle.class_maps import check_cam
 from whyport.runtime.bundle.constraints import NEWER
 from whyport.runtime.bundle.graphs import (
     KINDS,
@@ -62,7 +63,9 @@ def check_usable(sidecar: Sidecar) -> None:
     if not sidecar.has_categories and cells != tuple((i,) for i in range(count)):
         raise BundleFormatError(f"$.players.cells: expected the features themselves without categories: {NEWER}")
     check_different("$.inputs", "the features' names", sidecar.feature_names)
-    _check_reasons(sidecar, task_of(sidecar))
+    task = task_of(sidecar)
+    _check_reasons(sidecar, task)
+    check_cam(sidecar, task.targets, sidecar.signature.output(task.score))
 
 
 def _is_read(each: Input) -> bool:

@@ -46,6 +46,7 @@ TORCHSCRIPT_MODEL = "model.pt"
 DEEPSHAP_MODEL = "deepshap.pt"
 EXPLAIN_MODEL = "explain.onnx"
 GRADIENT_MODEL = "gradient.onnx"
+CAM_MODEL = "cam.onnx"
 TREES_FILE = "trees.npz"
 BACKGROUND = "background.parquet"
 SUMMARY = "summary.parquet"
@@ -76,7 +77,7 @@ class Graph:
     """One file that computes."""
 
     file: FileName
-    kind: Annotated[str, OneOf(("predict", "torch", "deepshap", "explain", "gradient", "prepare", "trees"))]
+    kind: Annotated[str, OneOf(("predict", "torch", "deepshap", "explain", "gradient", "cam", "prepare", "trees"))]
     """What it is for: `predict` is the model, `torch` the same as TorchScript, the others give reasons."""
     variant: Name | None
     """The name of a smaller or faster one of its kind; null for the main one."""

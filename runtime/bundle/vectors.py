@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from whyport.runtime.bundle.class_maps import cam_graph
 from whyport.runtime.bundle.graphs import TOLERANCE_OF, reasons_graphs
 from whyport.runtime.bundle.sidecar import ONNX_MODEL, Graph, Sidecar
 from whyport.runtime.bundle.signature import TensorSpec
@@ -111,7 +112,8 @@ def to_json(vectors: Mapping[str, NDArray[Any]], sidecar: Sidecar) -> bytes:
     predict = sidecar.graph("predict")
     assert predict is not None
     count = max(1, min(JSON_ROWS, JSON_VALUES // len(sidecar.features)))
-    graphs = {ONNX_MODEL: predict, **reasons_graphs(sidecar)}
+    maps = cam_graph(sidecar)
+    graphs = {ONNX_MODEL: predict, **reasons_graphs(sidecar)} | ({} if maps is None else {maps.file: maps})
     document = {
         "format_version": sidecar.format_version,
         "tolerances": sidecar.tolerances,
