@@ -99,12 +99,12 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
 )
 @click.option(
     "--per",
-    type=click.Choice(PER),
+    metavar=f"[{'|'.join((*PER, 'HxW'))}]",
     default=OWN_PER,
     show_default=True,
     help="What has a share: in a sequence each cell, or a feature or a step, whose cells are then one; in a picture a "
-    "patch of a grid of at most 28 x 28, a pixel, or each channel of one; in a text a token. auto is patch, token or "
-    "cell.",
+    "patch of a grid of at most 28 x 28, a field of a grid of H x W, a pixel, or each channel of one; in a text a "
+    "token. auto is patch, token or cell; where every method gives maps over a picture, as grad-cam does, their grid.",
 )
 @click.option(
     "--reduction",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from whyport.batch.methods.catalogue import METHODS, method_options
 from whyport.batch.methods.per import AUTO as OWN_PER
-from whyport.batch.methods.per import CELL, FEATURE, PER, STEP
+from whyport.batch.methods.per import CELL, FEATURE, KNOWN, PER, STEP
 from whyport.batch.methods.positions import REDUCTIONS, SUM
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.arguments import at_least
@@ -70,9 +70,11 @@ class JobSettings:
 
     "auto" is "tensor" for a model with sequences, and "wide" for others."""
     per: str = OWN_PER
-    """What has a share: in a sequence "cell", "feature" or "step", in a picture "patch", "pixel" or "cell".
+    """What has a share: in a sequence "cell", "feature" or "step", in a picture "patch", "pixel", "cell", or the fields
+    of a grid, "7x7".
 
-    "auto" is "patch" for a model of pictures, "token" for one of texts, and "cell" for others."""
+    "auto" is "patch" for a model of pictures, or the grid of its maps where every method gives maps; "token" for one of
+    texts, and "cell" for others."""
     reduction: str = SUM
     """How the shares of its cells become one: "sum", or "abs" for the sum of their magnitudes."""
     top_k: int | None = None
@@ -109,8 +111,8 @@ class JobSettings:
             raise UsageError(unknown("policy for bad files", self.on_bad_file, ON_BAD_FILE))
         if self.layout not in LAYOUTS:
             raise UsageError(unknown("layout", self.layout, LAYOUTS))
-        if self.per not in PER:
-            raise UsageError(unknown("kind of share", self.per, PER))
+        if not KNOWN.holds(self.per):
+            raise UsageError(unknown("kind of share", self.per, (*PER, "HEIGHTxWIDTH")))
         if self.reduction not in REDUCTIONS:
             raise UsageError(unknown("reduction", self.reduction, REDUCTIONS))
         if self.reduction != SUM and self.per not in (FEATURE, STEP):

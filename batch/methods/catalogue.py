@@ -3,7 +3,8 @@
 Adding a method is one file and one entry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 
 from whyport.batch.methods.method import (
     COUNT,
@@ -17,6 +18,7 @@ from whyport.batch.methods.method import (
     Implementation,
     Method,
     Option,
+    OptionValue,
 )
 from whyport.runtime.bundle.columns import TOKEN
 from whyport.runtime.bundle.sidecar import Sidecar
@@ -151,6 +153,7 @@ METHODS: dict[str, Method] = {
             ),
             Option("grad_cam_map", bool, "Write the maps too, before they are scaled and upsampled.", default=False),
         ),
+        grid="whyport.batch.methods.maps.specs:grad_cam_grid",
         of_steps=True,
     ),
     "attention": Method(
@@ -220,6 +223,15 @@ def engine_of(name: str, chosen: str) -> str:
     """
     engines = find_method(name).engines
     return chosen if chosen in engines else next(iter(engines))
+
+
+def own_grid(names: Sequence[str], sidecar: Sidecar, options: Mapping[str, OptionValue]) -> tuple[int, int] | None:
+    """The lengths of y and x of the maps that every one of these methods gives; None where they have not one grid."""
+    grids = set()
+    for name in names:
+        module, _, function = (find_method(name).grid or "").partition(":")
+        grids.add(getattr(import_module(module), function)(sidecar, options) if function else None)
+    return grids.pop() if len(grids) == 1 else None
 
 
 def method_options() -> dict[str, dict[str, Option]]:

@@ -96,6 +96,9 @@ class Method:
     source: str
     extras: tuple[Extra, ...] = ()
     options: tuple[Option, ...] = ()
+    grid: str | None = None
+    """module:function that gives the lengths of y and x of the method's maps over a picture, from the sidecar and the
+    options by name; None for a method without maps, whose grid is the run's choice."""
     of_steps: bool = False
     """Whether every feature of a step of a sequence has the step's own value."""
 

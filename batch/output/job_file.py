@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from whyport.batch.methods.catalogue import find_method
-from whyport.batch.methods.per import PER
+from whyport.batch.methods.per import KNOWN
 from whyport.batch.methods.positions import REDUCTIONS, Positions
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.columns import OutputColumns
@@ -52,7 +52,7 @@ class PinnedSettings:
     explain_where: str | None
     explain_fraction: Annotated[float, Within(0, 1)] | None
     layout: Annotated[str, OneOf(LAYOUTS)]
-    per: Annotated[str, OneOf(PER)]
+    per: Annotated[str, KNOWN]
     reduction: Annotated[str, OneOf(REDUCTIONS)]
     top_k: Annotated[int, COUNT] | None
     keep: tuple[str, ...]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.methods.baselines import chosen_baseline
-from whyport.batch.methods.catalogue import check_capabilities, engine_of
+from whyport.batch.methods.catalogue import check_capabilities, engine_of, own_grid
 from whyport.batch.methods.maps.specs import array_specs
 from whyport.batch.methods.per import CELL, chosen_per
 from whyport.batch.methods.reduction import Reduction
@@ -88,7 +88,8 @@ class Plan:
         found = discover(settings.inputs)
         check_apart(settings.inputs, found, settings.out)
         # Without a method nothing has a share.
-        per = chosen_per(settings.per, sidecar) if settings.methods else CELL
+        own = own_grid(settings.methods, sidecar, settings.explain.options)
+        per = chosen_per(settings.per, sidecar, own) if settings.methods else CELL
         baseline = chosen_baseline(settings.explain.baseline, sidecar) if settings.methods else None
         explain = dataclasses.replace(settings.explain, baseline=baseline)
         settings = dataclasses.replace(settings, per=per, explain=explain)

@@ -17,8 +17,8 @@ from whyport.runtime.bundle.references import References
 class GradCam(Explainer):
     """ReLU(sum over channels of a_k A_k), a_k the mean over positions of df/dA_k; Selvaraju et al. 2017, section 3.
 
-    Each row's map is divided by its largest value, unless that is 0, and upsampled to the features, or to the pixels of
-    an image, of which a player has the mean.
+    Each row's map is divided by its largest value, unless that is 0. Over an image it stays as it is where the players
+    are its own grid; else it is upsampled to the features, or to the pixels, of which a player has the mean.
     """
 
     def __init__(self, model: TorchScriptModel, background: References, settings: MethodSettings) -> None:
@@ -30,7 +30,7 @@ class GradCam(Explainer):
             self._shape = maps.shape[1:]
         else:
             self._shape = self._layer.shape
-        self._upsampling = Upsampling(self._shape, model.bundle.sidecar.inputs, self.players)
+        self._upsampling = Upsampling(self._shape, model.bundle.sidecar.inputs, self.players, settings.per)
         warn_if_constant("grad-cam", math.prod(self._shape))
 
     def choose_references(self, background: References) -> None:

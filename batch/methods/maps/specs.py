@@ -24,6 +24,15 @@ def array_specs(sidecar: Sidecar, options: Mapping[str, OptionValue]) -> tuple[T
     return (*sidecar.signature.outputs, *maps)
 
 
+def grad_cam_grid(sidecar: Sidecar, options: Mapping[str, OptionValue]) -> tuple[int, int] | None:
+    """The lengths of y and x of Grad-CAM's maps over a picture; None for maps along one axis."""
+    layer = chosen_layer(sidecar, options.get("layer"))
+    if layer is None or len(layer.shape) == 1:
+        return None
+    height, width = layer.shape
+    return height, width
+
+
 def chosen_layer(sidecar: Sidecar, name: OptionValue) -> Layer | None:
     """The layer of that name, or the default for None; None where a bundle names no layers.
 

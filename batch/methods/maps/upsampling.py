@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.per import AUTO, grid_text
 from whyport.batch.methods.players import PlayerMap
 from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.row import row_shape
@@ -31,16 +32,19 @@ class Upsampling:
     """Maps [E, *shape] to a value of each player, [E, G].
 
     Along one axis, a player has the sum of its features'. Over y and x, interpolation is bilinear, as in torch's
-    interpolate(mode="bilinear", align_corners=False), and a player has the mean of its pixels.
+    interpolate(mode="bilinear", align_corners=False), and a player has the mean of its pixels. Players that are the
+    maps' own grid have the maps as they are.
 
     Args:
         shape: the lengths of the maps' axes, one or two.
         inputs: the model's inputs; of two axes, an image.
         players: the players.
+        per: what has a share, see `per`.
     """
 
-    def __init__(self, shape: Sequence[int], inputs: Sequence[Input], players: PlayerMap) -> None:
+    def __init__(self, shape: Sequence[int], inputs: Sequence[Input], players: PlayerMap, per: str = AUTO) -> None:
         self._players = players
+        self._are_kept = is_own(shape, players, per)
         self._axes: list[NDArray[np.float32]] = []
         self._channels = 1
         if len(shape) == 1:
@@ -55,6 +59,8 @@ class Upsampling:
 
     def __call__(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
         values: NDArray[np.float32]
+        if self._are_kept:
+            return maps.reshape(len(maps), -1)
         if not self._axes:
             values = maps @ self._matrix
             return values
@@ -63,6 +69,11 @@ class Upsampling:
         cells = np.repeat(pixels.reshape(len(maps), -1), self._channels, axis=1)
         values = self._players.sum_cells(cells) / self._counts
         return values
+
+
+def is_own(shape: Sequence[int], players: PlayerMap, per: str) -> bool:
+    """Whether the players are the fields of the maps' own grid."""
+    return not players.are_grouped and per == grid_text(tuple(shape))
 
 
 def row_upsampling(positions: int, inputs: Sequence[Input]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from support.golden import GOLDEN
-from whyport.batch.methods.per import PER, chosen_per, own_per, shared_axes, unit_names
+from whyport.batch.methods.per import KNOWN, chosen_per, grid_of, grid_text, own_per, shared_axes, unit_names
 from whyport.runtime.bundle.inputs import Axis, Input
 from whyport.runtime.bundle.sidecar import Sidecar, decode_sidecar
 from whyport.runtime.errors import UsageError
@@ -50,6 +50,26 @@ def test_pixels_and_channels_have_shares_of_their_own() -> None:
     assert shared_axes(each, "cell")[-1] == Axis("channel", 3, ("red", "green", "blue"))
 
 
+@pytest.mark.parametrize("grid", [(7, 7), (1, 30), (200, 100)])
+def test_a_grid_shares_every_pixel_once(grid: tuple[int, int]) -> None:
+    each, per = picture(200, 100, 3), grid_text(grid)
+    names = np.array(unit_names(each, per, ["?"] * 60_000)).reshape(200, 100, 3)
+    assert tuple(axis.length for axis in shared_axes(each, per)) == grid
+    assert len(set(names.ravel())) == grid[0] * grid[1]
+    assert names[199, 99, 2] == f"photo[{grid[0] - 1},{grid[1] - 1}]"
+
+
+def test_the_grid_of_maps_is_the_default_beside_nothing_else() -> None:
+    image = golden("image")
+    assert chosen_per("auto", image, (7, 9)) == "7x9"
+    assert chosen_per("patch", image, (7, 9)) == "patch"
+
+
+def test_only_a_text_that_is_a_grid_is_one() -> None:
+    assert grid_of("7x12") == (7, 12)
+    assert {grid_of(text) for text in ("patch", "0x7", "7x", "7X7", "7x7x7", "07x7")} == {None}
+
+
 def test_tokens_have_all_dimensions_of_their_embedding() -> None:
     (text,) = golden("text").inputs
     assert shared_axes(text, "auto") == (Axis("token", 512, None),)
@@ -79,10 +99,12 @@ def test_a_table_beside_a_picture_keeps_its_columns() -> None:
     [
         ("patch", "regression", "expected a model with images for 'patch', got one of tables; --players"),
         ("token", "image", "expected a model with texts for 'token', got one of images$"),
+        ("7x7", "regression", "expected a model with images for '7x7', got none"),
+        ("225x7", "image", "expected a grid of at most 224x224 pixels, got '225x7'"),
         ("step", "text", "expected a model with sequences for 'step', got one of texts"),
     ],
 )
 def test_what_no_input_has_is_refused(per: str, name: str, message: str) -> None:
-    assert per in PER
+    assert KNOWN.holds(per)
     with pytest.raises(UsageError, match=message):
         chosen_per(per, golden(name))

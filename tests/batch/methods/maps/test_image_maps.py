@@ -43,6 +43,27 @@ def test_without_a_name_it_is_the_last_one(image_bundle: Path, image_rows: Path,
     assert got["grad_cam_map"].type == pa.fixed_shape_tensor(pa.float32(), (6, 5), dim_names=("y", "x"))
 
 
+def test_shares_are_the_maps_as_they_are(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:
+    got = run(image_bundle, image_rows, tmp_path / "out")
+    shares, maps = (got[name].combine_chunks().to_numpy_ndarray() for name in ("attribution", "grad_cam_map"))
+    assert got["attribution"].type == pa.fixed_shape_tensor(pa.float32(), (6, 5), dim_names=("y", "x"))
+    largest = maps.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_array_equal(shares, np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0))
+    assert len(whyport.audit(tmp_path / "out", sample=24)) == 4
+
+
+def test_beside_another_method_they_are_upsampled_to_its_patches(
+    image_bundle: Path, image_rows: Path, tmp_path: Path
+) -> None:
+    whyport.run(image_bundle, [image_rows], tmp_path / "out", explain=["grad-cam", "occlusion"], per="3x5")
+    whyport.run(image_bundle, [image_rows], tmp_path / "own", explain=["grad-cam"])
+    both, own = (pq.read_table(next((tmp_path / name).glob("part-*"))) for name in ("out", "own"))
+    maps = torch.tensor(own["attribution"].combine_chunks().to_numpy_ndarray())[:, None]
+    pixels = torch.nn.functional.interpolate(maps, made.SIZE, mode="bilinear")
+    expected = torch.nn.functional.avg_pool2d(pixels, (4, 2))[:, 0]
+    np.testing.assert_allclose(both["grad-cam.attribution"].combine_chunks().to_numpy_ndarray(), expected, atol=1e-6)
+
+
 def test_an_unknown_name_is_refused_with_those_there_are(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'body\.0', 'body\.3'"):
         run(image_bundle, image_rows, tmp_path / "out", layer="body")
