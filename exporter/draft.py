@@ -22,6 +22,7 @@ from whyport.exporter.data.samples import (
 from whyport.exporter.data.statistics import impute
 from whyport.exporter.graphs.categories import EncodeCategories
 from whyport.exporter.graphs.column_inputs import input_tensors
+from whyport.exporter.graphs.lookups import Lookup
 from whyport.exporter.graphs.tensor_names import INPUT, TAKEN
 from whyport.runtime.bundle.columns import IMPUTE, TOKEN, Column
 from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
@@ -61,6 +62,8 @@ class Draft:
     """The unit of each quantity; empty where none is known."""
     given: tuple[Input, ...] = ()
     """The model's inputs, where they are others than one table of the features."""
+    lookups: tuple[Lookup, ...] = ()
+    """Where the network looks up the embeddings that are among the inputs in place of ids."""
     precise: NDArray[np.float64] | None = None
     """The sample's rows of codes [N, F] before they are rounded to float32; None where nobody asks for them."""
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from whyport.exporter.agreement import agreed_targets, agreed_task
 from whyport.exporter.bundle.buckets import shorter_drafts
+from whyport.exporter.bundle.embedded import embedded_model
 from whyport.exporter.bundle.package import make_package, versions
 from whyport.exporter.bundle.target import Target, check_target
 from whyport.exporter.bundle.write import write_bundle
@@ -59,7 +60,8 @@ def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: 
     units = tuple(source.units.get(name) for name in draft.targets) if source.units else ()
     draft = dataclasses.replace(draft, units=units)
     shorter = [(each, kind.compile(each)) for each in shorter_drafts(draft)]
-    package = make_package(draft, compiled, sample.files, parity, shorter)
+    view = embedded_model(kind, draft) if draft.has_texts else None
+    package = make_package(draft, compiled, sample.files, parity, shorter, view)
     return write_bundle(target.path, package, overwrite=target.overwrite)
 
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle.buckets import level_count, steps_at, variant_name
 from whyport.runtime.bundle.class_maps import cam_graph
+from whyport.runtime.bundle.embedded import EMBED_MODEL, EMBEDDED
+from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import (
     ATTRIBUTION,
     BASE_VALUE,
@@ -28,7 +30,7 @@ from whyport.runtime.bundle.tree_file import read_trees, tree_rows
 from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.errors import BundleFormatError, ParityError
 from whyport.runtime.parity import deviation, share_deviation
-from whyport.runtime.session import Session
+from whyport.runtime.session import Embedding, Session
 
 
 def replay(session: Session) -> dict[str, float]:
@@ -36,9 +38,20 @@ def replay(session: Session) -> dict[str, float]:
 
     explain.onnx, gradient.onnx and the trees are replayed too, if the bundle has them. Raises ParityError if an output
     deviates by more than the bundle's tolerance, BundleFormatError if the metadata inside a graph is not the sidecar's.
+    Of texts, the graphs from embeddings on are replayed with vectors of their own.
     Of rows of varying length, the vectors' rows fit every bucket, and each is replayed. Where the model is not told
     what is padding, they fit the longest alone.
     """
+    deviations = _replay_buckets(session)
+    embedding = session.embedding
+    if embedding is not None:
+        found = {f"{EMBEDDED}: {name}": value for name, value in _replay_buckets(embedding.session).items()}
+        deviations |= found | _replay_embedding(session, embedding)
+    return deviations
+
+
+def _replay_buckets(session: Session) -> dict[str, float]:
+    """The deviations by output of the longest rows, and then of each bucket."""
     deviations = _replay(session, session)
     lengths = session.bundle.sidecar.lengths
     for level in range(1, level_count(lengths) if all(each.is_masked for each in lengths) else 1):
@@ -87,6 +100,17 @@ def _replay(session: Session, longest: Session) -> dict[str, float]:
             compare = share_deviation if name in (ATTRIBUTION, GRADIENT) else deviation
             deviations[f"{file} {name}"] = _compare(session, f"{file} {name}", compare(got, expected), tolerance)
     return deviations
+
+
+def _replay_embedding(session: Session, embedding: Embedding) -> dict[str, float]:
+    """The deviation of the scores by way of embed.onnx from those of the ids in the test vectors."""
+    sidecar = session.bundle.sidecar
+    _check_own(session.bundle, EMBED_MODEL, embedding.metadata())
+    spec, score = sidecar.row_spec, sidecar.signature.output(sidecar.score.output)
+    vectors = _read(session, (spec, score))
+    got = embedding.session.run(embedding.rows(vectors[spec.name]), [score.name])[score.name]
+    name = f"{EMBED_MODEL} {score.name}"
+    return {name: _compare(session, name, deviation(got, vectors[score.name]), sidecar.tolerances["outputs"])}
 
 
 def _first(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -138,15 +162,19 @@ def _read(session: Session, specs: tuple[TensorSpec, ...]) -> dict[str, NDArray[
 
 
 def _check_metadata(session: Session, file: str) -> None:
-    bundle = session.bundle
-    text = session.embedded_metadata(file).get(METADATA_KEY)
+    _check_own(session.bundle, file, session.embedded_metadata(file))
+
+
+def _check_own(bundle: Bundle, file: str, metadata: Mapping[str, str]) -> None:
+    """Raise BundleFormatError unless the metadata of a graph holds the bundle's own sidecar."""
+    text = metadata.get(METADATA_KEY)
     if text is None:
         raise BundleFormatError(f"expected metadata {METADATA_KEY!r}, got none, in {str(bundle.path / file)!r}")
     try:
         embedded = decode_sidecar(text)
     except BundleFormatError as error:
         raise error.at(f"the metadata of {str(bundle.path / file)!r}") from None
-    if embedded != (bundle.whole or bundle).sidecar.described():
+    if embedded != (bundle.source or bundle.whole or bundle).sidecar.described():
         raise BundleFormatError(f"the metadata in {file} is not that of bundle.json, in {str(bundle.path)!r}")
 
 

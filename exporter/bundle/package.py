@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from whyport.exporter.bundle.baselines import baselines_of_pictures
 from whyport.exporter.bundle.buckets import alike, check_padding, variant_of, with_chosen
+from whyport.exporter.bundle.embedded import EmbeddedModel, Embedding, no_view, view_capabilities, view_variant
 from whyport.exporter.bundle.made import Made
 from whyport.exporter.bundle.vectors import make_vectors
 from whyport.exporter.data import samples
@@ -27,6 +28,7 @@ from whyport.exporter.verify.trees import with_right_trees
 from whyport.runtime.bundle.buckets import variant_file
 from whyport.runtime.bundle.class_maps import CAM
 from whyport.runtime.bundle.class_maps import figures_of as cam_figures
+from whyport.runtime.bundle.embedded import EMBED_MODEL, EMBEDDED
 from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, reasons_inputs, reasons_outputs
 from whyport.runtime.bundle.layers import figures_of
 from whyport.runtime.bundle.references import WEIGHT, References
@@ -50,7 +52,7 @@ from whyport.runtime.bundle.sidecar import (
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.trees import LEAF
 from whyport.runtime.bundle.vectors import to_json, to_parquet
-from whyport.runtime.errors import ExportError, listing
+from whyport.runtime.errors import ExportError, WhyportError, listing
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ def make_package(
     extras: Mapping[str, bytes],
     native: Mapping[str, float] = MappingProxyType({}),
     shorter: Sequence[tuple[Draft, Compiled]] = (),
+    view: EmbeddedModel | Capability | None = None,
 ) -> Package:
     """Compile the rest, verify, and collect the files.
 
@@ -81,6 +84,7 @@ def make_package(
         extras: further files by path inside the bundle.
         native: what was measured against the model's own framework.
         shorter: the model in the shorter buckets of rows of varying length, the longer ones first.
+        view: of a model of texts, the same network from embeddings on, or why there is none.
 
     Raises:
         ExportError: there is not one score for each target, or the outputs are not what the task says.
@@ -91,29 +95,74 @@ def make_package(
         task = draft.task
         named = f"{len(draft.targets)} {task.targets_title}"
         raise ExportError(f"expected a {task.one_score} for each of the {named}, got {count} a row")
-    longest = _make(draft, compiled, native)
-    others = [_make(with_chosen(each, longest), own) for each, own in shorter]
-    check_padding(longest, others)
-    longest, *others = alike([longest, *others]) if others else [longest]
+    buckets = _buckets(draft, compiled, shorter, native)
+    longest = buckets[0]
     reasons, compiled = longest.reasons, longest.compiled
-    sidecar = _describe(longest, others)
-    files = _graph_files(longest, sidecar.embedded())
-    for each in others:
-        variant = variant_of(each)
-        own = _graph_files(each, sidecar.embedded())
-        files |= {variant_file(name, variant): content for name, content in own.items()}
+    embedded = _view(view, longest) if isinstance(view, EmbeddedModel) else view
+    sidecar = _describe(buckets, embedded)
+    metadata = sidecar.embedded()
+    variants = [None, *map(variant_of, buckets[1:])]
+    stored = list(zip(buckets, variants, strict=True))
+    if isinstance(embedded, View):
+        stored += [(each, view_variant(each, embedded.longest)) for each in embedded.buckets]
+    files: dict[str, bytes] = {}
     parity: dict[str, float] = {}
-    for each in (longest, *others):
+    for each, variant in stored:
+        for name, content in _graph_files(each, metadata).items():
+            files[name if variant is None else variant_file(name, variant)] = content
         parity |= {name: max(value, parity.get(name, 0.0)) for name, value in each.parity.items()}
     sidecar = dataclasses.replace(sidecar, parity=parity)
     vectors = make_vectors(draft, compiled, reasons)
     files |= {CONFORMANCE: to_parquet(vectors), CONFORMANCE_JSON: to_json(vectors, sidecar)}
+    if isinstance(embedded, View):
+        of_view = embedded.longest
+        own = make_vectors(of_view.draft, of_view.compiled, of_view.reasons)
+        files[variant_file(CONFORMANCE, EMBEDDED)] = to_parquet(own)
+        files[EMBED_MODEL] = embedded.embedding.file.finish(metadata)
     if compiled.trees is not None:
         files[TREES_FILE] = compiled.trees.write()
     files[BACKGROUND] = _rows(draft.background())
     if reasons.references is not None:
         files[SUMMARY] = _rows(reasons.references)
     return Package(sidecar=sidecar, files={**files, **extras})
+
+
+@dataclass(frozen=True)
+class View:
+    """The embedded view of a model of texts, verified."""
+
+    embedding: Embedding
+    buckets: tuple[Made, ...]
+    """The longest first."""
+
+    @property
+    def longest(self) -> Made:
+        """The view of the longest rows."""
+        return self.buckets[0]
+
+
+def _view(model: EmbeddedModel, of_ids: Made) -> View | Capability:
+    """The view of a model, or the reason why it cannot be trusted."""
+    ((draft, compiled), *shorter) = model.models
+    try:
+        buckets = _buckets(draft, compiled, shorter)
+        model.embedding.check(of_ids, buckets[0])
+    except WhyportError as error:
+        return no_view(error)
+    return View(model.embedding, buckets)
+
+
+def _buckets(
+    draft: Draft,
+    compiled: Compiled,
+    shorter: Sequence[tuple[Draft, Compiled]],
+    native: Mapping[str, float] = MappingProxyType({}),
+) -> tuple[Made, ...]:
+    """The model in every bucket, the longest first; raises as `make_package`."""
+    longest = _make(draft, compiled, native)
+    others = [_make(with_chosen(each, longest), own) for each, own in shorter]
+    check_padding(longest, others)
+    return tuple(alike([longest, *others])) if others else (longest,)
 
 
 def _make(draft: Draft, compiled: Compiled, native: Mapping[str, float] = MappingProxyType({})) -> Made:
@@ -148,16 +197,21 @@ def _graph_files(made: Made, metadata: str) -> dict[str, bytes]:
     return files | {name: file.content for name, file in torchscript.items() if file is not None}
 
 
-def _describe(longest: Made, shorter: Sequence[Made]) -> Sidecar:
+def _describe(buckets: Sequence[Made], view: View | Capability | None) -> Sidecar:
     """The sidecar, with parity and digests still to come."""
+    longest, *shorter = buckets
     draft, compiled, reasons = longest.draft, longest.compiled, longest.reasons
     graphs = list(_graphs(draft, compiled, reasons))
     for each in shorter:
-        variant = variant_of(each)
-        graphs += [
-            dataclasses.replace(graph, file=variant_file(graph.file, variant), variant=variant)
-            for graph in _graphs(each.draft, each.compiled, each.reasons)
-        ]
+        graphs += _variants(each, variant_of(each))
+    capabilities = {"treeshap": NO_TREES, **compiled.capabilities, **reasons.capabilities}
+    if isinstance(view, View):
+        graphs.append(view.embedding.graph)
+        for each in view.buckets:
+            graphs += _variants(each, view_variant(each, view.longest))
+        capabilities |= view_capabilities(view.longest)
+    elif view is not None:
+        capabilities[EMBEDDED] = view
     weights = draft.references.weights
     background = Baseline(
         name=BACKGROUND_NAME,
@@ -177,7 +231,7 @@ def _describe(longest: Made, shorter: Sequence[Made]) -> Sidecar:
         score=draft.score,
         baselines=(background, *summary, *baselines_of_pictures(draft.inputs)),
         graphs=tuple(graphs),
-        capabilities={"treeshap": NO_TREES, **compiled.capabilities, **reasons.capabilities},
+        capabilities=capabilities,
         tolerances=dict(TOLERANCES),
         parity={},
         provenance=draft.provenance,
@@ -185,6 +239,14 @@ def _describe(longest: Made, shorter: Sequence[Made]) -> Sidecar:
         opset=default_opset(compiled.onnx.model),
         ir_version=compiled.onnx.model.ir_version,
     )
+
+
+def _variants(made: Made, variant: str) -> list[Graph]:
+    """The graphs of a bucket or view under the names that they are stored by."""
+    return [
+        dataclasses.replace(graph, file=variant_file(graph.file, variant), variant=variant)
+        for graph in _graphs(made.draft, made.compiled, made.reasons)
+    ]
 
 
 def _graphs(draft: Draft, compiled: Compiled, reasons: Reasons) -> tuple[Graph, ...]:

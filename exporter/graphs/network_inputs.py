@@ -9,6 +9,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
+from whyport.exporter.graphs.lookups import GivenEmbeddings, Lookup
 from whyport.exporter.graphs.pixels import PixelScale, ScalePixels
 from whyport.runtime.bundle.inputs import Input, TablePreparation, TextPreparation
 from whyport.runtime.bundle.row import mask_of, row_shape, row_size
@@ -38,6 +39,14 @@ class Argument:
     are_ids: bool = False
     """Whether its cells are ids of tokens, which the network takes as whole numbers."""
 
+    are_embeddings: bool = False
+    """Whether its cells are the embeddings of tokens, which stand in for what the network looks up itself."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the network takes ids of tokens for it."""
+        return self.are_ids or self.are_embeddings
+
 
 SPLIT = ("features", "classify")
 """The methods of a network that is split at its feature maps."""
@@ -53,6 +62,7 @@ class TakeInputs(nn.Module):
         arguments: its arguments, in order.
         mask_type: the type of its masks.
         zeros: the arguments that are 0 for every id, each with the argument of the ids.
+        lookups: the look-ups that are replaced in the network, in the order of its calls.
     """
 
     def __init__(
@@ -61,9 +71,11 @@ class TakeInputs(nn.Module):
         arguments: Sequence[Argument],
         mask_type: torch.dtype = torch.bool,
         zeros: Mapping[str, str] = MappingProxyType({}),
+        lookups: Sequence[Lookup] = (),
     ) -> None:
         super().__init__()
         self.network = network
+        self.looked_up = [(each.module, each.input) for each in lookups]
         self.arguments = arguments
         self.mask_type = mask_type
         self.scaling = nn.ModuleList(
@@ -80,8 +92,18 @@ class TakeInputs(nn.Module):
         if not masks:
             return self.network(*values)
         named = {each.name: value for each, value in zip(self.arguments, values, strict=True)}
+        self._hand_over(named)
         zeros = {name: torch.zeros_like(named[of]) for name, of in self.zeros.items()}
         return self.network(**named, **masks, **zeros)
+
+    def _hand_over(self, named: dict[str, Tensor]) -> None:
+        """Give embeddings among the arguments to where they are looked up; ids that nobody reads take their place."""
+        places = {module: self.network.get_submodule(module) for module, _ in self.looked_up}
+        for module, place in places.items():
+            assert isinstance(place, GivenEmbeddings)
+            place.given = [named[name] for own, name in self.looked_up if own == module]
+        for name in dict(self.looked_up).values():
+            named[name] = torch.zeros_like(named[name][:, :, 0], dtype=torch.int64)
 
     def split(self, cells: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """The arguments [N, ...] of cells [N, P] in order, and the masks [N, T] by name."""
@@ -119,7 +141,11 @@ def positional_arguments(network: nn.Module) -> tuple[str, ...]:
 
 
 def taking(
-    network: nn.Module, inputs: Sequence[Input], rows: Tensor, scales: Mapping[str, PixelScale] = MappingProxyType({})
+    network: nn.Module,
+    inputs: Sequence[Input],
+    rows: Tensor,
+    scales: Mapping[str, PixelScale] = MappingProxyType({}),
+    lookups: Sequence[Lookup] = (),
 ) -> nn.Module:
     """The network over flat rows of these inputs, which are its arguments by name; itself, where it takes one table.
 
@@ -128,6 +154,7 @@ def taking(
         inputs: the model's inputs.
         rows: two or more rows [N, F], to try the masks with.
         scales: what becomes of the pixels of each image, by the input's name.
+        lookups: the look-ups that are replaced in the network, by embeddings among the inputs.
 
     Raises:
         UsageError: an input is no argument, or an argument without a default is no input.
@@ -135,7 +162,7 @@ def taking(
     """
     if len(inputs) == 1 and isinstance(inputs[0].prepare, TablePreparation):
         return network
-    arguments = _arguments(network, inputs, scales)
+    arguments = _arguments(network, inputs, scales, [each.input for each in lookups])
     if not any(each.mask for each in arguments):
         is_split = all(callable(getattr(network, name, None)) for name in SPLIT)
         return (SplitTakeInputs if is_split else TakeInputs)(network, arguments)
@@ -143,8 +170,8 @@ def taking(
     faults = {}
     zeros = _types_of_tokens(network, arguments)
     # A network of ids takes the mask as it takes these.
-    for kind in sorted(MASK_TYPES, key=lambda kind: kind != torch.int64) if _has_ids(arguments) else MASK_TYPES:
-        made = TakeInputs(network, arguments, kind, zeros)
+    for kind in sorted(MASK_TYPES, key=lambda kind: kind != torch.int64) if _has_texts(arguments) else MASK_TYPES:
+        made = TakeInputs(network, arguments, kind, zeros, lookups)
         try:
             with torch.no_grad():
                 made(rows)
@@ -156,8 +183,8 @@ def taking(
     raise ExportError(f"the network fails with a mask of any type: {tried}")
 
 
-def _has_ids(arguments: Sequence[Argument]) -> bool:
-    return any(each.are_ids for each in arguments)
+def _has_texts(arguments: Sequence[Argument]) -> bool:
+    return any(each.is_text for each in arguments)
 
 
 def _types_of_tokens(network: nn.Module, arguments: Sequence[Argument]) -> dict[str, str]:
@@ -165,10 +192,12 @@ def _types_of_tokens(network: nn.Module, arguments: Sequence[Argument]) -> dict[
     asked = inspect.signature(network.forward).parameters.get(TYPES_OF_TOKENS)
     if asked is None or asked.default is not inspect.Parameter.empty:
         return {}
-    return {TYPES_OF_TOKENS: next(each.name for each in arguments if each.are_ids)} if _has_ids(arguments) else {}
+    return {TYPES_OF_TOKENS: next(each.name for each in arguments if each.is_text)} if _has_texts(arguments) else {}
 
 
-def _arguments(network: nn.Module, inputs: Sequence[Input], scales: Mapping[str, PixelScale]) -> list[Argument]:
+def _arguments(
+    network: nn.Module, inputs: Sequence[Input], scales: Mapping[str, PixelScale], embedded: Sequence[str]
+) -> list[Argument]:
     """The arguments in order; raises as `taking`."""
     parameters = inspect.signature(network.forward).parameters
     positional = positional_arguments(network)
@@ -178,7 +207,7 @@ def _arguments(network: nn.Module, inputs: Sequence[Input], scales: Mapping[str,
     for name in names:
         if name not in positional:
             raise UsageError(f"--input: {unknown('argument', name, positional)}")
-    given = {*names, *masks.values(), *([TYPES_OF_TOKENS] if texts else [])}
+    given = {*names, *masks.values(), *([TYPES_OF_TOKENS] if texts or embedded else [])}
     lacking = [name for name in positional if parameters[name].default is inspect.Parameter.empty and name not in given]
     if lacking:
         raise UsageError(f"the network's forward also takes {listing(lacking)}: expected an --input for each")
@@ -192,6 +221,7 @@ def _arguments(network: nn.Module, inputs: Sequence[Input], scales: Mapping[str,
     for each in inputs:
         shape = row_shape(each)
         mask, pixels = masks.get(each.name), scales.get(each.name)
-        arguments.append(Argument(each.name, start, shape, math.prod(shape), mask, pixels, each.name in texts))
+        kinds = each.name in texts, each.name in embedded
+        arguments.append(Argument(each.name, start, shape, math.prod(shape), mask, pixels, *kinds))
         start += row_size(each)
     return arguments

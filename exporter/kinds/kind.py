@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
+from whyport.exporter.graphs.lookups import Lookup
 from whyport.exporter.kinds.facts import ModelFacts
 from whyport.exporter.source import ModelSource
-from whyport.runtime.errors import UsageError
+from whyport.runtime.errors import ExportError, UsageError
 
 
 class Kind(ABC):
@@ -93,6 +94,13 @@ class Kind(ABC):
         Takes and raises what `compile` does.
         """
         return None
+
+    def lookups(self, draft: Draft) -> tuple[Lookup, ...]:
+        """Where the model looks up the embeddings of its texts, in the order of its calls.
+
+        Raises ExportError where it has no such place, or none that can be found.
+        """
+        raise ExportError(f"the embeddings of {self.label} are not known: a PyTorch network's are")
 
     @property
     def is_native(self) -> bool:

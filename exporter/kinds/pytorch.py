@@ -15,8 +15,10 @@ from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.graph import build_graph
-from whyport.exporter.graphs.network_inputs import positional_arguments, taking
+from whyport.exporter.graphs.lookups import Lookup, find_lookups, without_lookups
+from whyport.exporter.graphs.network_inputs import TakeInputs, positional_arguments, taking
 from whyport.exporter.graphs.onnx import DEFAULT_OPSET, compile_onnx
+from whyport.exporter.graphs.pixels import PixelScale
 from whyport.exporter.graphs.preprocess import build_preprocessing
 from whyport.exporter.graphs.torchscript import check_layers, compile_torchscript
 from whyport.exporter.kinds.facts import ModelFacts
@@ -44,9 +46,23 @@ class PyTorchModule(Kind):
     def compile(self, draft: Draft) -> Compiled:
         if self.source.weights is not None:
             load_weights(self.model, self.source.weights)
-        scales = {each.name: pixel_scale(each) for each in self.source.inputs if each.kind == IMAGE}
-        network = taking(with_plain_weights(self.model), draft.inputs, draft.trace_rows(), scales)
-        return compile_network(network, draft, self.opset, self.source.output)
+        network = with_plain_weights(self.model)
+        if draft.lookups:
+            network = without_lookups(network, draft.lookups)
+        taken = taking(network, draft.inputs, draft.trace_rows(), self._scales, draft.lookups)
+        return compile_network(taken, draft, self.opset, self.source.output)
+
+    def lookups(self, draft: Draft) -> tuple[Lookup, ...]:
+        network, rows = with_plain_weights(self.model).eval(), draft.trace_rows()
+        taken = taking(network, draft.inputs, rows, self._scales)
+        assert isinstance(taken, TakeInputs)
+        values, _ = taken.split(rows)
+        ids = {each.name: own for each, own in zip(taken.arguments, values, strict=True) if each.are_ids}
+        return find_lookups(network, taken, rows, ids)
+
+    @property
+    def _scales(self) -> dict[str, PixelScale]:
+        return {each.name: pixel_scale(each) for each in self.source.inputs if each.kind == IMAGE}
 
 
 def compile_network(network: nn.Module, draft: Draft, opset: int | None = None, output: str | None = None) -> Compiled:

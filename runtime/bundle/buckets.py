@@ -83,7 +83,9 @@ def bundle_at(bundle: Bundle, level: int) -> Bundle:
     sidecar = bundle.sidecar
     view = sidecar_at(sidecar, level)
     variant = variant_name(steps_at(sidecar.lengths, level))
-    stored = {graph.file: variant_file(graph.file, variant) for graph in view.graphs}
+    files = {graph.file: variant_file(graph.file, variant) for graph in view.graphs}
+    # The bundle may be a view itself.
+    stored = {**bundle.stored, **{name: bundle.stored.get(file, file) for name, file in files.items()}}
     places = tuple(places_at(sidecar.lengths, len(sidecar.features), level).tolist())
     return dataclasses.replace(bundle, sidecar=view, stored=stored, whole=bundle, places=places)
 

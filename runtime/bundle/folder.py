@@ -35,6 +35,8 @@ class Bundle:
     """The bundle with the longest rows, of which this is a bucket."""
     places: tuple[int, ...] = field(default=(), repr=False, compare=False)
     """Where the numbers of a bucket's row stand in the longest."""
+    source: "Bundle | None" = field(default=None, repr=False, compare=False)
+    """The bundle as it is stored, of which this is a view with other inputs."""
     place: Path = field(init=False, repr=False, compare=False)
     """The absolute path: files are found after a change of the working folder, too."""
 

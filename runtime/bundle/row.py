@@ -28,7 +28,7 @@ class Source:
     features: tuple[Column, ...]
     """What it fills, in the order of its own values; a column of one value is its own feature.
 
-    The cells of one channel of an image share one description."""
+    The cells of one channel of an image share one description, and those of one dimension of embeddings."""
     places: Sequence[int]
     """Where these stand in the row; a range where they are many."""
     steps: int | None = None
@@ -36,7 +36,7 @@ class Source:
     length: Length | None = None
     """Where the number of steps stands, if it varies: the last of its places, shared by the columns of one input."""
     feeds: Input | None = None
-    """The input that it feeds, of an image or a text."""
+    """The input that it feeds, of an image, a text or the embeddings of one."""
 
     @property
     def is_one_value(self) -> bool:
@@ -46,10 +46,13 @@ class Source:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the features, which differ."""
-        if self.feeds is None or not isinstance(self.feeds.prepare, ImagePreparation):
-            return tuple(feature.name for feature in self.features)
-        height, width, _ = row_shape(self.feeds)
         name, channels = self.column.name, [f".{channel.name}" for channel in self.column.channels]
+        if self.feeds is None or isinstance(self.feeds.prepare, TextPreparation):
+            return tuple(feature.name for feature in self.features)
+        if self.steps is not None:
+            cells = (f"{name}[{step}]{channel}" for step in range(self.steps) for channel in channels)
+            return (*cells, self.features[-1].name)
+        height, width, _ = row_shape(self.feeds)
         return tuple(f"{name}[{y}][{x}]{channel}" for y in range(height) for x in range(width) for channel in channels)
 
 
@@ -113,6 +116,11 @@ def varies(each: Input) -> bool:
     return isinstance(each.prepare, TextPreparation)
 
 
+def is_embedded(each: Input) -> bool:
+    """Whether an input is the embeddings of a text's tokens."""
+    return isinstance(each.prepare, SequencePreparation) and each.axes[0].name == TOKEN
+
+
 def mask_of(each: Input) -> TensorSpec | None:
     """The tensor that tells which steps of an input of varying length are no padding; None where there is none."""
     return each.tensors[1] if varies(each) and len(each.tensors) > 1 else None
@@ -135,6 +143,9 @@ def _sources(each: Input, start: int) -> Iterator[Source]:
         return
     if isinstance(each.prepare, TextPreparation):
         yield _text(each, each.prepare, start)
+        return
+    if is_embedded(each):
+        yield _embeddings(each, start)
         return
     lists = [column for column in each.columns if column.kind == LIST]
     if not lists:
@@ -176,6 +187,14 @@ def _text(each: Input, prepare: TextPreparation, start: int) -> Source:
     features = tuple(_unspread(f"{column.name}[{token}]", TOKEN) for token in range(count))
     places = range(start, start + count + 1)
     return Source(column, (*features, _steps(each.name)), places, count, _length(each, start), each)
+
+
+def _embeddings(each: Input, start: int) -> Source:
+    """A text's column, whose cells are in the order token, dimension, and their number of tokens."""
+    (column,), (tokens, _) = each.columns, row_shape(each)
+    own = [_element(column, f"{column.name}.{channel.name}", channel.numbers) for channel in column.channels]
+    places = range(start, start + row_size(each))
+    return Source(column, (*own * tokens, _steps(each.name)), places, tokens, _length(each, start), each)
 
 
 def _steps(name: str) -> Column:
