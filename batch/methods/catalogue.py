@@ -20,8 +20,8 @@ from whyport.batch.methods.method import (
     Option,
     OptionValue,
 )
-from whyport.runtime.bundle.columns import TOKEN
-from whyport.runtime.bundle.sidecar import Sidecar
+from whyport.runtime.bundle.embedded import EMBEDDED, explained_sidecar
+from whyport.runtime.bundle.sidecar import Capability, Sidecar
 from whyport.runtime.errors import BundleError, UsageError, unknown
 
 AS_ONE = "; a category, or a group, is one player"
@@ -51,6 +51,9 @@ def _by_gradients(explainer: str) -> dict[str, Implementation]:
     """The entries of an explainer that runs on either engine."""
     return {TORCHSCRIPT: Implementation(explainer, "gradients"), ONNX: Implementation(explainer, "gradient-onnx")}
 
+
+NO_EMBEDDINGS = Capability(available=False, reason="token ids have no values between them")
+"""Why a bundle of texts without their embeddings explains none of them."""
 
 METHODS: dict[str, Method] = {
     "gradient": Method(
@@ -250,13 +253,15 @@ def check_capabilities(sidecar: Sidecar, engines: Mapping[str, str]) -> None:
         sidecar: the bundle's sidecar.
         engines: the engine of each method.
     """
+    view = explained_sidecar(sidecar)
     for name, engine in engines.items():
-        if any(feature.kind == TOKEN for feature in sidecar.features):
-            raise BundleError(f"bundle {sidecar.name!r} cannot serve {name!r}: token ids have no values between them")
+        if view is None:
+            reason = sidecar.capabilities.get(EMBEDDED, NO_EMBEDDINGS).reason
+            raise BundleError(f"bundle {sidecar.name!r} cannot serve {name!r}: {reason}")
         needed = METHODS[name].engines[engine].capability
         if needed is None:
             continue
-        capability = sidecar.capabilities.get(needed)
+        capability = view.capabilities.get(needed)
         if capability is None or not capability.available:
             reason = capability.reason if capability else f"it has no {needed!r}"
             raise BundleError(f"bundle {sidecar.name!r} cannot serve {name!r}: {reason}")

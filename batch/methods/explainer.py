@@ -18,6 +18,7 @@ from whyport.batch.methods.scale import score_scale
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.attribution import Attribution, completeness_errors, within_rounding
 from whyport.runtime.batching import batch_slices
+from whyport.runtime.bundle.columns import LENGTH
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import task_of
 
@@ -82,8 +83,11 @@ class Explainer(ABC):
         self.model = model
         self.settings = settings
         self._background = background
-        self.players = model.players(settings.players, settings.per)
         self.references = self.choose_references(background)
+        idle = self._idle(background)
+        self.players = model.players(settings.players, settings.per).without(idle)
+        self.is_idle = bool(idle.all())
+        """Whether rows have nothing that can have a share."""
 
     @property
     def scored_by(self) -> str:
@@ -97,6 +101,20 @@ class Explainer(ABC):
     @abstractmethod
     def attribute(self, request: Request) -> Shares:
         """The shares of each player in the requested scores."""
+
+    def _idle(self, background: References) -> NDArray[np.bool_]:
+        """The features, [F], that get no share: rows have them alike with what the method measures against.
+
+        A method without references is taken to measure against zeros.
+        """
+        features = self.model.bundle.sidecar.features
+        if self.settings.alike is None:
+            return np.zeros(len(features), dtype=np.bool_)
+        measured = np.zeros((1, len(features))) if self.references is None else self.references.rows
+        same = (measured == background.rows[:1]).all(axis=0)
+        is_length = np.array([feature.kind == LENGTH for feature in features])
+        idle: NDArray[np.bool_] = self.settings.alike & (same | is_length)
+        return idle
 
     def base_values(self, mean_of: Callable[[References], NDArray[np.float64]]) -> NDArray[np.float64] | None:
         """What the score of every target is measured against, [K]; None for a method that measures against nothing.

@@ -66,6 +66,19 @@ class PlayerMap:
     def __len__(self) -> int:
         return len(self.names)
 
+    def without(self, idle: NDArray[np.bool_]) -> "PlayerMap":
+        """The players that have a column which is not idle, [F]; the first of them has the others' columns, too.
+
+        Where all columns are idle, one player has them all.
+        """
+        busy = np.unique(self.of_column[~idle]) if not idle.all() else np.zeros(1, dtype=np.int64)
+        if len(busy) == len(self):
+            return self
+        place = np.zeros(len(self), dtype=np.int64)
+        place[busy] = np.arange(len(busy))
+        names = tuple(self.names[i] for i in busy)
+        return PlayerMap(names, place[self.of_column], place[self.of_cell], self.are_grouped)
+
     def columns_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether the player of each column is chosen, [..., F], from whether each player is, [..., G]."""
         return chosen if _is_identity(self.of_column) else chosen[..., self.of_column]

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from whyport.batch.methods.catalogue import find_method, method_options
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Extra, Option, OptionValue
 from whyport.batch.methods.per import AUTO
@@ -33,6 +36,8 @@ class MethodSettings:
     """What has a share in a picture or a text."""
     baseline: str | None = None
     """The bundle's baseline that scores are measured against, by name; None for its first."""
+    alike: NDArray[np.bool_] | None = None
+    """[F]: the features that every row to explain and every reference have alike; None where none is known."""
 
 
 @dataclass(frozen=True)

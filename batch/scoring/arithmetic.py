@@ -41,7 +41,8 @@ def arithmetic_of(session: Session, explainers: Mapping[str, Ready]) -> Arithmet
     rows = np.where(np.isfinite(rows), rows, np.array(bundle.sidecar.imputation, dtype=np.float32))
     outputs = session.run(rows)
     found = {"outputs": _digest(outputs)}
-    request = Request.of_one_target(rows, outputs[task.score], task.predict(outputs).target)
+    explained = rows if session.embedding is None or not explainers else session.embedding.rows(rows)
+    request = Request.of_one_target(explained, outputs[task.score], task.predict(outputs).target)
     for name, ready in explainers.items():
         found[name] = _digest_of(ready.explainer, ready.cut(request), EVALUATIONS // len(explainers))
     return found

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,10 @@ CELL_BYTES = 512
 """Bytes that this is taken to be for each cell of a reference."""
 
 
+Fit: TypeAlias = Callable[[References, Sequence[float]], References]
+"""The references of rows with so many steps of each input of varying length, from those of any."""
+
+
 @dataclass(frozen=True)
 class Ready:
     """An explainer, with what its scores are measured against."""
@@ -30,9 +34,7 @@ class Ready:
     base_values: NDArray[np.float64] | None
     """[K]; None for a method that measures against nothing."""
     players: tuple[str, ...]
-    """The names of the G players of the longest rows; the explainer's bucket may have fewer."""
-    beyond: NDArray[np.bool_]
-    """Which of the explainer's players are padding, or the number of steps: rows and references have them alike."""
+    """The names of the G players of the longest rows; the explainer may have fewer."""
 
     def cut(self, request: Request) -> Request:
         """The request with the rows of the explainer's bucket."""
@@ -42,19 +44,18 @@ class Ready:
         return Request(request.rows[:, list(bundle.places)], request.scores, request.row, request.target)
 
     def whole(self, attribution: Attribution) -> Attribution:
-        """The attributions of the longest rows' players: exactly 0 for padding, and what the bucket has not."""
-        own = self.explainer.players.names
-        if own == self.players and not self.beyond.any():
+        """The attributions of the longest rows' players: exactly 0 for those that the explainer has not."""
+        own, is_idle = self.explainer.players.names, self.explainer.is_idle
+        if own == self.players and not is_idle:
             return attribution
         place = {name: i for i, name in enumerate(self.players)}
-        held = np.flatnonzero(~self.beyond)
-        places = [place[own[i]] for i in held]
+        places = [place[name] for name in own]
 
         def spread(values: NDArray[Any]) -> NDArray[Any]:
             if values.ndim != 2 or values.shape[1] != len(own):
                 return values
             made = np.zeros((len(values), len(self.players)), dtype=values.dtype)
-            made[:, places] = values[:, held]
+            made[:, places] = 0 if is_idle else values
             return made
 
         extras = {name: spread(values) for name, values in attribution.extras.items()}
@@ -69,6 +70,7 @@ class ExplainersOfLengths:
         baseline: what scores are measured against, with the most steps; each row's own, or the same for all.
         make: gives the explainers, by method, against references of one length.
         memory: bytes that what is kept may take, as far as it is known.
+        fit: gives the references of rows with so many steps; by default they are cut, or repeated.
     """
 
     def __init__(
@@ -77,12 +79,15 @@ class ExplainersOfLengths:
         baseline: ChosenBaseline,
         make: Callable[[References], dict[str, Ready]],
         memory: int,
+        fit: Fit | None = None,
     ) -> None:
         self._lengths = lengths
+        self._fit = fit or self._cut
         self._baseline = baseline
         self._make = make
         self._references = baseline.references()
-        self._most = max(1, min(MOST_KEPT, memory // (CELL_BYTES * self._references.rows.size)))
+        longest = self._fit(self._references, [float(each.steps) for each in lengths])
+        self._most = max(1, min(MOST_KEPT, memory // (CELL_BYTES * longest.rows.size)))
         self._kept: OrderedDict[tuple[float, ...], dict[str, Ready]] = OrderedDict()
 
     def usual(self) -> dict[str, Ready]:
@@ -98,7 +103,7 @@ class ExplainersOfLengths:
             for i, row in enumerate(request.rows):
                 explanations = np.flatnonzero(request.row == i)
                 steps = tuple(float(row[each.place]) for each in self._lengths)
-                made = self._make(self._of_steps(self._baseline.references(row), steps))
+                made = self._make(self._fit(self._baseline.references(row), steps))
                 yield made, request.only(explanations), explanations
             return
         if not self._lengths or not len(request):
@@ -111,14 +116,13 @@ class ExplainersOfLengths:
 
     def _of(self, steps: tuple[float, ...]) -> dict[str, Ready]:
         if steps not in self._kept:
-            self._kept[steps] = self._make(self._of_steps(self._references, steps))
+            self._kept[steps] = self._make(self._fit(self._references, steps))
             if len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(steps)
         return self._kept[steps]
 
-    def _of_steps(self, references: References, steps: tuple[float, ...]) -> References:
-        """The references with as many steps as a row: cut, or repeated."""
+    def _cut(self, references: References, steps: Sequence[float]) -> References:
         if not steps:
             return references
         return References(of_length(self._lengths, references.rows, steps), references.weights)

@@ -1,5 +1,6 @@
 """Predicts and explains one batch of clean rows, and compares the two engines' scores."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 
@@ -10,25 +11,29 @@ from whyport.batch.methods.baselines import ChosenBaseline
 from whyport.batch.methods.catalogue import engine_of
 from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.engines.onnx import OnnxModel
-from whyport.batch.methods.explainer import Explainer, explainer_class
+from whyport.batch.methods.explainer import explainer_class, rows_within
 from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.batch.methods.players import PlayerMap, groups_within
 from whyport.batch.methods.reduction import Reduction
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.scale import score_scale
 from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.token_references import TokenReferences
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
 from whyport.batch.scoring.lengths import ExplainersOfLengths, Ready, joined
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
+from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.buckets import levels
-from whyport.runtime.bundle.columns import LENGTH
 from whyport.runtime.bundle.lengths import padding
 from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import BundleError, ParityError, listing
 from whyport.runtime.finite import UnansweredRows
 from whyport.runtime.parity import row_deviations
 from whyport.runtime.session import Session
+
+EMBEDDED_BYTES = 16
+"""The most bytes of a value of an embedded row, while it is made, sorted by length and explained."""
 
 
 class Scorer:
@@ -60,10 +65,17 @@ class Scorer:
         self._methods = methods
         self._measured_against_nothing: dict[str, Ready] = {}
         """By name: they need no references, so that one serves every row of one length."""
+        self._embedding = session.embedding if methods else None
+        self._explaining = session if self._embedding is None else self._embedding.session
+        """The session whose rows are explained: of texts, by their embeddings."""
+        self._tokens: TokenReferences | None = None
         if methods:
             baseline = ChosenBaseline.of(session.bundle, settings.baseline)
-            lengths = session.bundle.sidecar.lengths
-            self._by_length = ExplainersOfLengths(lengths, baseline, self._make, settings.memory)
+            if self._embedding is not None:
+                self._tokens = TokenReferences.of(session, self._embedding, settings.baseline)
+            lengths = self._explaining.bundle.sidecar.lengths
+            fit = None if self._tokens is None else self._fitted
+            self._by_length = ExplainersOfLengths(lengths, baseline, self._make, settings.memory, fit)
             self._by_length.usual()  # what a bundle cannot serve is refused before the first row
 
     @property
@@ -106,12 +118,33 @@ class Scorer:
             targets = targets[explained]
         request = Request.of_targets(rows, scores, targets)
         parts: dict[str, list[tuple[NDArray[np.int64], Attribution]]] = {name: [] for name in self._methods}
-        for ready, part, explanations in self._by_length.split(request):
-            own_rows, cut = source_rows[np.unique(request.row[explanations])], next(iter(ready.values())).cut(part)
-            for name, each in ready.items():
-                parts[name].append((explanations, self._attributed(name, each, cut, own_rows)))
+        for first, some in self._as_explained(request):
+            for ready, part, inside in self._by_length.split(some):
+                explanations = first + inside
+                own_rows, cut = source_rows[np.unique(request.row[explanations])], next(iter(ready.values())).cut(part)
+                for name, each in ready.items():
+                    parts[name].append((explanations, self._attributed(name, each, cut, own_rows)))
         attributions = {name: self._reduced(joined(own)) for name, own in parts.items()}
         return ScoredRows(predicted, request.target, attributions, explained)
+
+    def _as_explained(self, request: Request) -> Iterator[tuple[int, Request]]:
+        """Parts of a request with the rows that are explained, each with the place of its first explanation.
+
+        Embeddings of texts are hundreds of times their ids: a part has as many as the memory budget holds.
+        """
+        if self._embedding is None or not len(request):
+            yield 0, request
+            return
+        first, width = 0, len(self._explaining.bundle.sidecar.features)
+        for rows in batch_slices(len(request.rows), rows_within(self._settings.memory, EMBEDDED_BYTES * width)):
+            part = request.take(rows)
+            yield first, Request(self._embedding.rows(part.rows), part.scores, part.row, part.target)
+            first += len(part)
+
+    def _fitted(self, references: References, steps: Sequence[float]) -> References:
+        """The embedded references of texts of so many tokens."""
+        assert self._tokens is not None
+        return self._tokens.fitted(self._session.bundle.sidecar.lengths, references, steps)
 
     def _reduced(self, attribution: Attribution) -> Attribution:
         return attribution if self._reduction is None else self._reduction.reduced(attribution)
@@ -137,46 +170,54 @@ class Scorer:
     def _made(self, name: str, references: References) -> Ready:
         """A method's explainer against references of one length, in the bucket that holds them."""
         engine = engine_of(name, self._settings.engine)
-        level = int(levels(self._session.bundle.sidecar.lengths, references.rows[:1])[0])
+        level = int(levels(self._explaining.bundle.sidecar.lengths, references.rows[:1])[0])
         if (engine, level) not in self._models:
-            self._models[engine, level] = _open_model(self._session.bucket(level), engine)
+            self._models[engine, level] = _open_model(self._explaining.bucket(level), engine)
         if name in self._measured_against_nothing:
             return self._measured_against_nothing[name]
         model, settings = self._models[engine, level], self._settings.of_method(name)
         if self._reduction is not None:
             settings = replace(settings, per=self._reduction.per)
-        players = PlayerMap.of(self._session.bundle.sidecar, settings.players, settings.per).names
+        players = PlayerMap.of(self._explaining.bundle.sidecar, settings.players, settings.per).names
+        alike = self._alike(references)
         if level:
+            assert alike is not None
+            alike = alike[list(model.bundle.places)]
             settings = replace(settings, players=groups_within(settings.players, model.bundle.sidecar))
             references = References(references.rows[:, list(model.bundle.places)], references.weights)
+        settings = replace(settings, alike=alike)
         with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused below, in words
             explainer = explainer_class(name, engine)(model, references, settings)
-        base_values = explainer.base_values(partial(self._mean_score, name, self._session.bucket(level)))
-        ready = Ready(explainer, base_values, players, _beyond(explainer, references))
-        if explainer.references is None and not self._session.bundle.sidecar.lengths:
+        base_values = explainer.base_values(partial(self._mean_score, name, self._explaining.bucket(level)))
+        ready = Ready(explainer, base_values, players)
+        if explainer.references is None and not self._explaining.bundle.sidecar.lengths:
             self._measured_against_nothing[name] = ready
         return ready
+
+    def _alike(self, references: References) -> NDArray[np.bool_] | None:
+        """Which features, [F], rows as long as the references have alike with these: padding, lengths, special tokens.
+
+        None where every row is of one length.
+        """
+        sidecar = self._explaining.bundle.sidecar
+        if not sidecar.lengths:
+            return None
+        found = padding(sidecar.lengths, references.rows[:1])[0]
+        found[[each.place for each in sidecar.lengths]] = True
+        if self._tokens is not None:
+            found |= self._tokens.special(references.rows[0, [each.place for each in sidecar.lengths]].tolist())
+        return found
 
     def _mean_score(self, method: str, session: Session, references: References) -> NDArray[np.float64]:
         """The mean score of every target over the references, [K]; raises BundleError where a score is not finite."""
         scores = _scores(session, references.rows)
-        unanswered = UnansweredRows.of({self._session.task.score: scores})
+        unanswered = UnansweredRows.of({self._explaining.task.score: scores})
         if len(unanswered):
             raise BundleError(
                 f"method {method!r} cannot measure against reference rows without a score: {unanswered.summary}, "
-                f"in {self._session.bundle.path}"
+                f"in {self._explaining.bundle.path}"
             )
         return references.mean_of(lambda rows: scores)
-
-
-def _beyond(explainer: Explainer, references: References) -> NDArray[np.bool_]:
-    """Which players, [G], are no values of rows as long as the references."""
-    sidecar = explainer.model.bundle.sidecar
-    is_length = np.array([feature.kind == LENGTH for feature in sidecar.features])
-    held = ~(padding(sidecar.lengths, references.rows[:1])[0] | is_length)
-    beyond = np.ones(len(explainer.players), dtype=np.bool_)
-    beyond[explainer.players.of_column[held]] = False
-    return beyond
 
 
 def _scores(session: Session, rows: NDArray[np.float32]) -> NDArray[np.float32]:

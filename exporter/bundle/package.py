@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from whyport.exporter.bundle.baselines import baselines_of_pictures
+from whyport.exporter.bundle.baselines import baselines_of_pictures, baselines_of_texts
 from whyport.exporter.bundle.buckets import alike, check_padding, variant_of, with_chosen
 from whyport.exporter.bundle.embedded import EmbeddedModel, Embedding, no_view, view_capabilities, view_variant
 from whyport.exporter.bundle.made import Made
@@ -99,7 +99,7 @@ def make_package(
     longest = buckets[0]
     reasons, compiled = longest.reasons, longest.compiled
     embedded = _view(view, longest) if isinstance(view, EmbeddedModel) else view
-    sidecar = _describe(buckets, embedded)
+    sidecar = _describe(buckets, embedded, extras)
     metadata = sidecar.embedded()
     variants = [None, *map(variant_of, buckets[1:])]
     stored = list(zip(buckets, variants, strict=True))
@@ -197,8 +197,8 @@ def _graph_files(made: Made, metadata: str) -> dict[str, bytes]:
     return files | {name: file.content for name, file in torchscript.items() if file is not None}
 
 
-def _describe(buckets: Sequence[Made], view: View | Capability | None) -> Sidecar:
-    """The sidecar, with parity and digests still to come."""
+def _describe(buckets: Sequence[Made], view: View | Capability | None, extras: Mapping[str, bytes]) -> Sidecar:
+    """The sidecar, with parity and digests still to come; the extras are as in `make_package`."""
     longest, *shorter = buckets
     draft, compiled, reasons = longest.draft, longest.compiled, longest.reasons
     graphs = list(_graphs(draft, compiled, reasons))
@@ -223,13 +223,16 @@ def _describe(buckets: Sequence[Made], view: View | Capability | None) -> Sideca
         figures={},
     )
     summary = () if reasons.summary is None else (reasons.summary,)
+    of_texts = baselines_of_texts(draft.inputs, extras) if isinstance(view, View) else ()
+    of_pictures = () if of_texts else baselines_of_pictures(draft.inputs)
     return Sidecar(
         format_version=FORMAT_VERSION,
         name=draft.name,
         inputs=draft.inputs,
         players=draft.players,
         score=draft.score,
-        baselines=(background, *summary, *baselines_of_pictures(draft.inputs)),
+        # The first one is a run's default: of texts, zeros.
+        baselines=(*of_texts, background, *summary, *of_pictures),
         graphs=tuple(graphs),
         capabilities=capabilities,
         tolerances=dict(TOLERANCES),

@@ -155,6 +155,8 @@ def without_debug_records(content: bytes) -> bytes:
 def quiet() -> Iterator[None]:
     """Without TorchScript's deprecation warnings, and the tracer's."""
     with warnings.catch_warnings():
+        # Tracing reads every attribute of a network, also those that its author has deprecated.
+        warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
         # What a trace bakes in shows when the engines are compared.
         warnings.filterwarnings("ignore", category=TracerWarning)

@@ -119,6 +119,11 @@ def embedded_sidecar(sidecar: Sidecar) -> Sidecar | None:
     )
 
 
+def explained_sidecar(sidecar: Sidecar) -> Sidecar | None:
+    """The sidecar whose rows are explained: of texts the view, otherwise itself; None for texts without a view."""
+    return embedded_sidecar(sidecar) if has_texts(sidecar.inputs) else sidecar
+
+
 def embedded_bundle(bundle: Bundle) -> Bundle | None:
     """The view of a bundle; None where it has none."""
     sidecar = embedded_sidecar(bundle.sidecar)

@@ -107,8 +107,8 @@ class Repeated(GivenRule):
 def _is_dynamic(operator: Any, arguments: Sequence[Any]) -> bool:
     """Whether an operator gives tensors of sizes, or numbers, that a program does not know beforehand."""
     tags = getattr(operator, "tags", ())
-    if operator is aten.index.Tensor:
-        return any(isinstance(each, Active) and each.dtype == torch.bool for each in arguments)
+    if operator is aten.index.Tensor:  # by truths, it gives as many elements as these are
+        return any(isinstance(each, Active) and each.dtype == torch.bool for each in arguments[1:])
     return torch.Tag.dynamic_output_shape in tags or torch.Tag.data_dependent_output in tags
 
 

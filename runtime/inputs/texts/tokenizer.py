@@ -59,15 +59,20 @@ class Tokenizer:
         """The number of ids: one more than the largest."""
         return max(self.tokenizer.get_vocab().values(), default=-1) + 1
 
-    @functools.cached_property
+    @property
     def prefix(self) -> int:
         """The number of special tokens before a text."""
-        return self._specials[0]
+        return len(self.special_ids[0])
 
-    @functools.cached_property
+    @property
     def suffix(self) -> int:
         """The number of special tokens behind a text."""
-        return self._specials[1]
+        return len(self.special_ids[1])
+
+    def id_of(self, token: str) -> int | None:
+        """The id of a token; None where there is none."""
+        found: int | None = self.tokenizer.token_to_id(token)
+        return found
 
     def encode(self, texts: Sequence[str]) -> list[tuple[list[int], bool]]:
         """The ids of each text's tokens, and whether it was cut off."""
@@ -81,15 +86,17 @@ class Tokenizer:
         return ids[: self.max_length - self.suffix] + ids[len(ids) - self.suffix :], True
 
     @functools.cached_property
-    def _specials(self) -> tuple[int, int]:
-        """The special tokens before and behind a text, counted on one that has a token of its own."""
+    def special_ids(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The ids of the special tokens before and behind a text, as a text has them that has a token of its own."""
         if not self.special_tokens:
-            return 0, 0
+            return (), ()
         for text in ("a", "1", "."):
-            is_special = self.tokenizer.encode(text).special_tokens_mask
+            found = self.tokenizer.encode(text)
+            is_special = found.special_tokens_mask
             if 0 in is_special:
-                return is_special.index(0), is_special[::-1].index(0)
-        return len(self.tokenizer.encode("").ids), 0
+                behind = len(is_special) - is_special[::-1].index(0)
+                return tuple(found.ids[: is_special.index(0)]), tuple(found.ids[behind:])
+        return tuple(self.tokenizer.encode("").ids), ()
 
 
 @functools.cache

@@ -1,0 +1,269 @@
+"""Explanations of texts, by the embeddings of their tokens, against closed forms, enumeration and captum."""
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from captum.attr import LayerIntegratedGradients
+from torch import Tensor, nn
+
+import whyport
+from support import text_bundles as made
+from support.killed_runs import check_resumed_bytes
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import BundleError, ParityError, UsageError
+from whyport.runtime.inputs.texts.tokenizer import Tokenizer
+from whyport.runtime.session import Session
+
+CLS, SEP, MASK = (made.VOCABULARY.index(token) for token in ("[CLS]", "[SEP]", "[MASK]"))
+TEXTS = made.reviews(17, 4)
+
+
+def tokenizer_of(bundle: Path) -> Tokenizer:
+    (encoder, *_) = Session(bundle)._columns.encoders
+    found: Tokenizer = encoder.tokenizer
+    return found
+
+
+def ids_of(bundle: Path) -> list[list[int]]:
+    return [ids for ids, _ in tokenizer_of(bundle).encode(TEXTS)]
+
+
+def explained(bundle: Path, folder: Path, method: str, **options: Any) -> pa.Table:
+    rows, out = folder / "rows.parquet", folder / method
+    pq.write_table(made.rows_of(TEXTS, 4), rows)
+    whyport.run(bundle, rows, out, explain=method, explain_target="good", batch_rows=7, **options)
+    whyport.audit(out)
+    return pq.read_table(out)
+
+
+def shares(table: pa.Table, name: str = "attribution") -> list[np.ndarray]:
+    return [np.array(row, dtype=np.float64) for row in table[name].to_pylist()]
+
+
+EXACT = ("deepshap", "integrated-gradients", "expected-gradients", "shapley", "occlusion", "input-x-gradient")
+"""The methods that are exact for a linear network."""
+
+
+@pytest.mark.parametrize("method", EXACT)
+def test_a_linear_network_shares_its_score_by_its_closed_form(bag_bundle: Path, method: str, tmp_path: Path) -> None:
+    network = made.make_bag().double()
+    table = explained(bag_bundle, tmp_path, method)
+    for found, ids in zip(shares(table), ids_of(bag_bundle), strict=True):
+        of_token = network.words.weight[ids] @ network.out.weight[1] / len(ids)
+        expected = of_token.detach().numpy()
+        # Special tokens are those of the reference, too.
+        expected[[0, -1]] *= method == "input-x-gradient"  # which measures against zeros alone
+        assert len(found) == len(ids)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert method == "input-x-gradient" or found[0] == found[-1] == 0
+
+
+def test_references_of_any_baseline_keep_the_special_tokens(bag_bundle: Path, tmp_path: Path) -> None:
+    network = made.make_bag().double()
+    words, out = network.words.weight.detach().numpy(), network.out.weight.detach().numpy()[1]
+    bias = float(network.out.bias.detach()[1])
+    bundle = Bundle.read(bag_bundle)
+    tokens = {"mask": MASK, "pad": 0}
+    assert {each.name: each.figures for each in bundle.sidecar.baselines if each.kind in tokens} == {
+        kind: {"input_ids": float(token)} for kind, token in tokens.items()
+    }
+    assert bundle.sidecar.baselines[0].name == "zero"
+    for kind, token in tokens.items():
+        folder = tmp_path / kind
+        folder.mkdir()
+        table = explained(bag_bundle, folder, "deepshap", baseline=kind)
+        for found, base, ids in zip(shares(table), table["base_value"].to_pylist(), ids_of(bag_bundle), strict=True):
+            reference = [ids[0], *[token] * (len(ids) - 2), ids[-1]]
+            np.testing.assert_allclose(found, (words[ids] - words[reference]) @ out / len(ids), atol=1e-5)
+            assert base == pytest.approx(float(words[reference].mean(0) @ out) + bias, abs=1e-5)
+
+
+def test_reference_rows_are_cut_or_repeated_between_the_special_tokens(bag_bundle: Path, tmp_path: Path) -> None:
+    network = made.make_bag().double()
+    words, out = network.words.weight.detach().numpy(), network.out.weight.detach().numpy()[1]
+    bundle = Bundle.read(bag_bundle)
+    rows = pq.read_table(bag_bundle / "background.parquet")
+    matrix = np.array(rows["features"].to_pylist()).astype(int)
+    table = explained(bag_bundle, tmp_path, "deepshap", baseline="background")
+    assert len(matrix) == bundle.sidecar.baseline("background").rows
+    for found, ids in zip(shares(table), ids_of(bag_bundle), strict=True):
+        inside = len(ids) - 2
+        references = [
+            [CLS, *itertools.islice(itertools.cycle(row[1 : row[-1] - 1].tolist()), inside), SEP] for row in matrix
+        ]
+        mean = words[np.array(references)].mean(0)
+        np.testing.assert_allclose(found, (words[ids] - mean) @ out / len(ids), atol=1e-5)
+
+
+def test_integrated_gradients_are_those_of_captum(text_bundle: Path, tmp_path: Path) -> None:
+    network = made.make_bert().double()
+
+    def forward(ids: Tensor) -> Tensor:
+        logits: Tensor = network(ids).logits[:, 1]
+        return logits
+
+    oracle = LayerIntegratedGradients(forward, network.bert.embeddings.word_embeddings)
+    table = explained(text_bundle, tmp_path, "integrated-gradients", baseline="mask", tolerance=1e-5)
+    for found, ids in zip(shares(table), ids_of(text_bundle), strict=True):
+        given = torch.tensor([ids])
+        reference = torch.tensor([[ids[0], *[MASK] * (len(ids) - 2), ids[-1]]])
+        expected = oracle.attribute(given, reference, n_steps=200, method="gausslegendre").sum(2)[0]
+        np.testing.assert_allclose(found, expected.detach().numpy(), atol=1e-4)
+        assert found[0] == found[-1] == 0
+    assert all(table["converged"].to_pylist())
+
+
+def test_shapley_values_of_tokens_are_those_of_enumeration(text_bundle: Path, tmp_path: Path) -> None:
+    network = made.make_bert().double()
+    table = explained(text_bundle, tmp_path, "shapley")
+
+    def score(embeddings: Tensor) -> Tensor:
+        logits: Tensor = network(inputs_embeds=embeddings).logits[:, 1]
+        return logits
+
+    for found, ids in zip(shares(table), ids_of(text_bundle), strict=True):
+        players = len(ids) - 2
+        if players > 6:
+            continue
+        own = network.bert.embeddings.word_embeddings(torch.tensor(ids))
+        masks = torch.tensor(list(itertools.product([0.0, 1.0], repeat=players)), dtype=torch.float64)
+        there = torch.nn.functional.pad(masks, (1, 1), value=1.0)
+        with torch.no_grad():
+            value = {tuple(m): float(v) for m, v in zip(masks.tolist(), score(own * there[:, :, None]), strict=True)}
+        expected = np.zeros(len(ids))
+        for subset, of_subset in value.items():
+            for player in (i for i in range(players) if not subset[i]):
+                size = int(sum(subset))
+                weight = math.factorial(size) * math.factorial(players - size - 1) / math.factorial(players)
+                joined = tuple(1.0 if i == player else each for i, each in enumerate(subset))
+                expected[player + 1] += weight * (value[joined] - of_subset)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert {len(errors) for errors in shares(table, "standard_error")} == {len(found) for found in shares(table)}
+
+
+@pytest.mark.parametrize("method", ["deepshap", "shapley", "lime", "gradient", "smoothgrad"])
+def test_shares_do_not_depend_on_the_bucket(method: str, bag_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    whole = made.export("make_bag", tmp_path / "one", buckets=False)
+    assert len(Bundle.read(bag_bundle).sidecar.graphs) > len(Bundle.read(whole).sidecar.graphs)
+    found, expected = (
+        shares(explained(bundle, folder, method, seed=3))
+        for bundle, folder in ((bag_bundle, tmp_path), (whole, tmp_path / "one"))
+    )
+    if method in ("lime", "smoothgrad"):  # their samples have as many players as the bucket has tokens
+        assert [len(row) for row in found] == [len(row) for row in expected]
+        return
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_text_and_columns_add_up_together(text_and_table_bundle: Path, tmp_path: Path) -> None:
+    table = explained(text_and_table_bundle, tmp_path, "deepshap")
+    of_columns = np.array([table[f"attribution.{name}"].to_pylist() for name in made.COLUMNS]).T
+    total = np.array([row.sum() for row in shares(table, "attribution.note")]) + of_columns.sum(1)
+    difference = np.array(table["score"].to_pylist()) - np.array(table["base_value"].to_pylist())
+    np.testing.assert_allclose(total, difference, atol=1e-5)
+    assert (of_columns != 0).all()
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(text_bundle: Path, tmp_path: Path) -> None:
+    rows = made.write_rows(tmp_path / "rows.parquet")
+    options = {"explain": "deepshap", "batch_rows": 8, "part_rows": 8}
+    check_resumed_bytes(text_bundle, rows, tmp_path, killed_after=10, **options)
+
+
+def test_memory_for_one_row_is_enough(bag_bundle: Path, tmp_path: Path) -> None:
+    whole = shares(explained(bag_bundle, tmp_path, "deepshap"))
+    (tmp_path / "few").mkdir()
+    parts = shares(explained(bag_bundle, tmp_path / "few", "deepshap", memory="1kB"))
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+class ReadsIds(made.Bag):
+    """A network that makes its mask of the ids themselves."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """[N, T] and [N, T] to [N, 2]."""
+        return super().forward(input_ids, attention_mask * (input_ids != CLS))
+
+
+class LooksUpTwice(made.Bag):
+    """A network with two tables of embeddings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = nn.Embedding(len(made.VOCABULARY), 4)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """[N, T] and [N, T] to [N, 2]."""
+        return super().forward(input_ids, attention_mask) + self.out(self.more(input_ids).mean(1) * 0)
+
+
+def make_reads_ids() -> nn.Module:
+    torch.manual_seed(0)
+    return ReadsIds().eval()
+
+
+def make_looks_up_twice() -> nn.Module:
+    torch.manual_seed(0)
+    return LooksUpTwice().eval()
+
+
+REFUSED = {
+    "make_reads_ids": "the network reads token ids beside their embeddings: expected the scores of the ids",
+    "make_looks_up_twice": "expected one nn.Embedding that looks up the token ids of 'input_ids', got words and more",
+}
+
+
+@pytest.mark.parametrize("network", REFUSED)
+def test_a_network_whose_embeddings_are_not_all_that_it_reads_predicts_alone(network: str, tmp_path: Path) -> None:
+    sample = made.write_rows(tmp_path / "sample.parquet", 60, 0)
+    bundle = whyport.export(
+        f"{__name__}:{network}",
+        sample,
+        tmp_path / "bundle",
+        input=[made.text_input("input_ids", tmp_path)],
+        classes=["bad", "good"],
+    )
+    whyport.run(bundle.path, sample, tmp_path / "out")
+    whyport.verify(bundle.path)
+    with pytest.raises(BundleError, match=REFUSED[network]):
+        whyport.run(bundle.path, sample, tmp_path / "explained", explain="deepshap")
+
+
+def test_what_the_view_gives_is_checked_with_the_bundle(bag_bundle: Path) -> None:
+    deviations = whyport.verify(bag_bundle).deviations
+    assert {"embed.onnx logits", "embedded: logits", "embedded: steps-8: logits"} <= set(deviations)
+    assert all(value < 1e-5 for value in deviations.values())
+
+
+def test_another_embedding_is_a_fault_of_the_bundle(bag_bundle: Path, tmp_path: Path) -> None:
+    import shutil
+
+    import onnx
+    from onnx import numpy_helper
+
+    from whyport.runtime.bundle.folder import write_sidecar
+
+    copy = shutil.copytree(bag_bundle, tmp_path / "bundle")
+    model = onnx.load(copy / "embed.onnx")
+    (table,) = model.graph.initializer
+    table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table) * 1.01, table.name))
+    (copy / "embed.onnx").write_bytes(model.SerializeToString())
+    write_sidecar(copy, Bundle.read(bag_bundle).sidecar)
+    with pytest.raises(ParityError, match=r"embed\.onnx logits"):
+        whyport.verify(copy)
+
+
+def test_a_baseline_that_a_tokenizer_lacks_is_refused_by_name(bag_bundle: Path, tmp_path: Path) -> None:
+    rows = made.write_rows(tmp_path / "rows.parquet", 3)
+    with pytest.raises(UsageError, match="baseline"):
+        whyport.run(bag_bundle, rows, tmp_path / "out", explain="deepshap", baseline="blur")
