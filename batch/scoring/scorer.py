@@ -202,7 +202,7 @@ class Scorer:
         sidecar = self._explaining.bundle.sidecar
         if not sidecar.lengths:
             return None
-        found = padding(sidecar.lengths, references.rows[:1])[0]
+        found: NDArray[np.bool_] = padding(sidecar.lengths, references.rows[:1])[0]
         found[[each.place for each in sidecar.lengths]] = True
         if self._tokens is not None:
             found |= self._tokens.special(references.rows[0, [each.place for each in sidecar.lengths]].tolist())
