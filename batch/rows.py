@@ -1,8 +1,8 @@
 """A batch of rows in its stages: cleaned, predicted, explained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.inputs.encoding import Unseen
 from whyport.runtime.task import Prediction
+
+TokenLists: TypeAlias = Sequence[tuple[list[str], list[tuple[int, int]]]]
+"""The tokens of each row's text, and where each stands in it: its first character, and the one behind its last."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class CleanBatch:
     copied: pa.RecordBatch
     """The columns to copy to the output, for every row."""
     rows: CleanRows
+    texts: Mapping[str, pa.Array] = field(default_factory=dict)
+    """The texts that are cut into tokens, by column, for every row; none where nobody asks for the tokens."""
 
     @classmethod
     def of_matrix(cls, matrix: NDArray[np.float32]) -> Self:
@@ -108,6 +113,8 @@ class ScoredRows:
     """The attributions of the targets, by method."""
     explained: NDArray[np.int64] | None = None
     """[M]: the indices of the explained rows among the N, ascending; None where all are explained."""
+    tokens: Mapping[str, TokenLists] = field(default_factory=dict)
+    """The tokens of the explained rows, [M], by the text's input."""
 
     @property
     def rows(self) -> CleanRows:

@@ -85,6 +85,8 @@ class Session:
     """The session's actual provider."""
     task: Task
     """The meaning of the model's outputs."""
+    columns: Columns
+    """The columns of a user's table that feed the model."""
 
     @typed
     def __init__(
@@ -111,7 +113,7 @@ class Session:
         self.provider = self._model.provider
         self.batch_rows = self._model.batch_rows
         self._graphs: dict[str, Runner] = {}
-        self._columns = Columns.of_bundle(self.bundle)
+        self.columns = Columns.of_bundle(self.bundle)
         self._buckets: dict[int, Session] = {}
 
     def predict(
@@ -149,9 +151,9 @@ class Session:
 
     def encode(self, rows: Any) -> EncodedRows:
         """The same matrix, and the values in it that training has not seen; raises as `predict` does."""
-        encoded = self._columns.encode(rows)
+        encoded = self.columns.encode(rows)
         if not np.isfinite(encoded.matrix).all():
-            self._columns.check_cells(rows, encoded.matrix)
+            self.columns.check_cells(rows, encoded.matrix)
             self._check_missing(encoded.matrix)
         return encoded
 

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 import whyport
 from support import text_bundles as made
+from support.forging import forge, with_column
 from support.killed_runs import check_resumed_bytes
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import BundleError, ParityError, UsageError
+from whyport.runtime.errors import AuditError, BundleError, ParityError, UsageError
 from whyport.runtime.inputs.texts.tokenizer import Tokenizer
 from whyport.runtime.session import Session
 
@@ -26,7 +27,7 @@ TEXTS = made.reviews(17, 4)
 
 
 def tokenizer_of(bundle: Path) -> Tokenizer:
-    (encoder, *_) = Session(bundle)._columns.encoders
+    (encoder, *_) = Session(bundle).columns.encoders
     found: Tokenizer = encoder.tokenizer
     return found
 
@@ -171,6 +172,41 @@ def test_a_text_and_columns_add_up_together(text_and_table_bundle: Path, tmp_pat
     difference = np.array(table["score"].to_pylist()) - np.array(table["base_value"].to_pylist())
     np.testing.assert_allclose(total, difference, atol=1e-5)
     assert (of_columns != 0).all()
+
+
+@pytest.mark.parametrize("fixture", ["bag_bundle", "text_and_table_bundle"])
+def test_tokens_stand_beside_their_shares_with_their_places_in_the_text(
+    fixture: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    bundle, end = request.getfixturevalue(fixture), ".note" if "table" in fixture else ""
+    texts = ["A lovely film, never  dull!", "\u00c9tait-ce good? \U0001f600 yes", "", " ".join(["very"] * 40)]
+    rows = tmp_path / "rows.parquet"
+    pq.write_table(made.rows_of(texts), rows)
+    whyport.run(bundle, rows, tmp_path / "out", explain="deepshap", explain_where="source_row != 2")
+    whyport.audit(tmp_path / "out")
+    found = pq.read_table(tmp_path / "out").to_pylist()
+    assert found[2][f"tokens{end}"] is found[2][f"offsets{end}"] is None
+    for row, text in zip(found, texts, strict=True):
+        if row["source_row"] == 2:
+            continue
+        tokens, offsets = row[f"tokens{end}"], row[f"offsets{end}"]
+        assert len(tokens) == len(offsets) == len(row[f"attribution{end}"])
+        assert (tokens[0], tokens[-1], offsets[0], offsets[-1]) == ("[CLS]", "[SEP]", [0, 0], [0, 0])
+        for token, (start, stop) in list(zip(tokens, offsets, strict=True))[1:-1]:
+            assert token in ("[UNK]", text[start:stop].lower(), f"##{text[start:stop].lower()}")
+    assert found[0][f"tokens{end}"][1:5] == ["a", "lovely", "film", ","]
+    assert found[0][f"offsets{end}"][5:7] == [[15, 20], [22, 26]]
+    assert len(found[3][f"tokens{end}"]) == made.LENGTH
+
+
+def test_another_token_than_the_texts_is_found_by_audit(bag_bundle: Path, tmp_path: Path) -> None:
+    rows, out = made.write_rows(tmp_path / "rows.parquet", 5), tmp_path / "out"
+    whyport.run(bag_bundle, rows, out, explain="gradient")
+    (part,) = out.glob("part*.parquet")
+    other = with_column("tokens", lambda lists: [*lists[:3], ["[UNK]", *lists[3][1:]], *lists[4:]])
+    forge(out, other, part.name)
+    with pytest.raises(AuditError, match=r"tokens: computed again it comes out different, rows '3'"):
+        whyport.audit(out)
 
 
 def test_a_killed_run_resumes_to_the_same_bytes(text_bundle: Path, tmp_path: Path) -> None:

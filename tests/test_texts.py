@@ -26,7 +26,7 @@ def table_of(out: Path) -> pa.Table:
 def logits_alone(bundle: Path, network: str, rows: pa.Table, **more: str) -> np.ndarray:
     """The network's own logits of each row alone, without padding, in float64."""
     model = getattr(made, network)().double()
-    (encoder, *_) = Session(bundle)._columns.encoders
+    (encoder, *_) = Session(bundle).columns.encoders
     expected = []
     for row in rows.to_pylist():
         ((ids, _),) = encoder.tokenizer.encode([row["review"]])

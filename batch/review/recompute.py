@@ -244,7 +244,8 @@ class Recomputer:
         batch = self._inputs.rows(file, np.array(rows))
         clean = self._cleaner.clean(batch, 0)
         copied = widened(batch, kept)
-        predicted = self._scorer.predict(CleanBatch(0, copied, clean), file.name)
+        texts = {name: batch.column(name) for name in self._scorer.tokenised}
+        predicted = self._scorer.predict(CleanBatch(0, copied, clean, texts), file.name)
         if predicted.rows.reasons:
             raise AuditError(f"expected rows that can be scored, got {listing(predicted.rows.reasons)}, in {place}")
         is_explained = self._is_explained(stored)
@@ -279,6 +280,9 @@ class Recomputer:
         stored = stored.select([SOURCE_ROW, *self._columns.explanation_schema.names]).filter(pa.array(is_explained))
         again = again.filter(pa.array(is_explained))
         deviations = Deviations()
+        for name in (each.name for each in self._columns.tokens.fields):
+            pairs = zip(stored[name].to_pylist(), again[name].to_pylist(), strict=True)
+            check_same(stored[SOURCE_ROW].to_pylist(), np.array([one != other for one, other in pairs]), name, place)
         for method, explanations in self._columns.by_method.items():
             attribution = scored.attributions[method]
             per_feature = [extra.name for extra in self._columns.extras[method] if extra.per_feature]

@@ -33,6 +33,7 @@ class Intake:
         label = [plan.choice.label] if plan.choice.label is not None else []
         self._texts = list(dict.fromkeys([*plan.settings.keep, *label, *plan.table.texts]))
         """The columns that may hold texts."""
+        self._tokenised = list(plan.table.tokenised) if plan.settings.methods else []
         self._cleaner = cleaner
         self._stages = stages
 
@@ -51,7 +52,7 @@ class Intake:
                     except WhyportError as error:
                         raise error.at(source.name) from None
                 # The features' own columns, twice the size of the matrix, are no longer needed.
-                yield CleanBatch(row, copied, rows)
+                yield CleanBatch(row, copied, rows, {name: batch.column(name) for name in self._tokenised})
 
     def _read(self, source: SourceFile, start: int, stop: int) -> Generator[tuple[int, pa.RecordBatch], None, None]:
         with closing(source.batches(self._plan.columns, self._plan.rows_per_batch, start, stop)) as batches:

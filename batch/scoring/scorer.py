@@ -1,12 +1,13 @@
 """Predicts and explains one batch of clean rows, and compares the two engines' scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.arrow import take
 from whyport.batch.methods.baselines import ChosenBaseline
 from whyport.batch.methods.catalogue import engine_of
 from whyport.batch.methods.engines.model import Model
@@ -19,7 +20,7 @@ from whyport.batch.methods.request import Request
 from whyport.batch.methods.scale import score_scale
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.methods.token_references import TokenReferences
-from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
+from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows, TokenLists
 from whyport.batch.scoring.lengths import ExplainersOfLengths, Ready, joined
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
@@ -29,6 +30,7 @@ from whyport.runtime.bundle.lengths import padding
 from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import BundleError, ParityError, listing
 from whyport.runtime.finite import UnansweredRows
+from whyport.runtime.inputs.texts.encoder import TextEncoder
 from whyport.runtime.parity import row_deviations
 from whyport.runtime.session import Session
 
@@ -125,7 +127,23 @@ class Scorer:
                 for name, each in ready.items():
                     parts[name].append((explanations, self._attributed(name, each, cut, own_rows)))
         attributions = {name: self._reduced(joined(own)) for name, own in parts.items()}
-        return ScoredRows(predicted, request.target, attributions, explained)
+        return ScoredRows(predicted, request.target, attributions, explained, self._tokens_of(predicted, explained))
+
+    @property
+    def tokenised(self) -> Mapping[str, TextEncoder]:
+        """What cuts texts into tokens that are explained, by the texts' columns."""
+        return self._session.columns.tokenised if self._methods else {}
+
+    def _tokens_of(self, predicted: PredictedRows, explained: NDArray[np.int64] | None) -> dict[str, TokenLists]:
+        """The tokens of the explained rows by the text's input, where the batch has their texts."""
+        kept = predicted.rows.kept if explained is None else predicted.rows.kept[explained]
+        found: dict[str, TokenLists] = {}
+        for name, encoder in self.tokenised.items():
+            if name in predicted.batch.texts:
+                texts = take(predicted.batch.texts[name], kept).to_pylist()
+                assert encoder.source.feeds is not None
+                found[encoder.source.feeds.name] = encoder.tokenizer.tokens(texts)
+        return found
 
     def _as_explained(self, request: Request) -> Iterator[tuple[int, Request]]:
         """Parts of a request with the rows that are explained, each with the place of its first explanation.

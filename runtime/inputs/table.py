@@ -18,6 +18,7 @@ from whyport.runtime.inputs.encoders import Encoder, ReadFile, encoder_of, no_fi
 from whyport.runtime.inputs.encoding import NOT_NUMBERS, ColumnEncoder, Unseen
 from whyport.runtime.inputs.numbers import OtherTypeError, number_array
 from whyport.runtime.inputs.sources import element, source_columns
+from whyport.runtime.inputs.texts.encoder import TextEncoder
 
 T = TypeVar("T")
 
@@ -114,6 +115,11 @@ class Columns:
         """The columns of one value that may hold texts."""
         pairs = zip(self.names, self.encoders, strict=True)
         return [name for name, each in pairs if isinstance(each, ColumnEncoder) and not each.is_number]
+
+    @property
+    def tokenised(self) -> dict[str, TextEncoder]:
+        """What cuts texts into tokens, by the texts' columns."""
+        return {name: each for name, each in self.by_name.items() if isinstance(each, TextEncoder)}
 
     def encode(self, rows: Any) -> EncodedRows:
         """The rows of a table in memory.

@@ -4,11 +4,13 @@ import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self, final
+from typing import Any, Self, TypeVar, final
 
 from whyport.runtime.bundle.inputs import TextPreparation
 from whyport.runtime.errors import BundleFormatError, first_line
 from whyport.runtime.extras import needs
+
+T = TypeVar("T")
 
 MOST_IDS = 1 << 24
 """The ids that float32 holds exactly are below it."""
@@ -80,10 +82,18 @@ class Tokenizer:
         encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=self.special_tokens)
         return [self._kept(each.ids) for each in encodings]
 
-    def _kept(self, ids: list[int]) -> tuple[list[int], bool]:
-        if len(ids) <= self.max_length:
-            return ids, False
-        return ids[: self.max_length - self.suffix] + ids[len(ids) - self.suffix :], True
+    def tokens(self, texts: Sequence[str]) -> list[tuple[list[str], list[tuple[int, int]]]]:
+        """The tokens of each text that `encode` keeps, and where each stands: its first character, and the one behind.
+
+        A special token stands from 0 to 0.
+        """
+        found = self.tokenizer.encode_batch(list(texts), add_special_tokens=self.special_tokens)
+        return [(self._kept(each.tokens)[0], self._kept(each.offsets)[0]) for each in found]
+
+    def _kept(self, items: list[T]) -> tuple[list[T], bool]:
+        if len(items) <= self.max_length:
+            return items, False
+        return items[: self.max_length - self.suffix] + items[len(items) - self.suffix :], True
 
     @functools.cached_property
     def special_ids(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
