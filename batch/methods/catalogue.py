@@ -159,6 +159,15 @@ METHODS: dict[str, Method] = {
         grid="whyport.batch.methods.maps.specs:grad_cam_grid",
         of_steps=True,
     ),
+    "cam": Method(
+        engines=_by_forward_passes("whyport.batch.methods.maps.cam:ClassActivationMaps", "cam"),
+        unit=SCORE_UNIT,
+        cost="1 forward pass a row, for every class",
+        guarantee="sums to f(x) - the bias up to rounding, of a network that ends in a mean over y and x and an affine "
+        "function; no gradient" + OF_COLUMNS,
+        source="Zhou et al. 2016, arXiv:1512.04150",
+        grid="whyport.batch.methods.maps.specs:cam_grid",
+    ),
     "attention": Method(
         engines=_by_forward_passes("whyport.batch.methods.maps.attention:Attention", "attention"),
         unit="attention weight",

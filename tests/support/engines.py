@@ -8,8 +8,8 @@ from whyport.batch.methods.method import TORCHSCRIPT
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.session import Session
 
-OF_NETWORKS = tuple(name for name in METHODS if name != "treeshap")
-"""The methods that a bundle without trees can serve."""
+OF_NETWORKS = tuple(name for name in METHODS if name not in ("treeshap", "cam"))
+"""The methods that a bundle of a network over a table can serve."""
 
 TERM_BY_TERM = tuple(name for name in OF_NETWORKS if name != "lime")
 """The methods whose values on a linear model are those of its terms; a ridge's penalty makes lime's smaller."""

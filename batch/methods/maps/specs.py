@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from whyport.batch.methods.method import OptionValue
+from whyport.runtime.bundle.class_maps import map_shape
 from whyport.runtime.bundle.layers import Layer, default_layer, layers_of
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.bundle.signature import TensorSpec
@@ -31,6 +32,11 @@ def grad_cam_grid(sidecar: Sidecar, options: Mapping[str, OptionValue]) -> tuple
         return None
     height, width = layer.shape
     return height, width
+
+
+def cam_grid(sidecar: Sidecar, options: Mapping[str, OptionValue]) -> tuple[int, int] | None:
+    """The lengths of y and x of the class activation maps; None where the bundle has none."""
+    return map_shape(sidecar)
 
 
 def chosen_layer(sidecar: Sidecar, name: OptionValue) -> Layer | None:

@@ -40,9 +40,18 @@ class Upsampling:
         inputs: the model's inputs; of two axes, an image.
         players: the players.
         per: what has a share, see `per`.
+        keeps_sums: whether maps over y and x are shares, of which a pixel has a part, and a player the sum.
     """
 
-    def __init__(self, shape: Sequence[int], inputs: Sequence[Input], players: PlayerMap, per: str = AUTO) -> None:
+    def __init__(
+        self,
+        shape: Sequence[int],
+        inputs: Sequence[Input],
+        players: PlayerMap,
+        per: str = AUTO,
+        *,
+        keeps_sums: bool = False,
+    ) -> None:
         self._players = players
         self._are_kept = is_own(shape, players, per)
         self._axes: list[NDArray[np.float32]] = []
@@ -56,6 +65,9 @@ class Upsampling:
         self._axes = [upsampling(*lengths) for lengths in zip(shape, sizes, strict=False)]
         self._channels = math.prod(sizes[len(shape) :])
         self._counts = players.sum_cells(np.ones(math.prod(sizes), dtype=np.float32))
+        if keeps_sums:
+            self._axes = [weights / weights.sum(axis=1, keepdims=True) for weights in self._axes]
+            self._counts = np.full(len(players), self._channels, dtype=np.float32)
 
     def __call__(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
         values: NDArray[np.float32]
