@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterable
 
 import click
 
@@ -36,9 +37,31 @@ def escaped_json(text: str) -> str:
     return NOT_PRINTED.sub(escape, text)
 
 
+class Painted(str):
+    """A line of which some parts have a colour on a terminal.
+
+    Args:
+        parts: the line's parts in order, each with its colour as `click.style` takes it, or None.
+    """
+
+    parts: tuple[tuple[str, str | None], ...]
+
+    def __new__(cls, parts: Iterable[tuple[str, str | None]]) -> "Painted":
+        kept = tuple(parts)
+        made = super().__new__(cls, "".join(text for text, _ in kept))
+        made.parts = kept
+        return made
+
+
 def say(line: str, *, err: bool = False) -> None:
-    """Print one line, escaped, on stdout or stderr."""
-    click.echo(escaped(line), err=err)
+    """Print one line, escaped, on stdout or stderr.
+
+    A painted one has its colours on a terminal, unless the variable NO_COLOR is set: https://no-color.org.
+    """
+    if not isinstance(line, Painted) or os.environ.get("NO_COLOR"):
+        click.echo(escaped(line), err=err)
+        return
+    click.echo("".join(click.style(escaped(text), fg=colour) for text, colour in line.parts), err=err)
 
 
 class LineFormatter(logging.Formatter):

@@ -17,10 +17,13 @@ import whyport
 from support import text_bundles as made
 from support.forging import forge, with_column
 from support.killed_runs import check_resumed_bytes
+from whyport.batch.report.gather.view import ReportSettings, gather
+from whyport.batch.review.show import describe_row
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import AuditError, BundleError, ParityError, UsageError
 from whyport.runtime.inputs.texts.tokenizer import Tokenizer
 from whyport.runtime.session import Session
+from whyport.runtime.terminal import Painted
 
 CLS, SEP, MASK = (made.VOCABULARY.index(token) for token in ("[CLS]", "[SEP]", "[MASK]"))
 TEXTS = made.reviews(17, 4)
@@ -221,6 +224,54 @@ def test_memory_for_one_row_is_enough(bag_bundle: Path, tmp_path: Path) -> None:
     parts = shares(explained(bag_bundle, tmp_path / "few", "deepshap", memory="1kB"))
     for a, b in zip(whole, parts, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.fixture(scope="session")
+def run(text_and_table_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("texts")
+    rows = made.write_rows(folder / "rows.parquet", 30)
+    whyport.run(text_and_table_bundle, rows, folder / "out", explain="deepshap", explain_target="all", keep=["label"])
+    return folder / "out"
+
+
+def test_show_names_the_tokens_and_paints_them(run: Path) -> None:
+    lines = describe_row(run, 3, None, 3)
+    row = pq.read_table(run).to_pylist()[3]
+    painted = [line for line in lines if isinstance(line, Painted)]
+    assert len(painted) == 2
+    shares = row["attribution.good.note"] if "attribution.good.note" in row else row["attribution.note"]
+    assert len(row["tokens.note"]) == len(shares)
+    for line in painted:
+        texts = [text.split("(")[0].strip() for text, _ in line.parts]
+        assert texts == ["note:", *row["tokens.note"]]
+        strong = [(text, colour) for text, colour in line.parts if "(" in text]
+        assert len(strong) == 3
+        assert all((colour == "red") == ("(+" in text) for text, colour in strong)
+    assert any(f"note[3] = {row['tokens.note'][3]!r}" in line for line in describe_row(run, 3, None, 12))
+
+
+def test_the_report_paints_the_texts_of_its_rows(run: Path, tmp_path: Path) -> None:
+    (page, *_) = whyport.report(run, tmp_path / "page.html", label="label", row=3)
+    text = page.read_text()
+    row = pq.read_table(run).to_pylist()[3]
+    painted = text[text.index('class="painted"') :]
+    for token in row["tokens.note"]:
+        assert f">{token}</span>" in painted
+    assert "rgb(214 39 40 / 0.75)" in painted or "rgb(31 119 180 / 0.75)" in painted
+    assert "of the baseline &#39;zero&#39;" in painted
+
+
+def test_dependence_on_a_column_beside_a_text_is_that_of_the_model(run: Path, text_and_table_bundle: Path) -> None:
+    view = gather(ReportSettings(run, label="label"))
+    found, session = view.dependences[0], Session(text_and_table_bundle)
+    rows = pq.read_table(run.parent / "rows.parquet").to_pandas()
+    name = found.grid.column.name
+    place = [int(np.argmin(np.abs(rows[name] - value))) for value in found.found]
+    columns = [session.task.targets.index(target) for target in found.targets]
+    of_rows = rows.iloc[place]
+    for given, scores in ((of_rows, found.own), (of_rows.assign(**{name: found.grid.values[0]}), found.scores[:, 0])):
+        expected = session.predict(pa.Table.from_pandas(given))["logits"][:, columns]
+        np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 class ReadsIds(made.Bag):

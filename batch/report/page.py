@@ -16,6 +16,7 @@ from whyport.batch.report.sections.origin import origin_section
 from whyport.batch.report.sections.overall import global_section
 from whyport.batch.report.sections.pictures import pictures_section
 from whyport.batch.report.sections.rows import rows_section
+from whyport.batch.report.sections.texts import texts_section
 from whyport.batch.report.sections.trust import trust_section
 from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.files import whole_file
@@ -71,11 +72,11 @@ def write_report(settings: ReportSettings, target: ReportTarget) -> list[Path]:
 
 def sections_of(view: View, max_features: int) -> list[Section]:
     """The report's sections, in order."""
-    pictures = pictures_section(view)
+    beside = (pictures_section(view), texts_section(view))
     return [
         model_section(view),
         global_section(view, max_features),
-        *([] if pictures is None else [pictures]),
+        *(section for section in beside if section is not None),
         rows_section(view, max_features),
         trust_section(view, max_features),
         origin_section(view),

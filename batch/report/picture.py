@@ -42,6 +42,26 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Paint:
+    """A piece of a text with its share of a score."""
+
+    text: str
+    share: str
+    """The share in words, which a reader may ask for."""
+    colour: str
+    """Of its background, as CSS; empty for none."""
+
+
+@dataclass(frozen=True)
+class PaintedText:
+    """A text in one paragraph, whose pieces are coloured by their shares."""
+
+    title: str
+    caption: str
+    pieces: tuple[Paint, ...]
+
+
+@dataclass(frozen=True)
 class Note:
     """A paragraph."""
 
@@ -56,7 +76,7 @@ class Heading:
     note: str = ""
 
 
-Block = Picture | Table | Note | Heading
+Block = Picture | PaintedText | Table | Note | Heading
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """One row of a run's output, in words: the prediction, and the reasons for it, strongest first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.row_values import RowValues, picture_sizes
 from whyport.batch.review.show_pictures import picture_lines
 from whyport.batch.review.show_sequences import sequence_lines
+from whyport.batch.review.show_tokens import token_lines, token_names
 from whyport.runtime.errors import JobError
 from whyport.runtime.task import PREDICTION, Task
 
@@ -83,6 +84,7 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
     if values[IMPUTED_COUNT.name]:
         yield f"imputed     {values['imputed_count']} values"
     columns = run.columns_of(table.schema)
+    tokens = token_names(columns.tokens, values)
     for each in columns.explanations:
         if values[each.score] is None:
             yield f"explained   not by {each.method}: the run explained {run.selection} alone"
@@ -104,7 +106,7 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
         positions = columns.layout.positions
         kept = Kept(shares, _shares_of_row(stored, positions), positions.add_up)
         unit = run.task.unit_of(target)
-        yield from _explained(values, each, heading, unit, kept, top, inputs)
+        yield from _explained(values, each, heading, unit, kept, top, inputs, tokens)
         if stored.values.shape[1] == len(positions.names):
             cells = np.zeros(len(positions.names))
             cells[stored.features[0]] = stored.values[0]
@@ -112,6 +114,7 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
             own[stored.features[0]] = has
             yield from sequence_lines(positions, each.method, cells, own, top)
             yield from picture_lines(positions, cells, top, picture_sizes(run))
+            yield from token_lines(positions, columns.tokens, values, cells, top)
     if inputs.problem:
         yield f"values      not shown: {inputs.problem}"
 
@@ -143,8 +146,9 @@ def _explained(
     kept: Kept,
     top: int,
     inputs: RowValues,
+    tokens: Mapping[str, str],
 ) -> Iterator[str]:
-    """The shares that the run has kept, strongest first, each with the feature's value in the input."""
+    """The shares that the run has kept, strongest first, each with the feature's value in the input, or its token."""
     shares = kept.shares
     score = values[columns.score]
     base_value = values[columns.base_value] if kept.add_up else None
@@ -160,7 +164,7 @@ def _explained(
         )
     yield line
     ordered = sorted(shares, key=lambda share: -abs(share.value))[:top]
-    known = inputs.of([share.feature for share in ordered])
+    known = inputs.of([share.feature for share in ordered]) | dict(tokens)
     for share in ordered:
         value = f" = {known[share.feature]}" if share.feature in known else ""
         yield f"  {share.value:+12.5g}{share.error_bar}  {share.feature}{value}"

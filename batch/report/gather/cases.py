@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 
 from whyport.batch.arrow import class_indices, first_row
 from whyport.batch.output.columns import SOURCE_ROW, ExplanationColumns
+from whyport.batch.output.tokens import TOKENS
 from whyport.batch.report.gather.collect import Columns
 from whyport.batch.report.gather.maps import attention_of, grad_cam_of
 from whyport.batch.report.gather.values import FeatureValues
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.row_values import RowValues
+from whyport.batch.review.show_tokens import token_names
 from whyport.batch.rows import CleanBatch
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.targets import ALL, TargetChoice
@@ -87,6 +90,8 @@ class RowCase:
     """[F] in 0..1."""
     attention: NDArray[np.float64] | None
     """[query, key]"""
+    tokens: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The tokens of each text, by its input; empty where the run has not written them."""
 
 
 def choose_rows(
@@ -144,12 +149,17 @@ class CaseReader:
             truths=truths,
             kept={name: str(stored[name]) for name in self._run.settings.keep},
             features=features,
-            values=self._shown(choice),
+            values=self._shown(choice) | token_names(self._run.columns.tokens, stored),
             explanations=tuple(self._explanations(table, stored, matrix, self._wanted(predictions, truths))),
             looked_at=looked_at,
             grad_cam=None if grad_cam is None else grad_cam[0],
             attention=None if attention is None else attention[0],
+            tokens=self._tokens(stored),
         )
+
+    def _tokens(self, stored: dict[str, Any]) -> dict[str, Sequence[str]]:
+        columns = self._run.columns.tokens
+        return {each: stored[columns.name(TOKENS, each)] or () for each in columns.inputs}
 
     def _predictions(self, stored: dict[str, object]) -> tuple[str, ...]:
         """The predicted target, or all predicted quantities."""

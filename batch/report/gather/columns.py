@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from whyport.runtime.bundle.columns import TEXT, TIME, Categories, Column
 from whyport.runtime.bundle.lengths import Length
 from whyport.runtime.bundle.row import Source, names_of
-from whyport.runtime.inputs.encoders import Encoder, encoder_of
+from whyport.runtime.inputs.encoders import Encoder, ReadFile, encoder_of, no_files
 from whyport.runtime.inputs.numbers import is_numeric, numeric_array
 
 OTHER, MISSING = "(other)", "(missing)"
@@ -25,7 +25,7 @@ class TableColumns:
 
     names: tuple[str, ...]
     encoders: tuple[Encoder | None, ...]
-    """None for a column that nothing is known of: its numbers are taken as they are. Texts have none."""
+    """None for a column that nothing is known of: its numbers are taken as they are."""
     features: tuple[str, ...]
     """[F]: the names of the features; those of the columns, where there are no lists."""
     places: tuple[Sequence[int], ...]
@@ -34,11 +34,18 @@ class TableColumns:
     """Where rows of varying length have their number of steps."""
 
     @classmethod
-    def of(cls, sources: Sequence[Source]) -> Self:
-        """The columns that a bundle describes."""
-        encoders = tuple(None if s.column.kind == TEXT else encoder_of(s) for s in sources)
+    def of(cls, sources: Sequence[Source], read_file: ReadFile | None = None) -> Self:
+        """The columns that a bundle describes.
+
+        Args:
+            sources: the columns.
+            read_file: gives the bundle's files; without it, texts have no numbers.
+        """
+        known = [read_file is not None or source.column.kind != TEXT for source in sources]
+        pairs = list(zip(sources, known, strict=True))
+        encoders = tuple(encoder_of(s, read_file or no_files) if is_known else None for s, is_known in pairs)
         features = names_of(sources)
-        lengths = tuple(dict.fromkeys(s.length for s in sources if s.length is not None and s.column.kind != TEXT))
+        lengths = tuple(dict.fromkeys(s.length for s, is_known in pairs if s.length is not None and is_known))
         names, places = tuple(s.column.name for s in sources), tuple(s.places for s in sources)
         return cls(names, encoders, features, places, lengths)
 

@@ -120,7 +120,7 @@ def gather(settings: ReportSettings) -> View:
     is_compared = label is not None or any(each.measured is not None for each in quantities.each)
     if is_compared and bundle.sidecar.baseline(BACKGROUND_NAME) is not None:
         known = KnownRows(References.read(bundle), bundle.sidecar)
-    columns = TableColumns.of(sources_of(bundle.sidecar.inputs))
+    columns = TableColumns.of(sources_of(bundle.sidecar.inputs), bundle.read_bytes)
     values = read_values(run, columns, places, counts, known, steps)
     problems += [
         f"An input cannot be read as it was scored, so its values are not shown: {r}." for r in values.gone.values()
