@@ -18,6 +18,9 @@ from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.bundle import deepshap as contract
 from whyport.runtime.errors import ExportError
 
+LONG, TRACED_CLASSES = 4096, 4
+"""Of rows of so many features, so many of the classes are traced."""
+
 
 def build_program(
     module: nn.Module,
@@ -85,10 +88,14 @@ def trace_program(program: Program, rows: Tensor) -> bytes:
         program: of a network; it gains a method for each part.
         rows: five or more finite rows [N, F].
     """
+    identity = program.identity
+    # A trace holds every value at once, of every class that it is made with: of images, a few are enough.
+    program.identity = identity[:TRACED_CLASSES].clone() if rows.shape[1] >= LONG else identity
     with torch.no_grad(), quiet():
         traced: Any = torch.jit.trace_module(  # type: ignore[no-untyped-call]
             program, _example_inputs(program, rows), check_trace=False, strict=False
         )
+        program.identity = traced.identity = identity
         buffer = io.BytesIO()
         torch.jit.save(traced, buffer, _extra_files={contract.PARTS_RECORD: contract.write_parts(_describe(program))})
     return without_debug_records(buffer.getvalue())

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from whyport.exporter.reasons.budget import pairs_per_pass
+from whyport.exporter.reasons.passes import attributions
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.deepshap import Program
 from whyport.runtime.bundle.lengths import Length, of_length
@@ -42,7 +43,7 @@ def exact_attributions(
         lengths: where a row says how many steps its lists have; all rows have as many, and the references get as many.
     """
     weights = torch.from_numpy(references.weights)
-    attributions, scores = [], []
+    found, scores = [], []
     with torch.no_grad():
         steps = rows[0, [each.place for each in lengths]]
         cut = of_length(lengths, references.rows, steps)
@@ -51,6 +52,6 @@ def exact_attributions(
         pairs = pairs_per_pass(of_references, len(base_values))
         for part in batch_slices(len(rows), max(1, pairs // len(references.rows))):
             of_rows = deepshap.activations(torch.from_numpy(rows[part]).double())
-            attributions.append(deepshap.attribute(of_rows, of_references, weights))
+            found.append(attributions(deepshap, of_rows, of_references, weights))
             scores.append(of_rows[0])
-    return Exact(torch.cat(attributions).numpy(), torch.cat(scores).numpy(), base_values.numpy())
+    return Exact(torch.cat(found).numpy(), torch.cat(scores).numpy(), base_values.numpy())

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from whyport.exporter.deepshap.program import Program
 from whyport.exporter.deepshap.rules.rule import Pair
+from whyport.exporter.reasons.passes import attributions, checked_rows
 
 
 def jumping_features(program: Program, rows: NDArray[np.float32]) -> list[int]:
@@ -13,11 +14,12 @@ def jumping_features(program: Program, rows: NDArray[np.float32]) -> list[int]:
 
     Args:
         program: DeepSHAP's, whose multipliers are derivatives where row and reference are the same tensor.
-        rows: finite rows [N, F].
+        rows: finite rows [N, F]; of long ones, a few are compared.
     """
-    given = torch.from_numpy(rows).to(program.identity.dtype)
-    weights = given.new_full((len(rows),), 1 / len(rows))
     with torch.no_grad():
+        given = torch.from_numpy(rows).to(program.identity.dtype)
+        given = given[: checked_rows(program.activations(given[:1]))]
+        weights = given.new_full((len(given),), 1 / len(given))
         values = program.activations(given)
 
         def at_itself(position: int) -> Pair:
@@ -25,7 +27,7 @@ def jumping_features(program: Program, rows: NDArray[np.float32]) -> list[int]:
             return Pair(value, value)
 
         slopes = program.of_columns(program.multipliers(program.identity, at_itself))
-        shares = program.attribute(values, values, weights)
+        shares = attributions(program, values, values, weights)
     flat = (slopes == 0).flatten(0, -2).all(0)
     moves = (shares != 0).flatten(0, -2).any(0)
     return torch.nonzero(flat & moves).flatten().tolist()

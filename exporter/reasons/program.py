@@ -14,6 +14,7 @@ from whyport.exporter.graphs.compiled import TorchScriptFile
 from whyport.exporter.graphs.graph import Graph, capability
 from whyport.exporter.reasons.budget import check_time
 from whyport.exporter.reasons.left_out import left_out
+from whyport.exporter.reasons.passes import attributions, checked_rows
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle import deepshap as deepshap_file
@@ -58,7 +59,7 @@ def compile_program(
 
 
 def check_completeness(deepshap: deepshap_file.Program, graph: Graph, rows: NDArray[np.float32]) -> None:
-    """Explain half the rows against the other half; ParityError where the result is off.
+    """Explain half the rows against the other half, of long rows a few; ParityError where the result is off.
 
     Args:
         deepshap: deepshap.pt in float64.
@@ -66,11 +67,12 @@ def check_completeness(deepshap: deepshap_file.Program, graph: Graph, rows: NDAr
         rows: finite rows [M, F].
     """
     tolerance = TOLERANCES["completeness"]
-    explained, references = torch.from_numpy(rows).double().tensor_split(2)
-    weights = torch.full((len(references),), 1 / len(references), dtype=torch.float64)
     with torch.no_grad():
+        rows = rows[: 2 * checked_rows(deepshap.activations(torch.from_numpy(rows[:1]).double()))]
+        explained, references = torch.from_numpy(rows).double().tensor_split(2)
+        weights = torch.full((len(references),), 1 / len(references), dtype=torch.float64)
         of_rows, of_references = deepshap.activations(explained), deepshap.activations(references)
-        total = deepshap.attribute(of_rows, of_references, weights).sum(2)
+        total = attributions(deepshap, of_rows, of_references, weights).sum(2)
         logits = graph.module(torch.from_numpy(rows))[0].double()
     expected, base_values = logits[: len(explained)].numpy(), (weights @ logits[len(explained) :]).numpy()
     off = np.abs(total.numpy() - (expected - base_values))
