@@ -146,13 +146,17 @@ METHODS: dict[str, Method] = {
         cost="1 forward pass a row, and for each target 1 gradient of what follows the convolution",
         guarantee="none: a heatmap from 0 to 1, of where a convolution saw what speaks for the class" + OF_COLUMNS,
         source="Selvaraju et al. 2017, arXiv:1610.02391",
-        extras=(Extra("grad_cam_map", axes=("y", "x"), option="grad_cam_map"),),
+        extras=(
+            Extra("grad_cam_map", axes=("y", "x"), option="grad_cam_map"),
+            Extra("layer_map", axes=("y", "x"), names="layer"),
+        ),
         options=(
             Option(
                 "layer",
                 str,
-                "The convolution of an image model whose maps are taken, by its module's name. By default the last "
-                "one, or the maps at which its author has split the network.",
+                "The convolution of an image model whose maps are taken, by its module's name; or several, with "
+                "commas, or a pattern such as '*': the last one's map is the attribution, and each other has a column "
+                "layer_map.NAME. By default the last one, or the maps at which its author has split the network.",
             ),
             Option("grad_cam_map", bool, "Write the maps too, before they are scaled and upsampled.", default=False),
         ),

@@ -51,6 +51,8 @@ class Extra:
     """Names of the array's axes."""
     option: str | None = None
     """The option that asks for the columns; None where they are always written."""
+    names: str | None = None
+    """The option whose names, all but the last, have a column each, `<name>.<one of them>`; None for one column."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The options of the explanation methods: common ones, and the options that the table of methods declares."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -104,8 +104,14 @@ class ExplainSettings:
 
     def extras_of(self, name: str) -> tuple[Extra, ...]:
         """The extra columns that a method writes with these settings."""
-        options = self.of_method(name).options
-        return tuple(extra for extra in find_method(name).extras if extra.option is None or options[extra.option])
+        options, found = self.of_method(name).options, list[Extra]()
+        for extra in find_method(name).extras:
+            if extra.names is not None:
+                *own, _ = names_in(options[extra.names] or "")
+                found += [replace(extra, name=f"{extra.name}.{each}") for each in own]
+            elif extra.option is None or options[extra.option]:
+                found.append(extra)
+        return tuple(found)
 
     def record(self) -> dict[str, Any]:
         """Every option by name, flat, as `of` takes it.
@@ -116,6 +122,11 @@ class ExplainSettings:
         return common | {
             name: self.options.get(name, shared_default(declared)) for name, declared in method_options().items()
         }
+
+
+def names_in(text: str) -> list[str]:
+    """The names in an option, which commas separate."""
+    return [name.strip() for name in text.split(",")]
 
 
 _TYPES = {"tolerance": float, "absolute_tolerance": float, "engine": str, "seed": int, "memory": int}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.baselines import chosen_baseline
 from whyport.batch.methods.catalogue import check_capabilities, engine_of, own_grid
-from whyport.batch.methods.maps.specs import array_specs
+from whyport.batch.methods.maps.specs import array_specs, with_named_layers
 from whyport.batch.methods.per import CELL, chosen_per
 from whyport.batch.methods.reduction import Reduction
 from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns
@@ -91,7 +91,7 @@ class Plan:
         own = own_grid(settings.methods, sidecar, settings.explain.options)
         per = chosen_per(settings.per, sidecar, own) if settings.methods else CELL
         baseline = chosen_baseline(settings.explain.baseline, sidecar) if settings.methods else None
-        explain = dataclasses.replace(settings.explain, baseline=baseline)
+        explain = with_named_layers(sidecar, dataclasses.replace(settings.explain, baseline=baseline))
         settings = dataclasses.replace(settings, per=per, explain=explain)
         reduction = Reduction.of(sidecar, settings.explain.players, settings.per, settings.reduction)
         positions = reduction.positions

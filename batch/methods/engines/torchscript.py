@@ -145,37 +145,43 @@ class TorchScriptModel(Model):
         self.side_by_side(run, len(rows), self._pass_rows)
         return np.concatenate(maps), scores
 
-    def layer_maps(self, rows: NDArray[np.float32], targets: NDArray[np.int64], layer: Layer) -> Gradients:
-        """The maps of one layer, weighted as `class_maps` does, for J targets a row, and the targets' scores.
+    def layer_maps(
+        self, rows: NDArray[np.float32], targets: NDArray[np.int64], layers: Sequence[Layer]
+    ) -> tuple[list[NDArray[np.float32]], NDArray[np.float64]]:
+        """The maps of some layers, weighted as `class_maps` does, for J targets a row, and the targets' scores.
 
-        One forward pass a row, and for each target one backward pass of what follows the layer.
+        One forward pass a row, and for each target one backward pass of what follows the first of the layers.
 
         Args:
             rows: [M, F].
             targets: [M, J].
-            layer: one of those that the bundle names.
+            layers: some of those that the bundle names.
 
         Returns:
-            Maps [M, J, y, x], and scores [M, J].
+            Maps [M, J, y, x] of each layer, and scores [M, J].
         """
-        place = layers_of(self.bundle.sidecar).index(layer)
+        every = layers_of(self.bundle.sidecar)
+        places = [every.index(layer) for layer in layers]
         behind = len(self.bundle.sidecar.signature.outputs)
-        maps = np.empty((*targets.shape, *layer.shape), dtype=np.float32)
+        maps = [np.empty((*targets.shape, *layer.shape), dtype=np.float32) for layer in layers]
         scores = np.empty(targets.shape, dtype=np.float64)
 
         def run(part: slice) -> None:
             count = part.stop - part.start
-            zeros = [torch.empty(0, device=self.device) for _ in layers_of(self.bundle.sidecar)]
-            zeros[place] = torch.zeros(count, layer.channels, 1, 1, device=self.device, requires_grad=True)
+            zeros = [torch.empty(0, device=self.device) for _ in every]
+            for place, layer in zip(places, layers, strict=True):
+                zeros[place] = torch.zeros(count, layer.channels, 1, 1, device=self.device, requires_grad=True)
             given = self._module.layers(self._tensor(rows[part]), zeros)
-            features = shaped("grad-cam", given[behind + place], [count, layer.channels, *layer.shape]).detach()
             for j in range(targets.shape[1]):
                 score = self._of_targets(given[:behind], self._tensor(targets[part, j]))
                 more = j + 1 < targets.shape[1]
-                (gradient,) = torch.autograd.grad(score.sum(), zeros[place], retain_graph=more)
-                weights = gradient.flatten(1)[:, None] / math.prod(layer.shape)
-                weighted = torch.matmul(weights, features.flatten(2)).reshape(-1, *layer.shape)
-                maps[part, j] = torch.relu(weighted).cpu().numpy()
+                gradients = torch.autograd.grad(score.sum(), [zeros[place] for place in places], retain_graph=more)
+                for k, (place, layer) in enumerate(zip(places, layers, strict=True)):
+                    shape = [count, layer.channels, *layer.shape]
+                    features = shaped("grad-cam", given[behind + place], shape).detach()
+                    weights = gradients[k].flatten(1)[:, None] / math.prod(layer.shape)
+                    weighted = torch.matmul(weights, features.flatten(2)).reshape(-1, *layer.shape)
+                    maps[k][part, j] = torch.relu(weighted).cpu().numpy()
                 scores[part, j] = score.detach().cpu().numpy()
 
         pass_rows = max(1, min(self._pass_rows, MAP_PASS_VALUES // self.bundle.sidecar.width))

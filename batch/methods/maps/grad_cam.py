@@ -3,15 +3,18 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from whyport.batch.methods.engines.model import Gradients
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import Explainer, Shares
-from whyport.batch.methods.maps.specs import chosen_layer
+from whyport.batch.methods.maps.specs import chosen_layers
 from whyport.batch.methods.maps.upsampling import Upsampling, warn_if_constant
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.settings import MethodSettings
 from whyport.runtime.bundle.references import References
+
+Maps = tuple[list[NDArray[np.float32]], NDArray[np.float64]]
+"""The maps of every explanation by layer, [E, *shape], and its score, [E]."""
 
 
 class GradCam(Explainer):
@@ -19,17 +22,20 @@ class GradCam(Explainer):
 
     Each row's map is divided by its largest value, unless that is 0. Over an image it stays as it is where the players
     are its own grid; else it is upsampled to the features, or to the pixels, of which a player has the mean.
+
+    Of several layers, the last one's map has the shares; the others' are columns of their own.
     """
 
     def __init__(self, model: TorchScriptModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         self._torchscript = model
-        self._layer = chosen_layer(model.bundle.sidecar, settings.options["layer"])
-        if self._layer is None:
+        self._layers = chosen_layers(model.bundle.sidecar, settings.options["layer"])
+        if not self._layers:
             maps, _ = model.class_maps(background.rows[:1], np.zeros(1, dtype=np.int64))
             self._shape = maps.shape[1:]
         else:
-            self._shape = self._layer.shape
+            self._shape = self._layers[-1].shape
+        self._others = {f"layer_map.{layer.name}": layer.shape for layer in self._layers[:-1]}
         self._upsampling = Upsampling(self._shape, model.bundle.sidecar.inputs, self.players, settings.per)
         warn_if_constant("grad-cam", math.prod(self._shape))
 
@@ -37,22 +43,32 @@ class GradCam(Explainer):
         return None
 
     def extra_shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"grad_cam_map": self._shape} if self.settings.options["grad_cam_map"] else {}
+        own = {"grad_cam_map": self._shape} if self.settings.options["grad_cam_map"] else {}
+        return own | self._others
+
+    def row_bytes(self) -> int:
+        return super().row_bytes() + 8 * sum(math.prod(shape) for shape in self._others.values())
 
     def attribute(self, request: Request) -> Shares:
-        maps, scores = self._maps(request)
-        largest = maps.max(axis=tuple(range(1, maps.ndim)), keepdims=True)
-        scaled = np.divide(maps, largest, out=np.zeros_like(maps), where=largest != 0)  # NaN stays NaN
+        (*others, maps), scores = self._maps(request)
         evaluations = np.ones(len(request), dtype=np.int32)
-        return Shares(self._upsampling(scaled), scores, evaluations, {"grad_cam_map": maps})
+        extras = dict(zip(self._others, map(scaled, others), strict=True)) | {"grad_cam_map": maps}
+        return Shares(self._upsampling(scaled(maps)), scores, evaluations, extras)
 
-    def _maps(self, request: Request) -> Gradients:
-        """The map of every explanation, [E, *shape], and its score, [E]."""
-        if self._layer is None:
-            return self._torchscript.class_maps(request.repeated_rows, request.target)
+    def _maps(self, request: Request) -> Maps:
+        if not self._layers:
+            maps, scores = self._torchscript.class_maps(request.repeated_rows, request.target)
+            return [maps], scores
         # Where a row has fewer targets than another, the first class takes their place, and is left out again.
         rank = np.arange(len(request)) - np.searchsorted(request.row, request.row)
         targets = np.zeros((len(request.rows), request.width), dtype=np.int64)
         targets[request.row, rank] = request.target
-        maps, scores = self._torchscript.layer_maps(request.rows, targets, self._layer)
-        return maps[request.row, rank], scores[request.row, rank]
+        by_layer, of_targets = self._torchscript.layer_maps(request.rows, targets, self._layers)
+        return [maps[request.row, rank] for maps in by_layer], of_targets[request.row, rank]
+
+
+def scaled(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Maps [E, *shape] over each one's largest value, unless that is 0; NaN stays NaN."""
+    largest = maps.max(axis=tuple(range(1, maps.ndim)), keepdims=True)
+    values: NDArray[np.float32] = np.divide(maps, largest, out=np.zeros_like(maps), where=largest != 0)
+    return values

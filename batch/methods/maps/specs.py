@@ -1,8 +1,11 @@
-"""The arrays that a run may write beside its shares, each with its shape; the layer whose maps are taken."""
+"""The arrays that a run may write beside its shares, each with its shape; the layers whose maps are taken."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from whyport.batch.methods.method import OptionValue
+from whyport.batch.methods.settings import ExplainSettings, names_in
 from whyport.runtime.bundle.class_maps import map_shape
 from whyport.runtime.bundle.layers import Layer, default_layer, layers_of
 from whyport.runtime.bundle.sidecar import Sidecar
@@ -20,14 +23,29 @@ def array_specs(sidecar: Sidecar, options: Mapping[str, OptionValue]) -> tuple[T
     Raises:
         UsageError: there is no such layer.
     """
-    layer = chosen_layer(sidecar, options.get("layer"))
-    maps = () if layer is None else (TensorSpec("grad_cam_map", "float32", ("N", *layer.shape)),)
+    layers = chosen_layers(sidecar, options.get("layer"))
+    names = [*(f"layer_map.{layer.name}" for layer in layers[:-1]), "grad_cam_map"]
+    maps = (TensorSpec(name, "float32", ("N", *layer.shape)) for name, layer in zip(names, layers, strict=False))
     return (*sidecar.signature.outputs, *maps)
+
+
+def with_named_layers(sidecar: Sidecar, settings: ExplainSettings) -> ExplainSettings:
+    """The settings with the names of the layers in place of patterns; raises UsageError where there is no such layer.
+
+    Args:
+        sidecar: the bundle's sidecar.
+        settings: the options of a run.
+    """
+    asked = settings.options.get("layer")
+    if asked is None:
+        return settings
+    names = ",".join(layer.name for layer in chosen_layers(sidecar, asked))
+    return replace(settings, options={**settings.options, "layer": names})
 
 
 def grad_cam_grid(sidecar: Sidecar, options: Mapping[str, OptionValue]) -> tuple[int, int] | None:
     """The lengths of y and x of Grad-CAM's maps over a picture; None for maps along one axis."""
-    layer = chosen_layer(sidecar, options.get("layer"))
+    *_, layer = [None, *chosen_layers(sidecar, options.get("layer"))]
     if layer is None or len(layer.shape) == 1:
         return None
     height, width = layer.shape
@@ -39,16 +57,21 @@ def cam_grid(sidecar: Sidecar, options: Mapping[str, OptionValue]) -> tuple[int,
     return map_shape(sidecar)
 
 
-def chosen_layer(sidecar: Sidecar, name: OptionValue) -> Layer | None:
-    """The layer of that name, or the default for None; None where a bundle names no layers.
+def chosen_layers(sidecar: Sidecar, names: OptionValue) -> tuple[Layer, ...]:
+    """The layers of those names, or patterns, with commas, in the order in which they compute.
 
-    Raises UsageError for an unknown name.
+    The default for None; none where a bundle names no layers. Raises UsageError for an unknown name, and for a pattern
+    that no name matches.
     """
-    layers = {layer.name: layer for layer in layers_of(sidecar)}
-    if name is None:
-        return default_layer(tuple(layers.values())) if layers else None
+    layers = layers_of(sidecar)
+    if names is None:
+        return (default_layer(layers),) if layers else ()
     if not layers:
         raise UsageError(f"layer: expected a model of images with convolutions, got {sidecar.name!r}, without layers")
-    if name not in layers:
-        raise UsageError(f"layer: {unknown('layer', str(name), layers)}")
-    return layers[str(name)]
+    chosen: set[str] = set()
+    for asked in names_in(str(names)):
+        found = [layer.name for layer in layers if fnmatchcase(layer.name, asked) or layer.name == asked]
+        if not found:
+            raise UsageError(f"layer: {unknown('layer', asked, [layer.name for layer in layers])}")
+        chosen.update(found)
+    return tuple(layer for layer in layers if layer.name in chosen)

@@ -1,6 +1,7 @@
 """Figures of pictures with their shares over them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +15,10 @@ from whyport.batch.report.figures.plots import MAPS
 
 KINDS = ("shares", "for", "against", "intensity")
 """The columns of an overlay: signed, positive alone, negative alone, and magnitudes."""
+
+
+MOST_LAYERS = 5
+"""The most layers in a line."""
 
 
 def overlay_figure(
@@ -63,6 +68,37 @@ def mean_figure(grid: NDArray[np.float64], unit: str) -> Figure:
     axes.set_xlabel("x")
     axes.set_ylabel("y")
     figure.colorbar(image, ax=axes, label=f"mean |share| ({unit})").outline.set_visible(False)
+    return figure
+
+
+def layers_figure(
+    picture: NDArray[np.uint8] | None, maps: Mapping[str, Mapping[str, NDArray[np.floating[Any]]]]
+) -> Figure:
+    """The maps of layers over a picture, side by side: a line a target, or several where there are many layers.
+
+    Args:
+        picture: [height, width, 1 or 3]; None where the input is gone.
+        maps: by target and layer, [y, x] from 0 on; drawn bilinearly, each up to its own largest value.
+    """
+    drawn = [(target, layer, values) for target, by_layer in maps.items() for layer, values in by_layer.items()]
+    layers = len(drawn) // len(maps)
+    columns = min(layers, MOST_LAYERS)
+    lines = -(-layers // columns)
+    height, width = drawn[-1][2].shape if picture is None else picture.shape[:2]
+    ground = None if picture is None else np.asarray(picture, dtype=np.float64).mean(axis=2) / 255
+    count = len(maps) * lines
+    figure = Figure(figsize=(WIDTH, count * (WIDTH / columns * height / width + 0.35)), layout="constrained")
+    panes = figure.subplots(count, columns, squeeze=False)
+    for axes in panes.ravel():
+        _clear(axes)
+        axes.set_visible(False)
+    for k, (target, layer, values) in enumerate(drawn):
+        line, column = divmod(k % layers, columns)
+        axes = panes[k // layers * lines + line, column]
+        axes.set_visible(True)
+        axes.set_title(plain(shorten(layer if len(maps) == 1 else f"{target}: {layer}", 100 // columns)), fontsize=9)
+        cells = np.asarray(values, dtype=np.float64)
+        _over(axes, ground, cells, float(cells.max(initial=0.0)) or 1.0, (height, width), is_signed=False)
     return figure
 
 

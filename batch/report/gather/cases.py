@@ -65,6 +65,8 @@ class RowExplanation:
     """Whether it was computed for the report, because the run does not hold it."""
     has: NDArray[np.bool_] | None = None
     """[F]: whether the row has each cell; None where all rows have as many, or it is not known."""
+    layers: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Maps [y, x] of further layers of the network, by the layer's name."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +259,17 @@ class CaseReader:
             names, values = (*names, NOT_KEPT), np.append(values, score - base - values.sum())
         base_value = float("nan") if base is None else base
         has = shares.has[0] if shares.has is not None and self._run.settings.top_k is None else None
-        return RowExplanation(each.method, name, role, names, values, base_value, score, computed_anew=False, has=has)
+        layers = self._layers(table, each)
+        return RowExplanation(each.method, name, role, names, values, base_value, score, False, has, layers)
+
+    def _layers(self, table: pa.Table, each: ExplanationColumns) -> dict[str, NDArray[np.float32]]:
+        """The maps of further layers that the run has written of the row, by the layer's name."""
+        found = {}
+        for extra in self._run.columns.extras[each.method]:
+            if extra.names is not None:
+                _, _, layer = extra.name.partition(".")
+                found[layer] = table[each.extra(extra)].combine_chunks().to_numpy_ndarray()[0]
+        return found
 
     def _anew(
         self, method: str, matrix: NDArray[np.float32], lacking: list[str], wanted: dict[str, str]

@@ -1,13 +1,15 @@
 """The section on pictures: the chosen rows with their shares over them, and what counts where over all rows."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.positions import Block as InputBlock
+from whyport.batch.methods.settings import names_in
 from whyport.batch.report.figures.canvas import shorten
-from whyport.batch.report.figures.overlays import mean_figure, overlay_figure
+from whyport.batch.report.figures.overlays import layers_figure, mean_figure, overlay_figure
 from whyport.batch.report.gather.cases import RowCase
 from whyport.batch.report.gather.collect import TargetAttributions, pooled_magnitude
 from whyport.batch.report.gather.view import View
@@ -28,6 +30,7 @@ def pictures_section(view: View) -> Section | None:
         for i, case in enumerate(view.cases):
             if case.explanations:
                 found += [Heading(f"{block.input}, row {case.choice.row:,}"), _overlay(view, block, i, case)]
+                found += _layers(view, block, i, case)
     if not found:
         return None
     lead = "The pictures as the model saw them, and which places raise or lower each score."
@@ -62,6 +65,29 @@ def _overlay(view: View, block: InputBlock, i: int, case: RowCase) -> Picture:
         lambda: overlay_figure(picture, grids, unit),
         tuple(target for target, _ in grids),
     )
+
+
+def _layers(view: View, block: InputBlock, i: int, case: RowCase) -> list[Picture]:
+    """The maps of a network's layers side by side; none where the run has those of one alone."""
+    own = [each for each in case.explanations if each.layers]
+    if not own:
+        return []
+    *_, last = names_in(str(view.run.settings.explain_settings.options["layer"]))
+    maps: dict[str, dict[str, NDArray[np.floating[Any]]]] = {
+        each.target: {**each.layers, last: _grid(block, each.values)} for each in own
+    }
+    picture = _pixels(view, block, case)
+    return [
+        Picture(
+            f"layers-{block.input}-{i}",
+            f"Where each layer found evidence in {shorten(block.input)}, row {case.choice.row:,}, {own[0].method}",
+            "The layers in the order in which they compute, from the left. Each map runs from 0 to its own largest "
+            "value, and is drawn smoothly between its places.",
+            f"{last} has {' x '.join(map(str, maps[own[0].target][last].shape))} places.",
+            lambda: layers_figure(picture, maps),
+            tuple(maps),
+        )
+    ]
 
 
 def _grid(block: InputBlock, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from support.bundles import with_outputs
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
-from whyport.batch.methods.maps.specs import array_specs, chosen_layer
+from whyport.batch.methods.maps.specs import array_specs, chosen_layers
 from whyport.exporter.graphs.graph import Graph, build_graph
 from whyport.exporter.graphs.torchscript import check_layers, compile_torchscript, load_torchscript
 from whyport.runtime.bundle.folder import Bundle
@@ -86,24 +86,43 @@ def model(graph: Graph, reference_bundle: Path) -> TorchScriptModel:
     return made
 
 
-@pytest.mark.parametrize("name", ["stem.0", "inner", "last"])
-def test_maps_of_each_layer_and_target_are_captums(name: str, network: nn.Module, model: TorchScriptModel) -> None:
+def test_maps_of_every_layer_and_target_are_captums(network: nn.Module, model: TorchScriptModel) -> None:
     rows = torch.randn(300, HEIGHT * WIDTH, generator=torch.Generator().manual_seed(2))
     targets = np.stack([np.arange(300) % 2, 1 - np.arange(300) % 2], axis=1)
-    layer = chosen_layer(model.bundle.sidecar, name)
-    assert layer is not None
+    layers = chosen_layers(model.bundle.sidecar, "*")
+    assert [layer.name for layer in layers] == ["stem.0", "inner", "last"]
 
-    maps, scores = model.layer_maps(rows.numpy(), targets, layer)
+    of_layers, scores = model.layer_maps(rows.numpy(), targets, layers)
 
     plain = copy.deepcopy(network)
     plain.stem[1].inplace = False  # captum reads the maps after what follows has changed them
-    for j in range(2):
-        target = torch.tensor(targets[:, j])
-        method = LayerGradCam(plain, plain.get_submodule(name))
-        expected = method.attribute(rows.clone().requires_grad_(), target, relu_attributions=True)[:, 0].detach()
-        np.testing.assert_allclose(maps[:, j], expected, atol=1e-5 * float(expected.max()))
-        np.testing.assert_allclose(scores[:, j], network(rows).gather(1, target[:, None])[:, 0], atol=1e-5)
-        assert expected.max() > 0.001
+    for layer, maps in zip(layers, of_layers, strict=True):
+        for j in range(2):
+            target = torch.tensor(targets[:, j])
+            method = LayerGradCam(plain, plain.get_submodule(layer.name))
+            expected = method.attribute(rows.clone().requires_grad_(), target, relu_attributions=True)[:, 0].detach()
+            np.testing.assert_allclose(maps[:, j], expected, atol=1e-5 * float(expected.max()))
+            np.testing.assert_allclose(scores[:, j], network(rows).gather(1, target[:, None])[:, 0], atol=1e-5)
+            assert expected.max() > 0.001
+
+
+def test_a_layer_alone_has_the_same_maps(model: TorchScriptModel) -> None:
+    rows = torch.randn(5, HEIGHT * WIDTH).numpy()
+    targets = np.zeros((5, 1), dtype=np.int64)
+    every = chosen_layers(model.bundle.sidecar, "*")
+    together, _ = model.layer_maps(rows, targets, every)
+    for layer, maps in zip(every, together, strict=True):
+        np.testing.assert_array_equal(model.layer_maps(rows, targets, (layer,))[0][0], maps)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [("last,inner", ["inner", "last"]), ("st*", ["stem.0"]), ("*n*, inner", ["inner"]), (None, ["last"])],
+)
+def test_layers_are_named_by_patterns_in_their_own_order(
+    asked: str | None, expected: list[str], model: TorchScriptModel
+) -> None:
+    assert [layer.name for layer in chosen_layers(model.bundle.sidecar, asked)] == expected
 
 
 def test_an_unknown_layer_is_refused_with_those_there_are(model: TorchScriptModel) -> None:

@@ -64,6 +64,19 @@ def test_beside_another_method_they_are_upsampled_to_its_patches(
     np.testing.assert_allclose(both["grad-cam.attribution"].combine_chunks().to_numpy_ndarray(), expected, atol=1e-6)
 
 
+def test_several_layers_have_a_column_each(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:
+    got = run(image_bundle, image_rows, tmp_path / "out", layer="*")
+    first = run(image_bundle, image_rows, tmp_path / "first", layer="body.0")
+    last = run(image_bundle, image_rows, tmp_path / "last")
+    assert got["layer_map.body.0"].type == pa.fixed_shape_tensor(pa.float32(), made.SIZE, dim_names=("y", "x"))
+    for name, column in (("layer_map.body.0", first["attribution"]), ("attribution", last["attribution"])):
+        np.testing.assert_array_equal(
+            got[name].combine_chunks().to_numpy_ndarray(), column.combine_chunks().to_numpy_ndarray()
+        )
+    assert "layer_map.body.3" not in got.column_names
+    assert len(whyport.audit(tmp_path / "out", sample=24)) == 4
+
+
 def test_an_unknown_name_is_refused_with_those_there_are(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'body\.0', 'body\.3'"):
         run(image_bundle, image_rows, tmp_path / "out", layer="body")

@@ -13,7 +13,7 @@ SIDECAR = linear_sidecar(True, ("a", "b", "c"), ("no", "yes"))
 
 
 def map_type(sidecar: Sidecar) -> pa.DataType:
-    (extra,) = METHODS["grad-cam"].extras
+    extra = METHODS["grad-cam"].extras[0]
     return array_type(extra, {spec.name: spec.row_shape() for spec in array_specs(sidecar, {})})
 
 

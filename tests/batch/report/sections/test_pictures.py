@@ -58,6 +58,24 @@ def test_the_page_is_whole_and_has_no_figure_of_steps(view: View) -> None:
     assert not any("by step" in each.title for section in sections for each in section.pictures)
 
 
+def test_layers_stand_side_by_side(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:
+    options = {"explain": "grad-cam", "layer": "*", "explain_target": "all"}
+    whyport.run(image_bundle, image_rows, tmp_path / "out", **options)
+    view = gather(ReportSettings(tmp_path / "out", rows=(3,)))
+    section = pictures_section(view)
+    assert section is not None
+    (picture,) = (each for each in section.pictures if each.key == "layers-photo-0")
+    (row,) = pq.read_table(tmp_path / "out").slice(3, 1).to_pylist()
+    with drawing():
+        panes = picture.draw().axes
+    assert [axes.get_title() for axes in panes] == [f"class {k}: body.{name}" for k in (0, 1) for name in (0, 3)]
+    for axes, (k, name) in zip(panes, [(0, "layer_map"), (0, ""), (1, "layer_map"), (1, "")], strict=True):
+        column = f"layer_map.body.0.class {k}" if name else f"attribution.class {k}"
+        shown = axes.images[-1].get_array()
+        np.testing.assert_allclose(np.ravel(shown), row[column], atol=1e-6)
+        assert shown.shape == (SIZE if name else (6, 5))
+
+
 @pytest.mark.parametrize("per", ["patch", "cell"])
 def test_pictures_beside_a_table_have_a_page(
     per: str, image_and_table_bundle: Path, image_rows: Path, tmp_path: Path
