@@ -143,7 +143,7 @@ METHODS: dict[str, Method] = {
     "grad-cam": Method(
         engines={TORCHSCRIPT: Implementation("whyport.batch.methods.maps.grad_cam:GradCam", "grad-cam")},
         unit="0 to 1 within a row",
-        cost="1 forward pass a row, and for each target 1 gradient of what follows the convolution",
+        cost="1 forward pass a row and view, and for each target 1 gradient of what follows the convolution",
         guarantee="none: a heatmap from 0 to 1, of where a convolution saw what speaks for the class" + OF_COLUMNS,
         source="Selvaraju et al. 2017, arXiv:1610.02391",
         extras=(
@@ -157,6 +157,14 @@ METHODS: dict[str, Method] = {
                 "The convolution of an image model whose maps are taken, by its module's name; or several, with "
                 "commas, or a pattern such as '*': the last one's map is the attribution, and each other has a column "
                 "layer_map.NAME. By default the last one, or the maps at which its author has split the network.",
+            ),
+            Option(
+                "augment",
+                int,
+                "The views of a picture that its map is the mean of: itself and its mirror image, then both darker, "
+                "and brighter. 6 are pytorch_grad_cam's aug_smooth.",
+                default=1,
+                minimum=1,
             ),
             Option("grad_cam_map", bool, "Write the maps too, before they are scaled and upsampled.", default=False),
         ),
