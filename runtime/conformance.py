@@ -23,12 +23,14 @@ from whyport.runtime.bundle.graphs import (
     reasons_graphs,
     tolerance_of,
 )
+from whyport.runtime.bundle.pictures import PREPARE_MODEL
 from whyport.runtime.bundle.references import check_codes
 from whyport.runtime.bundle.sidecar import CONFORMANCE, METADATA_KEY, ONNX_MODEL, decode_sidecar
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.tree_file import read_trees, tree_rows
 from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.errors import BundleFormatError, ParityError
+from whyport.runtime.inputs.images.replay import open_prepare, picture_deviations
 from whyport.runtime.parity import deviation, share_deviation
 from whyport.runtime.session import Embedding, Session
 
@@ -38,7 +40,7 @@ def replay(session: Session) -> dict[str, float]:
 
     explain.onnx, gradient.onnx and the trees are replayed too, if the bundle has them. Raises ParityError if an output
     deviates by more than the bundle's tolerance, BundleFormatError if the metadata inside a graph is not the sidecar's.
-    Of texts, the graphs from embeddings on are replayed with vectors of their own.
+    Of texts, the graphs from embeddings on are replayed with vectors of their own. Pictures are decoded and prepared.
     Of rows of varying length, the vectors' rows fit every bucket, and each is replayed. Where the model is not told
     what is padding, they fit the longest alone.
     """
@@ -47,7 +49,7 @@ def replay(session: Session) -> dict[str, float]:
     if embedding is not None:
         found = {f"{EMBEDDED}: {name}": value for name, value in _replay_buckets(embedding.session).items()}
         deviations |= found | _replay_embedding(session, embedding)
-    return deviations
+    return deviations | _replay_pictures(session)
 
 
 def _replay_buckets(session: Session) -> dict[str, float]:
@@ -111,6 +113,18 @@ def _replay_embedding(session: Session, embedding: Embedding) -> dict[str, float
     got = embedding.session.run(embedding.rows(vectors[spec.name]), [score.name])[score.name]
     name = f"{EMBED_MODEL} {score.name}"
     return {name: _compare(session, name, deviation(got, vectors[score.name]), sidecar.tolerances["outputs"])}
+
+
+def _replay_pictures(session: Session) -> dict[str, float]:
+    """How far pixels are off, of 255, by what was compared; none where the bundle has no prepare.onnx."""
+    bundle, found = session.bundle, dict[str, float]()
+    runner = open_prepare(bundle)
+    if runner is None:
+        return found
+    _check_own(bundle, PREPARE_MODEL, runner.metadata())
+    for name, off, tolerance in picture_deviations(bundle, runner):
+        found[name] = max(found.get(name, 0.0), _compare(session, name, off, tolerance))
+    return found
 
 
 def _first(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """Encoded pictures from Parquet to predictions and shares, and from the exporter to the bundle."""
 
+import json
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,18 @@ def test_a_bundle_of_pictures_verifies(image_and_table_bundle: Path) -> None:
     deviations = whyport.verify(image_and_table_bundle).deviations
 
     assert "explain.onnx attribution" in deviations
+    assert deviations.pop("prepare.onnx photo") <= 1  # of 255
     assert max(deviations.values()) < 1e-5
+
+
+def test_the_test_vectors_name_a_deviation_a_channel(image_bundle: Path, image_and_table_bundle: Path) -> None:
+    def deviations(bundle: Path) -> list[float]:
+        found: list[float] = json.loads((bundle / "conformance.json").read_text())["standard_deviations"]
+        return found
+
+    cells = deviations(image_and_table_bundle)
+    assert len(cells) == HEIGHT * WIDTH * 3 + 2
+    assert deviations(image_bundle) == cells[:3] == cells[3:6]
 
 
 def test_the_graph_of_gradients_takes_pictures_between_whole_numbers(image_bundle: Path, image_rows: Path) -> None:

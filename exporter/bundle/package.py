@@ -12,11 +12,13 @@ from whyport.exporter.bundle.baselines import baselines_of_pictures, baselines_o
 from whyport.exporter.bundle.buckets import alike, check_padding, variant_of, with_chosen
 from whyport.exporter.bundle.embedded import EmbeddedModel, Embedding, no_view, view_capabilities, view_variant
 from whyport.exporter.bundle.made import Made
+from whyport.exporter.bundle.pictures import picture_vectors
 from whyport.exporter.bundle.vectors import make_vectors
 from whyport.exporter.data import samples
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.onnx import default_opset
+from whyport.exporter.graphs.prepare import prepare_model
 from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.reasons.compile import Reasons, compile_reasons
 from whyport.exporter.verify.class_maps import with_right_maps
@@ -31,6 +33,7 @@ from whyport.runtime.bundle.class_maps import figures_of as cam_figures
 from whyport.runtime.bundle.embedded import EMBED_MODEL, EMBEDDED
 from whyport.runtime.bundle.graphs import KINDS, TARGET_INDEX, reasons_inputs, reasons_outputs
 from whyport.runtime.bundle.layers import figures_of
+from whyport.runtime.bundle.pictures import PICTURES, PREPARE_MODEL, images_of, prepare_tensors
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.bundle.sidecar import (
     BACKGROUND,
@@ -119,6 +122,9 @@ def make_package(
         own = make_vectors(of_view.draft, of_view.compiled, of_view.reasons)
         files[variant_file(CONFORMANCE, EMBEDDED)] = to_parquet(own)
         files[EMBED_MODEL] = embedded.embedding.file.finish(metadata)
+    if images_of(draft.inputs):
+        files[PREPARE_MODEL] = prepare_model(draft.inputs).finish(metadata)
+        files[PICTURES] = picture_vectors(draft.inputs)
     if compiled.trees is not None:
         files[TREES_FILE] = compiled.trees.write()
     files[BACKGROUND] = _rows(draft.background())
@@ -205,6 +211,8 @@ def _describe(buckets: Sequence[Made], view: View | Capability | None, extras: M
     for each in shorter:
         graphs += _variants(each, variant_of(each))
     capabilities = {"treeshap": NO_TREES, **compiled.capabilities, **reasons.capabilities}
+    if images_of(draft.inputs):
+        graphs.append(_graph(PREPARE_MODEL, "prepare", *prepare_tensors(draft.inputs)))
     if isinstance(view, View):
         graphs.append(view.embedding.graph)
         for each in view.buckets:

@@ -21,6 +21,7 @@ from whyport.runtime.bundle.inputs import (
     TablePreparation,
     TextPreparation,
 )
+from whyport.runtime.bundle.pictures import check_prepare
 from whyport.runtime.bundle.score import CLASSIFICATION
 from whyport.runtime.bundle.sidecar import CONFORMANCE, CONFORMANCE_JSON, Graph, Sidecar, known_task, task_of
 from whyport.runtime.bundle.signature import TensorSpec
@@ -66,6 +67,7 @@ def check_usable(sidecar: Sidecar) -> None:
     task = task_of(sidecar)
     _check_reasons(sidecar, task)
     check_cam(sidecar, task.targets, sidecar.signature.output(task.score))
+    check_prepare(sidecar)
 
 
 def _is_read(each: Input) -> bool:

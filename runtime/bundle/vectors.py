@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from whyport.runtime.bundle.class_maps import cam_graph
 from whyport.runtime.bundle.graphs import TOLERANCE_OF, reasons_graphs
+from whyport.runtime.bundle.inputs import ImagePreparation
 from whyport.runtime.bundle.sidecar import ONNX_MODEL, Graph, Sidecar
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, listing, message_line
@@ -117,11 +118,18 @@ def to_json(vectors: Mapping[str, NDArray[Any]], sidecar: Sidecar) -> bytes:
     document = {
         "format_version": sidecar.format_version,
         "tolerances": sidecar.tolerances,
-        "standard_deviations": [column.spread for column in sidecar.features],
+        "standard_deviations": _spreads(sidecar),
         "graphs": {file: _replayed(graph) for file, graph in graphs.items()},
         "tensors": {name: _plain(values[:count]) for name, values in vectors.items()},
     }
     return (json.dumps(document, allow_nan=False) + "\n").encode()
+
+
+def _spreads(sidecar: Sidecar) -> list[float]:
+    """The standard deviations of a row's values; of a picture alone those of its channels, which repeat."""
+    (first, *others) = sidecar.inputs
+    alone = isinstance(first.prepare, ImagePreparation) and not others
+    return [each.spread for each in sidecar.features[: len(first.columns[0].channels) if alone else None]]
 
 
 def _replayed(graph: Graph) -> dict[str, Any]:
