@@ -114,3 +114,23 @@ def test_whether_a_press_is_worn_by_an_lstm(tmp_path: Path) -> None:
     np.testing.assert_allclose(shares_of(tmp_path / "moments"), cells.sum(2), atol=1e-12)
     pictures = {path.stem.partition("-")[2] for path in (tmp_path / "pictures").iterdir()}
     assert {"heat-deepshap-cycle-worn", "series-cycle-0-predicted", "confusion"} <= pictures
+
+
+def test_the_verdict_of_a_review_by_an_encoder(tmp_path: Path) -> None:
+    run("S9", tmp_path)
+    table = pq.read_table(tmp_path / "scored").to_pandas()
+    assert (table["prediction"] == table["verdict"]).mean() > 0.9
+    assert table["deepshap.completeness_error"].max() < 1e-4
+    assert table["integrated-gradients.converged"].all()
+    by_word: dict[str, list[float]] = {}
+    for tokens, shares in zip(table["tokens"], table["deepshap.attribution"], strict=True):
+        assert tokens[0] == "[CLS]"
+        assert shares[0] == shares[-1] == 0
+        for before, token, share in zip(tokens, tokens[1:], shares[1:], strict=False):
+            by_word.setdefault(f"{before} {token}" if before == "not" else token, []).append(share)
+    mean = {word: float(np.mean(shares)) for word, shares in by_word.items()}
+    assert all(mean[word] > 0 for word in ("superb", "moving", "witty"))
+    assert all(mean[word] < 0 for word in ("dull", "tired", "clumsy"))
+    page = (tmp_path / "report.html").read_text()
+    assert "painted" in page
+    assert "[CLS]" in page
