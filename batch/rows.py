@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self, TypeAlias
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.inputs.encoding import Unseen
+from whyport.runtime.inputs.texts.tokenizer import Tokens
 from whyport.runtime.task import Prediction
-
-TokenLists: TypeAlias = Sequence[tuple[list[str], list[tuple[int, int]]]]
-"""The tokens of each row's text, and where each stands in it: its first character, and the one behind its last."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +111,10 @@ class ScoredRows:
     """The attributions of the targets, by method."""
     explained: NDArray[np.int64] | None = None
     """[M]: the indices of the explained rows among the N, ascending; None where all are explained."""
-    tokens: Mapping[str, TokenLists] = field(default_factory=dict)
-    """The tokens of the explained rows, [M], by the text's input."""
+    tokens: Mapping[str, Sequence[Tokens]] = field(default_factory=dict)
+    """The tokens, or words, that have shares in the explained rows, [M], by the text's input."""
+    steps: NDArray[np.int64] | None = None
+    """[M, S]: the numbers of these and of steps in the S inputs of varying length; None for those of the rows."""
 
     @property
     def rows(self) -> CleanRows:

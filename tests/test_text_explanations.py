@@ -202,6 +202,32 @@ def test_tokens_stand_beside_their_shares_with_their_places_in_the_text(
     assert len(found[3][f"tokens{end}"]) == made.LENGTH
 
 
+def test_words_have_the_sums_of_their_tokens(bag_bundle: Path, text_and_table_bundle: Path, tmp_path: Path) -> None:
+    texts = ["lovely filmly goods was the actors!", "the badly dullers film", "", "very " * 20]
+    rows = tmp_path / "rows.parquet"
+    pq.write_table(made.rows_of(texts), rows)
+    for bundle, end in ((bag_bundle, ""), (text_and_table_bundle, ".note")):
+        folder = tmp_path / f"out{end}"
+        for per in ("token", "word"):
+            whyport.run(bundle, rows, folder / per, explain="shapley", per=per, explain_target="good", seed=2)
+            whyport.audit(folder / per)
+        tokens, words = (pq.read_table(folder / per).to_pylist() for per in ("token", "word"))
+        for of_tokens, of_words, text in zip(tokens, words, texts, strict=True):
+            for name in ("attribution", "standard_error"):
+                expected: list[float] = []
+                for token, share in zip(of_tokens[f"tokens{end}"], of_tokens[f"{name}{end}"], strict=True):
+                    if token.startswith("##"):
+                        expected[-1] += share
+                    else:
+                        expected.append(share)
+                np.testing.assert_allclose(of_words[f"{name}{end}"], expected, atol=1e-6)
+            assert of_words["completeness_error"] == pytest.approx(of_tokens["completeness_error"], abs=1e-7)
+            pieces = list(zip(of_words[f"tokens{end}"], of_words[f"offsets{end}"], strict=True))[1:-1]
+            assert [text[start:stop] for _, (start, stop) in pieces] == [word for word, _ in pieces]
+        assert words[0][f"tokens{end}"] == ["[CLS]", "lovely", "filmly", "goods", "was", "the", "actors", "!", "[SEP]"]
+        assert any("'filmly'" in line for line in describe_row(folder / "word", 0, None, 12))
+
+
 def test_another_token_than_the_texts_is_found_by_audit(bag_bundle: Path, tmp_path: Path) -> None:
     rows, out = made.write_rows(tmp_path / "rows.parquet", 5), tmp_path / "out"
     whyport.run(bag_bundle, rows, out, explain="gradient")

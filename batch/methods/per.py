@@ -15,11 +15,11 @@ CELL, FEATURE, STEP = "cell", "feature", "step"
 """An element of a sequence, a feature over all steps, or a step over all features."""
 PATCH, PIXEL = "patch", "pixel"
 """A field of a grid over a picture, or one of its pixels, with all channels."""
-TOKEN = "token"
-"""A token of a text, with all dimensions of its embedding."""
-PER = (AUTO, CELL, FEATURE, STEP, PATCH, PIXEL, TOKEN)
+TOKEN, WORD = "token", "word"
+"""A token of a text, with all dimensions of its embedding, or a word, with all its tokens."""
+PER = (AUTO, CELL, FEATURE, STEP, PATCH, PIXEL, TOKEN, WORD)
 
-OF_KIND = {"table": (CELL,), "sequence": (CELL, FEATURE, STEP), "image": (PATCH, PIXEL, CELL), "text": (TOKEN,)}
+OF_KIND = {"table": (CELL,), "sequence": (CELL, FEATURE, STEP), "image": (PATCH, PIXEL, CELL), "text": (TOKEN, WORD)}
 """What can have a share in each kind of input, the default first."""
 
 SIZE = r"[1-9][0-9]{0,3}x[1-9][0-9]{0,3}"
@@ -91,9 +91,9 @@ def shared_axes(each: Input, per: str) -> tuple[Axis, ...]:
             return (Axis("y", height, None), Axis("x", width, None), Axis("channel", channels, labels))
         rows, columns = grid_of(own) or ((GRID, GRID) if own == PATCH else (height, width))
         return (Axis("y", min(height, rows), None), Axis("x", min(width, columns), None))
-    if own == TOKEN:
+    if own in (TOKEN, WORD):
         most = each.prepare.max_length if isinstance(each.prepare, TextPreparation) else int(each.axes[0].length)
-        return (Axis(TOKEN, most, None),)
+        return (Axis(own, most, None),)
     return each.axes
 
 
@@ -113,7 +113,7 @@ def unit_names(each: Input, per: str, features: Sequence[str]) -> list[str]:
         x = np.arange(width) * columns // width
         names = np.array(list(_places(each.name, (rows, columns))), dtype=object)
         return list(names[(y[:, None] * columns + x).ravel().repeat(channels)])
-    if own == TOKEN:
+    if own in (TOKEN, WORD):
         (axis,) = shared_axes(each, per)
         steps = int(axis.length)
         width = len(features) // steps

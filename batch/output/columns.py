@@ -210,7 +210,9 @@ class OutputColumns:
         if not scored.attributions:
             return []
         width = len(self.explanations) // len(self.by_method)
-        steps = self.layout.positions.steps_of(scored.explained_rows)
+        steps = scored.steps
+        if steps is None:
+            steps = self.layout.positions.steps_of(scored.explained_rows)
         arrays = [names.take(pa.array(scored.targets[k::width])) for _, k in self._target_names]
         arrays += self.tokens.arrays(scored.tokens)
         for i, (method, attribution) in enumerate(scored.attributions.items()):

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from whyport.batch.methods.per import TOKEN, WORD
 from whyport.batch.methods.positions import Positions
 from whyport.batch.output.own_steps import cut_lists
-from whyport.batch.rows import TokenLists
-from whyport.runtime.bundle.columns import TOKEN
+from whyport.runtime.inputs.texts.tokenizer import Tokens
 
 TOKENS, OFFSETS = "tokens", "offsets"
 TYPES = {TOKENS: pa.list_(pa.string()), OFFSETS: pa.list_(pa.list_(pa.int32(), 2))}
@@ -19,8 +19,8 @@ TYPES = {TOKENS: pa.list_(pa.string()), OFFSETS: pa.list_(pa.list_(pa.int32(), 2
 class TokenColumns:
     """For each text whose tokens have shares: `tokens`, and `offsets`, the first character and the one behind the last.
 
-    Of several inputs they are `tokens.<input>` and `offsets.<input>`. A special token, which is not in the text, stands
-    from 0 to 0.
+    With `--per word` they are of the words that the tokens make up. Of several inputs they are `tokens.<input>` and
+    `offsets.<input>`. A special token, which is not in the text, stands from 0 to 0.
     """
 
     inputs: tuple[str, ...]
@@ -31,7 +31,7 @@ class TokenColumns:
     @classmethod
     def of(cls, positions: Positions) -> "TokenColumns":
         """The columns of a run whose shares have these positions."""
-        texts = [block.input for block in positions.blocks if block.varies and block.axes[0].name == TOKEN]
+        texts = [block.input for block in positions.blocks if block.varies and block.axes[0].name in (TOKEN, WORD)]
         return cls(tuple(texts), len(positions.blocks) == 1)
 
     @property
@@ -43,18 +43,11 @@ class TokenColumns:
         """The name of one of a text's columns."""
         return column if self.is_alone else f"{column}.{text}"
 
-    def arrays(self, tokens: Mapping[str, TokenLists]) -> Iterator[pa.Array]:
+    def arrays(self, tokens: Mapping[str, Sequence[Tokens]]) -> Iterator[pa.Array]:
         """The arrays of `fields`, from the tokens of each text in the explained rows."""
         for each in self.inputs:
-            lists = [tokens for tokens, _ in tokens[each]]
-            places = np.array([place for _, own in tokens[each] for place in own], dtype=np.int32)
+            lists = [own.names for own in tokens[each]]
+            places = np.array([place for own in tokens[each] for place in own.offsets], dtype=np.int32)
             lengths = np.array(list(map(len, lists)), dtype=np.int64)
             yield pa.array(lists, TYPES[TOKENS])
             yield cut_lists(pa.FixedSizeListArray.from_arrays(pa.array(places.reshape(-1)), 2), lengths)
-
-
-def token_texts(tokens: Sequence[str], offsets: Sequence[Sequence[int]], text: str | None) -> list[str]:
-    """What each token stands for in words: its characters of the text, or itself where it is special or unknown."""
-    if text is None:
-        return list(tokens)
-    return [text[start:end] or token for token, (start, end) in zip(tokens, offsets, strict=True)]

@@ -14,14 +14,16 @@ from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import explainer_class, rows_within
 from whyport.batch.methods.method import TORCHSCRIPT
+from whyport.batch.methods.per import WORD
 from whyport.batch.methods.players import PlayerMap, groups_within
 from whyport.batch.methods.reduction import Reduction
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.scale import score_scale
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.methods.token_references import TokenReferences
-from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows, TokenLists
+from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
 from whyport.batch.scoring.lengths import ExplainersOfLengths, Ready, joined
+from whyport.batch.scoring.words import WordSums
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.batching import batch_slices
@@ -31,6 +33,7 @@ from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import BundleError, ParityError, listing
 from whyport.runtime.finite import UnansweredRows
 from whyport.runtime.inputs.texts.encoder import TextEncoder
+from whyport.runtime.inputs.texts.tokenizer import Tokens
 from whyport.runtime.parity import row_deviations
 from whyport.runtime.session import Session
 
@@ -127,23 +130,42 @@ class Scorer:
                 for name, each in ready.items():
                     parts[name].append((explanations, self._attributed(name, each, cut, own_rows)))
         attributions = {name: self._reduced(joined(own)) for name, own in parts.items()}
-        return ScoredRows(predicted, request.target, attributions, explained, self._tokens_of(predicted, explained))
+        texts = self._texts_of(predicted, explained)
+        tokens = self._tokens_of(texts)
+        if not tokens or self._reduction is None or self._reduction.per != WORD:
+            return ScoredRows(predicted, request.target, attributions, explained, tokens)
+        positions = self._reduction.positions
+        sums = WordSums(positions, {name: [own.word for own in each] for name, each in tokens.items()}, request.row)
+        attributions = {name: sums.of(each) for name, each in attributions.items()}
+        words = {
+            name: [own.words(text) for own, text in zip(tokens[name], each, strict=True)]
+            for name, each in texts.items()
+        }
+        steps = sums.steps(positions.steps_of(rows))
+        return ScoredRows(predicted, request.target, attributions, explained, words, steps)
 
     @property
     def tokenised(self) -> Mapping[str, TextEncoder]:
         """What cuts texts into tokens that are explained, by the texts' columns."""
         return self._session.columns.tokenised if self._methods else {}
 
-    def _tokens_of(self, predicted: PredictedRows, explained: NDArray[np.int64] | None) -> dict[str, TokenLists]:
-        """The tokens of the explained rows by the text's input, where the batch has their texts."""
+    def _tokens_of(self, texts: Mapping[str, Sequence[str]]) -> dict[str, list[Tokens]]:
+        """The tokens of texts, by their inputs."""
+        return {
+            name: encoder.tokenizer.tokens(texts[name])
+            for encoder in self.tokenised.values()
+            if (name := encoder.input) in texts
+        }
+
+    def _texts_of(self, predicted: PredictedRows, explained: NDArray[np.int64] | None) -> dict[str, list[str]]:
+        """The texts of the explained rows, by their inputs, where the batch has them."""
         kept = predicted.rows.kept if explained is None else predicted.rows.kept[explained]
-        found: dict[str, TokenLists] = {}
-        for name, encoder in self.tokenised.items():
-            if name in predicted.batch.texts:
-                texts = take(predicted.batch.texts[name], kept).to_pylist()
-                assert encoder.source.feeds is not None
-                found[encoder.source.feeds.name] = encoder.tokenizer.tokens(texts)
-        return found
+        texts = predicted.batch.texts
+        return {
+            encoder.input: take(texts[name], kept).to_pylist()
+            for name, encoder in self.tokenised.items()
+            if name in texts
+        }
 
     def _as_explained(self, request: Request) -> Iterator[tuple[int, Request]]:
         """Parts of a request with the rows that are explained, each with the place of its first explanation.

@@ -43,7 +43,7 @@ def _beeswarm(view: View, each: TargetAttributions, kept: list[str], values: Flo
     is_category = np.array([_is_category(view, name) for name in kept])
     coloured = np.where(is_category, np.nan, data)
     some = make_explanation(values, each.sample["base_value"], coloured, kept, each.target)
-    colour = _without_colour(view, kept) if known else " The inputs are gone, so points have no colour."
+    colour = _without_colour(view, kept) if known else _gone(view)
     unit = share_unit(view, each.method, each.target)
     return Picture(
         f"beeswarm-{each.method}-{each.target}",
@@ -54,6 +54,12 @@ def _beeswarm(view: View, each: TargetAttributions, kept: list[str], values: Flo
         lambda: beeswarm_figure(some, unit),
         tuple(kept),
     )
+
+
+def _gone(view: View) -> str:
+    if view.run.columns.tokens.inputs:
+        return " Tokens are no numbers, so points have no colour."
+    return " The inputs are gone, so points have no colour."
 
 
 def _by_number(view: View, each: TargetAttributions, kept: list[str], values: Floats, data: Floats) -> list[Block]:

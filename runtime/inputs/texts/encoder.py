@@ -30,6 +30,12 @@ class TextEncoder(CellsEncoder):
 
     tokenizer: Tokenizer
 
+    @property
+    def input(self) -> str:
+        """The name of the input that its tokens feed."""
+        assert self.source.feeds is not None
+        return self.source.feeds.name
+
     tells: ClassVar[str] = CUT
     rule: ClassVar[str] = NOT_TEXTS
 

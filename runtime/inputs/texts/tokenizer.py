@@ -21,6 +21,35 @@ PARALLEL = "TOKENIZERS_PARALLELISM"
 
 @final
 @dataclass(frozen=True)
+class Tokens:
+    """The tokens of one text."""
+
+    names: list[str]
+    offsets: list[tuple[int, int]]
+    """Where each stands in the text: its first character, and the one behind its last; 0, 0 for a special token."""
+    word_ids: list[int | None]
+    """The word of the text that each is of; None for a special token."""
+
+    @functools.cached_property
+    def word(self) -> list[int]:
+        """The place of each token's word among the words; a special token is a word of its own."""
+        places: list[int] = []
+        for before, own in zip([None, *self.word_ids], self.word_ids, strict=False):
+            is_new = not places or own is None or own != before
+            places.append(places[-1] + is_new if places else 0)
+        return places
+
+    def words(self, text: str) -> "Tokens":
+        """The words of the text, in place of their tokens."""
+        first = [i for i, place in enumerate(self.word) if i == 0 or place != self.word[i - 1]]
+        last = [*(i - 1 for i in first[1:]), len(self.word) - 1] if first else []
+        offsets = [(self.offsets[i][0], self.offsets[j][1]) for i, j in zip(first, last, strict=True)]
+        names = [text[start:stop] or self.names[i] for (start, stop), i in zip(offsets, first, strict=True)]
+        return Tokens(names, offsets, [self.word_ids[i] for i in first])
+
+
+@final
+@dataclass(frozen=True)
 class Tokenizer:
     """Cuts texts into at most `max_length` tokens; what the file says of padding and truncation does not count.
 
@@ -82,13 +111,10 @@ class Tokenizer:
         encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=self.special_tokens)
         return [self._kept(each.ids) for each in encodings]
 
-    def tokens(self, texts: Sequence[str]) -> list[tuple[list[str], list[tuple[int, int]]]]:
-        """The tokens of each text that `encode` keeps, and where each stands: its first character, and the one behind.
-
-        A special token stands from 0 to 0.
-        """
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """The tokens of each text that `encode` keeps."""
         found = self.tokenizer.encode_batch(list(texts), add_special_tokens=self.special_tokens)
-        return [(self._kept(each.tokens)[0], self._kept(each.offsets)[0]) for each in found]
+        return [Tokens(*(self._kept(own)[0] for own in (each.tokens, each.offsets, each.word_ids))) for each in found]
 
     def _kept(self, items: list[T]) -> tuple[list[T], bool]:
         if len(items) <= self.max_length:
