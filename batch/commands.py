@@ -17,6 +17,8 @@ from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Option
 from whyport.batch.methods.per import AUTO as OWN_PER
 from whyport.batch.methods.per import PER
 from whyport.batch.methods.positions import REDUCTIONS, SUM
+from whyport.batch.methods.segments.segmenter import COUNT as SEGMENT_COUNT
+from whyport.batch.methods.segments.segmenter import SEGMENTERS
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.watch import LOG_FORMATS, log_as_json
@@ -103,8 +105,21 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     default=OWN_PER,
     show_default=True,
     help="What has a share: in a sequence each cell, or a feature or a step, whose cells are then one; in a picture a "
-    "patch of a grid of at most 28 x 28, a field of a grid of H x W, a pixel, or each channel of one; in a text a "
-    "token. auto is patch, token or cell; where every method gives maps over a picture, as grad-cam does, their grid.",
+    "patch of a grid of at most 28 x 28, a field of a grid of H x W, a pixel, each channel of one, or a "
+    "segment, of which each row has its own; in a text a token. auto is patch, token or cell; where every "
+    "method gives maps over a picture, as grad-cam does, their grid.",
+)
+@click.option(
+    "--segments",
+    type=click.Choice(tuple(SEGMENTERS)),
+    help="What cuts a picture for --per segment: fields of a grid, or slic, connected parts of like colour, by "
+    "scikit-image.  [default: grid]",
+)
+@click.option(
+    "--segment-count",
+    type=int,
+    metavar="N",
+    help=f"About how many segments a picture is cut into, with --per segment.  [default: {SEGMENT_COUNT}]",
 )
 @click.option(
     "--reduction",
@@ -256,6 +271,9 @@ def run(
 
     \b
     Example: whyport run models/breast_cancer data --out scored --explain shapley --tolerance 0.05
+
+    \b
+    Example: whyport run models/photos data --out scored --explain lime --per segment --segments slic
 
     \b
     Example: whyport run models/breast_cancer data --out scored --explain deepshap --top-k 5 \\

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from whyport.batch.methods.players import Labels
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.inputs.encoding import Unseen
 from whyport.runtime.inputs.texts.tokenizer import Tokens
@@ -115,6 +116,8 @@ class ScoredRows:
     """The tokens, or words, that have shares in the explained rows, [M], by the text's input."""
     steps: NDArray[np.int64] | None = None
     """[M, S]: the numbers of these and of steps in the S inputs of varying length; None for those of the rows."""
+    segments: Sequence[Labels] = ()
+    """The segments of the pictures of the explained rows, [M]; empty where none are cut."""
 
     @property
     def rows(self) -> CleanRows:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from whyport.batch.methods.catalogue import METHODS, method_options
 from whyport.batch.methods.per import AUTO as OWN_PER
-from whyport.batch.methods.per import CELL, FEATURE, KNOWN, PER, STEP
+from whyport.batch.methods.per import CELL, FEATURE, KNOWN, PER, SEGMENT, STEP
 from whyport.batch.methods.positions import REDUCTIONS, SUM
+from whyport.batch.methods.segments.segmenter import MOST_ASKED, SEGMENTERS, segmenter_of
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.arguments import at_least
 from whyport.runtime.errors import UsageError, listing, unknown
@@ -70,11 +71,15 @@ class JobSettings:
 
     "auto" is "tensor" for a model with sequences, and "wide" for others."""
     per: str = OWN_PER
-    """What has a share: in a sequence "cell", "feature" or "step", in a picture "patch", "pixel", "cell", or the fields
-    of a grid, "7x7".
+    """What has a share: in a sequence "cell", "feature" or "step", in a picture "patch", "pixel", "cell", "segment", or
+    the fields of a grid, "7x7".
 
     "auto" is "patch" for a model of pictures, or the grid of its maps where every method gives maps; "token" for one of
     texts, and "cell" for others."""
+    segments: str | None = None
+    """What cuts pictures into segments, one of SEGMENTERS; None for "grid". The plan puts it into `per`, "slic:50"."""
+    segment_count: int | None = None
+    """About how many segments a picture is cut into; None for 50."""
     reduction: str = SUM
     """How the shares of its cells become one: "sum", or "abs" for the sum of their magnitudes."""
     top_k: int | None = None
@@ -113,6 +118,7 @@ class JobSettings:
             raise UsageError(unknown("layout", self.layout, LAYOUTS))
         if not KNOWN.holds(self.per):
             raise UsageError(unknown("kind of share", self.per, (*PER, "HEIGHTxWIDTH")))
+        self._check_segments()
         if self.reduction not in REDUCTIONS:
             raise UsageError(unknown("reduction", self.reduction, REDUCTIONS))
         if self.reduction != SUM and self.per not in (FEATURE, STEP):
@@ -142,6 +148,27 @@ class JobSettings:
             raise UsageError(
                 f"max_not_converged: expected a method whose attributions add up, got {listing(self.methods)}; such "
                 f"are {listing(adding_up)}"
+            )
+
+    def _check_segments(self) -> None:
+        """Raise UsageError for options of segments that mean nothing, or segments that fit no other option."""
+        if self.segments is not None and self.segments not in SEGMENTERS:
+            raise UsageError(unknown("way to cut segments", self.segments, SEGMENTERS))
+        if self.segment_count is not None and not 1 <= self.segment_count <= MOST_ASKED:
+            raise UsageError(f"segment_count: expected 1 to {MOST_ASKED}, got {self.segment_count}")
+        for name in ("segments", "segment_count"):
+            if getattr(self, name) is not None and self.per != SEGMENT:
+                raise UsageError(f"{name}: expected per {SEGMENT!r} beside it, got {self.per!r}")
+        if self.per != SEGMENT and segmenter_of(self.per) is None:
+            return
+        if self.explain.players:
+            got = listing(self.explain.players)
+            raise UsageError(f"per: expected no players beside {SEGMENT!r}, which each row has of its own, got {got}")
+        maps = [name for name in self.methods if name in METHODS and METHODS[name].grid is not None]
+        if maps:
+            raise UsageError(
+                f"per: expected methods that explain pixels beside {SEGMENT!r}, got {listing(maps)}, which give maps: "
+                "their own grid is the default"
             )
 
     def rows_per_batch(self, values: int) -> int:

@@ -85,7 +85,10 @@ class Explainer(ABC):
         self._background = background
         self.references = self.choose_references(background)
         idle = self._idle(background)
-        self.players = model.players(settings.players, settings.per).without(idle)
+        players = settings.row_players
+        if players is None:
+            players = model.players(settings.players, settings.per)
+        self.players = players.without(idle)
         self.is_idle = bool(idle.all())
         """Whether rows have nothing that can have a share."""
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from whyport.batch.methods.segments.segmenter import CHOICE, COUNT, choice_text, segmenter_of
+from whyport.batch.methods.segments.segmenter import GRID as OF_FIELDS
 from whyport.runtime.bundle.constraints import Pattern
 from whyport.runtime.bundle.inputs import Axis, ImagePreparation, Input, TextPreparation
 from whyport.runtime.bundle.sidecar import Sidecar
@@ -15,15 +17,24 @@ CELL, FEATURE, STEP = "cell", "feature", "step"
 """An element of a sequence, a feature over all steps, or a step over all features."""
 PATCH, PIXEL = "patch", "pixel"
 """A field of a grid over a picture, or one of its pixels, with all channels."""
+SEGMENT = "segment"
+"""A connected part of a picture, with all channels; each row has its own."""
 TOKEN, WORD = "token", "word"
 """A token of a text, with all dimensions of its embedding, or a word, with all its tokens."""
-PER = (AUTO, CELL, FEATURE, STEP, PATCH, PIXEL, TOKEN, WORD)
+PER = (AUTO, CELL, FEATURE, STEP, PATCH, PIXEL, SEGMENT, TOKEN, WORD)
 
-OF_KIND = {"table": (CELL,), "sequence": (CELL, FEATURE, STEP), "image": (PATCH, PIXEL, CELL), "text": (TOKEN, WORD)}
+OF_KIND = {
+    "table": (CELL,),
+    "sequence": (CELL, FEATURE, STEP),
+    "image": (PATCH, PIXEL, CELL, SEGMENT),
+    "text": (TOKEN, WORD),
+}
 """What can have a share in each kind of input, the default first."""
 
 SIZE = r"[1-9][0-9]{0,3}x[1-9][0-9]{0,3}"
-KNOWN = Pattern(rf"(?:{'|'.join(PER)}|{SIZE})", f"one of {', '.join(PER)}, or HEIGHTxWIDTH, a grid over a picture")
+KNOWN = Pattern(
+    rf"(?:{'|'.join(PER)}|{SIZE}|{CHOICE})", f"one of {', '.join(PER)}, or HEIGHTxWIDTH, a grid over a picture"
+)
 """What a run may ask for."""
 
 GRID = 28
@@ -52,16 +63,24 @@ def own_per(each: Input, per: str) -> str:
     """What has a share in one input of a run: the run's choice, where the input has such, or the default."""
     kind = kind_of(each)
     known = OF_KIND[kind]
-    return per if per in known or (kind == "image" and grid_of(per)) else known[0]
+    return per if per in known or (kind == "image" and (grid_of(per) or segmenter_of(per))) else known[0]
 
 
-def chosen_per(per: str, sidecar: Sidecar, own: tuple[int, int] | None = None) -> str:
+def chosen_per(
+    per: str,
+    sidecar: Sidecar,
+    own: tuple[int, int] | None = None,
+    segments: str | None = None,
+    segment_count: int | None = None,
+) -> str:
     """The choice of a run that asks for `per`: of "auto", the default of its pictures or texts, where it has some.
 
     Args:
         per: what is asked for.
         sidecar: the bundle's sidecar.
         own: the lengths of y and x of the maps that all methods of the run have, which "auto" is then; None without.
+        segments: what cuts pictures for "segment"; None for a grid.
+        segment_count: about how many segments a picture has; None for the default.
 
     Raises UsageError where no input has such a thing.
     """
@@ -73,12 +92,13 @@ def chosen_per(per: str, sidecar: Sidecar, own: tuple[int, int] | None = None) -
         return per
     if per == AUTO:
         return next((OF_KIND[kind][0] for kind in kinds if OF_KIND[kind][0] != CELL), CELL)
+    asked, per = per, SEGMENT if segmenter_of(per) is not None else per
     if per != CELL and not any(per in OF_KIND[kind] for kind in kinds):
         owners = " or ".join(f"{kind}s" for kind, known in OF_KIND.items() if per in known)
         got = " and ".join(dict.fromkeys(f"{kind}s" for kind in kinds))
         hint = "; --players lets columns share one value" if "table" in kinds else ""
         raise UsageError(f"per: expected a model with {owners} for {per!r}, got one of {got}{hint}")
-    return per
+    return choice_text(segments or OF_FIELDS, segment_count or COUNT) if asked == SEGMENT else asked
 
 
 def shared_axes(each: Input, per: str) -> tuple[Axis, ...]:
@@ -89,6 +109,8 @@ def shared_axes(each: Input, per: str) -> tuple[Axis, ...]:
         if own == CELL:
             labels = tuple(channel.name for channel in each.columns[0].channels) or None
             return (Axis("y", height, None), Axis("x", width, None), Axis("channel", channels, labels))
+        if (segmenter := segmenter_of(own)) is not None:
+            return (Axis(SEGMENT, segmenter.most(height, width), None),)
         rows, columns = grid_of(own) or ((GRID, GRID) if own == PATCH else (height, width))
         return (Axis("y", min(height, rows), None), Axis("x", min(width, columns), None))
     if own in (TOKEN, WORD):
@@ -98,7 +120,7 @@ def shared_axes(each: Input, per: str) -> tuple[Axis, ...]:
 
 
 def unit_names(each: Input, per: str, features: Sequence[str]) -> list[str]:
-    """The name of what has the share of each of an input's cells.
+    """The name of what has the share of each of an input's cells; of segments, in a picture of as many as can be.
 
     Args:
         each: the input.
@@ -106,6 +128,10 @@ def unit_names(each: Input, per: str, features: Sequence[str]) -> list[str]:
         features: the names of the input's cells.
     """
     own = own_per(each, per)
+    if (segmenter := segmenter_of(own)) is not None:
+        height, width, channels = (int(length) for length in each.tensors[0].shape[1:])
+        names = np.array(list(_places(each.name, (segmenter.most(height, width),))), dtype=object)
+        return list(names[segmenter.example(height, width).ravel()].repeat(channels))
     if own in (PATCH, PIXEL) or grid_of(own):
         height, width, channels = (int(length) for length in each.tensors[0].shape[1:])
         rows, columns = (int(axis.length) for axis in shared_axes(each, per))

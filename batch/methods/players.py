@@ -19,6 +19,9 @@ from whyport.runtime.options import as_names
 Groups = Mapping[str, Sequence[str]]
 """The columns of each named group."""
 
+Labels = Mapping[str, NDArray[np.int64]]
+"""The segment of each pixel, [H, W], of the pictures of one row, by the input's name."""
+
 
 @dataclass(frozen=True, eq=False)
 class PlayerMap:
@@ -90,6 +93,24 @@ class PlayerMap:
     def sum_cells(self, values: NDArray[Any]) -> NDArray[Any]:
         """The sums of each player's cells, [..., G], of values [..., P]."""
         return self._by_cell(values)
+
+    def of_row(self, sidecar: Sidecar, labels: Labels) -> "PlayerMap":
+        """The players of one row: of its pictures the segments that it has, of these players, which have the most.
+
+        Args:
+            sidecar: the bundle's sidecar.
+            labels: the segment of each pixel of the row's pictures, by the input's name.
+        """
+        of_column, start = self.of_column.copy(), 0
+        for each in sidecar.inputs:
+            stop = start + row_size(each)
+            if each.name in labels:
+                own = labels[each.name].ravel()
+                of_column[start:stop] = of_column[start] + own.repeat((stop - start) // len(own))
+            start = stop
+        there, of_column = np.unique(of_column, return_inverse=True)
+        names = tuple(self.names[i] for i in there)
+        return PlayerMap(names, of_column, _of_cells(sidecar, of_column), self.are_grouped)
 
     @cached_property
     def _by_column(self) -> "_Sums":

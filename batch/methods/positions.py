@@ -1,14 +1,14 @@
 """The positions of a row's shares: their names, and the axes of the inputs that they lie along."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.methods.per import CELL, FEATURE, STEP, shared_axes
+from whyport.batch.methods.per import CELL, FEATURE, SEGMENT, STEP, shared_axes
 from whyport.batch.methods.players import PlayerMap, is_length
 from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
 from whyport.runtime.bundle.row import lengths_of
@@ -53,9 +53,14 @@ class Block:
         return tuple(axis.name for axis in self.axes[:2]) == ("y", "x")
 
     @property
+    def is_segmented(self) -> bool:
+        """Whether the shares are those of a picture's segments, of which each row has its own."""
+        return self.axes[0].name == SEGMENT
+
+    @property
     def varies(self) -> bool:
-        """Whether rows are of varying length, so that they lack the shares beyond their last step."""
-        return self.place is not None
+        """Whether rows are of varying length, so that they lack the shares beyond their last step, or segment."""
+        return self.place is not None or self.is_segmented
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class Positions:
     @property
     def sequences(self) -> tuple[Block, ...]:
         """The inputs with steps."""
-        return tuple(block for block in self.blocks if not block.is_table and not block.is_picture)
+        return tuple(block for block in self.blocks if not (block.is_table or block.is_picture or block.is_segmented))
 
     @property
     def pictures(self) -> tuple[Block, ...]:
@@ -100,9 +105,25 @@ class Positions:
         """The inputs whose rows are of varying length."""
         return tuple(block for block in self.blocks if block.varies)
 
-    def steps_of(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-        """The numbers of steps of a model's rows [N, F] in the S inputs of varying length, [N, S]."""
-        return rows[:, [int(block.place or 0) for block in self.varying]].astype(np.int64)
+    @property
+    def segmented(self) -> tuple[Block, ...]:
+        """The inputs whose shares are those of segments."""
+        return tuple(block for block in self.blocks if block.is_segmented)
+
+    def steps_of(
+        self, rows: NDArray[np.floating[Any]], segments: Mapping[str, NDArray[np.int64]] | None = None
+    ) -> NDArray[np.int64]:
+        """The numbers of steps, or of segments, of a model's rows [N, F] in the S inputs of varying length, [N, S].
+
+        Args:
+            rows: the rows.
+            segments: the rows' numbers of segments, [N], of each input that has segments.
+        """
+        counts = segments or {}
+        found = np.empty((len(rows), len(self.varying)), dtype=np.int64)
+        for k, block in enumerate(self.varying):
+            found[:, k] = counts[block.input] if block.place is None else rows[:, block.place]
+        return found
 
     def within(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether rows with these numbers of steps [N, S] have each share, [N, G]."""

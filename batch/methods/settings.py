@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from whyport.batch.methods.catalogue import find_method, method_options
 from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Extra, Option, OptionValue
 from whyport.batch.methods.per import AUTO
-from whyport.batch.methods.players import Groups, as_groups
+from whyport.batch.methods.players import Groups, PlayerMap, as_groups
 from whyport.runtime.arguments import as_type, at_least
 from whyport.runtime.errors import UsageError, unknown
 
@@ -38,6 +38,8 @@ class MethodSettings:
     """The bundle's baseline that scores are measured against, by name; None for its first."""
     alike: NDArray[np.bool_] | None = None
     """[F]: the features that every row to explain and every reference have alike; None where none is known."""
+    row_players: PlayerMap | None = None
+    """The players of the one row to explain; None where all rows have the same."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from whyport.batch.arrow import array_of_rows
 from whyport.batch.methods.method import COUNT, Extra
 from whyport.batch.methods.positions import Positions
 from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.output.label_maps import SegmentColumns
 from whyport.batch.output.layouts import AttributionLayout
 from whyport.batch.output.tokens import TokenColumns
 from whyport.batch.rows import ScoredRows
@@ -104,6 +105,8 @@ class OutputColumns:
         self.layout = layout
         self.tokens = TokenColumns.of(layout.positions if methods else Positions(()))
         """The columns of the tokens of texts."""
+        self.segments = SegmentColumns.of(layout.positions if methods else Positions(()))
+        """The columns of the segments of pictures."""
         self.targets = choice.targets_by_name
         """The targets that every row is explained for, by name; empty where they differ by row."""
         self._named_by = tuple(task.target_columns if named_by is None else named_by)
@@ -136,7 +139,8 @@ class OutputColumns:
     @cached_property
     def explanation_schema(self) -> pa.Schema:
         """The columns that are null in a row without explanation."""
-        fields = [pa.field(name, pa.string()) for name in self.target_names] + self.tokens.fields
+        fields = [pa.field(name, pa.string()) for name in self.target_names]
+        fields += [*self.tokens.fields, *self.segments.fields]
         for i, (method, explanations) in enumerate(self.by_method.items()):
             fields += [pa.field(each.base_value, pa.float64()) for each in explanations]
             if i == 0:  # all methods share the score
@@ -212,9 +216,10 @@ class OutputColumns:
         width = len(self.explanations) // len(self.by_method)
         steps = scored.steps
         if steps is None:
-            steps = self.layout.positions.steps_of(scored.explained_rows)
+            counts = self.segments.counts(scored.segments)
+            steps = self.layout.positions.steps_of(scored.explained_rows, counts)
         arrays = [names.take(pa.array(scored.targets[k::width])) for _, k in self._target_names]
-        arrays += self.tokens.arrays(scored.tokens)
+        arrays += [*self.tokens.arrays(scored.tokens), *self.segments.arrays(scored.segments)]
         for i, (method, attribution) in enumerate(scored.attributions.items()):
             arrays += self._explanation(method, attribution, steps, with_score=i == 0)
         if scored.explained is None:

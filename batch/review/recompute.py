@@ -19,6 +19,7 @@ from whyport.batch.output.columns import (
     ExplanationColumns,
     OutputColumns,
 )
+from whyport.batch.output.label_maps import labels_of
 from whyport.batch.output.layouts import ATTRIBUTION, AttributionLayout, StoredAttributions
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
@@ -180,6 +181,11 @@ def _deviations_of_lists(stored: pa.ChunkedArray, again: pa.ChunkedArray) -> NDA
     )
 
 
+def _are_same_maps(one: bytes, other: bytes) -> bool:
+    """Whether two PNG files, which may be compressed in other ways, have the same segments."""
+    return np.array_equal(labels_of(one), labels_of(other))
+
+
 def _are_strongest(
     shares: StoredAttributions, values: NDArray[np.floating[Any]], allowed: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
@@ -283,6 +289,10 @@ class Recomputer:
         for name in (each.name for each in self._columns.tokens.fields):
             pairs = zip(stored[name].to_pylist(), again[name].to_pylist(), strict=True)
             check_same(stored[SOURCE_ROW].to_pylist(), np.array([one != other for one, other in pairs]), name, place)
+        for name in (each.name for each in self._columns.segments.fields):
+            pairs = zip(stored[name].to_pylist(), again[name].to_pylist(), strict=True)
+            is_off = np.array([one != other and not _are_same_maps(one, other) for one, other in pairs])
+            check_same(stored[SOURCE_ROW].to_pylist(), is_off, name, place)
         for method, explanations in self._columns.by_method.items():
             attribution = scored.attributions[method]
             per_feature = [extra.name for extra in self._columns.extras[method] if extra.per_feature]

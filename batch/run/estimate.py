@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whyport.batch.methods.per import CELL, PATCH, PIXEL
+from whyport.batch.output.label_maps import MAP_BYTES
 from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.errors import UsageError
 from whyport.runtime.paths import open_file
@@ -43,7 +44,7 @@ class OutputSize:
         return cls(
             plan.rows,
             sum(_width(field.type, 0) for field in own) + sum(_kept(first, field) for field in plan.kept),
-            sum(_width(field.type, most) for field in explanations),
+            sum(_width(field.type, most) for field in explanations) + MAP_BYTES * len(plan.output.segments.inputs),
             1.0 if settings.explain_fraction is None else settings.explain_fraction,
         )
 

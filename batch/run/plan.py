@@ -89,10 +89,12 @@ class Plan:
         check_apart(settings.inputs, found, settings.out)
         # Without a method nothing has a share.
         own = own_grid(settings.methods, sidecar, settings.explain.options)
-        per = chosen_per(settings.per, sidecar, own) if settings.methods else CELL
-        baseline = chosen_baseline(settings.explain.baseline, sidecar) if settings.methods else None
+        per = CELL
+        if settings.methods:
+            per = chosen_per(settings.per, sidecar, own, settings.segments, settings.segment_count)
+        baseline = chosen_baseline(settings.explain.baseline, sidecar, per) if settings.methods else None
         explain = with_named_layers(sidecar, dataclasses.replace(settings.explain, baseline=baseline))
-        settings = dataclasses.replace(settings, per=per, explain=explain)
+        settings = dataclasses.replace(settings, per=per, segments=None, segment_count=None, explain=explain)
         reduction = Reduction.of(sidecar, settings.explain.players, settings.per, settings.reduction)
         positions = reduction.positions
         settings = dataclasses.replace(settings, layout=chosen_layout(settings.layout, positions))

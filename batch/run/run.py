@@ -40,6 +40,8 @@ def run(
     explain_fraction: float | None = None,
     layout: str = AUTO,
     per: str = OWN_PER,
+    segments: str | None = None,
+    segment_count: int | None = None,
     reduction: str = SUM,
     top_k: int | None = None,
     keep: str | Iterable[str] = (),
@@ -86,7 +88,10 @@ def run(
         layout: "wide" for a column per feature, "list" for one column of attributions, "tensor" for one of [steps,
             features] a sequence; "auto" is "tensor" for models with sequences, "list" where their rows vary in length,
             "wide" for others.
-        per: what has a share in a sequence: "cell" for each of its elements, "feature" or "step" for sums of these.
+        per: what has a share in a sequence: "cell" for each of its elements, "feature" or "step" for sums of these; in
+            a picture "patch", "pixel", "segment" for connected parts that each row has of its own, or a grid, "7x7".
+        segments: what cuts pictures into segments: "grid", the default, or "slic", which needs scikit-image.
+        segment_count: about how many segments a picture is cut into, by default 50.
         reduction: "sum", or "abs" for sums of magnitudes, which do not add up to the score.
         top_k: keep only this many attributions per row, the largest by magnitude.
         keep: one or several input columns to copy.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.baselines import ChosenBaseline
 from whyport.batch.methods.explainer import Explainer
+from whyport.batch.methods.players import Labels
 from whyport.batch.methods.request import Request
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.lengths import Length, of_length, same_lengths
@@ -68,7 +69,7 @@ class ExplainersOfLengths:
     Args:
         lengths: where a row says how many steps its lists have; none where every row is of one length.
         baseline: what scores are measured against, with the most steps; each row's own, or the same for all.
-        make: gives the explainers, by method, against references of one length.
+        make: gives the explainers, by method, against references of one length; of one row with its segments, if any.
         memory: bytes that what is kept may take, as far as it is known.
         fit: gives the references of rows with so many steps; by default they are cut, or repeated.
     """
@@ -77,7 +78,7 @@ class ExplainersOfLengths:
         self,
         lengths: Sequence[Length],
         baseline: ChosenBaseline,
-        make: Callable[[References], dict[str, Ready]],
+        make: Callable[[References, Labels | None], dict[str, Ready]],
         memory: int,
         fit: Fit | None = None,
     ) -> None:
@@ -94,16 +95,23 @@ class ExplainersOfLengths:
         """The explainers of the length that test vectors have."""
         return self._of(tuple(float(each.usual) for each in self._lengths))
 
-    def split(self, request: Request) -> Iterator[tuple[dict[str, Ready], Request, NDArray[np.int64]]]:
+    def split(
+        self, request: Request, labels: Sequence[Labels] = ()
+    ) -> Iterator[tuple[dict[str, Ready], Request, NDArray[np.int64]]]:
         """The parts of a request whose rows share references, each with its explainers and its explanations' places.
 
         The lengths whose explainers are there come first: those of the others would take their place.
+
+        Args:
+            request: the request.
+            labels: the segments of each row's pictures; none where pictures are not cut.
         """
-        if self._baseline.differs_by_row:
+        if self._baseline.differs_by_row or labels:
             for i, row in enumerate(request.rows):
                 explanations = np.flatnonzero(request.row == i)
                 steps = tuple(float(row[each.place]) for each in self._lengths)
-                made = self._make(self._fit(self._baseline.references(row), steps))
+                own = labels[i] if labels else None
+                made = self._make(self._fit(self._baseline.references(row, own), steps), own)
                 yield made, request.only(explanations), explanations
             return
         if not self._lengths or not len(request):
@@ -116,7 +124,7 @@ class ExplainersOfLengths:
 
     def _of(self, steps: tuple[float, ...]) -> dict[str, Ready]:
         if steps not in self._kept:
-            self._kept[steps] = self._make(self._fit(self._references, steps))
+            self._kept[steps] = self._make(self._fit(self._references, steps), None)
             if len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(steps)

@@ -14,12 +14,13 @@ from whyport.batch.methods.engines.model import Model
 from whyport.batch.methods.engines.onnx import OnnxModel
 from whyport.batch.methods.explainer import explainer_class, rows_within
 from whyport.batch.methods.method import TORCHSCRIPT
-from whyport.batch.methods.per import WORD
-from whyport.batch.methods.players import PlayerMap, groups_within
+from whyport.batch.methods.per import CELL, WORD
+from whyport.batch.methods.players import Labels, PlayerMap, groups_within
 from whyport.batch.methods.reduction import Reduction
 from whyport.batch.methods.request import Request
 from whyport.batch.methods.scale import score_scale
-from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.segments.pictures import SegmentedPictures
+from whyport.batch.methods.settings import ExplainSettings, MethodSettings
 from whyport.batch.methods.token_references import TokenReferences
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
 from whyport.batch.scoring.lengths import ExplainersOfLengths, Ready, joined
@@ -70,6 +71,7 @@ class Scorer:
         self._methods = methods
         self._measured_against_nothing: dict[str, Ready] = {}
         """By name: they need no references, so that one serves every row of one length."""
+        self._pictures = SegmentedPictures.of(session.bundle.sidecar, CELL if reduction is None else reduction.per)
         self._embedding = session.embedding if methods else None
         self._explaining = session if self._embedding is None else self._embedding.session
         """The session whose rows are explained: of texts, by their embeddings."""
@@ -92,6 +94,12 @@ class Scorer:
     def scale(self) -> NDArray[np.float64]:
         """The scale of each target's score, [K], see `score_scale`."""
         return score_scale(self._session.task, References.read(self._session.bundle), partial(_scores, self._session))
+
+    @cached_property
+    def _players(self) -> PlayerMap:
+        """The players of the longest rows, and of pictures in as many segments as can be."""
+        per = MethodSettings.per if self._reduction is None else self._reduction.per
+        return PlayerMap.of(self._explaining.bundle.sidecar, self._settings.players, per)
 
     def predict(self, batch: CleanBatch, source_file: str = "") -> PredictedRows:
         """The model's predictions for a batch's clean rows; rows whose outputs are not finite are rejected."""
@@ -122,9 +130,11 @@ class Scorer:
             rows, scores, source_rows = rows[explained], scores[explained], source_rows[explained]
             targets = targets[explained]
         request = Request.of_targets(rows, scores, targets)
+        labels = [self._pictures.labels(row) for row in rows] if self._pictures.segmenters else []
         parts: dict[str, list[tuple[NDArray[np.int64], Attribution]]] = {name: [] for name in self._methods}
         for first, some in self._as_explained(request):
-            for ready, part, inside in self._by_length.split(some):
+            row = int(request.row[first]) if len(some) else 0
+            for ready, part, inside in self._by_length.split(some, labels[row : row + len(some.rows)]):
                 explanations = first + inside
                 own_rows, cut = source_rows[np.unique(request.row[explanations])], next(iter(ready.values())).cut(part)
                 for name, each in ready.items():
@@ -133,7 +143,7 @@ class Scorer:
         texts = self._texts_of(predicted, explained)
         tokens = self._tokens_of(texts)
         if not tokens or self._reduction is None or self._reduction.per != WORD:
-            return ScoredRows(predicted, request.target, attributions, explained, tokens)
+            return ScoredRows(predicted, request.target, attributions, explained, tokens, segments=labels)
         positions = self._reduction.positions
         sums = WordSums(positions, {name: [own.word for own in each] for name, each in tokens.items()}, request.row)
         attributions = {name: sums.of(each) for name, each in attributions.items()}
@@ -203,22 +213,21 @@ class Scorer:
             )
         return ready.whole(explainer.measure(shares, request, ready.base_values))
 
-    def _make(self, references: References) -> dict[str, Ready]:
-        """Every method's explainer against references of one length, by name."""
-        return {name: self._made(name, references) for name in self._methods}
+    def _make(self, references: References, labels: Labels | None) -> dict[str, Ready]:
+        """Every method's explainer against references of one length, by name; `labels` are one row's segments."""
+        return {name: self._made(name, references, labels) for name in self._methods}
 
-    def _made(self, name: str, references: References) -> Ready:
+    def _made(self, name: str, references: References, labels: Labels | None) -> Ready:
         """A method's explainer against references of one length, in the bucket that holds them."""
         engine = engine_of(name, self._settings.engine)
         level = int(levels(self._explaining.bundle.sidecar.lengths, references.rows[:1])[0])
         if (engine, level) not in self._models:
             self._models[engine, level] = _open_model(self._explaining.bucket(level), engine)
-        if name in self._measured_against_nothing:
+        if name in self._measured_against_nothing and labels is None:
             return self._measured_against_nothing[name]
         model, settings = self._models[engine, level], self._settings.of_method(name)
         if self._reduction is not None:
             settings = replace(settings, per=self._reduction.per)
-        players = PlayerMap.of(self._explaining.bundle.sidecar, settings.players, settings.per).names
         alike = self._alike(references)
         if level:
             assert alike is not None
@@ -226,11 +235,14 @@ class Scorer:
             settings = replace(settings, players=groups_within(settings.players, model.bundle.sidecar))
             references = References(references.rows[:, list(model.bundle.places)], references.weights)
         settings = replace(settings, alike=alike)
+        if labels is not None:
+            players_of_all = model.players(settings.players, settings.per)
+            settings = replace(settings, row_players=players_of_all.of_row(model.bundle.sidecar, labels))
         with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused below, in words
             explainer = explainer_class(name, engine)(model, references, settings)
         base_values = explainer.base_values(partial(self._mean_score, name, self._explaining.bucket(level)))
-        ready = Ready(explainer, base_values, players)
-        if explainer.references is None and not self._explaining.bundle.sidecar.lengths:
+        ready = Ready(explainer, base_values, self._players.names)
+        if explainer.references is None and labels is None and not self._explaining.bundle.sidecar.lengths:
             self._measured_against_nothing[name] = ready
         return ready
 

@@ -12,7 +12,10 @@ BLUR_SHARE = 1 / 20
 
 
 def baselines_of_pictures(inputs: Sequence[Input]) -> tuple[Baseline, ...]:
-    """The mean colour, black, and the picture blurred, where a model has pictures; the blur fits the largest."""
+    """The mean colour, black, the picture blurred, and its segments in their mean colours, where a model has pictures.
+
+    The blur fits the largest.
+    """
     sides = [max(row_shape(each)[:2]) for each in inputs if isinstance(each.prepare, ImagePreparation)]
     if not sides:
         return ()
@@ -20,6 +23,7 @@ def baselines_of_pictures(inputs: Sequence[Input]) -> tuple[Baseline, ...]:
         _made("mean", "the mean colour of the sample's pictures", {}),
         _made("zero", "black", {}),
         _made("blur", "each picture itself, blurred", {"sigma": round(max(sides) * BLUR_SHARE, 2)}),
+        _made("segment-mean", "each segment of a picture in its own mean colour", {}),
     )
 
 

@@ -27,7 +27,7 @@ def made_by(memory: int) -> tuple[ExplainersOfLengths, list[int]]:
     """The explainers, and the lengths of references that they were made with, in order."""
     made: list[int] = []
 
-    def make(references: References) -> dict[str, Any]:
+    def make(references: References, labels: object) -> dict[str, Any]:
         made.append(int(references.rows[0, -1]))
         return {}
 
@@ -54,7 +54,7 @@ def test_where_memory_holds_few_those_that_are_there_come_first() -> None:
 
 def test_references_are_cut_to_the_length() -> None:
     cut: list[References] = []
-    explainers = ExplainersOfLengths(LENGTHS, BASELINE, lambda references: cut.append(references) or {}, 1 << 30)
+    explainers = ExplainersOfLengths(LENGTHS, BASELINE, lambda references, _: cut.append(references) or {}, 1 << 30)
     list(explainers.split(request(7)))
     assert (cut[0].rows[:, :7] == STEPS).all()
     assert (cut[0].rows[:, 7:-1] == 0).all()
