@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,9 +35,14 @@ if TYPE_CHECKING:
 # Rows whose activations are computed together: too few rows do not keep the many small operators busy.
 ACTIVATED_ROWS = 32
 
-# The most memory of these rows' activations; twice as much of the references' is kept, and what is more is made anew
-# for such rows. Those of an image are many.
-ACTIVATED_BYTES = 1 << 26
+# The most memory of these rows' activations: those of an image are many.
+ACTIVATED_BYTES = 1 << 24
+
+# The activations of as many references are kept as fit into so much memory; the others' are made anew for such rows.
+KEPT_BYTES = 3 << 24
+
+# The largest value of a pass with fused kernels, which needs no grid of pairs between: smaller ones stay in the cache.
+FUSED_PASS_BYTES = 1 << 22
 
 # Pairs times features times classes of one pass on a GPU, which needs many at once. The demo model on an H200:
 # 1 400 rows/s with the pairs of a pass on the CPU, 80 000 with these, which take half a gigabyte.
@@ -136,11 +142,13 @@ class _Program:
             self._slice = min(self._slice, self._activated_rows)
         self._kept: list[_References] = []
         self._base_values = np.zeros(targets)
-        keeps = not self._long or sum(sizes) * len(references.rows) <= 2 * ACTIVATED_BYTES
+        most = KEPT_BYTES // sum(sizes) if self._long else len(references.rows)
+        self._kept_references = 0
         for activations, weights in self._references():
             self._base_values += (weights @ activations[0]).cpu().numpy()
-            if keeps:
+            if self._kept_references + len(weights) <= most:
                 self._kept.append((activations, weights))
+                self._kept_references += len(weights)
 
     @property
     def selects(self) -> bool:
@@ -167,6 +175,8 @@ class _Program:
         values = np.empty((*asked.shape, len(players)))
         logits = np.empty((len(rows), len(self._base_values)))
         pairs = self._pairs(asked.shape[1])
+        if self.selects:
+            pairs = max(1, min(pairs, FUSED_PASS_BYTES // (self._pair_bytes * asked.shape[1])))
         if self._model.device.type != "cpu":
             pairs = max(pairs, CARD_PASS_VALUES // (rows.shape[1] * asked.shape[1]))
         # As many rows as fill a pass with their pairs.
@@ -178,7 +188,7 @@ class _Program:
             logits[part] = of_rows[0].cpu().numpy()
             inside = list(batch_slices(len(of_rows[0]), pass_rows))
             totals: list[Tensor | None] = [None] * len(inside)
-            for activations, weights in self._kept or self._references():
+            for activations, weights in chain(self._kept, self._references(self._kept_references)):
                 for i, some in enumerate(inside):
                     of_some = [value[some] for value in of_rows]
                     for few in batch_slices(len(weights), max(pairs, 1)):
@@ -211,11 +221,12 @@ class _Program:
         """The pairs of a pass that explains so many targets of each row."""
         return pairs_per_pass(self._pair_bytes * targets)
 
-    def _references(self) -> Iterator["_References"]:
-        """The references' activations and weights, in slices: memory does not grow with rows x references."""
-        for part in batch_slices(len(self._given.rows), self._slice):
+    def _references(self, start: int = 0) -> Iterator["_References"]:
+        """Activations and weights of the references from one on, in slices that do not grow with their number."""
+        rows, every = self._given.rows[start:], self._given.weights[start:]
+        for part in batch_slices(len(rows), self._slice):
             with torch.no_grad():
-                yield self._activations(self._given.rows[part]), self._tensor(self._given.weights[part])
+                yield self._activations(rows[part]), self._tensor(every[part])
 
     def _activations(self, rows: NDArray[np.float32]) -> list[Tensor]:
         """The activations of rows [N, F]: tensors with N in front, the logits [N, C] first."""

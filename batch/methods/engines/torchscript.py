@@ -28,7 +28,7 @@ from whyport.runtime.providers import available_cores
 # both threads in each pass. Where other processes want the cores too: 8 000 rows/s against 440, because the threads
 # of one pass wait for each other at every operator.
 PASS_ROWS = 256
-PASS_CELLS = 1 << 18
+PASS_CELLS = 1 << 17
 """The most cells of such a pass: a network holds many values for each pixel of an image."""
 
 # A GPU needs many rows at once; wide rows are fewer, for its memory. The same gradients on an H200: 75 000 rows/s with

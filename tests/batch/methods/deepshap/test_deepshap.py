@@ -138,18 +138,23 @@ def test_long_rows_have_fewer_pairs_in_a_pass(
     assert all(pairs == 1 or pairs * size <= 1 << 12 for pairs, size in most)
 
 
+@pytest.mark.parametrize("kept", [0, 2, 4])
 @pytest.mark.parametrize("network", [Linear, Recurrent])
 def test_the_targets_asked_for_of_long_rows_have_the_shares_that_all_give_them(
-    network: type[nn.Module], rows: NDArray[np.float32], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    network: type[nn.Module], kept: int, rows: NDArray[np.float32], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = make_bundle(tmp_path / "bundle", network())
     targets = np.random.default_rng(2).integers(0, 2, 300)
     expected = explain(create(path), rows, targets)
     monkeypatch.setattr("whyport.runtime.bundle.deepshap.PASS_BYTES", 1 << 12)
-    monkeypatch.setattr(deepshap, "ACTIVATED_BYTES", 1)  # the references' activations are made anew for every row
+    monkeypatch.setattr(deepshap, "ACTIVATED_BYTES", 1)
+    activations = create(path)._single._activations(rows[:1])
+    # The activations of the other references are made anew for every row.
+    size = sum(value.numel() * value.element_size() for value in activations)
+    monkeypatch.setattr(deepshap, "KEPT_BYTES", kept * size)
     explainer, seen = create(path), []
     assert explainer._single.selects
-    assert not explainer._single._kept
+    assert len(explainer._single._kept) == kept
     attribute = explainer._single._attribute
     monkeypatch.setattr(
         explainer._single, "_attribute", lambda *given: (seen.append(given[-1].shape[1]), attribute(*given))[1]
