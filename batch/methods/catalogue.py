@@ -149,6 +149,7 @@ METHODS: dict[str, Method] = {
         extras=(
             Extra("grad_cam_map", axes=("y", "x"), option="grad_cam_map"),
             Extra("layer_map", axes=("y", "x"), names="layer"),
+            Extra("one_view_map", axes=("y", "x"), option="augment"),
         ),
         options=(
             Option(
@@ -162,8 +163,7 @@ METHODS: dict[str, Method] = {
                 "augment",
                 int,
                 "The views of a picture that its map is the mean of: itself and its mirror image, then both darker, "
-                "and brighter. 6 are pytorch_grad_cam's aug_smooth.",
-                default=1,
+                "and brighter; one_view_map is that of the picture alone. 6 are pytorch_grad_cam's aug_smooth.",
                 minimum=1,
             ),
             Option("grad_cam_map", bool, "Write the maps too, before they are scaled and upsampled.", default=False),

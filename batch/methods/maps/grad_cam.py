@@ -39,14 +39,15 @@ class GradCam(Explainer):
             self._shape = self._layers[-1].shape
         self._others = {f"layer_map.{layer.name}": layer.shape for layer in self._layers[:-1]}
         self._upsampling = Upsampling(self._shape, model.bundle.sidecar.inputs, self.players, settings.per)
-        self._views = Views(model.bundle.sidecar.inputs, settings.options["augment"], settings.seed)
+        self._views = Views(model.bundle.sidecar.inputs, settings.options["augment"] or 1, settings.seed)
         warn_if_constant("grad-cam", math.prod(self._shape))
 
     def choose_references(self, background: References) -> None:
         return None
 
     def extra_shapes(self) -> dict[str, tuple[int, ...]]:
-        own = {"grad_cam_map": self._shape} if self.settings.options["grad_cam_map"] else {}
+        asked = {"grad_cam_map": "grad_cam_map", "one_view_map": "augment"}
+        own = {name: self._shape for name, option in asked.items() if self.settings.options[option]}
         return own | self._others
 
     def row_bytes(self) -> int:
@@ -55,13 +56,18 @@ class GradCam(Explainer):
     def attribute(self, request: Request) -> Shares:
         own, scores = self._maps(request, request.rows)
         shown = [scaled(maps) for maps in own]
+        one_view = shown[-1]
         for view in self._views.views[1:]:
             made, _ = self._maps(request, self._views.of(view, request.rows))
             for k, maps in enumerate(map(view.back, made)):
                 own[k], shown[k] = own[k] + maps, shown[k] + scaled(maps)
         (*others, maps) = (each / np.float32(len(self._views)) for each in shown)
         evaluations = np.full(len(request), len(self._views), dtype=np.int32)
-        extras = dict(zip(self._others, others, strict=True)) | {"grad_cam_map": own[-1] / np.float32(len(self._views))}
+        extras = {
+            **dict(zip(self._others, others, strict=True)),
+            "grad_cam_map": own[-1] / np.float32(len(self._views)),
+            "one_view_map": one_view,
+        }
         return Shares(self._upsampling(maps), scores, evaluations, extras)
 
     def _maps(self, request: Request, rows: NDArray[np.float32]) -> Maps:

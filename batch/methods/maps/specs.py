@@ -24,9 +24,9 @@ def array_specs(sidecar: Sidecar, options: Mapping[str, OptionValue]) -> tuple[T
         UsageError: there is no such layer.
     """
     layers = chosen_layers(sidecar, options.get("layer"))
-    names = [*(f"layer_map.{layer.name}" for layer in layers[:-1]), "grad_cam_map"]
-    maps = (TensorSpec(name, "float32", ("N", *layer.shape)) for name, layer in zip(names, layers, strict=False))
-    return (*sidecar.signature.outputs, *maps)
+    shapes = {f"layer_map.{layer.name}": layer.shape for layer in layers}
+    shapes |= {name: layer.shape for layer in layers[-1:] for name in ("grad_cam_map", "one_view_map")}
+    return (*sidecar.signature.outputs, *(TensorSpec(name, "float32", ("N", *shapes[name])) for name in shapes))
 
 
 def with_named_layers(sidecar: Sidecar, settings: ExplainSettings) -> ExplainSettings:

@@ -33,6 +33,9 @@ NOT_KEPT = "what the run has not kept"
 SIDE_BY_SIDE = 3
 """The targets of a picture that are drawn side by side, where its run has explained as many."""
 
+ONE_VIEW = "one_view_map"
+"""The column with the map of the picture alone, where others are means over several views."""
+
 CHOSEN = {"most certain": 1, "least certain": 1, "wrong": 2, "largest": 1, "smallest": 1, "furthest off": 2}
 """The number of rows shown, by kind."""
 
@@ -66,7 +69,7 @@ class RowExplanation:
     has: NDArray[np.bool_] | None = None
     """[F]: whether the row has each cell; None where all rows have as many, or it is not known."""
     layers: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """Maps [y, x] of further layers of the network, by the layer's name."""
+    """Maps [y, x] of further layers of the network, by the layer's name, and of the picture as its only view."""
 
 
 @dataclass(frozen=True)
@@ -263,11 +266,11 @@ class CaseReader:
         return RowExplanation(each.method, name, role, names, values, base_value, score, False, has, layers)
 
     def _layers(self, table: pa.Table, each: ExplanationColumns) -> dict[str, NDArray[np.float32]]:
-        """The maps of further layers that the run has written of the row, by the layer's name."""
+        """The maps that the run has written of the row beside its shares, see `RowExplanation.layers`."""
         found = {}
         for extra in self._run.columns.extras[each.method]:
-            if extra.names is not None:
-                _, _, layer = extra.name.partition(".")
+            if extra.names is not None or extra.name == ONE_VIEW:
+                layer = "one view" if extra.name == ONE_VIEW else extra.name.partition(".")[2]
                 found[layer] = table[each.extra(extra)].combine_chunks().to_numpy_ndarray()[0]
         return found
 

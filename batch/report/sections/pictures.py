@@ -68,11 +68,13 @@ def _overlay(view: View, block: InputBlock, i: int, case: RowCase) -> Picture:
 
 
 def _layers(view: View, block: InputBlock, i: int, case: RowCase) -> list[Picture]:
-    """The maps of a network's layers side by side; none where the run has those of one alone."""
+    """The maps of a network's layers side by side, and that of one view; none where the run has one map alone."""
     own = [each for each in case.explanations if each.layers]
     if not own:
         return []
-    *_, last = names_in(str(view.run.settings.explain_settings.options["layer"]))
+    options = view.run.settings.explain_settings.of_method(own[0].method).options
+    named = [] if options["layer"] is None else names_in(options["layer"])[-1:]
+    last = ", ".join([*named, *([f"{options['augment']} views"] if options["augment"] else [])])
     maps: dict[str, dict[str, NDArray[np.floating[Any]]]] = {
         each.target: {**each.layers, last: _grid(block, each.values)} for each in own
     }
@@ -81,8 +83,8 @@ def _layers(view: View, block: InputBlock, i: int, case: RowCase) -> list[Pictur
         Picture(
             f"layers-{block.input}-{i}",
             f"Where each layer found evidence in {shorten(block.input)}, row {case.choice.row:,}, {own[0].method}",
-            "The layers in the order in which they compute, from the left. Each map runs from 0 to its own largest "
-            "value, and is drawn smoothly between its places.",
+            "The layers in the order in which they compute, from the left; of several views, the map of the picture "
+            "alone stands before their mean. Each map runs from 0 to its own largest value, and is drawn smoothly.",
             f"{last} has {' x '.join(map(str, maps[own[0].target][last].shape))} places.",
             lambda: layers_figure(picture, maps),
             tuple(maps),

@@ -76,6 +76,24 @@ def test_layers_stand_side_by_side(image_bundle: Path, image_rows: Path, tmp_pat
         assert shown.shape == (SIZE if name else (6, 5))
 
 
+def test_the_map_of_one_view_stands_before_the_mean_of_several(
+    image_bundle: Path, image_rows: Path, tmp_path: Path
+) -> None:
+    whyport.run(image_bundle, image_rows, tmp_path / "out", explain="grad-cam", augment=6)
+    whyport.run(image_bundle, image_rows, tmp_path / "one", explain="grad-cam")
+    section = pictures_section(gather(ReportSettings(tmp_path / "out", rows=(3,))))
+    assert section is not None
+    (picture,) = (each for each in section.pictures if each.key == "layers-photo-0")
+    with drawing():
+        panes = picture.draw().axes
+    assert [axes.get_title() for axes in panes] == ["one view", "6 views"]
+    drawn = [np.ravel(axes.images[-1].get_array()) for axes in panes]
+    for shown, name in zip(drawn, ("one", "out"), strict=True):
+        (row,) = pq.read_table(tmp_path / name).slice(3, 1).to_pylist()
+        np.testing.assert_allclose(shown, row["attribution"], atol=1e-6)
+    assert np.abs(drawn[0] - drawn[1]).max() > 1e-3
+
+
 @pytest.mark.parametrize("per", ["patch", "cell"])
 def test_pictures_beside_a_table_have_a_page(
     per: str, image_and_table_bundle: Path, image_rows: Path, tmp_path: Path
