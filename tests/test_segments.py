@@ -20,6 +20,10 @@ from support.forging import forge, with_column
 from support.killed_runs import check_resumed_bytes
 from whyport.batch.methods.lime.neighbourhood import Neighbourhood, by_cosine
 from whyport.batch.output.label_maps import labels_of, png_of
+from whyport.batch.report.figures.canvas import drawing
+from whyport.batch.report.gather.view import ReportSettings, gather
+from whyport.batch.report.page import sections_of
+from whyport.batch.report.sections.pictures import pictures_section
 from whyport.batch.review.show import describe_row
 from whyport.runtime.errors import AuditError, UsageError
 from whyport.runtime.session import Session
@@ -245,6 +249,34 @@ def test_show_names_the_strongest_segments(image_bundle: Path, image_rows: Path,
     table = explained(image_bundle, image_rows, tmp_path / "out", "occlusion", segment_count=4)
     strongest = int(np.argmax(np.abs(shares(table)[2])))
 
-    lines = describe_row(tmp_path / "out", 2, None, 3)
+    lines = [str(line) for line in describe_row(tmp_path / "out", 2, None, 3)]
 
-    assert any(f"photo[{strongest}]" in str(line) for line in lines)
+    place = next(line for line in lines if f"photo[{strongest}], y" in line)
+    y, x = np.nonzero(maps(table)[2] == strongest)
+    assert place.split("], ")[1] == f"y {y.min()} to {y.max()}, x {x.min()} to {x.max()}, {len(y)} pixels"
+    assert f"{shares(table)[2][strongest]:+.5g}" in place
+    drawn = [line[3:-1] for line in lines if line.startswith("  |")]
+    assert [len(line) for line in drawn] == [2 * WIDTH] * HEIGHT
+    signs = np.array([[line[2 * k] for k in range(WIDTH)] for line in drawn])
+    (sign,) = set(signs[y, x])
+    assert sign == ("+" if shares(table)[2][strongest] > 0 else "-")
+
+
+def test_the_report_paints_each_segment_with_its_share(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = {"per": "segment", "segments": "slic", "segment_count": 9, "explain_target": "all"}
+    whyport.run(image_bundle, image_rows, out, explain="shapley", **options)
+    view = gather(ReportSettings(out, rows=(3,)))
+    section = pictures_section(view)
+    assert section is not None
+    (picture,) = section.pictures
+    (row,) = pq.read_table(out).slice(3, 1).to_pylist()
+    labels = np.asarray(Image.open(BytesIO(row["segments"])))
+    with drawing():
+        panes = picture.draw().axes
+        for k in (0, 1):
+            expected = np.array(row[f"attribution.class {k}"])[labels]
+            shown = [axes.images[-1].get_array() for axes in panes[5 * k + 1 : 5 * k + 5]]
+            np.testing.assert_allclose(shown[0], expected, atol=1e-7)
+            np.testing.assert_allclose(shown[1] + shown[2], expected, atol=1e-7)
+    assert sections_of(view, 20)

@@ -15,6 +15,7 @@ from whyport.batch.output.layouts import StoredAttributions
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.row_values import RowValues, picture_sizes
 from whyport.batch.review.show_pictures import picture_lines
+from whyport.batch.review.show_segments import segment_lines
 from whyport.batch.review.show_sequences import sequence_lines
 from whyport.batch.review.show_tokens import token_lines, token_names
 from whyport.runtime.errors import JobError
@@ -114,6 +115,7 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
             own[stored.features[0]] = has
             yield from sequence_lines(positions, each.method, cells, own, top)
             yield from picture_lines(positions, cells, top, picture_sizes(run))
+            yield from segment_lines(positions, columns.segments, values, cells, top)
             yield from token_lines(positions, columns.tokens, values, cells, top)
     if inputs.problem:
         yield f"values      not shown: {inputs.problem}"

@@ -22,7 +22,11 @@ MOST_LAYERS = 5
 
 
 def overlay_figure(
-    picture: NDArray[np.uint8] | None, grids: Sequence[tuple[str, NDArray[np.float64]]], unit: str
+    picture: NDArray[np.uint8] | None,
+    grids: Sequence[tuple[str, NDArray[np.float64]]],
+    unit: str,
+    *,
+    is_smooth: bool = True,
 ) -> Figure:
     """A picture, and for each target its shares over it: signed, positive, negative, and their magnitudes.
 
@@ -30,8 +34,9 @@ def overlay_figure(
 
     Args:
         picture: [height, width, 1 or 3]; None where the input is gone.
-        grids: the targets' names with their shares, [y, x]; drawn bilinearly.
+        grids: the targets' names with their shares, [y, x].
         unit: the unit of the shares.
+        is_smooth: whether shares are drawn bilinearly; segments have edges.
     """
     rows = list(grids)
     if len(rows) > 1:
@@ -52,7 +57,8 @@ def overlay_figure(
         for axes, kind, values in zip(others, KINDS, drawn, strict=True):
             _clear(axes)
             axes.set_title(kind, fontsize=10)
-            image = _over(axes, ground, values, largest, (height, width), is_signed=kind != "intensity")
+            is_signed = kind != "intensity"
+            image = _over(axes, ground, values, largest, (height, width), is_signed=is_signed, is_smooth=is_smooth)
             if kind == "shares":
                 signed = image
     colours = figure.colorbar(signed, ax=list(panes.ravel()), location="bottom", label=f"share ({unit})", aspect=50)
@@ -110,6 +116,7 @@ def _over(
     size: tuple[int, int],
     *,
     is_signed: bool,
+    is_smooth: bool = True,
 ) -> AxesImage:
     height, width = size
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
@@ -122,7 +129,7 @@ def _over(
         vmax=largest,
         alpha=0.6 if ground is not None else 1,
         extent=extent,
-        interpolation="bilinear",
+        interpolation="bilinear" if is_smooth else "nearest",
     )
 
 

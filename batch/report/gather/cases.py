@@ -10,7 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.arrow import class_indices, first_row
+from whyport.batch.methods.players import Labels
 from whyport.batch.output.columns import SOURCE_ROW, ExplanationColumns
+from whyport.batch.output.label_maps import labels_of
 from whyport.batch.output.tokens import TOKENS
 from whyport.batch.report.gather.collect import Columns
 from whyport.batch.report.gather.maps import attention_of, grad_cam_of
@@ -97,6 +99,8 @@ class RowCase:
     """[query, key]"""
     tokens: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The tokens of each text, by its input; empty where the run has not written them."""
+    segments: Labels = field(default_factory=dict)
+    """The segments of each picture, by its input; empty where the run has not written them."""
 
 
 def choose_rows(
@@ -160,7 +164,13 @@ class CaseReader:
             grad_cam=None if grad_cam is None else grad_cam[0],
             attention=None if attention is None else attention[0],
             tokens=self._tokens(stored),
+            segments=self._segments(stored),
         )
+
+    def _segments(self, stored: dict[str, Any]) -> Labels:
+        columns = self._run.columns.segments
+        maps = {each: stored[columns.name(each)] for each in columns.inputs}
+        return {each: labels_of(png) for each, png in maps.items() if png is not None}
 
     def _tokens(self, stored: dict[str, Any]) -> dict[str, Sequence[str]]:
         columns = self._run.columns.tokens
@@ -235,7 +245,8 @@ class CaseReader:
         found = dict[str, RowExplanation]()
         for each in known:
             name = each.target or str(stored[each.explained_target])
-            beside = bool(self._run.layout.positions.pictures) and len(found) < SIDE_BY_SIDE
+            positions = self._run.layout.positions
+            beside = bool(positions.pictures or positions.segmented) and len(found) < SIDE_BY_SIDE
             if each.method == method and (each.target is None or name in wanted or not wanted or beside):
                 found[name] = self._of_columns(table, each, name, wanted.get(name, "explained"))
         lacking = [name for name in wanted if name not in found or NOT_KEPT in found[name].names]

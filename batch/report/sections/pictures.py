@@ -31,6 +31,10 @@ def pictures_section(view: View) -> Section | None:
             if case.explanations:
                 found += [Heading(f"{block.input}, row {case.choice.row:,}"), _overlay(view, block, i, case)]
                 found += _layers(view, block, i, case)
+    for block in view.run.layout.positions.segmented:
+        for i, case in enumerate(view.cases):
+            if case.explanations and block.input in case.segments:
+                found += [Heading(f"{block.input}, row {case.choice.row:,}"), _segments(view, block, i, case)]
     if not found:
         return None
     lead = "The pictures as the model saw them, and which places raise or lower each score."
@@ -50,8 +54,42 @@ def _mean(view: View, block: InputBlock, explained: Sequence[TargetAttributions]
 
 
 def _overlay(view: View, block: InputBlock, i: int, case: RowCase) -> Picture:
-    first = case.explanations[0]
     grids = [(each.target, _grid(block, each.values)) for each in case.explanations]
+    how = f"The shares of {' x '.join(map(str, grids[0][1].shape))} fields are drawn smoothly between their centres."
+    strongest = " ".join(f"{target}: {_strongest(grid)}." for target, grid in grids)
+    return _drawn(view, block, i, case, grids, how, strongest)
+
+
+def _segments(view: View, block: InputBlock, i: int, case: RowCase) -> Picture:
+    labels = case.segments[block.input]
+    count = int(labels.max()) + 1
+    shares = [(each.target, block.of(each.values[: block.stop])[:count]) for each in case.explanations]
+    how = f"Every pixel has the share of its segment, of {count}: shares are the segments', and not the pixels'."
+    named = [
+        (
+            target,
+            ", ".join(f"{block.input}[{k}] {own[k]:+.3g}" for k in np.argsort(-np.abs(own), kind="stable")[:NAMED]),
+        )
+        for target, own in shares
+    ]
+    strongest = " ".join(f"{target}: strongest {text}." for target, text in named)
+    grids = [(target, own[labels]) for target, own in shares]
+    return _drawn(view, block, i, case, grids, how, strongest, is_smooth=False)
+
+
+def _drawn(
+    view: View,
+    block: InputBlock,
+    i: int,
+    case: RowCase,
+    grids: Sequence[tuple[str, NDArray[np.float64]]],
+    how: str,
+    strongest: str,
+    *,
+    is_smooth: bool = True,
+) -> Picture:
+    """A row's picture with the shares [y, x] of each target over it; `how` says in words how they are drawn."""
+    first = case.explanations[0]
     unit, picture = share_unit(view, first.method, first.target), _pixels(view, block, case)
     seen = "The input is gone, so the shares are drawn alone" if picture is None else "The picture as the model saw it"
     last = "; the last line is the difference of the first two" if len(grids) > 1 else ""
@@ -59,10 +97,9 @@ def _overlay(view: View, block: InputBlock, i: int, case: RowCase) -> Picture:
         f"picture-{block.input}-{i}",
         f"What speaks for and against in {shorten(block.input)}, row {case.choice.row:,}, {first.method}",
         f"{seen}. Beside it are all shares, what raises the score, what lowers it, and their magnitudes, by target"
-        f"{last}. Red raises, blue lowers. The shares of {' x '.join(map(str, grids[0][1].shape))} fields are drawn "
-        "smoothly between their centres.",
-        " ".join(f"{target}: {_strongest(grid)}." for target, grid in grids),
-        lambda: overlay_figure(picture, grids, unit),
+        f"{last}. Red raises, blue lowers. {how}",
+        strongest,
+        lambda: overlay_figure(picture, grids, unit, is_smooth=is_smooth),
         tuple(target for target, _ in grids),
     )
 
