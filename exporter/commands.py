@@ -162,8 +162,9 @@ def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> Non
     "--input",
     multiple=True,
     metavar="NAME=KIND:COLUMNS",
-    help="An input of a module that takes several, a sequence or a text: the argument of its forward; table, sequence "
-    "or text; the columns of DATA. Settings follow after a colon, as in x=sequence:steps:features=8 and "
+    help="An input of a module that takes several, a sequence, an image or a text: the argument of its forward; table, "
+    "sequence, image or text; the columns of DATA. Settings follow after a colon, as in x=sequence:steps:features=8, "
+    "photo=image:file:size=224x224,channels=3,mean=0.5|0.5|0.5,deviation=0.5|0.5|0.5 and "
     "input_ids=text:note:tokenizer=FILE,max_length=128. Repeatable.",
 )
 @click.option("--weights", type=LocalPath(), metavar="FILE", help="State dict: *.pt or *.safetensors.")

@@ -14,6 +14,7 @@ from whyport.exporter.data.samples import (
     CONFORMANCE,
     CONFORMANCE_ROWS,
     CONFORMANCE_VALUES,
+    EXPLAINED_VALUES,
     PROBE_VALUES,
     TRACE,
     Samples,
@@ -25,7 +26,7 @@ from whyport.exporter.graphs.column_inputs import input_tensors
 from whyport.exporter.graphs.lookups import Lookup
 from whyport.exporter.graphs.tensor_names import INPUT, TAKEN
 from whyport.runtime.bundle.columns import IMPUTE, TOKEN, Column
-from whyport.runtime.bundle.inputs import Axis, Input, TablePreparation
+from whyport.runtime.bundle.inputs import Axis, ImagePreparation, Input, TablePreparation
 from whyport.runtime.bundle.lengths import Length, of_length
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.row import lengths_of
@@ -101,10 +102,16 @@ class Draft:
         """Rows [count, F] like the training rows, see `Samples.draw`; fewer where rows are long."""
         return self.samples.draw(affordable(count, len(self.features), PROBE_VALUES), stream)
 
+    def most_explained(self, rows: int) -> int:
+        """How many of so many rows explanations are compared on: of pictures fewer, the more targets there are."""
+        if not any(isinstance(each.prepare, ImagePreparation) for each in self.inputs):
+            return rows
+        return affordable(rows, len(self.features) * max(len(self.targets), 1), EXPLAINED_VALUES)
+
     def replayed(self) -> NDArray[np.float32]:
         """The rows of the test vectors, of as many steps as each other; fewer where rows are long."""
         count = affordable(CONFORMANCE_ROWS, len(self.features), CONFORMANCE_VALUES)
-        return self.of_one_length(self.probes(count, CONFORMANCE))
+        return self.of_one_length(self.probes(count, CONFORMANCE))[: self.most_explained(count)]
 
     def feeds(self, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """What model.onnx takes for rows [N, F]: an array a tensor."""

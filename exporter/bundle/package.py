@@ -181,7 +181,7 @@ def _make(draft: Draft, compiled: Compiled, native: Mapping[str, float] = Mappin
     parity = verify_outputs(compiled, probes, draft.features, draft.targets, feeds=draft.feeds) | dict(native)
     # Once it is sure that there will be a bundle: this takes longer than all the rest.
     reasons = compile_reasons(draft, compiled)
-    longest = draft.of_one_length(probes, full=True)
+    longest = draft.of_one_length(probes, full=True)[: draft.most_explained(len(probes))]
     reasons, parity = verify_reasons(draft, compiled, reasons, (longest, draft.replayed()), parity)
     reasons, parity = with_right_maps(draft, compiled, reasons, probes, parity)
     return Made(draft, compiled, reasons, parity)

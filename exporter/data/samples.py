@@ -13,6 +13,8 @@ CONFORMANCE_ROWS = 64
 
 PROBE_VALUES, CONFORMANCE_VALUES = 1 << 21, 1 << 19
 """The most numbers in the rows that engines are compared on, and in the test vectors: of long rows, there are fewer."""
+EXPLAINED_VALUES = 1 << 17
+"""The most shares of pictures, in all targets, that engines are compared on: each comes by way of a deep network."""
 FEWEST_ROWS = 4
 
 # Streams of random numbers that do not depend on each other.

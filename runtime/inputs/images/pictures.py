@@ -4,10 +4,12 @@ The pixels follow from the bytes alone: decoded, made grey or RGB, turned as the
 antialiased triangle filter (Pillow's BILINEAR), and cropped to the centre. Of an animation, that is its first frame.
 """
 
+import ctypes
 import importlib.util
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -52,7 +54,26 @@ def load_pillow() -> Any:
 
     Image.preinit()
     Image.init()
+    _silence_libtiff()
     return Image
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Keep libtiff from writing about damaged files to the standard error; it has no other way to be told.
+
+    Where the library is inside Pillow's own file, as on Windows, it is not found, and goes on.
+    """
+    from PIL import _imaging
+
+    try:
+        library = ctypes.CDLL(_imaging.__file__)
+        setters = library.TIFFSetErrorHandler, library.TIFFSetWarningHandler
+    except (AttributeError, OSError):
+        return
+    for setter in setters:
+        setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+        setter(None)
 
 
 def prepared(content: Content, prepare: ImagePreparation) -> NDArray[np.uint8]:
