@@ -106,8 +106,8 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     show_default=True,
     help="What has a share: in a sequence each cell, or a feature or a step, whose cells are then one; in a picture a "
     "patch of a grid of at most 28 x 28, a field of a grid of H x W, a pixel, each channel of one, or a "
-    "segment, of which each row has its own; in a text a token. auto is patch, token or cell; where every "
-    "method gives maps over a picture, as grad-cam does, their grid.",
+    "segment, of which each row has its own; in a text a token, or a word with all its tokens. auto is "
+    "patch, token or cell; where every method gives maps over a picture, as grad-cam does, their grid.",
 )
 @click.option(
     "--segments",

@@ -15,6 +15,7 @@ from PIL import Image
 
 import whyport
 from support import image_bundle, images
+from whyport.batch.report.shap_package import load_shap
 from whyport.runtime.errors import MissingValueError
 from whyport.runtime.session import Session
 
@@ -225,3 +226,20 @@ def test_a_column_of_numbers_is_no_column_of_pictures(image_bundle: Path, tmp_pa
 
     with pytest.raises(whyport.ColumnError, match="feature columns that are not encoded pictures, binary"):
         whyport.run(image_bundle, [path], tmp_path / "out")
+
+
+def test_shap_draws_pictures_with_its_own_plot(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    shap = load_shap()
+    whyport.run(image_bundle, [image_rows], tmp_path / "out", explain="deepshap", explain_target="class 0")
+    (found,) = whyport.to_shap(tmp_path / "out").values()
+    written = pq.read_table(tmp_path / "out")
+    shares = np.stack(written["attribution"].combine_chunks().to_numpy_ndarray())
+    np.testing.assert_allclose(found.values[..., 0], shares, atol=1e-6)
+    contents = [pq.read_table(image_rows)["photo"][row].as_py() for row in written["source_row"].to_pylist()]
+    for pixels, content in zip(found.data, contents, strict=True):
+        expected = Image.open(BytesIO(content)).convert("RGB").resize((WIDTH, HEIGHT), Image.BILINEAR)
+        np.testing.assert_array_equal(pixels, np.asarray(expected))
+    shap.image_plot(found[:2], show=False)
+    plt.close("all")

@@ -18,6 +18,7 @@ from support import text_bundles as made
 from support.forging import forge, with_column
 from support.killed_runs import check_resumed_bytes
 from whyport.batch.report.gather.view import ReportSettings, gather
+from whyport.batch.report.shap_package import load_shap
 from whyport.batch.review.show import describe_row
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import AuditError, BundleError, ParityError, UsageError
@@ -226,6 +227,19 @@ def test_words_have_the_sums_of_their_tokens(bag_bundle: Path, text_and_table_bu
             assert [text[start:stop] for _, (start, stop) in pieces] == [word for word, _ in pieces]
         assert words[0][f"tokens{end}"] == ["[CLS]", "lovely", "filmly", "goods", "was", "the", "actors", "!", "[SEP]"]
         assert any("'filmly'" in line for line in describe_row(folder / "word", 0, None, 12))
+
+
+def test_shap_draws_texts_with_its_own_plot(bag_bundle: Path, tmp_path: Path) -> None:
+    shap = load_shap()
+    table = explained(bag_bundle, tmp_path, "deepshap")
+    (found,) = whyport.to_shap(tmp_path / "deepshap").values()
+    for values, data, own, tokens in zip(
+        found.values, found.data, table["attribution"].to_pylist(), table["tokens"].to_pylist(), strict=True
+    ):
+        np.testing.assert_allclose(values, own, atol=1e-6)
+        assert [token.strip() for token in data] == tokens
+    drawn = shap.plots.text(found[3], display=False)
+    assert all(token in drawn for token in table["tokens"].to_pylist()[3])
 
 
 def test_another_token_than_the_texts_is_found_by_audit(bag_bundle: Path, tmp_path: Path) -> None:

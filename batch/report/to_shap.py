@@ -1,9 +1,8 @@
 """A run's attributions as objects of the package shap, for its plots and for notebooks."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,8 @@ from whyport.batch.methods.catalogue import METHODS
 from whyport.batch.report.gather.collect import Collector, TargetAttributions, Wanted
 from whyport.batch.report.gather.columns import TableColumns, value_names
 from whyport.batch.report.gather.values import FeatureValues, read_values
+from whyport.batch.report.shap_inputs import image_explanation, text_explanation
+from whyport.batch.report.shap_package import load_shap
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.row_values import known_sources
 from whyport.runtime.bundle.columns import Column
@@ -35,8 +36,16 @@ def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], 
     if rows is not None and rows < 1:
         raise UsageError(f"rows: expected at least 1, got {rows}")
     limit = max(run.report.rows_out, 1) if rows is None else rows
+    positions = run.layout.positions
     found = Collector(run, Wanted(sample_rows=limit, with_candidates=False)).collect().attributions
     sources = known_sources(run)
+    if len(positions.blocks) == 1 and run.settings.top_k is None:
+        (block,) = positions.blocks
+        if run.columns.tokens.inputs:
+            return {(each.method, each.target): text_explanation(run, each.sample, each.target) for each in found}
+        if block.is_picture and sources:
+            (source,) = sources
+            return {(each.method, each.target): image_explanation(run, source, block, each.sample) for each in found}
     columns = features_of(sources)
     read = TableColumns.of(sources) if sources else TableColumns.unknown(run.layout.features)
     values = read_values(run, read, [each.sample for each in found])
@@ -82,11 +91,3 @@ def make_explanation(
         values=values, base_values=base_values, data=known, display_data=display, feature_names=names, **outputs
     )
     return made
-
-
-def load_shap() -> Any:
-    """Import shap, which warns of matplotlib functions that it uses."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The set_(bad|over|under) function", PendingDeprecationWarning)
-        import shap
-    return shap
