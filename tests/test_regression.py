@@ -14,7 +14,7 @@ from support import example_networks as networks
 from support.command import Whyport
 from support.reference import exact_shapley
 from whyport import Bundle, Session, export, to_shap
-from whyport.batch.report.to_shap import load_shap
+from whyport.batch.report.shap_package import load_shap
 
 NAMES = ["a", "b", "c", "d"]
 ROWS = np.random.default_rng(4).normal(size=(30, 4)).astype(np.float32)

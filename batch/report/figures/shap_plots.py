@@ -31,7 +31,7 @@ from whyport.batch.report.figures.canvas import (
     shorten,
 )
 from whyport.batch.report.gather.columns import day_text
-from whyport.batch.report.to_shap import load_shap
+from whyport.batch.report.shap_package import load_shap
 
 if TYPE_CHECKING:
     from shap import Explanation
