@@ -38,7 +38,12 @@ def torch_split_outputs(module: Any, names: Sequence[str]) -> Engine:
 
 
 def torch_gradients(
-    module: Any, classes: Sequence[str], spread: NDArray[np.float32], *, encodes: bool = False
+    module: Any,
+    classes: Sequence[str],
+    spread: NDArray[np.float32],
+    *,
+    encodes: bool = False,
+    chosen: Sequence[int] | None = None,
 ) -> Engine:
     """The gradient of each class's score in the cells, [N, P] by class, in its unit per training standard deviation.
 
@@ -47,6 +52,7 @@ def torch_gradients(
         classes: the class names.
         spread: [P], the training standard deviations of the numbers, and 1 for a category's cells.
         encodes: whether the module has cells that are not the rows themselves.
+        chosen: the positions of the classes whose gradients there shall be; None for all.
     """
 
     def run(rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
@@ -54,9 +60,9 @@ def torch_gradients(
         leaf = (module.cells(given) if encodes else given).clone().requires_grad_()
         scores = (module.scored if encodes else module)(leaf)[0]
         gradients = {}
-        for index, name in enumerate(classes):
+        for index in range(len(classes)) if chosen is None else chosen:
             (gradient,) = torch.autograd.grad(scores[:, index].sum(), leaf, retain_graph=True)
-            gradients[f"gradient of {name}"] = gradient.numpy() * spread
+            gradients[f"gradient of {classes[index]}"] = gradient.numpy() * spread
         return gradients
 
     return run

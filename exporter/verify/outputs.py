@@ -25,6 +25,8 @@ from whyport.runtime.parity import deviation, share_deviation
 
 BATCH_SIZES = (1, 2, 7, 257)
 PROBE_ROWS = max(BATCH_SIZES)
+GRADIENT_VALUES = 1 << 22
+"""Values of the rows times classes whose gradients are compared: of images with many classes, a few of these."""
 BATCHES_OF_A_SIZE = 4  # more than the runs after which TorchScript's optimised graph takes over
 REFERENCE = "eager PyTorch"
 
@@ -83,7 +85,7 @@ def verify_outputs(
     )
     if not graph.differentiable:
         return parity | {"torchscript_outputs": torchscript_deviation}
-    eager_gradients, gradients_of = (_gradients(graph, each, features, classes) for each in (graph.whole, module))
+    eager_gradients, gradients_of = (_gradients(graph, each, features, classes, rows) for each in (graph.whole, module))
     gradients = _reference(eager_gradients, rows)
     measure(REFERENCE, eager_gradients, rows, gradients, tolerances["gradients"], share_deviation)
     gradient_deviation = measure("TorchScript", gradients_of, rows, gradients, tolerances["gradients"], share_deviation)
@@ -105,9 +107,9 @@ def with_right_gradients(
     if graph is None or not graph.differentiable:
         return compiled
     try:
-        expected = _reference(_gradients(graph, graph.whole, features, classes), rows)
+        expected = _reference(_gradients(graph, graph.whole, features, classes, rows), rows)
         if compiled.torchscript is not None:
-            engine = _gradients(graph, compiled.torchscript.module, features, classes)
+            engine = _gradients(graph, compiled.torchscript.module, features, classes, rows)
             for _ in range(BATCHES_OF_A_SIZE):
                 for name, values in _reference(engine, rows).items():
                     gradients = values, expected[name]
@@ -166,12 +168,21 @@ def run_engine(name: str, engine: Engine, rows: NDArray[np.float32], size: int) 
         raise ParityError(f"{name} fails at batch size {size}: {first_line(error)}") from error
 
 
-def _gradients(graph: Graph, module: Any, features: Sequence[Column], classes: Sequence[str]) -> Engine:
-    """The gradients of a graph by one of its modules, in the cells where it has some."""
+def compared_classes(count: int, values: int) -> list[int]:
+    """The classes whose gradients are compared, evenly spaced: all, unless rows of so many values are long."""
+    most = min(count, max(1, GRADIENT_VALUES // max(values, 1)))
+    return [round(each) for each in np.linspace(0, count - 1, most).tolist()]
+
+
+def _gradients(
+    graph: Graph, module: Any, features: Sequence[Column], classes: Sequence[str], rows: NDArray[np.float32]
+) -> Engine:
+    """The gradients of a graph by one of its modules, in the cells where it has some, for `compared_classes`."""
     spread = np.array([feature.spread for feature in features], dtype=np.float32)
     if graph.encoding is not None:
         spread = np.repeat(spread, [len(cells) for cells in graph.encoding.cells])
-    return torch_gradients(module, classes, spread, encodes=graph.encoding is not None)
+    chosen = compared_classes(len(classes), rows.size)
+    return torch_gradients(module, classes, spread, encodes=graph.encoding is not None, chosen=chosen)
 
 
 def _reference(engine: Engine, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,7 @@ from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.onnx import compile_onnx, finish
 from whyport.exporter.graphs.torchscript import compile_torchscript
 from whyport.exporter.verify.engines import torch_outputs
-from whyport.exporter.verify.outputs import BATCH_SIZES, PROBE_ROWS, measure, verify_outputs
+from whyport.exporter.verify.outputs import BATCH_SIZES, PROBE_ROWS, compared_classes, measure, verify_outputs
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ExportError, ParityError
 
@@ -208,3 +208,19 @@ def test_an_output_with_another_number_of_rows_is_refused(operator, options):
     compiled = Compiled((TensorSpec("logits", "float32", ("N", 3)),), {}, OnnxFile(model))
     with pytest.raises(ParityError, match=rf"logits: expected {PROBE_ROWS} rows for as many, got shape \["):
         verify_outputs(compiled, PROBES, FEATURES, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("classes", "values", "expected"),
+    [
+        (3, 257 * 30, [0, 1, 2]),
+        (5, 1 << 21, [0, 4]),  # the most of any probes: images of 256 x 256
+        (1000, 1 << 20, [0, 333, 666, 999]),
+        (4, 1 << 23, [0]),
+        (1, 0, [0]),
+    ],
+)
+def test_the_gradients_of_a_few_classes_are_compared_where_rows_are_long(
+    classes: int, values: int, expected: list[int]
+) -> None:
+    assert compared_classes(classes, values) == expected
