@@ -29,7 +29,7 @@ class Lime(Explainer):
         if samples < players + 2:
             raise UsageError(
                 f"samples: expected at least {players + 2} for lime, whose regression has a coefficient for each of "
-                f"{players} players, got {samples}; --players makes fewer of them"
+                f"{players} players, got {samples}; --players, or --segment-count of pictures, makes fewer of them"
             )
         weigh = weigh_of(model.bundle.sidecar)
         self.neighbourhood = Neighbourhood.draw(settings.seed, samples, players, weigh)

@@ -55,7 +55,8 @@ class Shapley(Explainer):
             return
         self._check_walks()
         self._walked = WalkedModel(model, self.references, scores, self.players, settings.memory // 2)
-        self._control = self._explain_references(scores)
+        # A single reference is its own background: there is nothing to add.
+        self._control = self._explain_references(scores) if len(scores) > 1 else None
 
     def choose_references(self, background: References) -> References:
         return background

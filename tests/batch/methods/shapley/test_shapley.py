@@ -73,6 +73,15 @@ class Function(Model):
         raise AssertionError("forward passes alone")
 
 
+def test_one_reference_costs_no_walks_of_its_own() -> None:
+    model = Function(network, FEATURES, CLASSES)
+    settings = ExplainSettings.of(permutations=8).of_method("shapley")
+    shapley = Shapley(model, References(REFERENCES.rows[:1], np.ones(1)), settings)  # type: ignore[arg-type]
+    assert model.passes == 1
+    found = explain(shapley, ROWS[:2], TARGETS[:2])
+    np.testing.assert_allclose(found.values.sum(axis=1), found.output - found.base_value, atol=1e-5)
+
+
 def network(rows: NDArray[Any]) -> NDArray[Any]:
     # Not by @, whose last bits depend on how many rows there are.
     hidden = np.maximum(np.einsum("nf,fh->nh", rows.astype(np.float64), WEIGHTS), 0.0)
