@@ -45,7 +45,7 @@ from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.integrals.path import Paths, Starts
 from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.request import Request
-from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.settings import MEMORY, ExplainSettings
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
 from whyport.runtime.providers import available_cores
@@ -102,7 +102,7 @@ class Whyport:
         """Expected gradients [N, C, F] by the midpoint rule with DENSE_NODES nodes per path."""
         request = Request.of_every_target(rows, self.model.scores(rows))
         players = PlayerMap.of(self.model.bundle.sidecar, {})
-        paths = Paths(self.model, Starts(self.model, self.background), request, players)
+        paths = Paths(self.model, Starts(self.model, self.background, MEMORY), request, players)
         every = np.arange(paths.rows * paths.fan)
         total = np.zeros((len(every), paths.players))
         for position in (np.arange(DENSE_NODES) + 0.5) / DENSE_NODES:

@@ -33,7 +33,7 @@ from whyport.batch.methods.integrals.adaptive import AdaptiveIntegral
 from whyport.batch.methods.integrals.path import Paths, Starts
 from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.request import Request
-from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.methods.settings import MEMORY, ExplainSettings
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
@@ -111,7 +111,7 @@ class Case:
         model: Any = Eager(self.module, self.pass_rows)
         target = np.zeros(len(self.rows), dtype=np.int64)
         request = Request.of_one_target(self.rows, self.scores, target)
-        paths = Paths(model, Starts(model, References(self.reference, np.ones(1))), request, self.players)
+        paths = Paths(model, Starts(model, References(self.reference, np.ones(1)), MEMORY), request, self.players)
         return AdaptiveIntegral(paths, 0.95 * self.allowed, nodes, MAX_EVALUATIONS, MAX_NODES).compute()
 
     def captum(self, steps: int, batch: int) -> NDArray[np.float64]:

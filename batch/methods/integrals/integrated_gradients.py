@@ -31,7 +31,7 @@ class IntegratedGradients(Explainer):
     def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
-        self._starts = Starts(model, self.references)
+        self._starts = Starts(model, self.references, settings.memory)
 
     def choose_references(self, background: References) -> References:
         return background.mean(self.model.bundle.sidecar.features)

@@ -16,6 +16,9 @@ AT_ONCE = 256
 CELLS_AT_ONCE = 1 << 22
 """The most cells of such positions, each of which takes six float32 numbers."""
 
+KEPT_BYTES = 8
+"""What the gradients at all references take for each cell and target: themselves, and the cells while they are made."""
+
 Values = tuple[NDArray[np.float32], NDArray[np.float64]]
 """Gradients [K, P] and scores [K]."""
 
@@ -26,21 +29,35 @@ class Starts:
     Args:
         model: gives scores and gradients.
         background: the R rows and their weights.
+        memory: the most bytes that their gradients may take. Of images, or with many targets, they take more: they are
+            then computed wherever they are needed, of the targets that are.
     """
 
-    def __init__(self, model: Model, background: References) -> None:
+    def __init__(self, model: Model, background: References, memory: int) -> None:
         self.cells = model.cells(background.rows)
         """[R, P]"""
         self.weights = background.weights
         self.scores = model.scores(background.rows)
         """[R, K]"""
-        targets = np.arange(self.scores.shape[1])
-        gradients, _ = model.gradients(self.cells.repeat(len(targets), axis=0), np.tile(targets, len(self)))
-        self.gradients = gradients.reshape(len(self), len(targets), -1)
+        self._model = model
+        self._gradients: NDArray[np.float32] | None = None
         """[R, K, P]"""
+        if KEPT_BYTES * self.cells.size * self.scores.shape[1] <= memory:
+            targets = np.arange(self.scores.shape[1])
+            gradients, _ = model.gradients(self.cells.repeat(len(targets), axis=0), np.tile(targets, len(self)))
+            self._gradients = gradients.reshape(len(self), len(targets), -1)
 
     def __len__(self) -> int:
         return len(self.cells)
+
+    def values(self, reference: NDArray[np.int64], target: NDArray[np.int64]) -> Values:
+        """The gradients [K, P] and scores [K] of targets at references, [K] each."""
+        scores = self.scores[reference, target].astype(np.float64)
+        if self._gradients is not None:
+            return self._gradients[reference, target], scores
+        distinct, place = np.unique(np.stack([reference, target]), axis=1, return_inverse=True)
+        gradients, _ = self._model.gradients(self.cells[distinct[0]], distinct[1])
+        return gradients[place.reshape(-1)], scores
 
     def base_values(self) -> NDArray[np.float64]:
         """The weighted mean score of every target, [K]."""
@@ -113,9 +130,8 @@ class Paths:
         return shares, scores
 
     def starts(self, paths: NDArray[np.int64]) -> Values:
-        """Gradients [K, P] and scores [K] where paths start, computed once for all rows."""
-        chosen = paths % self.fan, self._targets[paths // self.fan]
-        return self._references.gradients[chosen], self._references.scores[chosen].astype(np.float64)
+        """Gradients [K, P] and scores [K] where paths start."""
+        return self._references.values(paths % self.fan, self._targets[paths // self.fan])
 
     def ends(self, paths: NDArray[np.int64]) -> Values:
         """Gradients [K, P] and scores [K] where paths end, computed once for all references."""

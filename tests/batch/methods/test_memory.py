@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from support.engines import OF_NETWORKS, model_for
 from whyport.batch.methods.alone import explain
 from whyport.batch.methods.explainer import Explainer, explainer_class, rows_within
+from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.settings import ExplainSettings
+from whyport.exporter.graphs.torchscript import load_torchscript
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.references import References
@@ -104,6 +107,41 @@ def test_the_shares_of_every_class_are_made_for_as_many_rows_as_the_budget_holds
     explain(explainer, made, np.zeros(250, dtype=np.int64))
     assert explainer.row_bytes() == 8 * (2 + 3) * 3
     assert seen == [100, 100, 50]
+
+
+@pytest.mark.parametrize("name", ["integrated-gradients", "expected-gradients"])
+def test_gradients_at_references_are_kept_where_the_budget_holds_them(
+    name: str, reference_bundle: Path, rows: NDArray[np.float32]
+) -> None:
+    references = 1 if name == "integrated-gradients" else 20
+    needed = 8 * references * rows.shape[1] * 2
+    kept, made = (create(name, reference_bundle, 20, memory=memory)._starts for memory in (needed, needed - 1))
+    assert (kept._gradients is None, made._gradients is None) == (False, True)
+    generator = np.random.default_rng(0)
+    asked = generator.integers(0, references, 50), generator.integers(0, 2, 50)
+    for got, expected in zip(made.values(*asked), kept.values(*asked), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    leaf = torch.from_numpy(made.cells[asked[0]]).requires_grad_()
+    scores = load_torchscript((reference_bundle / "model.pt").read_bytes())(leaf)[0]
+    scores.gather(1, torch.from_numpy(asked[1])[:, None]).sum().backward()
+    np.testing.assert_allclose(made.values(*asked)[0], leaf.grad, rtol=0, atol=1e-5 * float(leaf.grad.abs().max()))
+
+
+def test_occlusion_replaces_a_few_of_many_players_at_a_time(
+    reference_bundle: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = np.arange(len(rows)) % 2
+    explainer, seen = create("occlusion", reference_bundle), []
+    expected = explain(explainer, rows, targets)
+    columns_of = PlayerMap.columns_of
+    monkeypatch.setattr("whyport.batch.methods.occlusion.CALL_VALUES", 4 * rows.shape[1])
+    monkeypatch.setattr(
+        PlayerMap, "columns_of", lambda self, chosen: (seen.append(chosen), columns_of(self, chosen))[1]
+    )
+    got = explain(explainer, rows, targets)
+    assert max(map(len, seen)) == 4
+    np.testing.assert_array_equal(np.concatenate(seen), np.eye(rows.shape[1], dtype=np.bool_))
+    np.testing.assert_allclose(got.values, expected.values, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("memory", "rows"), [(1, 1), (999, 1), (1000, 1), (1999, 1), (2000, 2)])

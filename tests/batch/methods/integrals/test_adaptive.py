@@ -10,6 +10,7 @@ from whyport.batch.methods.integrals.adaptive import AdaptiveIntegral
 from whyport.batch.methods.integrals.path import Paths, Starts
 from whyport.batch.methods.players import PlayerMap
 from whyport.batch.methods.request import Request
+from whyport.batch.methods.settings import MEMORY
 from whyport.runtime.bundle.references import References
 
 FEATURES = 6
@@ -51,7 +52,7 @@ def make_paths(model: Any, rows: int, references: int) -> Paths:
     weights = generator.uniform(0.5, 1.5, references)
     sample = References(generator.normal(size=(references, FEATURES)).astype(np.float32), weights / weights.sum())
     ends = generator.normal(size=(rows, FEATURES)).astype(np.float32)
-    return Paths(model, Starts(model, sample), request_of(ends), EVERY)
+    return Paths(model, Starts(model, sample, MEMORY), request_of(ends), EVERY)
 
 
 def closed_form(model: Additive, paths: Paths) -> NDArray[np.float64]:
@@ -141,7 +142,7 @@ def test_errors_of_different_references_cancel() -> None:
 
     def error(references: int) -> float:
         sample = References(place.repeat(references, axis=0), np.full(references, 1 / references))
-        paths = Paths(model, Starts(model, sample), request_of(ends), EVERY)
+        paths = Paths(model, Starts(model, sample, MEMORY), request_of(ends), EVERY)
         integrals, evaluations = AdaptiveIntegral(paths, np.full(100, np.inf), 3, 10_000, 10**6).compute()
         assert evaluations.tolist() == [1 + 3 * references] * 100
         return float(np.abs(integrals - closed_form(model, paths)).mean())
