@@ -2,15 +2,19 @@
 
 import itertools
 import math
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 from captum.attr import LayerIntegratedGradients
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 import whyport
@@ -20,8 +24,8 @@ from support.killed_runs import check_resumed_bytes
 from whyport.batch.report.gather.view import ReportSettings, gather
 from whyport.batch.report.shap_package import load_shap
 from whyport.batch.review.show import describe_row
-from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import AuditError, BundleError, ParityError, UsageError
+from whyport.runtime.bundle.folder import Bundle, write_sidecar
+from whyport.runtime.errors import AuditError, BundleError, BundleFormatError, ParityError, UsageError
 from whyport.runtime.inputs.texts.tokenizer import Tokenizer
 from whyport.runtime.session import Session
 from whyport.runtime.terminal import Painted
@@ -376,13 +380,6 @@ def test_what_the_view_gives_is_checked_with_the_bundle(bag_bundle: Path) -> Non
 
 
 def test_another_embedding_is_a_fault_of_the_bundle(bag_bundle: Path, tmp_path: Path) -> None:
-    import shutil
-
-    import onnx
-    from onnx import numpy_helper
-
-    from whyport.runtime.bundle.folder import write_sidecar
-
     copy = shutil.copytree(bag_bundle, tmp_path / "bundle")
     model = onnx.load(copy / "embed.onnx")
     (table,) = model.graph.initializer
@@ -391,6 +388,28 @@ def test_another_embedding_is_a_fault_of_the_bundle(bag_bundle: Path, tmp_path: 
     write_sidecar(copy, Bundle.read(bag_bundle).sidecar)
     with pytest.raises(ParityError, match=r"embed\.onnx logits"):
         whyport.verify(copy)
+
+
+def test_a_sidecar_whose_view_cannot_be_is_refused_in_words(bag_bundle: Path, tmp_path: Path) -> None:
+    rows = made.write_rows(tmp_path / "rows.parquet", 3)
+    sidecar = Bundle.read(bag_bundle).sidecar
+    (embed,) = [graph for graph in sidecar.graphs if graph.variant == "embedding"]
+    (given,) = embed.outputs
+    damaged = {
+        "taken": replace(embed, inputs=(replace(embed.inputs[0], dtype="float32"),)),
+        "name": replace(embed, outputs=(replace(given, name="other"),)),
+        "shape": replace(embed, outputs=(replace(given, shape=("N", 3, 4)),)),
+    }
+    for name, graph in damaged.items():
+        copy = shutil.copytree(bag_bundle, tmp_path / name)
+        write_sidecar(copy, replace(sidecar, graphs=tuple(graph if each is embed else each for each in sidecar.graphs)))
+        with pytest.raises(BundleFormatError, match=r"'input_ids' to be taken, and 'input_ids\.embedding'"):
+            whyport.run(copy, rows, tmp_path / "out", explain="lime")
+    copy = shutil.copytree(bag_bundle, tmp_path / "figure")
+    baselines = tuple(replace(each, figures={}) for each in sidecar.baselines)
+    write_sidecar(copy, replace(sidecar, baselines=baselines))
+    with pytest.raises(UsageError, match="baseline 'mask': expected the id of its token"):
+        whyport.run(copy, rows, tmp_path / "out", explain="lime", baseline="mask")
 
 
 def test_a_baseline_that_a_tokenizer_lacks_is_refused_by_name(bag_bundle: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from whyport.runtime.bundle.inputs import TextPreparation
 from whyport.runtime.bundle.lengths import Length, of_length
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import BACKGROUND_NAME
+from whyport.runtime.errors import UsageError, listing
 from whyport.runtime.inputs.texts.tokenizer import Tokenizer
 from whyport.runtime.session import Embedding, Session
 
@@ -41,6 +42,9 @@ class TokenReferences:
         found = bundle.sidecar.baseline(chosen_baseline(baseline, bundle.sidecar) or BACKGROUND_NAME)
         kind, figures = (ROWS, {}) if found is None else (found.kind, found.figures)
         texts = {each.name: each.prepare for each in bundle.sidecar.inputs if isinstance(each.prepare, TextPreparation)}
+        if kind in (PAD, MASK) and not texts.keys() <= figures.keys():
+            expected = f"the id of its token as a figure for each of {listing(texts)}"
+            raise UsageError(f"baseline {baseline!r}: expected {expected}, got {listing(figures)}")
         token = {name: int(figures[name]) for name in texts} if kind in (PAD, MASK) else {}
         tokenizers = {
             name: Tokenizer.of(bundle.read_bytes(prepare.tokenizer), prepare) for name, prepare in texts.items()

@@ -17,6 +17,7 @@ from whyport.runtime.bundle.inputs import Axis, Input, SequencePreparation, Text
 from whyport.runtime.bundle.row import row_size
 from whyport.runtime.bundle.sidecar import CONFORMANCE, Capability, Graph, Sidecar
 from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.errors import BundleFormatError
 
 EMBEDDED = "embedded"
 """The variant of the view's graphs, and the beginning of its shorter buckets' variants and of its capabilities."""
@@ -94,10 +95,8 @@ def embedded_sidecar(sidecar: Sidecar) -> Sidecar | None:
     if embed is None:
         return None
     texts = [each for each in sidecar.inputs if isinstance(each.prepare, TextPreparation)]
-    dimensions = {
-        each.name: int(embed.signature.output(embedded_name(each.tensors[0].name)).shape[2]) for each in texts
-    }
-    deviations = {each.name: embed.figures[f"{each.name}.{DEVIATION}"] for each in texts}
+    dimensions = {each.name: _dimensions(embed, each) for each in texts}
+    deviations = {each.name: embed.figures.get(f"{each.name}.{DEVIATION}", 1.0) for each in texts}
     stored = _stored(sidecar)
     own = {file: name for name, file in stored.items()}
     graphs = tuple(
@@ -145,6 +144,17 @@ def _own_variant(graph: Graph) -> str | None:
     """The variant in the view: none for the longest rows."""
     assert graph.variant is not None
     return graph.variant.removeprefix(EMBEDDED).removeprefix("-") or None
+
+
+def _dimensions(embed: Graph, text: Input) -> int:
+    """The length of a text's embeddings; raises BundleFormatError where embed.onnx does not make them of its ids."""
+    ids, name = text.tensors[0], embedded_name(text.tensors[0].name)
+    found = [spec for spec in embed.outputs if spec.name == name]
+    shapes = [spec.shape for spec in found if spec.dtype == "float32" and spec.shape[:-1] == ids.shape]
+    if ids not in embed.inputs or not shapes or not isinstance(shapes[0][-1], int):
+        expected = f"the tensor {ids.name!r} to be taken, and {name!r} float32 [N, tokens, dimensions] to be given"
+        raise BundleFormatError(f"$.graphs: expected {expected} by {embed.file}")
+    return shapes[0][-1]
 
 
 def _embedded(text: Input, prepare: TextPreparation, dimensions: int, deviation: float) -> Input:
