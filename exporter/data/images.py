@@ -76,6 +76,12 @@ def pixel_scale(choice: InputChoice, *, channels_first: bool = True) -> "PixelSc
     return PixelScale(choice.numbers("mean", channels, 0.0), deviation, layout == LAYOUTS[0])
 
 
+def given_scale(choices: Sequence[InputChoice], *, channels_first: bool = True) -> "PixelScale | None":
+    """What becomes of the pixels of the first input; None where it is no image. Takes and raises as `pixel_scale`."""
+    first = choices[0]
+    return pixel_scale(first, channels_first=channels_first) if first.kind == IMAGE_CHOICE else None
+
+
 def describe_image(column: pd.Series, choice: InputChoice, tensor: str) -> Input:
     """An image, with the statistics of a sample's pixels.
 

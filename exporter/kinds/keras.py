@@ -13,8 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from whyport.exporter.data.images import given_scale
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
+from whyport.exporter.graphs.one_input import OneInput, one_input
 from whyport.exporter.graphs.onnx import DEFAULT_OPSET, export_onnx
 from whyport.exporter.graphs.outputs import Place, find_scores
 from whyport.exporter.graphs.tensor_names import INPUT
@@ -55,33 +57,48 @@ class KerasModel(Kind):
     _place = Place()
     _output = ""
     _width = 0
+    _front: nn.Module = nn.Identity()
+    """What makes the network's tensor of rows."""
 
     def facts(self, columns: tuple[str, ...]) -> ModelFacts:
         shape = getattr(self._network, "input_shape", None)
+        if self.source.inputs:
+            return ModelFacts(task=self._own_task)
         if isinstance(shape, list | dict):
             raise ExportError(f"{self.label}: expected one input [N, F], got {len(shape)} inputs")
         if shape is not None and len(shape) != 2:
             got = ", ".join("N" if size is None else str(size) for size in shape)
             raise ExportError(f"{self.label}: expected one input [N, F], got [{got}]; a Reshape in front takes rows")
-        # Where the user says nothing: classifiers too are trained with such losses, if seldom.
-        task = Regression.name if self.source.task == AUTO and self._loss in REGRESSION_LOSSES else None
-        return ModelFacts(width=None if shape is None else shape[1], task=task)
+        return ModelFacts(width=None if shape is None else shape[1], task=self._own_task)
+
+    @property
+    def _own_task(self) -> str | None:
+        """A regression where the loss says so and the user nothing: classifiers too are so trained, if seldom."""
+        return Regression.name if self.source.task == AUTO and self._loss in REGRESSION_LOSSES else None
 
     def compile(self, draft: Draft) -> Compiled:
         rows, task = draft.trace_rows(), type(draft.task)
+        if draft.given:
+            scale = given_scale(self.source.inputs, channels_first=False)
+            self._front = OneInput(one_input(draft.given, self.label), scale)
         with _on_cpu():
             try:
-                self._place = find_scores(self._network(rows, training=False), task, self.source.output)
+                made = self._network(self._front(rows), training=False)
+                self._place = find_scores(made, task, self.source.output)
             except (TypeError, ValueError, RuntimeError) as error:
                 raise ExportError(
                     f"{self.label} fails on rows of shape {list(rows.shape)}: {_reason(error)}"
                 ) from error
             with _for_any_rows(self._network):
                 model = export_onnx(
-                    _Scores(self._network, self._place).eval(), {INPUT: rows}, [SCORES], self.opset or DEFAULT_OPSET
+                    _Scores(self._network, self._place, self._front).eval(),
+                    {INPUT: rows},
+                    [SCORES],
+                    self.opset or DEFAULT_OPSET,
                 )
         compiled = compile_onnx_network(model, draft, SCORES)
-        given, outputs = self._predict(rows.numpy()), onnx_outputs(compiled.onnx.session, compiled.names)(rows.numpy())
+        engine = onnx_outputs(compiled.onnx.session, compiled.names, draft.feeds)
+        given, outputs = self._predict(rows.numpy()), engine(rows.numpy())
         fitting = [
             name
             for name, values in outputs.items()
@@ -96,7 +113,8 @@ class KerasModel(Kind):
     def _predict(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """What Keras predicts for rows [N, F]: [N, K]."""
         with _on_cpu():
-            given = self._network.predict(rows.astype(np.float32), batch_size=PREDICTED_ROWS, verbose=0)
+            taken = self._front(torch.from_numpy(rows.astype(np.float32))).numpy()
+            given = self._network.predict(taken, batch_size=PREDICTED_ROWS, verbose=0)
         values: NDArray[np.float32] = np.asarray(self._place.of(given), dtype=np.float32)
         return values.reshape(len(rows), -1)
 
@@ -132,13 +150,13 @@ class KerasModel(Kind):
 class _Scores(nn.Module):
     """A Keras model's scores, as it gives them when it is not trained."""
 
-    def __init__(self, network: Any, place: Place) -> None:
+    def __init__(self, network: Any, place: Place, front: nn.Module) -> None:
         super().__init__()
-        self.network, self.place = network, place
+        self.network, self.place, self.front = network, place, front
 
     def forward(self, rows: Tensor) -> Tensor:
         """Rows [N, F] to scores in float32, whichever type its layers compute in."""
-        scores: Tensor = self.place.of(self.network(rows, training=False))
+        scores: Tensor = self.place.of(self.network(self.front(rows), training=False))
         return scores.float()
 
 

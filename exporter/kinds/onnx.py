@@ -8,9 +8,11 @@ import onnx
 from onnx import TensorProto, ValueInfoProto
 from onnx.external_data_helper import uses_external_data
 
+from whyport.exporter.data.images import given_scale
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.graphs.conform import inputs_of, is_float_matrix, is_float_tensor, is_float_vector
+from whyport.exporter.graphs.one_input import one_input, take_rows
 from whyport.exporter.graphs.onnx import GREATEST_IR, GREATEST_OPSET, default_opset, strip_notes, walk
 from whyport.exporter.graphs.repair import repair
 from whyport.exporter.kinds.facts import ModelFacts
@@ -45,6 +47,10 @@ class OnnxModel(Kind):
     def compile(self, draft: Draft) -> Compiled:
         model = onnx.ModelProto()
         model.CopyFrom(self._read)
+        if draft.given:
+            given = one_input(draft.given, self.label)
+            check_tensor(model, given.name)
+            take_rows(model, given, given_scale(self.source.inputs))
         check_input(model, len(draft.features))
         scores = find_scores(model, type(draft.task), self.source.output)
         return (compile_onnx_trees if has_trees(model) else compile_onnx_network)(model, draft, scores)
@@ -102,6 +108,19 @@ def check_input(model: onnx.ModelProto, features: int) -> None:
         raise ExportError(f"expected a dynamic batch axis, got one of fixed length {rows.dim_value}; {has}")
     if width.HasField("dim_value") and width.dim_value != features:
         raise ExportError(f"expected an input for {features} features, the sample's; {has}")
+
+
+def check_tensor(model: onnx.ModelProto, name: str) -> None:
+    """Raise unless the one input is a float32 tensor of that name: UsageError for another name, else ExportError."""
+    inputs = inputs_of(model.graph)
+    if len(inputs) != 1 or not is_float_tensor(inputs[0]):
+        raise ExportError(f"expected one float32 input; the model has {_describe(inputs)}")
+    if inputs[0].name != name:
+        raise UsageError(f"--input: {unknown('input', name, [inputs[0].name])}")
+    rows = inputs[0].type.tensor_type.shape.dim[0]
+    if rows.HasField("dim_value"):
+        has = f"the model has {_describe(inputs)}"
+        raise ExportError(f"expected a dynamic batch axis, got one of fixed length {rows.dim_value}; {has}")
 
 
 def find_scores(model: onnx.ModelProto, task: type[Task], output: str | None = None) -> str:

@@ -12,6 +12,7 @@ from torch import nn
 
 from whyport.exporter.data.samples import CONFORMANCE_ROWS, PROBE, TRACE
 from whyport.exporter.draft import Draft
+from whyport.exporter.graphs.column_inputs import take_inputs
 from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.conform import conform
 from whyport.exporter.graphs.graph import Graph, build_graph, capability
@@ -66,8 +67,12 @@ def compile_onnx_network(model: onnx.ModelProto, draft: Draft, scores: str) -> C
         prune(given.graph)
     if isinstance(network, str):
         logger.info("the bundle will predict, and explain by forward passes alone: %s", network)
-        return compiled
-    return _with_network(compiled, draft, network)
+    else:
+        compiled = _with_network(compiled, draft, network)
+    if draft.given:
+        take_inputs(compiled.onnx.model, draft.given)
+        compiled = dataclasses.replace(compiled, onnx=OnnxFile(compiled.onnx.model))
+    return compiled
 
 
 def compile_forward(model: onnx.ModelProto, draft: Draft, scores: str, reason: str) -> Compiled:

@@ -12,7 +12,7 @@ from whyport.exporter.data.samples import PROBE
 from whyport.exporter.draft import Draft
 from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.verify.engines import Engine, onnx_outputs
-from whyport.exporter.verify.outputs import run_engine
+from whyport.exporter.verify.outputs import PROBE_ROWS, run_engine
 from whyport.exporter.verify.tolerances import Parity
 from whyport.runtime.batching import batch_slices
 from whyport.runtime.bundle.columns import Column, takes_missing
@@ -63,7 +63,11 @@ def verify_native(draft: Draft, compiled: Compiled, native: Native, count: int, 
     """
     assert draft.precise is not None
     engine = onnx_outputs(compiled.onnx.session, compiled.names, draft.feeds)
-    rows = adversarial_rows(draft.precise, draft.features, count, draft.samples.seed, compiled.trees)
+    if draft.given:  # such rows have no thresholds of single values, and may be long
+        rows = draft.probes(PROBE_ROWS, PROBE).astype(np.float64)
+        count = len(rows)
+    else:
+        rows = adversarial_rows(draft.precise, draft.features, count, draft.samples.seed, compiled.trees)
     off, moved = np.zeros(count), np.zeros(count)
     answered = np.zeros(count, dtype=np.bool_)
     for part in batch_slices(count, CALL_ROWS):

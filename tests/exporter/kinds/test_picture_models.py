@@ -1,0 +1,106 @@
+"""Networks over pictures as their authors have them: Keras files, ONNX files and transformers' own classes."""
+
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+import whyport
+from support import images
+from support.image_bundle import make
+from whyport.exporter.kinds.keras_backend import import_keras
+from whyport.runtime.errors import ExportError, UsageError
+from whyport.runtime.session import Session
+
+SIZE = 16
+
+
+def tensor(contents: list[bytes], channels: int) -> NDArray[np.float32]:
+    """Pictures as [N, height, width, channels] from 0 to 1."""
+    mode = "L" if channels == 1 else "RGB"
+    whole = [Image.open(BytesIO(each)).convert(mode) for each in contents]
+    read = [each.resize((SIZE, SIZE), Image.Resampling.BILINEAR) for each in whole]
+    return np.stack([np.asarray(each, dtype=np.float32) for each in read]).reshape(-1, SIZE, SIZE, channels) / 255
+
+
+def keras_network(keras: Any, dense: bool) -> Any:
+    """A small classifier of grey pictures with a dense head, or one behind a mean over y and x."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    given = keras.Input((SIZE, SIZE, 1), name="surface")
+    maps = layers.MaxPooling2D()(layers.Conv2D(4, 3, padding="same", activation="relu")(given))
+    maps = layers.Activation("relu")(layers.BatchNormalization()(layers.Conv2D(6, 3, padding="same")(maps)))
+    pooled = layers.Flatten()(maps) if dense else layers.GlobalAveragePooling2D()(maps)
+    hidden = layers.Dense(8, activation="relu")(pooled) if dense else pooled
+    return keras.Model(given, layers.Dense(3, activation="softmax")(hidden))
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_keras_file_of_pictures_is_explained_as_a_module_is(dense: bool, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = keras_network(import_keras(), dense)
+        network.save(tmp_path / "surface.keras")
+        contents = images.pictures(12, (20, 24), 1)
+        expected = network.predict(tensor(contents, 1), verbose=0)
+    sample = images.write_pictures(tmp_path / "sample.parquet", contents)
+
+    bundle = whyport.export(
+        tmp_path / "surface.keras",
+        sample,
+        tmp_path / "bundle",
+        input=f"surface=image:photo:size={SIZE}x{SIZE},channels=1",
+    )
+
+    available = {name for name, each in bundle.sidecar.capabilities.items() if each.available}
+    assert {"deepshap", "gradients", "grad-cam", "explain-onnx", "gradient-onnx"} <= available
+    got = Session(bundle, "cpu").predict({"photo": contents})["probabilities"]
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    report = whyport.run(bundle, sample, tmp_path / "out", explain=["deepshap", "grad-cam"], layout="list")
+    assert report.methods["deepshap"].not_converged == 0
+
+
+def onnx_file(path: Path, fixed: bool = False) -> Path:
+    options: dict[str, Any] = {"input_names": ["x"], "output_names": ["logits"], "verbose": False}
+    if not fixed:
+        options["dynamic_shapes"] = ({0: torch.export.Dim("rows")},)
+    example = (torch.rand(2, 3, SIZE, SIZE),)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's exporter uses what PyTorch has deprecated
+        torch.onnx.export(make(), example, path, external_data=False, **options)
+    return path
+
+
+def test_an_onnx_file_of_pictures_is_explained_as_a_module_is(tmp_path: Path) -> None:
+    contents = images.pictures(12, (20, 24))
+    sample = images.write_pictures(tmp_path / "sample.parquet", contents)
+
+    bundle = whyport.export(
+        onnx_file(tmp_path / "photo.onnx"),
+        sample,
+        tmp_path / "bundle",
+        input=f"x=image:photo:size={SIZE}x{SIZE},channels=3,mean=0.5,deviation=0.25",
+    )
+
+    values = torch.from_numpy((tensor(contents, 3) - 0.5) / 0.25).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        expected = make()(values)
+    np.testing.assert_allclose(Session(bundle, "cpu").predict({"photo": contents})["logits"], expected, atol=1e-5)
+    assert bundle.sidecar.capabilities["deepshap"].available
+    whyport.verify(bundle)
+
+
+def test_what_an_onnx_file_does_not_take_is_named(tmp_path: Path) -> None:
+    sample = images.write_pictures(tmp_path / "sample.parquet", images.pictures(4, (20, 24)))
+    file, settings = onnx_file(tmp_path / "photo.onnx", fixed=True), f"image:photo:size={SIZE}x{SIZE}"
+
+    with pytest.raises(UsageError, match="--input: no input 'photo'; did you mean|--input: .*'photo'.*'x'"):
+        whyport.export(file, sample, tmp_path / "bundle", input=f"photo={settings}")
+    with pytest.raises(ExportError, match="expected a dynamic batch axis, got one of fixed length 2"):
+        whyport.export(file, sample, tmp_path / "bundle", input=f"x={settings}")
