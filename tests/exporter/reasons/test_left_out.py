@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from whyport.exporter.bundle.target import Target
 from whyport.exporter.data.statistics import describe_columns
@@ -154,6 +154,31 @@ def test_derivatives_that_torchscript_has_wrong_are_left_out() -> None:
     assert "gradient of x: TorchScript: expected a deviation of at most" in left.capabilities["gradients"].reason
     assert left.torchscript is script  # deepshap takes its scores from it
     assert "torchscript_gradients" not in verify_outputs(left, PROBES, features, list("xyz"))
+
+
+class AtABend(nn.Module):
+    """Scores that do not depend on the number of rows, and slopes that do, as where rounding decides about a bend."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        bent = (rows - rows.detach()).sum(1, keepdim=True) * (1e-2 / rows.shape[0])
+        scores: Tensor = self.layer(rows) + bent
+        return scores
+
+
+def test_slopes_that_depend_on_the_number_of_rows_are_left_out() -> None:
+    graph = build_graph(AtABend(), nn.Identity(), torch.from_numpy(ROWS[:5]))
+    model = OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5])))
+    compiled = Compiled(graph.outputs, graph.capabilities, model, graph)
+    features = describe_columns(list("abcd"), list(PROBES.T.astype(np.float64)))
+    left = with_right_gradients(compiled, PROBES, features, list("xyz"))
+    reason = left.capabilities["gradients"].reason
+    assert "gradient of x: eager PyTorch: expected a deviation of at most 0.0001" in reason
+    assert "at batch size 1" in reason
+    verify_outputs(left, PROBES, features, list("xyz"))
 
 
 def test_finite_slopes_stay() -> None:
