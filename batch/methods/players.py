@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from whyport.runtime.bundle.row import row_size, sources_of, varies
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import UsageError, listing, unknown
 from whyport.runtime.options import as_names
+
+Value = TypeVar("Value", bound=np.generic)
 
 Groups = Mapping[str, Sequence[str]]
 """The columns of each named group."""
@@ -82,8 +84,8 @@ class PlayerMap:
         names = tuple(self.names[i] for i in busy)
         return PlayerMap(names, place[self.of_column], place[self.of_cell], self.are_grouped)
 
-    def columns_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Whether the player of each column is chosen, [..., F], from whether each player is, [..., G]."""
+    def columns_of(self, chosen: NDArray[Value]) -> NDArray[Value]:
+        """The value of each column's player, [..., F], as whether it is chosen, from those of the players, [..., G]."""
         return chosen if _is_identity(self.of_column) else chosen[..., self.of_column]
 
     def sum_columns(self, values: NDArray[Any]) -> NDArray[Any]:

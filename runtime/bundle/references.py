@@ -68,6 +68,8 @@ class References:
         Args:
             columns: the F columns, which say where codes of categories and pixels are.
         """
+        if len(self.rows) == 1:
+            return self
         known = ~np.isnan(self.rows)
         with np.errstate(invalid="ignore"):  # of a column without any value
             sums = self.weights @ np.where(known, self.rows, 0).astype(np.float64)

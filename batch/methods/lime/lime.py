@@ -78,13 +78,18 @@ class Lime(Explainer):
         assert self.references is not None
         rows, features = request.rows, request.rows.shape[1]
         masks = self.neighbourhood.masks[1:]
+        # Values are chosen by their bits, all or none of those that differ: half the time of a choice by value.
+        reference = self.references.rows[0].view(np.int32)
+        differing = np.ascontiguousarray(rows).view(np.int32) ^ reference
         found = np.empty((len(request), 1 + len(masks)))
         found[:, 0] = request.output
         for some in batch_slices(len(masks), max(1, CALL_VALUES // features)):
-            is_there = self.players.columns_of(masks[some])
+            is_there = self.players.columns_of(-masks[some].astype(np.int32))
             for part in batch_slices(len(rows), max(1, CALL_VALUES // is_there.size)):
-                mixed = np.where(is_there, rows[part, None], self.references.rows[0])
-                scores = self.model.scores(mixed.reshape(-1, features)).reshape(*mixed.shape[:2], -1)
+                # A lone row needs no other array beside the masks, which nothing reads again.
+                mixed = np.bitwise_and(is_there, differing[part, None], out=is_there[None] if len(rows) == 1 else None)
+                mixed ^= reference
+                scores = self.model.scores(mixed.view(np.float32).reshape(-1, features)).reshape(*mixed.shape[:2], -1)
                 inside = slice(*np.searchsorted(request.row, [part.start, part.stop]))
                 own, target = request.row[inside] - part.start, request.target[inside]
                 found[inside, 1:][:, some] = scores[own, :, target]
