@@ -104,3 +104,34 @@ def test_what_an_onnx_file_does_not_take_is_named(tmp_path: Path) -> None:
         whyport.export(file, sample, tmp_path / "bundle", input=f"photo={settings}")
     with pytest.raises(ExportError, match="expected a dynamic batch axis, got one of fixed length 2"):
         whyport.export(file, sample, tmp_path / "bundle", input=f"x={settings}")
+
+
+def make_mobilenet() -> torch.nn.Module:
+    """transformers' own class with random weights."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.MobileNetV2Config(image_size=32, depth_multiplier=0.25, num_labels=2)
+    network: torch.nn.Module = transformers.MobileNetV2ForImageClassification(config)
+    return network.eval()
+
+
+@pytest.mark.slow
+def test_transformers_own_class_of_pictures_is_exported_as_it_is(tmp_path: Path) -> None:
+    contents = images.pictures(12, (40, 44))
+    sample = images.write_pictures(tmp_path / "sample.parquet", contents)
+
+    bundle = whyport.export(
+        f"{__name__}:make_mobilenet",
+        sample,
+        tmp_path / "bundle",
+        input="pixel_values=image:photo:size=32x32,channels=3,mean=0.5,deviation=0.5",
+        explain_references=2,
+    )
+
+    whole = [Image.open(BytesIO(each)).resize((32, 32), Image.Resampling.BILINEAR) for each in contents]
+    values = torch.tensor(np.stack([np.asarray(each) for each in whole]), dtype=torch.float32) / 255
+    with torch.no_grad():
+        expected = make_mobilenet()((values.permute(0, 3, 1, 2) - 0.5) / 0.5).logits
+    got = Session(bundle, "cpu").predict({"photo": contents})["logits"]
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+    assert bundle.sidecar.capabilities["grad-cam"].available
