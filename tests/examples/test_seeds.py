@@ -134,3 +134,51 @@ def test_the_verdict_of_a_review_by_an_encoder(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert "painted" in page
     assert "[CLS]" in page
+
+
+def defects_found(out: Path) -> float:
+    """The share of the pictures whose defect a run has named rightly."""
+    table = pq.read_table(out).to_pandas()
+    return float((table["prediction"] == table["defect"]).mean())
+
+
+def test_where_a_surface_has_its_defect_by_class_activation_maps(tmp_path: Path) -> None:
+    run("S4", tmp_path)
+    assert defects_found(tmp_path / "scored") > 0.85
+    table = pq.read_table(tmp_path / "scored")
+    for name in ("patch", "pits", "scratch"):
+        assert table.schema.field(f"attribution.{name}").type.shape == [6, 6]
+        assert table[f"completeness_error.{name}"].to_numpy().max() < 1e-4
+    assert "Pictures" in (tmp_path / "report.html").read_text()
+
+
+def test_where_a_surface_has_its_defect_by_maps_of_every_convolution(tmp_path: Path) -> None:
+    run("S5", tmp_path)
+    assert defects_found(tmp_path / "scored") > 0.85
+    maps = pq.read_table(tmp_path / "maps")
+    sizes = [field.type.shape for field in maps.schema if field.name.startswith(("layer_map", "attribution"))]
+    assert sorted(sizes) == [[12, 12], [24, 24], [48, 48]]
+    assert pq.read_table(tmp_path / "scored")["completeness_error"].to_numpy().max() < 1e-4
+
+
+def test_which_parts_of_a_picture_say_which_defect_it_has(tmp_path: Path) -> None:
+    run("S7", tmp_path)
+    table = pq.read_table(tmp_path / "scored").to_pandas()
+    for rank in (1, 2):
+        lengths = [len(shares) for shares in table[f"attribution.{rank}"]]
+        assert lengths == [len(errors) for errors in table[f"standard_error.{rank}"]]
+        assert min(lengths) >= 2
+    exact = pq.read_table(tmp_path / "shapley").to_pandas().dropna(subset=["score"])
+    assert len(exact) > 3
+    assert exact["converged"].all()
+
+
+def test_where_a_network_sees_each_of_several_defects(tmp_path: Path) -> None:
+    run("S8", tmp_path)
+    assert defects_found(tmp_path / "scored") > 0.85
+    table = pq.read_table(tmp_path / "scored")
+    for rank in (1, 2, 3):
+        shares = table[f"attribution.{rank}"].combine_chunks().to_numpy_ndarray()
+        assert shares.min() >= 0
+        assert shares.max() == 1
+    assert "one_view_map" in " ".join(table.column_names)

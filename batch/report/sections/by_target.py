@@ -57,8 +57,11 @@ def _beeswarm(view: View, each: TargetAttributions, kept: list[str], values: Flo
 
 
 def _gone(view: View) -> str:
-    if view.run.columns.tokens.inputs:
-        return " Tokens are no numbers, so points have no colour."
+    """Why no point has a colour."""
+    positions = view.run.layout.positions
+    for what, are_there in (("Tokens", view.run.columns.tokens.inputs), ("Places of pictures", positions.pictures)):
+        if are_there:
+            return f" {what} have no value of their own, so points have no colour."
     return " The inputs are gone, so points have no colour."
 
 
