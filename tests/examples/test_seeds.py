@@ -180,5 +180,5 @@ def test_where_a_network_sees_each_of_several_defects(tmp_path: Path) -> None:
     for rank in (1, 2, 3):
         shares = table[f"attribution.{rank}"].combine_chunks().to_numpy_ndarray()
         assert shares.min() >= 0
-        assert shares.max() == 1
+        assert 0.5 < shares.max() <= 1
     assert "one_view_map" in " ".join(table.column_names)

@@ -16,7 +16,14 @@ from whyport.exporter.graphs.graph import build_graph
 from whyport.exporter.graphs.onnx import compile_onnx, finish
 from whyport.exporter.graphs.torchscript import compile_torchscript
 from whyport.exporter.verify.engines import torch_outputs
-from whyport.exporter.verify.outputs import BATCH_SIZES, PROBE_ROWS, compared_classes, measure, verify_outputs
+from whyport.exporter.verify.outputs import (
+    BATCH_SIZES,
+    PROBE_ROWS,
+    compared_classes,
+    measure,
+    steady_rows,
+    verify_outputs,
+)
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import ExportError, ParityError
 
@@ -224,3 +231,37 @@ def test_the_gradients_of_a_few_classes_are_compared_where_rows_are_long(
     classes: int, values: int, expected: list[int]
 ) -> None:
     assert compared_classes(classes, values) == expected
+
+
+def gradients_by(weight, side):
+    """An engine of sum(relu(weight x)), whose slope at a bend is that of a side, or the mean of both for 0."""
+
+    def run(rows):
+        slope = np.where(rows * weight == 0, (1 + side) / 2, rows * weight > 0)
+        return {"gradient of a": (weight * slope).astype(np.float32)}
+
+    return run
+
+
+def test_rows_at_a_bend_are_told_from_the_others():
+    weight = np.array([1.0, -2.0, 3.0, 0.5])
+    rows = PROBES.copy()
+    at_bend = np.arange(len(rows)) % 5 == 2
+    rows[at_bend, 1] = 0
+    steady = steady_rows(gradients_by(weight, 1), rows, FEATURES, 1e-4)
+    np.testing.assert_array_equal(steady, rows[~at_bend])
+    # Far from a bend no row is left out, and a bend of most rows is no reason to compare few.
+    np.testing.assert_array_equal(steady_rows(gradients_by(weight, 1), PROBES, FEATURES, 1e-4), PROBES)
+    rows[:, 1] = 0
+    np.testing.assert_array_equal(steady_rows(gradients_by(weight, 1), rows, FEATURES, 1e-4), rows)
+
+
+@pytest.mark.parametrize("side", [-1, 0])
+def test_another_gradient_at_a_bend_alone_is_none(side):
+    weight, rows = np.array([1.0, -2.0, 3.0, 0.5]), PROBES.copy()
+    rows[::7, 2] = 0
+    steady = steady_rows(gradients_by(weight, 1), rows, FEATURES, 1e-4)
+    expected = gradients_by(weight, 1)(steady)
+    assert measure("the other", gradients_by(weight, side), steady, expected, 1e-4) == 0
+    with pytest.raises(ParityError, match="gradient of a: the other: expected a deviation of at most 0.0001"):
+        measure("the other", gradients_by(weight * 1.001, side), steady, expected, 1e-4)
