@@ -126,7 +126,7 @@ def test_sidecar(linear, sample):
     assert sidecar.provenance.source == "export example_networks:linear"
     assert sidecar.provenance.versions.keys() == {"python", "whyport", "torch", "onnx"}
     reasons = {"explain-onnx", "gradient-onnx"}
-    assert set(sidecar.capabilities) == {"gradients", "grad-cam", "attention", "deepshap", "treeshap"} | reasons
+    assert set(sidecar.capabilities) == {"gradients", "grad-cam", "cam", "attention", "deepshap", "treeshap"} | reasons
     assert sidecar.capabilities["gradients"].available
     assert "no method features" in sidecar.capabilities["grad-cam"].reason
     assert "training/checkpoint.pt" not in sidecar.files

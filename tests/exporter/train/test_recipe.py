@@ -78,6 +78,7 @@ def test_sidecar(trained, dataset):
         "treeshap": False,
         "deepshap": True,
         "grad-cam": True,
+        "cam": False,
         "attention": True,
         "explain-onnx": True,
         "gradient-onnx": True,

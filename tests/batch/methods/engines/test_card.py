@@ -35,7 +35,7 @@ def test_cudnn_keeps_all_of_float32_until_the_last_has_left() -> None:
 
 def test_wide_rows_are_fewer_in_a_pass() -> None:
     assert [card_pass_rows(features) for features in (1, 32, 64, 1024, 1_000_000)] == [16384, 16384, 8192, 512, 256]
-    assert [pass_rows(cells) for cells in (1, 1024, 4000, 40_000, 150_528, 1_000_000)] == [256, 256, 65, 6, 1, 1]
+    assert [pass_rows(cells) for cells in (1, 1024, 4000, 40_000, 150_528, 1_000_000)] == [256, 128, 32, 3, 1, 1]
 
 
 def test_recurrent_layers_are_flattened_as_pytorch_does_it(
