@@ -137,8 +137,8 @@ def test_the_errors_of_sums_and_the_strongest_of_them(
         ),
         (
             {"per": "time"},
-            "unknown kind of share 'time'; known: 'auto', 'cell', 'feature', 'step', 'patch', 'pixel', 'segment', 'token', "
-            "'word', 'HEIGHTxWIDTH'",
+            "unknown kind of share 'time'; known: 'auto', 'cell', 'feature', 'step', 'patch', 'pixel', 'segment', "
+            "'token', 'word', 'HEIGHTxWIDTH'",
         ),
         ({"per": "step", "reduction": "max"}, "unknown reduction 'max'; known: 'sum', 'abs'"),
         ({"reduction": "abs"}, "reduction: expected per 'feature' or 'step' beside 'abs', got 'auto'"),
