@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.real_weights,
     pytest.mark.skipif("WHYPORT_REAL_WEIGHTS" not in os.environ, reason="scripts/real-weights FOLDER downloads them"),
 ]
-LENGTH, TRAINED, HELD_OUT, EXPLAINED = 64, 3000, 1000, 40
+LENGTH, TRAINED, HELD_OUT, EXPLAINED = 32, 2000, 500, 20
 
 
 def folder() -> Path:
@@ -109,7 +109,7 @@ def trained() -> nn.Module:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("real_texts")
     reviews()[:300].to_parquet(place / "sample.parquet", index=False)
-    text = f"input_ids=text:review:tokenizer={tokenizer_file()},max_length={LENGTH},buckets=32|{LENGTH}"
+    text = f"input_ids=text:review:tokenizer={tokenizer_file()},max_length={LENGTH}"
     sample, options = place / "sample.parquet", {"background": "8", "classes": ["bad", "good"]}
     torch.save(trained().state_dict(), place / "weights.pt")
     source = f"{__name__}:make_network"
@@ -129,7 +129,7 @@ def test_reviews_that_nobody_here_wrote_are_told_apart(bundle: Path, tmp_path: P
 def test_words_that_praise_speak_for_it(bundle: Path, method: str, tmp_path: Path) -> None:
     held_out = reviews()[TRAINED : TRAINED + HELD_OUT]
     words = {"good": ("moving", "funny", "beautiful"), "bad": ("dull", "bad", "worst", "boring")}
-    chosen = held_out[held_out["review"].str.contains(r"\\b(?:" + "|".join(sum(words.values(), ())) + r")\\b")]
+    chosen = held_out[held_out["review"].str.contains(r"\b(?:" + "|".join(sum(words.values(), ())) + r")\b")]
     rows = tmp_path / "rows.parquet"
     chosen[:EXPLAINED].to_parquet(rows, index=False)
     whyport.run(bundle, rows, tmp_path / "out", explain=method, explain_target="good", baseline="mask")
