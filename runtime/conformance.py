@@ -29,10 +29,11 @@ from whyport.runtime.bundle.sidecar import CONFORMANCE, METADATA_KEY, ONNX_MODEL
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.tree_file import read_trees, tree_rows
 from whyport.runtime.bundle.vectors import read_vectors
+from whyport.runtime.embedding import Embedding
 from whyport.runtime.errors import BundleFormatError, ParityError
 from whyport.runtime.inputs.images.replay import open_prepare, picture_deviations
 from whyport.runtime.parity import deviation, share_deviation
-from whyport.runtime.session import Embedding, Session
+from whyport.runtime.session import Session
 
 
 def replay(session: Session) -> dict[str, float]:

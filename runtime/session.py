@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from whyport.runtime.bundle.bucket_rules import check_buckets
 from whyport.runtime.bundle.buckets import bundle_at, level_count, levels
 from whyport.runtime.bundle.class_maps import CAM, cam_graph
 from whyport.runtime.bundle.consistency import check_usable
-from whyport.runtime.bundle.embedded import embed_graph, embedded_bundle, embedded_name, embedded_rows
+from whyport.runtime.bundle.embedded import embedded_bundle
 from whyport.runtime.bundle.folder import Bundle, as_bundle
 from whyport.runtime.bundle.graphs import (
     ATTRIBUTION,
@@ -50,6 +50,9 @@ from whyport.runtime.inputs.table import Columns, EncodedRows
 from whyport.runtime.providers import DEVICES, Provider, available_cores
 from whyport.runtime.runner import Runner
 from whyport.runtime.task import Task
+
+if TYPE_CHECKING:
+    from whyport.runtime.embedding import Embedding
 
 logger = logging.getLogger(__name__)
 
@@ -197,8 +200,14 @@ class Session:
     @cached_property
     def embedding(self) -> "Embedding | None":
         """The view of its texts by the embeddings of their tokens; None where the bundle has none."""
+        from whyport.runtime.embedding import Embedding
+
         view = embedded_bundle(self.bundle)
-        return None if view is None else Embedding(self, view)
+        if view is None:
+            return None
+        asked = self._asked
+        of_view = Session(view, self.provider.device, threads=asked.threads, batch_rows=asked.batch_rows)
+        return Embedding(self.bundle, of_view)
 
     @property
     def places(self) -> NDArray[np.int64]:
@@ -348,40 +357,6 @@ class Session:
 
     def _place(self, row: int, j: int) -> str:
         return f"column {self.bundle.sidecar.feature_names[j]!r}, row {row}"
-
-
-class Embedding:
-    """A session of texts as one of the embeddings of their tokens.
-
-    Args:
-        session: the session of the texts.
-        view: the view of its bundle.
-    """
-
-    def __init__(self, session: Session, view: Bundle) -> None:
-        asked, device = session._asked, session.provider.device
-        self.session = Session(view, device, threads=asked.threads, batch_rows=asked.batch_rows)
-        """The session whose rows hold embeddings."""
-        self._inputs = session.bundle.sidecar.inputs
-        graph = embed_graph(session.bundle.sidecar)
-        assert graph is not None
-        self._graph = graph
-        sizes = rows_per_call(view.sidecar.width)
-        content = session.bundle.read_bytes(graph.file)
-        self._runner = Runner(graph.file, content, device, session.threads, sizes)
-
-    def rows(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Rows of ids [N, F] as rows of embeddings; their memory is the caller's to bound."""
-        feeds = input_feeds(self._inputs, rows)
-        given = {spec.name: feeds[spec.name] for spec in self._graph.inputs}
-        found = self._runner.run(given, self._graph.outputs)
-        texts = {each.tensors[0].name: each.name for each in self._inputs}
-        embedded = {texts[name]: found[embedded_name(name)] for name in given}
-        return embedded_rows(self._inputs, rows, embedded)
-
-    def metadata(self) -> dict[str, str]:
-        """The metadata_props of embed.onnx."""
-        return self._runner.metadata()
 
 
 def _own_device(sidecar: Sidecar, model: bytes, device: str) -> str:

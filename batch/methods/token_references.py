@@ -12,9 +12,10 @@ from whyport.runtime.bundle.inputs import TextPreparation
 from whyport.runtime.bundle.lengths import Length, of_length
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import BACKGROUND_NAME
+from whyport.runtime.embedding import Embedding
 from whyport.runtime.errors import UsageError, listing
 from whyport.runtime.inputs.texts.tokenizer import Tokenizer
-from whyport.runtime.session import Embedding, Session
+from whyport.runtime.session import Session
 
 PAD, MASK = "pad", "mask"
 

@@ -49,7 +49,7 @@ class Paint:
     share: str
     """The share in words, which a reader may ask for."""
     colour: str
-    """Of its background, as CSS; empty for none."""
+    """The colour of its background, as CSS; empty for none."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from whyport.runtime.bundle import deepshap as contract
 from whyport.runtime.errors import ExportError
 
 LONG, TRACED_CLASSES = 4096, 4
-"""Of rows of so many features, so many of the classes are traced."""
+"""The features from which on a row is long, and the classes that are traced for long rows."""
 
 
 def build_program(
