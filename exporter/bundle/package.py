@@ -22,7 +22,8 @@ from whyport.exporter.graphs.prepare import prepare_model
 from whyport.exporter.graphs.tensor_names import INPUT
 from whyport.exporter.reasons.compile import Reasons, compile_reasons
 from whyport.exporter.verify.class_maps import with_right_maps
-from whyport.exporter.verify.outputs import PROBE_ROWS, verify_outputs, with_right_gradients
+from whyport.exporter.verify.gradients import with_right_gradients
+from whyport.exporter.verify.outputs import PROBE_ROWS, verify_outputs
 from whyport.exporter.verify.reasons import verify_reasons
 from whyport.exporter.verify.scores import check_meaning
 from whyport.exporter.verify.tolerances import TOLERANCES
@@ -177,8 +178,8 @@ def _make(draft: Draft, compiled: Compiled, native: Mapping[str, float] = Mappin
     check_meaning(draft, compiled)
     compiled = with_right_trees(draft, compiled)
     probes = draft.probes(PROBE_ROWS, samples.PROBE)
-    compiled = with_right_gradients(compiled, probes, draft.features, draft.targets)
-    parity = verify_outputs(compiled, probes, draft.features, draft.targets, feeds=draft.feeds) | dict(native)
+    compiled, gradients = with_right_gradients(compiled, probes, draft.features, draft.targets)
+    parity = verify_outputs(compiled, probes, feeds=draft.feeds) | gradients | dict(native)
     # Once it is sure that there will be a bundle: this takes longer than all the rest.
     reasons = compile_reasons(draft, compiled)
     longest = draft.of_one_length(probes, full=True)[: draft.most_explained(len(probes))]

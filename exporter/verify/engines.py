@@ -10,8 +10,8 @@ from torch import Tensor
 
 from whyport.exporter.graphs.compiled import Compiled
 
-Engine = Callable[[NDArray[np.float32]], dict[str, NDArray[Any]]]
-"""Raw rows [N, F] to arrays by name, N long on the first axis."""
+Engine = Callable[[NDArray[Any]], dict[str, NDArray[Any]]]
+"""Raw rows [N, F], float32 but where a network computes in float64, to arrays by name, N long on the first axis."""
 
 Feeds = Callable[[NDArray[np.float32]], dict[str, NDArray[Any]]]
 """Raw rows [N, F] to the tensors of a graph, by name."""

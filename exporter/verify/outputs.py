@@ -1,37 +1,28 @@
 """Compares the engines that run a graph: a bundle is written only if they agree."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whyport.exporter.graphs.compiled import Compiled
-from whyport.exporter.graphs.graph import Graph
-from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.verify.engines import (
     Engine,
     Feeds,
     onnx_outputs,
-    torch_gradients,
     torch_outputs,
     torch_split_outputs,
 )
 from whyport.exporter.verify.tolerances import TOLERANCES, Parity, Tolerances
 from whyport.runtime.batching import batch_slices
-from whyport.runtime.bundle.columns import LENGTH, TOKEN, Column
 from whyport.runtime.errors import ParityError, first_line
-from whyport.runtime.parity import deviation, row_deviations, share_deviation
+from whyport.runtime.parity import deviation
 
 BATCH_SIZES = (1, 2, 7, 257)
 PROBE_ROWS = max(BATCH_SIZES)
-GRADIENT_VALUES = 1 << 22
-"""Values of the rows times classes whose gradients are compared: of images with many classes, a few of these."""
 BATCHES_OF_A_SIZE = 4  # more than the runs after which TorchScript's optimised graph takes over
 REFERENCE = "eager PyTorch"
-
-NEARBY, SIDES = 1e-6, 2
-"""How far from a row its gradient may not change, in spreads of the features, and in how many directions."""
 
 Comparison: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], float]
 """The deviation of one array from another: `deviation` or `share_deviation`."""
@@ -40,8 +31,6 @@ Comparison: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], float]
 def verify_outputs(
     compiled: Compiled,
     rows: NDArray[np.float32],
-    features: Sequence[Column],
-    classes: Sequence[str],
     tolerances: Tolerances = TOLERANCES,
     feeds: Feeds | None = None,
 ) -> Parity:
@@ -52,8 +41,6 @@ def verify_outputs(
     Args:
         compiled: the model.
         rows: `PROBE_ROWS` raw rows [N, F] that no graph was traced with.
-        features: their spread is the unit of the gradients.
-        classes: the class names.
         tolerances: how far two engines may differ.
         feeds: what model.onnx takes for rows; by default the rows are its only input.
 
@@ -67,10 +54,10 @@ def verify_outputs(
     onnx = onnx_outputs(compiled.onnx.session, names, feeds)
     graph = compiled.graph
     if graph is None:
-        batch_deviation = measure("ONNX Runtime", onnx, rows, _reference(onnx, rows), tolerances["outputs"])
+        batch_deviation = measure("ONNX Runtime", onnx, rows, finite_outputs(onnx, rows), tolerances["outputs"])
         return {"onnx_outputs": batch_deviation}
     eager = torch_outputs(graph.whole, names)
-    outputs = _reference(eager, rows)
+    outputs = finite_outputs(eager, rows)
     eager_engines = {REFERENCE: eager}
     if graph.split:
         eager_engines[f"{REFERENCE}'s classify(features(rows))"] = torch_split_outputs(graph.module, names)
@@ -86,85 +73,13 @@ def verify_outputs(
     torchscript_deviation = max(
         measure(engine_name, engine, rows, outputs, tolerances["outputs"]) for engine_name, engine in engines.items()
     )
-    if not graph.differentiable:
-        return parity | {"torchscript_outputs": torchscript_deviation}
-    eager_gradients, gradients_of = (_gradients(graph, each, features, classes, rows) for each in (graph.whole, module))
-    rows = steady_rows(eager_gradients, rows, features, tolerances["gradients"])
-    gradients = _reference(eager_gradients, rows)
-    measure(REFERENCE, eager_gradients, rows, gradients, tolerances["gradients"], share_deviation)
-    gradient_deviation = measure("TorchScript", gradients_of, rows, gradients, tolerances["gradients"], share_deviation)
-    return parity | {"torchscript_outputs": torchscript_deviation, "torchscript_gradients": gradient_deviation}
-
-
-def with_right_gradients(
-    compiled: Compiled, rows: NDArray[np.float32], features: Sequence[Column], classes: Sequence[str]
-) -> Compiled:
-    """The model, without gradients where they are not finite, or differ by more than rounding does.
-
-    Takes what `verify_outputs` takes.
-
-    The outputs may well be finite where a slope on the way is not: below a square root of 0, or a hidden NaN. After
-    some calls TorchScript has its own derivatives. They multiply an infinite slope by 0 where eager PyTorch selects,
-    and do not know Softplus's threshold. What rows at a bend give is not compared, see `steady_rows`. Where most rows
-    are at one, as in a deep network of ReLU6, gradients depend on the number of rows in a batch.
-    """
-    graph = compiled.graph
-    if graph is None or not graph.differentiable:
-        return compiled
-    try:
-        eager = _gradients(graph, graph.whole, features, classes, rows)
-        _reference(eager, rows)
-        every, rows = rows, steady_rows(eager, rows, features, TOLERANCES["gradients"])
-        expected = _reference(eager, rows)
-        measure(REFERENCE, eager, rows, expected, TOLERANCES["gradients"], share_deviation)
-        if compiled.torchscript is not None:
-            engine = _gradients(graph, compiled.torchscript.module, features, classes, rows)
-            _reference(engine, every)
-            for _ in range(BATCHES_OF_A_SIZE):
-                for name, values in _reference(engine, rows).items():
-                    gradients = values, expected[name]
-                    check_deviation(
-                        f"{name}: TorchScript", *gradients, len(rows), TOLERANCES["gradients"], share_deviation
-                    )
-            measure("TorchScript", engine, rows, expected, TOLERANCES["gradients"], share_deviation)
-    except ParityError as error:
-        return compiled.without_gradients(left_out("gradients", error))
-    return compiled
-
-
-def steady_rows(
-    eager: Engine, rows: NDArray[np.float32], features: Sequence[Column], tolerance: float
-) -> NDArray[np.float32]:
-    """The rows [M, F] at no bend of the scores; all rows where fewer than half are.
-
-    At a bend, as a ReLU has one at 0, there are two gradients, and rounding alone decides which of them an engine
-    gives. A row is taken to be at one where the gradients on both sides of it differ, `NEARBY` of each feature's spread
-    away: farther than rounding, and much nearer than rows are to each other.
-
-    Args:
-        eager: gives the gradients by class.
-        rows: rows [N, F].
-        features: their spread is the unit of the distance.
-        tolerance: what gradients may differ by.
-    """
-    if any(feature.categories is not None for feature in features):
-        return rows
-    spread = np.array([0.0 if feature.kind in (LENGTH, TOKEN) else feature.spread for feature in features])
-    draw, at_bend = np.random.default_rng(0), np.zeros(len(rows), dtype=np.bool_)
-    for _ in range(SIDES):
-        away = (NEARBY * spread * draw.choice([-1.0, 1.0], rows.shape)).astype(np.float32)
-        one, other = (run_engine("the model", eager, rows + step, len(rows)) for step in (away, -away))
-        for name, values in one.items():
-            scale = np.maximum(1.0, np.abs(values).max(axis=-1, keepdims=True, initial=0.0))
-            off = row_deviations(values / scale, other[name] / scale)
-            at_bend |= (off > tolerance) & np.isfinite(off)
-    return rows if 2 * at_bend.sum() > len(rows) else rows[~at_bend]
+    return parity | {"torchscript_outputs": torchscript_deviation}
 
 
 def measure(
     name: str,
     engine: Engine,
-    rows: NDArray[np.float32],
+    rows: NDArray[np.floating],
     expected: dict[str, NDArray[Any]],
     tolerance: float,
     compare: Comparison = deviation,
@@ -200,7 +115,7 @@ def check_deviation(
     return distance
 
 
-def run_engine(name: str, engine: Engine, rows: NDArray[np.float32], size: int) -> dict[str, NDArray[Any]]:
+def run_engine(name: str, engine: Engine, rows: NDArray[np.floating], size: int) -> dict[str, NDArray[Any]]:
     """What an engine gives for rows [N, F]; ParityError with the batch size where it fails."""
     try:
         return engine(rows)
@@ -208,24 +123,8 @@ def run_engine(name: str, engine: Engine, rows: NDArray[np.float32], size: int) 
         raise ParityError(f"{name} fails at batch size {size}: {first_line(error)}") from error
 
 
-def compared_classes(count: int, values: int) -> list[int]:
-    """The classes whose gradients are compared, evenly spaced: all, unless rows of so many values are long."""
-    most = min(count, max(1, GRADIENT_VALUES // max(values, 1)))
-    return [round(each) for each in np.linspace(0, count - 1, most).tolist()]
-
-
-def _gradients(
-    graph: Graph, module: Any, features: Sequence[Column], classes: Sequence[str], rows: NDArray[np.float32]
-) -> Engine:
-    """The gradients of a graph by one of its modules, in the cells where it has some, for `compared_classes`."""
-    spread = np.array([feature.spread for feature in features], dtype=np.float32)
-    if graph.encoding is not None:
-        spread = np.repeat(spread, [len(cells) for cells in graph.encoding.cells])
-    chosen = compared_classes(len(classes), rows.size)
-    return torch_gradients(module, classes, spread, encodes=graph.encoding is not None, chosen=chosen)
-
-
-def _reference(engine: Engine, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+def finite_outputs(engine: Engine, rows: NDArray[np.floating]) -> dict[str, NDArray[Any]]:
+    """What the model gives for rows [N, F] at once; ParityError unless it is finite, and of as many rows."""
     expected = run_engine("the model", engine, rows, len(rows))
     for output, values in expected.items():
         if values.ndim == 0 or len(values) != len(rows):

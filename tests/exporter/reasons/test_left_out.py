@@ -1,6 +1,5 @@
 """Whatever goes wrong with what gives reasons, the bundle is made without it and says why."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,22 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from whyport.exporter.bundle.target import Target
-from whyport.exporter.data.statistics import describe_columns
 from whyport.exporter.export import export_bundle
-from whyport.exporter.graphs.compiled import Compiled, OnnxFile, TorchScriptFile
 from whyport.exporter.graphs.graph import build_graph
-from whyport.exporter.graphs.onnx import compile_onnx
-from whyport.exporter.graphs.torchscript import compile_torchscript
 from whyport.exporter.reasons.program import compile_program
 from whyport.exporter.source import ModelSource
-from whyport.exporter.verify.outputs import PROBE_ROWS, verify_outputs, with_right_gradients
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL, EXPLAIN_MODEL, GRADIENT_MODEL
 
 ROWS = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
-PROBES = np.random.default_rng(1).normal(size=(PROBE_ROWS, 4)).astype(np.float32)
 SERVED = {"deepshap": DEEPSHAP_MODEL, "explain-onnx": EXPLAIN_MODEL, "gradient-onnx": GRADIENT_MODEL}
 
 
@@ -104,86 +97,3 @@ def test_the_bundle_is_made_without(
     assert missing.keys() == reasons.keys()
     assert all(reasons[name] in reason for name, reason in missing.items())
     assert {SERVED[name] for name in SERVED.keys() - missing} == set(SERVED.values()) & bundle.sidecar.files.keys()
-
-
-class HiddenNan(nn.Linear):
-    """Finite scores by way of slopes that are NaN or infinite for negative features."""
-
-    def __init__(self, hides: str) -> None:
-        super().__init__(4, 3)
-        self.hides = hides
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        if self.hides == "relu":  # finite in eager PyTorch
-            return super().forward(torch.sqrt(torch.relu(rows)))
-        root = torch.sqrt(rows)
-        if self.hides == "nansum":
-            return super().forward(rows) + torch.nansum(root, 1, keepdim=True)
-        if self.hides == "nan_to_num":
-            return super().forward(torch.nan_to_num(root))
-        return super().forward(torch.where(torch.isnan(root), torch.zeros_like(root), root))
-
-
-@pytest.mark.parametrize("hides", ["nansum", "nan_to_num", "where", "relu"])
-def test_slopes_that_are_not_finite_cost_no_bundle(hides: str, caplog: pytest.LogCaptureFixture) -> None:
-    graph = build_graph(HiddenNan(hides), nn.Identity(), torch.from_numpy(ROWS[:5]))
-    script = TorchScriptFile(compile_torchscript(graph, torch.from_numpy(ROWS[:5])))
-    model = OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5])))
-    compiled = Compiled(graph.outputs, graph.capabilities, model, graph, script)
-    features, classes = describe_columns(list("abcd"), list(PROBES.T.astype(np.float64))), list("xyz")
-    left = with_right_gradients(compiled, PROBES, features, classes)
-    reason = "gradient of x: expected finite values, got others in"
-    assert left.torchscript is script
-    assert left.graph is not None
-    assert not left.graph.differentiable
-    assert reason in left.capabilities["gradients"].reason
-    assert left.capabilities["grad-cam"] == graph.capabilities["grad-cam"]
-    assert f"the bundle will not serve gradients: {reason}" in caplog.text
-    assert "torchscript_gradients" not in verify_outputs(left, PROBES, features, classes)
-
-
-def test_derivatives_that_torchscript_has_wrong_are_left_out() -> None:
-    """Its own derivative of Softplus, of calls after the first, does not know the threshold."""
-    network = nn.Sequential(nn.Linear(4, 6), nn.Softplus(threshold=1), nn.Linear(6, 3))
-    graph = build_graph(network, nn.Identity(), torch.from_numpy(ROWS[:5]))
-    script = TorchScriptFile(compile_torchscript(graph, torch.from_numpy(ROWS[:5])))
-    compiled = Compiled(graph.outputs, graph.capabilities, OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5]))))
-    compiled = dataclasses.replace(compiled, graph=graph, torchscript=script)
-    features = describe_columns(list("abcd"), list(PROBES.T.astype(np.float64)))
-    left = with_right_gradients(compiled, PROBES, features, list("xyz"))
-    assert "gradient of x: TorchScript: expected a deviation of at most" in left.capabilities["gradients"].reason
-    assert left.torchscript is script  # deepshap takes its scores from it
-    assert "torchscript_gradients" not in verify_outputs(left, PROBES, features, list("xyz"))
-
-
-class AtABend(nn.Module):
-    """Scores that do not depend on the number of rows, and slopes that do, as where rounding decides about a bend."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(4, 3)
-
-    def forward(self, rows: Tensor) -> Tensor:
-        bent = (rows - rows.detach()).sum(1, keepdim=True) * (1e-2 / rows.shape[0])
-        scores: Tensor = self.layer(rows) + bent
-        return scores
-
-
-def test_slopes_that_depend_on_the_number_of_rows_are_left_out() -> None:
-    graph = build_graph(AtABend(), nn.Identity(), torch.from_numpy(ROWS[:5]))
-    model = OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5])))
-    compiled = Compiled(graph.outputs, graph.capabilities, model, graph)
-    features = describe_columns(list("abcd"), list(PROBES.T.astype(np.float64)))
-    left = with_right_gradients(compiled, PROBES, features, list("xyz"))
-    reason = left.capabilities["gradients"].reason
-    assert "gradient of x: eager PyTorch: expected a deviation of at most 0.0001" in reason
-    assert "at batch size 1" in reason
-    verify_outputs(left, PROBES, features, list("xyz"))
-
-
-def test_finite_slopes_stay() -> None:
-    graph = build_graph(nn.Linear(4, 3), nn.Identity(), torch.from_numpy(ROWS[:5]))
-    model = OnnxFile(compile_onnx(graph, torch.from_numpy(ROWS[:5])))
-    compiled = Compiled(graph.outputs, graph.capabilities, model, graph)
-    features = describe_columns(list("abcd"), list(PROBES.T.astype(np.float64)))
-    assert with_right_gradients(compiled, PROBES, features, list("xyz")) is compiled
