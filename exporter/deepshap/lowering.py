@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 import whyport.exporter.deepshap.rules  # noqa: F401 - registers every rule
 from whyport.exporter.deepshap.chaining import merge_functions
 from whyport.exporter.deepshap.dependence import Dependence
-from whyport.exporter.deepshap.dividing import find_shared, write_divisions
+from whyport.exporter.deepshap.dividing import write_divisions
 from whyport.exporter.deepshap.given import GivenSteps
 from whyport.exporter.deepshap.positions import Positions, gathered, positions_of
 from whyport.exporter.deepshap.program import Program, Step, Value
@@ -19,6 +19,7 @@ from whyport.exporter.deepshap.row_graph import RowGraph
 from whyport.exporter.deepshap.rules.chain import as_function
 from whyport.exporter.deepshap.rules.registry import RULES, Active, Call
 from whyport.exporter.deepshap.rules.step import DISCRETE
+from whyport.exporter.deepshap.sharing import find_shared
 from whyport.exporter.deepshap.splitting import merge_picks
 from whyport.runtime.errors import UnsupportedOperatorError
 

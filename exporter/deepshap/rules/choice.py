@@ -113,11 +113,15 @@ class Branch(Rule):
             self.register_buffer(f"side_{i}", None if side is None else side.clamp(-FARTHEST, FARTHEST))
             self.register_buffer(f"shared_{i}", torch.zeros(shape, dtype=torch.bool))
 
-    def share(self, *values: Tensor) -> None:
-        """Take in some features, by whether each input depends on them: [B, *shape of the input]."""
-        condition, *sides = (aligned(x, 1, len(shape), self.rank) for x, shape in zip(values, self.shapes, strict=True))
-        for i, side in zip((i for i, a in enumerate(self.active) if a), sides, strict=True):
-            setattr(self, f"shared_{i}", self.get_buffer(f"shared_{i}") | (condition & side).any(0))
+    def common(self, depend: Sequence[Tensor]) -> list[Tensor]:
+        """Where the condition and each active side depend on what is tried, [B, *shape], by where each input does."""
+        condition, *sides = (aligned(x, 1, len(shape), self.rank) for x, shape in zip(depend, self.shapes, strict=True))
+        return [condition & side for side in sides]
+
+    def share(self, found: Sequence[Tensor]) -> None:
+        """Take in where the condition and each active side depend on a common feature, [*shape]."""
+        for i, shared in zip((i for i, a in enumerate(self.active) if a), found, strict=True):
+            setattr(self, f"shared_{i}", shared)
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         condition, *sides = (aligned(x, 1, len(shape), self.rank) for x, shape in zip(inputs, self.shapes, strict=True))

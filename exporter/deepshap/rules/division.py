@@ -42,10 +42,14 @@ class Division(Rule):
         """Give nothing where nothing is asked for: the quotient may be undefined where it is not chosen."""
         self.guarded = True
 
-    def share(self, left: Tensor, right: Tensor) -> None:
-        """Take in some features, by whether each value depends on them: [B, *left] and [B, *right]."""
-        both = aligned(left, 1, len(self.left), self.rank) & aligned(right, 1, len(self.right), self.rank)
-        self.shared = self.shared | both.any(0)
+    def common(self, depend: Sequence[Tensor]) -> list[Tensor]:
+        """Where both sides depend on what is tried, [B, *shape], by where each does: [B, *left] and [B, *right]."""
+        left, right = depend
+        return [aligned(left, 1, len(self.left), self.rank) & aligned(right, 1, len(self.right), self.rank)]
+
+    def share(self, found: Sequence[Tensor]) -> None:
+        """Take in where both sides depend on a common feature, [*shape]."""
+        (self.shared,) = found
 
     def activate(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         left, right = inputs
