@@ -58,10 +58,12 @@ def _gradients(
     """The gradient of the explained class's score in the raw values, where there is one for every value."""
     if compiled.graph is None or not compiled.graph.differentiable or compiled.graph.encoding:
         return {}
-    rows = vectors[INPUT]
-    each = np.arange(len(rows)), vectors[EXPLAINED_TARGET.name]
+    rows, explained = vectors[INPUT], vectors[EXPLAINED_TARGET.name]
+    each = np.arange(len(rows)), explained
     per_unit = np.ones(len(draft.features), dtype=np.float32)
-    of_class = torch_gradients(compiled.graph.module, draft.targets, per_unit)(rows)
-    made = {"gradient": np.stack(list(of_class.values()), axis=1)[each]}
+    chosen = np.unique(explained).tolist()
+    of_class = torch_gradients(compiled.graph.module, draft.targets, per_unit, chosen=chosen)(rows)
+    gradients = dict(zip(chosen, of_class.values(), strict=True))
+    made = {"gradient": np.stack([gradients[target][row] for row, target in enumerate(explained.tolist())])}
     # explain.onnx's scores come first, where there are some: they were computed in float64.
     return made if reasons.exact is not None else made | {"score": vectors[draft.task.score][each]}
