@@ -163,6 +163,27 @@ class Pick(LinearRule):
         return torch.nn.functional.pad(m, [0, 0] * (len(self.given) - 1 - self.axis) + [self.start, behind])
 
 
+class Pad(LinearRule):
+    """The same elements with a number around them, or without those at the ends.
+
+    Args:
+        padding: how many are added before and behind, of the last axis, then of the one before it, and so on; those
+            below 0 are left out.
+        value: the number.
+    """
+
+    def __init__(self, padding: Sequence[int], value: float) -> None:
+        super().__init__()
+        self.padding, self.value = list(padding), value
+        self.without = [-size for size in padding]
+
+    def transform(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.pad(x, self.padding, value=self.value)
+
+    def transpose(self, m: Tensor) -> Tensor:
+        return torch.nn.functional.pad(m, self.without)
+
+
 class Split(Rule):
     """Several picks of one value whose ranges cover an axis, each position once: their multipliers need no sum."""
 
@@ -248,5 +269,4 @@ def _of_table(call: Call, table: Tensor, *arguments: Any) -> Rule:
 
 @rule_for(aten.constant_pad_nd.default)
 def _pad(call: Call, x: Active, padding: list[int], value: float = 0.0) -> Rule:
-    elements = torch.arange(int(torch.tensor(x.shape).prod())).reshape(x.shape)
-    return ElementMap(x.shape, aten.constant_pad_nd(elements, padding, HOLE), value)
+    return Pad(padding, value)

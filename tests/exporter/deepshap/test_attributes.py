@@ -93,6 +93,7 @@ FUNCTIONS: dict[str, Function] = {
         x.reshape(-1, 2, 6), weights(2, 2, 3), weights(4), 2, 1, 1, groups=2, dilation=2
     ),
     "pad by a value": lambda x: F.pad(x, (-1, 2), value=3.0),
+    "pad of a picture": lambda x: F.pad(x.reshape(x.shape[0], 1, 2, -1), (1, 0, 2, -1), value=-0.5).flatten(1),
     "pad by reflection": lambda x: F.pad(signal(x), (2, 1), mode="reflect"),
     "pad by repetition": lambda x: F.pad(signal(x), (2, 1), mode="replicate"),
     "upsample": lambda x: F.interpolate(signal(x), size=17, mode="nearest-exact"),
