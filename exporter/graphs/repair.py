@@ -1,10 +1,10 @@
-"""Repairs of ONNX files that are right but for their form: operator sets, old versions, maps for outputs."""
+"""Repairs of ONNX files that are right but for their form: operator sets, versions, lengths of -1, maps for outputs."""
 
 import logging
 from collections.abc import Iterator, Sequence
 
 import onnx
-from onnx import NodeProto, TensorProto, defs, helper
+from onnx import NodeProto, TensorProto, TensorShapeProto, defs, helper
 
 from whyport.exporter.graphs.onnx import DEFAULT_OPSET, GREATEST_OPSET, walk
 
@@ -18,7 +18,7 @@ ZIP_MAP = "ZipMap"
 
 
 def repair(model: onnx.ModelProto) -> str:
-    """Repair a model in place: a missing or doubled operator set, an old IR version, outputs that are maps.
+    """Repair a model in place: operator sets missing or doubled, old IR versions, lengths of -1, outputs that are maps.
 
     Returns:
         Why it cannot be repaired: an operator means one thing in one of the possible sets, and another in the next.
@@ -26,6 +26,7 @@ def repair(model: onnx.ModelProto) -> str:
     if ambiguity := _repair_operator_sets(model):
         return ambiguity
     _take_maps_away(model)
+    _free_negative_lengths(model)
     if model.ir_version < LEAST_IR:
         model.ir_version = LEAST_IR
     return ""
@@ -95,6 +96,15 @@ def _take_maps_away(model: onnx.ModelProto) -> None:
         node.CopyFrom(helper.make_node("Identity", [node.input[0]], [given]))
         if given in outputs:
             outputs[given].CopyFrom(helper.make_tensor_value_info(given, TensorProto.FLOAT, ["N", None]))
+
+
+def _free_negative_lengths(model: onnx.ModelProto) -> None:
+    """Axes of length -1 become axes of any length, which paddle2onnx writes so, and ONNX Runtime reads so."""
+    for message in walk(model):
+        if isinstance(message, TensorShapeProto):
+            for axis in message.dim:
+                if axis.HasField("dim_value") and axis.dim_value < 0:
+                    axis.ClearField("dim_value")
 
 
 def _named(domain: str) -> str:

@@ -93,3 +93,14 @@ def test_maps_become_numbers() -> None:
     onnx.checker.check_model(model, full_check=True)
     got = onnxruntime.InferenceSession(model.SerializeToString()).run(["z"], {"x": rows})[0]
     np.testing.assert_array_equal(got, expected)
+
+
+def test_axes_of_negative_length_are_of_any() -> None:
+    model = make_model(TREES)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = -1
+    assert not repair(model)
+    onnx.checker.check_model(model, full_check=True)
+    for value in (*model.graph.input, *model.graph.output):
+        assert not value.type.tensor_type.shape.dim[0].HasField("dim_value")
+    assert [axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim[1:]] == [draw_rows(0).shape[1]]
