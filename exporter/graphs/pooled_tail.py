@@ -64,14 +64,19 @@ def find_pooled_tail(model: onnx.ModelProto, feeds: dict[str, NDArray[Any]], sco
     Raises:
         ExportError: the scores are no such function of the network's last maps.
     """
-    for name, shape in _maps(model, feeds, score):
+    maps = list(_maps(model, feeds, score))
+    # A mean over one axis leaves strips of maps: they are tried where the maps before them have another end.
+    whole = next((i for i, (_, shape) in enumerate(maps) if min(shape[1:]) > 1), len(maps))
+    candidates = maps[whole : whole + 1] + maps[:whole]
+    for name, shape in candidates:
         tail = _Tail(model, feeds, name, score)
         for channels_last in (False, True):
             found = tail.affine(shape, channels_last)
             if found is not None:
                 return found
-        raise ExportError(f"{NOT_AFFINE}{list(shape)}")
-    raise ExportError("expected maps over y and x that all of the scores are made of, got none")
+    if not candidates:
+        raise ExportError("expected maps over y and x that all of the scores are made of, got none")
+    raise ExportError(f"{NOT_AFFINE}{list(candidates[0][1])}")
 
 
 def _maps(model: onnx.ModelProto, feeds: dict[str, NDArray[Any]], score: str) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -89,8 +94,8 @@ def _maps(model: onnx.ModelProto, feeds: dict[str, NDArray[Any]], score: str) ->
     except Exception as error:
         raise ExportError(f"the inside of the network cannot be looked at: {first_line(error)}") from error
     for name, value in zip(passed, values, strict=True):
-        # Pooled maps that keep their axes have one place alone.
-        if value.dtype == np.float32 and value.ndim == RANK and min(value.shape[2:]) > 1:
+        # Pooled maps that keep their axes have one place alone; maps may be one place high or wide.
+        if value.dtype == np.float32 and value.ndim == RANK and sum(length > 1 for length in value.shape[1:]) > 1:
             yield name, value.shape[1:]
 
 

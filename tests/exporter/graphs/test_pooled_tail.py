@@ -98,6 +98,15 @@ def test_maps_of_the_targets_themselves_are_an_end() -> None:
     np.testing.assert_array_equal(tail.offset, np.zeros(TARGETS))
 
 
+def test_maps_of_one_place_from_top_to_bottom_are_an_end() -> None:
+    torch.manual_seed(0)
+    end = linear()
+    tail = found(exported(nn.Sequential(nn.MaxPool2d((8, 2)), nn.ReLU(), Means(), end))[1])
+    assert (tail.shape, tail.size, tail.channels_last) == ((CHANNELS, 1, 3), (1, 3), False)
+    np.testing.assert_allclose(tail.weights, end.weight.detach(), atol=1e-6)
+    np.testing.assert_allclose(tail.offset, end.bias.detach(), atol=1e-6)
+
+
 def test_maps_with_their_channels_last_are_an_end() -> None:
     class Last(nn.Module):
         def forward(self, maps: Tensor) -> Tensor:
