@@ -37,10 +37,10 @@ def row_values(model: onnx.ModelProto) -> int | None:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(every.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        one, two = (session.run(None, {value.name: _zeros(value, rows) for value in inputs}) for rows in (1, 2))
+        one, two = (_size(session.run(None, {value.name: _zeros(value, rows) for value in inputs})) for rows in (1, 2))
     except Exception:
         return None  # the verification of the model says why
-    return _size(two) - _size(one)
+    return two - one
 
 
 def _give_inner_results(scan: onnx.NodeProto) -> None:
