@@ -25,7 +25,10 @@ def test_every_item_is_taken_once_by_whichever_thread() -> None:
 
 @pytest.mark.parametrize(
     ("values", "rows"),
-    [(0, 4096), (1, 4096), (512, 4096), (513, 2048), (4260, 256), (8192, 256), (8193, 128), (10**9, 128)],
+    [
+        *[(0, 4096), (1, 4096), (512, 4096), (513, 2048), (4260, 256), (8192, 256), (8193, 128)],
+        *[(262_144, 128), (262_145, 64), (7_249_780, 4), (10**9, 1)],
+    ],
 )
 def test_a_call_of_a_graph_that_computes_more_takes_fewer_rows(values: int, rows: int) -> None:
     assert suitable_rows("cpu", {ROW_VALUES_KEY: str(values)}) == rows
