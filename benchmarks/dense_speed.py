@@ -11,10 +11,8 @@ import argparse
 import io
 import json
 import platform
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from timing import cpu_seconds, in_turn
 from whyport import train
 from whyport.batch.methods.alone import explain
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
@@ -78,12 +77,6 @@ class Network(nn.Module):
         return self.stack(rows)  # type: ignore[no-any-return]
 
 
-def cpu_seconds(run: Callable[[], Any]) -> float:
-    started = time.process_time()
-    run()
-    return time.process_time() - started
-
-
 def measure(bundle: Bundle, rows: NDArray[np.float32], repeats: int) -> dict[str, Any]:
     """Rows per CPU second of both, and how far their attributions and sums are apart."""
     references = References.read(bundle)
@@ -101,18 +94,19 @@ def measure(bundle: Bundle, rows: NDArray[np.float32], repeats: int) -> dict[str
     peer(rows[:8], 8)
     search = {size: SEARCH_ROWS / cpu_seconds(lambda n=size: peer(rows[:SEARCH_ROWS], n)) for size in CALL_ROWS}
     best = max(search, key=search.__getitem__)
-    times: dict[str, list[float]] = {"deepshap": [], "shap.DeepExplainer": []}
     peer_rows = rows[: SEARCH_ROWS * 2]
-    for _ in range(repeats):
-        times["deepshap"].append(cpu_seconds(lambda: explain(ours, rows)))
-        times["shap.DeepExplainer"].append(cpu_seconds(lambda: peer(peer_rows, best)))
+    calls: dict[str, Callable[[], Any]] = {
+        "deepshap": lambda: explain(ours, rows),
+        "shap.DeepExplainer": lambda: peer(peer_rows, best),
+    }
+    seconds, _ = in_turn(calls, repeats)
     attribution = explain(ours, rows)
     values = peer(peer_rows, best)
     # shap explains the network's own output: the unit is the target's after the bundle's last layer.
     scale = float(np.sum(attribution.values[: len(values)] * values) / np.sum(values**2))
     rates = {
-        "deepshap": len(rows) / statistics.median(times["deepshap"]),
-        "shap.DeepExplainer": len(peer_rows) / statistics.median(times["shap.DeepExplainer"]),
+        "deepshap": len(rows) / seconds["deepshap"],
+        "shap.DeepExplainer": len(peer_rows) / seconds["shap.DeepExplainer"],
     }
     return {
         "rows_per_cpu_second": {name: round(rate, 1) for name, rate in rates.items()},

@@ -14,7 +14,6 @@ import io
 import json
 import platform
 import statistics
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 
 from encoder import TOKENS, WIDTH, embeddings, encoder
+from timing import cpu_seconds, fastest
 from whyport.batch.methods.integrals.adaptive import AdaptiveIntegral
 from whyport.batch.methods.integrals.path import Paths, Starts
 from whyport.batch.methods.players import PlayerMap
@@ -149,13 +149,6 @@ def kinked(rows: int) -> Case:
     return Case(lambda x: module(x)[0], given, background.mean([]).rows, players, pass_rows=256)
 
 
-def timed(run: Callable[[], Any]) -> float:
-    """Seconds of processor time."""
-    started = time.process_time()
-    run()
-    return time.process_time() - started
-
-
 def worst(errors: NDArray[np.float64], allowed: NDArray[np.float64]) -> float:
     """The largest error, as a share of the tolerance."""
     return round(float((np.abs(errors) / allowed).max()), 3)
@@ -173,7 +166,7 @@ def fewest_steps(case: Case) -> int | None:
 def measure(case: Case, repeats: int) -> dict[str, Any]:
     """Find captum's settings, then time all in turn."""
     fewest = fewest_steps(case)
-    batch = min(BATCHES, key=lambda size: timed(lambda: case.captum(50, size)))
+    batch = fastest({size: lambda size=size: case.captum(50, size) for size in BATCHES})
     contenders: dict[str, Callable[[], Any]] = {
         "whyport": lambda: case.whyport(None),
         "whyport, no ladder": lambda: case.whyport(NODES),
@@ -184,7 +177,7 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, run in contenders.items():
-            seconds[name].append(timed(run))
+            seconds[name].append(cpu_seconds(run))
     middle = {name: statistics.median(taken) for name, taken in seconds.items()}
     exact = case.captum(DENSE_STEPS, batch)
     values, evaluations = case.whyport(None)

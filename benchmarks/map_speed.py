@@ -13,10 +13,8 @@ opencv-python-headless, installed without what they depend on.
 import argparse
 import json
 import platform
-import statistics
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -31,6 +29,7 @@ from torch import Tensor, nn
 
 import image_models
 import whyport
+from timing import fastest, in_turn
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.maps.grad_cam import GradCam, scaled
 from whyport.batch.methods.request import Request
@@ -125,12 +124,13 @@ def measure(repeats: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for layer in LAYERS:
             own = ours(bundle, layer, 1)
-            size = _best(lambda size, layer=layer: peer.maps(layer, photos, ranked[:, :1], size, smooth=False))
+            of_peer = {
+                size: lambda layer=layer, size=size: peer.maps(layer, photos, ranked[:, :1], size, smooth=False)
+                for size in CALL_ROWS
+            }
             calls = {
                 "whyport": lambda own=own: own(rows, ranked[:, :1]),
-                "pytorch_grad_cam": lambda layer=layer, size=size: peer.maps(
-                    layer, photos, ranked[:, :1], size, smooth=False
-                ),
+                "pytorch_grad_cam": of_peer[fastest(of_peer)],
             }
             result[f"grad-cam, {layer}"] = _compared(calls, ROWS, repeats)
         some, most = rows[:SMOOTHED_ROWS], ranked[:SMOOTHED_ROWS, :TARGETS]
@@ -149,30 +149,12 @@ def measure(repeats: int) -> dict[str, Any]:
     return result
 
 
-def _best(call: Callable[[int], Any]) -> int:
-    """The number of rows a call with which a peer is fastest."""
-    taken = {}
-    for size in CALL_ROWS:
-        start = time.process_time()
-        call(size)
-        taken[size] = time.process_time() - start
-    return min(taken, key=taken.__getitem__)
-
-
 def _compared(calls: dict[str, Callable[[], Maps]], rows: int, repeats: int, *, maps: bool = True) -> dict[str, Any]:
     """The rates of two calls in turn, their ratio, and of maps the largest difference once they are scaled alike."""
-    rates: dict[str, list[float]] = {name: [] for name in calls}
-    made = {}
-    for repeat in range(repeats + 1):
-        for name, call in calls.items():
-            start = time.process_time()
-            made[name] = call()
-            if repeat:  # the first compiles
-                rates[name].append(rows / (time.process_time() - start))
-    median = {name: statistics.median(each) for name, each in rates.items()}
-    first, second = median
-    found: dict[str, Any] = {"rows per cpu-second": {name: round(rate, 1) for name, rate in median.items()}}
-    found["times"] = round(median[first] / median[second], 2)
+    seconds, made = in_turn(calls, repeats)
+    first, second = seconds
+    found: dict[str, Any] = {"rows per cpu-second": {name: round(rows / spent, 1) for name, spent in seconds.items()}}
+    found["times"] = round(seconds[second] / seconds[first], 2)
     if maps:
         one, other = (_scaled(made[name]) for name in (first, second))
         found["difference"] = float(f"{np.abs(one - other).max():.2g}")

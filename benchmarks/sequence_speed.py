@@ -10,10 +10,8 @@ the range of score - base value by which a peer's or our sums miss it.
 import argparse
 import json
 import platform
-import statistics
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -30,6 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import whyport
+from timing import fastest, in_turn
 from whyport.batch.methods.alone import explain
 from whyport.batch.methods.engines.torchscript import TorchScriptModel
 from whyport.batch.methods.explainer import explainer_class
@@ -97,17 +96,14 @@ def measure(repeats: int) -> dict[str, Any]:
         calls: dict[str, Callable[[], Shares]] = {OURS: lambda: explain(method, flat, targets).values}
         for peer in ("shap.DeepExplainer", "captum.DeepLiftShap", "shap.GradientExplainer"):
             calls[peer] = _best(peer, rows, references)
-        rates: dict[str, list[float]] = {name: [] for name in calls}
-        errors = {}
-        for repeat in range(repeats + 1):
-            for name, call in calls.items():
-                start = time.process_time()
-                shares = call()
-                if repeat:  # the first compiles
-                    rates[name].append(len(shares) / (time.process_time() - start))
-                off = shares.reshape(len(shares), -1).sum(1) - difference[: len(shares)]
-                errors[name] = float(np.abs(off).max() / np.ptp(difference))
-    median = {name: statistics.median(each) for name, each in rates.items()}
+        seconds, found = in_turn(calls, repeats)
+    errors = {
+        name: float(
+            np.abs(shares.reshape(len(shares), -1).sum(1) - difference[: len(shares)]).max() / np.ptp(difference)
+        )
+        for name, shares in found.items()
+    }
+    median = {name: len(found[name]) / spent for name, spent in seconds.items()}
     return {
         "rows per cpu-second": {name: round(rate, 1) for name, rate in median.items()},
         "times": {name: round(median[OURS] / rate, 2) for name, rate in median.items()},
@@ -118,14 +114,9 @@ def measure(repeats: int) -> dict[str, Any]:
 def _best(peer: str, rows: Tensor, references: Tensor) -> Callable[[], Shares]:
     """A peer with the number of rows a call that is fastest for a few of them."""
     few = rows[:64] if peer != "shap.GradientExplainer" else rows[:16]
-    rates = {}
-    for call_rows in CALL_ROWS:
-        call = of_peer(peer, few, references, call_rows)
-        start = time.process_time()
-        call()
-        rates[call_rows] = time.process_time() - start
+    best = fastest({call_rows: of_peer(peer, few, references, call_rows) for call_rows in CALL_ROWS})
     kept = rows[:256] if peer != "shap.GradientExplainer" else rows[:32]
-    return of_peer(peer, kept, references, min(rates, key=lambda each: rates[each]))
+    return of_peer(peer, kept, references, best)
 
 
 def _bundle(folder: Path, values: NDArray[np.float32]) -> whyport.Bundle:
