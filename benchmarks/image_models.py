@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def train_defects() -> GapNet:
     return network.eval()
 
 
-def write_pictures(path: Path, images: NDArray[np.uint8]) -> Path:
+def write_pictures(path: Path, images: Iterable[NDArray[np.uint8]]) -> Path:
     """A Parquet file with a column `photo` of PNG pictures, from [N, H, W] or [N, H, W, 3]."""
     pq.write_table(pa.table({"photo": [_png(image) for image in images]}), path)
     return path
