@@ -130,7 +130,7 @@ class Case:
 def smooth(rows: int) -> Case:
     """The encoder, by token, against embeddings of zero."""
     cells = np.arange(TOKENS * WIDTH) // WIDTH
-    players = PlayerMap(tuple(f"token {i}" for i in range(TOKENS)), cells, cells)
+    players = PlayerMap(tuple(f"token {i}" for i in range(TOKENS)), cells, cells, are_grouped=True)
     given = embeddings(rows).numpy()
     return Case(encoder(), given, np.zeros_like(given[:1]), players, pass_rows=64)
 
@@ -145,7 +145,7 @@ def kinked(rows: int) -> Case:
     chosen = background.rows[np.arange(rows) % len(background.rows)]
     given = chosen * np.linspace(0.8, 1.2, rows, dtype=np.float32)[:, None]
     features = bundle.sidecar.feature_names
-    players = PlayerMap(tuple(features), np.arange(len(features)), np.arange(len(features)))
+    players = PlayerMap(tuple(features), np.arange(len(features)), np.arange(len(features)), are_grouped=False)
     return Case(lambda x: module(x)[0], given, background.mean([]).rows, players, pass_rows=256)
 
 
