@@ -2,8 +2,8 @@
 
     python benchmarks/as_run.py BUNDLE FILE OPTIONS
 
-prints the peak of this process over what it holds with the model loaded and one row predicted, in MB. OPTIONS are
-those of `whyport.run`, as JSON.
+prints the peak of this process over what it holds once it has predicted a row, in MB; PyTorch itself is no part of it.
+OPTIONS are those of `whyport.run`, as JSON.
 """
 
 import json
@@ -31,20 +31,18 @@ from whyport.runtime.session import Session
 class AsRun:
     """The rows of a file, and what a run with some options would compute of them."""
 
-    session: Session
     scorer: Scorer
     matrix: NDArray[np.float32]
     """[N, F]"""
 
     @classmethod
-    def of(cls, bundle: Bundle, file: Path, options: Mapping[str, Any]) -> "AsRun":
+    def of(cls, session: Session, file: Path, options: Mapping[str, Any]) -> "AsRun":
         """The rows of a Parquet file; the options are those of `whyport.run`."""
         settings = settings_of([file], file.parent / "never-written", options)
-        plan = Plan.make(bundle, settings)
-        session = Session(bundle, "cpu", threads=1)
+        plan = Plan.make(session.bundle, settings)
         own = plan.settings
         scorer = Scorer(session, own.methods, plan.choice, own.explain, plan.reduction)
-        return cls(session, scorer, session.matrix(pq.read_table(file)))
+        return cls(scorer, session.matrix(pq.read_table(file)))
 
     def __call__(self) -> ScoredRows:
         """Predict and explain every row."""
@@ -56,19 +54,27 @@ def exported(model: str, sample: Path, path: Path, **options: Any) -> Bundle:
     return Bundle.read(path) if path.exists() else whyport.export(model, sample, path, **options)
 
 
-def peak_beside_model(bundle: Bundle, file: Path, options: Mapping[str, Any]) -> float:
-    """What predicting and explaining the rows of a file adds to a process with the model, in MB."""
+def opened(bundle: Bundle) -> Session:
+    """The bundle's session on one thread."""
+    return Session(bundle, "cpu", threads=1)
+
+
+def added_memory(bundle: Bundle, file: Path, options: Mapping[str, Any]) -> float:
+    """What explaining the rows of a file adds to a process that has predicted one, at its peak, in MB."""
     command = [sys.executable, __file__, str(bundle.path), str(file), json.dumps(options)]
     result: float = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return result
 
 
-def _own_peak(bundle: Path, file: Path, options: Mapping[str, Any]) -> float:
-    rows = AsRun.of(Bundle.read(bundle), file, options)
-    rows.scorer.predict(CleanBatch.of_matrix(rows.matrix[:1]))
+def _own_added(bundle: Path, file: Path, options: Mapping[str, Any]) -> float:
+    import torch
+
+    torch.set_num_threads(1)
+    session = opened(Bundle.read(bundle))
+    session.predict(pq.read_table(file)[:1])
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of loading
     before = _status("VmRSS")
-    rows()
+    AsRun.of(session, file, options)()
     return round(_status("VmHWM") - before, 1)
 
 
@@ -79,4 +85,4 @@ def _status(key: str) -> float:
 
 
 if __name__ == "__main__":
-    print(_own_peak(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])))
+    print(_own_added(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])))

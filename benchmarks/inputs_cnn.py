@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import image_models
 import whyport
-from as_run import AsRun, exported, peak_beside_model
+from as_run import AsRun, added_memory, exported, opened
 from timing import fastest, in_turn
 
 REFERENCES, TARGET = 10, 0
@@ -77,7 +77,7 @@ class Case:
             repeats: how often everything is timed.
         """
         options = {"explain": method, "explain_target": self.bundle.sidecar.targets[TARGET]}
-        run, best = AsRun.of(self.bundle, self.file, options), fastest(makes)
+        run, best = AsRun.of(opened(self.bundle), self.file, options), fastest(makes)
         calls: dict[str, Call] = {
             f"whyport {method}": lambda: run().attributions[method].values,
             peer: makes[best],
@@ -96,7 +96,7 @@ class Case:
             "largest error of a sum, of the largest difference": {
                 name: float(f"{np.abs(each).max() / np.abs(difference).max():.2g}") for name, each in off.items()
             },
-            "peak MB beside the model": peak_beside_model(self.bundle, self.file, options),
+            "MB that explaining adds": added_memory(self.bundle, self.file, options),
         }
 
 

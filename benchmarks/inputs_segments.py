@@ -14,7 +14,7 @@ from skimage import data
 from torch import nn
 
 import image_models
-from as_run import AsRun, exported, peak_beside_model
+from as_run import AsRun, added_memory, exported, opened
 from timing import fastest, in_turn
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -61,8 +61,9 @@ def _beside_bare(
     )
     each = {"per": "segment", "segments": "slic", "baseline": "mean"}
     options = {method: each | {"explain": method} | own for method, own in methods.items()}
-    runs = {method: AsRun.of(bundle, file, own) for method, own in options.items()}
-    session, pictures = next((run.session, run.matrix[:1].repeat(max(CALLS), 0)) for run in runs.values())
+    session = opened(bundle)
+    runs = {method: AsRun.of(session, file, own) for method, own in options.items()}
+    pictures = next(iter(runs.values())).matrix[:1].repeat(max(CALLS), axis=0)
 
     def bare(call: int, count: int) -> Callable[[], None]:
         def run() -> None:
@@ -86,5 +87,5 @@ def _beside_bare(
             method: round(seconds[method] / rows / (one_pass * count), 3) for method, count in passes.items()
         },
         "bare passes, best rows a call": best,
-        "peak MB beside the model": {method: peak_beside_model(bundle, file, own) for method, own in options.items()},
+        "MB that explaining adds": {method: added_memory(bundle, file, own) for method, own in options.items()},
     }

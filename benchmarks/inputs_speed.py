@@ -4,8 +4,8 @@
 
 Bundles are exported from networks as users export them, with PNG pictures or texts in Parquet, and rows are predicted
 and explained as `whyport run` does it. Times are seconds of processor time per row on one thread, medians of repeats
-in which everything runs once, in turn. Each peer has the number of rows or steps a call that is fastest. Memory is the
-peak of a process of its own over what it holds with the model loaded.
+in which everything runs once, in turn. Each peer has the number of rows or steps a call that is fastest. Memory is what
+explaining adds, at its peak, to a process that has predicted a row.
 
 The parts are in `PARTS`. A part that is not run keeps its figures in the file of results.
 """

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 import text_models
 import whyport
-from as_run import AsRun, exported, peak_beside_model
+from as_run import AsRun, added_memory, exported, opened
 from timing import fastest, in_turn
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.session import Session
 
 LENGTH, TARGET = 32, "good"
 STEPS, AT_ONCE = 50, (8, 16, 32, 64, 128)
@@ -49,11 +48,11 @@ def deepshap(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
     """DeepSHAP from the embeddings of 32 tokens, against embeddings of zeros, beside captum's integrated gradients."""
     bundle = encoder(folder)
     texts = text_models.texts(100 * rows)
-    tokens = Session(bundle, "cpu", threads=1).matrix({"review": texts})
-    long = np.flatnonzero(tokens[:, -1] == LENGTH)[:rows]
+    session = opened(bundle)
+    long = np.flatnonzero(session.matrix({"review": texts})[:, -1] == LENGTH)[:rows]
     file = write(folder / "long.parquet", [texts[i] for i in long])
     options = {"explain": "deepshap", "explain_target": TARGET, "baseline": "zero"}
-    run, network = AsRun.of(bundle, file, options), text_models.make()
+    run, network = AsRun.of(session, file, options), text_models.make()
     words = network.encoder.embeddings.word_embeddings
     with torch.no_grad():  # captum takes references as ids: that of padding, which no text here has, becomes the zeros
         words.weight[0] = 0
@@ -91,7 +90,7 @@ def deepshap(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
         "largest error of a sum, of its own difference": {
             name: float(f"{(each / np.abs(scores - base)).max():.2g}") for name, each in off.items()
         },
-        "peak MB beside the model": peak_beside_model(bundle, file, options),
+        "MB that explaining adds": added_memory(bundle, file, options),
     }
 
 
@@ -100,7 +99,7 @@ def tokeniser(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
     bundle = encoder(folder)
     texts = text_models.texts(rows)
     file = write(folder / "texts.parquet", texts)
-    session = Session(bundle, "cpu", threads=1)
+    session = opened(bundle)
     options = {"device": "cpu", "threads": 1, "overwrite": True}
     seconds, _ = in_turn(
         {

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import whyport
-from as_run import AsRun, exported, peak_beside_model
+from as_run import AsRun, added_memory, exported, opened
 from whyport.runtime.bundle.references import References
 
 OPTIONS = {"explain": "lime", "samples": 100, "layout": "list"}
@@ -26,12 +26,12 @@ def rows(reference_bundle: Path, tmp_path: Path) -> Path:
 def test_shares_are_those_that_a_run_writes(reference_bundle: Path, rows: Path, tmp_path: Path) -> None:
     whyport.run(reference_bundle, rows, tmp_path / "out", **OPTIONS)
     written = np.array(pq.read_table(tmp_path / "out")["attribution"].to_pylist(), dtype=np.float32)
-    found = AsRun.of(whyport.Bundle.read(reference_bundle), rows, OPTIONS)().attributions["lime"].values
+    found = AsRun.of(opened(whyport.Bundle.read(reference_bundle)), rows, OPTIONS)().attributions["lime"].values
     np.testing.assert_array_equal(found, written)
 
 
-def test_memory_is_of_what_comes_after_the_model(reference_bundle: Path, rows: Path) -> None:
-    assert 0 <= peak_beside_model(whyport.Bundle.read(reference_bundle), rows, OPTIONS) < 200
+def test_memory_is_of_what_explaining_adds(reference_bundle: Path, rows: Path) -> None:
+    assert 0 <= added_memory(whyport.Bundle.read(reference_bundle), rows, OPTIONS) < 200
 
 
 def test_a_bundle_that_is_there_is_not_exported_again(reference_bundle: Path) -> None:
