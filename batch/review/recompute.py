@@ -1,7 +1,9 @@
 """Rows of a finished run computed again from the input and the bundle, and compared with the stored rows."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +30,7 @@ from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.scoring.selection import KnownColumns
 from whyport.batch.source.cleaning import RowCleaner
 from whyport.batch.source.kept import widened
+from whyport.runtime.bends import both_sides
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import AuditError, listing
 from whyport.runtime.parity import row_deviations
@@ -94,8 +97,11 @@ class ExplanationComparison:
         values: Mapping[str, NDArray[np.floating[Any]]],
         scale: NDArray[np.float64],
         place: str,
+        nearby: Callable[[], NDArray[np.float64]],
     ) -> Deviations:
         """Compare explained rows; raises AuditError naming the rows that deviate by more than is allowed.
+
+        They may also be those of a row within rounding: at a bend of the score, its gradient is another.
 
         Args:
             columns: the explanation's columns.
@@ -104,6 +110,7 @@ class ExplanationComparison:
             values: all attributions computed again, and further per-feature values, [N, F] by name.
             scale: the scale of each row's explained score, [N].
             place: the name of the rows' file.
+            nearby: computes how much the attributions change within rounding of each row, [N].
         """
         rows = stored[SOURCE_ROW].to_pylist()
         model = [columns.score, columns.base_value]
@@ -124,6 +131,8 @@ class ExplanationComparison:
             own = np.maximum(self._explain.tolerance * np.abs(score - base), self._explain.absolute_tolerance * scale)
             allowed = allowed + own
         differences = self._differences(shares.values, shares, values[ATTRIBUTION])
+        if (differences > allowed).any():
+            allowed = allowed + nearby()
         if shares.values.shape[1] < values[ATTRIBUTION].shape[1]:
             is_off = ~_are_strongest(shares, values[ATTRIBUTION], allowed)
             check_same(rows, is_off, f"{columns.method}: the strongest attributions", place)
@@ -215,6 +224,7 @@ class Recomputer:
         self._keep = settings.keep
         self._columns = columns
         self._tolerances = bundle.sidecar.tolerances
+        self._features = bundle.sidecar.features
         explain = settings.explain_settings
         self._comparison = ExplanationComparison(columns.layout, self._tolerances, explain)
         self._selection = run.selection
@@ -304,9 +314,23 @@ class Recomputer:
                 here = pa.array(finite)
                 scale = self._scorer.scale[attribution.target[k :: len(explanations)][finite]]
                 one, other = stored.filter(here), again.filter(here)
-                deviations += self._comparison.compare(each, one, other, of_target, scale, place)
+                nearby = partial(self._change_nearby, scored, method, slice(k, None, len(explanations)), finite)
+                deviations += self._comparison.compare(each, one, other, of_target, scale, place, nearby)
             self._comparison.compare_arrays(self._columns.array_names(method), stored, again, place)
         return deviations
+
+    def _change_nearby(
+        self, scored: ScoredRows, method: str, explanations: slice, chosen: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """The largest change of a method's attributions on either side of each row, of some explanations, [N]."""
+        predicted, change = scored.predicted, np.zeros(int(chosen.sum()))
+        own = scored.attributions[method].values[explanations][chosen]
+        for moved in chain.from_iterable(both_sides(scored.rows.matrix, self._features)):
+            batch = replace(predicted.batch, rows=replace(predicted.rows, matrix=moved))
+            again = self._scorer.explain(replace(predicted, batch=batch), scored.explained)
+            of_moved = again.attributions[method].values[explanations][chosen]
+            change = np.maximum(change, np.abs(of_moved - own).max(axis=1, initial=0.0))
+        return change
 
     def _is_explained(self, stored: pa.Table) -> NDArray[np.bool_]:
         """Whether the run has explained each row, [N]."""

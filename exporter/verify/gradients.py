@@ -24,7 +24,8 @@ from whyport.exporter.verify.outputs import (
     run_engine,
 )
 from whyport.exporter.verify.tolerances import TOLERANCES, Parity
-from whyport.runtime.bundle.columns import LENGTH, TOKEN, Column
+from whyport.runtime.bends import both_sides
+from whyport.runtime.bundle.columns import Column
 from whyport.runtime.errors import ParityError, first_line
 from whyport.runtime.parity import row_deviations, share_deviation
 
@@ -34,9 +35,6 @@ GRADIENT_VALUES = 1 << 22
 """Values of the rows times classes whose gradients are compared: of images with many classes, a few of these."""
 PASS_OPERATIONS, FEWEST_ROWS = 10**11, 8
 """Floating-point operations of the compared rows' gradients, which are taken some ten times; and the fewest rows."""
-
-NEARBY, SIDES = 1e-6, 2
-"""How far from a row its gradient may not change, in spreads of the features, and in how many directions."""
 
 
 def with_right_gradients(
@@ -84,11 +82,7 @@ def with_right_gradients(
 def at_bends(
     eager: Engine, rows: NDArray[np.float32], features: Sequence[Column], tolerance: float
 ) -> NDArray[np.bool_]:
-    """Which rows are at a bend of the scores, [N].
-
-    At a bend, as a ReLU has one at 0, there are two gradients, and rounding alone decides which of them an engine
-    gives. A row is taken to be at one where the gradients on both sides of it differ, `NEARBY` of each feature's spread
-    away: farther than rounding, and much nearer than rows are to each other.
+    """Which rows are at a bend of the scores, [N]: where the gradients on both sides of them differ.
 
     Args:
         eager: gives the gradients by class.
@@ -97,13 +91,8 @@ def at_bends(
         tolerance: what gradients may differ by.
     """
     found = np.zeros(len(rows), dtype=np.bool_)
-    if any(feature.categories is not None for feature in features):
-        return found
-    spread = np.array([0.0 if feature.kind in (LENGTH, TOKEN) else feature.spread for feature in features])
-    draw = np.random.default_rng(0)
-    for _ in range(SIDES):
-        away = (NEARBY * spread * draw.choice([-1.0, 1.0], rows.shape)).astype(np.float32)
-        one, other = (run_engine("the model", eager, rows + step, len(rows)) for step in (away, -away))
+    for moved in both_sides(rows, features):
+        one, other = (run_engine("the model", eager, each, len(rows)) for each in moved)
         for name, values in one.items():
             scale = np.maximum(1.0, np.abs(values).max(axis=-1, keepdims=True, initial=0.0))
             off = row_deviations(values / scale, other[name] / scale)
