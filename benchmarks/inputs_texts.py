@@ -18,7 +18,7 @@ from timing import fastest, in_turn
 from whyport.runtime.bundle.folder import Bundle
 
 LENGTH, TARGET = 32, "good"
-STEPS, AT_ONCE = 50, (8, 16, 32, 64, 128)
+STEPS, AT_ONCE = 50, (8, 16, 32, 64, 128, 256)
 """Steps of a path, and how many of them captum computes at once."""
 SAMPLE = 64
 
@@ -70,7 +70,7 @@ def deepshap(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
         )
         return found.sum(2).detach().numpy()
 
-    best = fastest({at_once: lambda at_once=at_once: explain(at_once, min(rows, 4)) for at_once in AT_ONCE})
+    best = fastest({at_once: lambda at_once=at_once: explain(at_once, min(rows, 6)) for at_once in AT_ONCE})
     name = f"captum.LayerIntegratedGradients, {STEPS} steps"
     calls: dict[str, Callable[[], Shares]] = {
         "whyport deepshap": lambda: run().attributions["deepshap"].values,
