@@ -47,7 +47,8 @@ def export(
         out: the bundle's folder.
         weights: a state dict: a file named *.pt or *.safetensors.
         input: the inputs of a module that takes several or a sequence, each as "NAME=KIND:COLUMNS:setting=value,...".
-            NAME is the argument of forward, KIND is table or sequence; see docs/sequences.md.
+            NAME is the argument of forward, KIND is table, sequence, image or text; see docs/sequences.md,
+            docs/images.md and docs/text.md.
         features: the columns of a model of one table, in order; by default all columns.
         exclude: one or several columns that are not inputs.
         task: "classification", "regression", whose scores are the quantities themselves, or "auto": the model's own
