@@ -129,32 +129,77 @@ def test_integrated_gradients_are_those_of_captum(text_bundle: Path, tmp_path: P
     assert all(table["converged"].to_pylist())
 
 
-def test_shapley_values_of_tokens_are_those_of_enumeration(text_bundle: Path, tmp_path: Path) -> None:
+def worth(ids: list[int], players: list[list[int]]) -> dict[tuple[float, ...], float]:
+    """The score of BERT for every coalition of players, which are places of tokens; the other places have zeros."""
     network = made.make_bert().double()
+    own = network.bert.embeddings.word_embeddings(torch.tensor(ids))
+    masks = torch.tensor(list(itertools.product([0.0, 1.0], repeat=len(players))), dtype=torch.float64)
+    there = torch.ones(len(masks), len(ids), dtype=torch.float64)
+    for i, places in enumerate(players):
+        there[:, places] = masks[:, i : i + 1]
+    with torch.no_grad():
+        scores = network(inputs_embeds=own * there[:, :, None]).logits[:, 1]
+    return {tuple(mask): float(score) for mask, score in zip(masks.tolist(), scores, strict=True)}
+
+
+def shapley_values(value: dict[tuple[float, ...], float]) -> list[float]:
+    """Of each player, from the worth of every coalition."""
+    players = len(next(iter(value)))
+    found = [0.0] * players
+    for subset, of_subset in value.items():
+        for player in (i for i in range(players) if not subset[i]):
+            size = int(sum(subset))
+            weight = math.factorial(size) * math.factorial(players - size - 1) / math.factorial(players)
+            joined = tuple(1.0 if i == player else each for i, each in enumerate(subset))
+            found[player] += weight * (value[joined] - of_subset)
+    return found
+
+
+def test_shapley_values_of_tokens_are_those_of_enumeration(text_bundle: Path, tmp_path: Path) -> None:
     table = explained(text_bundle, tmp_path, "shapley")
-
-    def score(embeddings: Tensor) -> Tensor:
-        logits: Tensor = network(inputs_embeds=embeddings).logits[:, 1]
-        return logits
-
     for found, ids in zip(shares(table), ids_of(text_bundle), strict=True):
-        players = len(ids) - 2
-        if players > 6:
-            continue
-        own = network.bert.embeddings.word_embeddings(torch.tensor(ids))
-        masks = torch.tensor(list(itertools.product([0.0, 1.0], repeat=players)), dtype=torch.float64)
-        there = torch.nn.functional.pad(masks, (1, 1), value=1.0)
-        with torch.no_grad():
-            value = {tuple(m): float(v) for m, v in zip(masks.tolist(), score(own * there[:, :, None]), strict=True)}
-        expected = np.zeros(len(ids))
-        for subset, of_subset in value.items():
-            for player in (i for i in range(players) if not subset[i]):
-                size = int(sum(subset))
-                weight = math.factorial(size) * math.factorial(players - size - 1) / math.factorial(players)
-                joined = tuple(1.0 if i == player else each for i, each in enumerate(subset))
-                expected[player + 1] += weight * (value[joined] - of_subset)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        players = [[place] for place in range(1, len(ids) - 1)]
+        if len(players) <= 6:
+            expected = [0.0, *shapley_values(worth(ids, players)), 0.0]
+            np.testing.assert_allclose(found, expected, atol=1e-5)
     assert {len(errors) for errors in shares(table, "standard_error")} == {len(found) for found in shares(table)}
+
+
+def test_words_are_players_of_their_own(text_bundle: Path, tmp_path: Path) -> None:
+    """Where all of their tokens are there or not together, their shares are not the sums of their tokens' own."""
+    texts = ["lovely filmly goods", "badly", "the badly dullers film was good", "goods " * 8]
+    rows, other = tmp_path / "rows.parquet", dict[str, float]()
+    pq.write_table(made.rows_of(texts), rows)
+    encoded = [ids for ids, _ in tokenizer_of(text_bundle).encode(texts)]
+    options: dict[str, Any] = {"explain_target": "good", "batch_rows": 3}
+    for method in ("shapley", "occlusion", "lime"):
+        for per in ("word", "token"):
+            whyport.run(text_bundle, rows, tmp_path / method / per, explain=method, per=per, **options)
+            whyport.audit(tmp_path / method / per)
+        of_words, of_tokens = (pq.read_table(tmp_path / method / per) for per in ("word", "token"))
+        whyport.run(text_bundle, rows, tmp_path / method / "all", explain=("deepshap", method), per="word", **options)
+        beside = pq.read_table(tmp_path / method / "all")
+        for i, (found, ids) in enumerate(zip(shares(of_words), encoded, strict=True)):
+            places: list[list[int]] = []
+            for place in range(1, len(ids) - 1):
+                places = [*places[:-1], [*places[-1], place]] if is_suffix(ids[place]) else [*places, [place]]
+            assert len(found) == len(places) + 2
+            np.testing.assert_array_equal(shares(beside, f"{method}.attribution")[i], found)
+            value = worth(ids, places)
+            if method == "shapley" and len(places) <= 6:
+                np.testing.assert_allclose(found, [0.0, *shapley_values(value), 0.0], atol=1e-5)
+            if method == "occlusion":
+                left = [value[tuple(float(i != j) for j in range(len(places)))] for i in range(len(places))]
+                expected = value[(1.0,) * len(places)] - np.array(left)
+                np.testing.assert_allclose(found[1:-1], expected, atol=1e-5)
+            of_places = shares(of_tokens)[i]
+            sums = [of_places[each].sum() for each in places]
+            other[method] = max(other.get(method, 0.0), float(np.abs(found[1:-1] - sums).max()))
+    assert min(other.values()) > 1e-3
+
+
+def is_suffix(token: int) -> bool:
+    return made.VOCABULARY[token].startswith("##")
 
 
 @pytest.mark.parametrize("method", ["deepshap", "shapley", "lime", "gradient", "smoothgrad"])
@@ -214,18 +259,17 @@ def test_words_have_the_sums_of_their_tokens(bag_bundle: Path, text_and_table_bu
     for bundle, end in ((bag_bundle, ""), (text_and_table_bundle, ".note")):
         folder = tmp_path / f"out{end}"
         for per in ("token", "word"):
-            whyport.run(bundle, rows, folder / per, explain="shapley", per=per, explain_target="good", seed=2)
+            whyport.run(bundle, rows, folder / per, explain="deepshap", per=per, explain_target="good")
             whyport.audit(folder / per)
         tokens, words = (pq.read_table(folder / per).to_pylist() for per in ("token", "word"))
         for of_tokens, of_words, text in zip(tokens, words, texts, strict=True):
-            for name in ("attribution", "standard_error"):
-                expected: list[float] = []
-                for token, share in zip(of_tokens[f"tokens{end}"], of_tokens[f"{name}{end}"], strict=True):
-                    if token.startswith("##"):
-                        expected[-1] += share
-                    else:
-                        expected.append(share)
-                np.testing.assert_allclose(of_words[f"{name}{end}"], expected, atol=1e-6)
+            expected: list[float] = []
+            for token, share in zip(of_tokens[f"tokens{end}"], of_tokens[f"attribution{end}"], strict=True):
+                if token.startswith("##"):
+                    expected[-1] += share
+                else:
+                    expected.append(share)
+            np.testing.assert_allclose(of_words[f"attribution{end}"], expected, atol=1e-6)
             assert of_words["completeness_error"] == pytest.approx(of_tokens["completeness_error"], abs=1e-7)
             pieces = list(zip(of_words[f"tokens{end}"], of_words[f"offsets{end}"], strict=True))[1:-1]
             assert [text[start:stop] for _, (start, stop) in pieces] == [word for word, _ in pieces]

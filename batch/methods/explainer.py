@@ -79,6 +79,9 @@ class Explainer(ABC):
     only_rounds: ClassVar[bool] = False
     """Whether nothing but rounding separates the shares from their sum; the options for tolerance then do not apply."""
 
+    plays: ClassVar[bool] = False
+    """Whether it asks for scores with players there or not: a group's share is then not the sum of its members'."""
+
     def __init__(self, model: Model, background: References, settings: MethodSettings) -> None:
         self.model = model
         self.settings = settings

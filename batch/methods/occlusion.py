@@ -14,6 +14,8 @@ class Occlusion(Explainer):
     The columns of a group are replaced together.
     """
 
+    plays = True
+
     def choose_references(self, background: References) -> References:
         return background.mean(self.model.bundle.sidecar.features)
 

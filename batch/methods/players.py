@@ -1,5 +1,6 @@
 """The players of a run's explanations: source columns, or named groups of columns that share one value."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.methods.per import AUTO, unit_names
 from whyport.runtime.bundle.constraints import NAME
-from whyport.runtime.bundle.row import row_size, sources_of, varies
+from whyport.runtime.bundle.row import row_shape, row_size, sources_of, varies
 from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import UsageError, listing, unknown
 from whyport.runtime.options import as_names
@@ -22,7 +23,7 @@ Groups = Mapping[str, Sequence[str]]
 """The columns of each named group."""
 
 Labels = Mapping[str, NDArray[np.int64]]
-"""The segment of each pixel, [H, W], of the pictures of one row, by the input's name."""
+"""Of one row, by the input's name, the segment of each pixel of a picture, [H, W], or the word of each token, [T]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,19 +98,19 @@ class PlayerMap:
         return self._by_cell(values)
 
     def of_row(self, sidecar: Sidecar, labels: Labels) -> "PlayerMap":
-        """The players of one row: of its pictures the segments that it has, of these players, which have the most.
+        """The players of one row, of these: the segments of its pictures, or the words of its texts.
 
         Args:
             sidecar: the bundle's sidecar.
-            labels: the segment of each pixel of the row's pictures, by the input's name.
+            labels: the segment of each pixel, or the word of each token, also of those that a shorter bucket lacks.
         """
         of_column, start = self.of_column.copy(), 0
         for each in sidecar.inputs:
-            stop = start + row_size(each)
             if each.name in labels:
-                own = labels[each.name].ravel()
-                of_column[start:stop] = of_column[start] + own.repeat((stop - start) // len(own))
-            start = stop
+                *places, values = row_shape(each)
+                own = labels[each.name].ravel()[: math.prod(places)].repeat(values)
+                of_column[start : start + len(own)] = of_column[start] + own
+            start += row_size(each)
         there, of_column = np.unique(of_column, return_inverse=True)
         names = tuple(self.names[i] for i in there)
         return PlayerMap(names, of_column, _of_cells(sidecar, of_column), self.are_grouped)

@@ -24,7 +24,7 @@ from whyport.batch.methods.settings import ExplainSettings, MethodSettings
 from whyport.batch.methods.token_references import TokenReferences
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
 from whyport.batch.scoring.lengths import ExplainersOfLengths, Ready, joined
-from whyport.batch.scoring.words import WordSums
+from whyport.batch.scoring.words import WordSums, word_players
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.batching import batch_slices
@@ -91,6 +91,19 @@ class Scorer:
         return self._by_length.usual() if self._methods else {}
 
     @cached_property
+    def _word_games(self) -> tuple[str, ...]:
+        """The methods that have words as players; the others have sums of tokens."""
+        if self._reduction is None or self._reduction.per != WORD or self._settings.players:
+            return ()
+        engine = self._settings.engine
+        return tuple(name for name in self._methods if explainer_class(name, engine_of(name, engine)).plays)
+
+    @cached_property
+    def _most_tokens(self) -> dict[str, int]:
+        """The most tokens of each text, by the input's name."""
+        return {each.name: each.steps for each in self._explaining.bundle.sidecar.lengths}
+
+    @cached_property
     def scale(self) -> NDArray[np.float64]:
         """The scale of each target's score, [K], see `score_scale`."""
         return score_scale(self._session.task, References.read(self._session.bundle), partial(_scores, self._session))
@@ -130,18 +143,24 @@ class Scorer:
             rows, scores, source_rows = rows[explained], scores[explained], source_rows[explained]
             targets = targets[explained]
         request = Request.of_targets(rows, scores, targets)
+        texts = self._texts_of(predicted, explained)
+        tokens = self._tokens_of(texts)
         labels = [self._pictures.labels(row) for row in rows] if self._pictures.segmenters else []
+        ways: list[tuple[Sequence[str], Sequence[Labels]]] = [(self._methods, labels)]
+        if self._word_games and tokens:
+            others = [name for name in self._methods if name not in self._word_games]
+            ways = [(self._word_games, word_players(tokens, self._most_tokens))]
+            ways += [(others, ())] if others else []
         parts: dict[str, list[tuple[NDArray[np.int64], Attribution]]] = {name: [] for name in self._methods}
         for first, some in self._as_explained(request):
             row = int(request.row[first]) if len(some) else 0
-            for ready, part, inside in self._by_length.split(some, labels[row : row + len(some.rows)]):
-                explanations = first + inside
-                own_rows, cut = source_rows[np.unique(request.row[explanations])], next(iter(ready.values())).cut(part)
-                for name, each in ready.items():
-                    parts[name].append((explanations, self._attributed(name, each, cut, own_rows)))
-        attributions = {name: self._reduced(joined(own)) for name, own in parts.items()}
-        texts = self._texts_of(predicted, explained)
-        tokens = self._tokens_of(texts)
+            for methods, of_rows in ways:
+                for ready, part, inside in self._by_length.split(some, of_rows[row : row + len(some.rows)]):
+                    explanations, cut = first + inside, next(iter(ready.values())).cut(part)
+                    own_rows = source_rows[np.unique(request.row[explanations])]
+                    for name in methods:
+                        parts[name].append((explanations, self._attributed(name, ready[name], cut, own_rows)))
+        attributions = {name: self._reduced(joined(found)) for name, found in parts.items()}
         if not tokens or self._reduction is None or self._reduction.per != WORD:
             return ScoredRows(predicted, request.target, attributions, explained, tokens, segments=labels)
         positions = self._reduction.positions
@@ -214,8 +233,9 @@ class Scorer:
         return ready.whole(explainer.measure(shares, request, ready.base_values))
 
     def _make(self, references: References, labels: Labels | None) -> dict[str, Ready]:
-        """Every method's explainer against references of one length, by name; `labels` are one row's segments."""
-        return {name: self._made(name, references, labels) for name in self._methods}
+        """Explainers against references of one length, by name; `labels` are one row's segments, or words."""
+        methods = self._methods if labels is None or not self._word_games else self._word_games
+        return {name: self._made(name, references, labels) for name in methods}
 
     def _made(self, name: str, references: References, labels: Labels | None) -> Ready:
         """A method's explainer against references of one length, in the bucket that holds them."""

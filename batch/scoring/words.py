@@ -1,4 +1,4 @@
-"""Shares of words: the sums of the shares of their tokens."""
+"""Shares of words: as players, or as the sums of the shares of their tokens."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whyport.batch.methods.players import Labels
 from whyport.batch.methods.positions import Positions
 from whyport.runtime.attribution import Attribution
+from whyport.runtime.inputs.texts.tokenizer import Tokens
+
+
+def word_players(tokens: Mapping[str, Sequence[Tokens]], steps: Mapping[str, int]) -> list[Labels]:
+    """What makes players of the words of each text, [M]: of each token the first one of its word, [T].
+
+    Args:
+        tokens: of each text, [M], by the input's name.
+        steps: T, the most tokens of a text.
+    """
+    found: list[dict[str, NDArray[np.int64]]] = [{} for _ in next(iter(tokens.values()), ())]
+    for name, texts in tokens.items():
+        for labels, each in zip(found, texts, strict=True):
+            labels[name] = np.arange(steps[name])
+            labels[name][: len(each.word)] = np.searchsorted(each.word, each.word)
+    return [*found]
 
 
 class WordSums:
@@ -42,7 +59,7 @@ class WordSums:
         return found
 
     def of(self, attribution: Attribution) -> Attribution:
-        """The explanations of words. A standard error is the sum of the tokens' own, the most that it can be."""
+        """The explanations of words: sums over tokens. Where words are players, the first token alone has a share."""
         extras = {
             name: self._sums(values) if values.shape[1:] == attribution.values.shape[1:] else values
             for name, values in attribution.extras.items()

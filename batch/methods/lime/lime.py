@@ -23,6 +23,8 @@ class Lime(Explainer):
     another row. A player that has the reference's values anyway is no part of the fit, and has exactly 0.
     """
 
+    plays = True
+
     def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         samples, players = settings.options["samples"], len(self.players)

@@ -44,6 +44,8 @@ class Shapley(Explainer):
     All rows share the walks, and no row's number of walks depends on another row.
     """
 
+    plays = True
+
     def __init__(self, model: OnnxModel, background: References, settings: MethodSettings) -> None:
         super().__init__(model, background, settings)
         assert self.references is not None
