@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.special import softmax
 
 import whyport
 from support import images
@@ -64,6 +66,13 @@ def test_a_keras_file_of_pictures_is_explained_as_a_module_is(dense: bool, tmp_p
     np.testing.assert_allclose(got, expected, atol=1e-6)
     report = whyport.run(bundle, sample, tmp_path / "out", explain=["deepshap", "grad-cam"], layout="list")
     assert report.methods["deepshap"].not_converged == 0
+    assert bundle.sidecar.capabilities["cam"].available != dense
+    if not dense:
+        whyport.run(bundle, sample, tmp_path / "maps", explain="cam", explain_target="all")
+        table = pq.read_table(tmp_path / "maps")
+        maps = [table[f"attribution.class {k}"].combine_chunks().to_numpy_ndarray().sum((1, 2)) for k in range(3)]
+        logits = np.stack([sums + table[f"base_value.class {k}"].to_numpy() for k, sums in enumerate(maps)], axis=1)
+        np.testing.assert_allclose(softmax(logits, axis=1), expected, atol=1e-5)
 
 
 def onnx_file(path: Path, fixed: bool = False) -> Path:
