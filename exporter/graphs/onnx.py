@@ -213,6 +213,7 @@ def open_onnx(model: bytes) -> Any:
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors come as exceptions
+    options.enable_cpu_mem_arena = False  # it would keep what the largest batch has taken
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:

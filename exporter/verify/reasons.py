@@ -35,8 +35,9 @@ from whyport.runtime.task import Task
 
 logger = logging.getLogger(__name__)
 
-CALLS = 5
-"""The most rows of a batch, in those of a call by the runtime: each row meets every reference, which takes memory."""
+CALLS, FEWEST_ROWS = 5, 2
+"""The most rows of a batch, in those of a call by the runtime: each row meets every reference, which takes memory.
+Where a call is of one row, as of pictures, a batch has two, which show whether rows depend on each other."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,8 @@ def _runs(
     """Batches of every size: the size, the explained targets, which rows they are, and what the graph gives."""
     names, inputs = ([each.name for each in some] for some in (session.get_outputs(), session.get_inputs()[:-1]))
     index = asked_targets(len(rows), scores.shape[1])
-    most = CALLS * rows_per_call(rows.shape[1])["cpu"]
+    of_call = rows_per_call(rows.shape[1])["cpu"]
+    most = CALLS * of_call if of_call > 1 else FEWEST_ROWS
     for size in sorted({min(size, most) for size in BATCH_SIZES}):
         for part in list(batch_slices(len(rows), size))[:BATCHES_OF_A_SIZE]:
             given = named_feeds(inputs, rows[part], feeds)
