@@ -37,6 +37,8 @@ def row_values(model: onnx.ModelProto) -> int | None:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = False
+    # A size is taken as soon as it can be, so that its result is held no longer than the model needs it.
+    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     # Without optimisation: what is fused away would be missing.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
