@@ -1,21 +1,14 @@
 // The page: a bundle is loaded and opened, and what a person changes flows to the model and back.
 
-import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
-
-import { Bundle, BundleError } from "../shared/bundle.mjs";
 import { readVectors, replay, rowsOf } from "../shared/conformance.mjs";
 import { EXPLAINING, Model } from "../shared/model.mjs";
 import { Editor } from "./editor.mjs";
+import { computed, conformance, fail, ort } from "./engine.mjs";
 import { element, withUnit } from "./format.mjs";
 import { Outcome } from "./outcome.mjs";
+import { askedFor, readBundle } from "./place.mjs";
 import { Reasons } from "./reasons.mjs";
-
-const DEBOUNCE_MS = 20;
-const DEFAULT_BUNDLE = "../bundle/";
-
-// One thread: more would need SharedArrayBuffer, and so special headers of the server.
-ort.env.wasm.numThreads = 1;
-ort.env.wasm.wasmPaths = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url).href;
+import { Scheduler } from "./scheduler.mjs";
 
 const byId = (id) => document.getElementById(id);
 const page = {
@@ -27,9 +20,9 @@ const page = {
 };
 
 async function main() {
-  const asked = new URLSearchParams(location.search).get("bundle") ?? DEFAULT_BUNDLE;
-  byId("open").elements.bundle.value = asked;
-  const bundle = await readUrl(new URL(asked.endsWith("/") ? asked : `${asked}/`, location.href));
+  byId("open").elements.bundle.value = askedFor();
+  const bundle = await readBundle("table");
+  if (bundle === null) return;
   const model = await Model.open(ort, bundle, EXPLAINING);
   const starts = await startingRows(bundle);
   introduce(bundle, starts);
@@ -47,7 +40,7 @@ async function main() {
     const { output, probabilities } = bundle.sidecar.score;
     outcome.show(outputs[output].data, outputs[probabilities]?.data ?? null, explained);
     reasons.show(explained, row, { attribution: outputs.attribution.data, score, base });
-  });
+  }, computed, fail);
   const start = () => {
     editor.set(starts[byId("start").selectedIndex].row);
     scheduler.soon();
@@ -59,15 +52,6 @@ async function main() {
   await scheduler.run();
   byId("main").hidden = false;
   await conform(bundle);
-}
-
-function readUrl(url) {
-  return Bundle.read(url.pathname, async (name) => {
-    const response = await fetch(new URL(name, url));
-    if (response.status === 404) return null;
-    if (!response.ok) throw new BundleError(`${name} of ${url.pathname}: the server answers ${response.status}`);
-    return new Uint8Array(await response.arrayBuffer());
-  });
 }
 
 /** The rows to start from: what is typical of the training rows, then the test vectors. */
@@ -120,49 +104,10 @@ async function conform(bundle) {
   };
   const { output, probabilities } = bundle.sidecar.score;
   const outputs = [output, probabilities];
-  const of = ({ graph, output }) => `${output} of ${graph}`;
-  byId("conformance").textContent = failed.length
-    ? `This browser does not reproduce the bundle's test vectors: ${failed.map(of).join(", ")}`
-    : `This browser reproduces the bundle's test vectors: outputs within ${worst(...outputs)}, ` +
-      `attributions within ${worst("attribution")}`;
-  byId("conformance").classList.toggle("failed", failed.length > 0);
-  byId("conformance").dataset.failed = failed.length;
-}
-
-/** Runs a task once things have been quiet for a moment, never twice at once; what came meanwhile leads to one more run. */
-class Scheduler {
-  constructor(task) {
-    this.task = task;
-    this.timer = null;
-    this.running = null;
-  }
-
-  soon() {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.run().catch(fail), DEBOUNCE_MS);
-  }
-
-  async run() {
-    while (this.running) await this.running.catch(() => {});
-    const began = performance.now();
-    this.running = this.task();
-    try {
-      await this.running;
-    } finally {
-      this.running = null;
-    }
-    byId("error").hidden = true;
-    byId("engine").textContent =
-      `Computed in this page by ONNX Runtime ${ort.env.versions.web} in ${Math.ceil(performance.now() - began)} ms; ` +
-      "no value leaves it";
-  }
-}
-
-function fail(error) {
-  byId("error").textContent = error.message;
-  byId("error").hidden = false;
-  if (byId("main").hidden) byId("name").textContent = "No bundle";
-  if (!(error instanceof BundleError)) throw error;
+  conformance(
+    failed.map(({ graph, output }) => `${output} of ${graph}`),
+    `outputs within ${worst(...outputs)}, attributions within ${worst("attribution")}`,
+  );
 }
 
 main().catch(fail);

@@ -21,8 +21,9 @@ export class Bundle {
    * Read bundle.json.
    * @param {string} place where the bundle lies, for messages
    * @param {(name: string) => Promise<Uint8Array | null>} fetchBytes the content of a file of the bundle, null if there is none
+   * @param {"table" | "image"} [kind] what its input must be
    */
-  static async read(place, fetchBytes) {
+  static async read(place, fetchBytes, kind = "table") {
     const content = await fetchBytes("bundle.json");
     if (!content) throw new BundleError(`expected a bundle, a folder with bundle.json, got ${place}`);
     let sidecar;
@@ -37,7 +38,7 @@ export class Bundle {
     if (version !== FORMAT_VERSION) {
       throw new BundleError(`expected format version ${FORMAT_VERSION}, got ${version}, in bundle.json of ${place}`);
     }
-    checkSidecar(sidecar);
+    checkSidecar(sidecar, kind);
     const task = `${sidecar.score.task} ${sidecar.score.kind}`;
     if (!Object.hasOwn(UNITS, task)) {
       const known = Object.keys(UNITS).join(", ");
@@ -52,7 +53,7 @@ export class Bundle {
     this.digest = digest;
     this.fetchBytes = fetchBytes;
     const { score, inputs, players } = sidecar;
-    this.columns = inputs[0].columns.map(columnOf);
+    this.columns = inputs[0].prepare.kind === "table" ? inputs[0].columns.map(columnOf) : inputs[0].columns;
     this.tensors = inputs[0].tensors;
     this.players = players.names ?? this.columns.map(({ name }) => name);
     this.targets = score.targets.map(({ name }) => name);

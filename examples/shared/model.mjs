@@ -5,7 +5,9 @@ import { BundleError } from "./bundle.mjs";
 export const PREDICTING = "model.onnx";
 export const EXPLAINING = "explain.onnx"; // computes what model.onnx does, and the reasons
 
-const CAPABILITIES = { "explain.onnx": "explain-onnx", "gradient.onnx": "gradient-onnx" };
+export const MAPPING = "cam.onnx"; // computes the scores and the class activation maps of pictures
+
+const CAPABILITIES = { "explain.onnx": "explain-onnx", "gradient.onnx": "gradient-onnx", "cam.onnx": "cam" };
 const TARGET_INDEX = "target_index";
 const BY_DEFAULT = -1;
 
@@ -57,10 +59,12 @@ export class Model {
    * Run N rows that are tensors already.
    * @param {Object<string, (number | string)[]>} values by the name of the graph's input, flat; others are left aside
    * @param {number} count N
+   * @param {Object<string, number>} [lengths] the lengths of other axes, by their names
    */
-  async feed(values, count) {
+  async feed(values, count, lengths = {}) {
+    const known = { N: count, ...lengths };
     const feeds = this.graph.inputs.map(({ name, dtype, shape }) => {
-      const dims = shape.map((length) => (length === "N" ? count : length));
+      const dims = shape.map((length) => known[length] ?? length);
       return [name, new this.ort.Tensor(dtype, dataOf(dtype, values[name]), dims)];
     });
     const outputs = await this.session.run(Object.fromEntries(feeds));
@@ -73,6 +77,7 @@ export class Model {
 
 function dataOf(dtype, values) {
   if (dtype === "string") return values;
+  if (dtype === "uint8") return Uint8Array.from(values);
   return dtype === "int64" ? BigInt64Array.from(values, BigInt) : Float32Array.from(values);
 }
 

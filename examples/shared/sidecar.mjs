@@ -83,16 +83,29 @@ const SCORE = {
 };
 const GRAPH = {
   file: "string",
-  kind: oneOf("predict", "torch", "deepshap", "explain", "gradient", "prepare", "trees"),
+  kind: oneOf("predict", "torch", "deepshap", "explain", "gradient", "cam", "prepare", "trees"),
   variant: orNull("name"),
   inputs: [TENSOR],
   outputs: [TENSOR],
   figures: "any",
 };
-const SIDECAR = {
+const PICTURE = {
+  kind: oneOf("image"),
+  mode: oneOf("L", "RGB"),
+  orient: "boolean",
+  resize: ["length"],
+  crop: ["length"],
+  limit: "rows",
+};
+/** By the kind of a bundle's one input: how it is prepared, and its columns. */
+const INPUTS = {
+  table: { prepare: { kind: oneOf("table"), "*": "any" }, columns: [COLUMN] },
+  image: { prepare: PICTURE, columns: [{ ...COLUMN, kind: oneOf("image") }] },
+};
+const sidecarOf = (kind) => ({
   format_version: "number",
   name: "string",
-  inputs: [{ name: "name", prepare: { kind: oneOf("table"), "*": "any" }, columns: [COLUMN], tensors: [TENSOR], axes: "any" }],
+  inputs: [{ name: "name", ...INPUTS[kind], tensors: [TENSOR], axes: "any" }],
   players: { names: orNull(["name"]), cells: "any" },
   score: SCORE,
   baselines: [{ kind: oneOf("rows", "zero", "mean", "blur", "pad", "mask", "segment-mean"), "*": "any" }],
@@ -104,12 +117,12 @@ const SIDECAR = {
   files: { "*": "digest" },
   opset: "version",
   ir_version: "version",
-};
+});
 
-/** Throw a BundleError for a sidecar that is not as it should be, or that describes what these programs do not run. */
-export function checkSidecar(sidecar) {
-  check(sidecar, SIDECAR, "$");
-  checkConsistency(sidecar);
+/** Throw a BundleError for a sidecar that is not as it should be, or whose input is of another kind: "table" or "image". */
+export function checkSidecar(sidecar, kind) {
+  check(sidecar, sidecarOf(kind), "$");
+  checkConsistency(sidecar, kind);
 }
 
 /** Refuse an unknown key, a missing one and a value of another kind. */
@@ -141,10 +154,11 @@ function check(value, kind, path) {
 }
 
 /** Refuse what no single value shows: tensors that are not the columns, and file names that lead elsewhere. */
-function checkConsistency({ inputs, players, score, graphs, files }) {
+function checkConsistency({ inputs, players, score, graphs, files }, kind) {
   const wrong = (path, expected) => new BundleError(`bundle.json: ${path}: expected ${expected}, got another`);
   if (inputs.length !== 1) throw new BundleError(`bundle.json: $.inputs: expected one, got ${inputs.length}: ${NEWER}`);
-  checkTable(inputs[0], wrong);
+  if (kind === "image") checkPicture(inputs[0], wrong);
+  else checkTable(inputs[0], wrong);
   const sharing = players.names ?? inputs[0].columns.map(({ name }) => name);
   checkNames("$.players.names", sharing, wrong);
   const targets = score.targets.map(({ name }) => name);
@@ -161,12 +175,22 @@ function checkConsistency({ inputs, players, score, graphs, files }) {
     if (found.length !== 1 || found[0].dtype !== "float32" || String(found[0].shape) !== `N,${targets.length}`)
       throw wrong("$.graphs", `one output '${name}' [N, ${targets.length}]`);
   }
-  for (const graph of main.filter(({ kind }) => kind === "explain")) {
+  for (const graph of main.filter((graph) => graph.kind === "explain" && kind === "table")) {
     const shares = graph.outputs.find(({ name }) => name === "attribution");
     if (String(shares?.shape) !== `N,${sharing.length}`)
       throw wrong("$.graphs", `an output 'attribution' [N, ${sharing.length}] of ${graph.file}`);
   }
   for (const name of Object.keys(files)) if (!FILE_NAME.test(name)) throw wrong("$.files", "names inside the bundle");
+}
+
+/** A picture is one column and one tensor, of the size that it is cut to. */
+function checkPicture({ columns, tensors, prepare }, wrong) {
+  const path = "$.inputs[0]";
+  if (columns.length !== 1) throw wrong(`${path}.columns`, "one");
+  const size = prepare.crop.length ? prepare.crop : prepare.resize;
+  const expected = ["N", ...size, prepare.mode === "RGB" ? 3 : 1];
+  if (size.length !== 2 || tensors.length !== 1 || String(tensors[0].shape) !== String(expected) || tensors[0].dtype !== "uint8")
+    throw wrong(`${path}.tensors`, `one tensor uint8 [${expected}]`);
 }
 
 /** A table fills one tensor; with categories, one a column. */
