@@ -37,6 +37,10 @@ PASS_OPERATIONS, FEWEST_ROWS = 10**11, 8
 """Floating-point operations of the compared rows' gradients, which are taken some ten times; and the fewest rows."""
 
 
+MOST_DIFFERENCE = 0.01
+"""What share of a gradient float32, which serves it, may change in most rows, beside float64."""
+
+
 def with_right_gradients(
     compiled: Compiled, rows: NDArray[np.float32], features: Sequence[Column], classes: Sequence[str]
 ) -> tuple[Compiled, Parity]:
@@ -47,7 +51,7 @@ def with_right_gradients(
     and do not know Softplus's threshold.
 
     Rows at a bend are not compared, see `at_bends`. Where most rows are at one, as those of a deep network of ReLU6
-    are, all are compared in float64, where a row is at none.
+    are, all are compared in float64, where a row is at none; float32 may then change little of a gradient as a whole.
 
     Args:
         compiled: the model.
@@ -67,7 +71,7 @@ def with_right_gradients(
         found = finite_outputs(eager, rows)
         steady = ~at_bends(eager, rows, features, TOLERANCES["gradients"])
         if 2 * steady.sum() < len(rows):
-            return compiled, _compare_in_float64(compiled, graph, rows, features, classes)
+            return compiled, _compare_in_float64(compiled, graph, rows, features, classes, found)
         expected, compared = {name: values[steady] for name, values in found.items()}, rows[steady]
         measure(REFERENCE, eager, compared, expected, TOLERANCES["gradients"], share_deviation)
         if compiled.torchscript is None:
@@ -117,9 +121,17 @@ def _compare(engine: Engine, rows: NDArray[np.floating], expected: dict[str, NDA
 
 
 def _compare_in_float64(
-    compiled: Compiled, graph: Graph, rows: NDArray[np.float32], features: Sequence[Column], classes: Sequence[str]
+    compiled: Compiled,
+    graph: Graph,
+    rows: NDArray[np.float32],
+    features: Sequence[Column],
+    classes: Sequence[str],
+    found: dict[str, NDArray[Any]],
 ) -> Parity:
-    """Compare all rows in float64; ParityError also where the network cannot compute in it."""
+    """Compare all rows in float64, and with what was found in float32.
+
+    ParityError also where the network cannot compute in float64, or float32 has too few digits for it.
+    """
     logger.info("comparing gradients in float64: at most rows, rounding decides between several")
     exact, script = rows.astype(np.float64), compiled.torchscript
     eager = _gradients(graph, copy.deepcopy(graph.whole).double(), features, classes, rows)
@@ -134,6 +146,13 @@ def _compare_in_float64(
             reason = "at most rows rounding decides between several gradients, and the network has none in float64"
             raise ParityError(f"{reason}: {first_line(error)}") from error
     expected = finite_outputs(eager, exact)
+    for name, values in expected.items():
+        off = np.abs(found[name] - values).sum(axis=1) / np.maximum(1e-30, np.abs(values).sum(axis=1))
+        if not np.median(off) <= MOST_DIFFERENCE:
+            raise ParityError(
+                f"{name}: rounding decides between several: expected float32 to change at most {MOST_DIFFERENCE:g} of "
+                f"its size in most rows, got {np.median(off):.2g}"
+            )
     measure(REFERENCE, eager, exact, expected, TOLERANCES["gradients"], share_deviation)
     return _compare(engines[1], exact, expected) if script is not None else {}
 

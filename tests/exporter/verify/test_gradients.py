@@ -118,7 +118,7 @@ def test_finite_slopes_stay() -> None:
 class Kinked(nn.Module):
     """Linear but for a saw whose bends are nearer to each other than float32 tells rows apart."""
 
-    def __init__(self, slope: float = 1.0, holds_float32: bool = False) -> None:
+    def __init__(self, slope: float = 5e-3, holds_float32: bool = False) -> None:
         super().__init__()
         self.layer, self.slope = nn.Linear(4, 3), slope
         self.holds_float32 = holds_float32
@@ -136,7 +136,7 @@ def test_where_most_rows_are_at_bends_gradients_are_compared_in_float64(caplog: 
     """In float32 the same gradients differ; in float64 another network's are still told apart."""
     caplog.set_level("INFO", "whyport")
     torch.manual_seed(0)
-    network, other = Kinked(), Kinked(slope=1.01)
+    network, other = Kinked(), Kinked(slope=6e-3)
     other.load_state_dict(network.state_dict())
     compiled = compiled_of(network)
     same, parity = with_right_gradients(compiled, PROBES, FEATURES, CLASSES)
@@ -145,6 +145,25 @@ def test_where_most_rows_are_at_bends_gradients_are_compared_in_float64(caplog: 
     assert parity["torchscript_gradients"] < 1e-9
     left, _ = with_right_gradients(compiled_of(network, other), PROBES, FEATURES, CLASSES)
     assert "gradient of x: TorchScript: expected a deviation of at most 0.0001" in left.capabilities["gradients"].reason
+
+
+class LosesDigits(nn.Module):
+    """Smooth, with slopes that float32 has not the digits for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        near = torch.sin(rows * 1e6)
+        scores: Tensor = self.layer(rows) + near.sum(1, keepdim=True) * 1e-6
+        return scores
+
+
+def test_slopes_without_digits_are_not_served() -> None:
+    left, _ = with_right_gradients(compiled_of(LosesDigits()), PROBES, FEATURES, CLASSES)
+    expected = "rounding decides between several: expected float32 to change at most 0.01 of its size in most rows, got"
+    assert expected in left.capabilities["gradients"].reason
 
 
 def test_a_network_without_float64_has_no_gradients_there() -> None:
