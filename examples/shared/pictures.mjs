@@ -5,13 +5,15 @@ import { BundleError } from "./bundle.mjs";
 const VECTORS = "pictures.json";
 
 /**
- * @returns {Promise<{input: string, encoded: Uint8Array, prepared: Uint8Array}[]>} `prepared` is [height, width, channels]
+ * @returns {Promise<{input: string, encoded: Uint8Array, prepared: Uint8Array, tolerance: number}[]>} `prepared` is
+ *   [height, width, channels], and no pixel may be off by more than `tolerance`
  */
 export async function readPictures(bundle) {
   const content = new TextDecoder().decode(await bundle.readBytes(VECTORS));
   try {
-    return JSON.parse(content).pictures.map(({ input, encoded, prepared }) => ({
-      input,
+    const { pictures, tolerance } = JSON.parse(content);
+    return pictures.map(({ input, encoded, prepared }) => ({
+      ...{ input, tolerance },
       encoded: bytesOf(encoded),
       prepared: bytesOf(prepared),
     }));

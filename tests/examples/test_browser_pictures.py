@@ -1,6 +1,7 @@
 """The page for pictures in Chromium: what it shows of a picture is what whyport computes of it."""
 
 import base64
+import hashlib
 import json
 import shutil
 from io import BytesIO
@@ -135,6 +136,28 @@ def test_the_test_pictures_are_reproduced(image_bundle: Path, tmp_path: Path) ->
     assert found["text"].startswith("This browser reproduces the bundle's test vectors: outputs and maps within ")
 
 
+def rewrite(bundle: Path, document: dict[str, Any], name: str, content: dict[str, Any]) -> None:
+    """Write a file of a bundle anew, with its digest in the sidecar."""
+    text = json.dumps(content)
+    (bundle / name).write_text(text)
+    document["files"][name] = hashlib.sha256(text.encode()).hexdigest()
+    (bundle / "bundle.json").write_text(json.dumps(document))
+
+
+def test_other_pixels_are_no_conformance(image_bundle: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(image_bundle, tmp_path / "bundle"))
+    pictures = json.loads((bundle / "pictures.json").read_text())
+    pixels = bytearray(base64.b64decode(pictures["pictures"][2]["prepared"]))
+    pixels[5] ^= 64
+    pictures["pictures"][2]["prepared"] = base64.b64encode(pixels).decode()
+    rewrite(bundle, json.loads((bundle / "bundle.json").read_text()), "pictures.json", pictures)
+    script = 'return { text: byId("conformance").textContent, failed: byId("conformance").dataset.failed }'
+    with serving(bundle) as address:
+        found = look(address, tmp_path, script, *LOADED).result
+    expected = "This browser does not reproduce the bundle's test vectors: pixels of test picture 3"
+    assert found == {"failed": "1", "text": expected}
+
+
 def test_what_is_no_picture_is_said(image_bundle: Path, tmp_path: Path) -> None:
     script = f"""{SHOWN}
     const before = shownNow();
@@ -158,12 +181,13 @@ def test_a_bundle_without_maps_predicts(image_bundle: Path, tmp_path: Path) -> N
     document = json.loads((bundle / "bundle.json").read_text())
     document["capabilities"]["cam"] = {"available": False, "reason": "the network does not end in a mean"}
     document["graphs"] = [graph for graph in document["graphs"] if graph["kind"] != "cam"]
-    (bundle / "bundle.json").write_text(json.dumps(document))
     vectors = json.loads((bundle / "conformance.json").read_text())
     del vectors["graphs"]["cam.onnx"]
-    script = f"{SHOWN} return shownNow();"
+    rewrite(bundle, document, "conformance.json", vectors)
+    script = f"{SHOWN} return {{ ...shownNow(), failed: byId('conformance').dataset.failed, sum: byId('sum').hidden }};"
     with serving(bundle) as address:
-        found = look(address, tmp_path, script, "--wait", "#main:not([hidden])").result
+        found = look(address, tmp_path, script, *LOADED).result
+    assert (found["failed"], found["sum"]) == ("0", True)
     assert found["check"] == "no map: the network does not end in a mean"
     assert found["values"] == []
     assert found["prediction"]
