@@ -251,15 +251,24 @@ def test_show_names_the_strongest_segments(image_bundle: Path, image_rows: Path,
 
     lines = [str(line) for line in describe_row(tmp_path / "out", 2, None, 3)]
 
-    place = next(line for line in lines if f"photo[{strongest}], y" in line)
+    (place,) = [line for line in lines if f"photo[{strongest}]" in line]
     y, x = np.nonzero(maps(table)[2] == strongest)
-    assert place.split("], ")[1] == f"y {y.min()} to {y.max()}, x {x.min()} to {x.max()}, {len(y)} pixels"
+    assert place.split("] = ")[1] == f"y {y.min()} to {y.max()}, x {x.min()} to {x.max()}, {len(y)} pixels"
     assert f"{shares(table)[2][strongest]:+.5g}" in place
     drawn = [line[3:-1] for line in lines if line.startswith("  |")]
     assert [len(line) for line in drawn] == [2 * WIDTH] * HEIGHT
     signs = np.array([[line[2 * k] for k in range(WIDTH)] for line in drawn])
     (sign,) = set(signs[y, x])
     assert sign == ("+" if shares(table)[2][strongest] > 0 else "-")
+
+
+def test_show_of_a_row_that_is_not_explained_has_no_segments(
+    image_bundle: Path, image_rows: Path, tmp_path: Path
+) -> None:
+    explained(image_bundle, image_rows, tmp_path / "out", "occlusion", segment_count=4, explain_where="source_row == 0")
+    lines = [str(line) for line in describe_row(tmp_path / "out", 2, None, 3)]
+    assert any("not by occlusion" in line for line in lines)
+    assert not any("photo[" in line for line in lines)
 
 
 def test_the_report_paints_each_segment_with_its_share(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:

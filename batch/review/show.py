@@ -15,7 +15,7 @@ from whyport.batch.output.layouts import StoredAttributions
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.row_values import RowValues, picture_sizes
 from whyport.batch.review.show_pictures import picture_lines
-from whyport.batch.review.show_segments import segment_lines
+from whyport.batch.review.show_segments import segment_lines, segment_places
 from whyport.batch.review.show_sequences import sequence_lines
 from whyport.batch.review.show_tokens import token_lines, token_names
 from whyport.runtime.errors import JobError
@@ -85,7 +85,7 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
     if values[IMPUTED_COUNT.name]:
         yield f"imputed     {values['imputed_count']} values"
     columns = run.columns_of(table.schema)
-    tokens = token_names(columns.tokens, values)
+    named = token_names(columns.tokens, values) | segment_places(columns.layout.positions, columns.segments, values)
     for each in columns.explanations:
         if values[each.score] is None:
             yield f"explained   not by {each.method}: the run explained {run.selection} alone"
@@ -107,7 +107,7 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
         positions = columns.layout.positions
         kept = Kept(shares, _shares_of_row(stored, positions), positions.add_up)
         unit = run.task.unit_of(target)
-        yield from _explained(values, each, heading, unit, kept, top, inputs, tokens)
+        yield from _explained(values, each, heading, unit, kept, top, inputs, named)
         if stored.values.shape[1] == len(positions.names):
             cells = np.zeros(len(positions.names))
             cells[stored.features[0]] = stored.values[0]
@@ -115,7 +115,7 @@ def _scored(table: pa.Table, run: FinishedRun, top: int, inputs: RowValues) -> I
             own[stored.features[0]] = has
             yield from sequence_lines(positions, each.method, cells, own, top)
             yield from picture_lines(positions, cells, top, picture_sizes(run))
-            yield from segment_lines(positions, columns.segments, values, cells, top)
+            yield from segment_lines(positions, columns.segments, values, cells)
             yield from token_lines(positions, columns.tokens, values, cells, top)
     if inputs.problem:
         yield f"values      not shown: {inputs.problem}"
@@ -148,9 +148,9 @@ def _explained(
     kept: Kept,
     top: int,
     inputs: RowValues,
-    tokens: Mapping[str, str],
+    named: Mapping[str, str],
 ) -> Iterator[str]:
-    """The shares that the run has kept, strongest first, each with the feature's value in the input, or its token."""
+    """The shares that the run has kept, strongest first, each with the feature's value, or what it is of."""
     shares = kept.shares
     score = values[columns.score]
     base_value = values[columns.base_value] if kept.add_up else None
@@ -166,7 +166,7 @@ def _explained(
         )
     yield line
     ordered = sorted(shares, key=lambda share: -abs(share.value))[:top]
-    known = inputs.of([share.feature for share in ordered]) | dict(tokens)
+    known = inputs.of([share.feature for share in ordered]) | dict(named)
     for share in ordered:
         value = f" = {known[share.feature]}" if share.feature in known else ""
         yield f"  {share.value:+12.5g}{share.error_bar}  {share.feature}{value}"
