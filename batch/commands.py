@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,10 +21,11 @@ from whyport.batch.methods.segments.segmenter import COUNT as SEGMENT_COUNT
 from whyport.batch.methods.segments.segmenter import SEGMENTERS
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
 from whyport.batch.run.interruption import Interruption
+from whyport.batch.run.shard import Shard
 from whyport.batch.run.watch import LOG_FORMATS, log_as_json
 from whyport.batch.settings import AUTO, LAYOUTS, ON_BAD_FILE, ON_BAD_ROW, ON_UNSEEN, JobSettings, parse_size
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import WhyportError
+from whyport.runtime.errors import UsageError, WhyportError
 from whyport.runtime.options import names_option
 from whyport.runtime.paths import LocalPath
 from whyport.runtime.providers import DEVICES
@@ -240,6 +241,12 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     is_flag=True,
     help="Resume also where the last bits of the results differ, on another processor; each part says what made it.",
 )
+@click.option(
+    "--shard",
+    metavar="NUMBER/COUNT",
+    help="Make only this share of the parts, such as 3/8, beside other shards; the same command without it finishes.",
+)
+@click.option("--finish-only", is_flag=True, help="Finish a job whose parts are all there, or name what is missing.")
 @click.option("--dry-run", is_flag=True, help="Check everything that can be checked and print the plan; write nothing.")
 @click.option(
     "--log-format",
@@ -253,6 +260,8 @@ def run(
     inputs: tuple[str, ...],
     methods: tuple[str, ...],
     keep: tuple[str, ...],
+    shard: str | None,
+    finish_only: bool,
     dry_run: bool,
     log_format: str,
     **options: Any,
@@ -265,6 +274,9 @@ def run(
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 done with more rows rejected than --max-rejected, unseen than --max-unseen
     or not converged than --max-not-converged, 4 done with files skipped, 130 and 143 interrupted by Ctrl-C and SIGTERM.
+
+    \b
+    Example: whyport run models/breast_cancer data --out scored --shard 3/8
 
     \b
     Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
@@ -291,19 +303,30 @@ def run(
         )
         from whyport.batch.run.job import Job
 
+        own = None if shard is None else Shard.parse(shard)
+        if own is not None and finish_only:
+            raise UsageError("--finish-only: expected no --shard beside it")
         job = Job(Bundle.read(bundle), settings)
         if dry_run:
             for line in job.lines():
                 say(line)
             return
-        report = job.run(interruption)
-    if log_format == "json":
-        click.echo(escaped_json(json.dumps(asdict(report), ensure_ascii=False)))
-    else:
-        for line in report.lines(job.plan.task):
-            say(line)
-        say(f"output    {settings.out}")
+        if own is not None:
+            share = job.run_shard(own, interruption)
+            print_report(asdict(share), [*share.lines(), f"output    {settings.out}"], log_format)
+            sys.exit(share.exit_code)
+        report = job.run(interruption, finish_only=finish_only)
+    print_report(asdict(report), [*report.lines(job.plan.task), f"output    {settings.out}"], log_format)
     sys.exit(report.exit_code(settings.max_rejected, settings.max_not_converged, settings.max_unseen))
+
+
+def print_report(report: Mapping[str, Any], lines: Iterable[str], log_format: str) -> None:
+    """Print a report for a program, or for a reader."""
+    if log_format == "json":
+        click.echo(escaped_json(json.dumps(report, ensure_ascii=False)))
+        return
+    for line in lines:
+        say(line)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from whyport.batch.methods.catalogue import METHODS
     from whyport.batch.report.report import report, to_shap
     from whyport.batch.review.review import audit, show
-    from whyport.batch.run.run import plan, run
+    from whyport.batch.run.run import plan, run, run_shard
     from whyport.exporter.export_model import export
     from whyport.exporter.train.train import train
     from whyport.runtime.attribution import Attribution
@@ -75,6 +75,7 @@ __all__ = [
     "predict",
     "report",
     "run",
+    "run_shard",
     "show",
     "to_shap",
     "train",
@@ -92,6 +93,7 @@ _HOMES = {
     "predict": "whyport.runtime.predict:predict",
     "report": "whyport.batch.report.report:report",
     "run": "whyport.batch.run.run:run",
+    "run_shard": "whyport.batch.run.run:run_shard",
     "show": "whyport.batch.review.review:show",
     "to_shap": "whyport.batch.report.report:to_shap",
     "train": "whyport.exporter.train.train:train",

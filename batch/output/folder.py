@@ -13,27 +13,33 @@ from typing import Any
 from whyport.batch.output.differences import differences, refusal
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.parts import PartSpan
-from whyport.batch.store.local import Disk, leftovers, remove_file, remove_leftover, write_whole, writing
+from whyport.batch.store.local import Disk, leftovers, remove_file, remove_leftover, write_new, write_whole, writing
 from whyport.runtime.errors import JobError, OutputError, UsageError, listing
 
 LOCK_FILE = "_lock"
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; raises JobError naming the holder if another process has it."""
+def folder_lock(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a folder's lock; raises JobError naming a holder if another process has it.
+
+    Args:
+        folder: the folder.
+        shared: whether others may share the lock; nobody can have it alone meanwhile.
+    """
     path = folder / LOCK_FILE
-    descriptor = _acquire(path)
+    descriptor = _acquire(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if not shared:  # others may hold it too: the run that finishes the job removes its file
+            path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
-def _acquire(path: Path) -> int:
+def _acquire(path: Path, kind: int) -> int:
     while True:
         with writing(path):
             # A pipe would keep the opening waiting.
@@ -45,7 +51,7 @@ def _acquire(path: Path) -> int:
             os.close(descriptor)
             raise OutputError(f"expected a file of the run's own, got {_nature(path)}: remove it, in {path}")
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
             os.close(descriptor)
@@ -140,6 +146,16 @@ class OutputFolder:
         self.sweep()
         return is_held
 
+    def join(self, job: JobFile) -> None:
+        """Make the folder ready for one of several processes that share a job; nothing is removed.
+
+        Raises UsageError if the folder holds another job.
+        """
+        if self.holds(job, overwrite=False):
+            return
+        if not write_new(self.disk, self.path / JOB_FILE, as_json(job.document())):
+            self.holds(job, overwrite=False)  # another process was first
+
     def parts(self) -> list[Path]:
         """The parts, then the rejected parts."""
         return [path for folder in (self.path, self.rejected) for path in sorted(folder.glob("part-*.parquet"))]
@@ -196,9 +212,7 @@ class OutputFolder:
 
     def write_json(self, name: str, document: dict[str, Any]) -> None:
         """Write one of the folder's documents, whole or not at all."""
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        # A path that is not UTF-8 holds surrogates, which JSON escapes in the same way.
-        write_whole(self.disk, self.path / name, text.encode(errors="backslashreplace"))
+        write_whole(self.disk, self.path / name, as_json(document))
 
     def _check_natures(self) -> None:
         """Raise UsageError for a link, a pipe or a device where a run has a file: none is followed or waited for."""
@@ -221,6 +235,13 @@ class OutputFolder:
 
     def _remove(self, name: str) -> None:
         remove_file(self.disk, self.path / name)
+
+
+def as_json(document: dict[str, Any]) -> bytes:
+    """The content of one of the folder's documents."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A path that is not UTF-8 holds surrogates, which JSON escapes in the same way.
+    return text.encode(errors="backslashreplace")
 
 
 def _check_nature(entry: os.DirEntry[str]) -> None:

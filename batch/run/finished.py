@@ -1,7 +1,7 @@
 """Parts that already exist, as their footers describe them."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cached_property
 
 from whyport.batch.output.folder import OutputFolder
@@ -31,15 +31,15 @@ class FinishedParts:
         self._folder = folder
         self._job = job
 
-    def whole(self, index: int, *, with_pages: bool) -> set[PartSpan]:
-        """The whole parts of one input; any other file with a part's name is logged, and made anew.
+    def whole(self, spans: Iterable[PartSpan], *, with_pages: bool) -> tuple[PartSpan, ...]:
+        """Those of the parts that are there and whole; any other file with a part's name is logged, and made anew.
 
         Args:
-            index: the input.
+            spans: the parts.
             with_pages: whether to check the columns too, and to compare every page with its checksum.
         """
-        found = set()
-        for span in self._plan.spans(index):
+        found = []
+        for span in spans:
             if not (self._folder.path / span.name).exists():
                 continue
             try:
@@ -48,10 +48,10 @@ class FinishedParts:
                     check_content(self._folder.path / span.name, self._part_columns)
                     if totals.rows_rejected:
                         check_content(self._folder.rejected / span.name, self._rejected_columns)
-                found.add(span)
+                found.append(span)
             except JobError as error:
                 logger.warning("made anew: %s", error)
-        return found
+        return tuple(found)
 
     @cached_property
     def _part_columns(self) -> FileColumns:

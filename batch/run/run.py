@@ -12,6 +12,7 @@ from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
 from whyport.batch.methods.per import AUTO as OWN_PER
 from whyport.batch.methods.positions import SUM
 from whyport.batch.methods.settings import COMMON, ExplainSettings
+from whyport.batch.run.shard import Shard
 from whyport.batch.settings import AUTO, JobSettings, parse_size
 from whyport.batch.targets import written
 from whyport.runtime.arguments import checked_arguments, typed
@@ -22,6 +23,7 @@ from whyport.runtime.options import as_names
 
 if TYPE_CHECKING:
     from whyport.batch.output.result import JobReport
+    from whyport.batch.output.shard_report import ShardReport
     from whyport.batch.run.job import Job
     from whyport.batch.run.watch import ProgressCallback
 
@@ -65,6 +67,7 @@ def run(
     threads: int | None = None,
     overwrite: bool = False,
     any_arithmetic: bool = False,
+    finish_only: bool = False,
     progress: "ProgressCallback | None" = None,
     **method_options: OptionValue,
 ) -> "JobReport":
@@ -121,6 +124,7 @@ def run(
         threads: threads on the CPU; by default the cores that this process may use.
         overwrite: whether another job, or a finished run, in `out` is replaced.
         any_arithmetic: whether a run is resumed where the last bits of its results differ, which the parts then say.
+        finish_only: whether a part that is missing is an error, which names it, and not made; see `run_shard`.
         progress: called in this thread with the rows done and the total rows, at the start and after each batch.
             Without it nothing is shown.
         method_options: options of single methods, such as `steps=50`; `METHODS` lists them with their defaults.
@@ -134,10 +138,50 @@ def run(
     options = dict(locals())
     from whyport.batch.run.interruption import Interruption
 
-    for name in ("bundle", "inputs", "out", "progress", "method_options"):
+    for name in ("bundle", "inputs", "out", "finish_only", "progress", "method_options"):
         del options[name]
+    job = _job(bundle, inputs, out, options | method_options)
     with Interruption() as interruption:
-        return _job(bundle, inputs, out, options | method_options).run(interruption, progress or _silent)
+        return job.run(interruption, progress or _silent, finish_only=finish_only)
+
+
+@needs("batch", "trees", "explain")
+@typed
+def run_shard(
+    bundle: Bundle | str | Path,
+    inputs: str | Path | Iterable[str | Path],
+    out: str | Path,
+    shard: str,
+    *,
+    progress: "ProgressCallback | None" = None,
+    **options: Any,
+) -> "ShardReport":
+    """Make a share of the parts of a job, beside other processes that make theirs; `run` then finishes the job.
+
+    Shards may run at any time, on any machines that share the folder, in any order, and again. `run` makes what is
+    missing.
+
+    Args:
+        bundle, inputs, out: as of `run`.
+        shard: "3/8" for the third of eight.
+        progress: as of `run`, of this shard's rows.
+        options: the other keywords of `run`, the same for every shard and for `run`.
+
+    Returns:
+        What the shard has done.
+
+    Raises:
+        WhyportError: as of `run`.
+    """
+    from whyport.batch.run.interruption import Interruption
+
+    own = Shard.parse(shard)
+    given = checked_arguments(run, bundle, inputs, out, **options).kwargs
+    if given.pop("finish_only", False):
+        raise UsageError("finish_only: expected no shard beside it")
+    job = _job(bundle, inputs, out, given)
+    with Interruption() as interruption:
+        return job.run_shard(own, interruption, progress or _silent)
 
 
 @needs("batch", "trees", "explain")
@@ -151,7 +195,8 @@ def plan(
         WhyportError: an error of `run` that can be known before a row is read.
     """
     given = checked_arguments(run, bundle, inputs, out, **options).kwargs
-    return _job(bundle, inputs, out, {name: value for name, value in given.items() if name != "progress"}).lines()
+    not_planned = ("finish_only", "progress")
+    return _job(bundle, inputs, out, {name: value for name, value in given.items() if name not in not_planned}).lines()
 
 
 OWN = {field.name for field in fields(JobSettings)} - {"inputs", "out", "methods", "keep", "explain"}

@@ -47,6 +47,10 @@ class Disk:
         """Rename a file in one step; a file that had the new name is replaced."""
         os.replace(old, new)
 
+    def link(self, old: Path, new: Path) -> None:
+        """Give a file a second name, which nothing may have yet."""
+        os.link(old, new)
+
     def remove(self, path: Path) -> None:
         """Remove a file."""
         path.unlink()
@@ -181,6 +185,16 @@ class WholeFile:
             self._attempt.close()
             self._disk.sync_folder(self.path.parent)
 
+    def publish_new(self) -> bool:
+        """Give the finished file its final name unless something has it; returns whether it has it now."""
+        with writing(self.path):
+            try:
+                self._disk.link(self.unfinished, self.path)
+            except FileExistsError:
+                return False
+            self._disk.sync_folder(self.path.parent)
+        return True
+
     def discard(self) -> None:
         """Discard all further writes, so that a writer on top can be closed after an error."""
         self._raw.discarding = True
@@ -208,6 +222,17 @@ def write_whole(disk: Disk, path: Path, content: bytes) -> None:
         file.stream.write(content)
         file.finish()
         file.publish()
+
+
+def write_new(disk: Disk, path: Path, content: bytes) -> bool:
+    """Write a small file, whole or not at all, unless something has its name; returns whether it was written.
+
+    Raises OutputError on failure.
+    """
+    with WholeFile(disk, path) as file:
+        file.stream.write(content)
+        file.finish()
+        return file.publish_new()
 
 
 def remove_file(disk: Disk, path: Path) -> None:

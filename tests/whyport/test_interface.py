@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 # Options that a Python caller has otherwise, and where.
 ELSEWHERE = {
-    "run": {"--dry-run", "--log-format"},  # the function plan; the caller's own logging
+    "run": {"--dry-run", "--log-format", "--shard"},  # the function plan; the caller's own logging; run_shard
     "inspect": {"--json"},  # Bundle.read(path).sidecar
 }
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
