@@ -8,6 +8,7 @@ from importlib import import_module
 
 from whyport.batch.methods.method import (
     COUNT,
+    GRADIENTS,
     ONNX,
     PRESENCE_UNIT,
     REAL,
@@ -49,7 +50,7 @@ def _by_forward_passes(explainer: str, capability: str | None = None) -> dict[st
 
 def _by_gradients(explainer: str) -> dict[str, Implementation]:
     """The entries of an explainer that runs on either engine."""
-    return {TORCHSCRIPT: Implementation(explainer, "gradients"), ONNX: Implementation(explainer, "gradient-onnx")}
+    return {TORCHSCRIPT: Implementation(explainer, GRADIENTS), ONNX: Implementation(explainer, "gradient-onnx")}
 
 
 NO_EMBEDDINGS = Capability(available=False, reason="token ids have no values between them")

@@ -12,6 +12,9 @@ TORCHSCRIPT, ONNX = ENGINES = ("torchscript", "onnx")
 
 OptionValue = int | float | bool | str | None
 
+GRADIENTS = "gradients"
+"""The capability of a bundle whose network has gradients."""
+
 SCORE_UNIT = "{unit}"
 """The unit of attributions that add up to a score, where `{unit}` is the score's own."""
 SENSITIVITY_UNIT = "{unit} per unit of the feature"
@@ -108,6 +111,11 @@ class Method:
     def adds_up(self) -> bool:
         """Whether the attributions are shares of the score, so that a row can fail to converge."""
         return self.unit == SCORE_UNIT
+
+    @property
+    def by_gradients(self) -> bool:
+        """Whether it takes gradients in a row's cells, which rounding decides at a bend of the score."""
+        return any(each.capability == GRADIENTS for each in self.engines.values())
 
     def unit_of(self, score_unit: str) -> str:
         """The unit of the attributions, where a score is measured in `score_unit`."""

@@ -101,7 +101,7 @@ class ExplanationComparison:
     ) -> Deviations:
         """Compare explained rows; raises AuditError naming the rows that deviate by more than is allowed.
 
-        They may also be those of a row within rounding: at a bend of the score, its gradient is another.
+        Those of a method by gradients may also be of a row within rounding: at a bend of the score, others are right.
 
         Args:
             columns: the explanation's columns.
@@ -131,7 +131,7 @@ class ExplanationComparison:
             own = np.maximum(self._explain.tolerance * np.abs(score - base), self._explain.absolute_tolerance * scale)
             allowed = allowed + own
         differences = self._differences(shares.values, shares, values[ATTRIBUTION])
-        if (differences > allowed).any():
+        if (differences > allowed).any() and find_method(columns.method).by_gradients:
             allowed = allowed + nearby()
         if shares.values.shape[1] < values[ATTRIBUTION].shape[1]:
             is_off = ~_are_strongest(shares, values[ATTRIBUTION], allowed)

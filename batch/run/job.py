@@ -77,6 +77,8 @@ class Job:
             JobError: another run is at work, an input changes meanwhile, parts are missing, or rows do not add up.
         """
         folder = self._folder
+        if finish_only and self._settings.overwrite:
+            raise UsageError("finish_only: it makes nothing anew; expected no overwrite beside it")
         if finish_only and not folder.holds(self._description, overwrite=False):
             raise JobError(f"expected the parts of a job to finish, got no job, in {folder.path}")
         with self._at_work(shared=False):
@@ -86,7 +88,7 @@ class Job:
             if folder.is_finished:
                 logger.info("the run in %s is finished already", folder.path)
                 return read_report(folder)
-            if is_resumed:
+            if is_resumed and not finish_only:
                 # A job without parts may begin anywhere.
                 self._record(self._arithmetics() if folder.parts() else (self._worker.arithmetic,))
             return self._run(interruption or Interruption(), is_resumed, progress, finish_only)

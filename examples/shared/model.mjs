@@ -64,7 +64,7 @@ export class Model {
   async feed(values, count, lengths = {}) {
     const known = { N: count, ...lengths };
     const feeds = this.graph.inputs.map(({ name, dtype, shape }) => {
-      const dims = shape.map((length) => known[length] ?? length);
+      const dims = shape.map((length) => (Object.hasOwn(known, length) ? known[length] : length));
       return [name, new this.ort.Tensor(dtype, dataOf(dtype, values[name]), dims)];
     });
     const outputs = await this.session.run(Object.fromEntries(feeds));

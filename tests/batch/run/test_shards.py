@@ -169,10 +169,36 @@ def test_a_shard_of_another_job_is_refused(bundle: Path, inputs: list[Path], tmp
         whyport.run_shard(bundle, inputs, out, "2/2", overwrite=True, **OPTIONS)
     with pytest.raises(UsageError, match="finish_only: expected no shard beside it"):
         whyport.run_shard(bundle, inputs, out, "2/2", finish_only=True, **OPTIONS)
+    with pytest.raises(UsageError, match="finish_only: it makes nothing anew; expected no overwrite beside it"):
+        whyport.run(bundle, inputs, out, finish_only=True, overwrite=True, **OPTIONS)
     with pytest.raises(JobError, match="expected the parts of a job to finish, got no job"):
         whyport.run(bundle, inputs, tmp_path / "other", finish_only=True, **OPTIONS)
     assert not (tmp_path / "other").exists()
     assert contents(out) == before
+
+
+def test_a_shard_of_another_arithmetic_is_refused_unless_any_is_allowed(
+    bundle: Path, inputs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that makes nothing may finish what others have made."""
+    out = tmp_path / "out"
+    whyport.run_shard(bundle, inputs, out, "1/2", **OPTIONS)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("whyport.batch.run.worker.arithmetic_of", lambda *_: {"predict": "0" * 64})
+        with pytest.raises(UsageError, match="holds parts of another arithmetic"):
+            whyport.run_shard(bundle, inputs, out, "2/2", **OPTIONS)
+        whyport.run_shard(bundle, inputs, out, "2/2", any_arithmetic=True, **OPTIONS)
+        with pytest.raises(UsageError, match="holds parts of another arithmetic"):
+            whyport.run(bundle, inputs, out, finish_only=True, **OPTIONS)
+        assert not (out / "_SUCCESS").exists()
+        whyport.run(bundle, inputs, out, finish_only=True, any_arithmetic=True, **OPTIONS)
+    assert len(json.loads((out / "_job.json").read_text())["arithmetic"]) == 2
+    alone = tmp_path / "alone"
+    whyport.run_shard(bundle, inputs, alone, "1/1", **OPTIONS)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("whyport.batch.run.worker.arithmetic_of", lambda *_: {"predict": "0" * 64})
+        whyport.run(bundle, inputs, alone, finish_only=True, **OPTIONS)
+    whyport.audit(alone)
 
 
 def test_a_bad_file_is_left_out_and_tried_again(
