@@ -16,6 +16,9 @@ from whyport.exporter.data import samples
 from whyport.exporter.export import export_bundle
 from whyport.exporter.source import ModelSource
 
+COUNTED = "size of "
+"""What the outputs of a graph are called whose values are counted."""
+
 PLAIN = {("model.onnx", "verified"): 1, ("model.onnx", "counted"): 1, ("model.onnx", "replayed"): 1}
 PORTABLE = {
     (file, purpose): 1
@@ -42,13 +45,13 @@ class Openings:
 
     def _count_onnx(self, content: bytes, options: Any = None, **others: Any) -> Any:
         graph = onnx.load_from_string(content).graph
-        outputs = {output.name for output in graph.output}
+        counted = {output.name for output in graph.output if output.name.startswith(COUNTED)}
+        outputs = {output.name.removeprefix(COUNTED) for output in graph.output}
         named = {"gradient": "gradient.onnx", "attribution": "explain.onnx"}
         file = next((file for name, file in named.items() if name in outputs), "model.onnx")
-        is_whole = len(outputs) >= len({name for node in graph.node for name in node.output})
         if options is not None and options.optimized_model_filepath:
             purpose = "simplified"
-        elif is_whole:
+        elif counted:
             purpose = "counted"
         else:
             purpose = "verified" if options is not None and options.log_severity_level == 4 else "replayed"
