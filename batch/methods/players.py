@@ -23,7 +23,7 @@ Groups = Mapping[str, Sequence[str]]
 """The columns of each named group."""
 
 Labels = Mapping[str, NDArray[np.int64]]
-"""Of one row, by the input's name, the segment of each pixel of a picture, [H, W], or the word of each token, [T]."""
+"""The segment of each pixel of a picture, [H, W], or the word of each token, [T], of one row, by the input's name."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ class FinishedParts:
         self._job = job
 
     def whole(self, spans: Iterable[PartSpan], *, with_pages: bool) -> tuple[PartSpan, ...]:
-        """Those of the parts that are there and whole; any other file with a part's name is logged, and made anew.
+        """The parts that are there and whole, of some; any other file with a part's name is logged, and made anew.
 
         Args:
             spans: the parts.

@@ -230,7 +230,7 @@ class Job:
         return report
 
     def _whole(self, spans: Mapping[int, Sequence[PartSpan]]) -> dict[int, tuple[PartSpan, ...]]:
-        """Those of the parts that are there and whole."""
+        """The parts that are there and whole, of some, by the input's index."""
         return {index: self._finished.whole(own, with_pages=True) for index, own in spans.items()}
 
     def _check_nothing_missing(self, orders: Sequence[Order]) -> None:

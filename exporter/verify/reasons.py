@@ -177,7 +177,7 @@ def verify_gradient(
 
     @cache
     def gradients(target: int) -> NDArray[np.float64]:
-        """Of one target in every row, [N, F]; of many targets, few are asked for."""
+        """The gradient of one target in every row, [N, F]. Of many targets, few are asked for."""
         (found,) = torch.autograd.grad(of_rows[:, target].sum(), leaf, retain_graph=True)
         each: NDArray[np.float64] = found.numpy() * spread
         return each

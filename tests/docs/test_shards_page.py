@@ -16,6 +16,8 @@ import whyport
 from support.bundles import linear_bundle
 
 PAGE = (Path(__file__).parents[2] / "docs" / "shards.md").read_text(encoding="utf-8")
+PARTS = 5
+"""Of the 40 rows of the tests."""
 BLOCKS = re.findall(r"^```\w*\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
@@ -53,6 +55,7 @@ def small(recipe: str) -> str:
 def finished(folder: Path) -> None:
     """Finish by the page's own command, and audit."""
     (last,) = re.findall(r"^whyport run .*--finish-only$", block("parallel whyport"), re.MULTILINE)
+    assert len(list((folder / "scored").glob("part-*.parquet"))) == PARTS
     bash(folder, small(last))
     whyport.audit(folder / "scored")
 

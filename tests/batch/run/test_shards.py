@@ -2,9 +2,6 @@
 
 import json
 import multiprocessing
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import pytest
 
 import whyport
 from support.command import Whyport
+from support.killed_runs import run_and_kill
 from whyport.batch.output.folder import folder_lock
 from whyport.batch.output.parts import PartSpan, split
 from whyport.batch.run.shard import Shard
@@ -141,15 +139,7 @@ def test_shards_and_a_run_exclude_each_other(bundle: Path, inputs: list[Path], t
 
 def test_a_killed_shard_loses_no_finished_part(bundle: Path, inputs: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    kill = (
-        "import os, signal, whyport\n"
-        "def progress(done, total):\n"
-        "    if done > 8: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"whyport.run_shard({str(bundle)!r}, {list(map(str, inputs))!r}, {str(out)!r}, '1/2', progress=progress, "
-        f"**{OPTIONS})"
-    )
-    killed = subprocess.run([sys.executable, "-c", kill], capture_output=True, timeout=120)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    run_and_kill("run_shard", 8, bundle, [str(each) for each in inputs], out, "1/2", **OPTIONS)
     left = list(out.glob("part*.parquet"))
     again = whyport.run_shard(bundle, inputs, out, "1/2", **OPTIONS)
     assert again.performance.resumed_parts == len(left) > 0
