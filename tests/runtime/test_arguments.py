@@ -74,6 +74,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "predict": {"bundle": "x", "data": "x", "overwrite": "no"},
     "report": {"run": "x", "max_features": "20"},
     "run": {"bundle": "x", "inputs": "x", "out": "x", "batch_rows": 10.0},
+    "run_shard": {"bundle": "x", "inputs": "x", "out": "x", "shard": 3},
     "show": {"out": "x", "row": "3"},
     "to_shap": {"out": "x", "rows": 1.5},
     "train": {"data": "x", "target": "x", "out": "x", "epochs": "1"},
