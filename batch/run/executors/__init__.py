@@ -8,7 +8,9 @@ from whyport.runtime.errors import UsageError, unknown
 if TYPE_CHECKING:
     from whyport.batch.run.executors.executor import Executor
 
-EXECUTORS = {"local": "whyport.batch.run.executors.local:Local"}
+LOCAL = "local"
+
+EXECUTORS = {LOCAL: "whyport.batch.run.executors.local:Local"}
 
 
 def find_executor(name: str) -> "type[Executor]":

@@ -75,9 +75,8 @@ class Elsewhere(Executor):
 
 def test_a_run_by_another_executor_makes_the_same_bytes(setup: WorkerSetup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(EXECUTORS, "elsewhere", f"{__name__}:Elsewhere")
-    monkeypatch.setattr("whyport.batch.run.job.EXECUTOR", "elsewhere")
     other = dataclasses.replace(setup.settings, out=setup.settings.out.with_name("elsewhere"))
-    report = Job(Bundle.read(setup.bundle), other).run()
+    report = Job(Bundle.read(setup.bundle), other, on="elsewhere").run()
     assert report.rows_out > 0
     folders = [OutputFolder(settings.out, Disk()) for settings in (setup.settings, other)]
     made = [{path.relative_to(folder.path): path.read_bytes() for path in folder.parts()} for folder in folders]
@@ -105,7 +104,7 @@ def test_names_are_kept_as_given_wherever_the_work_goes_on(
     monkeypatch.chdir(tmp_path / "here")
     settings = JobSettings(("data",), Path("out"), part_rows=250, batch_rows=50, device="cpu")
     job = Job(Bundle.read(bundle), settings)
-    setup = job._worker.setup
+    setup = job._attempt.worker.setup
 
     def move(done: int, total: int) -> None:
         monkeypatch.chdir(tmp_path / "elsewhere")

@@ -1,0 +1,103 @@
+"""An attempt at a job, or at a shard of it: what both do alike."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from whyport.batch.output.folder import OutputFolder, folder_lock
+from whyport.batch.output.parts import PartSpan
+from whyport.batch.run.arithmetics import JobArithmetics
+from whyport.batch.run.description import describe_job
+from whyport.batch.run.executors import find_executor
+from whyport.batch.run.finished import FinishedParts
+from whyport.batch.run.plan import Plan
+from whyport.batch.run.watch import CallbackError, Monitor
+from whyport.batch.run.worker import Order, Worker
+from whyport.batch.settings import JobSettings
+from whyport.batch.store.local import Disk, writing
+from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.errors import DataError
+from whyport.runtime.session import Session
+
+logger = logging.getLogger(__name__)
+
+LARGE_OUTPUT_BYTES = 10**9
+"""The output whose size is told when an attempt begins."""
+
+Spans = Mapping[int, Sequence[PartSpan]]
+"""Parts, in order, by the index of their input."""
+
+
+class Attempt:
+    """Holds the folder, tells which parts are there, and has the others made.
+
+    Args:
+        bundle: the model.
+        settings: the options.
+        disk: writes the output.
+        on: the executor, by its name in EXECUTORS.
+
+    Raises:
+        UsageError, ColumnError, DataError, BundleError, ProviderError: the settings cannot be carried out.
+    """
+
+    def __init__(self, bundle: Bundle, settings: JobSettings, disk: Disk, on: str) -> None:
+        self.settings = settings
+        self._executor = find_executor(on)
+        self.folder = OutputFolder(settings.out, disk)
+        self.folder.check()
+        self.plan = Plan.make(bundle, settings)
+        session = Session(bundle, settings.device, threads=settings.threads)
+        self.job = describe_job(bundle, self.plan, session)
+        self.worker = Worker(self.plan, self.folder, session, self.job)
+        self.finished = FinishedParts(self.plan, self.folder, self.job)
+        self.arithmetics = JobArithmetics(self.folder, self.job, self.worker, any_allowed=settings.any_arithmetic)
+
+    @contextmanager
+    def holding(self, *, shared: bool) -> Iterator[None]:
+        """Hold the folder, and say what is worth knowing before the work."""
+        folder = self.folder
+        with writing(folder.path):
+            folder.disk.make_folder(folder.path)
+        with folder_lock(folder.path, shared=shared):
+            folder.check()
+            if self.plan.passed_over.text:
+                logger.info(self.plan.passed_over.text)
+            if self.plan.size.total > LARGE_OUTPUT_BYTES:
+                logger.info("output: %s", self.plan.size.text)
+            for line in self.plan.changed_types:
+                logger.warning("%s", line)
+            try:
+                yield
+            except CallbackError as failed:
+                raise failed.error from None
+
+    @property
+    def spans(self) -> dict[int, tuple[PartSpan, ...]]:
+        """Every part of the job."""
+        return {index: tuple(self.plan.spans(index)) for index in self.plan.sources}
+
+    def there(self, spans: Spans) -> dict[int, tuple[PartSpan, ...]]:
+        """Those of some parts that are there and whole."""
+        return {index: self.finished.whole(own, with_pages=True) for index, own in spans.items()}
+
+    def carry_out(self, orders: Iterable[Order], monitor: Monitor) -> Iterator[tuple[str, DataError]]:
+        """Have the orders carried out; gives the bad inputs by name, or raises the first one's error."""
+        for order, error in self._executor(self.worker, monitor).run(orders):
+            if error is None:
+                continue
+            if self.settings.on_bad_file == "fail":
+                raise error
+            logger.error("skipped: %s", error)
+            yield self.plan.sources[order.index].name, error
+
+
+def orders_for(spans: Spans, there: Spans) -> list[Order]:
+    """An order for the missing parts of each input that lacks some."""
+    missing = {index: tuple(each for each in own if each not in there.get(index, ())) for index, own in spans.items()}
+    return [Order(index, own) for index, own in missing.items() if own]
+
+
+def rows_of(spans: Spans) -> int:
+    """The input rows that parts are of."""
+    return sum(span.rows for own in spans.values() for span in own)
