@@ -201,14 +201,18 @@ class OutputFolder:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read one of the folder's documents; raises JobError where it cannot be read."""
-        path = self.path / name
         try:
-            if not path.is_file():
-                raise OSError(_nature(path) if path.exists() else "nothing")
-            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            document: dict[str, Any] = json.loads(self.read_text(name))
         except (OSError, ValueError) as error:
-            raise JobError(f"expected a document that a run has written, got {error}, in {path}") from None
+            raise JobError(f"expected a document that a run has written, got {error}, in {self.path / name}") from None
         return document
+
+    def read_text(self, name: str) -> str:
+        """Read one of the folder's documents as text; raises OSError, and UnicodeDecodeError for other bytes."""
+        path = self.path / name
+        if not path.is_file():  # a pipe would keep the reader waiting
+            raise OSError(_nature(path) if path.exists() else "nothing")
+        return path.read_text(encoding="utf-8")
 
     def write_json(self, name: str, document: dict[str, Any]) -> None:
         """Write one of the folder's documents, whole or not at all."""

@@ -274,7 +274,7 @@ def read_report(folder: OutputFolder) -> JobReport:
     """Read the report of a finished run; raises JobError where it cannot be read."""
     path = folder.path / REPORT_FILE
     try:
-        document = load(path.read_text(encoding="utf-8"))
+        document = load(folder.read_text(REPORT_FILE))
         report = build(JobReport, NOT_COUNTED | document if isinstance(document, dict) else document)
         report.check()
         return report

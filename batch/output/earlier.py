@@ -1,0 +1,104 @@
+"""The jobs below some folders, and the inputs that the finished ones have scored."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from whyport.batch.output.folder import JOB_FILE, REPORT_FILE, SUCCESS_FILE, OutputFolder
+from whyport.batch.output.job_file import BundleMark, InputMark, JobFile
+from whyport.batch.output.result import read_report
+from whyport.batch.store.local import Disk
+from whyport.runtime.errors import JobError, UsageError
+from whyport.runtime.paths import path_text
+
+
+@dataclass(frozen=True)
+class EarlierJob:
+    """A finished job."""
+
+    folder: Path
+    bundle: BundleMark
+    scored: tuple[InputMark, ...]
+    """The inputs whose every row is in a part or rejected; none that was skipped."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "EarlierJob | None":
+        """Read a folder's documents; None for a job that is not finished.
+
+        Raises JobError where a document of a finished job cannot be read.
+        """
+        there = OutputFolder(folder, Disk())
+        if not there.is_finished:
+            return None
+        document = there.read_json(JOB_FILE)
+        if document == {}:  # a run that is being replaced
+            return None
+        job = JobFile.build(document, folder / JOB_FILE)
+        scored = {file.source_file for file in read_report(there).files}
+        return cls(folder, job.bundle, tuple(mark for mark in job.inputs if mark.source_file in scored))
+
+
+@dataclass(frozen=True)
+class EarlierJobs:
+    """The jobs below some folders."""
+
+    finished: tuple[EarlierJob, ...]
+    unfinished: tuple[Path, ...]
+
+    @classmethod
+    def below(cls, folders: Sequence[Path], out: Path) -> "EarlierJobs":
+        """Find and read the jobs in some folders and at any depth below them, each once, but for the one in `out`.
+
+        A link to a folder is followed. Folders whose names begin with "." are passed over. A folder that is not there
+        has no jobs, if `out` is below it: the first job makes it.
+
+        Raises:
+            UsageError: one of the folders is no folder, or is not there.
+            JobError: a folder, or a document of a finished job, cannot be read.
+        """
+        finished, unfinished = [], []
+        for folder in _job_folders(folders, Path(os.path.realpath(out))):
+            job = EarlierJob.read(folder)
+            if job is None:
+                unfinished.append(folder)
+            else:
+                finished.append(job)
+        return cls(tuple(finished), tuple(unfinished))
+
+
+def _job_folders(folders: Sequence[Path], out: Path) -> Iterator[Path]:
+    """The folders with a job's documents, each once."""
+    entered: set[str] = set()
+    for given in folders:
+        if not os.path.lexists(given) and out.is_relative_to(os.path.realpath(given)):
+            continue
+        if not given.is_dir():
+            got = "something else" if os.path.lexists(given) else "nothing"
+            raise UsageError(
+                f"new_since: expected the folder of a job, or of several, got {got}, in {path_text(given)}"
+            )
+        remaining = [given]
+        while remaining:
+            folder = remaining.pop()
+            place = os.path.realpath(folder)
+            if place in entered or Path(place) == out:
+                continue
+            entered.add(place)
+            names, below = _entries(folder)
+            remaining += below
+            if JOB_FILE in names or {SUCCESS_FILE, REPORT_FILE} <= names:
+                yield folder
+
+
+def _entries(folder: Path) -> tuple[set[str], list[Path]]:
+    """The names in a folder; and the folders in it, the last name first."""
+    try:
+        with os.scandir(folder) as scanned:
+            entries = sorted(scanned, key=lambda entry: entry.name, reverse=True)
+    except OSError as error:
+        # The jobs below would not count, and nobody would know.
+        raise JobError(f"cannot read: {error.strerror}, in {path_text(error.filename)}") from None
+    # os.path.isdir is no error for a link that leads in circles.
+    below = [folder / entry.name for entry in entries if not entry.name.startswith(".") and os.path.isdir(entry.path)]
+    return {entry.name for entry in entries}, below
