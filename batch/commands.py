@@ -235,6 +235,13 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     help="Rows per part; after a signal, the current part is finished.  [default: 1048576; 16384 to explain]",
 )
 @click.option("--threads", type=int, help="Threads on the CPU; by default the cores that this process may use.")
+@click.option(
+    "--new-since",
+    type=LocalPath(),
+    multiple=True,
+    metavar="OUT",
+    help="Score only inputs that no finished job has scored in this folder of a job, or of several; may be repeated.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace another job, or a finished run, in the folder.")
 @click.option(
     "--any-arithmetic",
@@ -279,6 +286,9 @@ def run(
     Example: whyport run models/breast_cancer data --out scored --shard 3/8
 
     \b
+    Example: whyport run models/breast_cancer incoming --new-since scored --out scored/2026-11-27
+
+    \b
     Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
 
     \b
@@ -316,7 +326,8 @@ def run(
             print_report(asdict(share), [*share.lines(), f"output    {settings.out}"], log_format)
             sys.exit(share.exit_code)
         report = job.run(interruption, finish_only=finish_only)
-    print_report(asdict(report), [*report.lines(job.plan.task), f"output    {settings.out}"], log_format)
+    told = [*report.lines(job.plan.task), f"output    {settings.out}"] if job.plan.inputs else job.lines()
+    print_report(asdict(report), told, log_format)
     sys.exit(report.exit_code(settings.max_rejected, settings.max_not_converged, settings.max_unseen))
 
 

@@ -103,6 +103,10 @@ class JobSettings:
     part_rows: int | None = None
     """Rows per part, in whole batches; by default PREDICTED_PART_ROWS or, with methods, EXPLAINED_PART_ROWS."""
     explain: ExplainSettings = field(default_factory=ExplainSettings)
+    new_since: tuple[Path, ...] = ()
+    """Folders of jobs: the inputs that their finished ones have scored are passed over."""
+    only: tuple[str, ...] | None = None
+    """The inputs of the run among those that are found, as `source_file` names them; None for all."""
     overwrite: bool = False
     any_arithmetic: bool = False
     """Whether parts of another machine's arithmetic are kept, and recorded, when a run is resumed."""

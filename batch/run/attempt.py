@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from whyport.batch.output.folder import OutputFolder, folder_lock
+from whyport.batch.output.folder import JOB_FILE, OutputFolder, folder_lock
 from whyport.batch.output.parts import PartSpan
 from whyport.batch.run.arithmetics import JobArithmetics
 from whyport.batch.run.description import describe_job
@@ -43,6 +43,7 @@ class Attempt:
 
     def __init__(self, bundle: Bundle, settings: JobSettings, disk: Disk, on: str) -> None:
         self.settings = settings
+        self._made_of = bundle, settings, disk, on
         self._executor = find_executor(on)
         self.folder = OutputFolder(settings.out, disk)
         self.folder.check()
@@ -61,8 +62,7 @@ class Attempt:
             folder.disk.make_folder(folder.path)
         with folder_lock(folder.path, shared=shared):
             folder.check()
-            if self.plan.passed_over.text:
-                logger.info(self.plan.passed_over.text)
+            self.say_inputs()
             if self.plan.size.total > LARGE_OUTPUT_BYTES:
                 logger.info("output: %s", self.plan.size.text)
             for line in self.plan.changed_types:
@@ -71,6 +71,25 @@ class Attempt:
                 yield
             except CallbackError as failed:
                 raise failed.error from None
+
+    def with_inputs_of_others(self) -> "Attempt | None":
+        """An attempt with the job's inputs, where another shard has chosen these after this one chose its own.
+
+        None where nobody has.
+        """
+        new = self.plan.new
+        is_late = new is not None and not new.resumes and (self.folder.path / JOB_FILE).exists()
+        return Attempt(*self._made_of) if is_late else None
+
+    def say_inputs(self) -> None:
+        """Say what was chosen of the inputs, and what was passed over."""
+        new = self.plan.new
+        for line in new.lines if new else ():
+            logger.info("%s", line)
+        for line in new.warnings if new else ():
+            logger.warning("%s", line)
+        if self.plan.passed_over.text:
+            logger.info("%s", self.plan.passed_over.text)
 
     @property
     def spans(self) -> dict[int, tuple[PartSpan, ...]]:

@@ -68,6 +68,10 @@ class Job:
             JobError: another run is at work, an input changes meanwhile, parts are missing, or rows do not add up.
         """
         attempt, stages = self._attempt, Stages()
+        if not self.plan.inputs:
+            attempt.say_inputs()
+            none = Performance.of({"total": 0.0}, 0, 0)
+            return JobReport.of([], [], self.plan.passed_over, {}, attempt.job.provider, none)
         if finish_only:
             self._check_there_is_something_to_finish()
         with attempt.holding(shared=False):
@@ -99,11 +103,21 @@ class Job:
 
         Takes and raises what `run` does. Nothing in the folder is removed.
         """
-        return ShardJob(self._attempt, shard).run(interruption or Interruption(), progress)
+        interruption = interruption or Interruption()
+        try:
+            return ShardJob(self._attempt, shard).run(interruption, progress)
+        except UsageError:
+            later = self._attempt.with_inputs_of_others()
+            if later is None:
+                raise
+        self._attempt = later
+        return ShardJob(later, shard).run(interruption, progress)
 
     def lines(self) -> list[str]:
         """The plan of `run` for a terminal; writes nothing. Raises UsageError if the folder does not allow the run."""
         attempt = self._attempt
+        if not self.plan.inputs:
+            return [f"inputs    {line}" for line in self.plan.new_lines] + ["output    nothing is written"]
         is_resumed = attempt.folder.holds(attempt.job, attempt.settings.overwrite)
         spans = attempt.spans if is_resumed else {}
         whole = sum(len(attempt.finished.whole(own, with_pages=False)) for own in spans.values())

@@ -1,6 +1,7 @@
 """The plan of a run, with every check that does not need a row."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from whyport.batch.output.layouts import attribution_layout, chosen_layout
 from whyport.batch.output.parts import PartSpan, split
 from whyport.batch.rows import PredictedRows
 from whyport.batch.run.estimate import OutputSize
+from whyport.batch.run.new_inputs import NewInputs
 from whyport.batch.scoring.selection import KnownColumns, Selection
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.cleaning import changed_types, check_columns
@@ -70,13 +72,15 @@ class Plan:
     kept: tuple[pa.Field, ...]
     """The columns of the inputs that are copied to the output, with one type for all inputs."""
     passed_over: PassedOver
+    new: NewInputs | None = None
+    """What was chosen of the inputs that were found, where the run takes new ones alone."""
 
     @classmethod
     def make(cls, bundle: Bundle, settings: JobSettings) -> Self:
         """Check the methods, find the inputs, read their footers and check that every column is there.
 
-        Raises UsageError, BundleError, ColumnError or DataError. Unusable files are skipped if the settings say so and
-        at least one file is usable.
+        Raises UsageError, BundleError, ColumnError, DataError or JobError. Unusable files are skipped if the settings
+        say so and at least one file is usable. There are no inputs only where none is new.
         """
         sidecar = bundle.sidecar
         check_usable(sidecar)
@@ -112,10 +116,13 @@ class Plan:
             kept=(),
             passed_over=found.passed_over,
         )
+        plan, paths = plan._with_chosen(found.paths, bundle)
+        if not paths:
+            return plan
         inputs: list[SourceFile | BadFile] = []
         errors: list[DataError] = []
         needs = Int96Needs()
-        for path, partition in zip(found.paths, hive_partitions(found.paths), strict=True):
+        for path, partition in zip(paths, hive_partitions(paths), strict=True):
             try:
                 check_name(path)
                 source = plan._checked(open_source(path, partition))
@@ -206,6 +213,7 @@ class Plan:
             f"inputs    {len(sources)} files, {self.rows} rows",
             *(f"          {source.rows:>12}  {source.name}" for source in list(sources.values())[:20]),
             *([f"          ... and {len(sources) - 20} more"] if len(sources) > 20 else []),
+            *(f"          {line}" for line in self.new_lines),
             *(f"skipped   {bad.reason}" for bad in self.inputs if isinstance(bad, BadFile)),
             *([f"          {self.passed_over.text}"] if self.passed_over.text else []),
             *(f"unseen    {line}" for line in self.changed_types),
@@ -217,6 +225,20 @@ class Plan:
         columns = [f"{field.name} ({field.type})" for field in self.part_schema]
         shown = columns if len(columns) <= 40 else [*columns[:40], f"... and {len(columns) - 40} more"]
         return [*lines, f"columns   {len(columns)}: {', '.join(shown)}"]
+
+    def _with_chosen(self, found: Sequence[Path], bundle: Bundle) -> tuple[Self, Sequence[Path]]:
+        """The plan with what was chosen of the inputs that were found, and these inputs."""
+        settings = self.settings
+        if settings.only is not None:
+            names = set(settings.only)
+            return self, [path for path in found if path_text(path.as_posix()) in names]
+        if not settings.new_since:
+            return self, found
+        new = NewInputs.choose(found, settings, bundle.digest, self.columns)
+        # Whoever makes this plan again, in another process, has the same inputs.
+        settings = dataclasses.replace(settings, new_since=(), only=new.names)
+        passed_over = dataclasses.replace(self.passed_over, scored=len(new.passed_over))
+        return dataclasses.replace(self, settings=settings, passed_over=passed_over, new=new), list(new.chosen)
 
     def _with_kept(self, needs: Int96Needs) -> Self:
         """The plan with the kept columns: INT96 times are in the first unit in which each column has one type.
@@ -231,6 +253,11 @@ class Plan:
             except ColumnError as error:
                 refusals.append(error)
         raise refusals[0]
+
+    @property
+    def new_lines(self) -> list[str]:
+        """What to know of the choice of new inputs, in a line each."""
+        return [] if self.new is None else [*self.new.lines, *self.new.warnings]
 
     def _in_unit(self, unit: str) -> Self:
         """The plan with INT96 times in another unit."""

@@ -20,6 +20,7 @@ from whyport.runtime.bundle.folder import Bundle, as_bundle
 from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.extras import needs
 from whyport.runtime.options import as_names
+from whyport.runtime.paths import check_path
 
 if TYPE_CHECKING:
     from whyport.batch.output.result import JobReport
@@ -65,6 +66,7 @@ def run(
     batch_rows: int | None = None,
     part_rows: int | None = None,
     threads: int | None = None,
+    new_since: str | Path | Iterable[str | Path] = (),
     overwrite: bool = False,
     any_arithmetic: bool = False,
     finish_only: bool = False,
@@ -122,6 +124,8 @@ def run(
         batch_rows: rows that are read, scored and explained together.
         part_rows: rows per part of the output.
         threads: threads on the CPU; by default the cores that this process may use.
+        new_since: one or several folders of a job, or of several: only those inputs are scored that no finished job
+            there has scored. Where there is none, nothing is written, and the report has no files.
         overwrite: whether another job, or a finished run, in `out` is replaced.
         any_arithmetic: whether a run is resumed where the last bits of its results differ, which the parts then say.
         finish_only: whether a part that is missing is an error, which names it, and not made; see `run_shard`.
@@ -199,7 +203,15 @@ def plan(
     return _job(bundle, inputs, out, {name: value for name, value in given.items() if name not in not_planned}).lines()
 
 
-OWN = {field.name for field in fields(JobSettings)} - {"inputs", "out", "methods", "keep", "explain"}
+OWN = {field.name for field in fields(JobSettings)} - {
+    "inputs",
+    "out",
+    "methods",
+    "keep",
+    "explain",
+    "new_since",
+    "only",
+}
 """The options that are the run's own, not its explanations'."""
 
 
@@ -215,6 +227,7 @@ def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, A
     if targets is not None and older is not None:
         raise UsageError("explain_class: another name for explain_target; expected one of them")
     own = {name: given.pop(name) for name in OWN if name in given}
+    own["new_since"] = _folders(given.pop("new_since", ()))
     own["explain_target"] = written(older if targets is None else targets)
     for name in given:
         if name not in COMMON and name not in method_options():
@@ -235,6 +248,13 @@ def _job(
     several = [inputs] if isinstance(inputs, str | Path) else inputs
     settings = settings_of(several, Path(out), options)  # before a bundle is read: a mistake costs nothing
     return Job(as_bundle(bundle), settings)
+
+
+def _folders(folders: str | Path | Iterable[str | Path]) -> tuple[Path, ...]:
+    several = [folders] if isinstance(folders, str | Path) else [*folders]
+    for each in several:
+        check_path("new_since", each)
+    return tuple(map(Path, several))
 
 
 def _silent(done: int, total: int) -> None:

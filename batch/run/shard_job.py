@@ -35,6 +35,9 @@ class ShardJob:
     def run(self, interruption: Interruption, progress: ProgressCallback | None) -> ShardReport:
         """Open, orders, executor; takes and raises what `Job.run` does."""
         attempt, stages = self._attempt, Stages()
+        if not attempt.plan.inputs:
+            attempt.say_inputs()
+            return self._report({}, Performance.of({"total": 0.0}, 0, 0))
         if attempt.folder.is_finished and attempt.folder.holds(attempt.job, overwrite=False):
             logger.info("the run in %s is finished already", attempt.folder.path)
             return self._report({}, Performance.of({"total": 0.0}, 0, sum(map(len, self._spans.values()))))

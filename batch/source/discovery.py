@@ -4,10 +4,11 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from whyport.runtime.bundle.codec import MAY_LACK
 from whyport.runtime.errors import DataError, UsageError, listing
 from whyport.runtime.paths import check_path, path_text
 
@@ -21,7 +22,7 @@ NAMES = 12
 
 @dataclass(frozen=True)
 class PassedOver:
-    """The entries of the input folders that are no inputs."""
+    """The entries of the input folders that are no inputs, and the inputs that were scored before."""
 
     others: int = 0
     """The number of files with other names, and of links to folders that are read anyway."""
@@ -29,6 +30,8 @@ class PassedOver:
     """The first of their names."""
     hidden: int = 0
     """The number of entries whose names begin with "_" or ".": by convention not data."""
+    scored: int = field(default=0, metadata={MAY_LACK: True})
+    """The number of inputs that finished jobs have scored, of a run that takes new ones alone."""
 
     @property
     def text(self) -> str:
@@ -38,6 +41,8 @@ class PassedOver:
         texts = [f"{self.others} other {files} passed over: {', '.join(self.names)}{more}"] if self.others else []
         if self.hidden:
             texts.append(f"{self.hidden} passed over that begin with _ or .")
+        if self.scored:
+            texts.append(f"{self.scored} passed over that finished jobs have scored")
         return "; ".join(texts)
 
 

@@ -24,7 +24,7 @@ def hive_partitions(paths: Sequence[Path]) -> list[Mapping[str, pa.Scalar]]:
     A column's type is inferred from all paths, as in pyarrow's Hive partitioning: int32 if every value is a number that
     fits, otherwise string. `__HIVE_DEFAULT_PARTITION__` is null.
     """
-    texts = [_segments(Path(path_text(path))) for path in paths]
+    texts = [path_columns(Path(path_text(path))) for path in paths]
     columns: dict[str, set[str]] = {}
     for segments in texts:
         for name, text in segments.items():
@@ -36,7 +36,8 @@ def hive_partitions(paths: Sequence[Path]) -> list[Mapping[str, pa.Scalar]]:
     ]
 
 
-def _segments(path: Path) -> dict[str, str]:
+def path_columns(path: Path) -> dict[str, str]:
+    """The texts that a path gives to columns, such as `year=2026`, by name."""
     pairs = (part.partition("=") for part in path.parent.parts)
     return {_decoded(name): _decoded(text) for name, separator, text in pairs if name and separator}
 

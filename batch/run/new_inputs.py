@@ -1,0 +1,154 @@
+"""The inputs of a run that takes alone what no finished job has scored."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from whyport.batch.output.earlier import EarlierJobs
+from whyport.batch.output.folder import JOB_FILE, OutputFolder
+from whyport.batch.output.job_file import JobFile
+from whyport.batch.output.scored_inputs import ScoredInputs, Standing
+from whyport.batch.settings import JobSettings
+from whyport.batch.store.local import Disk
+from whyport.runtime.errors import UsageError, listing
+from whyport.runtime.paths import path_text
+
+NAMED = 5
+"""The files that a line names; further ones are counted."""
+
+
+@dataclass(frozen=True)
+class NewInputs:
+    """The chosen inputs of a run, and the others that were found, each in the order in which they were found."""
+
+    chosen: Mapping[Path, Standing]
+    passed_over: Mapping[Path, Standing]
+    """Inputs that finished jobs have scored."""
+    newer: tuple[Path, ...]
+    """Inputs that no finished job has scored, and that the job in the output folder does not have."""
+    jobs: EarlierJobs
+    bundle: str
+    """The digest of the run's bundle."""
+    resumes: bool
+    """Whether the output folder holds a job already, whose inputs are the chosen ones."""
+
+    @classmethod
+    def choose(cls, found: Sequence[Path], settings: JobSettings, bundle: str, columns: Collection[str]) -> "NewInputs":
+        """Choose a run's inputs among all that were found.
+
+        Where the output folder holds a job, its inputs are chosen, whatever has come since: so the same command resumes
+        it, and every shard has the same inputs. Elsewhere, and with `overwrite`, those are chosen that no finished job
+        below `settings.new_since` has scored.
+
+        Args:
+            found: the inputs.
+            settings: the options.
+            bundle: the bundle's digest.
+            columns: the columns that are read.
+
+        Raises:
+            UsageError: the job in the output folder has other inputs; or it is finished, and there are newer inputs; or
+                it is not, and another job has scored inputs of it.
+            JobError: a job cannot be read.
+        """
+        folder = OutputFolder(settings.out, Disk())
+        own = frozenset() if settings.overwrite else _inputs_of(folder)
+        jobs = EarlierJobs.below(settings.new_since, settings.out)
+        scored = ScoredInputs(jobs.finished, columns)
+        chosen: dict[Path, Standing] = {}
+        passed_over: dict[Path, Standing] = {}
+        newer = []
+        for path in found:
+            standing = scored.standing(path)
+            if _name(path) in own if own else not standing.is_scored:
+                chosen[path] = standing
+            elif standing.is_scored:
+                passed_over[path] = standing
+            else:
+                newer.append(path)
+        inputs = cls(chosen, passed_over, tuple(newer), jobs, bundle, bool(own))
+        if own:
+            inputs._check_resumed(folder)
+        return inputs
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The chosen inputs, as `source_file` names them."""
+        return tuple(map(_name, self.chosen))
+
+    @property
+    def lines(self) -> list[str]:
+        """What was chosen and why, in a line each."""
+        every = len(self.chosen) + len(self.passed_over) + len(self.newer)
+        jobs = f"{len(self.jobs.finished)} finished job{'' if len(self.jobs.finished) == 1 else 's'}"
+        if self.resumes:
+            first = f"of the job in the output folder: {len(self.chosen)} of {every} inputs"
+        elif self.chosen:
+            first = f"new since {jobs}: {len(self.chosen)} of {every} inputs"
+        else:
+            first = f"nothing new since {jobs}: none of {every} inputs"
+        return [first, *(f"{what}: {_named(paths)}" for what, paths in self._sorts() if paths), *self._of_others()]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may call for somebody's action, in a line each."""
+        touched = [path for path, each in self.passed_over.items() if each.is_doubtful and each.last_job]
+        sorts = {
+            "not finished, and so not counted": self.jobs.unfinished,
+            "passed over with the footer and size that were scored, but changed at another time": touched,
+        }
+        return [f"{what}: {_named(paths)}" for what, paths in sorts.items() if paths]
+
+    def _sorts(self) -> Iterator[tuple[str, list[Path]]]:
+        """The sorts of chosen and of newer inputs that are named."""
+        if not self.resumes:
+            new = self.chosen.items()
+            yield "changed since a job scored them", [path for path, each in new if each.last_job]
+            unsure = "new by the time of change alone, with a scored footer that has no statistics"
+            yield unsure, [path for path, each in new if each.is_doubtful]
+            yield "alike in footer and size, and each scored", _alike(self.chosen)
+        yield "newer, and left for another run", list(self.newer)
+
+    def _of_others(self) -> list[str]:
+        count = sum(self.bundle not in each.bundles for each in self.passed_over.values())
+        return [f"scored by other bundles alone: {count} of the {len(self.passed_over)} passed over"] if count else []
+
+    def _check_resumed(self, folder: OutputFolder) -> None:
+        """Raise UsageError for a job that the same command neither resumes nor finds finished."""
+        holds = f"{path_text(folder.path)!r} holds"
+        if not self.chosen:
+            raise UsageError(f"{holds} a job of other inputs; --overwrite replaces it, or choose another folder")
+        if folder.is_finished and self.newer:
+            raise UsageError(f"{holds} a finished job; choose another folder for newer inputs: {_named(self.newer)}")
+        again = [path for path, each in self.chosen.items() if each.is_scored]
+        if not folder.is_finished and again:
+            since = f"other jobs have scored {len(again)} of its inputs since: {_named(again)}"
+            raise UsageError(f"{holds} an unfinished job, and {since}; --overwrite takes what is new now")
+
+
+def _inputs_of(folder: OutputFolder) -> frozenset[str]:
+    """The names of the inputs of the job in a folder; none where there is no job."""
+    if not os.path.lexists(folder.path / JOB_FILE):
+        return frozenset()
+    document = folder.read_json(JOB_FILE)
+    if document == {}:  # a run that is being replaced: opening the folder says so
+        return frozenset()
+    return frozenset(mark.source_file for mark in JobFile.build(document, folder.path / JOB_FILE).inputs)
+
+
+def _alike(paths: Mapping[Path, Standing]) -> list[Path]:
+    """The files with the footer and the size of another one."""
+    by_content: dict[tuple[str, int] | None, list[Path]] = {}
+    for path, each in paths.items():
+        by_content.setdefault(each.content, []).append(path)
+    by_content.pop(None, None)
+    return [path for group in by_content.values() if len(group) > 1 for path in group]
+
+
+def _name(path: Path) -> str:
+    return path_text(path.as_posix())
+
+
+def _named(paths: Iterable[Path]) -> str:
+    return listing(map(_name, paths), NAMED)
