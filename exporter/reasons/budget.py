@@ -4,8 +4,12 @@ Estimates are by the numbers of operators and values, so that the same model has
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from whyport.runtime.bundle import deepshap
 from whyport.runtime.bundle.deepshap import PASS_BYTES
@@ -30,6 +34,39 @@ def check_time(file: str, operators: int) -> None:
             f"{file} of {operators} operators: expected at most {SECONDS} CPU seconds to compile it, got an estimate "
             f"of {seconds:.0f}"
         )
+
+
+ROW_VALUES = 1 << 29
+"""The values that a graph may compute for a row, 2 GiB in float32. ONNX Runtime took 8 CPU seconds and 4 to 8 GB for a
+row of 2.3 billion: pictures of 200 x 200, a network of four convolutions, and ten references."""
+
+
+def check_values(file: str, module: nn.Module, row: Sequence[Tensor]) -> None:
+    """Raise ExportError where a graph would compute too much for a row. Nothing is computed to know it.
+
+    Args:
+        file: the graph's name in the bundle.
+        module: what it is compiled from.
+        row: its inputs, with an N of 1.
+    """
+    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True), _Values() as values:
+        module(*row)
+    if values.count > ROW_VALUES:
+        raise ExportError(f"{file}: expected at most {ROW_VALUES:,} values to compute for a row, got {values.count:,}")
+
+
+class _Values(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the values of all results."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for each in out if isinstance(out, (tuple, list)) else (out,):
+            self.count += each.numel() if isinstance(each, Tensor) else 0
+        return out
 
 
 def pairs_per_pass(values: Sequence[Tensor], targets: int) -> int:

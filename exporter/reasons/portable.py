@@ -15,7 +15,7 @@ from whyport.exporter.graphs.compiled import OnnxFile
 from whyport.exporter.graphs.graph import Graph, capability
 from whyport.exporter.graphs.onnx import export_lean
 from whyport.exporter.graphs.tensor_names import INPUT
-from whyport.exporter.reasons.budget import check_time
+from whyport.exporter.reasons.budget import check_time, check_values
 from whyport.exporter.reasons.graphs import REFERENCES, ExplainGraph, GradientGraph
 from whyport.exporter.reasons.left_out import left_out
 from whyport.exporter.reasons.summary import summarise
@@ -107,6 +107,7 @@ def _export(name: str, module: nn.Module, draft: Draft, graph: Graph, opset: int
     scores = [spec for spec in graph.outputs if spec.name in draft.task.outputs]
     outputs = [spec.name for spec in reasons_outputs(name, scores, len(draft.features))]
     unfolded = [REFERENCES] if name == EXPLAIN_MODEL else []
-    model = export_lean(module.eval(), inputs, outputs, opset, unfolded)
+    check_values(name, module.eval(), [tensor[:1] for tensor in inputs.values()])
+    model = export_lean(module, inputs, outputs, opset, unfolded)
     take_inputs(model, draft.inputs, reasons_inputs)
     return model

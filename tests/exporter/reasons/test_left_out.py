@@ -72,6 +72,10 @@ IN_THE_EXPORT: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         },
         {"explain-onnx": "ValueError: NaN in the samples", "gradient-onnx": "AssertionError"},
     ),
+    "by the budget of values": (
+        {"whyport.exporter.reasons.budget.ROW_VALUES": 100},
+        {"explain-onnx": "explain.onnx: expected at most 100 values to compute for a row, got "},
+    ),
     "while they are compared": (
         {
             "whyport.exporter.reasons.graphs.settled": lambda m, value: 1.01 * m,
