@@ -144,3 +144,32 @@ def test_transformers_own_class_of_pictures_is_exported_as_it_is(tmp_path: Path)
     got = Session(bundle, "cpu").predict({"photo": contents})["logits"]
     np.testing.assert_allclose(got, expected, atol=1e-4)
     assert bundle.sidecar.capabilities["grad-cam"].available
+
+
+@pytest.mark.slow
+def test_a_keras_file_of_large_pictures_is_served_but_for_a_graph_that_no_device_could_run(tmp_path: Path) -> None:
+    """explain.onnx would take gigabytes for one picture of 200 x 200; a run needs no such graph."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        keras = import_keras()
+        keras.utils.set_random_seed(0)
+        maps = given = keras.Input((200, 200, 1), name="surface")
+        for width in (16, 32, 64, 64):
+            maps = keras.layers.Conv2D(width, 3, padding="same")(maps)
+            maps = keras.layers.ReLU()(keras.layers.BatchNormalization()(maps))
+            maps = keras.layers.MaxPooling2D()(maps)
+        pooled = keras.layers.GlobalAveragePooling2D()(maps)
+        keras.Model(given, keras.layers.Dense(6, activation="softmax")(pooled)).save(tmp_path / "surface.keras")
+    sample = images.write_pictures(tmp_path / "sample.parquet", images.pictures(12, (210, 230), 1))
+    settings = "surface=image:photo:size=200x200,channels=1"
+
+    bundle = whyport.export(tmp_path / "surface.keras", sample, tmp_path / "bundle", input=settings)
+
+    missing = {name: each.reason for name, each in bundle.sidecar.capabilities.items() if not each.available}
+    assert "expected at most 536,870,912 values to compute for a row, got 2,1" in missing.pop("explain-onnx")
+    assert missing.keys() == {"treeshap", "attention"}
+    few = images.write_pictures(tmp_path / "few.parquet", images.pictures(3, (210, 230), 1, seed=2))
+    for method in ("cam", "deepshap", "grad-cam"):
+        report = whyport.run(bundle, few, tmp_path / method, explain=method)
+        assert report.rows_out == 3
+        whyport.audit(tmp_path / method)
