@@ -26,7 +26,7 @@ class EarlierJob:
     def read(cls, folder: Path) -> "EarlierJob | None":
         """Read a folder's documents; None for a job that is not finished.
 
-        Raises JobError where a document of a finished job cannot be read.
+        Raises JobError where a document of a finished job cannot be read, or its two documents are of different inputs.
         """
         there = OutputFolder(folder, Disk())
         if not there.is_finished:
@@ -35,8 +35,15 @@ class EarlierJob:
         if document == {}:  # a run that is being replaced
             return None
         job = JobFile.build(document, folder / JOB_FILE)
-        scored = {file.source_file for file in read_report(there).files}
-        return cls(folder, job.bundle, tuple(mark for mark in job.inputs if mark.source_file in scored))
+        report = read_report(there)
+        rows = {file.source_file: file.rows_in for file in report.files}
+        scored = tuple(mark for mark in job.inputs if mark.source_file in rows)
+        accounted = rows.keys() | {file.source_file for file in report.skipped}
+        if accounted != {mark.source_file for mark in job.inputs} or any(rows[m.source_file] != m.rows for m in scored):
+            raise JobError(
+                f"expected the inputs that {JOB_FILE} has, and their rows, got others, in {folder / REPORT_FILE}"
+            )
+        return cls(folder, job.bundle, scored)
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def _job_folders(folders: Sequence[Path], out: Path) -> Iterator[Path]:
         if not os.path.lexists(given) and out.is_relative_to(os.path.realpath(given)):
             continue
         if not given.is_dir():
-            got = "something else" if os.path.lexists(given) else "nothing"
+            got = "what is no folder" if os.path.lexists(given) else "nothing"
             raise UsageError(
                 f"new_since: expected the folder of a job, or of several, got {got}, in {path_text(given)}"
             )
@@ -99,6 +106,10 @@ def _entries(folder: Path) -> tuple[set[str], list[Path]]:
     except OSError as error:
         # The jobs below would not count, and nobody would know.
         raise JobError(f"cannot read: {error.strerror}, in {path_text(error.filename)}") from None
-    # os.path.isdir is no error for a link that leads in circles.
-    below = [folder / entry.name for entry in entries if not entry.name.startswith(".") and os.path.isdir(entry.path)]
+    below = [folder / entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry)]
     return {entry.name for entry in entries}, below
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; a link that leads in circles is none."""
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from whyport.batch.output.differences import refusal
 from whyport.batch.output.earlier import EarlierJobs
 from whyport.batch.output.folder import JOB_FILE, OutputFolder
 from whyport.batch.output.job_file import JobFile
@@ -48,8 +49,8 @@ class NewInputs:
             columns: the columns that are read.
 
         Raises:
-            UsageError: the job in the output folder has other inputs; or it is finished, and there are newer inputs; or
-                it is not, and another job has scored inputs of it.
+            UsageError: the job in the output folder has other inputs, or is being replaced; or it is finished, and
+                there are newer inputs; or it is not, and another job has scored inputs of it.
             JobError: a job cannot be read.
         """
         folder = OutputFolder(settings.out, Disk())
@@ -93,10 +94,10 @@ class NewInputs:
     @property
     def warnings(self) -> list[str]:
         """What may call for somebody's action, in a line each."""
-        touched = [path for path, each in self.passed_over.items() if each.is_doubtful and each.last_job]
+        doubtful = [path for path, each in self.passed_over.items() if each.is_doubtful]
         sorts = {
             "not finished, and so not counted": self.jobs.unfinished,
-            "passed over with the footer and size that were scored, but changed at another time": touched,
+            "passed over with a footer and size that were scored, but changed at another time": doubtful,
         }
         return [f"{what}: {_named(paths)}" for what, paths in sorts.items() if paths]
 
@@ -132,8 +133,8 @@ def _inputs_of(folder: OutputFolder) -> frozenset[str]:
     if not os.path.lexists(folder.path / JOB_FILE):
         return frozenset()
     document = folder.read_json(JOB_FILE)
-    if document == {}:  # a run that is being replaced: opening the folder says so
-        return frozenset()
+    if document == {}:
+        raise refusal(folder.path, document, [])
     return frozenset(mark.source_file for mark in JobFile.build(document, folder.path / JOB_FILE).inputs)
 
 

@@ -69,7 +69,7 @@ def test_a_folder_that_the_first_job_makes(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"got nothing, in .*/scored$"):
             found(nothing, out=out)
     nothing.symlink_to(tmp_path / "gone")
-    with pytest.raises(UsageError, match=r"got something else, in .*/scored$"):
+    with pytest.raises(UsageError, match=r"got what is no folder, in .*/scored$"):
         found(nothing, out=nothing / "1")
 
 
@@ -192,3 +192,28 @@ def test_only_what_the_report_has_is_scored(scored: Path) -> None:
     path.write_text(json.dumps(report))
     first, second = EarlierJobs.below([scored], OUT).finished
     assert [len(first.scored), len(second.scored)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("_job.json", ("inputs", 0, "source_file"), "another"),
+        ("_job.json", ("inputs", 0, "rows"), 7),
+        ("_job.json", ("inputs",), []),
+        ("_report.json", ("files", 0, "source_file"), "another"),
+        ("_report.json", ("files", 0, "rows_in"), 7),
+        ("_report.json", ("files",), []),
+        ("_report.json", ("skipped",), [{"source_file": "another", "reason": "broken"}]),
+    ],
+)
+def test_documents_of_different_inputs_are_an_error(
+    scored: Path, name: str, place: tuple[Any, ...], value: object
+) -> None:
+    path = scored / "1" / name
+    document = at = json.loads(path.read_text())
+    for step in place[:-1]:
+        at = at[step]
+    at[place[-1]] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(JobError, match=r"expected the inputs that _job.json has.* in .*/1/_report\.json$"):
+        found(scored)

@@ -152,7 +152,7 @@ def test_a_changed_file_is_new(nights: Nights, caplog: pytest.LogCaptureFixture)
     assert f"changed since a job scored them: '{nights.incoming / 'a.parquet'}'" in caplog.messages
 
 
-def test_a_copy_is_not_new_and_a_touched_file_is_named(nights: Nights, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_copy_or_a_touched_file_is_not_new_and_is_named(nights: Nights, caplog: pytest.LogCaptureFixture) -> None:
     nights.come("a.parquet")
     nights.come("b.parquet")
     nights.run("1")
@@ -162,8 +162,8 @@ def test_a_copy_is_not_new_and_a_touched_file_is_named(nights: Nights, caplog: p
     assert (report.files, report.passed_over.scored) == ((), 3)
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warning == (
-        "passed over with the footer and size that were scored, but changed at another time: "
-        f"'{nights.incoming / 'b.parquet'}'"
+        "passed over with a footer and size that were scored, but changed at another time: "
+        f"'{nights.incoming / 'b.parquet'}', '{nights.incoming / 'copy.parquet'}'"
     )
 
 
@@ -367,6 +367,15 @@ def test_overwrite_chooses_anew(nights: Nights) -> None:
     assert set(nights.ids().values()) == {1}
 
 
+def test_a_job_that_is_being_replaced(nights: Nights) -> None:
+    nights.come("a.parquet")
+    nights.run("1")
+    (nights.scored / "2").mkdir()
+    (nights.scored / "2" / "_job.json").write_text("{}")
+    with pytest.raises(UsageError, match="holds a run that was being replaced; --overwrite goes on with that"):
+        nights.run("2")
+
+
 def test_a_worker_elsewhere_has_the_same_inputs(nights: Nights) -> None:
     nights.come("a.parquet")
     nights.run("1")
@@ -381,7 +390,7 @@ def test_a_worker_elsewhere_has_the_same_inputs(nights: Nights) -> None:
 def wrong(tmp_path: Path) -> Iterator[tuple[Any, str]]:
     yield tmp_path / "nothing", r"new_since: expected the folder of a job, or of several, got nothing, in .*/nothing$"
     (tmp_path / "file").touch()
-    yield tmp_path / "file", r"got something else, in .*/file$"
+    yield tmp_path / "file", r"got what is no folder, in .*/file$"
     yield "s3://bucket/scored", "new_since: expected a path, got the URL 's3://bucket/scored'"
     yield ["scored", "s3://bucket/scored"], "new_since: expected a path, got the URL 's3://bucket/scored'"
 
