@@ -326,7 +326,9 @@ def run(
             print_report(asdict(share), [*share.lines(), f"output    {settings.out}"], log_format)
             sys.exit(share.exit_code)
         report = job.run(interruption, finish_only=finish_only)
-    told = [*report.lines(job.plan.task), f"output    {settings.out}"] if job.plan.inputs else job.lines()
+    told = (
+        [*report.lines(job.plan.task), f"output    {settings.out}"] if report.files or report.skipped else job.lines()
+    )
     print_report(asdict(report), told, log_format)
     sys.exit(report.exit_code(settings.max_rejected, settings.max_not_converged, settings.max_unseen))
 

@@ -16,7 +16,9 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def check_path(name: str, path: str | Path) -> None:
-    """Raise UsageError for an address such as s3://bucket/folder; `name` is the argument's name."""
+    """Raise UsageError for an address such as s3://bucket/folder, or no text; `name` is the argument's name."""
+    if path == "":  # a variable that is not set: it would be the working folder
+        raise UsageError(f"{name}: expected a path, got ''")
     if URL.match(str(path)):
         raise UsageError(f"{name}: expected a path, got the URL {str(path)!r}: copy what it names to a disk first")
 

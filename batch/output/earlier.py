@@ -73,6 +73,11 @@ class EarlierJobs:
                 finished.append(job)
         return cls(tuple(finished), tuple(unfinished))
 
+    def with_job(self, folder: Path | None) -> "EarlierJobs":
+        """These jobs and the finished one in a folder."""
+        job = None if folder is None else EarlierJob.read(folder)
+        return self if job is None else EarlierJobs((*self.finished, job), self.unfinished)
+
 
 def _job_folders(folders: Sequence[Path], out: Path) -> Iterator[Path]:
     """The folders with a job's documents, each once."""

@@ -1,11 +1,14 @@
 """An attempt at a job, or at a shard of it: what both do alike."""
 
+import dataclasses
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from whyport.batch.output.folder import JOB_FILE, OutputFolder, folder_lock
+from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.parts import PartSpan
+from whyport.batch.output.result import JobReport, Performance, read_report
 from whyport.batch.run.arithmetics import JobArithmetics
 from whyport.batch.run.description import describe_job
 from whyport.batch.run.executors import find_executor
@@ -80,6 +83,25 @@ class Attempt:
         new = self.plan.new
         is_late = new is not None and not new.resumes and (self.folder.path / JOB_FILE).exists()
         return Attempt(*self._made_of) if is_late else None
+
+    def report_of_nothing(self) -> JobReport:
+        """Say that nothing is new; gives the report of the finished job in the folder, or one without files.
+
+        Raises UsageError if the finished job has other settings.
+        """
+        self.say_inputs()
+        if not self.folder.is_finished or self.settings.overwrite:
+            none = Performance.of({"total": 0.0}, 0, 0)
+            return JobReport.of([], [], self.plan.passed_over, {}, self.job.provider, none)
+        there = JobFile.build(self.folder.read_json(JOB_FILE), self.folder.path / JOB_FILE)
+        self.folder.holds(dataclasses.replace(self.job, inputs=there.inputs), overwrite=False)
+        logger.info("the run in %s is finished already", self.folder.path)
+        return read_report(self.folder)
+
+    def check_still_new(self) -> None:
+        """Raise UsageError if another job has scored some of the inputs since they were chosen as new."""
+        if self.plan.new is not None:
+            self.plan.new.check_still_new(self.settings, self.plan.columns)
 
     def say_inputs(self) -> None:
         """Say what was chosen of the inputs, and what was passed over."""

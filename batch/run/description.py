@@ -11,7 +11,7 @@ from whyport.batch.output.job_file import FORMAT_VERSION, BundleMark, InputMark,
 from whyport.batch.output.parts import PartSpan
 from whyport.batch.run.plan import BadFile, Plan
 from whyport.batch.settings import JobSettings
-from whyport.batch.source.files import Fingerprint
+from whyport.batch.source.files import UNREADABLE
 from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.providers import load_onnxruntime
@@ -65,7 +65,7 @@ def describe_part(job: JobFile, source: SourceFile, span: PartSpan) -> dict[str,
 
 
 def _describe_input(source: SourceFile | BadFile) -> InputMark:
-    mark = source.fingerprint or Fingerprint(0, 0, None)
+    mark = source.fingerprint or UNREADABLE
     rows = source.rows if isinstance(source, SourceFile) else None
     path = os.path.realpath(source.path)
     return InputMark(source.name, path, rows, mark.size, mark.modified_ns, mark.footer_sha256)

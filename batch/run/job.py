@@ -69,9 +69,7 @@ class Job:
         """
         attempt, stages = self._attempt, Stages()
         if not self.plan.inputs:
-            attempt.say_inputs()
-            none = Performance.of({"total": 0.0}, 0, 0)
-            return JobReport.of([], [], self.plan.passed_over, {}, attempt.job.provider, none)
+            return attempt.report_of_nothing()
         if finish_only:
             self._check_there_is_something_to_finish()
         with attempt.holding(shared=False):
@@ -189,6 +187,7 @@ class Job:
         performance: Performance,
     ) -> JobReport:
         """Write the report, and then that the job is finished."""
+        self._attempt.check_still_new()
         left_out = [SkippedFile(name, reason) for name, reason in self._reasons(skipped)]
         provider = self._attempt.job.provider
         report = JobReport.of(files, left_out, self.plan.passed_over, digests, provider, performance)

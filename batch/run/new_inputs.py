@@ -1,5 +1,6 @@
 """The inputs of a run that takes alone what no finished job has scored."""
 
+import dataclasses
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +9,12 @@ from pathlib import Path
 from whyport.batch.output.differences import refusal
 from whyport.batch.output.earlier import EarlierJobs
 from whyport.batch.output.folder import JOB_FILE, OutputFolder
-from whyport.batch.output.job_file import JobFile
+from whyport.batch.output.job_file import InputMark, JobFile
 from whyport.batch.output.scored_inputs import ScoredInputs, Standing
 from whyport.batch.settings import JobSettings
+from whyport.batch.source.files import UNREADABLE, Fingerprint
 from whyport.batch.store.local import Disk
-from whyport.runtime.errors import UsageError, listing
+from whyport.runtime.errors import DataError, UsageError, listing
 from whyport.runtime.paths import path_text
 
 NAMED = 5
@@ -26,21 +28,22 @@ class NewInputs:
     chosen: Mapping[Path, Standing]
     passed_over: Mapping[Path, Standing]
     """Inputs that finished jobs have scored."""
-    newer: tuple[Path, ...]
-    """Inputs that no finished job has scored, and that the job in the output folder does not have."""
+    left: tuple[Path, ...]
+    """Inputs that no finished job has scored, and that are not chosen, as the output folder holds a job."""
     jobs: EarlierJobs
     bundle: str
     """The digest of the run's bundle."""
     resumes: bool
-    """Whether the output folder holds a job already, whose inputs are the chosen ones."""
+    """Whether the chosen ones are the inputs of an unfinished job in the output folder."""
 
     @classmethod
     def choose(cls, found: Sequence[Path], settings: JobSettings, bundle: str, columns: Collection[str]) -> "NewInputs":
         """Choose a run's inputs among all that were found.
 
-        Where the output folder holds a job, its inputs are chosen, whatever has come since: so the same command resumes
-        it, and every shard has the same inputs. Elsewhere, and with `overwrite`, those are chosen that no finished job
-        below `settings.new_since` has scored.
+        Where the output folder holds a job that is not finished, its inputs are chosen, whatever has come since: so the
+        same command resumes it, and every shard has the same inputs. Elsewhere, and with `overwrite`, those are chosen
+        that no finished job below `settings.new_since` has scored. A finished job in the output folder leaves nothing
+        to be chosen.
 
         Args:
             found: the inputs.
@@ -49,29 +52,44 @@ class NewInputs:
             columns: the columns that are read.
 
         Raises:
-            UsageError: the job in the output folder has other inputs, or is being replaced; or it is finished, and
-                there are newer inputs; or it is not, and another job has scored inputs of it.
+            UsageError: the job in the output folder is finished, and there are newer inputs; or it is not, and none of
+                its inputs was found, or another job has scored some; or it is being replaced.
             JobError: a job cannot be read.
         """
         folder = OutputFolder(settings.out, Disk())
-        own = frozenset() if settings.overwrite else _inputs_of(folder)
-        jobs = EarlierJobs.below(settings.new_since, settings.out)
+        own = {} if settings.overwrite else _inputs_of(folder)
+        is_finished = bool(own) and folder.is_finished
+        jobs = EarlierJobs.below(settings.new_since, settings.out).with_job(folder.path if is_finished else None)
         scored = ScoredInputs(jobs.finished, columns)
         chosen: dict[Path, Standing] = {}
         passed_over: dict[Path, Standing] = {}
-        newer = []
+        left = []
         for path in found:
-            standing = scored.standing(path)
-            if _name(path) in own if own else not standing.is_scored:
+            standing, mark = scored.standing(path), own.get(_name(path))
+            if own and not is_finished:
+                is_chosen = mark is not None
+            else:
+                is_chosen = not standing.is_scored and (mark is None or not _is_as_it_was(path, mark))
+            if is_chosen:
                 chosen[path] = standing
             elif standing.is_scored:
                 passed_over[path] = standing
             else:
-                newer.append(path)
-        inputs = cls(chosen, passed_over, tuple(newer), jobs, bundle, bool(own))
-        if own:
+                left.append(path)
+        inputs = cls(chosen, passed_over, tuple(left), jobs, bundle, bool(own) and not is_finished)
+        if is_finished:
+            inputs._check_finished(folder)
+        elif own:
             inputs._check_resumed(folder)
         return inputs
+
+    def check_still_new(self, settings: JobSettings, columns: Collection[str]) -> None:
+        """Raise UsageError if another job has scored some of these inputs since they were chosen.
+
+        Takes what `choose` took; the output folder holds the job, not finished.
+        """
+        resumed = dataclasses.replace(settings, overwrite=False)
+        self.choose(tuple(self.chosen), resumed, self.bundle, columns)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,7 +99,7 @@ class NewInputs:
     @property
     def lines(self) -> list[str]:
         """What was chosen and why, in a line each."""
-        every = len(self.chosen) + len(self.passed_over) + len(self.newer)
+        every = len(self.chosen) + len(self.passed_over) + len(self.left)
         jobs = f"{len(self.jobs.finished)} finished job{'' if len(self.jobs.finished) == 1 else 's'}"
         if self.resumes:
             first = f"of the job in the output folder: {len(self.chosen)} of {every} inputs"
@@ -102,40 +120,53 @@ class NewInputs:
         return [f"{what}: {_named(paths)}" for what, paths in sorts.items() if paths]
 
     def _sorts(self) -> Iterator[tuple[str, list[Path]]]:
-        """The sorts of chosen and of newer inputs that are named."""
+        """The sorts of inputs that are named."""
         if not self.resumes:
             new = self.chosen.items()
             yield "changed since a job scored them", [path for path, each in new if each.last_job]
             unsure = "new by the time of change alone, with a scored footer that has no statistics"
             yield unsure, [path for path, each in new if each.is_doubtful]
             yield "alike in footer and size, and each scored", _alike(self.chosen)
-        yield "newer, and left for another run", list(self.newer)
+        yield "not scored, and left for another run", list(self.left)
 
     def _of_others(self) -> list[str]:
         count = sum(self.bundle not in each.bundles for each in self.passed_over.values())
         return [f"scored by other bundles alone: {count} of the {len(self.passed_over)} passed over"] if count else []
 
+    def _check_finished(self, folder: OutputFolder) -> None:
+        """Raise UsageError where the output folder holds a finished job, and something is new."""
+        if self.chosen:
+            newer = f"choose another folder for newer inputs: {_named(self.chosen)}"
+            raise UsageError(f"{path_text(folder.path)!r} holds a finished job; {newer}")
+
     def _check_resumed(self, folder: OutputFolder) -> None:
-        """Raise UsageError for a job that the same command neither resumes nor finds finished."""
-        holds = f"{path_text(folder.path)!r} holds"
+        """Raise UsageError for an unfinished job that cannot go on."""
+        holds = f"{path_text(folder.path)!r} holds an unfinished job, and"
         if not self.chosen:
-            raise UsageError(f"{holds} a job of other inputs; --overwrite replaces it, or choose another folder")
-        if folder.is_finished and self.newer:
-            raise UsageError(f"{holds} a finished job; choose another folder for newer inputs: {_named(self.newer)}")
+            raise UsageError(f"{holds} none of its inputs is there; --overwrite replaces it, or choose another folder")
         again = [path for path, each in self.chosen.items() if each.is_scored]
-        if not folder.is_finished and again:
+        if again:
             since = f"other jobs have scored {len(again)} of its inputs since: {_named(again)}"
-            raise UsageError(f"{holds} an unfinished job, and {since}; --overwrite takes what is new now")
+            raise UsageError(f"{holds} {since}; --overwrite takes what is new now")
 
 
-def _inputs_of(folder: OutputFolder) -> frozenset[str]:
-    """The names of the inputs of the job in a folder; none where there is no job."""
+def _inputs_of(folder: OutputFolder) -> dict[str, InputMark]:
+    """The inputs of the job in a folder, by name; none where there is no job."""
     if not os.path.lexists(folder.path / JOB_FILE):
-        return frozenset()
+        return {}
     document = folder.read_json(JOB_FILE)
     if document == {}:
         raise refusal(folder.path, document, [])
-    return frozenset(mark.source_file for mark in JobFile.build(document, folder.path / JOB_FILE).inputs)
+    return {mark.source_file: mark for mark in JobFile.build(document, folder.path / JOB_FILE).inputs}
+
+
+def _is_as_it_was(path: Path, mark: InputMark) -> bool:
+    """Whether a file is the one that a job had as an input, scored or skipped."""
+    try:
+        found = Fingerprint.read(path)
+    except (OSError, DataError):
+        found = UNREADABLE
+    return found == Fingerprint(mark.size, mark.modified_ns, mark.footer_sha256)
 
 
 def _alike(paths: Mapping[Path, Standing]) -> list[Path]:

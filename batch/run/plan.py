@@ -89,7 +89,7 @@ class Plan:
         check_capabilities(sidecar, {method: engine_of(method, settings.explain.engine) for method in settings.methods})
         task = task_of(sidecar)
         choice = TargetChoice.parse(settings.explain_target, task)
-        found = discover(settings.inputs)
+        found = discover(settings.inputs, may_be_empty=bool(settings.new_since))
         check_apart(settings.inputs, found, settings.out)
         # Without a method nothing has a share.
         own = own_grid(settings.methods, sidecar, settings.explain.options)

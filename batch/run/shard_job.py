@@ -36,7 +36,7 @@ class ShardJob:
         """Open, orders, executor; takes and raises what `Job.run` does."""
         attempt, stages = self._attempt, Stages()
         if not attempt.plan.inputs:
-            attempt.say_inputs()
+            attempt.report_of_nothing()
             return self._report({}, Performance.of({"total": 0.0}, 0, 0))
         if attempt.folder.is_finished and attempt.folder.holds(attempt.job, overwrite=False):
             logger.info("the run in %s is finished already", attempt.folder.path)

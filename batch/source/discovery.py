@@ -56,7 +56,7 @@ class Found:
     """The folders that were searched, without the folders below them, and links to folders that were followed."""
 
 
-def discover(inputs: Sequence[str]) -> Found:
+def discover(inputs: Sequence[str], *, may_be_empty: bool = False) -> Found:
     """The Parquet files behind files, folders and glob patterns: in the given order, each folder or glob sorted.
 
     - In a folder, every entry named *.parquet is an input, in capitals too, with all folders below. Entries that cannot
@@ -65,6 +65,10 @@ def discover(inputs: Sequence[str]) -> Found:
     - A link is followed; a link to a folder that is searched already is passed over.
     - Names that begin with "_" or "." are passed over.
     - A folder that matches a pattern without ** is searched.
+
+    Args:
+        inputs: files, folders and patterns.
+        may_be_empty: whether a folder without Parquet files is no error.
 
     Raises:
         UsageError: there is no input, one names no file or is a URL, or a file is named twice.
@@ -85,7 +89,7 @@ def discover(inputs: Sequence[str]) -> Found:
             elif "**" not in text:
                 searches.append(_Search(path))
                 found += searches[-1].inputs
-        if not found:
+        if not found and not (may_be_empty and Path(text).is_dir()):
             raise UsageError(_nothing(text, [path.name for search in searches for path in search.others]))
         paths += found
     repeated = [path for path, count in Counter(map(os.path.realpath, paths)).items() if count > 1]

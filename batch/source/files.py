@@ -115,3 +115,7 @@ class Fingerprint:
             file.seek(-length, os.SEEK_END)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return cls(status.st_size, status.st_mtime_ns, digest)
+
+
+UNREADABLE = Fingerprint(0, 0, None)
+"""Stands for a file that cannot be opened."""

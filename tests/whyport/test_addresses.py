@@ -30,6 +30,8 @@ def test_every_path_is_of_this_machine(name: str, param: click.Parameter) -> Non
     for url in ("s3://b/x", "file:///x", "https://host/x.csv", "hdfs://host:80/x"):
         with pytest.raises(UsageError, match=r"expected a path, got the URL '.*': copy"):
             param.type.convert(url, param, None)
+    with pytest.raises(UsageError, match="expected a path, got ''$"):
+        param.type.convert("", param, None)  # the option of an unset variable
     with pytest.raises(UsageError, match=r"expected a path in UTF-8, got caf\\xe9"):
         param.type.convert("caf\udce9", param, None)
     assert param.type.convert("day:1", param, None) == Path("day:1")

@@ -115,7 +115,8 @@ def test_nights_drawn_at_random(nights: Nights) -> None:
 def test_nothing_new_is_a_success_without_a_folder(nights: Nights, whyport: Whyport) -> None:
     nights.come("a.parquet")
     command = ["run", nights.bundle, nights.incoming, "--new-since", nights.scored, "--out"]
-    whyport(*command, nights.scored / "1")
+    rows = "rows      6 in = 6 out + 0 rejected"
+    assert rows in whyport(*command, nights.scored / "1").stdout
     before = sorted(nights.scored.rglob("*"))
     said = "nothing new since 1 finished job: none of 1 inputs"
     for options in ([], ["--dry-run"], ["--overwrite"], ["--finish-only"]):
@@ -124,9 +125,59 @@ def test_nothing_new_is_a_success_without_a_folder(nights: Nights, whyport: Whyp
     told = json.loads(whyport(*command, nights.scored / "2", "--log-format", "json").stdout)
     assert (told["files"], told["rows_in"], told["passed_over"]["scored"]) == ([], 0, 1)
     assert sorted(nights.scored.rglob("*")) == before
-    # The finished job itself is not counted: it is finished.
-    assert "1 in = " not in whyport(*command, nights.scored / "1").stdout
+    assert rows in whyport(*command, nights.scored / "1").stdout
+    assert "parts     0, of 0 rows" in whyport(*command, nights.scored / "1", "--shard", "2/3").stdout
     assert sorted(nights.scored.rglob("*")) == before
+
+
+def test_a_finished_night_stays_finished_whatever_becomes_of_its_inputs(nights: Nights) -> None:
+    ids = nights.come("a.parquet")
+    nights.come("b.parquet")
+    (nights.incoming / "broken.parquet").write_bytes(b"PAR1 and no more")
+    (nights.incoming / "gone.parquet").symlink_to(nights.scored / "nowhere")
+    report = nights.run("1", on_bad_file="skip")
+    assert len(report.skipped) == 2
+    assert nights.run("1", on_bad_file="skip") == report
+    (nights.incoming / "a.parquet").rename(nights.incoming / "moved.parquet")
+    (nights.incoming / "b.parquet").unlink()
+    assert nights.run("1", on_bad_file="skip") == report
+    for other in ({"explain": "gradient"}, {"keep": ()}, {"part_rows": 4}):
+        with pytest.raises(UsageError, match="holds another job") as error:
+            nights.run("1", **other)
+        assert "inputs" not in str(error.value)
+    nights.come("broken.parquet")
+    with pytest.raises(UsageError, match=r"choose another folder for newer inputs: '[^']*broken\.parquet'$"):
+        nights.run("1")
+    assert nights.ids() == once(ids, list(range(6, 12)))
+
+
+def test_an_empty_folder_has_nothing_new(nights: Nights, caplog: pytest.LogCaptureFixture) -> None:
+    (nights.incoming / "notes.csv").touch()
+    caplog.set_level("INFO", "whyport")
+    assert nights.run("1").files == ()
+    assert caplog.messages == [
+        "nothing new since 0 finished jobs: none of 0 inputs",
+        "1 other file passed over: notes.csv",
+    ]
+    with pytest.raises(UsageError, match="which names none among 1 other files"):
+        nights.run("1", new_since=())
+    with pytest.raises(UsageError, match="which names none"):
+        whyport.run(nights.bundle, nights.incoming / "*.parquet", nights.scored / "1", **nights.options())
+
+
+def test_two_nights_at_once_do_not_both_finish(nights: Nights) -> None:
+    """The later one would have the rows of the earlier one a second time."""
+    first = nights.come("a.parquet", 40)
+
+    def other(done: int, total: int) -> None:
+        if done == 0:
+            nights.come("b.parquet")
+            nights.run("2")
+
+    with pytest.raises(UsageError, match=r"other jobs have scored 1 of its inputs since: '[^']*a\.parquet'"):
+        nights.run("1", progress=other)
+    assert not (nights.scored / "1" / "_SUCCESS").exists()
+    assert nights.ids() == once(first, list(range(40, 46)))
 
 
 def test_the_plan_names_what_is_new(nights: Nights) -> None:
@@ -266,7 +317,7 @@ def test_a_stopped_night_goes_on_with_its_own_inputs(nights: Nights, caplog: pyt
     caplog.set_level("INFO", "whyport")
     report = nights.run("2")
     assert report.performance.resumed_parts > 0
-    assert f"newer, and left for another run: '{nights.incoming / 'c.parquet'}'" in caplog.messages
+    assert f"not scored, and left for another run: '{nights.incoming / 'c.parquet'}'" in caplog.messages
     assert nights.ids("2") == once(*second)
     whole = nights.scored.parent / "whole"
     whyport.run(nights.bundle, [nights.incoming / name for name in ("a.parquet", "d.parquet")], whole, **OPTIONS)
@@ -287,7 +338,7 @@ def test_a_stopped_night_whose_input_has_changed_is_refused_as_ever(nights: Nigh
     assert "1 of 1 inputs has changed" in str(error.value)
     (nights.incoming / "a.parquet").unlink()
     nights.come("b.parquet")
-    with pytest.raises(UsageError, match="a job of other inputs"):
+    with pytest.raises(UsageError, match="an unfinished job, and none of its inputs is there"):
         nights.run("1")
 
 
@@ -392,6 +443,7 @@ def wrong(tmp_path: Path) -> Iterator[tuple[Any, str]]:
     (tmp_path / "file").touch()
     yield tmp_path / "file", r"got what is no folder, in .*/file$"
     yield "s3://bucket/scored", "new_since: expected a path, got the URL 's3://bucket/scored'"
+    yield "", "new_since: expected a path, got ''"
     yield ["scored", "s3://bucket/scored"], "new_since: expected a path, got the URL 's3://bucket/scored'"
 
 
