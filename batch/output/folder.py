@@ -104,6 +104,11 @@ class OutputFolder:
         """Whether the run in the folder finished."""
         return (self.path / SUCCESS_FILE).exists()
 
+    def check_at_work(self) -> None:
+        """Raise JobError if others have finished the job, as where a lock was lost: nothing is published then."""
+        if self.is_finished:
+            raise JobError(f"expected a job at work, got one that others have finished meanwhile, in {self.path}")
+
     def check(self) -> None:
         """Check that a run may write here; raises UsageError if it would mix with other files or destroy them."""
         if self.path.exists() and not self.path.is_dir():

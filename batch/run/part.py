@@ -175,6 +175,7 @@ class PartRunner:
             with monitor.stages.stage("write"):
                 pair.finish(totals)
                 source.check_unchanged()
+                self._folder.check_at_work()
                 pair.publish()
         monitor.interruption.end()
         # Memory freed by this part's threads would otherwise stay reserved beside the next part's.
