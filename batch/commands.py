@@ -20,6 +20,7 @@ from whyport.batch.methods.positions import REDUCTIONS, SUM
 from whyport.batch.methods.segments.segmenter import COUNT as SEGMENT_COUNT
 from whyport.batch.methods.segments.segmenter import SEGMENTERS
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
+from whyport.batch.run.executors.where import LOCAL, Where
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.shard import Shard
 from whyport.batch.run.watch import LOG_FORMATS, log_as_json
@@ -253,6 +254,15 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     metavar="NUMBER/COUNT",
     help="Make only this share of the parts, such as 3/8, beside other shards; the same command without it finishes.",
 )
+@click.option(
+    "--on",
+    default=LOCAL,
+    show_default=True,
+    metavar="EXECUTOR",
+    help="What makes the parts: local, this process; ray, a Ray cluster at RAY_ADDRESS or else one that is started on "
+    "this machine alone; ray://host:10001, another one. --threads are then one worker's, by default 1.",
+)
+@click.option("--workers", type=int, help="Workers on Ray.  [default: as many as the cluster has room for]")
 @click.option("--finish-only", is_flag=True, help="Finish a job whose parts are all there, or name what is missing.")
 @click.option("--dry-run", is_flag=True, help="Check everything that can be checked and print the plan; write nothing.")
 @click.option(
@@ -269,6 +279,8 @@ def run(
     keep: tuple[str, ...],
     shard: str | None,
     finish_only: bool,
+    on: str,
+    workers: int | None,
     dry_run: bool,
     log_format: str,
     **options: Any,
@@ -287,6 +299,9 @@ def run(
 
     \b
     Example: whyport run models/breast_cancer incoming --new-since scored --out scored/2026-11-27
+
+    \b
+    Example: whyport run models/breast_cancer data --out scored --explain deepshap --on ray --workers 4
 
     \b
     Example: whyport run models/breast_cancer 'data/*.parquet' --out scored --explain deepshap --keep id
@@ -316,7 +331,7 @@ def run(
         own = None if shard is None else Shard.parse(shard)
         if own is not None and finish_only:
             raise UsageError("--finish-only: expected no --shard beside it")
-        job = Job(Bundle.read(bundle), settings)
+        job = Job(Bundle.read(bundle), settings, where=Where.parse(on, workers))
         if dry_run:
             for line in job.lines():
                 say(line)

@@ -183,6 +183,11 @@ class JobSettings:
         fitting = max(BATCH_VALUES // values, 1)
         return min(most, 1 << (fitting.bit_length() - 1))
 
+    @property
+    def rows_of_an_order(self) -> int:
+        """Rows that a worker in another process makes parts of before it tells."""
+        return EXPLAINED_PART_ROWS if self.methods else PREDICTED_PART_ROWS
+
     def rows_per_part(self, values: int) -> int:
         """Rows per part of the output, in whole batches, so that no batch depends on where a run was resumed."""
         rows = self.part_rows or (EXPLAINED_PART_ROWS if self.methods else PREDICTED_PART_ROWS)

@@ -20,6 +20,7 @@ EXTRAS = {
     "keras": {"keras"},
     "images": {"PIL", "simplejpeg"},
     "segments": {"skimage"},
+    "ray": {"ray"},
 }
 """The modules of each extra. onnxruntime, of `cpu` or `gpu`, is checked by `providers` itself."""
 
@@ -37,6 +38,7 @@ PREFERRED = (
     "images",
     "text",
     "segments",
+    "ray",
 )
 """The extras to suggest by default: the smaller one first."""
 

@@ -3,7 +3,7 @@
 import resource
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -11,12 +11,14 @@ from whyport.batch.output.folder import REPORT_FILE, OutputFolder
 from whyport.batch.output.totals import MethodTotals, Totals
 from whyport.batch.output.value_totals import ValueTotals
 from whyport.batch.source.discovery import PassedOver
-from whyport.runtime.bundle.codec import build, load
+from whyport.runtime.bundle.codec import MAY_LACK, build, load
 from whyport.runtime.errors import BundleFormatError, JobError
 from whyport.runtime.limits import RowLimit
 from whyport.runtime.task import Task
 
 TAIL_SHARE = 0.99
+MOST_LOST = 10
+"""Lost workers that are named on the terminal."""
 
 # Exit codes of a run that finished, but not as it should.
 TOO_MANY_FAULTY = 3
@@ -78,6 +80,18 @@ class SkippedFile:
 
 
 @dataclass(frozen=True)
+class Workers:
+    """The workers of an executor that made parts in other processes."""
+
+    orders: dict[str, int]
+    """Orders carried out, by worker; an order is some parts of one input."""
+    attempts: int
+    """Orders given: more than were carried out where a worker was lost."""
+    lost: tuple[str, ...]
+    """The workers that were lost, as far as the executor names them."""
+
+
+@dataclass(frozen=True)
 class Performance:
     """The performance of one attempt: everything that may differ between two runs of the same job."""
 
@@ -88,12 +102,27 @@ class Performance:
     rows_per_second: dict[str, float]
     """Rows per second by stage, over the rows of this attempt."""
     peak_memory_bytes: int
+    workers: Workers | None = field(default=None, metadata={MAY_LACK: True})
+    """The workers of this attempt; None where the process itself made the parts."""
 
     @classmethod
-    def of(cls, seconds: dict[str, float], rows: int, resumed_parts: int) -> Self:
+    def of(cls, seconds: dict[str, float], rows: int, resumed_parts: int, workers: Workers | None = None) -> Self:
         """The figures of an attempt with these seconds by stage, over the rows that it scored itself."""
         rates = {name: rows / max(value, 1e-9) for name, value in seconds.items()}
-        return cls(resumed_parts, dict(seconds), rates, peak_memory())
+        return cls(resumed_parts, dict(seconds), rates, peak_memory(), workers)
+
+    @property
+    def workers_lines(self) -> list[str]:
+        """The workers for a terminal."""
+        if self.workers is None:
+            return []
+        workers = self.workers
+        done = sum(workers.orders.values())
+        return [
+            f"workers   {len(workers.orders)}, {done} orders, {workers.attempts} attempts, {len(workers.lost)} lost",
+            *(f"          lost: {name}" for name in workers.lost[:MOST_LOST]),
+            *([f"          and {len(workers.lost) - MOST_LOST} more"] if len(workers.lost) > MOST_LOST else []),
+        ]
 
 
 @dataclass(frozen=True)
@@ -241,7 +270,11 @@ class JobReport:
         for name, value in seconds.items():
             if name != "total":
                 lines.append(f"          {name:8} {value:10.1f} s {rates[name]:12.0f} rows/s")
-        return [*lines, f"memory    {performance.peak_memory_bytes / 2**20:.0f} MiB at its peak"]
+        return [
+            *lines,
+            *performance.workers_lines,
+            f"memory    {performance.peak_memory_bytes / 2**20:.0f} MiB at its peak",
+        ]
 
     def _value_lines(self, task: Task) -> list[str]:
         """Smallest, mean and largest of every predicted quantity."""

@@ -34,5 +34,6 @@ class ShardReport:
             f"parts     {self.parts}, of {self.rows} rows{before}",
             *(f"          left out: {reason}" for reason in self.bad_files.values()),
             f"time      {seconds:.1f} s, {rates:.0f} rows/s on {self.provider}",
+            *self.performance.workers_lines,
             "next      the same command without --shard, once all shards have ended",
         ]

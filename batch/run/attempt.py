@@ -2,9 +2,10 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 
+from whyport.batch.output.fence import take_down_all
 from whyport.batch.output.folder import JOB_FILE, OutputFolder, folder_lock
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.parts import PartSpan
@@ -12,6 +13,7 @@ from whyport.batch.output.result import JobReport, Performance, read_report
 from whyport.batch.run.arithmetics import JobArithmetics
 from whyport.batch.run.description import describe_job
 from whyport.batch.run.executors import find_executor
+from whyport.batch.run.executors.where import Where
 from whyport.batch.run.finished import FinishedParts
 from whyport.batch.run.plan import Plan
 from whyport.batch.run.watch import CallbackError, Monitor
@@ -38,16 +40,16 @@ class Attempt:
         bundle: the model.
         settings: the options.
         disk: writes the output.
-        on: the executor, by its name in EXECUTORS.
+        where: the executor and its cluster.
 
     Raises:
         UsageError, ColumnError, DataError, BundleError, ProviderError: the settings cannot be carried out.
     """
 
-    def __init__(self, bundle: Bundle, settings: JobSettings, disk: Disk, on: str) -> None:
+    def __init__(self, bundle: Bundle, settings: JobSettings, disk: Disk, where: Where) -> None:
         self.settings = settings
-        self._made_of = bundle, settings, disk, on
-        self._executor = find_executor(on)
+        self._made_of = bundle, settings, disk, where
+        self._where, self._executor = where, find_executor(where.executor)
         self.folder = OutputFolder(settings.out, disk)
         self.folder.check()
         self.plan = Plan.make(bundle, settings)
@@ -65,6 +67,8 @@ class Attempt:
             folder.disk.make_folder(folder.path)
         with folder_lock(folder.path, shared=shared):
             folder.check()
+            if not shared:
+                take_down_all(folder.path)
             self.say_inputs()
             if self.plan.size.total > LARGE_OUTPUT_BYTES:
                 logger.info("output: %s", self.plan.size.text)
@@ -122,15 +126,17 @@ class Attempt:
         """Those of some parts that are there and whole."""
         return {index: self.finished.whole(own, with_pages=True) for index, own in spans.items()}
 
-    def carry_out(self, orders: Iterable[Order], monitor: Monitor) -> Iterator[tuple[str, DataError]]:
+    def carry_out(self, orders: Iterable[Order], monitor: Monitor) -> Generator[tuple[str, DataError], None, None]:
         """Have the orders carried out; gives the bad inputs by name, or raises the first one's error."""
-        for order, error in self._executor(self.worker, monitor).run(orders):
-            if error is None:
-                continue
-            if self.settings.on_bad_file == "fail":
-                raise error
-            logger.error("skipped: %s", error)
-            yield self.plan.sources[order.index].name, error
+        # However it ends, the workers have ended before the folder is let go.
+        with closing(self._executor(self.worker, monitor, self._where).run(orders)) as outcomes:
+            for order, error in outcomes:
+                if error is None:
+                    continue
+                if self.settings.on_bad_file == "fail":
+                    raise error
+                logger.error("skipped: %s", error)
+                yield self.plan.sources[order.index].name, error
 
 
 def orders_for(spans: Spans, there: Spans) -> list[Order]:

@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from whyport.batch.run.stopping import Stopping
 from whyport.runtime.errors import InterruptedJobError
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class PartProgress:
         return left if self.rows_per_second is None else f"{left}, about {self.rows_left / self.rows_per_second:.0f} s"
 
 
-class Interruption:
+class Interruption(Stopping):
     """A watch for signals while its context lasts; only works in the main thread, elsewhere nothing is watched.
 
     - The first signal is answered at once by a line in the log, and then every few seconds, after a batch.
@@ -61,7 +62,7 @@ class Interruption:
         self._speaker: threading.Thread | None = None
 
     def check(self) -> None:
-        """Raise InterruptedJobError if a signal has come; called between two parts."""
+        """Raise InterruptedJobError if a signal has come."""
         if self._signal is not None:
             raise self._error("stopped after a whole part")
 
@@ -83,7 +84,6 @@ class Interruption:
             logger.info("%s: %s", self._name(), self._part)
 
     def end(self) -> None:
-        """Note that the part at hand is published."""
         self._part = None
 
     def __enter__(self) -> Self:

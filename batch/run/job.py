@@ -11,7 +11,7 @@ from whyport.batch.output.result import FileReport, JobReport, Performance, Skip
 from whyport.batch.output.shard_report import ShardReport
 from whyport.batch.output.totals import Totals
 from whyport.batch.run.attempt import Attempt, orders_for, rows_of
-from whyport.batch.run.executors import LOCAL
+from whyport.batch.run.executors.where import Where
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.plan import BadFile, Plan
 from whyport.batch.run.shard import Shard
@@ -33,14 +33,16 @@ class Job:
         bundle: the model.
         settings: the options.
         disk: writes the output.
-        on: the executor that makes the parts, by its name in EXECUTORS.
+        where: the executor that makes the parts, and its cluster.
 
     Raises:
         UsageError, ColumnError, DataError, BundleError, ProviderError: the settings cannot be carried out.
     """
 
-    def __init__(self, bundle: Bundle, settings: JobSettings, disk: Disk | None = None, *, on: str = LOCAL) -> None:
-        self._attempt = Attempt(bundle, settings, disk or Disk(), on)
+    def __init__(
+        self, bundle: Bundle, settings: JobSettings, disk: Disk | None = None, where: Where | None = None
+    ) -> None:
+        self._attempt = Attempt(bundle, settings, disk or Disk(), where or Where())
 
     @property
     def plan(self) -> Plan:
@@ -91,7 +93,7 @@ class Job:
                 with stages.stage("check"):
                     files, digests = self._counted(skipped)
             kept = [len(own) for index, own in there.items() if self.plan.sources[index].name not in skipped]
-            performance = Performance.of(stages.seconds, counted.added, sum(kept))
+            performance = Performance.of(stages.seconds, counted.added, sum(kept), monitor.workforce.report)
             return self._finish(skipped, files, digests, performance)
 
     def run_shard(
@@ -163,9 +165,10 @@ class Job:
         """Have the orders carried out; returns the skipped inputs with the reasons."""
         folder = self._attempt.folder
         skipped = folder.skipped()
-        for name, error in self._attempt.carry_out(self._wanted(orders), monitor):
-            skipped[name] = str(error)
-            folder.write_json(SKIPPED_FILE, skipped)
+        with closing(self._attempt.carry_out(self._wanted(orders), monitor)) as bad:
+            for name, error in bad:
+                skipped[name] = str(error)
+                folder.write_json(SKIPPED_FILE, skipped)
         for index, source in self.plan.sources.items():
             if source.name in skipped:
                 for span in self.plan.spans(index):

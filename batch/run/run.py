@@ -12,6 +12,7 @@ from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
 from whyport.batch.methods.per import AUTO as OWN_PER
 from whyport.batch.methods.positions import SUM
 from whyport.batch.methods.settings import COMMON, ExplainSettings
+from whyport.batch.run.executors.where import LOCAL, Where
 from whyport.batch.run.shard import Shard
 from whyport.batch.settings import AUTO, JobSettings, parse_size
 from whyport.batch.targets import written
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from whyport.batch.run.watch import ProgressCallback
 
 
-@needs("batch", "trees", "explain")
+@needs("batch", "trees", "explain", "ray")
 @typed
 def run(
     bundle: Bundle | str | Path,
@@ -70,6 +71,8 @@ def run(
     overwrite: bool = False,
     any_arithmetic: bool = False,
     finish_only: bool = False,
+    on: str = LOCAL,
+    workers: int | None = None,
     progress: "ProgressCallback | None" = None,
     **method_options: OptionValue,
 ) -> "JobReport":
@@ -123,14 +126,17 @@ def run(
         device: "auto", "cpu" or "cuda".
         batch_rows: rows that are read, scored and explained together.
         part_rows: rows per part of the output.
-        threads: threads on the CPU; by default the cores that this process may use.
+        threads: threads on the CPU; by default the cores that this process may use; with `on`, one for each worker.
         new_since: one or several folders of a job, or of several: only those inputs are scored that no finished job
             there has scored. Where there is none, nothing is written, and the report has no files.
         overwrite: whether another job, or a finished run, in `out` is replaced.
         any_arithmetic: whether a run is resumed where the last bits of its results differ, which the parts then say.
         finish_only: whether a part that is missing is an error, which names it, and not made; see `run_shard`.
-        progress: called in this thread with the rows done and the total rows, at the start and after each batch.
-            Without it nothing is shown.
+        on: what makes the parts: "local" for this process, "ray" for a Ray cluster at RAY_ADDRESS or one that is
+            started here, "ray://host:10001" for another one.
+        workers: the number of workers on Ray; by default as many as the cluster has room for.
+        progress: called in this thread with the rows done and the total rows, at the start and after each batch, or
+            after what a worker made at a time. Without it nothing is shown.
         method_options: options of single methods, such as `steps=50`; `METHODS` lists them with their defaults.
 
     Returns:
@@ -144,12 +150,13 @@ def run(
 
     for name in ("bundle", "inputs", "out", "finish_only", "progress", "method_options"):
         del options[name]
-    job = _job(bundle, inputs, out, options | method_options)
+    where = Where.parse(options.pop("on"), options.pop("workers"))
+    job = _job(bundle, inputs, out, options | method_options, where)
     with Interruption() as interruption:
         return job.run(interruption, progress or _silent, finish_only=finish_only)
 
 
-@needs("batch", "trees", "explain")
+@needs("batch", "trees", "explain", "ray")
 @typed
 def run_shard(
     bundle: Bundle | str | Path,
@@ -183,12 +190,13 @@ def run_shard(
     given = checked_arguments(run, bundle, inputs, out, **options).kwargs
     if given.pop("finish_only", False):
         raise UsageError("finish_only: expected no shard beside it")
-    job = _job(bundle, inputs, out, given)
+    where = Where.parse(given.pop("on", LOCAL), given.pop("workers", None))
+    job = _job(bundle, inputs, out, given, where)
     with Interruption() as interruption:
         return job.run_shard(own, interruption, progress or _silent)
 
 
-@needs("batch", "trees", "explain")
+@needs("batch", "trees", "explain", "ray")
 @typed
 def plan(
     bundle: Bundle | str | Path, inputs: str | Path | Iterable[str | Path], out: str | Path, **options: Any
@@ -199,8 +207,9 @@ def plan(
         WhyportError: an error of `run` that can be known before a row is read.
     """
     given = checked_arguments(run, bundle, inputs, out, **options).kwargs
-    not_planned = ("finish_only", "progress")
-    return _job(bundle, inputs, out, {name: value for name, value in given.items() if name not in not_planned}).lines()
+    where = Where.parse(given.pop("on", LOCAL), given.pop("workers", None))
+    options = {name: value for name, value in given.items() if name not in ("finish_only", "progress")}
+    return _job(bundle, inputs, out, options, where).lines()
 
 
 OWN = {field.name for field in fields(JobSettings)} - {
@@ -242,12 +251,13 @@ def _job(
     inputs: str | Path | Iterable[str | Path],
     out: str | Path,
     options: Mapping[str, Any],
+    where: Where,
 ) -> "Job":
     from whyport.batch.run.job import Job
 
     several = [inputs] if isinstance(inputs, str | Path) else inputs
     settings = settings_of(several, Path(out), options)  # before a bundle is read: a mistake costs nothing
-    return Job(as_bundle(bundle), settings)
+    return Job(as_bundle(bundle), settings, where=where)
 
 
 def _folders(folders: str | Path | Iterable[str | Path]) -> tuple[Path, ...]:

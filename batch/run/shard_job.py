@@ -47,10 +47,11 @@ class ShardJob:
             there = attempt.there(self._spans)
             counted = Progress(rows_of(self._spans), rows_of(there), progress)
             with stages.stage("total"), closing(counted):
-                orders = orders_for(self._spans, there)
-                outcomes = attempt.carry_out(orders, Monitor(stages, counted, interruption))
-                bad = {name: str(error) for name, error in outcomes}
-        return self._report(bad, Performance.of(stages.seconds, counted.added, sum(map(len, there.values()))))
+                monitor = Monitor(stages, counted, interruption)
+                with closing(attempt.carry_out(orders_for(self._spans, there), monitor)) as outcomes:
+                    bad = {name: str(error) for name, error in outcomes}
+        kept = sum(map(len, there.values()))
+        return self._report(bad, Performance.of(stages.seconds, counted.added, kept, monitor.workforce.report))
 
     def _report(self, bad: dict[str, str], performance: Performance) -> ShardReport:
         sources = self._attempt.plan.sources

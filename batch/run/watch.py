@@ -5,13 +5,14 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from whyport.batch.run.interruption import Interruption
+from whyport.batch.run.stopping import Stopping
+from whyport.batch.run.workforce import Workforce
 from whyport.runtime.terminal import escaped_json
 
 logger = logging.getLogger(__name__)
@@ -31,9 +32,13 @@ class Stages:
         try:
             yield
         finally:
-            elapsed = time.perf_counter() - started
-            with self._lock:
-                self.seconds[name] = self.seconds.get(name, 0.0) + elapsed
+            self.add({name: time.perf_counter() - started})
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Count seconds by stage."""
+        with self._lock:
+            for name, value in seconds.items():
+                self.seconds[name] = self.seconds.get(name, 0.0) + value
 
 
 LOG_FORMATS = ("text", "json")
@@ -137,8 +142,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Monitor:
-    """The watchers of a run: the clock, the progress bar, and the signals that may interrupt it."""
+    """The watchers of a run: the clock, the progress bar, what may interrupt it, and who made the parts."""
 
     stages: Stages
     progress: Progress
-    interruption: Interruption
+    interruption: Stopping
+    workforce: Workforce = field(default_factory=Workforce)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from whyport.batch.output.differences import MAX_LINES, differences
 from whyport.batch.output.folder import OutputFolder
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.parts import ARITHMETIC_KEY, PartSpan
@@ -61,6 +62,11 @@ class Worker:
         )
         self._scorer = Scorer(session, settings.methods, plan.choice, settings.explain, plan.reduction)
 
+    @property
+    def folder(self) -> Path:
+        """The output folder; absolute."""
+        return self._folder.path
+
     @cached_property
     def arithmetic(self) -> Arithmetic:
         """The arithmetic of this process, as digests by name."""
@@ -111,10 +117,11 @@ class WorkerSetup:
             plan = Plan.make(bundle, self.settings)
             here = describe_job(bundle, plan, session)
             folder = OutputFolder(self.settings.out, disk or Disk())
-        if here != dataclasses.replace(self.job, arithmetic=()):
+        changed = differences(self.job.document(), here.document())
+        if changed:
             raise JobError(
                 "expected the run's own bundle, inputs, versions and provider, got others where it is to run"
-            )
+            ).with_details(changed[:MAX_LINES])
         worker = Worker(plan, folder, session, here)
         if worker.arithmetic not in self.job.arithmetic and not self.settings.any_arithmetic:
             raise JobError(

@@ -3,14 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from whyport.batch.run.executors.where import LOCAL, RAY
 from whyport.runtime.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from whyport.batch.run.executors.executor import Executor
 
-LOCAL = "local"
-
-EXECUTORS = {LOCAL: "whyport.batch.run.executors.local:Local"}
+EXECUTORS = {
+    LOCAL: "whyport.batch.run.executors.local:Local",
+    RAY: "whyport.batch.run.executors.ray:OnRay",
+}
 
 
 def find_executor(name: str) -> "type[Executor]":

@@ -1,8 +1,8 @@
 """The executor that makes parts in this process, one after the other."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from whyport.batch.run.executors.executor import Executor
+from whyport.batch.run.executors.executor import Executor, Outcomes
 from whyport.batch.run.worker import Order
 from whyport.runtime.errors import DataError
 
@@ -10,7 +10,7 @@ from whyport.runtime.errors import DataError
 class Local(Executor):
     """Carries out orders in this process."""
 
-    def run(self, orders: Iterable[Order]) -> Iterator[tuple[Order, DataError | None]]:
+    def run(self, orders: Iterable[Order]) -> Outcomes:
         for order in orders:
             try:
                 self._worker.run(order, self._monitor)

@@ -4,7 +4,7 @@ import dataclasses
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,8 +14,9 @@ import pytest
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.folder import JOB_FILE, OutputFolder
 from whyport.batch.output.job_file import JobFile
-from whyport.batch.run.executors import EXECUTORS, find_executor
-from whyport.batch.run.executors.executor import Executor
+from whyport.batch.run.executors import EXECUTORS
+from whyport.batch.run.executors.executor import Executor, Outcomes
+from whyport.batch.run.executors.where import Where
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.job import Job
 from whyport.batch.run.watch import Monitor, Progress, Stages
@@ -23,7 +24,7 @@ from whyport.batch.run.worker import Order, WorkerSetup
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import DataError, JobError, UsageError
+from whyport.runtime.errors import JobError
 
 PROGRAM = """
 import pickle, sys
@@ -66,7 +67,7 @@ def test_another_process_makes_the_same_bytes(setup: WorkerSetup) -> None:
 class Elsewhere(Executor):
     """Has each order carried out by a worker that another process builds."""
 
-    def run(self, orders: Iterable[Order]) -> Iterator[tuple[Order, DataError | None]]:
+    def run(self, orders: Iterable[Order]) -> Outcomes:
         for order in orders:
             content = pickle.dumps((self._worker.setup, [order]))
             subprocess.run([sys.executable, "-c", PROGRAM], input=content, check=True)
@@ -76,7 +77,7 @@ class Elsewhere(Executor):
 def test_a_run_by_another_executor_makes_the_same_bytes(setup: WorkerSetup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(EXECUTORS, "elsewhere", f"{__name__}:Elsewhere")
     other = dataclasses.replace(setup.settings, out=setup.settings.out.with_name("elsewhere"))
-    report = Job(Bundle.read(setup.bundle), other, on="elsewhere").run()
+    report = Job(Bundle.read(setup.bundle), other, where=Where("elsewhere")).run()
     assert report.rows_out > 0
     folders = [OutputFolder(settings.out, Disk()) for settings in (setup.settings, other)]
     made = [{path.relative_to(folder.path): path.read_bytes() for path in folder.parts()} for folder in folders]
@@ -88,12 +89,6 @@ def test_what_differs_over_there_is_refused(setup: WorkerSetup) -> None:
     other = dataclasses.replace(setup.job, versions=setup.job.versions | {"onnxruntime": "0.1"})
     with pytest.raises(JobError, match="expected the run's own bundle, inputs, versions and provider"):
         dataclasses.replace(setup, job=other).build()
-
-
-def test_an_unknown_executor_is_refused() -> None:
-    assert all(find_executor(name) for name in EXECUTORS)
-    with pytest.raises(UsageError, match=r"unknown executor 'lokal' \(did you mean 'local'\?\)"):
-        find_executor("lokal")
 
 
 def test_names_are_kept_as_given_wherever_the_work_goes_on(
