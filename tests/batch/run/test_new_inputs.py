@@ -165,7 +165,8 @@ def test_an_empty_folder_has_nothing_new(nights: Nights, caplog: pytest.LogCaptu
         whyport.run(nights.bundle, nights.incoming / "*.parquet", nights.scored / "1", **nights.options())
 
 
-def test_two_nights_at_once_do_not_both_finish(nights: Nights) -> None:
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_nights_at_once_do_not_both_finish(nights: Nights, overwrite: bool) -> None:
     """The later one would have the rows of the earlier one a second time."""
     first = nights.come("a.parquet", 40)
 
@@ -175,7 +176,7 @@ def test_two_nights_at_once_do_not_both_finish(nights: Nights) -> None:
             nights.run("2")
 
     with pytest.raises(UsageError, match=r"other jobs have scored 1 of its inputs since: '[^']*a\.parquet'"):
-        nights.run("1", progress=other)
+        nights.run("1", progress=other, overwrite=overwrite)
     assert not (nights.scored / "1" / "_SUCCESS").exists()
     assert nights.ids() == once(first, list(range(40, 46)))
 
@@ -416,6 +417,10 @@ def test_overwrite_chooses_anew(nights: Nights) -> None:
     nights.come("b.parquet")
     assert nights.run("1", overwrite=True).rows_in == 12
     assert set(nights.ids().values()) == {1}
+    # Nothing is removed where there is nothing to put in its place.
+    whyport.run(nights.bundle, nights.incoming, nights.scored / "2", **OPTIONS)
+    assert nights.run("1", overwrite=True).files == ()
+    assert len(nights.ids("1")) == 12
 
 
 def test_a_job_that_is_being_replaced(nights: Nights) -> None:
