@@ -6,6 +6,6 @@ FOLDERS = ("runtime", "exporter", "batch")
 
 inner = [package for folder in FOLDERS for package in (folder, *(f"{folder}.{name}" for name in find_packages(folder)))]
 setup(
-    packages=["whyport", *(f"whyport.{package}" for package in inner)],
+    packages=["whyport", "whyport.executors", *(f"whyport.{package}" for package in inner)],
     package_dir={"whyport": "whyport", **{f"whyport.{folder}": folder for folder in FOLDERS}},
 )

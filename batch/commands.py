@@ -260,7 +260,8 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     show_default=True,
     metavar="EXECUTOR",
     help="What makes the parts: local, this process; ray, a Ray cluster at RAY_ADDRESS or else one that is started on "
-    "this machine alone; ray://host:10001, another one. --threads are then one worker's, by default 1.",
+    "this machine alone; ray://host:10001, another one; spark, spark-submit's session or one on this machine alone; "
+    "spark://host:7077, a cluster. --threads are then one worker's, by default 1.",
 )
 @click.option("--workers", type=int, help="Workers on Ray.  [default: as many as the cluster has room for]")
 @click.option("--finish-only", is_flag=True, help="Finish a job whose parts are all there, or name what is missing.")

@@ -21,6 +21,7 @@ EXTRAS = {
     "images": {"PIL", "simplejpeg"},
     "segments": {"skimage"},
     "ray": {"ray"},
+    "spark": {"pyspark"},
 }
 """The modules of each extra. onnxruntime, of `cpu` or `gpu`, is checked by `providers` itself."""
 
@@ -39,6 +40,7 @@ PREFERRED = (
     "text",
     "segments",
     "ray",
+    "spark",
 )
 """The extras to suggest by default: the smaller one first."""
 

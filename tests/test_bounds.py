@@ -11,7 +11,7 @@ from support.checkouts import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-ENGINES = ("ray",)
+ENGINES = ("ray", "spark")
 """The extras that have an environment of their own: scripts/engines."""
 OTHER = {"pandas"}
 """The packages of which that environment has another version: Spark warns of pandas 3."""

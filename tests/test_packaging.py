@@ -99,7 +99,7 @@ def test_the_wheel_of_the_sdist_holds_every_module_and_whyport_alone(
     sources = {
         f"whyport/{path.relative_to(checkout)}" for f in FOLDERS for path in (checkout / f).rglob("*") if path.is_file()
     }
-    sources |= {f"whyport/{path.name}" for path in (checkout / "whyport").iterdir()}
+    sources |= {str(path.relative_to(checkout)) for path in (checkout / "whyport").rglob("*") if path.is_file()}
     assert {"whyport/py.typed", "whyport/__main__.py", "whyport/runtime/bundle/sidecar.py"} <= sources
     assert any(name.endswith(".j2") for name in sources)
     assert {name for name in names if name.startswith("whyport/")} == sources

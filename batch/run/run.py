@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from whyport.batch.run.watch import ProgressCallback
 
 
-@needs("batch", "trees", "explain", "ray")
+@needs("batch", "trees", "explain", "ray", "spark")
 @typed
 def run(
     bundle: Bundle | str | Path,
@@ -133,7 +133,8 @@ def run(
         any_arithmetic: whether a run is resumed where the last bits of its results differ, which the parts then say.
         finish_only: whether a part that is missing is an error, which names it, and not made; see `run_shard`.
         on: what makes the parts: "local" for this process, "ray" for a Ray cluster at RAY_ADDRESS or one that is
-            started here, "ray://host:10001" for another one.
+            started here, "ray://host:10001" for another one; "spark" for the active session of Spark or one that is
+            started here, "spark://host:7077" for a cluster.
         workers: the number of workers on Ray; by default as many as the cluster has room for.
         progress: called in this thread with the rows done and the total rows, at the start and after each batch, or
             after what a worker made at a time. Without it nothing is shown.
@@ -146,17 +147,31 @@ def run(
         WhyportError: see whyport/runtime/errors.py for the tree. MissingPackageError: an extra is not installed.
     """
     options = dict(locals())
-    from whyport.batch.run.interruption import Interruption
-
     for name in ("bundle", "inputs", "out", "finish_only", "progress", "method_options"):
         del options[name]
     where = Where.parse(options.pop("on"), options.pop("workers"))
-    job = _job(bundle, inputs, out, options | method_options, where)
+    return run_at(where, bundle, inputs, out, finish_only=finish_only, progress=progress, **options, **method_options)
+
+
+def run_at(
+    where: Where,
+    bundle: Bundle | str | Path,
+    inputs: str | Path | Iterable[str | Path],
+    out: str | Path,
+    *,
+    finish_only: bool = False,
+    progress: "ProgressCallback | None" = None,
+    **options: Any,
+) -> "JobReport":
+    """As `run`, where a session may be the caller's own."""
+    from whyport.batch.run.interruption import Interruption
+
+    job = _job(bundle, inputs, out, options, where)
     with Interruption() as interruption:
         return job.run(interruption, progress or _silent, finish_only=finish_only)
 
 
-@needs("batch", "trees", "explain", "ray")
+@needs("batch", "trees", "explain", "ray", "spark")
 @typed
 def run_shard(
     bundle: Bundle | str | Path,
@@ -196,7 +211,7 @@ def run_shard(
         return job.run_shard(own, interruption, progress or _silent)
 
 
-@needs("batch", "trees", "explain", "ray")
+@needs("batch", "trees", "explain", "ray", "spark")
 @typed
 def plan(
     bundle: Bundle | str | Path, inputs: str | Path | Iterable[str | Path], out: str | Path, **options: Any

@@ -12,7 +12,7 @@ from support.clusters import FILES, OPTIONS, ROWS, contents, write_rows
 REQUIRED = "WHYPORT_ENGINES"
 """The variable that, set to "required", makes a missing engine a failure."""
 
-missing = [name for name in ("ray",) if find_spec(name) is None]
+missing = [name for name in ("ray", "pyspark") if find_spec(name) is None]
 if missing and os.environ.get(REQUIRED) == "required":
     raise ModuleNotFoundError(f"no {' and no '.join(missing)}: scripts/engines installs them")
 collect_ignore_glob = ["test_*.py"] if missing else []

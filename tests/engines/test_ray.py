@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import re
 import signal
 import socket
 import subprocess
@@ -26,7 +25,9 @@ from ray.cluster_utils import Cluster
 
 import whyport
 from support.clusters import FILES, OPTIONS, ROWS, check_whole, contents, moments, once, processes
+from support.every_method import METHODS_OF, options_of, write_rows
 from support.killed_runs import run_and_kill
+from support.pages import ROOT, blocks
 from whyport.batch.run import description
 from whyport.batch.run.executors import ray_crew
 from whyport.batch.run.executors.executor import Outcomes
@@ -110,6 +111,16 @@ def test_a_client_from_outside(
             break
     assert done.returncode == 0, done.stderr
     check_whole(tmp_path / "out", here)
+
+
+@pytest.mark.parametrize("fixture", METHODS_OF)
+def test_every_method(fixture: str, cluster: Cluster, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    bundle: Path = request.getfixturevalue(fixture)
+    is_of_pictures = fixture == "image_bundle"
+    rows = request.getfixturevalue("image_rows") if is_of_pictures else write_rows(bundle, tmp_path / "rows.parquet")
+    for on in ("local", "ray"):
+        whyport.run(bundle, rows, tmp_path / on, explain=METHODS_OF[fixture], on=on, **options_of(fixture))
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
 @pytest.mark.parametrize("after", moments(KILLS, 1))
@@ -326,12 +337,12 @@ def test_the_command_starts_a_cluster_and_ends_with_a_part_at_ctrl_c(
     options = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
     command = [COMMAND, "run", reference_bundle, inputs, "--out", out, *options, "--on", "ray", "--workers", "2"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as run:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True) as run:
         while len(list(out.glob("part-*"))) < 3:
             assert run.poll() is None
             time.sleep(0.01)
         below = psutil.Process(run.pid).children(recursive=True)
-        run.send_signal(signal.SIGINT)
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does
         _, told = run.communicate()
     assert run.returncode == 130, told
     assert "error: stopped after a whole part (SIGINT): the same command resumes" in told
@@ -361,8 +372,7 @@ def test_a_run_here_does_not_import_ray(reference_bundle: Path, inputs: Path, tm
 
 
 def test_the_page_s_command(reference_bundle: Path, inputs: Path, tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "engines.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"^whyport run bundle data .*--on ray.*$", page, re.MULTILINE)
+    (command,) = [each for each in blocks(ROOT / "docs" / "engines.md", "") if "--on ray --workers" in each]
     (tmp_path / "bundle").symlink_to(reference_bundle)
     (tmp_path / "data").symlink_to(inputs)
     path = os.pathsep.join([str(COMMAND.parent), os.environ["PATH"]])

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from whyport.batch.run.executors.where import LOCAL, RAY
+from whyport.batch.run.executors.where import LOCAL, RAY, SPARK
 from whyport.runtime.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 EXECUTORS = {
     LOCAL: "whyport.batch.run.executors.local:Local",
     RAY: "whyport.batch.run.executors.ray:OnRay",
+    SPARK: "whyport.batch.run.executors.spark:OnSpark",
 }
 
 

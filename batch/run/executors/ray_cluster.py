@@ -1,12 +1,11 @@
 """A connection to a Ray cluster: one that is there, or one of this machine's own, that nobody else can reach."""
 
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from whyport.batch.run.executors.signals import signals_kept
 from whyport.runtime.errors import JobError
 
 OWN = {
@@ -42,7 +41,7 @@ def connected(address: str | None) -> Iterator[None]:
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        with _signals_kept():
+        with signals_kept():
             if address is None:
                 ray.init("local", include_dashboard=False, **quiet)
             else:
@@ -54,17 +53,3 @@ def connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Keep this process's own handlers: Ray takes SIGTERM for itself."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)

@@ -1,13 +1,13 @@
 """Where the parts of a run are made: the text behind --on."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from whyport.runtime.arguments import at_least
 from whyport.runtime.errors import UsageError, unknown
 
-LOCAL, RAY = "local", "ray"
-KNOWN = (LOCAL, RAY)
+LOCAL, RAY, SPARK = "local", "ray", "spark"
+KNOWN = (LOCAL, RAY, SPARK)
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,13 @@ class Where:
     address: str | None = None
     """The cluster's address; None for one that is at hand, or is started here."""
     workers: int | None = None
-    """The number of workers; None for as many as the cluster holds."""
+    """The number of workers on Ray; None for as many as the cluster holds."""
+    session: Any = None
+    """The caller's own SparkSession."""
 
     @classmethod
     def parse(cls, on: str, workers: int | None = None) -> Self:
-        """The place behind "local", "ray" or "ray://host:10001".
+        """The place behind "local", "ray", "ray://host:10001", "spark" or "spark://host:7077".
 
         Raises UsageError for another text, and for workers that the place does not have.
         """

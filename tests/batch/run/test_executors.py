@@ -25,6 +25,8 @@ def test_a_place_is_read() -> None:
     assert Where.parse("local") == Where()
     assert Where.parse("ray", 3) == Where("ray", None, 3)
     assert Where.parse("ray://head:10001") == Where("ray", "ray://head:10001")
+    assert Where.parse("spark") == Where("spark")
+    assert Where.parse("spark://host:7077") == Where("spark", "spark://host:7077")
     assert EXECUTORS.keys() == set(KNOWN)
     assert find_executor("local").__name__ == "Local"
 
@@ -32,10 +34,11 @@ def test_a_place_is_read() -> None:
 @pytest.mark.parametrize(
     ("on", "workers", "message"),
     [
-        ("lokal", None, r"unknown executor 'lokal' \(did you mean 'local'\?\); known: 'local', 'ray'"),
+        ("lokal", None, r"unknown executor 'lokal' \(did you mean 'local'\?\); known: 'local', 'ray', 'spark'"),
         ("local://here", None, "unknown executor 'local://here'"),
         ("", None, "unknown executor ''"),
         ("local", 2, "workers: expected on 'ray' beside it, got 'local'"),
+        ("spark", 2, "workers: expected on 'ray' beside it, got 'spark'"),
         ("ray", 0, "workers: expected at least 1, got 0"),
     ],
 )
@@ -69,7 +72,10 @@ def test_a_worker_without_the_run_s_folder_is_refused(tmp_path: Path) -> None:
         RemoteWorker(pickle.dumps(None), Fence(tmp_path / "_workers-0"))
 
 
+@pytest.mark.parametrize(("on", "package"), [("ray", "ray"), ("spark", "pyspark")])
 def test_an_executor_that_is_not_installed_is_named(
+    on: str,
+    package: str,
     bundle: Path,
     table: pa.Table,
     write: Callable[..., Path],
@@ -78,11 +84,11 @@ def test_an_executor_that_is_not_installed_is_named(
     whyport: Whyport,
 ) -> None:
     found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ray" else found(name))
-    monkeypatch.delitem(sys.modules, "whyport.batch.run.executors.ray", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else found(name))
+    monkeypatch.delitem(sys.modules, f"whyport.batch.run.executors.{on}", raising=False)
     rows, out = write(table), tmp_path / "out"
-    with pytest.raises(library.MissingPackageError, match=r"^this needs the package 'ray': pip install"):
-        library.run(bundle, rows, out, on="ray")
-    told = whyport("run", bundle, rows, "--out", out, "--on", "ray", exit_code=1)
-    assert told.stderr == "error: this needs the package 'ray': pip install 'whyport[ray]'\n"
+    with pytest.raises(library.MissingPackageError, match=f"^this needs the package '{package}': pip install"):
+        library.run(bundle, rows, out, on=on)
+    told = whyport("run", bundle, rows, "--out", out, "--on", on, exit_code=1)
+    assert told.stderr == f"error: this needs the package '{package}': pip install 'whyport[{on}]'\n"
     assert not out.exists()

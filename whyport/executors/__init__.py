@@ -1,0 +1,1 @@
+"""Runs on clusters, by their own sessions: `whyport.executors.spark`."""
