@@ -22,6 +22,7 @@ EXTRAS = {
     "segments": {"skimage"},
     "ray": {"ray"},
     "spark": {"pyspark"},
+    "store": {"obstore"},
 }
 """The modules of each extra. onnxruntime, of `cpu` or `gpu`, is checked by `providers` itself."""
 
@@ -41,6 +42,7 @@ PREFERRED = (
     "segments",
     "ray",
     "spark",
+    "store",
 )
 """The extras to suggest by default: the smaller one first."""
 
