@@ -28,7 +28,7 @@ from whyport.batch.settings import AUTO, LAYOUTS, ON_BAD_FILE, ON_BAD_ROW, ON_UN
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import UsageError, WhyportError
 from whyport.runtime.options import names_option
-from whyport.runtime.paths import LocalPath
+from whyport.runtime.paths import LocalPath, PlacePath, endpoint_option
 from whyport.runtime.providers import DEVICES
 from whyport.runtime.terminal import escaped_json, say
 
@@ -61,9 +61,9 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
 
 
 @click.command(cls=MethodOptions)
-@click.argument("bundle", type=LocalPath())
+@click.argument("bundle", type=PlacePath())
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--out", type=LocalPath(), required=True, help="The folder for the output.")
+@click.option("--out", type=PlacePath(), required=True, help="The folder for the output.")
 @click.option(
     "--explain",
     "methods",
@@ -238,12 +238,18 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
 @click.option("--threads", type=int, help="Threads on the CPU; by default the cores that this process may use.")
 @click.option(
     "--new-since",
-    type=LocalPath(),
+    type=PlacePath(),
     multiple=True,
     metavar="OUT",
     help="Score only inputs that no finished job has scored in this folder of a job, or of several; may be repeated.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace another job, or a finished run, in the folder.")
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="End the lease of another run on the folder in a store, which is known to be dead; by itself it ends after a "
+    "minute.",
+)
 @click.option(
     "--any-arithmetic",
     is_flag=True,
@@ -264,6 +270,7 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     "spark://host:7077, a cluster. --threads are then one worker's, by default 1.",
 )
 @click.option("--workers", type=int, help="Workers on Ray.  [default: as many as the cluster has room for]")
+@endpoint_option()
 @click.option("--finish-only", is_flag=True, help="Finish a job whose parts are all there, or name what is missing.")
 @click.option("--dry-run", is_flag=True, help="Check everything that can be checked and print the plan; write nothing.")
 @click.option(

@@ -5,18 +5,20 @@ from typing import Any
 
 import click
 
-from whyport.runtime.paths import LocalPath
+from whyport.runtime.paths import LocalPath, PlacePath, endpoint_option
 from whyport.runtime.providers import DEVICES
+from whyport.runtime.store.path import Place
 from whyport.runtime.terminal import say
 
 
 @click.command()
-@click.argument("out", type=LocalPath(), metavar="DIR")
+@click.argument("out", type=PlacePath(), metavar="DIR")
 @click.option("--sample", type=click.IntRange(min=0), default=100, show_default=True, help="Rows to compute again.")
 @click.option("--seed", default=0, show_default=True, help="The seed for drawing the rows.")
-@click.option("--bundle", type=LocalPath(), help="The bundle's path, if it was moved since the run.")
+@click.option("--bundle", type=PlacePath(), help="The bundle's path, if it was moved since the run.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
-def audit(out: Path, sample: int, seed: int, bundle: Path | None, device: str) -> None:
+@endpoint_option()
+def audit(out: Place, sample: int, seed: int, bundle: Place | None, device: str) -> None:
     """Prove the finished run in DIR: digests, columns, every row once, and a sample computed again.
 
     The sample needs the bundle and the inputs; --sample 0 needs only the bundle. The exit code is 1 if anything is not
@@ -32,11 +34,12 @@ def audit(out: Path, sample: int, seed: int, bundle: Path | None, device: str) -
 
 
 @click.command()
-@click.argument("out", type=LocalPath(), metavar="DIR")
+@click.argument("out", type=PlacePath(), metavar="DIR")
 @click.option("--row", type=click.IntRange(min=0), required=True, help="The row's number in its file, from 0.")
 @click.option("--file", help="The input, if the run has several: its source_file, or how that name ends.")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Reasons to print.")
-def show(out: Path, row: int, file: str | None, top: int) -> None:
+@endpoint_option()
+def show(out: Place, row: int, file: str | None, top: int) -> None:
     """Print one row of the run in DIR: its prediction and the reasons, strongest first.
 
     \b
@@ -49,7 +52,7 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
 
 
 @click.command()
-@click.argument("out", type=LocalPath(), metavar="DIR")
+@click.argument("out", type=PlacePath(), metavar="DIR")
 @click.option(
     "--out",
     "page",
@@ -58,7 +61,7 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
     show_default=True,
     help="The page; everything is in this one file.",
 )
-@click.option("--bundle", type=LocalPath(), help="The bundle's path, if it was moved since the run.")
+@click.option("--bundle", type=PlacePath(), help="The bundle's path, if it was moved since the run.")
 @click.option(
     "--label",
     metavar="COLUMN",
@@ -78,7 +81,8 @@ def show(out: Path, row: int, file: str | None, top: int) -> None:
 )
 @click.option("--max-features", type=click.IntRange(min=1), default=20, show_default=True, help="Features per figure.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
-def report(out: Path, page: Path, images: Path | None, formats: str, **options: Any) -> None:
+@endpoint_option()
+def report(out: Place, page: Path, images: Path | None, formats: str, **options: Any) -> None:
     """Write a page with pictures of the finished run in DIR: the model, the reasons, single rows, errors and drift.
 
     The page needs no network. The bundle must be there; values from inputs that are gone are left out.

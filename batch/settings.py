@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from whyport.batch.methods.catalogue import METHODS, method_options
 from whyport.batch.methods.per import AUTO as OWN_PER
@@ -13,6 +12,7 @@ from whyport.batch.methods.settings import ExplainSettings
 from whyport.runtime.arguments import at_least
 from whyport.runtime.errors import UsageError, listing, unknown
 from whyport.runtime.limits import RowLimit
+from whyport.runtime.store.path import Place
 
 UNITS: dict[str, int] = {"": 1, "B": 1} | {
     f"{prefix}{suffix}": base**power
@@ -58,7 +58,7 @@ class JobSettings:
     """The settings of a run: the options of `whyport run`."""
 
     inputs: tuple[str, ...]
-    out: Path
+    out: Place
     methods: tuple[str, ...] = ()
     explain_target: str | None = None
     """What `TargetChoice` reads; None for the task's own default."""
@@ -103,11 +103,12 @@ class JobSettings:
     part_rows: int | None = None
     """Rows per part, in whole batches; by default PREDICTED_PART_ROWS or, with methods, EXPLAINED_PART_ROWS."""
     explain: ExplainSettings = field(default_factory=ExplainSettings)
-    new_since: tuple[Path, ...] = ()
+    new_since: tuple[Place, ...] = ()
     """Folders of jobs: the inputs that their finished ones have scored are passed over."""
     only: tuple[str, ...] | None = None
     """The inputs of the run among those that are found, as `source_file` names them; None for all."""
     overwrite: bool = False
+    take_over: bool = False
     any_arithmetic: bool = False
     """Whether parts of another machine's arithmetic are kept, and recorded, when a run is resumed."""
 

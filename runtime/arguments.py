@@ -11,7 +11,8 @@ from typing import Any, ParamSpec, TypeVar, get_args
 import numpy as np
 
 from whyport.runtime.errors import UsageError
-from whyport.runtime.paths import check_path
+from whyport.runtime.paths import check_path, check_place
+from whyport.runtime.store.path import StorePath
 
 SIMPLE_TYPES: dict[Any, tuple[str, tuple[type, ...]]] = {
     bool: ("True or False", (bool, np.bool_)),
@@ -36,7 +37,7 @@ def as_type(name: str, value: Any, types: Collection[Any]) -> Any:
 
 
 def checked_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -> inspect.BoundArguments:
-    """The arguments of a call, those of simple types checked by `as_type`, and paths by `check_path`.
+    """The arguments of a call, those of simple types checked by `as_type`, and paths by `check_path` or `check_place`.
 
     Raises TypeError as the call would.
     """
@@ -45,8 +46,11 @@ def checked_arguments(function: Callable[..., Any], *args: Any, **kwargs: Any) -
     for name, value in bound.arguments.items():
         annotation = signature.parameters[name].annotation
         types = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-        if Path in types and isinstance(value, str | Path):
-            check_path(name, value)
+        if Path in types and isinstance(value, str | Path | StorePath):
+            if StorePath in types:
+                check_place(name, value)
+            else:
+                check_path(name, str(value))
         if signature.parameters[name].kind is not inspect.Parameter.VAR_KEYWORD and set(types) <= set(SIMPLE_TYPES):
             bound.arguments[name] = as_type(name, value, types)
     return bound

@@ -9,8 +9,9 @@ from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import UsageError
 from whyport.runtime.inspect import bundle_lines
 from whyport.runtime.options import ON_BAD_ROW, names_option
-from whyport.runtime.paths import LocalPath
+from whyport.runtime.paths import LocalPath, PlacePath, endpoint_option
 from whyport.runtime.providers import DEVICES
+from whyport.runtime.store.path import Place
 from whyport.runtime.terminal import can_print, escaped_json, say
 
 WITHOUT_PREDICTION = 3
@@ -18,9 +19,10 @@ WITHOUT_PREDICTION = 3
 
 
 @click.command()
-@click.argument("bundle", type=LocalPath())
+@click.argument("bundle", type=PlacePath())
 @click.option("--json", "as_json", is_flag=True, help="Print the sidecar as JSON.")
-def inspect(bundle: Path, as_json: bool) -> None:
+@endpoint_option()
+def inspect(bundle: Place, as_json: bool) -> None:
     """Show what BUNDLE holds: targets, columns, graphs, files, parity.
 
     \b
@@ -35,9 +37,10 @@ def inspect(bundle: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("bundle", type=LocalPath())
+@click.argument("bundle", type=PlacePath())
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
-def verify(bundle: Path, device: str) -> None:
+@endpoint_option()
+def verify(bundle: Place, device: str) -> None:
     """Check every file of BUNDLE against its digest and replay its test vectors.
 
     \b
@@ -52,7 +55,7 @@ def verify(bundle: Path, device: str) -> None:
 
 
 @click.command()
-@click.argument("bundle", type=LocalPath())
+@click.argument("bundle", type=PlacePath())
 @click.argument("data", type=LocalPath())
 @click.option("--out", type=LocalPath(), help="A CSV or Parquet file; by default CSV on stdout.")
 @names_option("--keep", help="Columns of DATA to copy.")
@@ -65,8 +68,9 @@ def verify(bundle: Path, device: str) -> None:
 )
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace the file named by --out.")
+@endpoint_option()
 def predict(
-    bundle: Path, data: Path, out: Path | None, keep: tuple[str, ...], on_bad_row: str, device: str, overwrite: bool
+    bundle: Place, data: Path, out: Path | None, keep: tuple[str, ...], on_bad_row: str, device: str, overwrite: bool
 ) -> None:
     """Predict the rows of DATA, a CSV or Parquet file that fits in memory.
 

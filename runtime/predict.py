@@ -19,6 +19,7 @@ from whyport.runtime.inputs.utf8 import check_utf8
 from whyport.runtime.options import ON_BAD_ROW, as_names
 from whyport.runtime.paths import path_text
 from whyport.runtime.session import Session
+from whyport.runtime.store.path import Place
 from whyport.runtime.tables import (
     read_table,
     separator_hint,
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 @needs("batch")
 @typed
 def predict(
-    bundle: Bundle | str | Path,
+    bundle: Bundle | str | Place,
     data: str | Path,
     out: str | Path | None = None,
     *,

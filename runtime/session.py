@@ -4,7 +4,6 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +48,7 @@ from whyport.runtime.inputs.feeds import input_feeds
 from whyport.runtime.inputs.table import Columns, EncodedRows
 from whyport.runtime.providers import DEVICES, Provider, available_cores
 from whyport.runtime.runner import Runner
+from whyport.runtime.store.path import Place
 from whyport.runtime.task import Task
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Session:
     @typed
     def __init__(
         self,
-        bundle: Bundle | str | Path,
+        bundle: Bundle | str | Place,
         device: str = "auto",
         *,
         threads: int | None = None,
@@ -322,7 +322,7 @@ class Session:
         """The metadata_props of model.onnx, or of another graph of the bundle."""
         return (self._model if name == ONNX_MODEL else self._graph(name)).metadata()
 
-    def __reduce__(self) -> "tuple[Callable[..., Session], tuple[Path, str, _Asked]]":
+    def __reduce__(self) -> "tuple[Callable[..., Session], tuple[Place, str, _Asked]]":
         return _reopen, (self.bundle.place, self.bundle.digest, self._asked)
 
     def _graph(self, name: str) -> Runner:
@@ -392,7 +392,7 @@ def _answers(outputs: dict[str, NDArray[Any]], on_bad: str) -> dict[str, NDArray
     return unanswered.blanked(outputs)
 
 
-def _reopen(path: Path, digest: str, asked: _Asked) -> Session:
+def _reopen(path: Place, digest: str, asked: _Asked) -> Session:
     """Reopen a pickled session; raises DigestError if the bundle has changed."""
     bundle = Bundle.read(path)
     if bundle.digest != digest:

@@ -1,12 +1,12 @@
 """The check of a bundle against itself: its files by their digests, its test vectors by replay."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from whyport.runtime.arguments import typed
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.extras import needs
 from whyport.runtime.session import Session
+from whyport.runtime.store.path import Place
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Verification:
 
 @needs("batch")
 @typed
-def verify(bundle: Bundle | str | Path, device: str = "auto") -> Verification:
+def verify(bundle: Bundle | str | Place, device: str = "auto") -> Verification:
     """Check every file of a bundle against its digest, and replay its test vectors.
 
     Args:

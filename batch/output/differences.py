@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from whyport.runtime.errors import UsageError, listing
+from whyport.runtime.store.path import Place
 
 # Keys that no job differs by: places, which the digests identify, and the arithmetic, which has a rule of its own.
 INFORMATIVE = ("path", "arithmetic")
@@ -30,7 +30,7 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     return [*lines, *_changed_inputs(_inputs(there), _inputs(here))]
 
 
-def refusal(path: Path, found: Mapping[str, Any], changed: list[str]) -> UsageError:
+def refusal(path: Place, found: Mapping[str, Any], changed: list[str]) -> UsageError:
     """The error for a folder that holds another job.
 
     Args:

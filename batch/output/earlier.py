@@ -3,32 +3,32 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from whyport.batch.output.folder import JOB_FILE, REPORT_FILE, SUCCESS_FILE, OutputFolder
 from whyport.batch.output.job_file import BundleMark, InputMark, JobFile
 from whyport.batch.output.result import read_report
-from whyport.batch.store.local import Disk
+from whyport.batch.store.objects import disk_of
 from whyport.runtime.errors import JobError, UsageError
 from whyport.runtime.paths import path_text
+from whyport.runtime.store.path import Place, StorePath, is_there, real_place
 
 
 @dataclass(frozen=True)
 class EarlierJob:
     """A finished job."""
 
-    folder: Path
+    folder: Place
     bundle: BundleMark
     scored: tuple[InputMark, ...]
     """The inputs whose every row is in a part or rejected; none that was skipped."""
 
     @classmethod
-    def read(cls, folder: Path) -> "EarlierJob | None":
+    def read(cls, folder: Place) -> "EarlierJob | None":
         """Read a folder's documents; None for a job that is not finished.
 
         Raises JobError where a document of a finished job cannot be read, or its two documents are of different inputs.
         """
-        there = OutputFolder(folder, Disk())
+        there = OutputFolder(folder, disk_of(folder))
         if not there.is_finished:
             return None
         document = there.read_json(JOB_FILE)
@@ -51,10 +51,10 @@ class EarlierJobs:
     """The jobs below some folders."""
 
     finished: tuple[EarlierJob, ...]
-    unfinished: tuple[Path, ...]
+    unfinished: tuple[Place, ...]
 
     @classmethod
-    def below(cls, folders: Sequence[Path], out: Path) -> "EarlierJobs":
+    def below(cls, folders: Sequence[Place], out: Place) -> "EarlierJobs":
         """Find and read the jobs in some folders and at any depth below them, each once, but for the one in `out`.
 
         A link to a folder is followed. Folders whose names begin with "." are passed over. A folder that is not there
@@ -65,7 +65,7 @@ class EarlierJobs:
             JobError: a folder, or a document of a finished job, cannot be read.
         """
         finished, unfinished = [], []
-        for folder in _job_folders(folders, Path(os.path.realpath(out))):
+        for folder in _job_folders(folders, real_place(out)):
             job = EarlierJob.read(folder)
             if job is None:
                 unfinished.append(folder)
@@ -73,28 +73,28 @@ class EarlierJobs:
                 finished.append(job)
         return cls(tuple(finished), tuple(unfinished))
 
-    def with_job(self, folder: Path | None) -> "EarlierJobs":
+    def with_job(self, folder: Place | None) -> "EarlierJobs":
         """These jobs and the finished one in a folder."""
         job = None if folder is None else EarlierJob.read(folder)
         return self if job is None else EarlierJobs((*self.finished, job), self.unfinished)
 
 
-def _job_folders(folders: Sequence[Path], out: Path) -> Iterator[Path]:
+def _job_folders(folders: Sequence[Place], out: Place) -> Iterator[Place]:
     """The folders with a job's documents, each once."""
-    entered: set[str] = set()
+    entered: set[Place] = set()
     for given in folders:
-        if not os.path.lexists(given) and out.is_relative_to(os.path.realpath(given)):
+        if not is_there(given) and out.is_relative_to(real_place(given)):
             continue
         if not given.is_dir():
-            got = "what is no folder" if os.path.lexists(given) else "nothing"
+            got = "what is no folder" if is_there(given) else "nothing"
             raise UsageError(
                 f"new_since: expected the folder of a job, or of several, got {got}, in {path_text(given)}"
             )
         remaining = [given]
         while remaining:
             folder = remaining.pop()
-            place = os.path.realpath(folder)
-            if place in entered or Path(place) == out:
+            place = real_place(folder)
+            if place in entered or place == out:
                 continue
             entered.add(place)
             names, below = _entries(folder)
@@ -103,15 +103,20 @@ def _job_folders(folders: Sequence[Path], out: Path) -> Iterator[Path]:
                 yield folder
 
 
-def _entries(folder: Path) -> tuple[set[str], list[Path]]:
+def _entries(folder: Place) -> tuple[set[str], list[Place]]:
     """The names in a folder; and the folders in it, the last name first."""
+    if isinstance(folder, StorePath):
+        names = sorted(folder.iterdir(), reverse=True)
+        return {path.name for path in names}, [path for path in names if path.is_dir()]
     try:
         with os.scandir(folder) as scanned:
             entries = sorted(scanned, key=lambda entry: entry.name, reverse=True)
     except OSError as error:
         # The jobs below would not count, and nobody would know.
         raise JobError(f"cannot read: {error.strerror}, in {path_text(error.filename)}") from None
-    below = [folder / entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry)]
+    below: list[Place] = [
+        folder / entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry)
+    ]
     return {entry.name for entry in entries}, below
 
 

@@ -1,12 +1,8 @@
-"""The output folder of a run: its files, its lock, and what an earlier attempt left."""
+"""The output folder of a run: its files, and what an earlier attempt left."""
 
-import fcntl
 import json
 import os
-import socket
-import stat
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,68 +10,9 @@ from whyport.batch.output.differences import differences, refusal
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.parts import PartSpan
 from whyport.batch.store.local import Disk, leftovers, remove_file, remove_leftover, write_new, write_whole, writing
+from whyport.batch.store.lock import LOCK_FILE, nature_of
 from whyport.runtime.errors import JobError, OutputError, UsageError, listing
-
-LOCK_FILE = "_lock"
-
-
-@contextmanager
-def folder_lock(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold a folder's lock; raises JobError naming a holder if another process has it.
-
-    Args:
-        folder: the folder.
-        shared: whether others may share the lock; nobody can have it alone meanwhile.
-    """
-    path = folder / LOCK_FILE
-    descriptor = _acquire(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield
-    finally:
-        if not shared:  # others may hold it too: the run that finishes the job removes its file
-            path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _acquire(path: Path, kind: int) -> int:
-    while True:
-        with writing(path):
-            # A pipe would keep the opening waiting.
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            descriptor = os.open(path, flags, 0o666)
-        status = os.fstat(descriptor)
-        # The holder's name is written into the file. A second name would be that of somebody's own file.
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            os.close(descriptor)
-            raise OutputError(f"expected a file of the run's own, got {_nature(path)}: remove it, in {path}")
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
-            os.close(descriptor)
-            raise JobError(f"another run writes to {str(path.parent)!r}: {holder}") from None
-        # The previous holder may have removed the file between our open and our lock: we would hold an invisible name.
-        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
-            return descriptor
-        os.close(descriptor)
-
-
-NATURES = (
-    (stat.S_ISLNK, "a link"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISREG, "a file with another name too"),
-)
-
-
-def _nature(path: Path) -> str:
-    """The kind of thing that has a path's name, in words."""
-    mode = path.lstat().st_mode
-    return next((text for has_mode, text in NATURES if has_mode(mode)), "a device")
-
+from whyport.runtime.store.path import Place, StorePath
 
 JOB_FILE = "_job.json"
 REPORT_FILE = "_report.json"
@@ -94,10 +31,12 @@ class OutputFolder:
         disk: writes the files.
     """
 
-    def __init__(self, path: Path, disk: Disk) -> None:
-        self.path = path.absolute()
+    def __init__(self, path: Place, disk: Disk) -> None:
+        self.path: Place = path.absolute()
         self.disk = disk
-        self.rejected = self.path / REJECTED_FOLDER
+        self.rejected: Place = self.path / REJECTED_FOLDER
+        self.check_lock: Callable[[], None] = lambda: None
+        """Raises JobError where the lock is not held any more; called before anything is replaced or removed."""
 
     @property
     def is_finished(self) -> bool:
@@ -116,14 +55,16 @@ class OutputFolder:
         self._check_natures()
         if not self.path.exists() or (self.path / JOB_FILE).exists():
             return
-        known = {self.path / LOCK_FILE, *leftovers(self.path, JOB_FILE)}
-        if any(entry not in known for entry in self.path.iterdir()):
+        known = {*leftovers(self.path, JOB_FILE)}
+        if any(entry not in known and not entry.name.startswith(LOCK_FILE) for entry in self.path.iterdir()):
             raise UsageError(
                 f"{str(self.path)!r} is not empty and holds no earlier run ({JOB_FILE}): choose another folder"
             )
 
     def check_writable(self) -> None:
         """Check, without writing, that the folder or its nearest parent is writable; raises OutputError otherwise."""
+        if isinstance(self.path, StorePath):
+            return  # only a write can tell
         nearest = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise OutputError(f"cannot write: permission denied, in {nearest}")
@@ -161,9 +102,12 @@ class OutputFolder:
         if not write_new(self.disk, self.path / JOB_FILE, as_json(job.document())):
             self.holds(job, overwrite=False)  # another process was first
 
-    def parts(self) -> list[Path]:
+    def parts(self) -> list[Place]:
         """The parts, then the rejected parts."""
-        return [path for folder in (self.path, self.rejected) for path in sorted(folder.glob("part-*.parquet"))]
+        found: list[Place] = []
+        for folder in (self.path, self.rejected):
+            found += sorted(folder.glob("part-*.parquet"))
+        return found
 
     def check_contents(self, expected: Iterable[PartSpan]) -> None:
         """Raise JobError for parts that are not the job's: readers of the folder would count their rows."""
@@ -172,7 +116,7 @@ class OutputFolder:
         if foreign:
             raise JobError(f"expected parts of this job alone, got {listing(foreign)}")
 
-    def rejected_file(self, span: PartSpan) -> Path:
+    def rejected_file(self, span: PartSpan) -> Place:
         """The path for the rejected rows of a part; makes the folder."""
         with writing(self.rejected):
             self.disk.make_folder(self.rejected)
@@ -180,8 +124,17 @@ class OutputFolder:
 
     def remove_part(self, span: PartSpan) -> None:
         """Remove a part and then its rejected part; in this order, because a part vouches for both."""
+        self.check_lock()
         remove_file(self.disk, self.path / span.name)
         remove_file(self.disk, self.rejected / span.name)
+
+    def make_room(self, spans: Iterable[PartSpan]) -> None:
+        """Remove what has the names of parts that are to be made: in a store, a part is created and never replaced."""
+        if isinstance(self.path, StorePath):
+            there = {path.name for path in self.parts()}
+            for span in spans:
+                if span.name in there:
+                    self.remove_part(span)
 
     def skipped(self) -> dict[str, str]:
         """The inputs that an earlier attempt found to be bad, with the reason."""
@@ -202,6 +155,7 @@ class OutputFolder:
         """Sweep, write the report, and then `_SUCCESS`."""
         self.sweep()
         self.write_json(REPORT_FILE, report)
+        self.check_lock()
         write_whole(self.disk, self.path / SUCCESS_FILE, b"")
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -216,15 +170,18 @@ class OutputFolder:
         """Read one of the folder's documents as text; raises OSError, and UnicodeDecodeError for other bytes."""
         path = self.path / name
         if not path.is_file():  # a pipe would keep the reader waiting
-            raise OSError(_nature(path) if path.exists() else "nothing")
+            raise OSError(nature_of(path) if path.exists() else "nothing")
         return path.read_text(encoding="utf-8")
 
     def write_json(self, name: str, document: dict[str, Any]) -> None:
         """Write one of the folder's documents, whole or not at all."""
+        self.check_lock()
         write_whole(self.disk, self.path / name, as_json(document))
 
     def _check_natures(self) -> None:
         """Raise UsageError for a link, a pipe or a device where a run has a file: none is followed or waited for."""
+        if isinstance(self.path, StorePath):
+            return  # a store has objects alone
         for folder in (self.path, self.rejected):
             if folder is self.rejected and folder.is_symlink():
                 raise UsageError(f"expected only what a run has written, got a link: remove it, in {folder}")
@@ -232,7 +189,7 @@ class OutputFolder:
                 continue
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    _check_nature(entry)
+                    _checknature_of(entry)
 
     def _clear(self) -> None:
         """Remove only an earlier run's files; after a kill on the way, the folder still says that it is unfinished."""
@@ -243,6 +200,7 @@ class OutputFolder:
             remove_file(self.disk, path)
 
     def _remove(self, name: str) -> None:
+        self.check_lock()
         remove_file(self.disk, self.path / name)
 
 
@@ -253,10 +211,10 @@ def as_json(document: dict[str, Any]) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def _check_nature(entry: os.DirEntry[str]) -> None:
+def _checknature_of(entry: os.DirEntry[str]) -> None:
     if entry.name not in OWN_NAMES and not entry.name.startswith("part-"):
         return
     is_folder = entry.name == REJECTED_FOLDER and entry.is_dir(follow_symlinks=False)
     if not is_folder and not entry.is_file(follow_symlinks=False):
-        got = _nature(Path(entry.path))
+        got = nature_of(Path(entry.path))
         raise UsageError(f"expected only what a run has written, got {got}: remove it, in {entry.path}")

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from whyport.batch.methods.catalogue import find_method
@@ -20,6 +19,7 @@ from whyport.runtime.bundle.codec import build
 from whyport.runtime.bundle.constraints import OneOf, Within
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, JobError, UsageError
+from whyport.runtime.store.path import Place
 from whyport.runtime.task import Task, find_task
 
 FORMAT_VERSION = 5
@@ -107,7 +107,7 @@ class JobFile:
     """The arithmetics that made parts, as digests by name; several only in a run that was allowed to mix them."""
 
     @classmethod
-    def build(cls, document: object, path: Path) -> Self:
+    def build(cls, document: object, path: Place) -> Self:
         """Build the description from a JSON document; raises JobError for any other document or version."""
         version = document.get("format_version") if isinstance(document, dict) else None
         if isinstance(document, dict) and version in range(OLDEST, FORMAT_VERSION):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from whyport.batch.output.older import newest_settings
 from whyport.batch.output.totals import Totals
 from whyport.runtime.errors import BundleFormatError, JobError, message_line
 from whyport.runtime.paths import open_file
+from whyport.runtime.store.path import Place
 
 # Keys of a part's metadata.
 DESCRIPTION_KEY = "whyport"
@@ -59,7 +59,7 @@ class PartFooter:
     """The arithmetic that made the part, as digests by name; empty where that was not recorded."""
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Place) -> Self:
         """Read a part's footer; raises JobError if the file is missing or was not written by a run."""
         try:
             with open_file(path) as file:
@@ -92,7 +92,7 @@ VALUES_CHECKED = 1 << 20
 """Values that are decoded at once to check pages, over all columns."""
 
 
-def check_content(path: Path, columns: FileColumns) -> None:
+def check_content(path: Place, columns: FileColumns) -> None:
     """Compare a part's columns with these, and every page with its checksum; raises JobError where one is damaged."""
     try:
         with open_file(path) as opened:
@@ -111,7 +111,7 @@ def check_content(path: Path, columns: FileColumns) -> None:
         raise JobError(f"expected the pages that were written, got {message_line(error)}, in {path}") from None
 
 
-def read_schema(path: Path) -> pa.Schema:
+def read_schema(path: Place) -> pa.Schema:
     """The columns of a part; raises JobError if it cannot be read."""
     try:
         with open_file(path) as file:
@@ -120,7 +120,7 @@ def read_schema(path: Path) -> pa.Schema:
         raise JobError(f"expected a part that a run has written, got {message_line(error)}, in {path}") from None
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Place) -> str:
     """The digest of a file of any size."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,10 +1,8 @@
 """The inputs that finished jobs have scored, and whether a file is one of them."""
 
 import dataclasses
-import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -13,6 +11,7 @@ from whyport.batch.source.files import Fingerprint, path_columns
 from whyport.batch.source.footer import Footer
 from whyport.runtime.errors import DataError
 from whyport.runtime.paths import open_file
+from whyport.runtime.store.path import Place, as_place, real_place
 
 Given = tuple[tuple[str, str], ...]
 """The columns that only a file's path gives, such as `year=2026`, with their texts."""
@@ -30,7 +29,7 @@ class Standing:
     """
     bundles: frozenset[str] = frozenset()
     """The digests of the bundles that have scored it, or the file of the same footer."""
-    last_job: Path | None = None
+    last_job: Place | None = None
     """The folder of the last finished job that has scored a file of this path."""
     content: tuple[str, int] | None = None
     """The digest of the footer, and the size in bytes; None for a file without a footer, or that cannot be read."""
@@ -59,19 +58,19 @@ class ScoredInputs:
     def __init__(self, jobs: Iterable[EarlierJob], columns: Collection[str]) -> None:
         self._columns = frozenset(columns)
         self._alike: dict[tuple[str, int], dict[Given, _Alike]] = {}
-        self._last_job: dict[str, Path] = {}
+        self._last_job: dict[str, Place] = {}
         for job in jobs:
             for mark in job.scored:
                 self._last_job[mark.path] = job.folder
                 if mark.footer_sha256 is not None:
                     by_given = self._alike.setdefault((mark.footer_sha256, mark.size), {})
-                    alike = by_given.setdefault(self._given(Path(mark.source_file)), _Alike())
+                    alike = by_given.setdefault(self._given(as_place(mark.source_file)), _Alike())
                     alike.times.add(mark.modified_ns)
                     alike.bundles.add(job.bundle.digest)
 
-    def standing(self, path: Path) -> Standing:
+    def standing(self, path: Place) -> Standing:
         """What finished jobs have done with a file; a file that cannot be read has not been scored."""
-        last_job = self._last_job.get(os.path.realpath(path))
+        last_job = self._last_job.get(str(real_place(path)))
         content = None
         try:
             mark = Fingerprint.read(path)
@@ -81,7 +80,7 @@ class ScoredInputs:
             found = None
         return dataclasses.replace(found or Standing(False), last_job=last_job, content=content)
 
-    def _found(self, path: Path, content: tuple[str, int], modified_ns: int) -> Standing | None:
+    def _found(self, path: Place, content: tuple[str, int], modified_ns: int) -> Standing | None:
         """What was done with a file's content; None where it is not known."""
         by_given, given = self._alike.get(content, {}), self._given(path)
         alike = by_given.get(given)
@@ -97,7 +96,7 @@ class ScoredInputs:
         is_doubtful = all(modified_ns not in each.times for each in same)
         return Standing(tells_values or not is_doubtful, is_doubtful, bundles)
 
-    def _given(self, path: Path) -> Given:
+    def _given(self, path: Place) -> Given:
         """The columns that a path gives, of those that are read."""
         return tuple(sorted(item for item in path_columns(path).items() if item[0] in self._columns))
 
@@ -107,7 +106,7 @@ def _without(given: Given, names: Collection[str]) -> Given:
     return tuple(item for item in given if item[0] not in names)
 
 
-def _footer_of(path: Path) -> tuple[frozenset[str], bool]:
+def _footer_of(path: Place) -> tuple[frozenset[str], bool]:
     """A file's own columns; and whether its footer has statistics of some column of each row group.
 
     Raises OSError, ArrowException or DataError.

@@ -3,7 +3,6 @@
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import IO, Any, Self
 
 import pyarrow as pa
@@ -11,9 +10,9 @@ import pyarrow.parquet as pq
 
 from whyport.batch.output.columns import SOURCE_FILE, SOURCE_ROW
 from whyport.batch.output.parts import FileColumns
-from whyport.batch.store.local import Disk, WholeFile
+from whyport.batch.store.local import Disk
 from whyport.runtime.errors import OutputError
-from whyport.runtime.paths import open_file
+from whyport.runtime.store.path import Place
 from whyport.runtime.task import PREDICTION
 
 DICTIONARIES = (SOURCE_FILE, PREDICTION)
@@ -114,12 +113,12 @@ class PartWriter:
         metadata: the file's own metadata.
     """
 
-    def __init__(self, disk: Disk, path: Path, schema: pa.Schema, metadata: Mapping[str, str]) -> None:
+    def __init__(self, disk: Disk, path: Place, schema: pa.Schema, metadata: Mapping[str, str]) -> None:
         self.rows = 0
         self._encoded = encoded_schema(schema)
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = self._pending_bytes = 0
-        self._file = WholeFile(disk, path)
+        self._file = disk.whole_file(path)
         try:
             self._writer = _open_writer(self._file.stream, schema, metadata)
         except BaseException:
@@ -142,14 +141,14 @@ class PartWriter:
         self._writer.add_key_value_metadata(dict(metadata))
         self._writer.close()
         self._file.finish()
-        with open_file(self._file.unfinished) as file:
+        with self._file.reopened() as file:
             counted = pq.read_metadata(file).num_rows
         if counted != self.rows:
             raise OutputError(f"expected {self.rows} rows in the footer, got {counted}, in {self._file.path}")
 
     def publish(self) -> None:
         """Give the finished part its final name."""
-        self._file.publish()
+        self._file.publish_part()
 
     def __enter__(self) -> Self:
         return self

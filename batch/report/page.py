@@ -20,6 +20,7 @@ from whyport.batch.report.sections.texts import texts_section
 from whyport.batch.report.sections.trust import trust_section
 from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.files import whole_file
+from whyport.runtime.store.path import Place
 
 TEMPLATE = "page.html.j2"
 
@@ -38,7 +39,7 @@ class ReportTarget:
             if name not in FORMATS:
                 raise UsageError(unknown("format", name, FORMATS))
 
-    def check(self, out: Path) -> None:
+    def check(self, out: Place) -> None:
         """Raise UsageError for a file among a run's parts: readers of the folder would take it for data."""
         for path in (self.page, *([] if self.images is None else [self.images])):
             inside = (

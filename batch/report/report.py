@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from whyport.runtime.arguments import as_type, typed
 from whyport.runtime.extras import needs
 from whyport.runtime.options import as_names
+from whyport.runtime.store.path import Place, as_place
 
 if TYPE_CHECKING:
     from shap import Explanation
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 @needs("batch", "report", "explain")
 @typed
 def report(
-    run: str | Path,
+    run: str | Place,
     out: str | Path = "report.html",
     *,
-    bundle: str | Path | None = None,
+    bundle: str | Place | None = None,
     label: str | None = None,
     row: int | Iterable[int] = (),
     file: str | None = None,
@@ -54,8 +55,8 @@ def report(
     from whyport.batch.report.page import ReportTarget, write_report
 
     settings = ReportSettings(
-        out=Path(run),
-        bundle=None if bundle is None else Path(bundle),
+        out=as_place(run),
+        bundle=None if bundle is None else as_place(bundle),
         label=label,
         rows=tuple(as_type("row", each, (int,)) for each in (row if isinstance(row, Iterable) else (row,))),
         file=file,

@@ -1,7 +1,6 @@
 """A run's attributions as objects of the package shap, for its plots and for notebooks."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +17,15 @@ from whyport.batch.review.row_values import known_sources
 from whyport.runtime.bundle.columns import Column
 from whyport.runtime.bundle.row import features_of
 from whyport.runtime.errors import UsageError, listing
+from whyport.runtime.store.path import Place, as_place
 
 if TYPE_CHECKING:
     from shap import Explanation
 
 
-def to_shap(out: str | Path, rows: int | None = 1000) -> "dict[tuple[str, str], Explanation]":
+def to_shap(out: str | Place, rows: int | None = 1000) -> "dict[tuple[str, str], Explanation]":
     """The function behind `whyport.to_shap`, with its arguments."""
-    run = FinishedRun.read(Path(out))
+    run = FinishedRun.read(as_place(out))
     if not run.explanations:
         had = f"of {listing(run.settings.methods)}" if run.settings.methods else "that explained nothing"
         adding_up = [name for name, method in METHODS.items() if method.adds_up]

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.recompute import Deviations, Recomputer
 from whyport.runtime.errors import AuditError, listing, message_line
 from whyport.runtime.paths import open_file
+from whyport.runtime.store.path import Place
 
 ROWS_AT_ONCE = 1 << 20
 
@@ -43,7 +43,7 @@ class Audit:
         UsageError, JobError: there is no finished run. AuditError: the bundle is another one.
     """
 
-    def __init__(self, out: Path, bundle: Path | None = None) -> None:
+    def __init__(self, out: Place, bundle: Place | None = None) -> None:
         self._run = FinishedRun.read(out, unfinished=True)
         self._out = self._run.folder.path  # absolute, as the paths of its parts
         if not self._run.folder.is_finished:
@@ -163,7 +163,7 @@ class Audit:
                 raise AuditError(f"expected {rejected} rejected rows with their reasons, got {other.rows}, in {beside}")
         return part.totals
 
-    def _check_description(self, got: dict[str, Any], span: PartSpan, path: Path) -> None:
+    def _check_description(self, got: dict[str, Any], span: PartSpan, path: Place) -> None:
         mark = self._run.inputs[span.index]
         expected = {
             **self._run.job.of_every_part(),
@@ -175,7 +175,7 @@ class Audit:
             if got.get(key) != value:
                 raise AuditError(f"expected {key} {value}, got {got.get(key)}, in {path}")
 
-    def _rows(self, path: Path, part: AuditedPart) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def _rows(self, path: Place, part: AuditedPart) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The numbers of a part's rows; raises AuditError for a row of another file."""
         mark, numbers = self._run.inputs[part.span.index], [np.zeros(0, dtype=np.int64)]
         try:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -22,11 +21,12 @@ from whyport.batch.output.result import JobReport, read_report
 from whyport.batch.output.totals import Totals
 from whyport.batch.scoring.selection import Selection
 from whyport.batch.source.decoding import BUFFER_BYTES, READ_OPTIONS
-from whyport.batch.store.local import Disk
+from whyport.batch.store.objects import disk_of
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import AuditError, DataError, JobError, UsageError, message_line, unknown
 from whyport.runtime.paths import open_file
+from whyport.runtime.store.path import Place, as_place
 from whyport.runtime.task import Task
 
 VALUES_AT_ONCE = 1 << 22
@@ -53,7 +53,7 @@ class FinishedRun:
     job: JobFile
 
     @classmethod
-    def read(cls, out: Path, *, unfinished: bool = False) -> Self:
+    def read(cls, out: Place, *, unfinished: bool = False) -> Self:
         """Read a folder's documents.
 
         Args:
@@ -63,7 +63,7 @@ class FinishedRun:
         Raises:
             UsageError: there is no run. JobError: the run cannot be read, or is not finished.
         """
-        folder = OutputFolder(out, Disk())
+        folder = OutputFolder(out, disk_of(out))
         if not (out / JOB_FILE).exists():
             raise UsageError(f"expected the output folder of a run, got {str(out)!r}, which has no {JOB_FILE}")
         job = JobFile.build(folder.read_json(JOB_FILE), out / JOB_FILE)
@@ -150,13 +150,13 @@ class FinishedRun:
         """The attribution columns of an explanation."""
         return self.layout.fields(columns.prefix, columns.suffix)
 
-    def path(self, span: PartSpan) -> Path:
+    def path(self, span: PartSpan) -> Place:
         """The path of a part."""
         return self.folder.path / span.name
 
-    def open_bundle(self, path: Path | None = None) -> Bundle:
+    def open_bundle(self, path: Place | None = None) -> Bundle:
         """Open the run's bundle, by default at its old path; raises AuditError for another bundle."""
-        bundle = Bundle.read(path or Path(self.job.bundle.path))
+        bundle = Bundle.read(path or as_place(self.job.bundle.path))
         if bundle.digest != self.job.bundle.digest:
             raise AuditError(
                 f"expected the bundle with digest {self.job.bundle.digest}, got {bundle.digest}, in {bundle.path}"
@@ -216,7 +216,7 @@ def _values_of(kind: pa.DataType, most: int) -> int:
     return most if pa.types.is_list(lists) else int(getattr(lists, "list_size", 1))
 
 
-def read_rows(path: Path, column: str, wanted: Iterable[int]) -> pa.Table:
+def read_rows(path: Place, column: str, wanted: Iterable[int]) -> pa.Table:
     """The rows of a part whose ascending `column` has a wanted value; only their row groups are read.
 
     Raises DataError if the file cannot be read.

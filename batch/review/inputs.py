@@ -1,7 +1,6 @@
 """The inputs of a finished run, read again if they have not changed."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +12,7 @@ from whyport.batch.source.files import hive_partitions
 from whyport.batch.source.kept import is_widened
 from whyport.batch.source.parquet import INT96_UNIT, SourceFile, open_source
 from whyport.runtime.errors import AuditError
+from whyport.runtime.store.path import as_place
 
 
 class RunInputs:
@@ -27,7 +27,7 @@ class RunInputs:
         self._columns = list(columns)
         self._inputs = run.inputs
         self._batch_rows = run.settings.batch_rows
-        self._partitions = hive_partitions([Path(mark.source_file) for mark in run.inputs])
+        self._partitions = hive_partitions([as_place(mark.source_file) for mark in run.inputs])
 
     def open(self, index: int, kept: Sequence[pa.Field] = ()) -> SourceFile:
         """Open the input of that index; raises DataError if it cannot be read, AuditError if it has changed.
@@ -38,7 +38,7 @@ class RunInputs:
         """
         mark = self._inputs[index]
         for unit in (INT96_UNIT, "ns"):
-            file = open_source(Path(mark.path), self._partitions[index], unit)
+            file = open_source(as_place(mark.path), self._partitions[index], unit)
             if all(is_widened(file.schema.field(field.name).type, field.type) for field in kept):
                 break
         if file.fingerprint.footer_sha256 != mark.footer_sha256:

@@ -1,15 +1,14 @@
 """The functions `audit` and `show`: a finished run audited, and one of its rows in words."""
 
-from pathlib import Path
-
 from whyport.runtime.arguments import at_least, typed
 from whyport.runtime.extras import needs
+from whyport.runtime.store.path import Place, as_place
 
 
 @needs("batch", "trees", "explain")
 @typed
 def audit(
-    out: str | Path, *, sample: int = 100, seed: int = 0, bundle: str | Path | None = None, device: str = "auto"
+    out: str | Place, *, sample: int = 100, seed: int = 0, bundle: str | Place | None = None, device: str = "auto"
 ) -> list[str]:
     """Prove a finished run: digests, columns, every row once, and a sample computed again.
 
@@ -29,12 +28,12 @@ def audit(
     at_least("sample", sample, 0)
     from whyport.batch.review.audit import Audit
 
-    return list(Audit(Path(out), None if bundle is None else Path(bundle)).run(sample, seed, device))
+    return list(Audit(as_place(out), None if bundle is None else as_place(bundle)).run(sample, seed, device))
 
 
 @needs("batch")
 @typed
-def show(out: str | Path, row: int, *, file: str | None = None, top: int = 10) -> list[str]:
+def show(out: str | Place, row: int, *, file: str | None = None, top: int = 10) -> list[str]:
     """Describe one row of a run in words: its prediction and the reasons, strongest first.
 
     Args:
@@ -53,4 +52,4 @@ def show(out: str | Path, row: int, *, file: str | None = None, top: int = 10) -
     at_least("top", top, 1)
     from whyport.batch.review.show import describe_row
 
-    return describe_row(Path(out), row, file, top)
+    return describe_row(as_place(out), row, file, top)

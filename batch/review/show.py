@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from whyport.batch.review.show_segments import segment_lines, segment_places
 from whyport.batch.review.show_sequences import sequence_lines
 from whyport.batch.review.show_tokens import token_lines, token_names
 from whyport.runtime.errors import JobError
+from whyport.runtime.store.path import Place
 from whyport.runtime.task import PREDICTION, Task
 
 
@@ -48,7 +48,7 @@ class Kept:
     """Whether all of them add up to score - base value."""
 
 
-def describe_row(out: Path, row: int, file: str | None, top: int) -> list[str]:
+def describe_row(out: Place, row: int, file: str | None, top: int) -> list[str]:
     """Describe one row of a run in words.
 
     Args:

@@ -4,9 +4,10 @@ import dataclasses
 import logging
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from whyport.batch.output.fence import take_down_all
-from whyport.batch.output.folder import JOB_FILE, OutputFolder, folder_lock
+from whyport.batch.output.folder import JOB_FILE, OutputFolder
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.parts import PartSpan
 from whyport.batch.output.result import JobReport, Performance, read_report
@@ -20,6 +21,7 @@ from whyport.batch.run.watch import CallbackError, Monitor
 from whyport.batch.run.worker import Order, Worker
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk, writing
+from whyport.batch.store.lock import folder_lock
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import DataError
 from whyport.runtime.session import Session
@@ -65,9 +67,9 @@ class Attempt:
         folder = self.folder
         with writing(folder.path):
             folder.disk.make_folder(folder.path)
-        with folder_lock(folder.path, shared=shared):
+        with folder_lock(folder.path, shared=shared, take_over=self.settings.take_over) as folder.check_lock:
             folder.check()
-            if not shared:
+            if not shared and isinstance(folder.path, Path):
                 take_down_all(folder.path)
             self.say_inputs()
             if self.plan.size.total > LARGE_OUTPUT_BYTES:

@@ -1,6 +1,5 @@
 """The descriptions of a run about to begin and of each of its parts."""
 
-import os
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
@@ -16,6 +15,7 @@ from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.providers import load_onnxruntime
 from whyport.runtime.session import Session
+from whyport.runtime.store.path import real_place
 
 
 def describe_job(bundle: Bundle, plan: Plan, session: Session) -> JobFile:
@@ -67,7 +67,7 @@ def describe_part(job: JobFile, source: SourceFile, span: PartSpan) -> dict[str,
 def _describe_input(source: SourceFile | BadFile) -> InputMark:
     mark = source.fingerprint or UNREADABLE
     rows = source.rows if isinstance(source, SourceFile) else None
-    path = os.path.realpath(source.path)
+    path = str(real_place(source.path))
     return InputMark(source.name, path, rows, mark.size, mark.modified_ns, mark.footer_sha256)
 
 

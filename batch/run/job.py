@@ -20,6 +20,7 @@ from whyport.batch.run.watch import Monitor, Progress, ProgressCallback, Stages
 from whyport.batch.run.worker import Order
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk
+from whyport.batch.store.objects import disk_of
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import JobError, UsageError, listing
 
@@ -42,7 +43,7 @@ class Job:
     def __init__(
         self, bundle: Bundle, settings: JobSettings, disk: Disk | None = None, where: Where | None = None
     ) -> None:
-        self._attempt = Attempt(bundle, settings, disk or Disk(), where or Where())
+        self._attempt = Attempt(bundle, settings, disk or disk_of(settings.out), where or Where())
 
     @property
     def plan(self) -> Plan:
@@ -85,6 +86,8 @@ class Job:
             orders = orders_for(spans, there)
             if finish_only:
                 self._check_nothing_missing(orders)
+            if is_resumed:
+                attempt.folder.make_room(span for order in orders for span in order.spans)
             counted = Progress(attempt.plan.rows, rows_of(there), progress)
             monitor = Monitor(stages, counted, interruption or Interruption())
             with stages.stage("total"):

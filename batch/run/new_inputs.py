@@ -1,10 +1,8 @@
 """The inputs of a run that takes alone what no finished job has scored."""
 
 import dataclasses
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from whyport.batch.output.differences import refusal
 from whyport.batch.output.earlier import EarlierJobs
@@ -13,9 +11,10 @@ from whyport.batch.output.job_file import InputMark, JobFile
 from whyport.batch.output.scored_inputs import ScoredInputs, Standing
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.files import UNREADABLE, Fingerprint
-from whyport.batch.store.local import Disk
+from whyport.batch.store.objects import disk_of
 from whyport.runtime.errors import DataError, UsageError, listing
 from whyport.runtime.paths import path_text
+from whyport.runtime.store.path import Place, is_there
 
 NAMED = 5
 """The files that a line names; further ones are counted."""
@@ -25,10 +24,10 @@ NAMED = 5
 class NewInputs:
     """The chosen inputs of a run, and the others that were found, each in the order in which they were found."""
 
-    chosen: Mapping[Path, Standing]
-    passed_over: Mapping[Path, Standing]
+    chosen: Mapping[Place, Standing]
+    passed_over: Mapping[Place, Standing]
     """Inputs that finished jobs have scored."""
-    left: tuple[Path, ...]
+    left: tuple[Place, ...]
     """Inputs that no finished job has scored, and that are not chosen, as the output folder holds a job."""
     jobs: EarlierJobs
     bundle: str
@@ -37,7 +36,9 @@ class NewInputs:
     """Whether the chosen ones are the inputs of an unfinished job in the output folder."""
 
     @classmethod
-    def choose(cls, found: Sequence[Path], settings: JobSettings, bundle: str, columns: Collection[str]) -> "NewInputs":
+    def choose(
+        cls, found: Sequence[Place], settings: JobSettings, bundle: str, columns: Collection[str]
+    ) -> "NewInputs":
         """Choose a run's inputs among all that were found.
 
         Where the output folder holds a job that is not finished, its inputs are chosen, whatever has come since: so the
@@ -56,13 +57,13 @@ class NewInputs:
                 its inputs was found, or another job has scored some; or it is being replaced.
             JobError: a job cannot be read.
         """
-        folder = OutputFolder(settings.out, Disk())
+        folder = OutputFolder(settings.out, disk_of(settings.out))
         own = {} if settings.overwrite else _inputs_of(folder)
         is_finished = bool(own) and folder.is_finished
         jobs = EarlierJobs.below(settings.new_since, settings.out).with_job(folder.path if is_finished else None)
         scored = ScoredInputs(jobs.finished, columns)
-        chosen: dict[Path, Standing] = {}
-        passed_over: dict[Path, Standing] = {}
+        chosen: dict[Place, Standing] = {}
+        passed_over: dict[Place, Standing] = {}
         left = []
         for path in found:
             standing, mark = scored.standing(path), own.get(_name(path))
@@ -119,7 +120,7 @@ class NewInputs:
         }
         return [f"{what}: {_named(paths)}" for what, paths in sorts.items() if paths]
 
-    def _sorts(self) -> Iterator[tuple[str, list[Path]]]:
+    def _sorts(self) -> Iterator[tuple[str, list[Place]]]:
         """The sorts of inputs that are named."""
         if not self.resumes:
             new = self.chosen.items()
@@ -152,7 +153,7 @@ class NewInputs:
 
 def _inputs_of(folder: OutputFolder) -> dict[str, InputMark]:
     """The inputs of the job in a folder, by name; none where there is no job."""
-    if not os.path.lexists(folder.path / JOB_FILE):
+    if not is_there(folder.path / JOB_FILE):
         return {}
     document = folder.read_json(JOB_FILE)
     if document == {}:
@@ -160,27 +161,27 @@ def _inputs_of(folder: OutputFolder) -> dict[str, InputMark]:
     return {mark.source_file: mark for mark in JobFile.build(document, folder.path / JOB_FILE).inputs}
 
 
-def _is_as_it_was(path: Path, mark: InputMark) -> bool:
+def _is_as_it_was(path: Place, mark: InputMark) -> bool:
     """Whether a file is the one that a job had as an input, scored or skipped."""
     try:
         found = Fingerprint.read(path)
     except (OSError, DataError):
         found = UNREADABLE
-    return found == Fingerprint(mark.size, mark.modified_ns, mark.footer_sha256)
+    return (found.size, found.modified_ns, found.footer_sha256) == (mark.size, mark.modified_ns, mark.footer_sha256)
 
 
-def _alike(paths: Mapping[Path, Standing]) -> list[Path]:
+def _alike(paths: Mapping[Place, Standing]) -> list[Place]:
     """The files with the footer and the size of another one."""
-    by_content: dict[tuple[str, int] | None, list[Path]] = {}
+    by_content: dict[tuple[str, int] | None, list[Place]] = {}
     for path, each in paths.items():
         by_content.setdefault(each.content, []).append(path)
     by_content.pop(None, None)
     return [path for group in by_content.values() if len(group) > 1 for path in group]
 
 
-def _name(path: Path) -> str:
+def _name(path: Place) -> str:
     return path_text(path.as_posix())
 
 
-def _named(paths: Iterable[Path]) -> str:
+def _named(paths: Iterable[Place]) -> str:
     return listing(map(_name, paths), NAMED)

@@ -1,10 +1,10 @@
 """The plan of a run, with every check that does not need a row."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -38,14 +38,18 @@ from whyport.runtime.errors import ColumnError, DataError, UsageError, listing
 from whyport.runtime.inputs.int96 import Int96Needs
 from whyport.runtime.inputs.table import Columns
 from whyport.runtime.paths import path_text
+from whyport.runtime.store.path import Place, StorePath
 from whyport.runtime.task import Task
+
+FOOTERS_AT_ONCE = 32
+"""Footers that are asked for side by side: each takes some round trips."""
 
 
 @dataclass(frozen=True)
 class BadFile:
     """An input that cannot be scored and is skipped."""
 
-    path: Path
+    path: Place
     reason: str
     fingerprint: Fingerprint | None
     """The file's fingerprint; None for a file that cannot be opened."""
@@ -122,15 +126,14 @@ class Plan:
         inputs: list[SourceFile | BadFile] = []
         errors: list[DataError] = []
         needs = Int96Needs()
-        for path, partition in zip(paths, hive_partitions(paths), strict=True):
-            try:
-                check_name(path)
-                source = plan._checked(open_source(path, partition))
-                needs |= int96_needs(source, settings.keep)
-                inputs.append(source)
-            except DataError as error:
-                errors.append(error)
-                inputs.append(BadFile(path, str(error), _fingerprint(path)))
+        for path, opened in zip(paths, plan._opened(paths), strict=True):
+            if isinstance(opened, DataError):
+                errors.append(opened)
+                inputs.append(BadFile(path, str(opened), _fingerprint(path)))
+                continue
+            source, own_needs = opened
+            inputs.append(source)
+            needs |= own_needs
         if errors and (settings.on_bad_file == "fail" or len(errors) == len(inputs)):
             raise errors[0]
         plan = dataclasses.replace(plan, inputs=tuple(inputs))._with_kept(needs)
@@ -226,7 +229,23 @@ class Plan:
         shown = columns if len(columns) <= 40 else [*columns[:40], f"... and {len(columns) - 40} more"]
         return [*lines, f"columns   {len(columns)}: {', '.join(shown)}"]
 
-    def _with_chosen(self, found: Sequence[Path], bundle: Bundle) -> tuple[Self, Sequence[Path]]:
+    def _opened(self, paths: Sequence[Place]) -> Iterator[tuple[SourceFile, Int96Needs] | DataError]:
+        """Each input, or what is wrong with it; footers in stores are read side by side."""
+        if not any(isinstance(path, StorePath) for path in paths):
+            yield from map(self._open, paths, hive_partitions(paths))
+            return
+        with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
+            yield from pool.map(self._open, paths, hive_partitions(paths))
+
+    def _open(self, path: Place, partition: Mapping[str, pa.Scalar]) -> tuple[SourceFile, Int96Needs] | DataError:
+        try:
+            check_name(path)
+            source = self._checked(open_source(path, partition))
+            return source, int96_needs(source, self.settings.keep)
+        except DataError as error:
+            return error
+
+    def _with_chosen(self, found: Sequence[Place], bundle: Bundle) -> tuple[Self, Sequence[Place]]:
         """The plan with what was chosen of the inputs that were found, and these inputs."""
         settings = self.settings
         if settings.only is not None:
@@ -275,7 +294,7 @@ class Plan:
         return source
 
 
-def _fingerprint(path: Path) -> Fingerprint | None:
+def _fingerprint(path: Place) -> Fingerprint | None:
     try:
         return Fingerprint.read(path)
     except (OSError, DataError):

@@ -21,7 +21,8 @@ from whyport.runtime.bundle.folder import Bundle, as_bundle
 from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.extras import needs
 from whyport.runtime.options import as_names
-from whyport.runtime.paths import check_path
+from whyport.runtime.paths import check_place
+from whyport.runtime.store.path import Place, as_place
 
 if TYPE_CHECKING:
     from whyport.batch.output.result import JobReport
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 @needs("batch", "trees", "explain", "ray", "spark")
 @typed
 def run(
-    bundle: Bundle | str | Path,
-    inputs: str | Path | Iterable[str | Path],
-    out: str | Path,
+    bundle: Bundle | str | Place,
+    inputs: str | Place | Iterable[str | Place],
+    out: str | Place,
     *,
     explain: str | Iterable[str] = (),
     explain_target: str | Iterable[str] | None = None,
@@ -67,8 +68,9 @@ def run(
     batch_rows: int | None = None,
     part_rows: int | None = None,
     threads: int | None = None,
-    new_since: str | Path | Iterable[str | Path] = (),
+    new_since: str | Place | Iterable[str | Place] = (),
     overwrite: bool = False,
+    take_over: bool = False,
     any_arithmetic: bool = False,
     finish_only: bool = False,
     on: str = LOCAL,
@@ -83,7 +85,7 @@ def run(
     in other threads no signal is watched.
 
     Args:
-        bundle: a bundle, or its path.
+        bundle: a bundle, or its path; a path here may be an address in a store, such as s3://bucket/bundle.
         inputs: one or several of: a Parquet file, a folder of Parquet files, a glob pattern.
         out: the output folder.
         explain: one or several explanation methods.
@@ -130,6 +132,7 @@ def run(
         new_since: one or several folders of a job, or of several: only those inputs are scored that no finished job
             there has scored. Where there is none, nothing is written, and the report has no files.
         overwrite: whether another job, or a finished run, in `out` is replaced.
+        take_over: whether another run's lease on `out` in a store is ended, because that run is known to be dead.
         any_arithmetic: whether a run is resumed where the last bits of its results differ, which the parts then say.
         finish_only: whether a part that is missing is an error, which names it, and not made; see `run_shard`.
         on: what makes the parts: "local" for this process, "ray" for a Ray cluster at RAY_ADDRESS or one that is
@@ -174,9 +177,9 @@ def run_at(
 @needs("batch", "trees", "explain", "ray", "spark")
 @typed
 def run_shard(
-    bundle: Bundle | str | Path,
-    inputs: str | Path | Iterable[str | Path],
-    out: str | Path,
+    bundle: Bundle | str | Place,
+    inputs: str | Place | Iterable[str | Place],
+    out: str | Place,
     shard: str,
     *,
     progress: "ProgressCallback | None" = None,
@@ -214,7 +217,7 @@ def run_shard(
 @needs("batch", "trees", "explain", "ray", "spark")
 @typed
 def plan(
-    bundle: Bundle | str | Path, inputs: str | Path | Iterable[str | Path], out: str | Path, **options: Any
+    bundle: Bundle | str | Place, inputs: str | Place | Iterable[str | Place], out: str | Place, **options: Any
 ) -> list[str]:
     """The plan of `run` for the same arguments, as lines of text; nothing is written.
 
@@ -239,7 +242,7 @@ OWN = {field.name for field in fields(JobSettings)} - {
 """The options that are the run's own, not its explanations'."""
 
 
-def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, Any]) -> JobSettings:
+def settings_of(inputs: Iterable[str | Place], out: Place, options: Mapping[str, Any]) -> JobSettings:
     """The settings behind keywords of `run`; raises UsageError for a keyword or value that is not valid."""
     given = dict(options)
     methods, keep = as_names(given.pop("explain", ())), as_names(given.pop("keep", ()))
@@ -262,24 +265,24 @@ def settings_of(inputs: Iterable[str | Path], out: Path, options: Mapping[str, A
 
 
 def _job(
-    bundle: Bundle | str | Path,
-    inputs: str | Path | Iterable[str | Path],
-    out: str | Path,
+    bundle: Bundle | str | Place,
+    inputs: str | Place | Iterable[str | Place],
+    out: str | Place,
     options: Mapping[str, Any],
     where: Where,
 ) -> "Job":
     from whyport.batch.run.job import Job
 
-    several = [inputs] if isinstance(inputs, str | Path) else inputs
-    settings = settings_of(several, Path(out), options)  # before a bundle is read: a mistake costs nothing
+    several = [inputs] if isinstance(inputs, str | Place) else inputs
+    settings = settings_of(several, as_place(out), options)  # before a bundle is read: a mistake costs nothing
     return Job(as_bundle(bundle), settings, where=where)
 
 
-def _folders(folders: str | Path | Iterable[str | Path]) -> tuple[Path, ...]:
-    several = [folders] if isinstance(folders, str | Path) else [*folders]
+def _folders(folders: str | Place | Iterable[str | Place]) -> tuple[Place, ...]:
+    several = [folders] if isinstance(folders, str | Place) else [*folders]
     for each in several:
-        check_path("new_since", each)
-    return tuple(map(Path, several))
+        check_place("new_since", each)
+    return tuple(map(as_place, several))
 
 
 def _silent(done: int, total: int) -> None:

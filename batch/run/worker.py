@@ -22,9 +22,11 @@ from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.cleaning import RowCleaner
 from whyport.batch.store.local import Disk
+from whyport.batch.store.objects import disk_of
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import JobError
 from whyport.runtime.session import Session
+from whyport.runtime.store.path import Place
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Worker:
         self._scorer = Scorer(session, settings.methods, plan.choice, settings.explain, plan.reduction)
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Place:
         """The output folder; absolute."""
         return self._folder.path
 
@@ -99,7 +101,7 @@ class Worker:
 class WorkerSetup:
     """The record that a worker is rebuilt from: small and without open files, so that it can be pickled."""
 
-    bundle: Path
+    bundle: Place
     folder: Path
     """The working folder that the settings' paths are relative to."""
     settings: JobSettings
@@ -116,7 +118,7 @@ class WorkerSetup:
         with chdir(self.folder):
             plan = Plan.make(bundle, self.settings)
             here = describe_job(bundle, plan, session)
-            folder = OutputFolder(self.settings.out, disk or Disk())
+            folder = OutputFolder(self.settings.out, disk or disk_of(self.settings.out))
         changed = differences(self.job.document(), here.document())
         if changed:
             raise JobError(

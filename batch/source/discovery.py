@@ -5,17 +5,17 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 
+from whyport.batch.source.names import HIDDEN, SUFFIX, matches
+from whyport.batch.source.store_search import StoreSearch
 from whyport.runtime.bundle.codec import MAY_LACK
 from whyport.runtime.errors import DataError, UsageError, listing
-from whyport.runtime.paths import check_path, path_text
+from whyport.runtime.paths import path_text
+from whyport.runtime.store.path import Place, StorePath, real_place
+from whyport.runtime.store.url import is_url
 
-SUFFIX = ".parquet"
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
-HIDDEN = ("_", ".")
-
 NAMES = 12
 """The files passed over that are named; further ones are only counted."""
 
@@ -50,9 +50,9 @@ class PassedOver:
 class Found:
     """The inputs in order, some of which may turn out to be no Parquet files, and what was passed over."""
 
-    paths: tuple[Path, ...]
+    paths: tuple[Place, ...]
     passed_over: PassedOver
-    folders: tuple[Path, ...]
+    folders: tuple[Place, ...]
     """The folders that were searched, without the folders below them, and links to folders that were followed."""
 
 
@@ -65,21 +65,28 @@ def discover(inputs: Sequence[str], *, may_be_empty: bool = False) -> Found:
     - A link is followed; a link to a folder that is searched already is passed over.
     - Names that begin with "_" or "." are passed over.
     - A folder that matches a pattern without ** is searched.
+    - In a store, the same names are inputs; there are no links, and a folder is what names have in common.
 
     Args:
         inputs: files, folders and patterns.
         may_be_empty: whether a folder without Parquet files is no error.
 
     Raises:
-        UsageError: there is no input, one names no file or is a URL, or a file is named twice.
+        UsageError: there is no input, one names no file or no known kind of store, or a file is named twice.
         DataError: a folder cannot be read.
     """
     if not inputs:
         raise UsageError("expected one or several inputs, got none")
-    paths: list[Path] = []
-    searches: list[_Search] = []
+    paths: list[Place] = []
+    searches: list[_Search | StoreSearch] = []
     for text in inputs:
-        check_path("INPUT", text)
+        if is_url(text):
+            in_store = StoreSearch(text)
+            if not in_store.inputs and not may_be_empty:
+                raise UsageError(_nothing(text, [path.name for path in in_store.others]))
+            searches.append(in_store)
+            paths += in_store.inputs
+            continue
         given = Path(text)
         matches = [given] if os.path.lexists(given) else sorted(map(Path, glob.glob(text, recursive=True)))
         found: list[Path] = []
@@ -87,12 +94,13 @@ def discover(inputs: Sequence[str], *, may_be_empty: bool = False) -> Found:
             if not path.is_dir():
                 found.append(path)
             elif "**" not in text:
-                searches.append(_Search(path))
-                found += searches[-1].inputs
+                search = _Search(path)
+                searches.append(search)
+                found += search.inputs
         if not found and not (may_be_empty and Path(text).is_dir()):
             raise UsageError(_nothing(text, [path.name for search in searches for path in search.others]))
         paths += found
-    repeated = [path for path, count in Counter(map(os.path.realpath, paths)).items() if count > 1]
+    repeated = [path for path, count in Counter(map(real_place, paths)).items() if count > 1]
     if repeated:
         raise UsageError(f"inputs named twice: {listing(map(path_text, repeated))}")
     # Names that are not UTF-8 are escaped, and could then be another file's.
@@ -184,14 +192,14 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def check_apart(inputs: Sequence[str], found: Found, out: Path) -> None:
+def check_apart(inputs: Sequence[str], found: Found, out: Place) -> None:
     """Raise UsageError if inputs are in the output folder, or if the same inputs would find the output's parts."""
-    place = Path(os.path.realpath(out))
-    inside = [path for path in found.paths if Path(os.path.realpath(path)).is_relative_to(place)]
+    place = real_place(out)
+    inside = [path for path in found.paths if real_place(path).is_relative_to(place)]
     if inside:
         raise UsageError(f"inputs are in the output folder: {listing(path_text(path) for path in inside)}")
     part = place / f"part{SUFFIX}"
-    searched = [str(folder) for folder in found.folders if _is_searched(Path(os.path.realpath(folder)), part)]
+    searched = [str(folder) for folder in found.folders if _is_searched(real_place(folder), part)]
     matching = [text for text in inputs if not os.path.lexists(text) and _would_find(text, part)]
     if searched or matching:
         raise UsageError(
@@ -200,11 +208,11 @@ def check_apart(inputs: Sequence[str], found: Found, out: Path) -> None:
         )
 
 
-def _is_searched(folder: Path, path: Path) -> bool:
+def _is_searched(folder: Place, path: Place) -> bool:
     return path.is_relative_to(folder) and not any(part.startswith(HIDDEN) for part in path.relative_to(folder).parts)
 
 
-def _would_find(pattern: str, path: Path) -> bool:
+def _would_find(pattern: str, path: Place) -> bool:
     """Whether a glob pattern finds that file, or a folder in which it is searched."""
     folders = [] if "**" in pattern else path.parents
     return _matches(pattern, path) or any(
@@ -212,18 +220,11 @@ def _would_find(pattern: str, path: Path) -> bool:
     )
 
 
-def _matches(pattern: str, path: Path) -> bool:
+def _matches(pattern: str, path: Place) -> bool:
     """Whether a glob pattern finds that absolute path, with its links resolved."""
+    if is_url(pattern) or isinstance(path, StorePath):
+        return is_url(pattern) and isinstance(path, StorePath) and matches(StorePath(pattern).parts, path.parts)
     parts = Path(os.path.abspath(pattern)).parts
     first = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     start = Path(os.path.realpath(Path(*parts[:first])))
-    return path.is_relative_to(start) and _match(parts[first:], path.relative_to(start).parts)
-
-
-def _match(pattern: Sequence[str], parts: Sequence[str]) -> bool:
-    if not pattern or not parts:
-        return not parts and all(part == "**" for part in pattern)
-    if pattern[0] == "**":
-        return _match(pattern[1:], parts) or (not parts[0].startswith(".") and _match(pattern, parts[1:]))
-    is_hidden = parts[0].startswith(".") and not pattern[0].startswith(".")
-    return not is_hidden and fnmatchcase(parts[0], pattern[0]) and _match(pattern[1:], parts[1:])
+    return path.is_relative_to(start) and matches(parts[first:], path.relative_to(start).parts)

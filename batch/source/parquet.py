@@ -1,8 +1,8 @@
 """Parquet files as a stream of record batches, for files of any size with row groups of any size."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +10,13 @@ import pyarrow as pa
 from whyport.batch.arrow import select
 from whyport.batch.source.decoding import Decoder, OpenedFile
 from whyport.batch.source.discovery import CSV_ADVICE, CSV_SUFFIXES
-from whyport.batch.source.files import Fingerprint
+from whyport.batch.source.fetched import fetched
+from whyport.batch.source.files import Fingerprint, open_marked
 from whyport.batch.source.footer import Footer
 from whyport.runtime.errors import DataError, JobError, message_line
 from whyport.runtime.paths import open_file, path_text
+from whyport.runtime.store.client import ChangedError
+from whyport.runtime.store.path import Place, StorePath
 
 INT96_UNIT = "us"
 """The unit of INT96 times, unless they have nanoseconds: Spark and Hive use INT96 for dates far away, as 9999-12-31."""
@@ -23,7 +26,7 @@ INT96_UNIT = "us"
 class SourceFile:
     """One input file as described by its footer."""
 
-    path: Path
+    path: Place
     rows: int
     schema: pa.Schema
     """The file's own columns, then the columns that only its path gives."""
@@ -35,7 +38,7 @@ class SourceFile:
     """The columns that the path gives, such as `year=2026`, with their one value in this file."""
     int96_unit: str = INT96_UNIT
     """The unit that INT96 times are read in."""
-    place: Path = field(init=False, repr=False, compare=False)
+    place: Place = field(init=False, repr=False, compare=False)
     """The absolute path: the file is found after a change of the working folder, too."""
 
     def __post_init__(self) -> None:
@@ -65,8 +68,8 @@ class SourceFile:
         row, decoded = start, self.row_group_ends[groups.start - 1] if groups.start else 0
         selection, rebatched = _Selection(self, columns), _Rebatched(batch_rows)
         try:
-            with open_file(self.place) as file:
-                for batch in self._decoded(file, groups, selection.own, batch_rows):
+            with closing(self._read(groups, selection.own, batch_rows)) as batches:
+                for batch in batches:
                     end = decoded + batch.num_rows
                     low, high = max(start - decoded, 0), min(stop - decoded, batch.num_rows)
                     for whole in rebatched.add(batch.slice(low, max(high - low, 0)), is_last=end >= stop):
@@ -75,10 +78,21 @@ class SourceFile:
                     if end >= stop:
                         return
                     decoded = end
+        except ChangedError:
+            raise self._changed() from None
         except (pa.ArrowException, OSError) as error:
             group = self.row_group(decoded)
             raise DataError(f"cannot read: {message_line(error)}, in {self.name}, row group {group}") from None
         raise DataError(f"expected {self.rows} rows, got {decoded}, in {self.name}")
+
+    def _read(self, groups: range, columns: list[str], batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
+        """The rows of some row groups; those of an object in a store come with few requests."""
+        if isinstance(self.place, StorePath):
+            for some, file in fetched(self.place, self.fingerprint.meta, self.footer, groups, columns):
+                yield from self._decoded(file, some, columns, batch_rows)
+            return
+        with open_file(self.place) as file:
+            yield from self._decoded(file, groups, columns, batch_rows)
 
     def _decoded(
         self, file: pa.NativeFile, groups: range, columns: list[str], batch_rows: int
@@ -94,15 +108,18 @@ class SourceFile:
     def check_unchanged(self) -> None:
         """Raise JobError if the file has been replaced or written to since it was first opened."""
         try:
-            status = self.place.stat()
+            is_same = self.fingerprint.is_of(self.place)
         except OSError as error:
             raise DataError(f"cannot read: {error.strerror}, in {self.name}") from None
-        if (status.st_size, status.st_mtime_ns) != (self.fingerprint.size, self.fingerprint.modified_ns):
-            raise JobError(f"the file changed while the run read it, in {self.name}; --overwrite starts anew")
+        if not is_same:
+            raise self._changed()
+
+    def _changed(self) -> JobError:
+        return JobError(f"the file changed while the run read it, in {self.name}; --overwrite starts anew")
 
 
 def open_source(
-    path: Path, partition: Mapping[str, pa.Scalar] | None = None, int96_unit: str = INT96_UNIT
+    path: Place, partition: Mapping[str, pa.Scalar] | None = None, int96_unit: str = INT96_UNIT
 ) -> SourceFile:
     """Read a file's footer; raises DataError where there is no readable footer.
 
@@ -112,8 +129,8 @@ def open_source(
         int96_unit: the unit that INT96 times are read in: "us", "ns", or another one of Arrow's.
     """
     try:
-        fingerprint = Fingerprint.read(path)
-        with open_file(path) as file:
+        fingerprint, file = open_marked(path)
+        with file:
             footer, counts = Footer.read(file), []
             for window in footer.windows:
                 metadata = footer.metadata(file, window)
@@ -144,7 +161,7 @@ def open_source(
     )
 
 
-def _not_parquet(path: Path) -> str:
+def _not_parquet(path: Place) -> str:
     if path.name.lower().endswith(CSV_SUFFIXES):
         return f"expected a Parquet file, got a text file; {CSV_ADVICE}"
     return "expected a Parquet file, got one that cannot be read"

@@ -11,9 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from whyport.runtime.errors import OutputError
+from whyport.runtime.paths import open_file
+from whyport.runtime.store.path import Place, StorePath
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from whyport.batch.store.objects import WholeObject
 
 BUFFER_BYTES = 1 << 20
 
@@ -23,8 +30,9 @@ logger = logging.getLogger(__name__)
 class Disk:
     """The system calls that change the disk, one per method; each raises OSError on failure."""
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: Place) -> None:
         """Make a folder and its parents, unless they exist."""
+        assert isinstance(path, Path)
         path.mkdir(parents=True, exist_ok=True)
 
     def create(self, path: Path) -> int:
@@ -51,9 +59,15 @@ class Disk:
         """Give a file a second name, which nothing may have yet."""
         os.link(old, new)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: Place) -> None:
         """Remove a file."""
+        assert isinstance(path, Path)
         path.unlink()
+
+    def whole_file(self, path: Place) -> "WholeFile | WholeObject":
+        """A new file, which appears whole or not at all."""
+        assert isinstance(path, Path)
+        return WholeFile(self, path)
 
     def sync_folder(self, path: Path) -> None:
         """Wait until the names in a folder are on the disk."""
@@ -123,8 +137,10 @@ HOST = re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname())[:32]
 """This machine's name, as file names have it."""
 
 
-def leftovers(folder: Path, names: str) -> list[Path]:
+def leftovers(folder: Place, names: str) -> list[Path]:
     """The temporary files of attempts, alive or dead, at files whose names match the pattern."""
+    if isinstance(folder, StorePath):
+        return []
     patterns = f".{names}.tmp", f".{names}.*.tmp"
     # A glob without wildcards passes over links that lead nowhere.
     entries = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -195,6 +211,14 @@ class WholeFile:
             self._disk.sync_folder(self.path.parent)
         return True
 
+    def publish_part(self) -> None:
+        """Give the finished part its final name; an equal part may have had it."""
+        self.publish()
+
+    def reopened(self) -> "pa.NativeFile":
+        """The finished file, to be looked at before it is published."""
+        return open_file(self.unfinished)
+
     def discard(self) -> None:
         """Discard all further writes, so that a writer on top can be closed after an error."""
         self._raw.discarding = True
@@ -216,26 +240,26 @@ class WholeFile:
             self._attempt.close()
 
 
-def write_whole(disk: Disk, path: Path, content: bytes) -> None:
+def write_whole(disk: Disk, path: Place, content: bytes) -> None:
     """Write a small file, whole or not at all; raises OutputError on failure."""
-    with WholeFile(disk, path) as file:
+    with disk.whole_file(path) as file:
         file.stream.write(content)
         file.finish()
         file.publish()
 
 
-def write_new(disk: Disk, path: Path, content: bytes) -> bool:
+def write_new(disk: Disk, path: Place, content: bytes) -> bool:
     """Write a small file, whole or not at all, unless something has its name; returns whether it was written.
 
     Raises OutputError on failure.
     """
-    with WholeFile(disk, path) as file:
+    with disk.whole_file(path) as file:
         file.stream.write(content)
         file.finish()
         return file.publish_new()
 
 
-def remove_file(disk: Disk, path: Path) -> None:
+def remove_file(disk: Disk, path: Place) -> None:
     """Remove a file if it exists; raises OutputError on failure."""
     with writing(path):
         if path.exists() or path.is_symlink():
@@ -243,7 +267,7 @@ def remove_file(disk: Disk, path: Path) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Place) -> Iterator[None]:
     """Turn OSError into an OutputError that names the path."""
     try:
         yield

@@ -16,6 +16,7 @@ from whyport.runtime.bundle.consistency import check_consistency
 from whyport.runtime.bundle.self_contained import check_self_contained
 from whyport.runtime.bundle.sidecar import SIDECAR, Sidecar, decode_sidecar
 from whyport.runtime.errors import BundleError, BundleFormatError, DigestError, listing, message_line
+from whyport.runtime.store.path import Place, as_place
 
 MOST_BYTES = 1 << 25
 """The longest bundle.json: 50 000 features take 30 MB."""
@@ -25,7 +26,7 @@ MOST_BYTES = 1 << 25
 class Bundle:
     """A bundle whose every file has been checked against its digest."""
 
-    path: Path
+    path: Place
     sidecar: Sidecar
     digest: str
     """sha256 of bundle.json, which pins every other file."""
@@ -37,20 +38,20 @@ class Bundle:
     """Where the numbers of a bucket's row stand in the longest."""
     source: "Bundle | None" = field(default=None, repr=False, compare=False)
     """The bundle as it is stored, of which this is a view with other inputs."""
-    place: Path = field(init=False, repr=False, compare=False)
+    place: Place = field(init=False, repr=False, compare=False)
     """The absolute path: files are found after a change of the working folder, too."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "place", self.path.absolute())
 
     @classmethod
-    def read(cls, path: str | Path) -> Self:
+    def read(cls, path: str | Place) -> Self:
         """Read and check a bundle.
 
         Raises BundleFormatError if bundle.json is missing, malformed, of another format version or contradicts
         itself, or if a graph needs files outside the bundle, and DigestError if a file is missing or changed.
         """
-        path = Path(path)
+        path = as_place(path)
         try:
             content = _content(path / SIDECAR, MOST_BYTES)
         except (FileNotFoundError, NotADirectoryError):
@@ -84,7 +85,7 @@ class Bundle:
         return content
 
 
-def as_bundle(bundle: Bundle | str | Path) -> Bundle:
+def as_bundle(bundle: Bundle | str | Place) -> Bundle:
     """The bundle itself, or the bundle at a path; raises as `Bundle.read` does."""
     return bundle if isinstance(bundle, Bundle) else Bundle.read(bundle)
 
@@ -99,7 +100,7 @@ def write_sidecar(folder: Path, sidecar: Sidecar) -> None:
     (folder / SIDECAR).write_text(text, encoding="utf-8")
 
 
-def _content(path: Path, most_bytes: int | None = None) -> bytes:
+def _content(path: Place, most_bytes: int | None = None) -> bytes:
     """The content of a regular file: a pipe would wait for ever, and a device need not end.
 
     Raises FileNotFoundError and NotADirectoryError, and BundleFormatError for any other entry or a longer file.

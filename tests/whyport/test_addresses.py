@@ -1,4 +1,4 @@
-"""Every path argument of every command: a URL is refused at the start, and a name with a colon is a name."""
+"""Every path argument of every command: other URLs than of stores are refused, and a name with a colon is a name."""
 
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from support.bundles import linear_bundle
 from support.command import Whyport
 from whyport.cli import COMMANDS, main
 from whyport.runtime.errors import UsageError
-from whyport.runtime.paths import LocalPath
+from whyport.runtime.paths import LocalPath, PlacePath
+from whyport.runtime.store.path import StorePath
 
 PATHS = [
     (name, param)
@@ -25,12 +26,16 @@ PATHS = [
 
 
 @pytest.mark.parametrize(("name", "param"), PATHS, ids=lambda value: getattr(value, "name", value))
-def test_every_path_is_of_this_machine(name: str, param: click.Parameter) -> None:
+def test_every_path_is_of_this_machine_or_of_a_store(name: str, param: click.Parameter) -> None:
     assert isinstance(param.type, LocalPath)
-    for url in ("s3://b/x", "file:///x", "https://host/x.csv", "hdfs://host:80/x"):
-        with pytest.raises(UsageError, match=r"expected a path, got the URL '.*': copy"):
+    may_be_in_a_store = isinstance(param.type, PlacePath)
+    expected = "expected a path, or an address" if may_be_in_a_store else r"expected a path, got the URL '.*': copy"
+    for url in ("file:///x", "https://host/x.csv", "hdfs://host:80/x", *(() if may_be_in_a_store else ("s3://b/x",))):
+        with pytest.raises(UsageError, match=expected):
             param.type.convert(url, param, None)
-    with pytest.raises(UsageError, match="expected a path, got ''$"):
+    if may_be_in_a_store:
+        assert param.type.convert("s3://b/x", param, None) == StorePath("s3://b/x")
+    with pytest.raises(UsageError, match="expected a path( or an address)?, got ''$"):
         param.type.convert("", param, None)  # the option of an unset variable
     with pytest.raises(UsageError, match=r"expected a path in UTF-8, got caf\\xe9"):
         param.type.convert("caf\udce9", param, None)
@@ -63,18 +68,18 @@ def test_names_with_colons_go_through_every_command(whyport: Whyport, folder: Pa
 def test_nothing_is_left_behind(whyport: Whyport, folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     for command in (
-        ["run", "model:1", "day:1.parquet", "--out", "s3://b/x"],
-        ["run", "model:1", "s3://b/x", "--out", "out"],
-        ["run", "s3://b/x", "day:1.parquet", "--out", "out"],
+        ["run", "model:1", "day:1.parquet", "--out", "ftp://b/x"],
+        ["run", "model:1", "hdfs://b/x", "--out", "out"],
+        ["run", "file:///x", "day:1.parquet", "--out", "out"],
         ["predict", "model:1", "day:1.parquet", "--out", "file:///x.csv"],
         ["predict", "model:1", "file:///x.csv"],
         ["train", "https://host/x.csv", "--target", "c", "--out", "bundle"],
-        ["audit", "s3://b/x"],
+        ["audit", "ftp://b/x"],
     ):
         assert "got the URL" in whyport(*command, exit_code=2).output
     for call in (
-        lambda: library.run("model:1", "day:1.parquet", "s3://b/x"),
-        lambda: library.run("model:1", ["s3://b/x"], "out"),
+        lambda: library.run("model:1", "day:1.parquet", "file:///x"),
+        lambda: library.run("model:1", ["ftp://b/x"], "out"),
         lambda: library.predict("model:1", "s3://b/x.csv"),
         lambda: library.audit("file:///x"),
     ):

@@ -54,7 +54,8 @@ def received(command: str) -> dict[str, Any]:
         elif isinstance(parameter, click.Argument):
             arguments.append("0")
     values = found.make_context(command, arguments).params
-    options = [option for option in found.params if isinstance(option, click.Option)]
+    # Others have an effect of their own, as --endpoint, which sets a variable of the environment.
+    options = [option for option in found.params if isinstance(option, click.Option) and option.expose_value]
     return {max(o.opts, key=len): ... if o.required else values[o.name or ""] for o in options}
 
 

@@ -1,7 +1,6 @@
 """The data of a report, gathered from a run, its bundle and its inputs before anything is drawn."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from whyport.runtime.bundle.row import sources_of
 from whyport.runtime.bundle.sidecar import BACKGROUND_NAME, task_of
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.session import Session
+from whyport.runtime.store.path import Place
 from whyport.runtime.task import Task
 
 
@@ -34,8 +34,8 @@ from whyport.runtime.task import Task
 class ReportSettings:
     """The settings of a report: the options of `whyport report`."""
 
-    out: Path
-    bundle: Path | None = None
+    out: Place
+    bundle: Place | None = None
     """The bundle's path, if it was moved since the run."""
     label: str | None = None
     """The kept column with the true classes or the measured values; by default the training target, if it was kept."""

@@ -13,11 +13,12 @@ import pytest
 
 from support.bundles import linear_bundle
 from support.interruptions import StopAfter
-from whyport.batch.output.folder import OutputFolder, folder_lock
+from whyport.batch.output.folder import OutputFolder
 from whyport.batch.run.job import Job
 from whyport.batch.run.part import PartRunner
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk
+from whyport.batch.store.lock import folder_lock
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import DataError, InterruptedJobError, JobError, OutputError, UsageError
 

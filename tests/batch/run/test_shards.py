@@ -13,9 +13,9 @@ import pytest
 import whyport
 from support.command import Whyport
 from support.killed_runs import run_and_kill
-from whyport.batch.output.folder import folder_lock
 from whyport.batch.output.parts import PartSpan, split
 from whyport.batch.run.shard import Shard
+from whyport.batch.store.lock import folder_lock
 from whyport.runtime.errors import JobError, UsageError
 
 Write = Callable[..., Path]

@@ -166,9 +166,9 @@ def test_many_links_between_folders_end(folder: Path, write: Write) -> None:
     assert found.passed_over.text.endswith(", …")
 
 
-@pytest.mark.parametrize("url", ["s3://b/x", "file:///tmp/x.parquet", "https://host/*.parquet", "gs://b"])
-def test_an_address_is_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="INPUT: expected a path, got the URL"):
+@pytest.mark.parametrize("url", ["hdfs://b/x", "file:///tmp/x.parquet", "https://host/*.parquet", "abfs://b"])
+def test_an_address_of_no_store_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="expected a path, or an address that begins with .*, got the URL"):
         discover([url])
 
 
