@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Self
 
 from whyport.batch.store.local import Disk, writing
-from whyport.runtime.errors import JobError
+from whyport.runtime.errors import JobError, UsageError
+from whyport.runtime.store.path import Place, StorePath
 
 NAME = "_workers-*"
 STOPPING = b"stop"
@@ -31,8 +32,13 @@ class Fence:
     path: Path
 
     @classmethod
-    def set_up(cls, folder: Path) -> Self:
-        """Make the fence of an attempt that begins; raises OutputError on failure."""
+    def set_up(cls, folder: Place) -> Self:
+        """Make the fence of an attempt that begins.
+
+        Raises OutputError on failure, and UsageError where there can be none.
+        """
+        if isinstance(folder, StorePath):
+            raise UsageError(f"on: expected an output folder on a disk that all workers share, got {str(folder)!r}")
         fence = cls(folder / NAME.replace("*", secrets.token_hex(8)))
         with writing(fence.path):
             os.close(os.open(fence.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))

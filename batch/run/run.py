@@ -158,9 +158,9 @@ def run(
 
 def run_at(
     where: Where,
-    bundle: Bundle | str | Path,
-    inputs: str | Path | Iterable[str | Path],
-    out: str | Path,
+    bundle: Bundle | str | Place,
+    inputs: str | Place | Iterable[str | Place],
+    out: str | Place,
     *,
     finish_only: bool = False,
     progress: "ProgressCallback | None" = None,

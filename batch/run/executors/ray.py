@@ -11,9 +11,7 @@ from whyport.batch.output.fence import Fence
 from whyport.batch.run.executors.executor import Executor, Outcomes
 from whyport.batch.run.executors.pieces import pieces
 from whyport.batch.run.worker import Order
-from whyport.runtime.errors import UsageError
 from whyport.runtime.providers import CPU
-from whyport.runtime.store.path import StorePath
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +27,6 @@ class OnRay(Executor):
         given = list(orders)
         if not given:
             return
-        folder = self._worker.folder
-        if isinstance(folder, StorePath):
-            raise UsageError(f"--on ray: expected an output folder on a disk that all share, got {str(folder)!r}")
         from whyport.batch.run.executors.ray_cluster import connected
 
         setup = self._worker.setup
@@ -42,7 +37,7 @@ class OnRay(Executor):
             logger.info("%d workers on Ray, of %s", needs.workers, needs)
             settings = dataclasses.replace(setup.settings, threads=needs.threads)
             small = pieces(given, needs.workers, settings.rows_of_an_order)
-            fence = Fence.set_up(folder)
+            fence = Fence.set_up(self._worker.folder)
             content = pickle.dumps(dataclasses.replace(setup, settings=settings))
             try:
                 with closing(Crew(content, fence, needs, self._monitor)) as crew:
