@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from whyport.batch.store.local import Disk, writing
-from whyport.runtime.errors import JobError, UsageError
+from whyport.runtime.errors import JobError
 from whyport.runtime.store.path import Place, StorePath
 
 NAME = "_workers-*"
@@ -31,18 +30,14 @@ class Fence:
 
     path: Path
 
-    @classmethod
-    def set_up(cls, folder: Place) -> Self:
-        """Make the fence of an attempt that begins.
+    def begin(self) -> None:
+        """Make the fence; raises OutputError on failure."""
+        with writing(self.path):
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
 
-        Raises OutputError on failure, and UsageError where there can be none.
-        """
-        if isinstance(folder, StorePath):
-            raise UsageError(f"on: expected an output folder on a disk that all workers share, got {str(folder)!r}")
-        fence = cls(folder / NAME.replace("*", secrets.token_hex(8)))
-        with writing(fence.path):
-            os.close(os.open(fence.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
-        return fence
+    def disk(self) -> Disk:
+        """What writes for a worker: nothing gets its final name once the fence is down."""
+        return FencedDisk(self)
 
     def stop(self) -> None:
         """Have the workers begin no further part; those at hand may be published."""
@@ -111,10 +106,26 @@ class FencedDisk(Disk):
             super().rename(old, new)
 
 
-def take_down_all(folder: Path) -> None:
+def new_fence(folder: Place) -> Fence:
+    """Make the fence of an attempt that begins; raises OutputError on failure."""
+    name = NAME.replace("*", secrets.token_hex(8))
+    fence = _fence_at(folder / name)
+    fence.begin()
+    return fence
+
+
+def take_down_all(folder: Place) -> None:
     """Have no worker of an earlier attempt publish in a folder; as `Fence.take_down`."""
     for path in folder.glob(NAME):
-        Fence(path).take_down()
+        _fence_at(path).take_down()
+
+
+def _fence_at(path: Place) -> Fence:
+    if isinstance(path, StorePath):
+        from whyport.batch.output.store_fence import StoreFence
+
+        return StoreFence(path)
+    return Fence(path)
 
 
 def _lock_alone(descriptor: int, path: Path) -> None:

@@ -4,7 +4,6 @@ import dataclasses
 import logging
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 from whyport.batch.output.fence import take_down_all
 from whyport.batch.output.folder import JOB_FILE, OutputFolder
@@ -69,7 +68,7 @@ class Attempt:
             folder.disk.make_folder(folder.path)
         with folder_lock(folder.path, shared=shared, take_over=self.settings.take_over) as folder.check_lock:
             folder.check()
-            if not shared and isinstance(folder.path, Path):
+            if not shared:
                 take_down_all(folder.path)
             self.say_inputs()
             if self.plan.size.total > LARGE_OUTPUT_BYTES:

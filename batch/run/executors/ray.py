@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from importlib.util import find_spec
 
-from whyport.batch.output.fence import Fence
+from whyport.batch.output.fence import new_fence
 from whyport.batch.run.executors.executor import Executor, Outcomes
 from whyport.batch.run.executors.pieces import pieces
 from whyport.batch.run.worker import Order
@@ -37,7 +37,7 @@ class OnRay(Executor):
             logger.info("%d workers on Ray, of %s", needs.workers, needs)
             settings = dataclasses.replace(setup.settings, threads=needs.threads)
             small = pieces(given, needs.workers, settings.rows_of_an_order)
-            fence = Fence.set_up(self._worker.folder)
+            fence = new_fence(self._worker.folder)
             content = pickle.dumps(dataclasses.replace(setup, settings=settings))
             try:
                 with closing(Crew(content, fence, needs, self._monitor)) as crew:

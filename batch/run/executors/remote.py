@@ -5,7 +5,7 @@ import pickle
 import socket
 from dataclasses import dataclass, field
 
-from whyport.batch.output.fence import Fence, FencedDisk
+from whyport.batch.output.fence import Fence
 from whyport.batch.run.stopping import Stopping
 from whyport.batch.run.watch import Monitor, Progress, Stages
 from whyport.batch.run.worker import Order, Worker, WorkerSetup
@@ -43,7 +43,7 @@ class RemoteWorker:
                 f"in {fence.path.parent}"
             )
         unpickled: WorkerSetup = pickle.loads(setup)
-        self._worker: Worker = unpickled.build(FencedDisk(fence))
+        self._worker: Worker = unpickled.build(fence.disk())
         self._fence = fence
 
     def run(self, order: Order) -> Done:

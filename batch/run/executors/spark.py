@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from whyport.batch.output.fence import Fence
+from whyport.batch.output.fence import Fence, new_fence
 from whyport.batch.run.executors.executor import Executor, Outcomes
 from whyport.batch.run.executors.pieces import pieces
 from whyport.batch.run.worker import Order
@@ -43,7 +43,7 @@ class OnSpark(Executor):
             settings = dataclasses.replace(setup.settings, threads=threads)
             small = pieces(given, context.defaultParallelism, settings.rows_of_an_order)
             logger.info("%d orders on Spark, at %s", len(small), context.master)
-            fence = Fence.set_up(self._worker.folder)
+            fence = new_fence(self._worker.folder)
             content = pickle.dumps(dataclasses.replace(setup, settings=settings))
             job = _Job(context, content, fence, small)
             try:

@@ -14,7 +14,7 @@ import pytest
 
 import whyport
 from whyport.batch.output import fence as module
-from whyport.batch.output.fence import Fence, FencedDisk, take_down_all
+from whyport.batch.output.fence import Fence, FencedDisk, new_fence, take_down_all
 from whyport.batch.run.executors.remote import Done, RemoteWorker
 from whyport.batch.run.job import Job
 from whyport.batch.run.worker import Order, Worker
@@ -25,7 +25,7 @@ from whyport.runtime.errors import InterruptedJobError, JobError
 
 
 def test_a_file_is_published_only_while_the_fence_is_up(tmp_path: Path) -> None:
-    fence = Fence.set_up(tmp_path)
+    fence = new_fence(tmp_path)
     disk = FencedDisk(fence)
     write_whole(disk, tmp_path / "a", b"1")
     fence.stop()
@@ -42,7 +42,7 @@ def test_a_file_is_published_only_while_the_fence_is_up(tmp_path: Path) -> None:
 
 
 def test_each_attempt_has_a_fence_of_its_own(tmp_path: Path) -> None:
-    fences = [Fence.set_up(tmp_path) for _ in range(3)]
+    fences = [new_fence(tmp_path) for _ in range(3)]
     fences[0].take_down()
     assert [fence.is_up for fence in fences] == [False, True, True]
     take_down_all(tmp_path)
@@ -50,7 +50,7 @@ def test_each_attempt_has_a_fence_of_its_own(tmp_path: Path) -> None:
 
 
 def test_what_is_being_published_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fence = Fence.set_up(tmp_path)
+    fence = new_fence(tmp_path)
     taken_down = threading.Event()
 
     def take_down() -> None:
@@ -64,7 +64,7 @@ def test_what_is_being_published_is_waited_for(tmp_path: Path, monkeypatch: pyte
         assert fence.is_up
     thread.join()
     assert not fence.is_up
-    other = Fence.set_up(tmp_path)
+    other = new_fence(tmp_path)
     monkeypatch.setattr(module, "PATIENCE", 0.2)
     with other.passed(), pytest.raises(JobError, match="expected the worker that publishes a part to end within 0 s"):
         other.take_down()
@@ -96,7 +96,7 @@ def test_a_worker_that_sleeps_across_success_publishes_nothing(
     job = Job(Bundle.read(bundle), JobSettings((str(source),), out, **options))  # type: ignore[arg-type]
     out.mkdir()
     worker: Worker = job._attempt.worker
-    fence = Fence.set_up(out)
+    fence = new_fence(out)
     order = Order(0, tuple(job.plan.spans(0)))
     arguments = (pickle.dumps(worker.setup), fence, order, after)
     sleeper = multiprocessing.get_context("spawn").Process(target=_sleep_in_a_part, args=arguments)
@@ -124,7 +124,7 @@ def test_a_worker_stops_between_parts_or_at_once(
     settings = JobSettings((str(write(table)),), out, part_rows=200, batch_rows=50, device="cpu")
     job = Job(Bundle.read(bundle), settings)
     out.mkdir()
-    fence = Fence.set_up(out)
+    fence = new_fence(out)
     worker = RemoteWorker(pickle.dumps(job._attempt.worker.setup), fence)
     first, second, *_ = job.plan.spans(0)
     done = worker.run(Order(0, (first,)))
