@@ -3,9 +3,9 @@
     python benchmarks/kills.py [WAY ...] [--kills N] [--rows N] [--out JSON]
 
 The demo model scores a resampled table once, undisturbed. Then, for each way to make the parts, until N kills have
-landed: an attempt in a folder of its own; SIGKILL for one of its processes, at a random moment between the attempt's
-first file and its end; whoever is left comes to an end; and a run takes up the job. The folder must then hold the very
-files of the undisturbed run, and nothing beside them. The report must be the same but for what it says of the attempt.
+landed: an attempt in a folder of its own; SIGKILL for one of its processes, at a random moment after a random number of
+parts; whoever is left comes to an end; and a run takes up the job. The folder must then hold the very files of the
+undisturbed run, and nothing beside them. The report must be the same but for what it says of the attempt.
 """
 
 import argparse
@@ -25,36 +25,30 @@ from typing import Any
 from demo_model import resample, train
 from ways import WAYS, WHYPORT, Command, Process, Way, carry_out, contents, differences, parts_of, start
 
+MOMENT_SECONDS = 0.2
+"""The longest from that part to the kill."""
+
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of a job that lost a process."""
 
-    seconds: float
-    """From the attempt's first file to the kill."""
     landed: bool
     """Whether the process was still there."""
     parts: int
-    """The parts there when what was left of the attempt had ended."""
+    """The parts that were there at the kill."""
     wrong: list[str]
-    """The files that were not those of the undisturbed run, then or at last."""
+    """The files that were not those of the undisturbed run, when what was left of the attempt had ended, or at last."""
 
 
-def wait_for_first_file(out: Path, started: Sequence[Process]) -> None:
-    """Wait until an attempt has written the job's description, or has ended."""
-    while not (out / "_job.json").exists() and any(process.poll() is None for process in started):
+def wait_for_parts(out: Path, count: int, started: Sequence[Process]) -> int:
+    """Wait until an attempt has made so many parts, or has ended; returns how many there are."""
+    while True:
+        is_over = all(process.poll() is not None for process in started)
+        parts = sum(1 for _ in out.glob("part-*.parquet"))
+        if is_over or (parts >= count and (out / "_job.json").exists()):
+            return parts
         time.sleep(0.002)
-
-
-def attempt_seconds(way: Way, command: Command, out: Path) -> float:
-    """The seconds of an undisturbed attempt, from its first file to its end."""
-    started = [start(each) for each in way.attempt((*command, "--out", str(out)))]
-    wait_for_first_file(out, started)
-    began = time.perf_counter()
-    codes = [process.wait() for process in started]
-    if any(codes):
-        raise SystemExit(f"failed: {' '.join(command)}")
-    return time.perf_counter() - began
 
 
 def kill(pid: int | None, started: Sequence[Process]) -> bool:
@@ -68,42 +62,37 @@ def kill(pid: int | None, started: Sequence[Process]) -> bool:
     return True
 
 
-def disturb(
-    way: Way, command: Command, out: Path, seconds: float, expected: dict[str, Any], draw: random.Random
-) -> Outcome:
-    """An attempt that loses a process after so many seconds, and then a run."""
+def disturb(way: Way, command: Command, out: Path, expected: dict[str, Any], draw: random.Random) -> Outcome:
+    """An attempt that loses a process at a random moment, and then a run."""
     run = (*command, "--out", str(out))
     started = [start(each) for each in way.attempt(run)]
-    wait_for_first_file(out, started)
-    time.sleep(seconds)
+    parts = wait_for_parts(out, draw.randrange(len(parts_of(expected))), started)
+    time.sleep(draw.uniform(0, MOMENT_SECONDS))
     landed = kill(way.victim(started, draw), started)
     for process in started:
         process.wait()
-    parts = parts_of(contents(out))
-    wrong = [name for name, digest in parts.items() if expected.get(name) != digest]
+    wrong = [name for name, digest in parts_of(contents(out)).items() if expected.get(name) != digest]
     if start(run).wait():
         wrong.append("the run's exit code")
-    return Outcome(round(seconds, 3), landed, len(parts), wrong + differences(contents(out), expected))
+    return Outcome(landed, parts, wrong + differences(contents(out), expected))
 
 
 def measure(way: Way, command: Command, folder: Path, kills: int, seed: int = 0) -> dict[str, Any]:
-    """Disturb one way of making a job's parts, so many times; the folder is a new one."""
+    """Disturb one way of making a job's parts, until so many kills have landed; the folder is a new one."""
     folder.mkdir()
     carry_out([(*command, "--out", str(folder / "undisturbed"))])
-    expected = contents(folder / "undisturbed")
-    longest, draw = attempt_seconds(way, command, folder / "attempt"), random.Random(seed)
+    expected, draw = contents(folder / "undisturbed"), random.Random(seed)
     outcomes: list[Outcome] = []
     while sum(outcome.landed for outcome in outcomes) < kills:
         out = folder / f"kill-{len(outcomes)}"
-        outcomes.append(disturb(way, command, out, draw.uniform(0, longest), expected, draw))
+        outcomes.append(disturb(way, command, out, expected, draw))
         shutil.rmtree(out)
     landed = [outcome for outcome in outcomes if outcome.landed]
     return {
         "parts": len(parts_of(expected)),
-        "undisturbed_attempt_seconds": round(longest, 2),
         "kills": len(landed),
         "too_late": len(outcomes) - len(landed),
-        "parts_there_after_the_attempt": sorted(outcome.parts for outcome in landed),
+        "parts_at_the_kill": sorted(outcome.parts for outcome in landed),
         "same_bytes_and_no_leftovers": sum(not outcome.wrong for outcome in landed),
         "wrong": [asdict(outcome) for outcome in outcomes if outcome.wrong],
     }

@@ -15,6 +15,12 @@ Command = tuple[str, ...]
 Process = subprocess.Popen[bytes]
 
 
+def one_of(started: Sequence[Process], draw: random.Random) -> int | None:
+    """One of the processes that are still there, or None."""
+    there = [process.pid for process in started if process.poll() is None]
+    return draw.choice(there) if there else None
+
+
 @dataclass(frozen=True)
 class Way:
     """A way to make the parts of a job.
@@ -25,7 +31,7 @@ class Way:
     """
 
     attempt: Callable[[Command], list[Command]]
-    victim: Callable[[Sequence[Process], random.Random], int | None] = lambda started, draw: draw.choice(started).pid
+    victim: Callable[[Sequence[Process], random.Random], int | None] = one_of
 
 
 WAYS = {

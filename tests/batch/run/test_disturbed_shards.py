@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import whyport
-from kills import attempt_seconds, disturb
+from kills import disturb
 from ways import WAYS, WHYPORT, contents
 from whyport.runtime.errors import JobError
 
@@ -52,20 +52,18 @@ def command(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str
 
 
 @pytest.fixture(scope="module")
-def undisturbed(command: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], float]:
-    """The files of a run of that command, and the seconds that its shards take."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    subprocess.run([*command, "--out", folder / "out"], check=True, capture_output=True)
-    return contents(folder / "out"), attempt_seconds(WAYS["shards"], command, folder / "attempt")
+def undisturbed(command: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The files of a run of that command."""
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    subprocess.run([*command, "--out", out], check=True, capture_output=True)
+    return contents(out)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_shard_killed_at_a_random_moment_changes_no_byte(
-    command: tuple[str, ...], undisturbed: tuple[dict[str, Any], float], tmp_path: Path, seed: int
+    command: tuple[str, ...], undisturbed: dict[str, Any], tmp_path: Path, seed: int
 ) -> None:
-    expected, longest = undisturbed
-    draw = random.Random(seed)
-    outcome = disturb(WAYS["shards"], command, tmp_path / "out", draw.uniform(0, longest), expected, draw)
+    outcome = disturb(WAYS["shards"], command, tmp_path / "out", undisturbed, random.Random(seed))
     assert not outcome.wrong
 
 
