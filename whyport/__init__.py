@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from whyport.batch.arrow_scorer import ArrowScorer
     from whyport.batch.methods.catalogue import METHODS
     from whyport.batch.report.report import report, to_shap
     from whyport.batch.review.review import audit, show
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METHODS",
+    "ArrowScorer",
     "Attribution",
     "AuditError",
     "Bundle",
@@ -84,6 +86,7 @@ __all__ = [
 
 _HOMES = {
     "METHODS": "whyport.batch.methods.catalogue:METHODS",
+    "ArrowScorer": "whyport.batch.arrow_scorer:ArrowScorer",
     "Attribution": "whyport.runtime.attribution:Attribution",
     "Bundle": "whyport.runtime.bundle.folder:Bundle",
     "Session": "whyport.runtime.session:Session",

@@ -80,11 +80,10 @@ class Plan:
     """What was chosen of the inputs that were found, where the run takes new ones alone."""
 
     @classmethod
-    def make(cls, bundle: Bundle, settings: JobSettings) -> Self:
-        """Check the methods, find the inputs, read their footers and check that every column is there.
+    def of_bundle(cls, bundle: Bundle, settings: JobSettings) -> Self:
+        """The plan without inputs: the methods checked, and the columns that come of them.
 
-        Raises UsageError, BundleError, ColumnError, DataError or JobError. Unusable files are skipped if the settings
-        say so and at least one file is usable. There are no inputs only where none is new.
+        Raises UsageError or BundleError.
         """
         sidecar = bundle.sidecar
         check_usable(sidecar)
@@ -93,8 +92,6 @@ class Plan:
         check_capabilities(sidecar, {method: engine_of(method, settings.explain.engine) for method in settings.methods})
         task = task_of(sidecar)
         choice = TargetChoice.parse(settings.explain_target, task)
-        found = discover(settings.inputs, may_be_empty=bool(settings.new_since))
-        check_apart(settings.inputs, found, settings.out)
         # Without a method nothing has a share.
         own = own_grid(settings.methods, sidecar, settings.explain.options)
         per = CELL
@@ -108,7 +105,7 @@ class Plan:
         settings = dataclasses.replace(settings, layout=chosen_layout(settings.layout, positions))
         layout = attribution_layout(settings.layout, settings.top_k, positions)
         outputs = array_specs(sidecar, settings.explain.options)
-        plan = cls(
+        return cls(
             settings=settings,
             task=task,
             table=Columns.of_bundle(bundle),
@@ -118,8 +115,19 @@ class Plan:
             output=OutputColumns(task, settings.methods, settings.explain, choice, layout, outputs),
             inputs=(),
             kept=(),
-            passed_over=found.passed_over,
+            passed_over=PassedOver(),
         )
+
+    @classmethod
+    def make(cls, bundle: Bundle, settings: JobSettings) -> Self:
+        """Check the methods, find the inputs, read their footers and check that every column is there.
+
+        Raises UsageError, BundleError, ColumnError, DataError or JobError. Unusable files are skipped if the settings
+        say so and at least one file is usable. There are no inputs only where none is new.
+        """
+        found = discover(settings.inputs, may_be_empty=bool(settings.new_since))
+        check_apart(settings.inputs, found, settings.out)
+        plan = dataclasses.replace(cls.of_bundle(bundle, settings), passed_over=found.passed_over)
         plan, paths = plan._with_chosen(found.paths, bundle)
         if not paths:
             return plan
@@ -137,9 +145,9 @@ class Plan:
         if errors and (settings.on_bad_file == "fail" or len(errors) == len(inputs)):
             raise errors[0]
         plan = dataclasses.replace(plan, inputs=tuple(inputs))._with_kept(needs)
-        known = KnownColumns(task, choice).schema(plan.kept)
+        known = KnownColumns(plan.task, plan.choice).schema(plan.kept)
         first = next(iter(plan.sources.values())).name
-        plan.selection.check(known, task, first)
+        plan.selection.check(known, plan.task, first)
         plan.output.schema(plan.kept, first)
         plan.size.check(plan)
         return plan

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -169,11 +170,23 @@ def _new_matrix(rows: int, columns: int) -> NDArray[np.float32]:
     return np.ndarray((rows, columns), np.float32, pa.allocate_buffer(rows * columns * 4))
 
 
-def check_columns(source: SourceFile, features: Columns, kept: Sequence[str], label: str | None) -> None:
-    """Check a file's columns; raises ColumnError with everything that is wrong with them.
+class Described(Protocol):
+    """A table whose columns are known."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+
+    @property
+    def name(self) -> str:
+        """The name of the table, as messages have it."""
+
+
+def check_columns(source: Described, features: Columns, kept: Sequence[str], label: str | None) -> None:
+    """Check a table's columns; raises ColumnError with everything that is wrong with them.
 
     Args:
-        source: the file.
+        source: the file, or another table.
         features: columns that must be there once, with a type that the model can take.
         kept: columns that must be there once, with a type that can be copied.
         label: a column that must be there once; None for none.
@@ -213,13 +226,13 @@ def changed_types(source: SourceFile, features: Columns) -> list[str]:
     ]
 
 
-def _wrong_type(source: SourceFile, features: Columns, rule: str, name: str) -> str | None:
+def _wrong_type(source: Described, features: Columns, rule: str, name: str) -> str | None:
     kind = source.schema.field(name).type
     encoder = features.by_name[name]
     return str(kind) if encoder.rule == rule and not encoder.takes(kind) else None
 
 
-def _not_copied(source: SourceFile, name: str) -> str | None:
+def _not_copied(source: Described, name: str) -> str | None:
     kind = source.schema.field(name).type
     if any(holds_dictionary(kind.field(i).type) for i in range(kind.num_fields)):
         return f"{kind}, with dictionaries inside"  # pyarrow cannot join the dictionaries of several row groups

@@ -114,6 +114,7 @@ CALLS = {
     "whyport.verify(BUNDLE)": ("MissingPackageError", "batch"),
     "whyport.predict(BUNDLE, 'rows.csv')": ("ProviderError", "cpu"),
     "whyport.Session(BUNDLE)": ("ProviderError", "cpu"),
+    "whyport.ArrowScorer(BUNDLE)": ("MissingPackageError", "batch"),
 }
 PROGRAM = """
 import importlib.util, json, sys

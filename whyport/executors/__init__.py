@@ -1,1 +1,1 @@
-"""Runs on clusters, by their own sessions: `whyport.executors.spark`."""
+"""What programs of Ray and Spark call: `whyport.executors.ray`, `whyport.executors.spark`."""
