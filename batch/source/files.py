@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from whyport.runtime.errors import DataError
 from whyport.runtime.paths import is_utf8, open_file, path_text
-from whyport.runtime.store.client import Meta
+from whyport.runtime.store.client import NO_TAG, Meta, Tag
 from whyport.runtime.store.path import Place, StorePath
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class Fingerprint:
     """Nanoseconds since 1970."""
     footer_sha256: str | None
     """The footer's digest; None for a file without a footer."""
-    tag: str | None = None
-    """The entity tag of an object in a store."""
+    tag: Tag = NO_TAG
+    """Of an object in a store."""
 
     @classmethod
     def read(cls, path: Place) -> Self:

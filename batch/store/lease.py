@@ -48,7 +48,7 @@ class Lease:
         own = f"{LEASE_NAME}-{secrets.token_hex(8)}" if shared else LEASE_NAME
         self._path = folder / own
         self._holder = f"process {os.getpid()} on {socket.gethostname()}"
-        self._tag: str | None = None
+        self._tag = client.NO_TAG
         self._renewed = 0.0
         self._is_lost = False
         self._ended = Event()
@@ -132,7 +132,7 @@ class Lease:
             if age < LEASE_SECONDS and not self._take_over:
                 raise self._refusal(self._path, age) from None
             try:
-                self._tag = client.put_over(root, key, self._document(), meta.tag or "")
+                self._tag = client.put_over(root, key, self._document(), meta.tag)
             except client.ChangedError:
                 raise self._refusal(self._path, 0) from None
             logger.info("the lease of a run that has ended was taken over, in %s", self._folder)
@@ -163,7 +163,7 @@ class Lease:
                 return
             try:
                 path = self._path
-                self._tag = client.put_over(path.root_url, path.key, self._document(), self._tag or "")
+                self._tag = client.put_over(path.root_url, path.key, self._document(), self._tag)
                 self._renewed = time.monotonic()
             except (client.ChangedError, FileNotFoundError):
                 self._is_lost = True

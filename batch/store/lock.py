@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from whyport.batch.store.local import writing
-from whyport.runtime.errors import JobError, OutputError
+from whyport.runtime.errors import JobError, OutputError, UsageError
 from whyport.runtime.store.path import Place, StorePath
 
 LOCK_FILE = "_lock"
@@ -32,6 +32,10 @@ def folder_lock(folder: Place, *, shared: bool = False, take_over: bool = False)
         with Lease(folder, shared=shared, take_over=take_over) as lease:
             yield lease.check
         return
+    if take_over:
+        raise UsageError(
+            f"take_over: expected an output folder in a store, got {str(folder)!r}: a disk's lock ends with its process"
+        )
     path = folder / LOCK_FILE
     descriptor = _acquire(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:

@@ -18,6 +18,20 @@ ENDPOINT = "AWS_ENDPOINT_URL"
 
 
 @dataclass(frozen=True)
+class Tag:
+    """What tells an object from every other one that has had its name."""
+
+    entity: str | None
+    """Its ETag, which S3 and Azure compare."""
+    version: str | None = None
+    """Its version or generation, which Google compares."""
+
+
+NO_TAG = Tag(None)
+"""Of what is in no store."""
+
+
+@dataclass(frozen=True)
 class Meta:
     """What a store says of an object."""
 
@@ -25,8 +39,7 @@ class Meta:
     """Bytes."""
     modified_ns: int
     """Nanoseconds since 1970, by the store's clock."""
-    tag: str | None
-    """The entity tag, another one for every content."""
+    tag: Tag
 
 
 class ChangedError(OSError):
@@ -52,11 +65,11 @@ def read(root: str, key: str) -> bytes:
         return bytes(obstore.get(store, key).bytes())
 
 
-def read_range(root: str, key: str, start: int, stop: int, tag: str | None) -> bytes:
+def read_range(root: str, key: str, start: int, stop: int, tag: Tag) -> bytes:
     """Bytes of an object; raises ChangedError where it does not have that tag any more."""
     options: dict[str, Any] = {"range": (start, stop)}
-    if tag is not None:
-        options["if_match"] = tag
+    if tag.entity is not None:
+        options["if_match"] = tag.entity
     with _asking(root, key) as (obstore, store):
         return bytes(obstore.get(store, key, options=options).bytes())
 
@@ -84,13 +97,13 @@ def entries(root: str, prefix: str) -> Sequence[str]:
     return [name.removeprefix(prefix) for name in (*folders, *(entry["path"] for entry in found["objects"]))]
 
 
-def put(root: str, key: str, content: bytes) -> str | None:
+def put(root: str, key: str, content: bytes) -> Tag:
     """Write an object, whole or not at all, over what has the name; gives its tag."""
     with _asking(root, key) as (obstore, store):
         return _tag(obstore.put(store, key, content, use_multipart=False))
 
 
-def put_new(root: str, key: str, content: bytes) -> str | None:
+def put_new(root: str, key: str, content: bytes) -> Tag:
     """Write an object, whole or not at all; gives its tag. Raises FileExistsError where something has the name.
 
     It is one request, so that whoever is killed leaves nothing behind.
@@ -99,10 +112,11 @@ def put_new(root: str, key: str, content: bytes) -> str | None:
         return _tag(obstore.put(store, key, content, mode="create", use_multipart=False))
 
 
-def put_over(root: str, key: str, content: bytes, tag: str) -> str | None:
+def put_over(root: str, key: str, content: bytes, tag: Tag) -> Tag:
     """Write an object over the one that has this tag; gives the new tag. Raises ChangedError where it has another."""
+    known = {name: each for name, each in (("e_tag", tag.entity), ("version", tag.version)) if each is not None}
     with _asking(root, key) as (obstore, store):
-        return _tag(obstore.put(store, key, content, mode={"e_tag": tag}, use_multipart=False))
+        return _tag(obstore.put(store, key, content, mode=known, use_multipart=False))
 
 
 def delete(root: str, key: str) -> None:
@@ -111,15 +125,14 @@ def delete(root: str, key: str) -> None:
         obstore.delete(store, key)
 
 
-def _tag(result: Any) -> str | None:
-    tag: str | None = result["e_tag"]
-    return tag
+def _tag(entry: Any) -> Tag:
+    return Tag(entry["e_tag"], entry["version"])
 
 
 def _meta(entry: Any) -> Meta:
     modified = entry["last_modified"]
     seconds = int(modified.timestamp())
-    return Meta(entry["size"], seconds * 10**9 + modified.microsecond * 1000, entry["e_tag"])
+    return Meta(entry["size"], seconds * 10**9 + modified.microsecond * 1000, _tag(entry))
 
 
 @contextmanager

@@ -320,3 +320,8 @@ def test_an_address_of_no_store_is_refused(bundle: Path, inputs: Path, tmp_path:
             whyport.run(*arguments)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="expected a path, or an address that begins with one of 's3://'"):
         whyport.run(bundle, "ftp://host/in", tmp_path / "out")
+
+
+def test_a_lock_of_a_disk_is_not_taken_over(bundle: Path, inputs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="take_over: expected an output folder in a store, got .*/out"):
+        whyport.run(bundle, inputs, tmp_path / "out", take_over=True, **OPTIONS)

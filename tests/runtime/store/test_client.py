@@ -47,7 +47,6 @@ def test_an_object_is_created_once(root: str) -> None:
 
 def test_an_object_is_replaced_only_where_it_is_the_known_one(root: str) -> None:
     first = client.put_new(root, "a", b"first")
-    assert first is not None
     second = client.put_over(root, "a", b"second", first)
     assert client.head(root, "a").tag == second != first
     with pytest.raises(client.ChangedError):
