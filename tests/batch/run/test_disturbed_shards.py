@@ -171,3 +171,18 @@ def test_nothing_is_published_once_others_have_finished_a_job_whose_lock_was_los
     assert len(changed) == (method == "rename")
     assert contents(out) == whole
     whyport.audit(out)
+
+
+def test_a_shard_that_wakes_up_in_another_job_publishes_nothing(
+    bundle: Path, rows: Path, tmp_path: Path, stopped: Stopped
+) -> None:
+    out, other = tmp_path / "out", OPTIONS | {"explain": "input-x-gradient"}
+    shard = stopped("sync")
+    (out / "_lock").unlink()
+    whyport.run(bundle, rows, out, overwrite=True, **other)
+    before = published(out)
+    code, errors = go_on(shard)
+    assert (code, errors.startswith("refused: ")) == (1, True)
+    assert published(out) == before
+    whyport.run(bundle, rows, tmp_path / "other", **other)
+    assert contents(out) == contents(tmp_path / "other")
