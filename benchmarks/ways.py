@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+import os
 import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import whyport
 
 WHYPORT = (sys.executable, "-c", "from whyport.cli import main; main()")
 Command = tuple[str, ...]
@@ -34,15 +38,60 @@ class Way:
     victim: Callable[[Sequence[Process], random.Random], int | None] = one_of
 
 
+def below(*words: str) -> Callable[[Sequence[Process], random.Random], int | None]:
+    """Chooses a process below those that were started, by words of its command line or its title."""
+
+    def choose(started: Sequence[Process], draw: random.Random) -> int | None:
+        import psutil
+
+        found = []
+        for top in started:
+            try:
+                every = psutil.Process(top.pid).children(recursive=True)
+                found += [each.pid for each in every if all(word in " ".join(each.cmdline()) for word in words)]
+            except psutil.NoSuchProcess:
+                continue
+        return draw.choice(found) if found else None
+
+    return choose
+
+
+def _on_ray(command: Command) -> list[Command]:
+    return [(*command, "--on", "ray", "--workers", "2")]
+
+
+def _on_spark(command: Command) -> list[Command]:
+    """By spark-submit, on two executors in processes of their own, that only this machine can reach."""
+    submit = str(Path(sys.executable).with_name("spark-submit"))
+    here = ("spark.driver.host", "spark.driver.bindAddress")
+    settings = [f"--conf={name}=127.0.0.1" for name in here] + ["--conf=spark.ui.enabled=false"]
+    cluster = ("--master", "local-cluster[2,1,1024]", "--executor-memory", "700m", "--driver-memory", "700m")
+    program = str(Path(whyport.__file__).with_name("__main__.py"))
+    return [(submit, *cluster, *settings, program, *command[len(WHYPORT) :], "--on", "spark")]
+
+
 WAYS = {
     "run": Way(lambda command: [command]),
     "shards": Way(lambda command: [(*command, "--shard", f"{number}/3") for number in (1, 2, 3)]),
 }
+if find_spec("ray"):
+    WAYS |= {
+        "ray": Way(_on_ray),
+        "ray-actor": Way(_on_ray, below("ray::Actor")),
+        "ray-raylet": Way(_on_ray, below("raylet/raylet ")),
+    }
+if find_spec("pyspark"):
+    WAYS |= {
+        "spark": Way(_on_spark),
+        "spark-python": Way(_on_spark, below("pyspark.daemon")),
+        "spark-executor": Way(_on_spark, below("CoarseGrainedExecutorBackend")),
+    }
 
 
 def start(command: Command) -> Process:
     """Start a command; what it says is of no interest, since its files are."""
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
 
 
 def carry_out(commands: Sequence[Command]) -> None:
