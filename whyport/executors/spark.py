@@ -12,6 +12,7 @@ from whyport.runtime.arguments import checked_arguments
 from whyport.runtime.bundle.folder import Bundle, as_bundle
 from whyport.runtime.errors import DigestError, UsageError
 from whyport.runtime.extras import needs
+from whyport.runtime.store.path import Place
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,7 +74,7 @@ def score(frame: Any, bundle: str | Path, *, keep: str | Iterable[str] | None = 
     """
     found = as_bundle(bundle)
     kept = None if keep is None else tuple([keep] if isinstance(keep, str) else keep)
-    scores = _Scores(str(Path(bundle).absolute()), found.digest, kept, tuple(sorted(options.items())))
+    scores = _Scores(found.place, found.digest, kept, tuple(sorted(options.items())))
     of_rows = {name: value for name, value in options.items() if name not in ("device", "threads")}
     return frame.mapInArrow(scores, schema(frame, bundle, keep=keep, **of_rows))
 
@@ -103,7 +104,7 @@ _opened: "tuple[_Scores, ArrowScorer] | None" = None
 class _Scores:
     """The function for `mapInArrow`; it can be pickled."""
 
-    bundle: str
+    bundle: Place
     digest: str
     keep: tuple[str, ...] | None
     options: tuple[tuple[str, Any], ...]
@@ -120,7 +121,7 @@ class _Scores:
 
         if _opened is None or _opened[0] != self:
             _opened = None
-            bundle = Bundle.read(Path(self.bundle))
+            bundle = Bundle.read(self.bundle)
             if bundle.digest != self.digest:
                 raise DigestError(f"expected the bundle {self.digest[:12]}, got {bundle.digest[:12]}, in {self.bundle}")
             _opened = self, ArrowScorer(bundle, keep=self.keep, **{"threads": 1} | dict(self.options))

@@ -34,7 +34,7 @@ class OnRay(Executor):
             from whyport.batch.run.executors.ray_crew import Crew, Needs
 
             needs = Needs.of(setup.settings.threads, self._where.workers, on_card=setup.job.provider != CPU.name)
-            logger.info("%d workers on Ray, of %s", needs.workers, needs)
+            logger.info("on Ray, workers: %d; of each, %s", needs.workers, needs)
             settings = dataclasses.replace(setup.settings, threads=needs.threads)
             small = pieces(given, needs.workers, settings.rows_of_an_order)
             fence = new_fence(self._worker.folder)

@@ -60,7 +60,7 @@ class Needs:
         return cls(workers or fit, each, int(on_card))
 
     def __str__(self) -> str:
-        return f"{self.threads} threads{' and a card' if self.cards else ''} each"
+        return f"threads: {self.threads}, cards: {self.cards}"
 
 
 class Actor:
@@ -135,11 +135,13 @@ class Crew:
 
     def close(self) -> None:
         """Have every actor leave what it is at, and end."""
-        self._fence.take_down()
-        if self._running:
-            ray.wait([*self._running], num_returns=len(self._running), timeout=LEAVE_SECONDS)
-        for actor in (*self._opening.values(), *self._idle, *(actor for actor, _ in self._running.values())):
-            _end(actor)
+        try:
+            self._fence.take_down()
+            if self._running:
+                ray.wait([*self._running], num_returns=len(self._running), timeout=LEAVE_SECONDS)
+        finally:
+            for actor in (*self._opening.values(), *self._idle, *(actor for actor, _ in self._running.values())):
+                _end(actor)
 
     def _start(self) -> None:
         actor = self._make.remote()
@@ -170,7 +172,7 @@ class Crew:
         elif now - self._said > SAY_SECONDS:
             self._said = now
             free = {name: value for name, value in ray.available_resources().items() if name in ("CPU", "GPU")}
-            logger.warning("waiting for a worker: each takes %s, free in the cluster: %s", self._needs, free)
+            logger.warning("waiting for a worker: each takes %s; free in the cluster: %s", self._needs, free)
         return list(found)
 
     def _take_on(self, answer: Any) -> None:
@@ -184,8 +186,7 @@ class Crew:
             self._lost_unanswered += 1
             if self._lost_unanswered >= UNANSWERED:
                 raise JobError(
-                    f"expected workers on the cluster, lost {UNANSWERED} in a row before they answered: "
-                    f"{message_line(error)}"
+                    f"expected workers on the cluster, lost {UNANSWERED} in a row before they answered: {_told(error)}"
                 ) from None
             self._replace(actor, "one that had not answered", error)
             return
@@ -232,19 +233,24 @@ class Crew:
         self._lost_with[order] += 1
         if self._lost_with[order] >= ATTEMPTS:
             raise JobError(
-                f"expected a worker to live through {order.spans[0].name}, lost {ATTEMPTS} in a row: "
-                f"{message_line(error)}"
+                f"expected a worker to live through {order.spans[0].name}, lost {ATTEMPTS} in a row: {_told(error)}"
             )
         if order.index not in self._bad:
             self._waiting.appendleft(order)
         self._replace(actor, self._names[actor], error)
 
     def _replace(self, actor: Any, name: str, error: RayError) -> None:
-        logger.warning("worker lost: %s: %s", name, message_line(error))
+        logger.warning("worker lost: %s: %s", name, _told(error))
         self._monitor.workforce.lost(name)
         _end(actor)  # it may live on beyond a broken line
         if self._waiting:
             self._start()
+
+
+def _told(error: RayError) -> str:
+    """What Ray says first and, where it quotes an error of another process, that error: it comes last."""
+    first, lines = message_line(error), [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{first} {lines[-1]}"[:500] if len(lines) > 1 else first
 
 
 def _end(actor: Any) -> None:
