@@ -3,14 +3,16 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 import whyport
+
+if TYPE_CHECKING:
+    import psutil
 
 FILES, ROWS = 3, 600
 OPTIONS: dict[str, Any] = {"explain": "gradient", "keep": "id", "part_rows": 50, "batch_rows": 50, "device": "cpu"}
@@ -42,8 +44,10 @@ def check_whole(out: Path, expected: dict[str, bytes]) -> None:
     assert rejected == {name.split("/")[1] for name in expected if "/" in name}
 
 
-def processes(word: str) -> list[psutil.Process]:
+def processes(word: str) -> "list[psutil.Process]":
     """The processes below this one that have a word in their command line, or in their title."""
+    import psutil  # in the environment of engines alone
+
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
