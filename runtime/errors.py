@@ -6,6 +6,7 @@
     │   ├── BundleFormatError      bundle.json is missing, malformed, or of another format version
     │   └── DigestError            a file is missing or is not the one that was exported
     ├── ProviderError          the execution provider that was asked for cannot be had
+    ├── StoreError             an object store does not answer, or refuses; it is an OSError too
     ├── MissingPackageError    a package of an extra is not installed
     ├── DataError              input data that cannot be used
     │   ├── ColumnError            a column is missing, of the wrong type, or its name is taken
@@ -85,6 +86,21 @@ class DigestError(BundleError):
 
 class ProviderError(WhyportError):
     """The execution provider that was asked for cannot be had."""
+
+
+class StoreError(WhyportError, OSError):
+    """An object store does not answer, or refuses what it is asked for.
+
+    Takes what OSError takes: a number or None, the reason, and the object's address.
+    """
+
+    def lines(self) -> list[str]:
+        """The message, with the object's address."""
+        return [f"{self.strerror}, in {self.filename}", *self.details]
+
+    def at(self, place: str) -> Self:
+        """The same error: it names the object."""
+        return self
 
 
 class MissingPackageError(WhyportError):

@@ -106,8 +106,9 @@ def _job_folders(folders: Sequence[Place], out: Place) -> Iterator[Place]:
 def _entries(folder: Place) -> tuple[set[str], list[Place]]:
     """The names in a folder; and the folders in it, the last name first."""
     if isinstance(folder, StorePath):
-        names = sorted(folder.iterdir(), reverse=True)
-        return {path.name for path in names}, [path for path in names if path.is_dir()]
+        folders, objects = folder.entries()
+        names = {path.name for path in (*folders, *objects)}
+        return names, [path for path in sorted(folders, reverse=True) if not path.name.startswith(".")]
     try:
         with os.scandir(folder) as scanned:
             entries = sorted(scanned, key=lambda entry: entry.name, reverse=True)

@@ -14,7 +14,8 @@ from whyport.batch.source.files import UNREADABLE, Fingerprint
 from whyport.batch.store.objects import disk_of
 from whyport.runtime.errors import DataError, UsageError, listing
 from whyport.runtime.paths import path_text
-from whyport.runtime.store.path import Place, is_there
+from whyport.runtime.store.path import Place, StorePath, is_there
+from whyport.runtime.store.side_by_side import mapped
 
 NAMED = 5
 """The files that a line names; further ones are counted."""
@@ -65,12 +66,16 @@ class NewInputs:
         chosen: dict[Place, Standing] = {}
         passed_over: dict[Place, Standing] = {}
         left = []
-        for path in found:
+
+        def look(path: Place) -> tuple[Standing, bool]:
+            """What jobs have done with an input, and whether it is chosen."""
             standing, mark = scored.standing(path), own.get(_name(path))
             if own and not is_finished:
-                is_chosen = mark is not None
-            else:
-                is_chosen = not standing.is_scored and (mark is None or not _is_as_it_was(path, mark))
+                return standing, mark is not None
+            return standing, not standing.is_scored and (mark is None or not _is_as_it_was(path, mark))
+
+        in_store = any(isinstance(path, StorePath) for path in found)
+        for path, (standing, is_chosen) in zip(found, mapped(look, found, side_by_side=in_store), strict=True):
             if is_chosen:
                 chosen[path] = standing
             elif standing.is_scored:

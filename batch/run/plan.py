@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -39,10 +38,8 @@ from whyport.runtime.inputs.int96 import Int96Needs
 from whyport.runtime.inputs.table import Columns
 from whyport.runtime.paths import path_text
 from whyport.runtime.store.path import Place, StorePath
+from whyport.runtime.store.side_by_side import mapped
 from whyport.runtime.task import Task
-
-FOOTERS_AT_ONCE = 32
-"""Footers that are asked for side by side: each takes some round trips."""
 
 
 @dataclass(frozen=True)
@@ -239,13 +236,11 @@ class Plan:
 
     def _opened(self, paths: Sequence[Place]) -> Iterator[tuple[SourceFile, Int96Needs] | DataError]:
         """Each input, or what is wrong with it; footers in stores are read side by side."""
-        if not any(isinstance(path, StorePath) for path in paths):
-            yield from map(self._open, paths, hive_partitions(paths))
-            return
-        with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
-            yield from pool.map(self._open, paths, hive_partitions(paths))
+        in_store = any(isinstance(path, StorePath) for path in paths)
+        return mapped(self._open, zip(paths, hive_partitions(paths), strict=True), side_by_side=in_store)
 
-    def _open(self, path: Place, partition: Mapping[str, pa.Scalar]) -> tuple[SourceFile, Int96Needs] | DataError:
+    def _open(self, given: tuple[Place, Mapping[str, pa.Scalar]]) -> tuple[SourceFile, Int96Needs] | DataError:
+        path, partition = given
         try:
             check_name(path)
             source = self._checked(open_source(path, partition))

@@ -13,7 +13,7 @@ from whyport.batch.source.discovery import CSV_ADVICE, CSV_SUFFIXES
 from whyport.batch.source.fetched import fetched
 from whyport.batch.source.files import Fingerprint, open_marked
 from whyport.batch.source.footer import Footer
-from whyport.runtime.errors import DataError, JobError, message_line
+from whyport.runtime.errors import DataError, JobError, StoreError, message_line
 from whyport.runtime.paths import open_file, path_text
 from whyport.runtime.store.client import ChangedError
 from whyport.runtime.store.path import Place, StorePath
@@ -81,8 +81,9 @@ class SourceFile:
         except ChangedError:
             raise self._changed() from None
         except (pa.ArrowException, OSError) as error:
+            reason = error.strerror if isinstance(error, StoreError) else message_line(error)
             group = self.row_group(decoded)
-            raise DataError(f"cannot read: {message_line(error)}, in {self.name}, row group {group}") from None
+            raise DataError(f"cannot read: {reason}, in {self.name}, row group {group}") from None
         raise DataError(f"expected {self.rows} rows, got {decoded}, in {self.name}")
 
     def _read(self, groups: range, columns: list[str], batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
@@ -104,6 +105,11 @@ class SourceFile:
             if among := window.among(groups):
                 metadata = self.footer.metadata(file, window)
                 yield from decoder.batches(OpenedFile(file, metadata, self.int96_unit), among)
+
+    @property
+    def is_read_by_version(self) -> bool:
+        """Whether every read names the version of the file that was first opened, and gets no other."""
+        return self.fingerprint.tag.entity is not None
 
     def check_unchanged(self) -> None:
         """Raise JobError if the file has been replaced or written to since it was first opened."""
@@ -138,6 +144,8 @@ def open_source(
             schema = OpenedFile(file, metadata, int96_unit).whole.schema_arrow
             for own in schema:
                 str(own)  # names at any depth are decoded
+    except StoreError as error:
+        raise DataError(f"cannot read: {error.strerror}, in {path_text(path)}") from None
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{_not_parquet(path)} ({message_line(error)}), in {path_text(path)}") from None
     except UnicodeDecodeError as error:

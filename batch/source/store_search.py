@@ -19,7 +19,7 @@ class StoreSearch:
     """
 
     def __init__(self, text: str) -> None:
-        parse_url(text, is_pattern=True)
+        parse_url(text)
         self.folder = StorePath(text)
         self.tops: list[StorePath] = []
         """The folders that were searched."""

@@ -71,8 +71,10 @@ class Lease:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._thread.join()
-        with suppress(OSError):  # it ends by itself
+        self._thread.join(SURE_SECONDS)
+        if self._thread.is_alive():  # the store does not answer: the lease ends by itself
+            return
+        with suppress(OSError):
             self._give_back()
 
     def check(self) -> None:

@@ -16,7 +16,9 @@ from whyport.runtime.bundle.consistency import check_consistency
 from whyport.runtime.bundle.self_contained import check_self_contained
 from whyport.runtime.bundle.sidecar import SIDECAR, Sidecar, decode_sidecar
 from whyport.runtime.errors import BundleError, BundleFormatError, DigestError, listing, message_line
-from whyport.runtime.store.path import Place, as_place
+from whyport.runtime.store import client
+from whyport.runtime.store.path import Place, StorePath, as_place
+from whyport.runtime.store.side_by_side import mapped
 
 MOST_BYTES = 1 << 25
 """The longest bundle.json: 50 000 features take 30 MB."""
@@ -62,12 +64,8 @@ class Bundle:
         except BundleFormatError as error:
             raise error.at(str(path / SIDECAR)) from None
         bundle = cls(path=path, sidecar=sidecar, digest=hashlib.sha256(content).hexdigest())
-        for name in sidecar.files:
-            content = bundle.read_bytes(name)
-            try:
-                check_self_contained(name, content)
-            except BundleFormatError as error:
-                raise error.at(str(path / name)) from None
+        for _ in mapped(bundle._check, sidecar.files, side_by_side=isinstance(path, StorePath)):
+            pass
         return bundle
 
     def read_bytes(self, name: str) -> bytes:
@@ -83,6 +81,13 @@ class Bundle:
         if got != expected:
             raise DigestError(f"file {str(file)!r} has changed: expected sha256 {expected}, got {got}")
         return content
+
+    def _check(self, name: str) -> None:
+        content = self.read_bytes(name)
+        try:
+            check_self_contained(name, content)
+        except BundleFormatError as error:
+            raise error.at(str(self.path / name)) from None
 
 
 def as_bundle(bundle: Bundle | str | Place) -> Bundle:
@@ -105,6 +110,13 @@ def _content(path: Place, most_bytes: int | None = None) -> bytes:
 
     Raises FileNotFoundError and NotADirectoryError, and BundleFormatError for any other entry or a longer file.
     """
+    if isinstance(path, StorePath):
+        try:
+            return client.read(path.root_url, path.key, most_bytes)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise BundleFormatError(f"cannot read {str(path)!r}: {error.strerror}") from None
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):

@@ -1,20 +1,36 @@
-"""What is asked of an object store, by obstore; every failure is an OSError.
+"""What is asked of an object store, by obstore; every failure is an OSError, and a StoreError where no other fits.
 
 Names are keys inside a bucket, without a slash in front. Credentials come from the environment and from the machine, as
 obstore finds them; nothing here holds any.
 """
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
+from threading import Timer
 from typing import Any
 
-from whyport.runtime.errors import MissingPackageError, message_line
+from whyport.runtime.errors import MissingPackageError, StoreError
+from whyport.runtime.store.reason import reason_of
+
+logger = logging.getLogger(__name__)
 
 ENDPOINT = "AWS_ENDPOINT_URL"
 """The variable of the environment with the address of a server that speaks S3."""
+
+SILENT_SECONDS = 30
+"""A server that sends nothing for so long does not answer."""
+SLOW_BYTES = 8 << 20
+"""What is sent in that time, at least: a quarter of a megabyte a second."""
+LONGEST_SECONDS = 24 * 3600
+RETRIES, RETRIED_SECONDS, LONGEST_PAUSE = 30, 60, 5
+"""A request is made again so often and for so long, after pauses of so many seconds at most."""
+TOLD_SECONDS = 10
+"""A person is told that an answer is waited for."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +62,15 @@ class ChangedError(OSError):
     """The object has another tag than the one that was asked for: somebody has written it meanwhile."""
 
 
+class TooLongError(OSError):
+    """The object has more bytes than are wanted."""
+
+
 def use_endpoint(address: str | None) -> None:
     """Ask a server at this address where an address begins with s3://; None leaves it to the environment."""
     if address is not None:
         os.environ[ENDPOINT] = address
-        _store.cache_clear()
+        _server.cache_clear()
 
 
 def head(root: str, key: str) -> Meta:
@@ -59,10 +79,13 @@ def head(root: str, key: str) -> Meta:
         return _meta(obstore.head(store, key))
 
 
-def read(root: str, key: str) -> bytes:
-    """The content of an object."""
+def read(root: str, key: str, most_bytes: int | None = None) -> bytes:
+    """The content of an object; raises TooLongError where it has more bytes than that."""
     with _asking(root, key) as (obstore, store):
-        return bytes(obstore.get(store, key).bytes())
+        found = obstore.get(store, key)
+        if most_bytes is not None and found.meta["size"] > most_bytes:
+            raise TooLongError(None, f"expected at most {most_bytes} bytes, got {found.meta['size']}", f"{root}/{key}")
+        return bytes(found.bytes())
 
 
 def read_range(root: str, key: str, start: int, stop: int, tag: Tag) -> bytes:
@@ -89,17 +112,17 @@ def names(root: str, prefix: str) -> Iterator[str]:
             yield from (entry["path"] for entry in page)
 
 
-def entries(root: str, prefix: str) -> Sequence[str]:
-    """The names up to the next slash of what begins so, without the prefix."""
+def entries(root: str, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
+    """The folders and the objects up to the next slash of what begins so, without the prefix."""
     with _asking(root, prefix) as (obstore, store):
         found = obstore.list_with_delimiter(store, prefix or None)
-    folders = [name.removesuffix("/") for name in found["common_prefixes"]]
-    return [name.removeprefix(prefix) for name in (*folders, *(entry["path"] for entry in found["objects"]))]
+    folders = [name.removesuffix("/").removeprefix(prefix) for name in found["common_prefixes"]]
+    return folders, [entry["path"].removeprefix(prefix) for entry in found["objects"]]
 
 
 def put(root: str, key: str, content: bytes) -> Tag:
     """Write an object, whole or not at all, over what has the name; gives its tag."""
-    with _asking(root, key) as (obstore, store):
+    with _asking(root, key, len(content)) as (obstore, store):
         return _tag(obstore.put(store, key, content, use_multipart=False))
 
 
@@ -108,21 +131,25 @@ def put_new(root: str, key: str, content: bytes) -> Tag:
 
     It is one request, so that whoever is killed leaves nothing behind.
     """
-    with _asking(root, key) as (obstore, store):
+    with _asking(root, key, len(content)) as (obstore, store):
         return _tag(obstore.put(store, key, content, mode="create", use_multipart=False))
 
 
 def put_over(root: str, key: str, content: bytes, tag: Tag) -> Tag:
     """Write an object over the one that has this tag; gives the new tag. Raises ChangedError where it has another."""
     known = {name: each for name, each in (("e_tag", tag.entity), ("version", tag.version)) if each is not None}
-    with _asking(root, key) as (obstore, store):
+    with _asking(root, key, len(content)) as (obstore, store):
         return _tag(obstore.put(store, key, content, mode=known, use_multipart=False))
 
 
-def delete(root: str, key: str) -> None:
-    """Remove an object; no error where there is none."""
-    with _asking(root, key) as (obstore, store):
-        obstore.delete(store, key)
+def delete(root: str, *keys: str) -> None:
+    """Remove objects, in any order; no error where there is none."""
+    try:
+        with _asking(root, keys[0]) as (obstore, store):
+            obstore.delete(store, [*keys])
+    except FileNotFoundError:  # S3 says nothing of it, others do
+        for key in keys if len(keys) > 1 else ():
+            delete(root, key)
 
 
 def _tag(entry: Any) -> Tag:
@@ -136,8 +163,14 @@ def _meta(entry: Any) -> Meta:
 
 
 @contextmanager
-def _asking(root: str, key: str) -> Iterator[tuple[Any, Any]]:
-    """obstore, and its store of that bucket; its errors as Python's own."""
+def _asking(root: str, key: str, sent: int | None = None) -> Iterator[tuple[Any, Any]]:
+    """obstore, and its store of that bucket; its errors as Python's own, and StoreError for all others.
+
+    Args:
+        root: the bucket's address.
+        key: the name inside it.
+        sent: the bytes that are sent.
+    """
     try:
         import obstore
         from obstore import exceptions
@@ -145,8 +178,11 @@ def _asking(root: str, key: str) -> Iterator[tuple[Any, Any]]:
         scheme = root.partition("://")[0]
         raise MissingPackageError(f"{scheme}:// needs the package 'obstore': pip install 'whyport[store]'") from None
     place = f"{root}/{key}"
+    telling = Timer(TOLD_SECONDS * _share(sent or 0), logger.warning, ("the store has not answered yet, in %s", place))
+    telling.daemon = True
+    telling.start()
     try:
-        yield obstore, _store(root)
+        yield obstore, _server(root, None if sent is None else _share(sent))
     except exceptions.AlreadyExistsError:
         raise FileExistsError(None, "something has this name already", place) from None
     except exceptions.PreconditionError:
@@ -154,17 +190,39 @@ def _asking(root: str, key: str) -> Iterator[tuple[Any, Any]]:
     except FileNotFoundError:
         raise FileNotFoundError(None, "nothing has this name", place) from None
     except exceptions.BaseError as error:
-        raise OSError(None, message_line(error), place) from None
+        raise StoreError(None, reason_of(str(error)), place) from None
+    finally:
+        telling.cancel()
+
+
+def _share(sent: int) -> int:
+    """How much longer than a small one a request may take that sends so many bytes: a power of two."""
+    return 1 << max((sent - 1) // SLOW_BYTES, 0).bit_length()
 
 
 @cache
-def _store(root: str) -> Any:
-    from obstore.store import MemoryStore, from_url
+def _memory(root: str) -> Any:
+    from obstore.store import MemoryStore
+
+    return MemoryStore()
+
+
+@cache
+def _server(root: str, share: int | None) -> Any:
+    """A bucket for requests that send so many times as much as small ones, or that send nothing."""
+    from obstore.store import from_url
 
     if root.startswith("memory://"):
-        return MemoryStore()
+        return _memory(root)
+    # An answer of any length comes in pieces. While something is sent there is none.
+    whole = LONGEST_SECONDS if share is None else min(SILENT_SECONDS * share, LONGEST_SECONDS)
+    options: Any = {"timeout": timedelta(seconds=whole)}
+    if share is None:
+        options["read_timeout"] = timedelta(seconds=SILENT_SECONDS)
     endpoint = os.environ.get(ENDPOINT) or os.environ.get("AWS_ENDPOINT", "")
     if root.startswith("s3://") and endpoint.startswith("http://"):
         # Only an address that says so itself is asked without encryption.
-        return from_url(root, client_options={"allow_http": True})
-    return from_url(root)
+        options["allow_http"] = True
+    pauses: Any = {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=LONGEST_PAUSE), "base": 2}
+    retries: Any = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRIED_SECONDS), "backoff": pauses}
+    return from_url(root, client_options=options, retry_config=retries)

@@ -1,12 +1,14 @@
 """A copy of an object on this machine that has the bytes which were asked for."""
 
 import io
+import mmap
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from tempfile import TemporaryFile
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from whyport.runtime.store import client
@@ -24,7 +26,9 @@ BLOCK_BYTES = 1 << 20
 END_BYTES = 64 << 10
 """The end of a file, where a Parquet file has its footer; asked for first."""
 REQUESTS = 8
-"""Requests side by side."""
+"""Requests of one copy side by side."""
+IN_MEMORY = BoundedSemaphore(2 * REQUESTS)
+"""Long answers that this process may wait for at once: each is held in memory when it has come."""
 
 
 class ObjectCopy(io.RawIOBase):
@@ -34,11 +38,19 @@ class ObjectCopy(io.RawIOBase):
         place: the object.
         meta: what the store said of it; by default the store is asked.
         ranges: the bytes to begin with, beside the file's end.
+        whole: whether to begin with all bytes.
 
     Raises OSError where the store does not answer, and ChangedError where the object is not the one of `meta` any more.
     """
 
-    def __init__(self, place: StorePath, meta: client.Meta | None = None, ranges: Iterable[Range] = ()) -> None:
+    def __init__(
+        self,
+        place: StorePath,
+        meta: client.Meta | None = None,
+        ranges: Iterable[Range] = (),
+        *,
+        whole: bool = False,
+    ) -> None:
         super().__init__()
         self._place = place
         self.meta = meta or place.head()
@@ -48,7 +60,7 @@ class ObjectCopy(io.RawIOBase):
         """Apart from each other, and in order."""
         self._at = 0
         self._lock = Lock()
-        self.fetch([*ranges, (max(self.meta.size - END_BYTES, 0), self.meta.size)])
+        self.fetch([*ranges, (0 if whole else max(self.meta.size - END_BYTES, 0), self.meta.size)])
 
     def fetch(self, ranges: Iterable[Range]) -> None:
         """Ask for the bytes that are not there yet."""
@@ -60,6 +72,22 @@ class ObjectCopy(io.RawIOBase):
                 with ThreadPoolExecutor(REQUESTS) as pool:
                     list(pool.map(self._get, missing))
             self._there = list(joined([*self._there, *missing], gap=0))
+
+    def turn_to(self, ranges: Iterable[Range], end: int) -> None:
+        """Ask for these bytes, and forget all others before `end`: a file of any size takes no more room than these."""
+        with self._lock:
+            old, self._file = self._file, TemporaryFile()  # noqa: SIM115 - it is closed by close
+            os.ftruncate(self._file.fileno(), self.meta.size)
+            self._there = [(max(start, end), stop) for start, stop in self._there if stop > end]
+            for start, stop in self._there:
+                os.pwrite(self._file.fileno(), os.pread(old.fileno(), stop - start, start), start)
+            old.close()
+        self.fetch(ranges)
+
+    def content(self) -> "mmap.mmap | bytes":
+        """All bytes, of which none is held in memory."""
+        self.fetch([(0, self.meta.size)])
+        return mmap.mmap(self._file.fileno(), self.meta.size, access=mmap.ACCESS_READ) if self.meta.size else b""
 
     def readable(self) -> bool:
         return True
@@ -103,8 +131,12 @@ class ObjectCopy(io.RawIOBase):
             yield at, stop
 
     def _get(self, wanted: Range) -> None:
+        place, is_long = self._place, wanted[1] - wanted[0] > BLOCK_BYTES
+        with IN_MEMORY if is_long else nullcontext():
+            self._store(client.read_range(place.root_url, place.key, *wanted, self.meta.tag), wanted)
+
+    def _store(self, content: bytes, wanted: Range) -> None:
         place = self._place
-        content = client.read_range(place.root_url, place.key, *wanted, self.meta.tag)
         if len(content) != wanted[1] - wanted[0]:
             raise OSError(None, f"expected {wanted[1] - wanted[0]} bytes, got {len(content)}", str(place))
         os.pwrite(self._file.fileno(), content, wanted[0])

@@ -13,7 +13,7 @@ from typing import Self
 
 from whyport.runtime.errors import UsageError
 from whyport.runtime.store import client
-from whyport.runtime.store.url import is_url, parse_url
+from whyport.runtime.store.url import OPTIONS, is_url, parse_url
 
 
 class StorePath(PurePosixPath):
@@ -78,8 +78,13 @@ class StorePath(PurePosixPath):
 
     def iterdir(self) -> Iterator[Self]:
         """The entries of the folder, in no order."""
-        for name in client.entries(self.root_url, self._prefix):
-            yield self / name
+        for paths in self.entries():
+            yield from paths
+
+    def entries(self) -> tuple[list[Self], list[Self]]:
+        """The folders and the objects in the folder."""
+        folders, objects = client.entries(self.root_url, self._prefix)
+        return [self / name for name in folders], [self / name for name in objects]
 
     def glob(self, pattern: str) -> Iterator[Self]:
         """The entries of the folder whose names match a pattern without a slash, in no order."""
@@ -88,13 +93,13 @@ class StorePath(PurePosixPath):
     def walk_files(self) -> Iterator[tuple[Self, client.Meta]]:
         """All objects in the folder and the folders below, by name.
 
-        Raises UsageError for a name that no path can have, as `a//b`.
+        Raises UsageError for a name that no address can have, as `a//b` and `a?b=c`.
         """
         for name, meta in client.files(self.root_url, self._prefix):
             inside = name.removeprefix(self._prefix)
             if inside.endswith("/") or not inside:
                 continue  # what consoles make for an empty folder
-            if any(part in ("", ".", "..") for part in inside.split("/")):
+            if any(part in ("", ".", "..") for part in inside.split("/")) or OPTIONS.search(inside):
                 raise UsageError(f"expected names of files and folders, got {name!r}: rename it, in {self.root_url}")
             yield self / inside, meta
 
@@ -134,6 +139,11 @@ def as_place(text: "str | os.PathLike[str]") -> Place:
 def real_place(place: Place) -> Place:
     """The absolute path without links."""
     return place if isinstance(place, StorePath) else Path(os.path.realpath(place))
+
+
+def has_file(place: Place) -> bool:
+    """Whether an object has this name in a store; on this machine, whether anything that is there has it."""
+    return place.is_file() if isinstance(place, StorePath) else place.exists()
 
 
 def is_there(place: Place) -> bool:

@@ -9,16 +9,19 @@ SCHEMES = ("s3", "gs", "az", "memory")
 
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
+OPTIONS = re.compile(r"\?[\w.-]*=")
+"""The options of an address, some of which are secrets. A question mark alone is part of a name, or of a pattern."""
+
 
 def is_url(text: str) -> bool:
     """Whether a text is an address, of whatever kind."""
     return URL.match(text) is not None
 
 
-def parse_url(text: str, *, is_pattern: bool = False) -> tuple[str, str]:
+def parse_url(text: str) -> tuple[str, str]:
     """The bucket's address, and the name inside it; raises UsageError for an address of another kind.
 
-    An address has no secrets: these come from the environment. In a pattern of names, a question mark is any character.
+    An address has no secrets: these come from the environment.
     """
     found = URL.match(text)
     scheme = found[1] if found else ""
@@ -26,7 +29,7 @@ def parse_url(text: str, *, is_pattern: bool = False) -> tuple[str, str]:
         known = listing(f"{each}://" for each in SCHEMES)
         raise UsageError(f"expected a path, or an address that begins with one of {known}, got the URL {text!r}")
     bucket, _, key = text[len(scheme) + 3 :].partition("/")
-    if "@" in bucket or ("?" in text and not is_pattern):
+    if "@" in bucket or OPTIONS.search(text):
         raise UsageError(
             f"expected an address without credentials or options, got one with some, of {scheme}://: they come from "
             "the environment"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import whyport
+from store_server import StoreServer, store_server
 from support.clusters import OPTIONS, once, processes
-from support.store_server import StoreServer, store_server
 from whyport.runtime.store import client
 from whyport.runtime.store.path import StorePath
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import whyport
-from support.store_server import KEY_ID, SECRET, StoreServer, environment, store_server
+from store_server import KEY_ID, SECRET, StoreServer, environment, store_server
 from whyport.runtime.errors import AuditError, JobError, OutputError, UsageError
 from whyport.runtime.store import client
 from whyport.runtime.store.path import StorePath

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from support.store_server import StoreServer, store_server
+from store_server import StoreServer, store_server
 from whyport.batch.source import fetched
 from whyport.batch.source.discovery import Found, check_apart, discover
 from whyport.batch.source.parquet import open_source
@@ -92,7 +92,7 @@ def test_what_names_nothing_or_a_file_twice_is_refused(inputs: list[str], messag
         discover([f"{root}/{each}" for each in inputs])
 
 
-@pytest.mark.parametrize("name", ["in//x.parquet", "in/./x.parquet"])
+@pytest.mark.parametrize("name", ["in//x.parquet", "in/./x.parquet", "in/x?y=z.parquet"])
 def test_a_name_that_no_path_can_have_is_refused(name: str, server: StoreServer) -> None:
     import boto3
 

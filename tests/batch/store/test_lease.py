@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from support.store_server import StoreServer, store_server
+from store_server import StoreServer, store_server
 from whyport.batch.store import lease as leases
 from whyport.batch.store.lease import Lease
 from whyport.runtime.errors import JobError, OutputError

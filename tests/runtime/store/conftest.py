@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.store_server import StoreServer, store_server
+from store_server import StoreServer, store_server
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.store_server import StoreServer
+from store_server import StoreServer
 from whyport.runtime.store import client
 from whyport.runtime.store.path import StorePath
 

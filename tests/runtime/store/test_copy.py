@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.store_server import StoreServer
+from store_server import StoreServer
 from whyport.runtime.store import client
 from whyport.runtime.store.copy import BLOCK_BYTES, END_BYTES, REQUEST_BYTES, ObjectCopy, cut, joined
 from whyport.runtime.store.path import StorePath

@@ -16,6 +16,7 @@ from whyport.runtime.store.url import parse_url
         ("gs://bucket", "gs://bucket", ""),
         ("az://container/year=2026/", "az://container", "year=2026"),
         ("memory://b/a b%20ü", "memory://b", "a b%20ü"),
+        ("s3://bucket/year=202?/a?c", "s3://bucket", "year=202?/a?c"),
     ],
 )
 def test_an_address_has_a_bucket_and_a_name(text: str, bucket: str, name: str) -> None:

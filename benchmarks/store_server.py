@@ -32,6 +32,9 @@ class StoreServer:
     """Headers that the server does not know, such as If-None-Match."""
     before: Callable[[str, str], None] = lambda method, path: None
     """Called before a request is passed on."""
+    refusal: Callable[[str, str], str] = lambda method, path: ""
+    """The status and the code that a request is answered with in place of what it asks for, as "403 AccessDenied"; or
+    "gone" for no answer."""
     seconds: float = 0.0
     """What the server itself took."""
     root: str = f"s3://{BUCKET}"
@@ -90,6 +93,9 @@ class _Handler(BaseHTTPRequestHandler):
         with self.lock:
             server.requests.append((self.command, path))
         server.before(self.command, path)
+        if refusal := server.refusal(self.command, path):
+            self._refuse(refusal)
+            return
         began = time.perf_counter()
         headers = {name: value for name, value in self.headers.items() if name.lower() not in server.ignored}
         asked = http.client.HTTPConnection(*self.behind)
@@ -108,6 +114,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
         asked.close()
+
+    def _refuse(self, refusal: str) -> None:
+        if refusal == "gone":
+            self.close_connection = True
+            return
+        status, code = refusal.split()
+        content = f"<?xml version='1.0'?>\n<Error><Code>{code}</Code></Error>".encode()
+        self.send_response(int(status))
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _pass_on  # noqa: N815 - the names that http.server looks for
 
