@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ from whyport.batch.output.parts import PartSpan
 from whyport.batch.store.local import Disk, leftovers, remove_file, remove_leftover, write_new, write_whole, writing
 from whyport.batch.store.lock import LOCK_FILE, nature_of
 from whyport.runtime.errors import JobError, OutputError, UsageError, listing
-from whyport.runtime.store.path import Place, StorePath
+from whyport.runtime.store.client import Meta
+from whyport.runtime.store.path import Place, StorePath, has_file
 
 JOB_FILE = "_job.json"
 REPORT_FILE = "_report.json"
 SKIPPED_FILE = "_skipped.json"
 SUCCESS_FILE = "_SUCCESS"
 REJECTED_FOLDER = "_rejected"
+
+PARTS = "part-*.parquet"
+"""The names of parts."""
 
 OWN_NAMES = (LOCK_FILE, JOB_FILE, REPORT_FILE, SKIPPED_FILE, SUCCESS_FILE, REJECTED_FOLDER)
 
@@ -41,22 +46,39 @@ class OutputFolder:
     @property
     def is_finished(self) -> bool:
         """Whether the run in the folder finished."""
-        return (self.path / SUCCESS_FILE).exists()
+        return has_file(self.path / SUCCESS_FILE)
 
     def check_at_work(self) -> None:
         """Raise JobError if others have finished the job, as where a lock was lost: nothing is published then."""
-        if self.is_finished:
+        if isinstance(self.path, StorePath):
+            self.check_lock()  # a lease that is held says it, without a request
+        elif self.is_finished:
             raise JobError(f"expected a job at work, got one that others have finished meanwhile, in {self.path}")
 
     def check(self) -> None:
         """Check that a run may write here; raises UsageError if it would mix with other files or destroy them."""
+        if isinstance(self.path, StorePath):
+            self._check_in_store(self.path)
+            return
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"expected a folder for the output, got the file {str(self.path)!r}")
         self._check_natures()
         if not self.path.exists() or (self.path / JOB_FILE).exists():
             return
         known = {*leftovers(self.path, JOB_FILE)}
-        if any(entry not in known and not entry.name.startswith(LOCK_FILE) for entry in self.path.iterdir()):
+        self._check_entries(entry for entry in self.path.iterdir() if entry not in known)
+
+    def _check_in_store(self, path: StorePath) -> None:
+        """The same in a store, which has objects alone, by few requests."""
+        if has_file(path / JOB_FILE):
+            return
+        entries = [*path.iterdir()]
+        self._check_entries(entries)
+        if not entries and path.is_file():
+            raise UsageError(f"expected a folder for the output, got the file {str(path)!r}")
+
+    def _check_entries(self, entries: Iterable[Place]) -> None:
+        if any(not entry.name.startswith(LOCK_FILE) for entry in entries):
             raise UsageError(
                 f"{str(self.path)!r} is not empty and holds no earlier run ({JOB_FILE}): choose another folder"
             )
@@ -71,7 +93,7 @@ class OutputFolder:
 
     def holds(self, job: JobFile, overwrite: bool) -> bool:
         """Whether the folder holds an attempt at this job; raises UsageError if it holds another that must stay."""
-        if not (self.path / JOB_FILE).exists():
+        if not has_file(self.path / JOB_FILE):
             return False
         found = self.read_json(JOB_FILE)
         changed = differences(found, job.document())
@@ -86,7 +108,7 @@ class OutputFolder:
         """
         is_held = self.holds(job, overwrite)
         if not is_held:
-            if (self.path / JOB_FILE).exists():
+            if has_file(self.path / JOB_FILE):
                 self._clear()
             self.write_json(JOB_FILE, job.document())
         self.sweep()
@@ -104,10 +126,18 @@ class OutputFolder:
 
     def parts(self) -> list[Place]:
         """The parts, then the rejected parts."""
+        if isinstance(self.path, StorePath):
+            return [*self.part_objects(self.path)]
         found: list[Place] = []
         for folder in (self.path, self.rejected):
-            found += sorted(folder.glob("part-*.parquet"))
+            found += sorted(folder.glob(PARTS))
         return found
+
+    def part_objects(self, path: StorePath) -> dict[StorePath, Meta]:
+        """The same in a store, by one listing, with what the store says of each."""
+        there = {name: meta for name, meta in path.walk_files() if fnmatchcase(name.name, PARTS)}
+        folders = path, path / REJECTED_FOLDER
+        return {name: meta for folder in folders for name, meta in there.items() if name.parent == folder}
 
     def check_contents(self, expected: Iterable[PartSpan]) -> None:
         """Raise JobError for parts that are not the job's: readers of the folder would count their rows."""
@@ -138,7 +168,7 @@ class OutputFolder:
 
     def skipped(self) -> dict[str, str]:
         """The inputs that an earlier attempt found to be bad, with the reason."""
-        return self.read_json(SKIPPED_FILE) if (self.path / SKIPPED_FILE).exists() else {}
+        return self.read_json(SKIPPED_FILE) if has_file(self.path / SKIPPED_FILE) else {}
 
     def forget_skipped(self) -> None:
         """Forget which inputs were skipped, so that they are tried again."""
@@ -148,7 +178,7 @@ class OutputFolder:
     def sweep(self) -> None:
         """Remove what dead attempts left; temporary files of attempts that are alive stay."""
         for folder in (self.path, self.rejected):
-            for path in (*leftovers(folder, "part-*.parquet"), *leftovers(folder, "_*")):
+            for path in (*leftovers(folder, PARTS), *leftovers(folder, "_*")):
                 remove_leftover(self.disk, path)
 
     def finish(self, report: dict[str, Any]) -> None:
@@ -169,6 +199,11 @@ class OutputFolder:
     def read_text(self, name: str) -> str:
         """Read one of the folder's documents as text; raises OSError, and UnicodeDecodeError for other bytes."""
         path = self.path / name
+        if isinstance(path, StorePath):
+            try:
+                return path.read_text()
+            except FileNotFoundError:
+                raise OSError("nothing") from None
         if not path.is_file():  # a pipe would keep the reader waiting
             raise OSError(nature_of(path) if path.exists() else "nothing")
         return path.read_text(encoding="utf-8")
@@ -180,8 +215,8 @@ class OutputFolder:
 
     def _check_natures(self) -> None:
         """Raise UsageError for a link, a pipe or a device where a run has a file: none is followed or waited for."""
-        if isinstance(self.path, StorePath):
-            return  # a store has objects alone
+        assert isinstance(self.path, Path)
+        assert isinstance(self.rejected, Path)
         for folder in (self.path, self.rejected):
             if folder is self.rejected and folder.is_symlink():
                 raise UsageError(f"expected only what a run has written, got a link: remove it, in {folder}")
@@ -196,8 +231,7 @@ class OutputFolder:
         self.write_json(JOB_FILE, {})
         for name in (SUCCESS_FILE, REPORT_FILE, SKIPPED_FILE):
             self._remove(name)
-        for path in self.parts():
-            remove_file(self.disk, path)
+        self.disk.remove_existing(self.parts())
 
     def _remove(self, name: str) -> None:
         self.check_lock()

@@ -1,6 +1,5 @@
 """The parts of an output: the rows that each covers, and the contents of its footer."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whyport.batch.output.older import newest_settings
+from whyport.batch.output.part_file import PartFile
 from whyport.batch.output.totals import Totals
 from whyport.runtime.errors import BundleFormatError, JobError, message_line
 from whyport.runtime.paths import open_file
@@ -59,10 +59,10 @@ class PartFooter:
     """The arithmetic that made the part, as digests by name; empty where that was not recorded."""
 
     @classmethod
-    def read(cls, path: Place) -> Self:
+    def read(cls, path: Place | PartFile) -> Self:
         """Read a part's footer; raises JobError if the file is missing or was not written by a run."""
         try:
-            with open_file(path) as file:
+            with _opened(path) as file:
                 metadata = pq.read_metadata(file)
             entries = metadata.metadata or {}
             description = json.loads(entries[DESCRIPTION_KEY.encode()])
@@ -92,15 +92,15 @@ VALUES_CHECKED = 1 << 20
 """Values that are decoded at once to check pages, over all columns."""
 
 
-def check_content(path: Place, columns: FileColumns) -> None:
+def check_content(path: Place | PartFile, columns: FileColumns) -> None:
     """Compare a part's columns with these, and every page with its checksum; raises JobError where one is damaged."""
     try:
-        with open_file(path) as opened:
+        with _opened(path) as opened:
             if FileColumns.read(opened) != columns:
                 raise JobError(f"expected the columns of this job, got others, in {path}")
         # Without a buffer, pyarrow takes no more memory than there are bytes, whatever a damaged page says of its size.
         with (
-            open_file(path) as opened,
+            _opened(path) as opened,
             pq.ParquetFile(opened, pre_buffer=False, page_checksum_verification=True) as file,
         ):
             rows = max(VALUES_CHECKED // file.metadata.num_columns, 1)
@@ -111,16 +111,14 @@ def check_content(path: Place, columns: FileColumns) -> None:
         raise JobError(f"expected the pages that were written, got {message_line(error)}, in {path}") from None
 
 
-def read_schema(path: Place) -> pa.Schema:
+def read_schema(path: Place | PartFile) -> pa.Schema:
     """The columns of a part; raises JobError if it cannot be read."""
     try:
-        with open_file(path) as file:
+        with _opened(path) as file:
             return pq.read_schema(file)
     except (pa.ArrowException, OSError) as error:
         raise JobError(f"expected a part that a run has written, got {message_line(error)}, in {path}") from None
 
 
-def sha256_of(path: Place) -> str:
-    """The digest of a file of any size."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _opened(path: Place | PartFile) -> pa.NativeFile:
+    return path.open() if isinstance(path, PartFile) else open_file(path)

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from whyport.batch.methods.maps.specs import array_specs
 from whyport.batch.output.columns import IDENTITY, REASON, SOURCE_ROW
 from whyport.batch.output.folder import REJECTED_FOLDER
-from whyport.batch.output.parts import PartFooter, PartSpan, read_schema, sha256_of
+from whyport.batch.output.part_file import PartFile
+from whyport.batch.output.parts import PartFooter, PartSpan, read_schema
 from whyport.batch.output.result import ValueReport
 from whyport.batch.output.totals import Totals
 from whyport.batch.review.finished_run import FinishedRun, read_rows
@@ -79,7 +80,7 @@ class Audit:
                 f"files that are missing: {listing(sorted(missing))}; that were added: {listing(sorted(added))}"
             )
         for name, path in found.items():
-            digest = sha256_of(path)
+            digest = PartFile(path).sha256()
             if digest != self._report.parts[name]:
                 raise AuditError(f"expected sha256 {self._report.parts[name]}, got {digest}, in {path}")
         return len(found)

@@ -5,7 +5,6 @@ import logging
 
 from whyport.batch.output.folder import JOB_FILE, OutputFolder
 from whyport.batch.output.job_file import JobFile
-from whyport.batch.run.finished import FinishedParts
 from whyport.batch.run.worker import Worker
 from whyport.batch.scoring.arithmetic import Arithmetic, other_arithmetic
 from whyport.runtime.errors import UsageError
@@ -47,9 +46,8 @@ class JobArithmetics:
         # A job without parts may begin anywhere.
         self._record(self.join() if self._folder.parts() else (self._worker.arithmetic,))
 
-    def check(self, finished: FinishedParts) -> None:
+    def check(self, found: tuple[Arithmetic, ...]) -> None:
         """Record the arithmetics of the parts where any is allowed; UsageError for one that the job does not have."""
-        found = finished.arithmetics()
         if self._any_allowed:
             self._record(found)
             return

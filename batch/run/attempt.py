@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain
 
 from whyport.batch.output.fence import take_down_all
 from whyport.batch.output.folder import JOB_FILE, OutputFolder
@@ -125,7 +126,8 @@ class Attempt:
 
     def there(self, spans: Spans) -> dict[int, tuple[PartSpan, ...]]:
         """Those of some parts that are there and whole."""
-        return {index: self.finished.whole(own, with_pages=True) for index, own in spans.items()}
+        whole = set(self.finished.whole(chain.from_iterable(spans.values()), with_pages=True))
+        return {index: tuple(span for span in own if span in whole) for index, own in spans.items()}
 
     def carry_out(self, orders: Iterable[Order], monitor: Monitor) -> Generator[tuple[str, DataError], None, None]:
         """Have the orders carried out; gives the bad inputs by name, or raises the first one's error."""

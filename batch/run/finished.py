@@ -2,19 +2,42 @@
 
 import logging
 from collections.abc import Collection, Iterable
-from functools import cached_property
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import chain
 
 from whyport.batch.output.folder import OutputFolder
 from whyport.batch.output.job_file import JobFile
-from whyport.batch.output.parts import FileColumns, PartFooter, PartSpan, check_content, sha256_of
+from whyport.batch.output.part_file import PartFile
+from whyport.batch.output.parts import FileColumns, PartFooter, PartSpan, check_content
+from whyport.batch.output.parts_there import PartsThere
 from whyport.batch.output.result import FileReport
 from whyport.batch.output.totals import Totals
 from whyport.batch.output.writer import columns_in_file
 from whyport.batch.run.description import describe_part
 from whyport.batch.run.plan import Plan
+from whyport.batch.scoring.arithmetic import Arithmetic
 from whyport.runtime.errors import JobError
+from whyport.runtime.store.path import Place
 
 logger = logging.getLogger(__name__)
+
+
+Mark = tuple[str, Arithmetic]
+"""A file's sha256, and the arithmetic that made it."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The parts of a job as they lie in its folder."""
+
+    files: list[tuple[FileReport, Totals]]
+    """The rows of each input."""
+    digests: dict[str, str]
+    """The sha256 of every part and rejected part, by path in the folder."""
+    arithmetics: tuple[Arithmetic, ...]
+    """The arithmetics that made them, in the parts' order."""
 
 
 class FinishedParts:
@@ -38,20 +61,29 @@ class FinishedParts:
             spans: the parts.
             with_pages: whether to check the columns too, and to compare every page with its checksum.
         """
+        there = PartsThere(self._folder)
+        asked = [span for span in spans if there.has(self._folder.path / span.name)]
         found = []
-        for span in spans:
-            if not (self._folder.path / span.name).exists():
-                continue
-            try:
-                totals = self.totals(span)
-                if with_pages:
-                    check_content(self._folder.path / span.name, self._part_columns)
-                    if totals.rows_rejected:
-                        check_content(self._folder.rejected / span.name, self._rejected_columns)
+        for span, fault in zip(asked, there.each(partial(self._fault, there, with_pages), asked), strict=True):
+            if fault is None:
                 found.append(span)
-            except JobError as error:
-                logger.warning("made anew: %s", error)
+            else:
+                logger.warning("made anew: %s", fault)
         return tuple(found)
+
+    def _fault(self, there: PartsThere, with_pages: bool, span: PartSpan) -> JobError | None:
+        """What is wrong with a part."""
+        beside = there.open(self._folder.rejected / span.name)
+        with there.open(self._folder.path / span.name) as part, beside:
+            try:
+                totals = self._checked(there, span, part, beside).totals
+                if with_pages:
+                    check_content(part, self._part_columns)
+                    if totals.rows_rejected:
+                        check_content(beside, self._rejected_columns)
+            except JobError as error:
+                return error
+        return None
 
     @cached_property
     def _part_columns(self) -> FileColumns:
@@ -61,54 +93,66 @@ class FinishedParts:
     def _rejected_columns(self) -> FileColumns:
         return columns_in_file(self._plan.rejected_schema)
 
-    def totals(self, span: PartSpan) -> Totals:
-        """The totals of a part, checked against its own rows and the rows of its rejected part.
+    def _checked(self, there: PartsThere, span: PartSpan, part: PartFile, beside: PartFile) -> PartFooter:
+        """A part's footer, checked against its own rows and the rows of its rejected part.
 
         Raises JobError if a part is missing, was made by another job, or does not have its expected rows.
         """
         description = describe_part(self._job, self._plan.sources[span.index], span)
-        path = self._folder.path / span.name
-        part = PartFooter.read(path)
-        if part.description != description:
-            raise JobError(f"expected a part of this job, got one made by another, in {path}")
-        out, rejected = part.totals.rows_out, part.totals.rows_rejected
-        if part.rows != out or out + rejected != span.rows:
-            raise JobError(f"expected {span.rows} rows out or rejected, got {part.rows} + {rejected}, in {path}")
-        beside = self._folder.rejected / span.name
+        footer = PartFooter.read(part)
+        if footer.description != description:
+            raise JobError(f"expected a part of this job, got one made by another, in {part}")
+        out, rejected = footer.totals.rows_out, footer.totals.rows_rejected
+        if footer.rows != out or out + rejected != span.rows:
+            raise JobError(f"expected {span.rows} rows out or rejected, got {footer.rows} + {rejected}, in {part}")
         if rejected:
             other = PartFooter.read(beside)
             if (other.rows, other.description) != (rejected, description):
                 raise JobError(f"expected {rejected} rejected rows of this job, got {other.rows}, in {beside}")
-        elif beside.exists():
+        elif there.has(beside.path):
             raise JobError(f"expected no rejected rows, got a file of them, in {beside}")
-        return part.totals
+        return footer
 
-    def count(self, skipped: Collection[str]) -> list[tuple[FileReport, Totals]]:
+    def counted(self, skipped: Collection[str]) -> Counted:
         """Count every input's rows from the footers; raises JobError if they are not the input's rows.
 
         Args:
             skipped: the names of inputs that have no parts.
         """
-        counted = []
-        for index, source in self._plan.sources.items():
-            if source.name in skipped:
-                continue
-            totals = sum((self.totals(span) for span in self._plan.spans(index)), Totals())
-            out, rejected = totals.rows_out, totals.rows_rejected
-            if out + rejected != source.rows:
-                raise JobError(f"expected {source.rows} rows out or rejected, got {out} + {rejected}, in {source.name}")
-            counted.append((FileReport(source.name, source.rows, out, rejected), totals))
-        return counted
-
-    def arithmetics(self) -> tuple[dict[str, str], ...]:
-        """The arithmetics that made the parts, in the parts' order."""
-        found: list[dict[str, str]] = []
+        there = PartsThere(self._folder)
+        indices = [index for index, source in self._plan.sources.items() if source.name not in skipped]
+        spans = {index: self._plan.spans(index) for index in indices}
+        landed = there.each(partial(self._landed, there), chain.from_iterable(spans.values()))
+        files: list[tuple[FileReport, Totals]] = []
+        marks: dict[Place, Mark] = {}
+        with closing(landed):
+            for index in indices:
+                source, totals = self._plan.sources[index], Totals()
+                for _ in spans[index]:
+                    own, found = next(landed)
+                    totals += own
+                    marks |= found
+                out, rejected = totals.rows_out, totals.rows_rejected
+                if out + rejected != source.rows:
+                    expected = f"expected {source.rows} rows out or rejected"
+                    raise JobError(f"{expected}, got {out} + {rejected}, in {source.name}")
+                files.append((FileReport(source.name, source.rows, out, rejected), totals))
+        digests: dict[str, str] = {}
+        arithmetics: list[Arithmetic] = []
         for path in self._folder.parts():
-            arithmetic = PartFooter.read(path).arithmetic
-            if arithmetic not in found:
-                found.append(arithmetic)
-        return tuple(found)
+            digest, arithmetic = marks.get(path) or _mark(there.open(path))
+            digests[path.relative_to(self._folder.path).as_posix()] = digest
+            if arithmetic not in arithmetics:
+                arithmetics.append(arithmetic)
+        return Counted(files, digests, tuple(arithmetics))
 
-    def digests(self) -> dict[str, str]:
-        """The sha256 of every part and rejected part, by path in the folder."""
-        return {path.relative_to(self._folder.path).as_posix(): sha256_of(path) for path in self._folder.parts()}
+    def _landed(self, there: PartsThere, span: PartSpan) -> tuple[Totals, dict[Place, Mark]]:
+        """The totals of a part, and the marks of its files."""
+        beside = there.open(self._folder.rejected / span.name)
+        with there.open(self._folder.path / span.name) as part, beside:
+            totals = self._checked(there, span, part, beside).totals
+            return totals, {each.path: _mark(each) for each in ((part, beside) if totals.rows_rejected else (part,))}
+
+
+def _mark(part: PartFile) -> Mark:
+    return part.sha256(), PartFooter.read(part).arithmetic

@@ -123,7 +123,7 @@ class Job:
             return [f"inputs    {line}" for line in self.plan.new_lines] + ["output    nothing is written"]
         is_resumed = attempt.folder.holds(attempt.job, attempt.settings.overwrite)
         spans = attempt.spans if is_resumed else {}
-        whole = sum(len(attempt.finished.whole(own, with_pages=False)) for own in spans.values())
+        whole = len(attempt.finished.whole(chain.from_iterable(spans.values()), with_pages=False))
         if whole:
             attempt.arithmetics.join()
         attempt.folder.check_writable()
@@ -180,10 +180,9 @@ class Job:
 
     def _counted(self, skipped: dict[str, str]) -> tuple[list[tuple[FileReport, Totals]], dict[str, str]]:
         """Every input's rows and every part's digest, by what lies in the folder; raises JobError if a row is lost."""
-        attempt = self._attempt
-        files, digests = attempt.finished.count(skipped), attempt.finished.digests()
-        attempt.arithmetics.check(attempt.finished)
-        return files, digests
+        counted = self._attempt.finished.counted(skipped)
+        self._attempt.arithmetics.check(counted.arithmetics)
+        return counted.files, counted.digests
 
     def _finish(
         self,

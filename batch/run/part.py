@@ -142,7 +142,13 @@ class PartRunner:
         self._monitor = monitor
 
     def run(
-        self, source: SourceFile, span: PartSpan, batches: Iterator[CleanBatch], description: dict[str, Any]
+        self,
+        source: SourceFile,
+        span: PartSpan,
+        batches: Iterator[CleanBatch],
+        description: dict[str, Any],
+        *,
+        is_last: bool,
     ) -> None:
         """Make a part from the span's rows in `batches`; raises InterruptedJobError before it begins if asked to stop.
 
@@ -174,7 +180,8 @@ class PartRunner:
                 )
             with monitor.stages.stage("write"):
                 pair.finish(totals)
-                source.check_unchanged()
+                if is_last or not source.is_read_by_version:
+                    source.check_unchanged()
                 self._folder.check_at_work()
                 pair.publish()
         monitor.interruption.end()

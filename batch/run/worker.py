@@ -94,7 +94,7 @@ class Worker:
             with intake.batches(source, spans[0].start, spans[-1].stop) as batches:
                 for span in spans:
                     description = describe_part(self._job, source, span) | {ARITHMETIC_KEY: self.arithmetic}
-                    runner.run(source, span, batches, description)
+                    runner.run(source, span, batches, description, is_last=span == order.spans[-1])
 
 
 @dataclass(frozen=True)

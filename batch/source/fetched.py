@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from whyport.batch.source.footer import Footer
 from whyport.runtime.store.client import Meta
-from whyport.runtime.store.copy import ObjectCopy, Range
+from whyport.runtime.store.copy import END_BYTES, ObjectCopy, Range
 from whyport.runtime.store.path import StorePath
 
 FETCHED_BYTES = 64 << 20
@@ -28,19 +28,25 @@ def fetched(
     Raises OSError, and ChangedError where the object has changed since.
     """
     asked = set(columns)
+    # pyarrow reads so much of the end for any footer.
+    end = min(*(window.offset for window in footer.windows), meta.size - END_BYTES)
     with ObjectCopy(place, meta) as copy:
-        sizes = list(_ranges(pa.PythonFile(copy, mode="r"), footer, groups, asked))
-    first = groups.start
-    while first < groups.stop:
-        last, taken, ranges = first, 0, list[Range]()
-        while last < groups.stop and (not ranges or taken < FETCHED_BYTES):
-            own = sizes[last - groups.start]
-            ranges += own
-            taken += sum(stop - start for start, stop in own)
-            last += 1
-        with ObjectCopy(place, meta, ranges) as copy:
-            yield range(first, last), pa.PythonFile(copy, mode="r")
-        first = last
+        file = pa.PythonFile(copy, mode="r")
+        sizes = list(_ranges(file, footer, groups, asked))
+        first = groups.start
+        while first < groups.stop:
+            last, taken, ranges = first, 0, list[Range]()
+            while last < groups.stop and (not ranges or taken < FETCHED_BYTES):
+                own = sizes[last - groups.start]
+                ranges += own
+                taken += sum(stop - start for start, stop in own)
+                last += 1
+            if first == groups.start:
+                copy.fetch(ranges)
+            else:
+                copy.turn_to(ranges, end)
+            yield range(first, last), file
+            first = last
 
 
 def _ranges(file: pa.NativeFile, footer: Footer, groups: range, columns: set[str]) -> Iterator[list[Range]]:

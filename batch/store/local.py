@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -63,6 +63,13 @@ class Disk:
         """Remove a file."""
         assert isinstance(path, Path)
         path.unlink()
+
+    def remove_existing(self, paths: Sequence[Place]) -> None:
+        """Remove those of some files that exist, in order; raises OutputError on failure."""
+        for path in paths:
+            with writing(path):
+                if path.exists() or path.is_symlink():
+                    self.remove(path)
 
     def whole_file(self, path: Place) -> "WholeFile | WholeObject":
         """A new file, which appears whole or not at all."""
@@ -261,9 +268,7 @@ def write_new(disk: Disk, path: Place, content: bytes) -> bool:
 
 def remove_file(disk: Disk, path: Place) -> None:
     """Remove a file if it exists; raises OutputError on failure."""
-    with writing(path):
-        if path.exists() or path.is_symlink():
-            disk.remove(path)
+    disk.remove_existing([path])
 
 
 @contextmanager

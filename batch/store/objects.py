@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Self
@@ -26,6 +27,13 @@ class ObjectDisk(Disk):
         """Remove an object."""
         assert isinstance(path, StorePath)
         client.delete(path.root_url, path.key)
+
+    def remove_existing(self, paths: Sequence[Place]) -> None:
+        """Remove those of some objects of one folder, or of one below, that exist; in any order."""
+        objects = [path for path in paths if isinstance(path, StorePath)]
+        if objects:
+            with writing(objects[0]):
+                client.delete(objects[0].root_url, *(path.key for path in objects))
 
     def whole_file(self, path: Place) -> "WholeObject":
         """A new object, which appears whole or not at all."""

@@ -58,7 +58,9 @@ def test_finished_parts_are_not_made_again(
     made = []
     run = PartRunner.run
     monkeypatch.setattr(
-        PartRunner, "run", lambda self, source, span, *rest: (made.append(span.name), run(self, source, span, *rest))
+        PartRunner,
+        "run",
+        lambda self, source, span, *rest, **more: (made.append(span.name), run(self, source, span, *rest, **more)),
     )
     report = job(settings).run()
     assert made == [
