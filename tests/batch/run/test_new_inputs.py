@@ -447,9 +447,12 @@ def wrong(tmp_path: Path) -> Iterator[tuple[Any, str]]:
     yield tmp_path / "nothing", r"new_since: expected the folder of a job, or of several, got nothing, in .*/nothing$"
     (tmp_path / "file").touch()
     yield tmp_path / "file", r"got what is no folder, in .*/file$"
-    yield "s3://bucket/scored", "new_since: expected a path, got the URL 's3://bucket/scored'"
-    yield "", "new_since: expected a path, got ''"
-    yield ["scored", "s3://bucket/scored"], "new_since: expected a path, got the URL 's3://bucket/scored'"
+    yield "ftp://host/scored", "new_since: expected a path, or an address .*, got the URL 'ftp://host/scored'"
+    yield "", "new_since: expected a path or an address, got ''"
+    yield (
+        ["scored", "ftp://host/scored"],
+        "new_since: expected a path, or an address .*, got the URL 'ftp://host/scored'",
+    )
 
 
 def test_what_is_no_folder_of_jobs(nights: Nights, tmp_path: Path) -> None:

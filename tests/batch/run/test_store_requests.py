@@ -73,8 +73,7 @@ def test_a_small_run_asks_for_so_much_and_no_more(
             "HEAD out/_SUCCESS": 1,
             "PUT out/_report.json": 1,
             "PUT out/_SUCCESS": 1,
-            # The inputs; the output folder, and other leases, twice each; workers of earlier attempts; the parts at first,
-            # to be read, and at last.
+            # The inputs; output folder and other leases, twice each; workers of earlier attempts; parts, thrice.
             "GET ?": 9,
             **{f"{method} {name}": 1 for name in (*names, rejected) for method in ("PUT", "GET")},
         }

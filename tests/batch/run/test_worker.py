@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from whyport.batch.methods.settings import ExplainSettings
-from whyport.batch.output.folder import JOB_FILE, OutputFolder
+from whyport.batch.output.folder import JOB_FILE, SUCCESS_FILE, OutputFolder
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.run.executors import EXECUTORS
 from whyport.batch.run.executors.executor import Executor, Outcomes
@@ -55,7 +55,7 @@ def test_another_process_makes_the_same_bytes(setup: WorkerSetup) -> None:
     out = setup.settings.out
     before = {path.relative_to(out): path.read_bytes() for path in OutputFolder(out, Disk()).parts()}
     assert len(before) == 5  # one of the four has a rejected row
-    for name in before:
+    for name in (SUCCESS_FILE, *before):
         (out / name).unlink()
     content = pickle.dumps((setup, [Order(0, tuple(setup.job.spans(0)))]))
     assert len(content) < 10_000
@@ -109,7 +109,7 @@ def test_names_are_kept_as_given_wherever_the_work_goes_on(
     before = {path: path.read_bytes() for path in sorted(folder.glob("part-*"))}
     assert len(before) == 4
     assert set(pq.read_table(folder, columns=["source_file"])["source_file"].to_pylist()) == {"data/one.parquet"}
-    for path in before:
+    for path in (folder / SUCCESS_FILE, *before):
         path.unlink()
     worker = setup.build()
     assert Path.cwd() == tmp_path / "elsewhere"
