@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,12 @@ from whyport.batch.output.columns import IDENTITY, REASON, SOURCE_ROW
 from whyport.batch.output.folder import REJECTED_FOLDER
 from whyport.batch.output.part_file import PartFile
 from whyport.batch.output.parts import PartFooter, PartSpan, read_schema
+from whyport.batch.output.parts_there import PartsThere
 from whyport.batch.output.result import ValueReport
 from whyport.batch.output.totals import Totals
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.recompute import Deviations, Recomputer
 from whyport.runtime.errors import AuditError, listing, message_line
-from whyport.runtime.paths import open_file
 from whyport.runtime.store.path import Place
 
 ROWS_AT_ONCE = 1 << 20
@@ -79,15 +80,15 @@ class Audit:
             raise AuditError(
                 f"files that are missing: {listing(sorted(missing))}; that were added: {listing(sorted(added))}"
             )
-        for name, path in found.items():
-            digest = PartFile(path).sha256()
+        digests = self._there.each(self._sha256, found.values())
+        for (name, path), digest in zip(found.items(), digests, strict=True):
             if digest != self._report.parts[name]:
                 raise AuditError(f"expected sha256 {self._report.parts[name]}, got {digest}, in {path}")
         return len(found)
 
     def check_footers(self) -> list[AuditedPart]:
         """Check that every part exists, and that its footer fits the run; returns the parts in order."""
-        parts = [AuditedPart(span, self._checked(span)) for span in self._run.parts]
+        parts = [*self._there.each(self._checked, self._run.parts)]
         expected = {part.span.name for part in parts}
         expected |= {f"{REJECTED_FOLDER}/{part.span.name}" for part in parts if part.totals.rows_rejected}
         if expected != self._report.parts.keys():
@@ -97,16 +98,8 @@ class Audit:
 
     def check_rows(self, parts: list[AuditedPart]) -> int:
         """Check that every row of every input is in its part or rejected, once, and in order; returns the row count."""
-        for part in parts:
-            rows = self._rows(self._out / part.span.name, part)
-            if part.totals.rows_rejected:
-                beside = self._rows(self._run.folder.rejected / part.span.name, part)
-                rows = np.sort(np.concatenate([rows, beside]))
-            if not np.array_equal(rows, np.arange(part.span.start, part.span.stop)):
-                raise AuditError(
-                    f"expected the rows {part.span.start} to {part.span.stop} once each, got {len(rows)}, "
-                    f"in {self._out / part.span.name}"
-                )
+        for _ in self._there.each(self._check_rows_of, parts):
+            pass
         totals = sum((part.totals for part in parts), Totals())
         report = self._report
         explained = {name: method.explained for name, method in totals.methods.items()}
@@ -137,13 +130,42 @@ class Audit:
             first += part.totals.rows_out
             if inside:
                 path = self._out / part.span.name
-                wanted = self._rows(path, part)[inside]
+                with self._there.open(path) as file:
+                    wanted = self._rows(file, part)[inside]
                 stored = read_rows(path, SOURCE_ROW, wanted.tolist())
                 deviations += recomputer.compare(part.span.index, stored, str(path))
         return deviations
 
-    def _checked(self, span: PartSpan) -> Totals:
-        path = self._out / span.name
+    @cached_property
+    def _there(self) -> PartsThere:
+        return PartsThere(self._run.folder)
+
+    def _sha256(self, path: Place) -> str:
+        with self._there.open(path) as file:
+            return file.sha256()
+
+    def _check_rows_of(self, part: AuditedPart) -> None:
+        """Check that every row of a part's span is in it or rejected, once, and in order."""
+        path, rejected = self._out / part.span.name, self._run.folder.rejected / part.span.name
+        with self._there.open(path) as file:
+            rows = self._rows(file, part)
+        if part.totals.rows_rejected:
+            with self._there.open(rejected) as beside:
+                rows = np.sort(np.concatenate([rows, self._rows(beside, part)]))
+        if not np.array_equal(rows, np.arange(part.span.start, part.span.stop)):
+            raise AuditError(
+                f"expected the rows {part.span.start} to {part.span.stop} once each, got {len(rows)}, in {path}"
+            )
+
+    def _checked(self, span: PartSpan) -> AuditedPart:
+        """The part of a span; raises AuditError where its footers do not fit the run."""
+        with (
+            self._there.open(self._out / span.name) as path,
+            self._there.open(self._run.folder.rejected / span.name) as beside,
+        ):
+            return AuditedPart(span, self._checked_files(span, path, beside))
+
+    def _checked_files(self, span: PartSpan, path: PartFile, beside: PartFile) -> Totals:
         part = PartFooter.read(path)
         self._check_description(part.description, span, path)
         names = read_schema(path).names
@@ -157,14 +179,13 @@ class Audit:
         if known and part.arithmetic not in known:
             raise AuditError(f"expected one of the run's arithmetics, got {part.arithmetic}, in {path}")
         if rejected:
-            beside = self._run.folder.rejected / span.name
             other = PartFooter.read(beside)
             self._check_description(other.description, span, beside)
             if other.rows != rejected or read_schema(beside).names[:3] != [*(f.name for f in IDENTITY), REASON.name]:
                 raise AuditError(f"expected {rejected} rejected rows with their reasons, got {other.rows}, in {beside}")
         return part.totals
 
-    def _check_description(self, got: dict[str, Any], span: PartSpan, path: Place) -> None:
+    def _check_description(self, got: dict[str, Any], span: PartSpan, path: PartFile) -> None:
         mark = self._run.inputs[span.index]
         expected = {
             **self._run.job.of_every_part(),
@@ -176,11 +197,11 @@ class Audit:
             if got.get(key) != value:
                 raise AuditError(f"expected {key} {value}, got {got.get(key)}, in {path}")
 
-    def _rows(self, path: Place, part: AuditedPart) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def _rows(self, path: PartFile, part: AuditedPart) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The numbers of a part's rows; raises AuditError for a row of another file."""
         mark, numbers = self._run.inputs[part.span.index], [np.zeros(0, dtype=np.int64)]
         try:
-            with open_file(path) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
+            with path.open() as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(ROWS_AT_ONCE, columns=[field.name for field in IDENTITY]):
                     others = set(batch.column(0).unique().to_pylist()) - {mark.source_file}
                     if others:

@@ -150,3 +150,14 @@ def test_parts_are_removed_together(bundle: Path, table: pa.Table, write: Write,
     whyport.run(*arguments, overwrite=True, **OPTIONS | {"keep": "id"})
     # A probe, a lock, three documents and the parts.
     assert server.count("POST") + server.count("DELETE") == 6
+
+
+def test_an_audit_reads_a_part_once_for_each_check(
+    bundle: Path, table: pa.Table, write: Write, server: StoreServer
+) -> None:
+    put(server, write(table.slice(0, 45)), "in.parquet")
+    report = whyport.run(bundle, f"{server.root}/in.parquet", f"{server.root}/out", **OPTIONS)
+    server.requests.clear()
+    whyport.audit(f"{server.root}/out", sample=0)
+    for name in report.parts:
+        assert asked(server, name) == {"GET": 3}  # digests, footers, rows
