@@ -76,10 +76,10 @@ class FinishedParts:
         beside = there.open(self._folder.rejected / span.name)
         with there.open(self._folder.path / span.name) as part, beside:
             try:
-                totals = self._checked(there, span, part, beside).totals
+                footers = self._checked(there, span, part, beside)
                 if with_pages:
                     check_content(part, self._part_columns)
-                    if totals.rows_rejected:
+                    if beside in footers:
                         check_content(beside, self._rejected_columns)
             except JobError as error:
                 return error
@@ -93,8 +93,10 @@ class FinishedParts:
     def _rejected_columns(self) -> FileColumns:
         return columns_in_file(self._plan.rejected_schema)
 
-    def _checked(self, there: PartsThere, span: PartSpan, part: PartFile, beside: PartFile) -> PartFooter:
-        """A part's footer, checked against its own rows and the rows of its rejected part.
+    def _checked(
+        self, there: PartsThere, span: PartSpan, part: PartFile, beside: PartFile
+    ) -> dict[PartFile, PartFooter]:
+        """The footers of a part and of its rejected part, if there is to be one, checked against their rows.
 
         Raises JobError if a part is missing, was made by another job, or does not have its expected rows.
         """
@@ -109,9 +111,10 @@ class FinishedParts:
             other = PartFooter.read(beside)
             if (other.rows, other.description) != (rejected, description):
                 raise JobError(f"expected {rejected} rejected rows of this job, got {other.rows}, in {beside}")
-        elif there.has(beside.path):
+            return {part: footer, beside: other}
+        if there.has(beside.path):
             raise JobError(f"expected no rejected rows, got a file of them, in {beside}")
-        return footer
+        return {part: footer}
 
     def counted(self, skipped: Collection[str]) -> Counted:
         """Count every input's rows from the footers; raises JobError if they are not the input's rows.
@@ -150,8 +153,9 @@ class FinishedParts:
         """The totals of a part, and the marks of its files."""
         beside = there.open(self._folder.rejected / span.name)
         with there.open(self._folder.path / span.name) as part, beside:
-            totals = self._checked(there, span, part, beside).totals
-            return totals, {each.path: _mark(each) for each in ((part, beside) if totals.rows_rejected else (part,))}
+            footers = self._checked(there, span, part, beside)
+            marks = {file.path: (file.sha256(), footer.arithmetic) for file, footer in footers.items()}
+            return footers[part].totals, marks
 
 
 def _mark(part: PartFile) -> Mark:
