@@ -57,7 +57,7 @@ def store_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreServer]:
     proxy.daemon_threads = True
     server = StoreServer(f"http://127.0.0.1:{proxy.server_address[1]}")
     _Handler.server_of_tests, _Handler.behind = server, (host, port)
-    thread = Thread(target=proxy.serve_forever, daemon=True)
+    thread = Thread(target=proxy.serve_forever, args=(0.01,), daemon=True)  # seconds until it sees that it is to end
     thread.start()
     for name, value in {**ENVIRONMENT, client.ENDPOINT: server.address}.items():
         monkeypatch.setenv(name, value)
