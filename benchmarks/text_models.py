@@ -86,7 +86,7 @@ def _reviews() -> list[str]:
 def _sentences() -> list[str]:
     pages = [path.read_text("utf-8") for path in sorted(Path(__file__).parents[1].glob("docs/*.md"))]
     found = (sentence.strip() for page in pages for sentence in re.split(r"[.:]\s|\n\n", page))
-    return [sentence for sentence in found if len(sentence.split()) > 3]
+    return list(dict.fromkeys(sentence for sentence in found if len(sentence.split()) > 3))
 
 
 def _real(name: str) -> Path:
