@@ -95,7 +95,7 @@ def test_a_part_of_an_arithmetic_that_nobody_recorded_fails_the_audit(
 def test_a_worker_of_another_arithmetic_is_refused(
     bundle: Path, settings: JobSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    setup = Job(Bundle.read(bundle), settings)._worker.setup
+    setup = Job(Bundle.read(bundle), settings)._attempt.worker.setup
     assert setup.build().arithmetic == setup.job.arithmetic[0]
     monkeypatch.setattr(Worker, "arithmetic", OTHER)
     with pytest.raises(JobError, match="expected the run's arithmetic where it is to run: the last bits of outputs"):
@@ -109,7 +109,7 @@ def test_every_method_has_a_digest_that_a_last_bit_changes(
 ) -> None:
     methods = OF_NETWORKS
     every = dataclasses.replace(settings, methods=methods)
-    one, two = (Job(Bundle.read(mapped_bundle), every)._worker for _ in range(2))
+    one, two = (Job(Bundle.read(mapped_bundle), every)._attempt.worker for _ in range(2))
     assert one.arithmetic == two.arithmetic
     assert list(one.arithmetic) == ["outputs", *methods]
     session, explainers = two._session, two._scorer.explainers
