@@ -42,7 +42,7 @@ class ArrowScorer:
         threads: int | None = None,
         **options: Any,
     ) -> None:
-        from whyport.batch.scoring.tables import TableColumns, TableScorer
+        from whyport.batch.run.tables import TableColumns, TableScorer
 
         self.bundle = as_bundle(bundle)
         """The bundle."""
@@ -57,7 +57,7 @@ class ArrowScorer:
 
         Raises UsageError and BundleError as the scorer, and ColumnError for a schema that it does not take.
         """
-        from whyport.batch.scoring.tables import TableColumns
+        from whyport.batch.run.tables import TableColumns
 
         return TableColumns.of(as_bundle(bundle), keep, options).schema(table)
 
