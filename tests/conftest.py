@@ -1,11 +1,17 @@
 """Fixtures that every package's tests share."""
 
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 from support.command import Whyport
+
+if TYPE_CHECKING:
+    from store_server import StoreServer
 
 # The threads of one small operator wait for each other longer than they work.
 torch.set_num_threads(1)
@@ -108,3 +114,21 @@ def text_and_table_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from support import text_bundles
 
     return text_bundles.export("make_beside", tmp_path_factory.mktemp("beside"), name="note", table=True)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator["StoreServer"]:
+    """A server that speaks S3, with an empty bucket."""
+    from store_server import store_server
+
+    with store_server(monkeypatch) as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "s3"])
+def root(request: pytest.FixtureRequest) -> str:
+    """The address of an empty bucket, in memory and of a server."""
+    if request.param == "memory":
+        return f"memory://{secrets.token_hex(4)}"
+    running: StoreServer = request.getfixturevalue("server")
+    return running.root

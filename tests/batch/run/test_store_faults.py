@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import secrets
 import signal
 import subprocess
 import sys
@@ -36,15 +35,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreServer]:
 @pytest.fixture
 def input_file(table: pa.Table, write: Write) -> Path:
     return write(table.slice(0, 45), row_group_size=8)
-
-
-@pytest.fixture(params=["memory", "s3"])
-def root(request: pytest.FixtureRequest) -> str:
-    """The address of an empty bucket."""
-    if request.param == "memory":
-        return f"memory://{secrets.token_hex(4)}"
-    running: StoreServer = request.getfixturevalue("server")
-    return running.root
 
 
 def called(*arguments: object) -> Result:

@@ -1,7 +1,7 @@
 """The requests of a run in a store: few for an order, fewer for a part, and none for what is known."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import whyport
-from store_server import StoreServer, store_server
+from store_server import StoreServer
 from whyport.batch.source import fetched
 from whyport.runtime.store import client, copy
 
 Write = Callable[..., Path]
 OPTIONS: dict[str, Any] = {"batch_rows": 5, "part_rows": 10}
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreServer]:
-    with store_server(monkeypatch) as running:
-        yield running
 
 
 def put(server: StoreServer, path: Path, name: str) -> None:

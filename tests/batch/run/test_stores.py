@@ -1,11 +1,10 @@
 """Jobs in object stores: the same bytes as on a disk, whatever happens on the way, and no secret in anything."""
 
 import json
-import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import whyport
-from store_server import KEY_ID, SECRET, StoreServer, environment, store_server
+from store_server import KEY_ID, SECRET, StoreServer, environment
 from whyport.runtime.errors import AuditError, JobError, OutputError, UsageError
 from whyport.runtime.store import client
 from whyport.runtime.store.path import StorePath
 
 Write = Callable[..., Path]
 OPTIONS: dict[str, Any] = {"batch_rows": 5, "part_rows": 10, "explain": "gradient", "keep": ["id"]}
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreServer]:
-    with store_server(monkeypatch) as running:
-        yield running
-
-
-@pytest.fixture(params=["memory", "s3"])
-def root(request: pytest.FixtureRequest) -> str:
-    """The address of an empty bucket."""
-    if request.param == "memory":
-        return f"memory://{secrets.token_hex(4)}"
-    running: StoreServer = request.getfixturevalue("server")
-    return running.root
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """Inputs in a store: the same names are found as on a disk, and the same rows are read, by few requests."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from store_server import StoreServer, store_server
+from store_server import StoreServer
 from whyport.batch.source import fetched
 from whyport.batch.source.discovery import Found, check_apart, discover
 from whyport.batch.source.parquet import open_source
@@ -31,12 +31,6 @@ NAMES = (
     "in/year=2027/x.parquet",
     "in2/x.parquet",
 )
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreServer]:
-    with store_server(monkeypatch) as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """The lease of a folder in a store: one holder, who is named; a dead one's ends; no store that would not keep it."""
 
-import secrets
 import time
-from collections.abc import Iterator
 from threading import Barrier, Thread
 
 import pytest
 
-from store_server import StoreServer, store_server
+from store_server import StoreServer
 from whyport.batch.store import lease as leases
 from whyport.batch.store.lease import Lease
 from whyport.runtime.errors import JobError, OutputError
@@ -15,16 +13,7 @@ from whyport.runtime.store.path import StorePath
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreServer]:
-    with store_server(monkeypatch) as running:
-        yield running
-
-
-@pytest.fixture(params=["memory", "s3"])
-def folder(request: pytest.FixtureRequest) -> StorePath:
-    root = f"memory://{secrets.token_hex(4)}"
-    if request.param == "s3":
-        root = request.getfixturevalue("server").root
+def folder(root: str) -> StorePath:
     return StorePath(f"{root}/out")
 
 
