@@ -28,7 +28,7 @@ from whyport.batch.source.files import Fingerprint
 
 BUNDLE = Path(__file__).parents[1] / "models" / "breast_cancer"
 ROWS = 5
-"""Of each file."""
+"""The rows of each file."""
 
 
 def write_night(folder: Path, night: int, files: int) -> list[Path]:

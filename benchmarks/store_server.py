@@ -36,7 +36,7 @@ class StoreServer:
     """The status and the code that a request is answered with in place of what it asks for, as "403 AccessDenied"; or
     "gone" for no answer."""
     seconds: float = 0.0
-    """What the server itself took."""
+    """The seconds that the server itself took."""
     root: str = f"s3://{BUCKET}"
 
     def count(self, method: str, part: str = "") -> int:

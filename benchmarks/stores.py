@@ -41,7 +41,7 @@ from whyport.runtime.store.copy import END_BYTES, REQUEST_BYTES
 BUNDLE = Path(__file__).parents[1] / "models" / "breast_cancer"
 DELAY_SECONDS = 0.03
 FILES = 12
-"""Of the job."""
+"""The inputs of the job."""
 OPTIONS: dict[str, Any] = {"explain": "deepshap", "device": "cpu", "threads": 1, "batch_rows": 250, "part_rows": 250}
 
 
@@ -135,10 +135,10 @@ def requests_of(requests: list[tuple[str, str]]) -> dict[str, Any]:
     return {
         "all": len(requests),
         "by_method": dict(sorted(Counter(method for method, _ in requests).items())),
-        "ranges_an_order": 1,
-        "most_an_order": max(inputs.values()) - 2,
-        "most_writes_a_part": max(parts.values()),
-        "all_writes_by_parts": len(writes) / len(parts),
+        "ranges_per_order": 1,
+        "most_per_order": max(inputs.values()) - 2,
+        "most_writes_per_part": max(parts.values()),
+        "all_writes_per_part": len(writes) / len(parts),
     }
 
 

@@ -99,7 +99,7 @@ class StoreError(WhyportError, OSError):
         return [f"{self.strerror}, in {self.filename}", *self.details]
 
     def at(self, place: str) -> Self:
-        """The same error: it names the object."""
+        """The error itself, which names the object already."""
         return self
 
 

@@ -36,7 +36,7 @@ class Fence:
             os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
 
     def disk(self) -> Disk:
-        """What writes for a worker: nothing gets its final name once the fence is down."""
+        """The disk of a worker: nothing gets its final name on it once the fence is down."""
         return FencedDisk(self)
 
     def stop(self) -> None:

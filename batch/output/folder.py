@@ -69,7 +69,7 @@ class OutputFolder:
         self._check_entries(entry for entry in self.path.iterdir() if entry not in known)
 
     def _check_in_store(self, path: StorePath) -> None:
-        """The same in a store, which has objects alone, by few requests."""
+        """Check a folder in a store as `check` does, by few requests: a store has no links, pipes or devices."""
         if has_file(path / JOB_FILE):
             return
         entries = [*path.iterdir()]

@@ -16,12 +16,12 @@ from whyport.runtime.store import client
 from whyport.runtime.store.path import Place, StorePath
 
 LOOKED_SECONDS = 1.0
-"""What was seen so lately is still so: workers look after every batch, and each look is a request."""
+"""A look at the fence holds for so long: workers look after every batch, and each look is a request."""
 
 
 @dataclass
 class _Look:
-    """What was seen last, and when."""
+    """The last look at a fence: its content, and the time."""
 
     content: bytes | None = None
     at: float = float("-inf")

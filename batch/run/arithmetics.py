@@ -34,7 +34,7 @@ class JobArithmetics:
         return dataclasses.replace(self._job, arithmetic=(self._worker.arithmetic,))
 
     def join(self) -> tuple[Arithmetic, ...]:
-        """Those that the folder's job records, and this attempt's; raises UsageError for one that is not allowed."""
+        """The arithmetics of the folder's job, and this attempt's; raises UsageError for one that is not allowed."""
         known, own = self._recorded(), self._worker.arithmetic
         if own in known or not known:
             return known or (own,)

@@ -125,7 +125,7 @@ class Attempt:
         return {index: tuple(self.plan.spans(index)) for index in self.plan.sources}
 
     def there(self, spans: Spans) -> dict[int, tuple[PartSpan, ...]]:
-        """Those of some parts that are there and whole."""
+        """The parts that are there and whole, of some."""
         whole = set(self.finished.whole(chain.from_iterable(spans.values()), with_pages=True))
         return {index: tuple(span for span in own if span in whole) for index, own in spans.items()}
 

@@ -72,7 +72,7 @@ class FinishedParts:
         return tuple(found)
 
     def _fault(self, there: PartsThere, with_pages: bool, span: PartSpan) -> JobError | None:
-        """What is wrong with a part."""
+        """The fault of a part; None where there is none."""
         beside = there.open(self._folder.rejected / span.name)
         with there.open(self._folder.path / span.name) as part, beside:
             try:

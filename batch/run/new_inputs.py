@@ -68,7 +68,7 @@ class NewInputs:
         left = []
 
         def look(path: Place) -> tuple[Standing, bool]:
-            """What jobs have done with an input, and whether it is chosen."""
+            """The standing of an input, and whether it is chosen."""
             standing, mark = scored.standing(path), own.get(_name(path))
             if own and not is_finished:
                 return standing, mark is not None

@@ -1,4 +1,4 @@
-"""What the maker of a part asks before it begins, and tells meanwhile: whether to stop."""
+"""The interface of whatever may stop the maker of a part: asked before each part, told of each batch."""
 
 from abc import ABC, abstractmethod
 

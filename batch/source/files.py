@@ -107,7 +107,7 @@ class Fingerprint:
     footer_sha256: str | None
     """The footer's digest; None for a file without a footer."""
     tag: Tag = NO_TAG
-    """Of an object in a store."""
+    """The tag of an object in a store."""
 
     @classmethod
     def read(cls, path: Place) -> Self:

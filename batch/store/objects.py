@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ObjectDisk(Disk):
-    """What changes a store, one request each; raises OSError on failure. Folders come with what is in them."""
+    """The calls that change a store, a request each; raises OSError on failure. Folders come with their files."""
 
     def make_folder(self, path: Place) -> None:
         """Nothing is to be made."""
@@ -105,5 +105,5 @@ class WholeObject:
 
 
 def disk_of(place: Place) -> Disk:
-    """What writes at a place."""
+    """The disk that writes at a place."""
     return Disk() if isinstance(place, Path) else ObjectDisk()

@@ -1,4 +1,4 @@
-"""What is asked of an object store, by obstore; every failure is an OSError, and a StoreError where no other fits.
+"""Requests to an object store, by obstore; every failure is an OSError, and a StoreError where no other fits.
 
 Names are keys inside a bucket, without a slash in front. Credentials come from the environment and from the machine, as
 obstore finds them; nothing here holds any.
@@ -25,7 +25,7 @@ ENDPOINT = "AWS_ENDPOINT_URL"
 SILENT_SECONDS = 30
 """A server that sends nothing for so long does not answer."""
 SLOW_BYTES = 8 << 20
-"""What is sent in that time, at least: a quarter of a megabyte a second."""
+"""Bytes that a slow line sends in that time: a quarter of a megabyte per second."""
 LONGEST_SECONDS = 24 * 3600
 RETRIES, RETRIED_SECONDS, LONGEST_PAUSE = 30, 60, 5
 """A request is made again so often and for so long, after pauses of so many seconds at most."""
@@ -35,7 +35,7 @@ TOLD_SECONDS = 10
 
 @dataclass(frozen=True)
 class Tag:
-    """What tells an object from every other one that has had its name."""
+    """The mark that tells an object from every other one that has had its name."""
 
     entity: str | None
     """Its ETag, which S3 and Azure compare."""
@@ -44,7 +44,7 @@ class Tag:
 
 
 NO_TAG = Tag(None)
-"""Of what is in no store."""
+"""The tag of a file on a disk."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ JOINED_GAP_BYTES = 1 << 20
 REQUEST_BYTES = 8 << 20
 """A longer range is asked for in several requests, side by side."""
 BLOCK_BYTES = 1 << 20
-"""What is read without a word before is asked for in blocks of this size."""
+"""Bytes that were not fetched before are asked for in blocks of this size."""
 END_BYTES = 64 << 10
 """The end of a file, where a Parquet file has its footer; asked for first."""
 REQUESTS = 8
@@ -119,7 +119,7 @@ class ObjectCopy(io.RawIOBase):
         super().close()
 
     def _holes(self, wanted: Range) -> Iterator[Range]:
-        """What is missing of a range."""
+        """The pieces of a range that are not there yet."""
         at, stop = wanted
         for first, last in self._there[max(bisect_right(self._there, wanted) - 1, 0) :]:
             if at >= stop or first >= stop:

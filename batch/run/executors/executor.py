@@ -9,7 +9,7 @@ from whyport.batch.run.worker import Order, Worker
 from whyport.runtime.errors import DataError
 
 Outcomes = Generator[tuple[Order, DataError | None], None, None]
-"""What came of orders, or of parts of them, with the error if their input was bad."""
+"""The outcomes of orders, or of parts of them, with the error if their input was bad."""
 
 
 class Executor(ABC):

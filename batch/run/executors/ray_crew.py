@@ -198,7 +198,7 @@ class Crew:
         self._idle.append(actor)
 
     def _take(self, answer: Any) -> tuple[Order, DataError | None] | None:
-        """What came of an order, for whoever gave it; None where there is nothing to say."""
+        """The outcome of an order, for whoever gave it; None where there is nothing to say."""
         actor, order = self._running.pop(answer)
         try:
             done: Done = ray.get(answer)
@@ -248,7 +248,7 @@ class Crew:
 
 
 def _told(error: RayError) -> str:
-    """What Ray says first and, where it quotes an error of another process, that error: it comes last."""
+    """The first line of Ray's message and, where it quotes an error of another process, that error: it comes last."""
     first, lines = message_line(error), [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{first} {lines[-1]}"[:500] if len(lines) > 1 else first
 

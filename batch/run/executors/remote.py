@@ -14,7 +14,7 @@ from whyport.runtime.errors import InterruptedJobError, JobError, WhyportError
 
 @dataclass(frozen=True)
 class Done:
-    """What came of an order."""
+    """The outcome of an order."""
 
     worker: str
     rows: int = 0
@@ -22,7 +22,7 @@ class Done:
     seconds: dict[str, float] = field(default_factory=dict)
     """Seconds by stage."""
     error: WhyportError | None = None
-    """What ended it: as a value, so that it is not taken for a lost worker, and tried again."""
+    """The error that ended it: as a value, so that it is not taken for a lost worker, and tried again."""
 
 
 class RemoteWorker:

@@ -1,4 +1,4 @@
-"""What a Python worker of Spark does with orders."""
+"""The task of a Python worker of Spark: orders in, their outcomes out."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from whyport.runtime.errors import WhyportError
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an order."""
+    """The outcome of an order."""
 
     number: int
-    """Of the order, among all."""
+    """The order's place among all."""
     attempts: int
-    """Of the order, with this one."""
+    """The attempts at the order, with this one."""
     done: Done
 
 
