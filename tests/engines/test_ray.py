@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 # Its processes listen at 127.0.0.1 alone; read when Ray is imported.
@@ -24,17 +22,28 @@ import ray
 from ray.cluster_utils import Cluster
 
 import whyport
-from support.clusters import FILES, OPTIONS, ROWS, check_whole, contents, moments, once, processes
+from support.clusters import (
+    FILES,
+    OPTIONS,
+    ROWS,
+    check_bad_file_told,
+    check_other_versions_refused,
+    check_resumed_elsewhere,
+    check_whole,
+    contents,
+    moments,
+    once,
+    processes,
+)
 from support.every_method import METHODS_OF, options_of, write_rows
 from support.killed_runs import run_and_kill
 from support.pages import ROOT, blocks
-from whyport.batch.run import description
 from whyport.batch.run.executors import ray_crew
 from whyport.batch.run.executors.executor import Outcomes
 from whyport.batch.run.executors.ray_cluster import connected
 from whyport.batch.run.executors.remote import Done, own_name
 from whyport.batch.run.worker import Order
-from whyport.runtime.errors import DataError, JobError, ParityError
+from whyport.runtime.errors import JobError, ParityError
 
 # Ray leaves its logs open.
 pytestmark = [
@@ -184,18 +193,7 @@ def test_a_killed_driver_leaves_what_any_executor_resumes(
 def test_an_interrupted_run_is_resumed_by_another_executor(
     cluster: Cluster, reference_bundle: Path, inputs: Path, here: dict[str, bytes], tmp_path: Path
 ) -> None:
-    for first, second in (("ray", "local"), ("local", "ray")):
-        out = tmp_path / first
-
-        def stop() -> None:
-            raise InterruptedError("enough")
-
-        with pytest.raises(InterruptedError):
-            whyport.run(reference_bundle, inputs, out, on=first, progress=once(400, stop), **OPTIONS)
-        assert 0 < len(contents(out)) < len(here)
-        assert not list(out.glob("_workers-*"))
-        whyport.run(reference_bundle, inputs, out, on=second, **OPTIONS)
-        check_whole(out, here)
+    check_resumed_elsewhere("ray", reference_bundle, inputs, here, tmp_path)
 
 
 def test_a_shard_on_ray_beside_one_here(
@@ -249,37 +247,14 @@ def test_another_arithmetic_is_refused_and_named(
 def test_another_version_is_refused_and_named(
     cluster: Cluster, reference_bundle: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = description._versions
-    monkeypatch.setattr(description, "_versions", lambda settings: own(settings) | {"numpy": "0.1"})
-    with pytest.raises(JobError) as error:
-        whyport.run(reference_bundle, inputs, tmp_path / "out", on="ray", **OPTIONS)
-    assert 'versions.numpy: "0.1" there, "' in str(error.value)
-    assert ", process " in str(error.value)
+    check_other_versions_refused("ray", reference_bundle, inputs, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("policy", ["fail", "skip"])
 def test_a_bad_file_is_told_as_here(
     policy: str, cluster: Cluster, reference_bundle: Path, inputs: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "data").mkdir()
-    for path in inputs.iterdir():
-        table = pq.read_table(path)
-        if path.stem == "1":
-            values = [*[1.0] * (ROWS - 1), None]
-            table = table.set_column(table.schema.get_field_index("mean area"), "mean area", pa.array(values))
-        pq.write_table(table.slice(20), tmp_path / "data" / path.name)
-    options = OPTIONS | {"on_bad_row": "fail", "on_bad_file": policy}
-    told = []
-    for on in ("local", "ray"):
-        try:
-            told.append(whyport.run(reference_bundle, tmp_path / "data", tmp_path / on, on=on, **options).skipped)
-        except DataError as error:
-            told.append(str(error))
-    assert told[0] == told[1]
-    assert "1.parquet" in str(told[0])
-    assert contents(tmp_path / "local").keys() >= contents(tmp_path / "ray").keys() or policy == "fail"
-    assert policy == "fail" or contents(tmp_path / "local") == contents(tmp_path / "ray")
-    assert not list((tmp_path / "ray").rglob(".*.tmp"))
+    check_bad_file_told("ray", policy, reference_bundle, inputs, tmp_path)
 
 
 def test_disagreement_is_not_tried_again(

@@ -12,22 +12,32 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
 import whyport
-from support.clusters import FILES, OPTIONS, ROWS, check_whole, contents, moments, once, processes
+from support.clusters import (
+    FILES,
+    OPTIONS,
+    ROWS,
+    check_bad_file_told,
+    check_other_versions_refused,
+    check_resumed_elsewhere,
+    check_whole,
+    contents,
+    moments,
+    once,
+    processes,
+)
 from support.every_method import METHODS_OF, options_of, write_rows
 from support.killed_runs import run_and_kill
 from support.pages import ROOT, blocks
-from whyport.batch.run import description
 from whyport.batch.run.executors import spark as executor
 from whyport.batch.run.executors.remote import Done, own_name
 from whyport.batch.run.worker import Order
 from whyport.executors import spark as on_spark
-from whyport.runtime.errors import DataError, JobError, ParityError, UsageError
+from whyport.runtime.errors import JobError, ParityError, UsageError
 
 # Spark leaves sockets and files open.
 pytestmark = [
@@ -166,19 +176,7 @@ def test_a_killed_driver_leaves_what_any_executor_resumes(
 def test_an_interrupted_run_is_resumed_by_another_executor(
     session: SparkSession, reference_bundle: Path, inputs: Path, here: dict[str, bytes], tmp_path: Path
 ) -> None:
-    for first, second in (("spark", "local"), ("local", "spark")):
-        out = tmp_path / first
-
-        def stop() -> None:
-            raise InterruptedError("enough")
-
-        with pytest.raises(InterruptedError):
-            whyport.run(reference_bundle, inputs, out, on=first, progress=once(400, stop), **OPTIONS)
-        assert 0 < len(contents(out)) <= len(here)
-        assert not (out / "_SUCCESS").exists()
-        assert not list(out.glob("_workers-*"))
-        whyport.run(reference_bundle, inputs, out, on=second, **OPTIONS)
-        check_whole(out, here)
+    check_resumed_elsewhere("spark", reference_bundle, inputs, here, tmp_path)
 
 
 def test_every_order_twice_at_once(
@@ -200,35 +198,14 @@ def test_every_order_twice_at_once(
 def test_another_version_is_refused_and_named(
     session: SparkSession, reference_bundle: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = description._versions
-    monkeypatch.setattr(description, "_versions", lambda settings: own(settings) | {"numpy": "0.1"})
-    with pytest.raises(JobError) as error:
-        on_spark.run(session, reference_bundle, inputs, tmp_path / "out", **OPTIONS)
-    assert 'versions.numpy: "0.1" there, "' in str(error.value)
-    assert ", process " in str(error.value)
+    check_other_versions_refused("spark", reference_bundle, inputs, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("policy", ["fail", "skip"])
 def test_a_bad_file_is_told_as_here(
     policy: str, session: SparkSession, reference_bundle: Path, inputs: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "data").mkdir()
-    for path in inputs.iterdir():
-        table = pq.read_table(path)
-        if path.stem == "1":
-            values = [*[1.0] * (ROWS - 1), None]
-            table = table.set_column(table.schema.get_field_index("mean area"), "mean area", pa.array(values))
-        pq.write_table(table.slice(20), tmp_path / "data" / path.name)
-    options = OPTIONS | {"on_bad_row": "fail", "on_bad_file": policy}
-    told = []
-    for on in ("local", "spark"):
-        try:
-            told.append(whyport.run(reference_bundle, tmp_path / "data", tmp_path / on, on=on, **options).skipped)
-        except DataError as error:
-            told.append(str(error))
-    assert told[0] == told[1]
-    assert "1.parquet" in str(told[0])
-    assert policy == "fail" or contents(tmp_path / "local") == contents(tmp_path / "spark")
+    check_bad_file_told("spark", policy, reference_bundle, inputs, tmp_path)
 
 
 def test_disagreement_is_not_tried_again(

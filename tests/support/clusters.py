@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 import whyport
+from whyport.batch.run import description
+from whyport.runtime.errors import DataError, JobError
 
 if TYPE_CHECKING:
     import psutil
@@ -74,3 +77,55 @@ def once(after: int, act: Callable[[], None]) -> Callable[[int, int], None]:
 def moments(count: int, seed: int) -> list[int]:
     """Numbers of rows after which something is killed."""
     return random.Random(seed).sample(range(FILES * ROWS * 3 // 4), count)
+
+
+def check_resumed_elsewhere(on: str, bundle: Path, inputs: Path, expected: dict[str, bytes], folder: Path) -> None:
+    """Assert that a run which ends early is resumed by this process, and one of this process by the executor."""
+    for first, second in ((on, "local"), ("local", on)):
+        out = folder / first
+
+        def stop() -> None:
+            raise InterruptedError("enough")
+
+        with pytest.raises(InterruptedError):
+            whyport.run(bundle, inputs, out, on=first, progress=once(400, stop), **OPTIONS)
+        assert 0 < len(contents(out)) <= len(expected)
+        assert not (out / "_SUCCESS").exists()
+        assert not list(out.glob("_workers-*"))
+        whyport.run(bundle, inputs, out, on=second, **OPTIONS)
+        check_whole(out, expected)
+
+
+def check_other_versions_refused(
+    on: str, bundle: Path, inputs: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Assert that workers with other versions than this process are refused, and one of them is named."""
+    own = description._versions
+    monkeypatch.setattr(description, "_versions", lambda settings: own(settings) | {"numpy": "0.1"})
+    with pytest.raises(JobError) as error:
+        whyport.run(bundle, inputs, folder / "out", on=on, **OPTIONS)
+    assert 'versions.numpy: "0.1" there, "' in str(error.value)
+    assert ", process " in str(error.value)
+
+
+def check_bad_file_told(on: str, policy: str, bundle: Path, inputs: Path, folder: Path) -> None:
+    """Assert that a file with a bad row in its last part has the same consequences as in this process."""
+    (folder / "data").mkdir()
+    for path in inputs.iterdir():
+        table = pq.read_table(path)
+        if path.stem == "1":
+            values = [*[1.0] * (ROWS - 1), None]
+            table = table.set_column(table.schema.get_field_index("mean area"), "mean area", pa.array(values))
+        pq.write_table(table.slice(20), folder / "data" / path.name)
+    options = OPTIONS | {"on_bad_row": "fail", "on_bad_file": policy}
+    told = []
+    for where in ("local", on):
+        try:
+            told.append(whyport.run(bundle, folder / "data", folder / where, on=where, **options).skipped)
+        except DataError as error:
+            told.append(str(error))
+    assert told[0] == told[1]
+    assert "1.parquet" in str(told[0])
+    made, expected = contents(folder / on), contents(folder / "local")
+    assert policy == "fail" or made == expected
+    assert not list((folder / on).rglob(".*.tmp"))
