@@ -180,13 +180,7 @@ class OutputColumns:
     def schema(self, kept: Sequence[pa.Field], origin: str) -> pa.Schema:
         """The output's schema with these kept columns; raises ColumnError where a name would appear twice."""
         fields = [*IDENTITY, *kept, *self.fields]
-        repeated = [name for name, count in Counter(field.name for field in fields).items() if count > 1]
-        if repeated:
-            raise ColumnError(
-                f"columns {listing(repeated)} would appear twice in the output: rename the kept column or the "
-                f"{self._task.target}, in {origin}"
-            )
-        return pa.schema(fields)
+        return schema_of(fields, f"rename the kept column or the {self._task.target}", origin)
 
     def arrays(self, scored: ScoredRows) -> list[pa.Array]:
         """The arrays of `fields`, in order; names of targets are dictionary arrays, as in `encoded_schema`."""
@@ -293,3 +287,11 @@ def array_type(extra: Extra, shapes: Mapping[str, tuple[int, ...]]) -> pa.DataTy
 def _columns(values: NDArray[Any], null_nan: bool = False) -> list[pa.Array]:
     """One Arrow array per column of [N, K]."""
     return [pa.array(column, from_pandas=null_nan) for column in np.ascontiguousarray(values.T)]
+
+
+def schema_of(fields: Sequence[pa.Field], advice: str, origin: str) -> pa.Schema:
+    """The schema with these fields; raises ColumnError with the advice where a name would appear twice."""
+    repeated = [name for name, count in Counter(field.name for field in fields).items() if count > 1]
+    if repeated:
+        raise ColumnError(f"columns {listing(repeated)} would appear twice in the output: {advice}, in {origin}")
+    return pa.schema(fields)

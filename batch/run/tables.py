@@ -1,6 +1,5 @@
 """The rows of tables in memory, predicted and explained: a row for every row."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,14 @@ import pyarrow as pa
 
 from whyport.batch.arrow import take
 from whyport.batch.methods.catalogue import method_options
+from whyport.batch.output.columns import schema_of
 from whyport.batch.rows import CleanBatch, ScoredRows
 from whyport.batch.run.plan import Plan
 from whyport.batch.run.run import settings_of
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.source.cleaning import RowCleaner, check_columns
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import ColumnError, UsageError, listing, unknown
+from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.inputs.utf8 import check_utf8
 from whyport.runtime.options import as_names
 from whyport.runtime.session import Session
@@ -121,13 +121,7 @@ class TableColumns:
         kept = self.kept(table)
         check_columns(_InMemory(table), self.plan.table, kept, self.plan.choice.label)
         fields = [*(table.field(name) for name in kept), *self.plan.output.fields, PROBLEM]
-        repeated = [name for name, count in Counter(field.name for field in fields).items() if count > 1]
-        if repeated:
-            raise ColumnError(
-                f"columns {listing(repeated)} would appear twice in the output: rename them, or keep only others, "
-                f"in the table"
-            )
-        return pa.schema(fields)
+        return schema_of(fields, "rename them, or keep only others", "the table")
 
 
 @dataclass(frozen=True)
