@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from whyport.batch.review.document import TEXT, format_option, tell
 from whyport.runtime.paths import LocalPath, PlacePath, endpoint_option
 from whyport.runtime.providers import DEVICES
 from whyport.runtime.store.path import Place
@@ -17,8 +18,9 @@ from whyport.runtime.terminal import say
 @click.option("--seed", default=0, show_default=True, help="The seed for drawing the rows.")
 @click.option("--bundle", type=PlacePath(), help="The bundle's path, if it was moved since the run.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+@format_option()
 @endpoint_option()
-def audit(out: Place, sample: int, seed: int, bundle: Place | None, device: str) -> None:
+def audit(out: Place, sample: int, seed: int, bundle: Place | None, device: str, format: str) -> None:
     """Prove the finished run in DIR: digests, columns, every row once, and a sample computed again.
 
     The sample needs the bundle and the inputs; --sample 0 needs only the bundle. The exit code is 1 if anything is not
@@ -27,10 +29,14 @@ def audit(out: Place, sample: int, seed: int, bundle: Place | None, device: str)
     \b
     Example: whyport audit scored --sample 1000
     """
-    from whyport.batch.review.audit import Audit
+    from whyport.batch.review.audit import Audit, report_of
 
-    for line in Audit(out, bundle).run(sample, seed, device):
-        say(line)
+    findings = Audit(out, bundle).run(sample, seed, device)
+    if format != TEXT:
+        tell(report_of(findings), format)
+        return
+    for finding in findings:  # each as soon as it is known
+        tell(report_of([finding]), format)
 
 
 @click.command()

@@ -1,7 +1,7 @@
 """The audit of a finished run: its files, its rows, its columns, and rows drawn at random and computed again."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,12 +18,18 @@ from whyport.batch.output.parts import PartFooter, PartSpan, read_schema
 from whyport.batch.output.parts_there import PartsThere
 from whyport.batch.output.result import ValueReport
 from whyport.batch.output.totals import Totals
+from whyport.batch.review.document import Fact, Section
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.recompute import Deviations, Recomputer
 from whyport.runtime.errors import AuditError, listing, message_line
 from whyport.runtime.store.path import Place
 
 ROWS_AT_ONCE = 1 << 20
+
+
+def report_of(findings: Iterable[Fact]) -> Section:
+    """The results of an audit's checks, each a line."""
+    return Section(blocks=[*findings], width=9)
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,8 @@ class Audit:
         outputs = array_specs(self._bundle.sidecar, self._run.settings.explain_settings.options)
         self._columns = self._run.job.columns(self._run.reduction(self._bundle).positions, outputs)
 
-    def run(self, sample: int, seed: int, device: str) -> Iterator[str]:
-        """Make every check; yields a line with the result of each.
+    def run(self, sample: int, seed: int, device: str) -> Iterator[Fact]:
+        """Make every check; yields the result of each.
 
         Args:
             sample: how many rows to compute again.
@@ -64,13 +70,17 @@ class Audit:
             device: the device that computes them.
         """
         count = self.check_digests()
-        yield f"digests   {count} files are the ones that were written"
+        yield Fact("digests", f"{count} files are the ones that were written")
         parts = self.check_footers()
-        yield f"schema    {len(parts)} parts have the columns, and were made by the bundle and settings, of the run"
+        yield Fact(
+            "schema", f"{len(parts)} parts have the columns, and were made by the bundle and settings, of the run"
+        )
         rows = self.check_rows(parts)
-        yield f"rows      {rows} in = {self._report.rows_out} out + {self._report.rows_rejected} rejected, each once"
+        yield Fact(
+            "rows", f"{rows} in = {self._report.rows_out} out + {self._report.rows_rejected} rejected, each once"
+        )
         deviations = self.check_sample(parts, sample, seed, device)
-        yield f"sample    {deviations.rows} rows computed again (seed {seed}): {deviations.text(self._run.task)}"
+        yield Fact("sample", f"{deviations.rows} rows computed again (seed {seed}): {deviations.text(self._run.task)}")
 
     def check_digests(self) -> int:
         """Check that the files and digests are exactly the report's; returns the number of files."""

@@ -1,5 +1,6 @@
 """The functions `audit` and `show`: a finished run audited, and one of its rows in words."""
 
+from whyport.batch.review.document import check_format, rendered
 from whyport.runtime.arguments import at_least, typed
 from whyport.runtime.extras import needs
 from whyport.runtime.store.path import Place, as_place
@@ -8,7 +9,13 @@ from whyport.runtime.store.path import Place, as_place
 @needs("batch", "trees", "explain")
 @typed
 def audit(
-    out: str | Place, *, sample: int = 100, seed: int = 0, bundle: str | Place | None = None, device: str = "auto"
+    out: str | Place,
+    *,
+    sample: int = 100,
+    seed: int = 0,
+    bundle: str | Place | None = None,
+    device: str = "auto",
+    format: str = "text",
 ) -> list[str]:
     """Prove a finished run: digests, columns, every row once, and a sample computed again.
 
@@ -18,17 +25,20 @@ def audit(
         seed: the seed for drawing these rows.
         bundle: the bundle's path, if it was moved since the run.
         device: "auto", "cpu" or "cuda".
+        format: "text", "json" for one line with an object, or "markdown".
 
     Returns:
-        The results, one line per check.
+        The results, as text one line per check.
 
     Raises:
         AuditError: a file or row is not as the run wrote it. JobError, UsageError: there is no finished run.
     """
     at_least("sample", sample, 0)
-    from whyport.batch.review.audit import Audit
+    check_format(format)
+    from whyport.batch.review.audit import Audit, report_of
 
-    return list(Audit(as_place(out), None if bundle is None else as_place(bundle)).run(sample, seed, device))
+    findings = Audit(as_place(out), None if bundle is None else as_place(bundle)).run(sample, seed, device)
+    return rendered(report_of(findings), format)
 
 
 @needs("batch")

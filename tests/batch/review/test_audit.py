@@ -16,7 +16,8 @@ from support.bundles import linear_bundle
 from support.command import Whyport
 from support.forging import Forge, elements, forge, with_column
 from whyport.batch.methods.settings import ExplainSettings
-from whyport.batch.review.audit import Audit
+from whyport.batch.review.audit import Audit, report_of
+from whyport.batch.review.document import text_lines
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.parquet import SourceFile
@@ -56,7 +57,7 @@ def out(finished: tuple[Path, Path], tmp_path: Path) -> Path:
 
 
 def audit(out: Path, bundle: Path | None = None, sample: int = 50) -> list[str]:
-    return list(Audit(out, bundle).run(sample, seed=0, device="cpu"))
+    return [*text_lines(report_of(Audit(out, bundle).run(sample, seed=0, device="cpu")))]
 
 
 def test_a_run_that_nobody_touched_passes(out: Path) -> None:
