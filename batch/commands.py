@@ -25,11 +25,11 @@ from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.shard import Shard
 from whyport.batch.run.watch import LOG_FORMATS, log_as_json
 from whyport.batch.settings import AUTO, LAYOUTS, ON_BAD_FILE, ON_BAD_ROW, ON_UNSEEN, JobSettings, parse_size
-from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import UsageError, WhyportError
 from whyport.runtime.options import names_option
 from whyport.runtime.paths import LocalPath, PlacePath, endpoint_option
 from whyport.runtime.providers import DEVICES
+from whyport.runtime.signing.bundle import required_bundle
 from whyport.runtime.terminal import escaped_json, say
 
 NO_METHOD = "none"
@@ -243,6 +243,12 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     metavar="OUT",
     help="Score only inputs that no finished job has scored in this folder of a job, or of several; may be repeated.",
 )
+@click.option(
+    "--require-signature",
+    type=LocalPath(),
+    metavar="PUBLIC",
+    help="The public key (PEM) that must have signed BUNDLE, or nothing is read.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace another job, or a finished run, in the folder.")
 @click.option(
     "--take-over",
@@ -339,7 +345,7 @@ def run(
         own = None if shard is None else Shard.parse(shard)
         if own is not None and finish_only:
             raise UsageError("--finish-only: expected no --shard beside it")
-        job = Job(Bundle.read(bundle), settings, where=Where.parse(on, workers))
+        job = Job(required_bundle(bundle, settings.require_signature), settings, where=Where.parse(on, workers))
         if dry_run:
             for line in job.lines():
                 say(line)

@@ -17,10 +17,13 @@ from whyport.runtime.terminal import say
 @click.option("--sample", type=click.IntRange(min=0), default=100, show_default=True, help="Rows to compute again.")
 @click.option("--seed", default=0, show_default=True, help="The seed for drawing the rows.")
 @click.option("--bundle", type=PlacePath(), help="The bundle's path, if it was moved since the run.")
+@click.option("--key", type=LocalPath(), metavar="PUBLIC", help="The public key (PEM) that must have signed the run.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @format_option()
 @endpoint_option()
-def audit(out: Place, sample: int, seed: int, bundle: Place | None, device: str, format: str) -> None:
+def audit(
+    out: Place, sample: int, seed: int, bundle: Place | None, key: Path | None, device: str, format: str
+) -> None:
     """Prove the finished run in DIR: digests, columns, every row once, and a sample computed again.
 
     The sample needs the bundle and the inputs; --sample 0 needs only the bundle. The exit code is 1 if anything is not
@@ -31,7 +34,7 @@ def audit(out: Place, sample: int, seed: int, bundle: Place | None, device: str,
     """
     from whyport.batch.review.audit import Audit, report_of
 
-    findings = Audit(out, bundle).run(sample, seed, device)
+    findings = Audit(out, bundle, key).run(sample, seed, device)
     if format != TEXT:
         tell(report_of(findings), format)
         return

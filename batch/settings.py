@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from whyport.batch.methods.catalogue import METHODS, method_options
 from whyport.batch.methods.per import AUTO as OWN_PER
@@ -107,6 +108,8 @@ class JobSettings:
     """Folders of jobs: the inputs that their finished ones have scored are passed over."""
     only: tuple[str, ...] | None = None
     """The inputs of the run among those that are found, as `source_file` names them; None for all."""
+    require_signature: Path | None = None
+    """The file of the public key that must have signed the bundle; it is recorded nowhere."""
     overwrite: bool = False
     take_over: bool = False
     any_arithmetic: bool = False

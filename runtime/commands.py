@@ -39,16 +39,24 @@ def inspect(bundle: Place, as_json: bool) -> None:
 @click.command()
 @click.argument("bundle", type=PlacePath())
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+@click.option("--key", type=LocalPath(), metavar="PUBLIC", help="The public key (PEM) that must have signed BUNDLE.")
 @endpoint_option()
-def verify(bundle: Place, device: str) -> None:
+def verify(bundle: Place, device: str, key: Path | None) -> None:
     """Check every file of BUNDLE against its digest and replay its test vectors.
+
+    With --key, the signature is compared first.
 
     \b
     Example: whyport verify models/breast_cancer
+
+    \b
+    Example: whyport verify models/breast_cancer --key models.pub
     """
     from whyport.runtime.verify import verify as library_verify
 
-    verification = library_verify(bundle, device)
+    verification = library_verify(bundle, device, key=key)
+    if verification.signed_by is not None:
+        say(f"signed by the key {verification.signed_by}")
     say(f"{verification.files} files match their digests")
     for name, value in verification.deviations.items():
         say(f"{name}: within {value:.2g} of the test vectors on {verification.provider}")

@@ -7,6 +7,7 @@
     │   └── DigestError            a file is missing or is not the one that was exported
     ├── ProviderError          the execution provider that was asked for cannot be had
     ├── StoreError             an object store does not answer, or refuses; it is an OSError too
+    ├── SignatureError         a signature is missing, or is not of this key and these files
     ├── MissingPackageError    a package of an extra is not installed
     ├── DataError              input data that cannot be used
     │   ├── ColumnError            a column is missing, of the wrong type, or its name is taken
@@ -101,6 +102,10 @@ class StoreError(WhyportError, OSError):
     def at(self, place: str) -> Self:
         """The error itself, which names the object already."""
         return self
+
+
+class SignatureError(WhyportError):
+    """A signature is missing, or is not of this key and these files."""
 
 
 class MissingPackageError(WhyportError):

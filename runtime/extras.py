@@ -23,6 +23,7 @@ EXTRAS = {
     "ray": {"ray"},
     "spark": {"pyspark"},
     "store": {"obstore"},
+    "sign": {"cryptography"},
 }
 """The modules of each extra. onnxruntime, of `cpu` or `gpu`, is checked by `providers` itself."""
 
@@ -43,6 +44,7 @@ PREFERRED = (
     "ray",
     "spark",
     "store",
+    "sign",
 )
 """The extras to suggest by default: the smaller one first."""
 

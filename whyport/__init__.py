@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from whyport.batch.methods.catalogue import METHODS
     from whyport.batch.report.report import report, to_shap
     from whyport.batch.review.review import audit, show
+    from whyport.batch.review.sign import lineage, sign
     from whyport.batch.run.run import plan, run, run_shard
     from whyport.exporter.export_model import export
     from whyport.exporter.train.train import train
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         OutputError,
         ParityError,
         ProviderError,
+        SignatureError,
         StoreError,
         TrainingError,
         UnseenValueError,
@@ -66,6 +68,7 @@ __all__ = [
     "ParityError",
     "ProviderError",
     "Session",
+    "SignatureError",
     "StoreError",
     "TrainingError",
     "UnseenValueError",
@@ -75,12 +78,14 @@ __all__ = [
     "WhyportError",
     "audit",
     "export",
+    "lineage",
     "plan",
     "predict",
     "report",
     "run",
     "run_shard",
     "show",
+    "sign",
     "to_shap",
     "train",
     "verify",
@@ -94,12 +99,14 @@ _HOMES = {
     "Session": "whyport.runtime.session:Session",
     "audit": "whyport.batch.review.review:audit",
     "export": "whyport.exporter.export_model:export",
+    "lineage": "whyport.batch.review.sign:lineage",
     "plan": "whyport.batch.run.run:plan",
     "predict": "whyport.runtime.predict:predict",
     "report": "whyport.batch.report.report:report",
     "run": "whyport.batch.run.run:run",
     "run_shard": "whyport.batch.run.run:run_shard",
     "show": "whyport.batch.review.review:show",
+    "sign": "whyport.batch.review.sign:sign",
     "to_shap": "whyport.batch.report.report:to_shap",
     "train": "whyport.exporter.train.train:train",
     "verify": "whyport.runtime.verify:verify",

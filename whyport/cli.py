@@ -38,6 +38,11 @@ COMMANDS = {
         "whyport.batch.review_commands:report",
         "Write a page with pictures of a run: the model, the reasons, errors and drift.",
     ),
+    "sign": ("whyport.batch.sign_commands:sign", "Sign a bundle or a finished run by a key of your own."),
+    "lineage": (
+        "whyport.batch.sign_commands:lineage",
+        "Print the chain from the training data to a run, or to one row of it, with digests and signatures.",
+    ),
     "methods": ("whyport.batch.commands:methods", "List the explanation methods with cost, guarantee and source."),
 }
 

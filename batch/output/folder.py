@@ -20,12 +20,14 @@ JOB_FILE = "_job.json"
 REPORT_FILE = "_report.json"
 SKIPPED_FILE = "_skipped.json"
 SUCCESS_FILE = "_SUCCESS"
+SIGNATURE_FILE = "_report.json.sig"
+"""The signature of the whole folder, which is made once the run has ended."""
 REJECTED_FOLDER = "_rejected"
 
 PARTS = "part-*.parquet"
 """The names of parts."""
 
-OWN_NAMES = (LOCK_FILE, JOB_FILE, REPORT_FILE, SKIPPED_FILE, SUCCESS_FILE, REJECTED_FOLDER)
+OWN_NAMES = (LOCK_FILE, JOB_FILE, REPORT_FILE, SKIPPED_FILE, SUCCESS_FILE, SIGNATURE_FILE, REJECTED_FOLDER)
 
 
 class OutputFolder:
@@ -172,8 +174,8 @@ class OutputFolder:
 
     def forget_skipped(self) -> None:
         """Forget which inputs were skipped, so that they are tried again."""
-        self._remove(SUCCESS_FILE)
-        self._remove(SKIPPED_FILE)
+        for name in (SIGNATURE_FILE, SUCCESS_FILE, SKIPPED_FILE):
+            self._remove(name)
 
     def sweep(self) -> None:
         """Remove what dead attempts left; temporary files of attempts that are alive stay."""
@@ -229,7 +231,7 @@ class OutputFolder:
     def _clear(self) -> None:
         """Remove only an earlier run's files; after a kill on the way, the folder still says that it is unfinished."""
         self.write_json(JOB_FILE, {})
-        for name in (SUCCESS_FILE, REPORT_FILE, SKIPPED_FILE):
+        for name in (SIGNATURE_FILE, SUCCESS_FILE, REPORT_FILE, SKIPPED_FILE):
             self._remove(name)
         self.disk.remove_existing(self.parts())
 

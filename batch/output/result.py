@@ -14,6 +14,7 @@ from whyport.batch.source.discovery import PassedOver
 from whyport.runtime.bundle.codec import MAY_LACK, build, load
 from whyport.runtime.errors import BundleFormatError, JobError
 from whyport.runtime.limits import RowLimit
+from whyport.runtime.signing.signature import SignatureMark
 from whyport.runtime.task import Task
 
 TAIL_SHARE = 0.99
@@ -157,6 +158,8 @@ class JobReport:
     passed_over: PassedOver
     provider: str
     performance: Performance
+    bundle_signature: SignatureMark | None = field(default=None, metadata={MAY_LACK: True})
+    """The bundle's signature as the last attempt found it; None where the bundle was not signed."""
 
     @classmethod
     def of(
@@ -247,6 +250,7 @@ class JobReport:
             *(f"          skipped: {skipped.reason}" for skipped in self.skipped),
             *([f"          {self.passed_over.text}"] if self.passed_over.text else []),
             f"parts     {len(self.parts) - rejected_parts}{resumed}",
+            *self._signature_lines(),
         ]
         if self.predictions:
             counted = ", ".join(f"{name} {count}" for name, count in self.predictions.items())
@@ -284,6 +288,13 @@ class JobReport:
             for name, each in self.values.items()
             if each.mean is not None
         ]
+
+    def _signature_lines(self) -> list[str]:
+        mark = self.bundle_signature
+        if mark is None:
+            return []
+        state = "verified" if mark.verified else "not verified"
+        return [f"signature the bundle's, {f'by the key {mark.key}' if mark.key else 'by no key'}, {state}"]
 
     def _unseen_lines(self) -> list[str]:
         if not self.unseen:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from whyport.batch.review.document import Fact, Section
 from whyport.batch.review.finished_run import FinishedRun, read_rows
 from whyport.batch.review.recompute import Deviations, Recomputer
 from whyport.runtime.errors import AuditError, listing, message_line
+from whyport.runtime.signing.signature import Signed
 from whyport.runtime.store.path import Place
 
 ROWS_AT_ONCE = 1 << 20
@@ -46,12 +48,15 @@ class Audit:
     Args:
         out: the run's output folder.
         bundle: the bundle's path, if it was moved since the run.
+        key: the file of the public key that must have signed the run; None for no such check.
 
     Raises:
         UsageError, JobError: there is no finished run. AuditError: the bundle is another one.
+        SignatureError: the key has not signed the folder, or not as it is.
     """
 
-    def __init__(self, out: Place, bundle: Place | None = None) -> None:
+    def __init__(self, out: Place, bundle: Place | None = None, key: Path | None = None) -> None:
+        self._signed = None if key is None else _signed_by(out, key)
         self._run = FinishedRun.read(out, unfinished=True)
         self._out = self._run.folder.path  # absolute, as the paths of its parts
         if not self._run.folder.is_finished:
@@ -69,6 +74,9 @@ class Audit:
             seed: the seed for drawing these rows.
             device: the device that computes them.
         """
+        if self._signed is not None:
+            count = len(self._signed.manifest.digests)
+            yield Fact("signature", f"{count} files are as the key {self._signed.key} signed them")
         count = self.check_digests()
         yield Fact("digests", f"{count} files are the ones that were written")
         parts = self.check_footers()
@@ -220,3 +228,11 @@ class Audit:
         except (pa.ArrowException, OSError) as error:
             raise AuditError(f"cannot read: {message_line(error)}, in {path}") from None
         return np.concatenate(numbers)
+
+
+def _signed_by(out: Place, key: Path) -> Signed:
+    """What a key has signed of a run; raises SignatureError where it is another run."""
+    from whyport.batch.review.run_signature import check_run
+    from whyport.runtime.signing.keys import read_public
+
+    return check_run(out, read_public("key", key))

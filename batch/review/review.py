@@ -1,12 +1,14 @@
 """The functions `audit` and `show`: a finished run audited, and one of its rows in words."""
 
+from pathlib import Path
+
 from whyport.batch.review.document import check_format, rendered
 from whyport.runtime.arguments import at_least, typed
 from whyport.runtime.extras import needs
 from whyport.runtime.store.path import Place, as_place
 
 
-@needs("batch", "trees", "explain")
+@needs("batch", "trees", "explain", "sign")
 @typed
 def audit(
     out: str | Place,
@@ -14,6 +16,7 @@ def audit(
     sample: int = 100,
     seed: int = 0,
     bundle: str | Place | None = None,
+    key: str | Path | None = None,
     device: str = "auto",
     format: str = "text",
 ) -> list[str]:
@@ -24,6 +27,7 @@ def audit(
         sample: rows to compute again, which needs the inputs.
         seed: the seed for drawing these rows.
         bundle: the bundle's path, if it was moved since the run.
+        key: a file with the public key that must have signed the run.
         device: "auto", "cpu" or "cuda".
         format: "text", "json" for one line with an object, or "markdown".
 
@@ -31,13 +35,15 @@ def audit(
         The results, as text one line per check.
 
     Raises:
+        SignatureError: the key has not signed the folder, or not as it is.
         AuditError: a file or row is not as the run wrote it. JobError, UsageError: there is no finished run.
     """
     at_least("sample", sample, 0)
     check_format(format)
     from whyport.batch.review.audit import Audit, report_of
 
-    findings = Audit(as_place(out), None if bundle is None else as_place(bundle)).run(sample, seed, device)
+    place, signed_by = None if bundle is None else as_place(bundle), None if key is None else Path(key)
+    findings = Audit(as_place(out), place, signed_by).run(sample, seed, device)
     return rendered(report_of(findings), format)
 
 

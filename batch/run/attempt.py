@@ -25,6 +25,7 @@ from whyport.batch.store.lock import folder_lock
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import DataError
 from whyport.runtime.session import Session
+from whyport.runtime.signing.bundle import bundle_mark
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,10 @@ class Attempt:
     """
 
     def __init__(self, bundle: Bundle, settings: JobSettings, disk: Disk, where: Where) -> None:
-        self.settings = settings
         self._made_of = bundle, settings, disk, where
+        self.bundle_signature = bundle_mark(bundle, settings.require_signature)
+        # Nothing that is made knows of the key: neither the folder nor a worker elsewhere.
+        self.settings = settings = dataclasses.replace(settings, require_signature=None)
         self._where, self._executor = where, find_executor(where.executor)
         self.folder = OutputFolder(settings.out, disk)
         self.folder.check()

@@ -196,6 +196,7 @@ class Job:
         left_out = [SkippedFile(name, reason) for name, reason in self._reasons(skipped)]
         provider = self._attempt.job.provider
         report = JobReport.of(files, left_out, self.plan.passed_over, digests, provider, performance)
+        report = dataclasses.replace(report, bundle_signature=self._attempt.bundle_signature)
         self._attempt.folder.finish(dataclasses.asdict(report))
         return report
 

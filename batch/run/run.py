@@ -17,11 +17,12 @@ from whyport.batch.run.shard import Shard
 from whyport.batch.settings import AUTO, JobSettings, parse_size
 from whyport.batch.targets import written
 from whyport.runtime.arguments import checked_arguments, typed
-from whyport.runtime.bundle.folder import Bundle, as_bundle
+from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.extras import needs
 from whyport.runtime.options import as_names
 from whyport.runtime.paths import check_place
+from whyport.runtime.signing.bundle import required_bundle
 from whyport.runtime.store.path import Place, as_place
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from whyport.batch.run.watch import ProgressCallback
 
 
-@needs("batch", "trees", "explain", "ray", "spark")
+@needs("batch", "trees", "explain", "ray", "spark", "sign")
 @typed
 def run(
     bundle: Bundle | str | Place,
@@ -69,6 +70,7 @@ def run(
     part_rows: int | None = None,
     threads: int | None = None,
     new_since: str | Place | Iterable[str | Place] = (),
+    require_signature: str | Path | None = None,
     overwrite: bool = False,
     take_over: bool = False,
     any_arithmetic: bool = False,
@@ -131,6 +133,7 @@ def run(
         threads: threads on the CPU; by default the cores that this process may use; with `on`, one for each worker.
         new_since: one or several folders of a job, or of several: only those inputs are scored that no finished job
             there has scored. Where there is none, nothing is written, and the report has no files.
+        require_signature: a file with the public key that must have signed the bundle, or nothing is read.
         overwrite: whether another job, or a finished run, in `out` is replaced.
         take_over: whether another run's lease on `out` in a store is ended, because that run is known to be dead.
         any_arithmetic: whether a run is resumed where the last bits of its results differ, which the parts then say.
@@ -174,7 +177,7 @@ def run_at(
         return job.run(interruption, progress or _silent, finish_only=finish_only)
 
 
-@needs("batch", "trees", "explain", "ray", "spark")
+@needs("batch", "trees", "explain", "ray", "spark", "sign")
 @typed
 def run_shard(
     bundle: Bundle | str | Place,
@@ -214,7 +217,7 @@ def run_shard(
         return job.run_shard(own, interruption, progress or _silent)
 
 
-@needs("batch", "trees", "explain", "ray", "spark")
+@needs("batch", "trees", "explain", "ray", "spark", "sign")
 @typed
 def plan(
     bundle: Bundle | str | Place, inputs: str | Place | Iterable[str | Place], out: str | Place, **options: Any
@@ -238,6 +241,7 @@ OWN = {field.name for field in fields(JobSettings)} - {
     "explain",
     "new_since",
     "only",
+    "require_signature",
 }
 """The options that are the run's own, not its explanations'."""
 
@@ -255,6 +259,8 @@ def settings_of(inputs: Iterable[str | Place], out: Place, options: Mapping[str,
         raise UsageError("explain_class: another name for explain_target; expected one of them")
     own = {name: given.pop(name) for name in OWN if name in given}
     own["new_since"] = _folders(given.pop("new_since", ()))
+    key = given.pop("require_signature", None)
+    own["require_signature"] = None if key is None else Path(key)
     own["explain_target"] = written(older if targets is None else targets)
     for name in given:
         if name not in COMMON and name not in method_options():
@@ -275,7 +281,7 @@ def _job(
 
     several = [inputs] if isinstance(inputs, str | Place) else inputs
     settings = settings_of(several, as_place(out), options)  # before a bundle is read: a mistake costs nothing
-    return Job(as_bundle(bundle), settings, where=where)
+    return Job(required_bundle(bundle, settings.require_signature), settings, where=where)
 
 
 def _folders(folders: str | Place | Iterable[str | Place]) -> tuple[Place, ...]:

@@ -35,6 +35,8 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "audit": whyport.audit,
     "show": whyport.show,
     "report": whyport.report,
+    "sign": whyport.sign,
+    "lineage": whyport.lineage,
 }
 
 
@@ -107,6 +109,8 @@ CALLS = {
     "whyport.plan(BUNDLE, 'rows.parquet', 'out')": ("MissingPackageError", "batch"),
     "whyport.audit('out')": ("MissingPackageError", "batch"),
     "whyport.show('out', 0)": ("MissingPackageError", "batch"),
+    "whyport.lineage('out')": ("MissingPackageError", "batch"),
+    "whyport.sign(BUNDLE, 'key.pem')": ("MissingPackageError", "sign"),
     "whyport.report('out')": ("MissingPackageError", "batch"),
     "whyport.to_shap('out')": ("MissingPackageError", "batch"),
     "whyport.export('m:f', 'rows.csv', 'out')": ("MissingPackageError", "export"),
