@@ -21,9 +21,7 @@ from whyport.runtime.terminal import say
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @format_option()
 @endpoint_option()
-def audit(
-    out: Place, sample: int, seed: int, bundle: Place | None, key: Path | None, device: str, format: str
-) -> None:
+def audit(out: Place, sample: int, seed: int, bundle: Place | None, key: Path | None, device: str, format: str) -> None:
     """Prove the finished run in DIR: digests, columns, every row once, and a sample computed again.
 
     The sample needs the bundle and the inputs; --sample 0 needs only the bundle. The exit code is 1 if anything is not
