@@ -22,6 +22,7 @@ EXTRAS = {
     "segments": {"skimage"},
     "ray": {"ray"},
     "spark": {"pyspark"},
+    "groups": {"fairlearn", "pandas", "sklearn"},
     "store": {"obstore"},
     "sign": {"cryptography"},
 }
@@ -43,6 +44,7 @@ PREFERRED = (
     "segments",
     "ray",
     "spark",
+    "groups",
     "store",
     "sign",
 )

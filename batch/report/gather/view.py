@@ -15,9 +15,10 @@ from whyport.batch.report.gather.quantities import Quantities
 from whyport.batch.report.gather.reference import ReferenceAttributions, reference_attributions
 from whyport.batch.report.gather.step_counts import StepCounts
 from whyport.batch.report.gather.training import TrainingRecord
-from whyport.batch.report.gather.truth import choose_label, choose_quantities
+from whyport.batch.report.gather.truth import choose_quantities
 from whyport.batch.report.gather.values import FeatureValues, read_values
 from whyport.batch.review.finished_run import FinishedRun
+from whyport.batch.review.truth import choose_label
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.inputs import ImagePreparation
