@@ -87,6 +87,13 @@ def show(out: Place, row: int, file: str | None, top: int) -> None:
     "--format", "formats", default="png", show_default=True, metavar="png,svg,eps", help="Formats of these files."
 )
 @click.option("--max-features", type=click.IntRange(min=1), default=20, show_default=True, help="Features per figure.")
+@click.option(
+    "--by",
+    metavar="COLUMN[:EDGE,...]",
+    help="Add a section with the groups of rows by this column beside each other, or by intervals of it: age:18,30,60.",
+)
+@click.option("--labels", type=PlacePath(), help="Truth that arrived later: Parquet or CSV, with --key and --by.")
+@click.option("--key", metavar="COLUMN", help="The column that the run and --labels have in common.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @endpoint_option()
 def report(out: Place, page: Path, images: Path | None, formats: str, **options: Any) -> None:

@@ -23,7 +23,8 @@ FORBIDDEN = {
     "batch/store": {f"whyport.batch.{room}" for room in ("scoring", "run", "review", "report")},
     "batch/scoring": {f"whyport.batch.{room}" for room in ("run", "review", "report")},
     "batch/run": {f"whyport.batch.{room}" for room in ("review", "report")},
-    "batch/review": {f"whyport.batch.{room}" for room in ("run", "report")},
+    "batch/review": {f"whyport.batch.{room}" for room in ("run", "report", "groups")},
+    "batch/groups": {f"whyport.batch.{room}" for room in ("run", "report")},
     "batch/report": {"whyport.batch.run"},
 }
 

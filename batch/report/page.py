@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from whyport.batch.report.figures.canvas import FORMATS, drawing, file_of, svg_of
 from whyport.batch.report.gather.view import ReportSettings, View, gather
 from whyport.batch.report.picture import Section
+from whyport.batch.report.sections.groups import groups_section
 from whyport.batch.report.sections.model import model_section
 from whyport.batch.report.sections.origin import origin_section
 from whyport.batch.report.sections.overall import global_section
@@ -79,6 +80,7 @@ def sections_of(view: View, max_features: int) -> list[Section]:
         global_section(view, max_features),
         *(section for section in beside if section is not None),
         rows_section(view, max_features),
+        *([] if view.groups is None else [groups_section(view.groups)]),
         trust_section(view, max_features),
         origin_section(view),
     ]

@@ -28,6 +28,9 @@ def report(
     format: str | Iterable[str] = "png",
     max_features: int = 20,
     device: str = "auto",
+    by: str | None = None,
+    labels: str | Place | None = None,
+    key: str | None = None,
 ) -> list[Path]:
     """Write a page with pictures of a finished run: the model, the reasons, single rows, errors and drift.
 
@@ -43,6 +46,10 @@ def report(
         format: one or several of "png", "svg" and "eps", for these files.
         max_features: features per figure.
         device: "auto", "cpu" or "cuda".
+        by: the column whose groups of rows stand beside each other in a section of their own, or "COLUMN:EDGE,EDGE"
+            for intervals; without it there is none.
+        labels: truth of these rows that arrived later, Parquet or CSV, a file or a folder; `label` is then its column.
+        key: the column that the run and these labels have in common.
 
     Returns:
         The files that were written, the page first.
@@ -62,6 +69,9 @@ def report(
         file=file,
         max_features=max_features,
         device=device,
+        by=by,
+        labels=None if labels is None else as_place(labels),
+        key=key,
     )
     formats = tuple(dict.fromkeys(as_names(format)))
     with _no_window():

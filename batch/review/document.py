@@ -62,6 +62,8 @@ class Column:
     """The unit of its values, which the title has in parentheses."""
     format: str = ".6g"
     """How its numbers are written, as Python's `format` takes it; whole numbers are written whole."""
+    words: Callable[[Any], str] | None = None
+    """How its values are told that are no single numbers, such as a figure with its interval."""
 
     @property
     def heading(self) -> str:
@@ -229,18 +231,22 @@ def format_option() -> Callable[[F], F]:
     )
 
 
-def _cells(table: Table) -> list[list[str]]:
-    formats = [column.format for column in table.columns]
-    return [[in_words(each, own) for each, own in zip(row, formats, strict=True)] for row in table.rows]
+def cells_in_words(table: Table) -> list[list[str]]:
+    """The values of a table for a reader, row by row."""
+    return [[_told(value, column) for value, column in zip(row, table.columns, strict=True)] for row in table.rows]
+
+
+def _told(value: Any, column: Column) -> str:
+    return in_words(value, column.format) if column.words is None or value is None else column.words(value)
 
 
 def _aligned(table: Table) -> Iterator[str]:
     """A table in columns: numbers to the right, texts to the left."""
     if table.title:
         yield table.title
-    cells = [[escaped(each) for each in row] for row in [[c.heading for c in table.columns], *_cells(table)]]
+    cells = [[escaped(each) for each in row] for row in [[c.heading for c in table.columns], *cells_in_words(table)]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    right = [_is_numeric(values) for values in zip(*table.rows, strict=True)] or [False] * len(widths)
+    right = [are_numbers(values) for values in zip(*table.rows, strict=True)] or [False] * len(widths)
     for row in cells:
         padded = (
             each.rjust(width) if to_right else each.ljust(width)
@@ -255,17 +261,18 @@ def _piped(table: Table) -> Iterator[str]:
     """A table as GitHub's Markdown has them."""
     if table.title:
         yield from (_marked(table.title), "")
-    right = [_is_numeric(values) for values in zip(*table.rows, strict=True)] or [False] * len(table.columns)
+    right = [are_numbers(values) for values in zip(*table.rows, strict=True)] or [False] * len(table.columns)
     yield f"| {' | '.join(_marked(column.heading) for column in table.columns)} |"
     yield f"|{'|'.join('---:' if to_right else '---' for to_right in right)}|"
-    for row in _cells(table):
+    for row in cells_in_words(table):
         yield f"| {' | '.join(map(_marked, row))} |"
     yield ""
     if table.note:
         yield from (_marked(table.note), "")
 
 
-def _is_numeric(values: Sequence[Any]) -> bool:
+def are_numbers(values: Sequence[Any]) -> bool:
+    """Whether a column has numbers, and nothing else."""
     numbers = [value for value in values if value is not None]
     return bool(numbers) and all(
         isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in numbers

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from whyport.batch.groups.document import group_document
+from whyport.batch.groups.groups import GroupSettings, group_rows
 from whyport.batch.report.gather.by_feature import DescribedFeatures, sums_by_feature
 from whyport.batch.report.gather.cases import CaseReader, RowCase, choose_rows
 from whyport.batch.report.gather.collect import Collected, Collector, Wanted
@@ -17,6 +19,7 @@ from whyport.batch.report.gather.step_counts import StepCounts
 from whyport.batch.report.gather.training import TrainingRecord
 from whyport.batch.report.gather.truth import choose_quantities
 from whyport.batch.report.gather.values import FeatureValues, read_values
+from whyport.batch.review.document import Section
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.truth import choose_label
 from whyport.runtime.arguments import at_least
@@ -25,7 +28,7 @@ from whyport.runtime.bundle.inputs import ImagePreparation
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.row import sources_of
 from whyport.runtime.bundle.sidecar import BACKGROUND_NAME, task_of
-from whyport.runtime.errors import WhyportError
+from whyport.runtime.errors import UsageError, WhyportError
 from whyport.runtime.session import Session
 from whyport.runtime.store.path import Place
 from whyport.runtime.task import Task
@@ -46,9 +49,28 @@ class ReportSettings:
     max_features: int = 20
     """The most features in one figure."""
     device: str = "auto"
+    by: str | None = None
+    """The column whose groups are beside each other, with edges where there are any; None for no such section."""
+    labels: Place | None = None
+    """The truth of the groups' rows that arrived later; `label` is then a column of it."""
+    key: str | None = None
+    """The column that the run and these labels have in common."""
 
     def __post_init__(self) -> None:
         at_least("max_features", self.max_features, 1)
+        for name in ("labels", "key"):
+            if getattr(self, name) is not None and self.by is None:
+                raise UsageError(f"{name}: expected by beside it, got none")
+
+    @property
+    def kept_label(self) -> str | None:
+        """The kept column with the truth, where one is named."""
+        return self.label if self.labels is None else None
+
+    @property
+    def groups(self) -> GroupSettings | None:
+        """What the groups are compared by; None without them."""
+        return None if self.by is None else GroupSettings(self.by, self.label, self.labels, self.key)
 
 
 @dataclass(frozen=True)
@@ -78,6 +100,8 @@ class View:
     """The training rows among the inputs, if there are labels to compare with."""
     problems: tuple[str, ...] = ()
     """The parts of the report that cannot be shown, and why."""
+    groups: Section | None = None
+    """The groups of the rows beside each other; None where they are not asked for."""
 
     @property
     def task(self) -> Task:
@@ -89,7 +113,8 @@ def gather(settings: ReportSettings) -> View:
     """Gather the data; raises UsageError, JobError, AuditError or DataError if run or bundle cannot be read."""
     run = FinishedRun.read(settings.out)
     bundle = run.open_bundle(settings.bundle)
-    label, quantities = choose_label(run, bundle, settings.label), choose_quantities(run, settings.label)
+    label, quantities = choose_label(run, bundle, settings.kept_label), choose_quantities(run, settings.kept_label)
+    groups = settings.groups
     session = Session(bundle, settings.device)
     problems: list[str] = []
     methods = list(dict.fromkeys(each.method for each in run.explanations))
@@ -151,4 +176,5 @@ def gather(settings: ReportSettings) -> View:
         else dependences(session, collected, values, run.layout.features if methods else ()),
         known=known,
         problems=tuple(problems),
+        groups=None if groups is None else group_document(group_rows(run, groups, settings.bundle)),
     )

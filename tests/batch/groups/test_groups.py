@@ -12,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from support.command import Whyport
 from support.quantities import quantity_bundle
 from whyport.batch.groups.document import group_document
 from whyport.batch.groups.groups import GroupSettings, group_rows
@@ -198,6 +199,19 @@ def test_a_document_for_every_reader(grouped_run: Path) -> None:
     assert "definitions" in text
     assert json.loads(rendered(section, "json")[0]) == data_of(section)
     assert any(line.startswith("| group") for line in rendered(section, "markdown"))
+
+
+def test_a_report_has_them_as_a_section(score_groups: Score, grouped_table: pa.Table, whyport: Whyport) -> None:
+    out = score_groups(grouped_table, keep=("sex",))
+    pyarrow.csv.write_csv(grouped_table.select(["id", "outcome"]), out.parent / "truth.csv")
+    page = out.parent / "page.html"
+    labels = ["--labels", out.parent / "truth.csv", "--key", "id", "--label", "outcome"]
+    whyport("report", out, "--out", page, "--by", "sex", *labels, "--device", "cpu")
+    text = page.read_text()
+    for expected in ('id="groups"', "Groups by sex", "equal opportunity", "380", "selection rate"):
+        assert expected in text
+    refused = whyport("report", out, "--out", page, "--labels", page, "--key", "id", exit_code=2)
+    assert "labels: expected by beside it, got none" in refused.output
 
 
 @pytest.mark.parametrize(
