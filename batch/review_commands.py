@@ -16,23 +16,32 @@ from whyport.runtime.terminal import say
 @click.argument("out", type=PlacePath(), metavar="DIR")
 @click.option("--sample", type=click.IntRange(min=0), default=100, show_default=True, help="Rows to compute again.")
 @click.option("--seed", default=0, show_default=True, help="The seed for drawing the rows.")
+@click.option("--full", is_flag=True, help="Compute every row again, in place of a sample.")
+@click.option(
+    "--state",
+    type=LocalPath(dir_okay=False),
+    help="A file outside DIR that keeps how far --full has come: the same command goes on from there.",
+)
 @click.option("--bundle", type=PlacePath(), help="The bundle's path, if it was moved since the run.")
 @click.option("--key", type=LocalPath(), metavar="PUBLIC", help="The public key (PEM) that must have signed the run.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+@click.option("--threads", type=int, help="Threads on the CPU; by default the cores that this process may use.")
 @format_option()
 @endpoint_option()
-def audit(out: Place, sample: int, seed: int, bundle: Place | None, key: Path | None, device: str, format: str) -> None:
-    """Prove the finished run in DIR: digests, columns, every row once, and a sample computed again.
+def audit(out: Place, bundle: Place | None, key: Path | None, format: str, **asked: Any) -> None:
+    """Prove the finished run in DIR: its files, columns, rows and counts, and a sample computed again.
 
     The sample needs the bundle and the inputs; --sample 0 needs only the bundle. The exit code is 1 if anything is not
     as the run wrote it.
 
     \b
-    Example: whyport audit scored --sample 1000
+    Examples: whyport audit scored --sample 1000
+              whyport audit scored --full --state audit.json
     """
     from whyport.batch.review.audit import Audit, report_of
+    from whyport.batch.review.checks.audited import Asked
 
-    findings = Audit(out, bundle, key).run(sample, seed, device)
+    findings = Audit(out, bundle, Asked(**asked), key).run()
     if format != TEXT:
         tell(report_of(findings), format)
         return

@@ -177,6 +177,14 @@ class OutputColumns:
         """The columns of a method's extra arrays and numbers; not of counts, which a last bit may change."""
         return [name for name, extra, _ in self._arrays(method) if extra.number != COUNT]
 
+    @property
+    def count_names(self) -> list[str]:
+        """The columns that count a method's steps, and say whether it has converged."""
+        names = [name for each in self.explanations for name in (each.evaluations, each.converged)]
+        return names + [
+            name for method in self.by_method for name, extra, _ in self._arrays(method) if extra.number == COUNT
+        ]
+
     def schema(self, kept: Sequence[pa.Field], origin: str) -> pa.Schema:
         """The output's schema with these kept columns; raises ColumnError where a name would appear twice."""
         fields = [*IDENTITY, *kept, *self.fields]

@@ -1,6 +1,6 @@
 """The inputs of a finished run, read again if they have not changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +38,7 @@ class RunInputs:
         """
         mark = self._inputs[index]
         for unit in (INT96_UNIT, "ns"):
-            file = open_source(as_place(mark.path), self._partitions[index], unit)
+            file = self.opened(index, unit)
             if all(is_widened(file.schema.field(field.name).type, field.type) for field in kept):
                 break
         if file.fingerprint.footer_sha256 != mark.footer_sha256:
@@ -48,9 +48,20 @@ class RunInputs:
             )
         return file
 
-    def batches(self, file: SourceFile) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """All rows in batches as large as the run's, each with its first row's number."""
-        return file.batches(self._columns, self._batch_rows)
+    def opened(self, index: int, unit: str = INT96_UNIT) -> SourceFile:
+        """Open the input of that index, whatever has become of it; raises DataError if it cannot be read.
+
+        Args:
+            index: the input's index among all inputs.
+            unit: the unit that INT96 times are read in.
+        """
+        return open_source(as_place(self._inputs[index].path), self._partitions[index], unit)
+
+    def batches(
+        self, file: SourceFile, start: int = 0, stop: int | None = None
+    ) -> Generator[tuple[int, pa.RecordBatch], None, None]:
+        """The rows from `start` up to `stop` in batches as large as the run's, each with its first row's number."""
+        return file.batches(self._columns, self._batch_rows, start, stop)
 
     def rows(self, file: SourceFile, rows: NDArray[np.int64]) -> pa.RecordBatch:
         """The rows with these ascending numbers, from one pass over the rows between them."""

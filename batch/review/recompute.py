@@ -1,31 +1,31 @@
 """Rows of a finished run computed again from the input and the bundle, and compared with the stored rows."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from importlib.metadata import version
 from itertools import chain
-from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from whyport.batch.arrow import python_values
-from whyport.batch.methods.catalogue import find_method
-from whyport.batch.methods.settings import ExplainSettings
-from whyport.batch.output.columns import (
-    IMPUTED_COUNT,
-    SOURCE_FILE,
-    SOURCE_ROW,
-    ExplanationColumns,
-    OutputColumns,
+from whyport.batch.arrow import python_values, take
+from whyport.batch.output.columns import IMPUTED_COUNT, REASON, SOURCE_FILE, SOURCE_ROW, OutputColumns
+from whyport.batch.output.layouts import ATTRIBUTION
+from whyport.batch.review.comparison import (
+    Deviations,
+    ExplanationComparison,
+    are_same_maps,
+    check_same,
+    different,
+    matrix,
 )
-from whyport.batch.output.label_maps import labels_of
-from whyport.batch.output.layouts import ATTRIBUTION, AttributionLayout, StoredAttributions
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
+from whyport.batch.scoring.arithmetic import Arithmetic, arithmetic_of
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.scoring.selection import KnownColumns
 from whyport.batch.source.cleaning import RowCleaner
@@ -34,178 +34,8 @@ from whyport.runtime.bends import both_sides
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.errors import AuditError, listing
 from whyport.runtime.parity import row_deviations
+from whyport.runtime.providers import load_onnxruntime
 from whyport.runtime.session import Session
-from whyport.runtime.task import Task
-
-# completeness_error is a difference of numbers that are all in the row: only rounding may separate it from them. The
-# score is a float32, and sums of shares are in float64.
-SCORE_ROUNDING = 1e-6
-SUM_ROUNDING = float(np.finfo(np.float64).eps)
-
-
-@dataclass(frozen=True)
-class Deviations:
-    """The largest deviations of recomputed rows from the run's rows."""
-
-    rows: int = 0
-    explained: int = 0
-    """The number of explanations of these rows, one per method and target."""
-    prediction: float = 0.0
-    attributions: Mapping[str, float] = field(default_factory=dict)
-    """The largest deviation of an attribution, by the unit of the methods."""
-
-    def __add__(self, other: Self) -> Self:
-        return type(self)(
-            self.rows + other.rows,
-            self.explained + other.explained,
-            max(self.prediction, other.prediction),
-            {
-                unit: max(each.attributions.get(unit, 0.0) for each in (self, other))
-                for unit in {**self.attributions, **other.attributions}
-            },
-        )
-
-    def text(self, task: Task) -> str:
-        """The deviations, in the terms of the model's task."""
-        predicted = "probabilities" if task.probability_columns else "predictions"
-        within = ", ".join(f"{off:.2g} {unit.format(unit=task.unit)}" for unit, off in self.attributions.items())
-        return (
-            f"{predicted} within {self.prediction:.2g}, attributions of {self.explained} explanations within "
-            f"{within or f'0 {task.unit}'}"
-        )
-
-
-class ExplanationComparison:
-    """Compares one method's explanations of one target.
-
-    Args:
-        layout: the layout of the attributions.
-        tolerances: the bundle's tolerances.
-        explain: the methods' options.
-    """
-
-    def __init__(self, layout: AttributionLayout, tolerances: Mapping[str, float], explain: ExplainSettings) -> None:
-        self._layout = layout
-        self._tolerances = tolerances
-        self._explain = explain
-
-    def compare(
-        self,
-        columns: ExplanationColumns,
-        stored: pa.Table,
-        again: pa.Table,
-        values: Mapping[str, NDArray[np.floating[Any]]],
-        scale: NDArray[np.float64],
-        place: str,
-        nearby: Callable[[], NDArray[np.float64]],
-    ) -> Deviations:
-        """Compare explained rows; raises AuditError naming the rows that deviate by more than is allowed.
-
-        Those of a method by gradients may also be of a row within rounding: at a bend of the score, others are right.
-
-        Args:
-            columns: the explanation's columns.
-            stored: N rows as the run wrote them.
-            again: the same rows computed again.
-            values: all attributions computed again, and further per-feature values, [N, F] by name.
-            scale: the scale of each row's explained score, [N].
-            place: the name of the rows' file.
-            nearby: computes how much the attributions change within rounding of each row, [N].
-        """
-        rows = stored[SOURCE_ROW].to_pylist()
-        model = [columns.score, columns.base_value]
-        off = row_deviations(matrix(stored, model), matrix(again, model), scale[:, None])
-        check_same(rows, ~(off <= self._tolerances["outputs"]), listing(model), place)
-        shares = self._layout.read(stored, columns.prefix, columns.suffix)
-        check_same(rows, shares.features.min(axis=1) < 0, f"{columns.method}: features", place)
-        if shares.has is not None:
-            expected = self._layout.read(again, columns.prefix, columns.suffix).has
-            check_same(rows, (shares.has != expected).any(axis=1), f"{columns.method}: the number of steps", place)
-        score, base = matrix(stored, model).T
-        largest = np.abs(shares.values).max(axis=1, initial=0.0)
-        makes_a_claim = not np.isnan(base).all()
-        # Gradients are in another unit than scores.
-        allowed = self._tolerances["gradients"] * np.maximum(scale if makes_a_claim else np.minimum(1, scale), largest)
-        if makes_a_claim:
-            # A method that refines until a row is within tolerance may stop a step earlier or later.
-            own = np.maximum(self._explain.tolerance * np.abs(score - base), self._explain.absolute_tolerance * scale)
-            allowed = allowed + own
-        differences = self._differences(shares.values, shares, values[ATTRIBUTION])
-        if (differences > allowed).any() and find_method(columns.method).by_gradients:
-            allowed = allowed + nearby()
-        if shares.values.shape[1] < values[ATTRIBUTION].shape[1]:
-            is_off = ~_are_strongest(shares, values[ATTRIBUTION], allowed)
-            check_same(rows, is_off, f"{columns.method}: the strongest attributions", place)
-        elif makes_a_claim and self._layout.positions.add_up:
-            error = matrix(stored, [columns.completeness_error])[:, 0]
-            off = np.abs(np.abs(shares.values.sum(axis=1) - (score - base)) - error)
-            rounding = SUM_ROUNDING * shares.values.shape[1] * np.abs(shares.values).sum(axis=1)
-            rounding += SCORE_ROUNDING * np.maximum(scale, np.abs(score))
-            check_same(rows, ~(off <= rounding), columns.completeness_error, place)
-        check_same(rows, ~(differences <= allowed), f"{columns.method}: attributions", place)
-        for name in values.keys() - {ATTRIBUTION}:
-            got = self._layout.read_extra(stored, columns.prefix, columns.suffix, name)
-            is_off = ~(self._differences(got, shares, values[name]) <= allowed)
-            check_same(rows, is_off, f"{columns.prefix}{name}{columns.suffix}", place)
-        unit = find_method(columns.method).unit
-        return Deviations(explained=len(rows), attributions={unit: float(differences.max(initial=0.0))})
-
-    def compare_arrays(self, names: Sequence[str], stored: pa.Table, again: pa.Table, place: str) -> None:
-        """Compare array columns of explained rows; raises AuditError naming the rows that deviate too much."""
-        for name in names:
-            there = pc.is_valid(again[name])
-            one, other = stored.filter(there), again.filter(there)
-            off = _deviations_of_lists(one[name], other[name])
-            check_same(one[SOURCE_ROW].to_pylist(), ~(off <= self._tolerances["gradients"]), name, place)
-
-    @staticmethod
-    def _differences(
-        got: NDArray[np.float64], shares: StoredAttributions, values: NDArray[np.floating[Any]]
-    ) -> NDArray[np.float64]:
-        """The largest difference per row between the stored [N, K] and all recomputed [N, F] attributions, [N]."""
-        differences: NDArray[np.float64] = np.abs(got - np.take_along_axis(values, shares.features, axis=1)).max(axis=1)
-        return differences
-
-
-def check_same(rows: Sequence[int], is_off: NDArray[Any], what: str, place: str) -> None:
-    """Raise AuditError naming the rows that are off, if there are any."""
-    if is_off.any():
-        bad = [str(row) for row, off in zip(rows, is_off, strict=True) if off]
-        raise AuditError(f"{what}: computed again it comes out different, rows {listing(bad)}, in {place}")
-
-
-def matrix(table: pa.Table, names: list[str]) -> NDArray[np.float64]:
-    """Numeric columns as [N, K] float64, NaN for null."""
-    columns = [table[name].to_numpy().astype(np.float64) for name in names]
-    return np.stack(columns, axis=1) if columns else np.zeros((table.num_rows, 0))
-
-
-def _deviations_of_lists(stored: pa.ChunkedArray, again: pa.ChunkedArray) -> NDArray[np.float64]:
-    """The largest deviation in each row's array, or of its number, [N]; infinite where the lengths differ."""
-    return np.array(
-        [
-            row_deviations(got[None], expected[None])[0] if len(got) == len(expected) else np.inf
-            for got, expected in zip(*(map(np.atleast_1d, each.to_pylist()) for each in (stored, again)), strict=True)
-        ]
-    )
-
-
-def _are_same_maps(one: bytes, other: bytes) -> bool:
-    """Whether two PNG files, which may be compressed in other ways, have the same segments."""
-    return np.array_equal(labels_of(one), labels_of(other))
-
-
-def _are_strongest(
-    shares: StoredAttributions, values: NDArray[np.floating[Any]], allowed: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """Whether a row's shares [N, K] are of K features, largest first, and no other of the F is larger, [N]."""
-    magnitudes = np.abs(shares.values)
-    are_ordered = (np.diff(magnitudes, axis=1) <= 0).all(axis=1)
-    are_distinct = (np.diff(np.sort(shares.features, axis=1), axis=1) > 0).all(axis=1)
-    others = np.abs(values)
-    np.put_along_axis(others, shares.features, 0, axis=1)
-    answer: NDArray[np.bool_] = are_ordered & are_distinct & (others.max(axis=1) <= magnitudes[:, -1] + allowed)
-    return answer
 
 
 class Recomputer:
@@ -216,9 +46,12 @@ class Recomputer:
         run: the run.
         columns: the run's output columns.
         device: the device that computes.
+        threads: the threads that compute; None for those of a run.
     """
 
-    def __init__(self, bundle: Bundle, run: FinishedRun, columns: OutputColumns, device: str) -> None:
+    def __init__(
+        self, bundle: Bundle, run: FinishedRun, columns: OutputColumns, device: str, threads: int | None = None
+    ) -> None:
         settings, task = run.settings, run.task
         self._task = task
         self._keep = settings.keep
@@ -236,7 +69,8 @@ class Recomputer:
             on_unseen=settings.on_unseen,
             read_file=bundle.read_bytes,
         )
-        self._scorer = Scorer(Session(bundle, device), settings.methods, choice, explain, run.reduction(bundle))
+        self._session = Session(bundle, device, threads=threads)
+        self._scorer = Scorer(self._session, settings.methods, choice, explain, run.reduction(bundle))
         self._known = KnownColumns(task, choice)
         label = [choice.label] if choice.label is not None else []
         features = bundle.sidecar.column_names
@@ -255,36 +89,126 @@ class Recomputer:
                 attributions, the methods' own tolerance.
         """
         kept = [stored.schema.field(name) for name in self._keep]
-        file = self._inputs.open(index, kept)
-        rows: list[int] = stored[SOURCE_ROW].to_pylist()
-        batch = self._inputs.rows(file, np.array(rows))
-        clean = self._cleaner.clean(batch, 0)
-        copied = widened(batch, kept)
-        texts = {name: batch.column(name) for name in self._scorer.tokenised}
-        predicted = self._scorer.predict(CleanBatch(0, copied, clean, texts), file.name)
+        predicted = self._of(index, stored, kept)
         if predicted.rows.reasons:
             raise AuditError(f"expected rows that can be scored, got {listing(predicted.rows.reasons)}, in {place}")
+        return self.compare_rows(predicted, stored, place)
+
+    def judge(self, index: int, stored: pa.Table, place: str) -> None:
+        """Judge some rejected rows of one input again.
+
+        Args:
+            index: the input's index among all inputs.
+            stored: the rows as the run rejected them.
+            place: the name of their file.
+
+        Raises:
+            AuditError: the input has changed, or a row can be scored, or cannot for another reason.
+        """
+        predicted = self._of(index, stored, [stored.schema.field(name) for name in self._keep])
+        self.judge_rows(predicted, stored, place)
+
+    def predicted(self, batch: pa.RecordBatch, first_row: int, kept: Sequence[pa.Field]) -> PredictedRows:
+        """The model's predictions for rows of an input, and the rows that are rejected; raises as a run does.
+
+        Args:
+            batch: the rows, with every column that a run reads.
+            first_row: the number of the first.
+            kept: the kept columns, as the output has them.
+        """
+        return self.scored(self.cleaned(batch, first_row, kept))
+
+    def cleaned(self, batch: pa.RecordBatch, first_row: int, kept: Sequence[pa.Field]) -> CleanBatch:
+        """Rows of an input, and which of them can be scored; takes and raises what `predicted` does."""
+        clean = self._cleaner.clean(batch, first_row)
+        texts = {name: batch.column(name) for name in self._scorer.tokenised}
+        return CleanBatch(first_row, widened(batch, kept), clean, texts)
+
+    def scored(self, batch: CleanBatch) -> PredictedRows:
+        """The model's predictions for clean rows."""
+        return self._scorer.predict(batch)
+
+    def arithmetic_of(self, versions: Mapping[str, str]) -> Arithmetic:
+        """The arithmetic of this process; empty where its packages are of other versions than these, or on a card."""
+        if any(version(name) != known for name, known in versions.items() if name != "onnxruntime"):
+            return {}
+        if load_onnxruntime().__version__ != versions.get("onnxruntime"):
+            return {}
+        return self._arithmetic
+
+    @cached_property
+    def _arithmetic(self) -> Arithmetic:
+        return arithmetic_of(self._session, self._scorer.explainers)
+
+    def compare_rows(
+        self, predicted: PredictedRows, stored: pa.Table, place: str, *, is_exact: bool = False
+    ) -> Deviations:
+        """Explain predicted rows, and compare them with the same rows as the run wrote them; raises as `compare`.
+
+        Args:
+            predicted: the rows.
+            stored: the same rows of the run.
+            place: the name of their file.
+            is_exact: whether nothing may separate them, not even rounding.
+        """
+        rows: list[int] = stored[SOURCE_ROW].to_pylist()
         is_explained = self._is_explained(stored)
         scored = self._scorer.explain(predicted, np.flatnonzero(is_explained))
-        again = pa.table(self._columns.arrays(scored), schema=pa.schema(self._columns.fields))
-        for name in self._keep:
-            # Compared as text, so that NaN equals NaN.
-            if repr(python_values(stored[name])) != repr(python_values(copied.column(name))):
-                raise AuditError(f"kept column {name!r}: expected the input's values, got others, in {place}")
+        again = self._table(scored)
+        self._compare_kept(predicted.batch.copied, predicted.rows.kept, stored, place)
         deviations = Deviations(len(rows), prediction=self._compare_predictions(rows, stored, again, place))
         for name in self._columns.explanation_schema.names:
             check_same(rows, pc.is_null(stored[name]).to_numpy() != pc.is_null(again[name]).to_numpy(), name, place)
         check_same(rows, self._expected(stored, predicted) != is_explained, "which rows are explained", place)
         if is_explained.any():
             deviations += self._compare_explanations(scored, stored, again, is_explained, place)
+            self._compare_counts(scored, stored, again, place)
+        if is_exact:
+            self._compare_bits(rows, stored, again, place)
         return deviations
+
+    def _compare_bits(self, rows: Sequence[int], stored: pa.Table, again: pa.Table, place: str) -> None:
+        """Compare every value's bits; the files of segments may be compressed in another way."""
+        files = {field.name for field in self._columns.segments.fields}
+        for name in (field.name for field in self._columns.fields if field.name not in files):
+            if not stored[name].equals(again[name]):
+                pairs = zip(stored[name].to_pylist(), again[name].to_pylist(), strict=True)
+                is_off = np.array([one != other for one, other in pairs])
+                check_same(rows, is_off, f"{name}: this machine's very bits", place)
+
+    def judge_rows(self, predicted: PredictedRows, stored: pa.Table, place: str) -> None:
+        """Compare the rows that are rejected of some with the same rows as the run rejected them; raises as `judge`."""
+        rows = predicted.rows
+        rejected = dict(zip(rows.rejected.tolist(), rows.reasons, strict=True))
+        given = stored[REASON.name].to_pylist()
+        numbers = stored[SOURCE_ROW].to_pylist()
+        if len(rejected) < len(given):
+            row = next(numbers[i] for i in range(len(given)) if i not in rejected)
+            raise AuditError(f"expected rows that cannot be scored, got one that can, row {row}, in {place}")
+        for number, found, said in zip(numbers, rejected.values(), given, strict=True):
+            if found != said:
+                raise AuditError(f"expected the reason {found!r}, got {said!r}, row {number}, in {place}")
+        self._compare_kept(predicted.batch.copied, rows.rejected, stored, place)
+
+    def _of(self, index: int, stored: pa.Table, kept: Sequence[pa.Field]) -> PredictedRows:
+        """The predictions for some rows of an input."""
+        file = self._inputs.open(index, kept)
+        return self.predicted(self._inputs.rows(file, stored[SOURCE_ROW].to_numpy()), 0, kept)
+
+    def _compare_kept(self, copied: pa.RecordBatch, chosen: NDArray[np.int64], stored: pa.Table, place: str) -> None:
+        """Compare the kept columns of chosen rows with the input's."""
+        for name in self._keep:
+            column, found = take(copied.column(name), chosen), stored[name].combine_chunks()
+            # Compared as text where they differ, so that NaN equals NaN.
+            if not column.equals(found) and repr(python_values(found)) != repr(python_values(column)):
+                raise AuditError(f"kept column {name!r}: expected the input's values, got others, in {place}")
 
     def _compare_predictions(self, rows: list[int], stored: pa.Table, again: pa.Table, place: str) -> float:
         """Compare the predictions, and the columns that must be equal; returns the largest numeric deviation."""
         exact = [column.name for column in self._task.columns if column.names_target]
         exact += [*self._columns.target_names, IMPUTED_COUNT.name]
         for name in exact:
-            check_same(rows, np.array(stored[name].to_pylist()) != np.array(again[name].to_pylist()), name, place)
+            check_same(rows, different(stored[name], again[name]), name, place)
         numbers = [column.name for column in self._task.columns if not column.names_target]
         off = row_deviations(matrix(stored, numbers), matrix(again, numbers), self._scorer.scale)
         check_same(rows, ~(off <= self._tolerances["outputs"]), listing(numbers), place)
@@ -301,7 +225,7 @@ class Recomputer:
             check_same(stored[SOURCE_ROW].to_pylist(), np.array([one != other for one, other in pairs]), name, place)
         for name in (each.name for each in self._columns.segments.fields):
             pairs = zip(stored[name].to_pylist(), again[name].to_pylist(), strict=True)
-            is_off = np.array([one != other and not _are_same_maps(one, other) for one, other in pairs])
+            is_off = np.array([one != other and not are_same_maps(one, other) for one, other in pairs])
             check_same(stored[SOURCE_ROW].to_pylist(), is_off, name, place)
         for method, explanations in self._columns.by_method.items():
             attribution = scored.attributions[method]
@@ -319,18 +243,37 @@ class Recomputer:
             self._comparison.compare_arrays(self._columns.array_names(method), stored, again, place)
         return deviations
 
+    def _compare_counts(self, scored: ScoredRows, stored: pa.Table, again: pa.Table, place: str) -> None:
+        """Compare what counts steps: within rounding of a row, a method may stop a step earlier or later."""
+        off = {name: different(stored[name], again[name]) for name in self._columns.count_names}
+        if any(each.any() for each in off.values()):
+            for moved in self._moved(scored):
+                other = self._table(moved)
+                off = {name: each & different(stored[name], other[name]) for name, each in off.items()}
+        for name, each in off.items():
+            check_same(stored[SOURCE_ROW].to_pylist(), each, name, place)
+
     def _change_nearby(
         self, scored: ScoredRows, method: str, explanations: slice, chosen: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
         """The largest change of a method's attributions on either side of each row, of some explanations, [N]."""
-        predicted, change = scored.predicted, np.zeros(int(chosen.sum()))
+        change = np.zeros(int(chosen.sum()))
         own = scored.attributions[method].values[explanations][chosen]
-        for moved in chain.from_iterable(both_sides(scored.rows.matrix, self._features)):
-            batch = replace(predicted.batch, rows=replace(predicted.rows, matrix=moved))
-            again = self._scorer.explain(replace(predicted, batch=batch), scored.explained)
-            of_moved = again.attributions[method].values[explanations][chosen]
+        for moved in self._moved(scored):
+            of_moved = moved.attributions[method].values[explanations][chosen]
             change = np.maximum(change, np.abs(of_moved - own).max(axis=1, initial=0.0))
         return change
+
+    def _moved(self, scored: ScoredRows) -> Iterator[ScoredRows]:
+        """The same rows on either side of each, within rounding, explained."""
+        predicted = scored.predicted
+        for moved in chain.from_iterable(both_sides(scored.rows.matrix, self._features)):
+            batch = replace(predicted.batch, rows=replace(predicted.rows, matrix=moved))
+            yield self._scorer.explain(replace(predicted, batch=batch), scored.explained)
+
+    def _table(self, scored: ScoredRows) -> pa.Table:
+        """Rows as the run would write them, without those that name a row and the kept ones."""
+        return pa.table(self._columns.arrays(scored), schema=pa.schema(self._columns.fields))
 
     def _is_explained(self, stored: pa.Table) -> NDArray[np.bool_]:
         """Whether the run has explained each row, [N]."""

@@ -18,17 +18,23 @@ def audit(
     bundle: str | Place | None = None,
     key: str | Path | None = None,
     device: str = "auto",
+    threads: int | None = None,
+    full: bool = False,
+    state: str | Path | None = None,
     format: str = "text",
 ) -> list[str]:
-    """Prove a finished run: digests, columns, every row once, and a sample computed again.
+    """Prove a finished run: its files, columns, rows and counts, and a sample of rows, or all, computed again.
 
     Args:
         out: the run's output folder.
-        sample: rows to compute again, which needs the inputs.
+        sample: scored rows to compute again, and rejected rows to judge again, which needs the inputs.
         seed: the seed for drawing these rows.
         bundle: the bundle's path, if it was moved since the run.
         key: a file with the public key that must have signed the run.
         device: "auto", "cpu" or "cuda".
+        threads: threads on the CPU; by default the cores that this process may use.
+        full: whether to compute every row again, in place of the sample.
+        state: a file outside `out` that keeps how far a full audit has come: the next one goes on from there.
         format: "text", "json" for one line with an object, or "markdown".
 
     Returns:
@@ -38,12 +44,13 @@ def audit(
         SignatureError: the key has not signed the folder, or not as it is.
         AuditError: a file or row is not as the run wrote it. JobError, UsageError: there is no finished run.
     """
-    at_least("sample", sample, 0)
     check_format(format)
     from whyport.batch.review.audit import Audit, report_of
+    from whyport.batch.review.checks.audited import Asked
 
+    asked = Asked(sample, seed, device, threads, full, None if state is None else Path(state))
     place, signed_by = None if bundle is None else as_place(bundle), None if key is None else Path(key)
-    findings = Audit(as_place(out), place, signed_by).run(sample, seed, device)
+    findings = Audit(as_place(out), place, asked, signed_by).run()
     return rendered(report_of(findings), format)
 
 

@@ -11,13 +11,14 @@ from whyport.batch.output.folder import JOB_FILE, OutputFolder
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.output.parts import PartSpan
 from whyport.batch.output.result import JobReport, Performance, read_report
+from whyport.batch.progress import CallbackError
 from whyport.batch.run.arithmetics import JobArithmetics
 from whyport.batch.run.description import describe_job
 from whyport.batch.run.executors import find_executor
 from whyport.batch.run.executors.where import Where
 from whyport.batch.run.finished import FinishedParts
 from whyport.batch.run.plan import Plan
-from whyport.batch.run.watch import CallbackError, Monitor
+from whyport.batch.run.watch import Monitor
 from whyport.batch.run.worker import Order, Worker
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk, writing

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pyarrow as pa
 
+from whyport.batch.pipeline import FetchAhead
 from whyport.batch.rows import CleanBatch
-from whyport.batch.run.pipeline import FetchAhead
 from whyport.batch.run.plan import Plan
 from whyport.batch.run.watch import Stages
 from whyport.batch.source.cleaning import RowCleaner

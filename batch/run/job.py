@@ -10,13 +10,14 @@ from whyport.batch.output.folder import SKIPPED_FILE
 from whyport.batch.output.result import FileReport, JobReport, Performance, SkippedFile, read_report
 from whyport.batch.output.shard_report import ShardReport
 from whyport.batch.output.totals import Totals
+from whyport.batch.progress import Progress, ProgressCallback
 from whyport.batch.run.attempt import Attempt, orders_for, rows_of
 from whyport.batch.run.executors.where import Where
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.plan import BadFile, Plan
 from whyport.batch.run.shard import Shard
 from whyport.batch.run.shard_job import ShardJob
-from whyport.batch.run.watch import Monitor, Progress, ProgressCallback, Stages
+from whyport.batch.run.watch import Monitor, Stages
 from whyport.batch.run.worker import Order
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk

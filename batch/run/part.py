@@ -16,8 +16,8 @@ from whyport.batch.output.folder import OutputFolder
 from whyport.batch.output.parts import DESCRIPTION_KEY, TOTALS_KEY, PartSpan
 from whyport.batch.output.totals import Totals
 from whyport.batch.output.writer import PartWriter
+from whyport.batch.pipeline import DoBehind
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
-from whyport.batch.run.pipeline import DoBehind
 from whyport.batch.run.plan import Plan
 from whyport.batch.run.watch import Monitor
 from whyport.batch.scoring.scorer import Scorer

@@ -28,8 +28,8 @@ from whyport.runtime.store.path import Place, as_place
 if TYPE_CHECKING:
     from whyport.batch.output.result import JobReport
     from whyport.batch.output.shard_report import ShardReport
+    from whyport.batch.progress import ProgressCallback
     from whyport.batch.run.job import Job
-    from whyport.batch.run.watch import ProgressCallback
 
 
 @needs("batch", "trees", "explain", "ray", "spark", "sign")

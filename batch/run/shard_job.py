@@ -5,10 +5,11 @@ from contextlib import closing
 
 from whyport.batch.output.result import Performance
 from whyport.batch.output.shard_report import ShardReport
+from whyport.batch.progress import Progress, ProgressCallback
 from whyport.batch.run.attempt import Attempt, orders_for, rows_of
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.shard import Shard
-from whyport.batch.run.watch import Monitor, Progress, ProgressCallback, Stages
+from whyport.batch.run.watch import Monitor, Stages
 from whyport.runtime.errors import UsageError
 
 logger = logging.getLogger(__name__)

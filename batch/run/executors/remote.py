@@ -6,8 +6,9 @@ import socket
 from dataclasses import dataclass, field
 
 from whyport.batch.output.fence import Fence
+from whyport.batch.progress import Progress
 from whyport.batch.run.stopping import Stopping
-from whyport.batch.run.watch import Monitor, Progress, Stages
+from whyport.batch.run.watch import Monitor, Stages
 from whyport.batch.run.worker import Order, Worker, WorkerSetup
 from whyport.runtime.errors import InterruptedJobError, JobError, WhyportError
 

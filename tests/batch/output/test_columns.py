@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
+import whyport
 from support.command import Whyport
 from support.engines import OF_NETWORKS
 from whyport.batch.methods.explainer import explainer_class
-from whyport.batch.review.audit import Audit
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.job import Job
 from whyport.batch.scoring.selection import uniform
@@ -49,7 +49,7 @@ def run(bundle: Path, source: Path, tmp_path: Path) -> Run:
         out = tmp_path / name
         Job(Bundle.read(bundle), JobSettings(inputs=(str(source),), out=out, **settings)).run()
         if audited:
-            assert len(list(Audit(out).run(sample=ROWS, seed=0, device="cpu"))) == 4
+            assert whyport.audit(out, sample=ROWS, device="cpu")[-1].startswith("sample")
         return pa.concat_tables([pq.read_table(path) for path in sorted(out.glob("part-*"))])
 
     return run

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from whyport.batch.review.audit import Audit
+import whyport
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
@@ -143,7 +143,7 @@ def keep(bundle: Path, write: Callable[..., Path], tmp_path: Path) -> Callable[[
         job = JobSettings(inputs=(str(source),), out=tmp_path / "out", **options)
         report = Job(Bundle.read(bundle), job).run()
         assert (report.rows_out, report.rows_rejected) == (72, 18)
-        list(Audit(job.out).run(sample=ROWS, seed=0, device="cpu"))
+        whyport.audit(job.out, sample=ROWS, device="cpu")
         parts = [*job.out.glob("part-*"), *(job.out / "_rejected").glob("part-*")]
         found: dict[int, Any] = {}
         for path in parts:

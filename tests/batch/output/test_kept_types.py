@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import whyport
 from support.command import Whyport
-from whyport.batch.review.audit import Audit
 from whyport.batch.review.show import describe_row
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
@@ -40,7 +40,7 @@ def keep(bundle: Path, tmp_path: Path) -> Keep:
         given = str(tmp_path / inputs)
         settings = JobSettings((given,), tmp_path / "out", keep=(name,), device="cpu", batch_rows=4, **options)
         Job(Bundle.read(bundle), settings).run()
-        list(Audit(settings.out).run(sample=100, seed=0, device="cpu"))
+        whyport.audit(settings.out, sample=100, device="cpu")
         describe_row(settings.out, 0, "a.parquet", 3)
         return settings.out
 
@@ -210,7 +210,7 @@ def test_a_folder_above_may_have_any_name(
     settings = JobSettings(("a.parquet",), Path("out"), keep=("x",), device="cpu")
     report = Job(Bundle.read(bundle), settings).run()
     assert Job(Bundle.read(bundle), settings).run() == report
-    list(Audit(Path("out")).run(sample=1, seed=0, device="cpu"))
+    whyport.audit(Path("out"), sample=1, device="cpu")
 
 
 def test_names_of_columns_that_are_no_text_are_a_bad_file(bundle: Path, write: Write, tmp_path: Path) -> None:

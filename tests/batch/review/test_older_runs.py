@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import whyport
 from support.forging import forge
 from whyport.batch.output.job_file import JobFile
-from whyport.batch.review.audit import Audit
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.show import describe_row
 from whyport.batch.run.job import Job
@@ -49,7 +49,7 @@ def older(bundle: Path, table: pa.Table, write: Callable[..., Path], tmp_path: P
 
 
 def test_it_is_audited_and_shown(older: Path) -> None:
-    lines = list(Audit(older).run(20, 0, "cpu"))
+    lines = whyport.audit(older, sample=20, device="cpu")
     assert lines[-1].startswith("sample    20 rows computed again")
     (explanation,) = [line for line in describe_row(older, 3, None, 3) if line.startswith("gradient, class ")]
     assert "score" in explanation

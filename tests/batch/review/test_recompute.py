@@ -15,7 +15,8 @@ from whyport.batch.methods.positions import Positions
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.columns import SOURCE_ROW, ExplanationColumns
 from whyport.batch.output.layouts import ListLayout
-from whyport.batch.review.recompute import Deviations, ExplanationComparison, Recomputer
+from whyport.batch.review.comparison import Deviations, ExplanationComparison
+from whyport.batch.review.recompute import Recomputer
 from whyport.runtime.attribution import completeness_errors
 from whyport.runtime.errors import AuditError
 

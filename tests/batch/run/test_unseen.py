@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import whyport
 from support.command import Whyport
 from support.interruptions import StopAfter
 from support.mixed import IMPUTED, NAMES, PARTS, SLOPES, mixed_bundle, yes_of
 from whyport.batch.output.folder import OutputFolder
 from whyport.batch.output.result import read_report
-from whyport.batch.review.audit import Audit
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk
@@ -87,7 +87,7 @@ def test_new_categories_and_impossible_dates_are_scored_and_counted(job: Callabl
     assert (written["rows_unseen"], written["unseen"]) == (20, {"region": 20, "since": 1})
     lines = "\n".join(report.lines(job(nightly()).plan.task))
     assert "unseen    20 rows have values that training has not seen\n          20 x column 'region'\n" in lines
-    assert [line for line in Audit(tmp_path / "out").run(ROWS, 0, "cpu") if "computed again" in line]
+    assert [line for line in whyport.audit(tmp_path / "out", sample=ROWS, device="cpu") if "computed again" in line]
 
 
 def test_shares_are_of_source_columns(job: Callable[..., Job], tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_unseen_rows_are_rejected_or_refused_where_asked(job: Callable[..., Job]
         "column 'region': expected a value that training has seen, got 'west'": 20,
     }
     assert (report.rows_out, report.rows_unseen) == (80, 20)
-    assert list(Audit(tmp_path / "out").run(80, 0, "cpu"))
+    assert whyport.audit(tmp_path / "out", sample=80, device="cpu")[-1].startswith("sample")
     with pytest.raises(UnseenValueError, match=r"column 'region': .* got 'west', row 2, in .*night\.parquet"):
         job(nightly(), "failed", on_unseen="fail").run()
 
@@ -184,4 +184,4 @@ def test_runs_of_earlier_versions_have_counted_none(job: Callable[..., Job], tmp
     older = json.loads(description.read_text())
     del older["settings"]["on_unseen"]
     description.write_text(json.dumps(older | {"format_version": 3}))
-    assert any("computed again" in line for line in Audit(tmp_path / "out").run(5, 0, "cpu"))
+    assert any("computed again" in line for line in whyport.audit(tmp_path / "out", sample=5, device="cpu"))

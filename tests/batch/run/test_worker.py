@@ -14,12 +14,13 @@ import pytest
 from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.folder import JOB_FILE, SUCCESS_FILE, OutputFolder
 from whyport.batch.output.job_file import JobFile
+from whyport.batch.progress import Progress
 from whyport.batch.run.executors import EXECUTORS
 from whyport.batch.run.executors.executor import Executor, Outcomes
 from whyport.batch.run.executors.where import Where
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.job import Job
-from whyport.batch.run.watch import Monitor, Progress, Stages
+from whyport.batch.run.watch import Monitor, Stages
 from whyport.batch.run.worker import Order, WorkerSetup
 from whyport.batch.settings import JobSettings
 from whyport.batch.store.local import Disk
@@ -29,7 +30,8 @@ from whyport.runtime.errors import JobError
 PROGRAM = """
 import pickle, sys
 from whyport.batch.run.interruption import Interruption
-from whyport.batch.run.watch import Monitor, Progress, Stages
+from whyport.batch.progress import Progress
+from whyport.batch.run.watch import Monitor, Stages
 from whyport.batch.run.worker import Order
 setup, orders = pickle.load(sys.stdin.buffer)
 worker = setup.build()

@@ -51,7 +51,7 @@ def test_shares_of_every_class_are_pytorchs_and_add_up(image_bundle: Path, image
         assert max(got[f"completeness_error.{name}"].to_pylist()) < 1e-5
         assert all(got[f"converged.{name}"].to_pylist())
         assert set(got[f"evaluations.{name}"].to_pylist()) == {1}
-    assert len(whyport.audit(tmp_path / "out", sample=24)) == 4
+    assert whyport.audit(tmp_path / "out", sample=24)[-1].startswith("sample")
 
 
 def test_beside_another_method_the_shares_still_add_up(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:

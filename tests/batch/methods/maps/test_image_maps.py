@@ -49,7 +49,7 @@ def test_shares_are_the_maps_as_they_are(image_bundle: Path, image_rows: Path, t
     assert got["attribution"].type == pa.fixed_shape_tensor(pa.float32(), (6, 5), dim_names=("y", "x"))
     largest = maps.max(axis=(1, 2), keepdims=True)
     np.testing.assert_array_equal(shares, np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0))
-    assert len(whyport.audit(tmp_path / "out", sample=24)) == 4
+    assert whyport.audit(tmp_path / "out", sample=24)[-1].startswith("sample")
 
 
 def test_beside_another_method_they_are_upsampled_to_its_patches(
@@ -74,7 +74,7 @@ def test_several_layers_have_a_column_each(image_bundle: Path, image_rows: Path,
             got[name].combine_chunks().to_numpy_ndarray(), column.combine_chunks().to_numpy_ndarray()
         )
     assert "layer_map.body.3" not in got.column_names
-    assert len(whyport.audit(tmp_path / "out", sample=24)) == 4
+    assert whyport.audit(tmp_path / "out", sample=24)[-1].startswith("sample")
 
 
 def test_an_unknown_name_is_refused_with_those_there_are(image_bundle: Path, image_rows: Path, tmp_path: Path) -> None:

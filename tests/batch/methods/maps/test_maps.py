@@ -13,13 +13,13 @@ import torch
 from captum.attr import LayerAttribution, LayerGradCam
 from numpy.typing import NDArray
 
+import whyport
 from support.bundles import attention_of
 from support.engines import model_for
 from support.forging import elements, forge, with_column
 from whyport.batch.methods.alone import explain
 from whyport.batch.methods.explainer import Explainer, explainer_class
 from whyport.batch.methods.settings import ExplainSettings
-from whyport.batch.review.audit import Audit
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
@@ -153,7 +153,7 @@ def run(mapped_bundle: Path, write: Callable[..., Path], table: pa.Table, tmp_pa
         explain = ExplainSettings.of(**{"grad_cam_map": True} if "grad-cam" in options["methods"] else {})
         job = JobSettings((str(source),), tmp_path / "out", explain=explain, **options)
         Job(Bundle.read(mapped_bundle), job).run()
-        assert len(list(Audit(job.out).run(60, seed=0, device="cpu"))) == 4
+        assert whyport.audit(job.out, sample=60, device="cpu")[-1].startswith("sample")
         return job.out
 
     return run
@@ -203,7 +203,7 @@ def test_a_forged_array_is_found(method: str, name: str, run: Callable[..., Path
     else:
         forge(out, with_column(name, changed), part.name)
     with pytest.raises(AuditError, match=f"{name}: computed again it comes out different, rows"):
-        list(Audit(out).run(60, seed=0, device="cpu"))
+        whyport.audit(out, sample=60, device="cpu")
 
 
 def _with_tensor(table: pa.Table, change: Callable[[Any], Any]) -> pa.Table:

@@ -88,7 +88,7 @@ def test_every_targets_map_is_the_mean_of_captums_over_the_views(
             written = got[f"{name}.{k + 1}"].combine_chunks().to_numpy_ndarray()
             np.testing.assert_allclose(written, total / 6, atol=1e-5)
     assert set(got["evaluations.1"].to_pylist()) == {6}
-    assert len(whyport.audit(tmp_path / "out", sample=24)) == 4
+    assert whyport.audit(tmp_path / "out", sample=24)[-1].startswith("sample")
 
 
 def test_views_of_a_table_are_refused(mapped_bundle: Path) -> None:

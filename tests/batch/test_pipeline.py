@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from whyport.batch.run.pipeline import DoBehind, FetchAhead
+from whyport.batch.pipeline import DoBehind, FetchAhead
 
 
 class StageError(Exception):
