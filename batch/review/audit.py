@@ -25,8 +25,8 @@ Check = Callable[[Audited], str]
 CHECKS: dict[str, Check] = {
     "digests": check_digests,
     "folder": check_folder,
-    "job": check_job,
     "skipped": check_skipped,
+    "job": check_job,
     "schema": check_footers,
     "rows": check_rows,
     "unseen": check_unseen,

@@ -123,8 +123,8 @@ class ExplanationComparison:
             is_off = ~_are_strongest(shares, values[ATTRIBUTION], allowed)
             check_same(rows, is_off, f"{columns.method}: the strongest attributions", place)
             if makes_a_claim and self._layout.positions.add_up:
-                error, expected = (matrix(each, [columns.completeness_error])[:, 0] for each in (stored, again))
-                check_same(rows, ~(np.abs(error - expected) <= allowed), columns.completeness_error, place)
+                said, found = (matrix(each, [columns.completeness_error])[:, 0] for each in (stored, again))
+                check_same(rows, ~(np.abs(said - found) <= allowed), columns.completeness_error, place)
         elif makes_a_claim and self._layout.positions.add_up:
             error = matrix(stored, [columns.completeness_error])[:, 0]
             off = np.abs(np.abs(shares.values.sum(axis=1) - (score - base)) - error)

@@ -35,8 +35,13 @@ def rewrite(path: Path, change: Forge = lambda table: table, metadata: Mapping[b
     pq.write_table(change(table).replace_schema_metadata(own), path)
 
 
-def make_right(out: Path) -> None:
-    """Make what the footers and the report say of the parts true again, with every digest."""
+def make_right(out: Path, *, counts_rows: bool = True) -> None:
+    """Make what the footers and the report say of the parts true again, with every digest.
+
+    Args:
+        out: the output folder.
+        counts_rows: whether the footers are to say what the rows have; otherwise they stay as they are.
+    """
     run = FinishedRun.read(out)
     recount = Recount(run.task, run.columns)
     files: dict[int, tuple[FileReport, Totals]] = {}
@@ -44,14 +49,15 @@ def make_right(out: Path) -> None:
         path, beside = out / span.name, out / "_rejected" / span.name
         if not path.exists():
             continue
-        totals = _counted(recount, path, beside)
+        before = Totals.read(pq.read_metadata(path).metadata[b"whyport.totals"].decode())
+        totals = _counted(recount, path, beside, before) if counts_rows else before
         for each in (path, beside):
             if each.exists():
                 metadata = dict(pq.read_metadata(each).metadata)
                 if Totals.read(metadata[b"whyport.totals"].decode()) != totals:
                     rewrite(each, metadata=metadata | {b"whyport.totals": encode(totals).encode()})
-        report, before = files.get(span.index, (FileReport(run.inputs[span.index].source_file, 0, 0, 0), Totals()))
-        total = before + totals
+        report, total = files.get(span.index, (FileReport(run.inputs[span.index].source_file, 0, 0, 0), Totals()))
+        total += totals
         rows = total.rows_out, total.rows_rejected
         files[span.index] = FileReport(report.source_file, run.inputs[span.index].rows or 0, *rows), total
     there = [*sorted(out.glob("part-*.parquet")), *sorted((out / "_rejected").glob("part-*.parquet"))]
@@ -61,9 +67,8 @@ def make_right(out: Path) -> None:
     write_json(out / "_report.json", dataclasses.asdict(new))
 
 
-def _counted(recount: Recount, path: Path, beside: Path) -> Totals:
+def _counted(recount: Recount, path: Path, beside: Path, before: Totals) -> Totals:
     """The totals of a part and its rejected part, as far as their columns tell; the rest as it was."""
-    before = Totals.read(pq.read_metadata(path).metadata[b"whyport.totals"].decode())
     try:
         counted = recount.of(pq.read_table(path, partitioning=None), str(path))
     except (AuditError, KeyError, pa.ArrowException):

@@ -38,13 +38,12 @@ def check_job(audited: Audited) -> str:
 
 
 def _check_version(audited: Audited) -> None:
-    """Check that the document has no keys that its version does not know: a newer one may not pass for an older one."""
+    """Check that a document with every key of the newest version does not pass for an older one."""
     document, version = audited.job_document, audited.job_document["format_version"]
-    for first in range(version + 1, FORMAT_VERSION + 1):
-        early = [key for key in ADDED[first] if _has(document, key)]
-        if early:
-            expected = f"{version}, which has no key {listing(early)}"
-            raise _fault(audited, "format_version", f"at least {first}", expected)
+    later = [key for first in range(version + 1, FORMAT_VERSION + 1) for key in ADDED[first]]
+    if later and all(_has(document, key) for key in later):
+        expected = f"{FORMAT_VERSION}, which has the key {listing(later)}"
+        raise _fault(audited, "format_version", expected, version)
 
 
 def _check_model(audited: Audited) -> None:

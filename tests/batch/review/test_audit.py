@@ -62,7 +62,7 @@ def audit(out: Path, bundle: Path | None = None, sample: int = 50) -> list[str]:
 
 
 def test_a_run_that_nobody_touched_passes(out: Path) -> None:
-    digests, folder, job, skipped, schema, rows, unseen, report, rejected, sample = audit(out)
+    digests, folder, skipped, job, schema, rows, unseen, report, rejected, sample = audit(out)
     assert digests == "digests   8 files are the ones that were written"
     assert schema.startswith("schema    4 parts have the columns")
     assert folder == "folder    nothing is there but what a run writes"

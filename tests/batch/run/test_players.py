@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import whyport
 import whyport as library
 from support.bundles import WEIGHTS, logits_of
 from support.command import Whyport
+from whyport import audit
 from whyport.runtime.errors import AuditError, UsageError
 
 Write = Callable[..., Path]
@@ -54,7 +54,7 @@ def test_a_run_writes_players_and_is_audited_and_shown(
     np.testing.assert_allclose(out["gradient.attribution.outer"], weights[:, [0, 2]].sum(axis=1), atol=1e-6)
     job = json.loads((tmp_path / "out" / "_job.json").read_text())
     assert job["settings"]["explain"]["players"] == GROUPS
-    lines = whyport.audit(tmp_path / "out", sample=50, device="cpu")
+    lines = audit(tmp_path / "out", sample=50, device="cpu")
     assert lines[-1].startswith("sample    50 rows computed again")
     shown = whyport("show", tmp_path / "out", "--row", 3).stdout
     assert "  outer\n" in shown
@@ -69,7 +69,7 @@ def test_the_strongest_players_are_kept(bundle: Path, table: pa.Table, write: Wr
     of_columns = WEIGHTS[logits_of(rows).argmax(axis=1)] * (rows - MEAN)
     outer = np.abs(of_columns[:, [0, 2]].sum(axis=1)) > np.abs(of_columns[:, 1])
     assert out["top_feature"].combine_chunks().flatten().to_pylist() == np.where(outer, "outer", "b").tolist()
-    assert whyport.audit(tmp_path / "out", sample=20, seed=1, device="cpu")[-1].startswith("sample")
+    assert audit(tmp_path / "out", sample=20, seed=1, device="cpu")[-1].startswith("sample")
 
 
 def test_the_largest_scores_are_explained_by_players(
@@ -84,7 +84,7 @@ def test_the_largest_scores_are_explained_by_players(
         of_columns = WEIGHTS[ranked[:, place - 1]] * (rows - MEAN)
         shares = np.stack(out[f"shapley.attribution.{place}"].to_numpy())
         np.testing.assert_allclose(shares, np.stack([of_columns[:, [0, 2]].sum(1), of_columns[:, 1]], 1), atol=1e-5)
-    assert whyport.audit(tmp_path / "out", sample=20, seed=1, device="cpu")[-1].startswith("sample")
+    assert audit(tmp_path / "out", sample=20, seed=1, device="cpu")[-1].startswith("sample")
 
 
 def test_other_groups_are_another_job(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_an_audit_sees_that_the_groups_were_changed(
     job["settings"]["explain"]["players"] = {"outer": ["a", "b"]}
     path.write_text(json.dumps(job))
     with pytest.raises(AuditError, match="expected settings"):
-        whyport.audit(tmp_path / "out", sample=20, seed=1, device="cpu")
+        audit(tmp_path / "out", sample=20, seed=1, device="cpu")
 
 
 def test_groups_need_a_method_and_fitting_columns(bundle: Path, table: pa.Table, write: Write, tmp_path: Path) -> None:
