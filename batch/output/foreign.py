@@ -11,6 +11,7 @@ from whyport.batch.output.folder import (
     PARTS,
     REJECTED_FOLDER,
     REPORT_FILE,
+    SIGNATURE_FILE,
     SKIPPED_FILE,
     SUCCESS_FILE,
     OutputFolder,
@@ -19,7 +20,7 @@ from whyport.batch.store.lock import nature_of
 from whyport.runtime.paths import path_text
 from whyport.runtime.store.path import StorePath
 
-FINISHED_FILES: tuple[str, ...] = (JOB_FILE, REPORT_FILE, SKIPPED_FILE, SUCCESS_FILE)
+FINISHED_FILES: tuple[str, ...] = (JOB_FILE, REPORT_FILE, SKIPPED_FILE, SUCCESS_FILE, SIGNATURE_FILE)
 """The names of a finished run's files beside its parts; whatever else a command adds to the folder is named here."""
 
 PASSING = re.compile(r"_lock(-(probe-)?[0-9a-f]{16})?|_workers-[0-9a-f]{16}")

@@ -58,7 +58,9 @@ class Audit:
         SignatureError: the key has not signed the folder, or not as it is.
     """
 
-    def __init__(self, out: Place, bundle: Place | None = None, asked: Asked | None = None, key: Path | None = None) -> None:
+    def __init__(
+        self, out: Place, bundle: Place | None = None, asked: Asked | None = None, key: Path | None = None
+    ) -> None:
         asked = asked or Asked()
         check_outside(asked.state, out)
         self._signed = None if key is None else _signed_by(out, key)

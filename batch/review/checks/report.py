@@ -10,8 +10,8 @@ from whyport.batch.output.totals import Totals
 from whyport.batch.review.checks.audited import Audited
 from whyport.runtime.errors import AuditError
 
-SAID_BY_THE_REPORT_ALONE = ("passed_over", "performance")
-"""What only a signature can vouch for: what lay beside the inputs, and how long everything took."""
+SAID_BY_THE_REPORT_ALONE = ("passed_over", "performance", "bundle_signature")
+"""What only a signature can vouch for: what lay beside the inputs, how long it took, who had signed the bundle then."""
 
 
 def check_report(audited: Audited) -> str:
@@ -25,6 +25,7 @@ def check_report(audited: Audited) -> str:
         provider=run.job.provider,
         performance=report.performance,
     )
+    again = dataclasses.replace(again, bundle_signature=report.bundle_signature)
     expected, got = dataclasses.asdict(again), dataclasses.asdict(report)
     for key, value in expected.items():
         if key not in audited.report_document and not got[key]:
