@@ -49,8 +49,10 @@ def rounded(value: float) -> str:
 
 def make_room(axes: Axes) -> None:
     """Widen axes until none of their texts leaves them on the left or right."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     for _ in range(3):
-        axes.figure.canvas.draw()
+        figure.draw_without_rendering()
         frame, boxes = axes.get_window_extent(), [text.get_window_extent() for text in axes.texts]
         left = max([frame.x0 - box.x0 for box in boxes], default=0.0)
         right = max([box.x1 - frame.x1 for box in boxes], default=0.0)
@@ -84,10 +86,11 @@ WIDTH = 8.0
 
 FORMATS = ("png", "svg", "eps")
 
-INK, MUTED, RULE, GROUND = "#333333", "#777777", "#cccccc", "#fdfdfc"
+INK, MUTED, RULE, GROUND = "#333333", "#707070", "#cccccc", "#fdfdfc"
 RED, BLUE = "#ff0051", "#008bfb"
-"""shap's colours for what raises and what lowers a score."""
-SERIES = ("#008bfb", "#ff0051", "#13a57c", "#b07aa1", "#e28a1b", "#6a6fd8")
+"""The colours of what raises and what lowers a score, shap's own: 3 to 1 and more against light and dark ground."""
+ORANGE = "#c76f00"
+SERIES = (BLUE, RED, "#13a57c", "#b07aa1", ORANGE, "#6a6fd8")
 
 STYLE: Any = {
     "font.size": 12,
@@ -118,6 +121,7 @@ STYLE: Any = {
 TOKENS = {
     "#333333": "ink",
     "#000000": "ink",
+    "#707070": "muted",
     "#777777": "muted",
     "#888888": "muted",
     "#999999": "muted",
@@ -142,6 +146,8 @@ def drawing() -> Iterator[None]:
         with matplotlib.rc_context(STYLE), warnings.catch_warnings():
             # For columns without any value, in shap's percentiles.
             warnings.simplefilter("ignore", RuntimeWarning)
+            # The page's texts are drawn by the browser's fonts, which know more characters.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
             yield
     finally:
         np.random.set_state(state)  # noqa: NPY002
