@@ -1,16 +1,21 @@
 """The report as one file, and its pictures as separate files."""
 
+import base64
+import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
+from itertools import chain, count
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
+from whyport.batch.report.figure_data import FigureData
 from whyport.batch.report.figures.canvas import FORMATS, drawing, file_of, svg_of
 from whyport.batch.report.gather.view import ReportSettings, View, gather
-from whyport.batch.report.picture import Section
+from whyport.batch.report.picture import Heading, Picture, Section
+from whyport.batch.report.sections.glance import Line, glance_lines
 from whyport.batch.report.sections.groups import groups_section
 from whyport.batch.report.sections.model import model_section
 from whyport.batch.report.sections.origin import origin_section
@@ -23,7 +28,9 @@ from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.files import whole_file
 from whyport.runtime.store.path import Place
 
-TEMPLATE = "page.html.j2"
+TEMPLATE, SCRIPT = "page.html.j2", "page.js"
+RESERVED = ("main", "glance", "glance-title", "fold", "figure-data")
+"""The ids that every page has."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +66,17 @@ def write_report(settings: ReportSettings, target: ReportTarget) -> list[Path]:
     view = gather(settings)
     sections = sections_of(view, settings.max_features)
     drawn: dict[str, str] = {}
-    files = [target.page]
+    written = [target.page]
     for number, picture in enumerate((p for section in sections for p in section.pictures), start=1):
         with drawing():
             figure = picture.draw()
             drawn[picture.key] = svg_of(figure, f"f{number}", picture.tooltips)
             if target.images is not None:
-                files += _write_files(figure, target, f"{number:02d}-{slug(picture.key)}")
+                written += _write_files(figure, target, f"{number:02d}-{slug(picture.key)}")
     target.page.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target.page) as file:
         file.write(page_of(view, sections, drawn).encode())
-    return files
+    return written
 
 
 def sections_of(view: View, max_features: int) -> list[Section]:
@@ -96,6 +103,10 @@ def page_of(view: View, sections: Sequence[Section], drawn: dict[str, str]) -> s
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    anchors, script = Anchors(sections), _template(SCRIPT)
+    data = FigureData()
+    for picture in (picture for section in sections for picture in section.pictures):
+        data.add(anchors.of(picture), picture.data())
     environment = Environment(
         loader=PackageLoader("whyport.batch.report", "templates"),
         autoescape=True,
@@ -104,13 +115,17 @@ def page_of(view: View, sections: Sequence[Section], drawn: dict[str, str]) -> s
         lstrip_blocks=True,
     )
     environment.filters["kind"] = lambda block: type(block).__name__
-    environment.filters["slug"] = slug
+    environment.filters["anchor"] = anchors.of
+    environment.filters["target"] = anchors.of_line
     report = view.run.report
     return environment.get_template(TEMPLATE).render(
         name=view.bundle.sidecar.name,
         sections=sections,
         drawn=drawn,
-        facts=list(facts(view)),
+        lines=glance_lines(view),
+        packed=data.packed(),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         digest=view.bundle.digest,
         version=view.run.job.versions["whyport"],
         rows=report.rows_in,
@@ -122,37 +137,39 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:80] or "x"
 
 
-def facts(view: View) -> Iterator[tuple[str, str]]:
-    """The facts at the top of the page."""
-    report = view.run.report
-    yield "rows scored", f"{report.rows_out:,}"
-    yield "rejected", f"{report.rows_rejected:,}"
-    if report.rows_unseen:
-        yield "with unseen values", f"{report.rows_unseen:,}"
-    if report.explained:
-        yield "explained", f"{max(report.explained.values()):,}"
-    matrix = view.collected.confusion
-    if matrix is not None and matrix[:-1].sum():
-        includes = view.known is not None and view.known.found
-        yield (
-            "accuracy, training rows included" if includes else "accuracy",
-            f"{matrix[:-1].trace() / matrix[:-1].sum():.1%}",
-        )
-    evaluation = view.training.evaluation
-    if evaluation is not None and evaluation.warnings:
-        yield "warnings of the training", f"{len(evaluation.warnings):,}"
-    fits = [each.fit for each in view.quantities.each if each.fit is not None]
-    if len(fits) == 1:
-        includes = view.known is not None and view.known.found
-        yield "R², training rows included" if includes else "R²", f"{fits[0].r2:.3f}"
-    errors = [m.worst_completeness_error for m in report.methods.values()]
-    if errors:
-        finite: list[Any] = [error for error in errors if error is not None]
-        yield f"largest error, {view.task.unit}", f"{max(finite):.1g}" if len(finite) == len(errors) else "infinite"
-    if view.inputs is not None:
-        drift = view.inputs
-        untold = f", {len(drift.untold)} cannot be told" if drift.untold else ""
-        yield "features moved", f"{len(drift.moved)} of {len(drift.features)}{untold}"
+class Anchors:
+    """The ids of a page's elements: of its sections, headings and figures, each once.
+
+    Args:
+        sections: the contents.
+    """
+
+    def __init__(self, sections: Sequence[Section]) -> None:
+        self._sections = {section.key: section for section in sections}
+        self._ids: dict[int, str] = {}
+        taken = {*RESERVED, *self._sections, *(f"{key}-title" for key in self._sections)}
+        for section in sections:
+            for block in section.blocks:
+                if isinstance(block, Heading | Picture):
+                    name = f"{section.key}-{slug(block.text)}" if isinstance(block, Heading) else slug(block.key)
+                    ids = chain([name], (f"{name}-{k}" for k in count(2)))
+                    self._ids[id(block)] = next(each for each in ids if each not in taken)
+                    taken.add(self._ids[id(block)])
+
+    def of(self, block: Heading | Picture) -> str:
+        """The id of a heading or a figure."""
+        return self._ids[id(block)]
+
+    def of_line(self, line: Line) -> str:
+        """The id of the place that a line at the top leads to: a heading where it is there, or else its section."""
+        section = self._sections.get(line.section)
+        headings = [each for each in section.blocks if isinstance(each, Heading)] if section is not None else []
+        place = line.section if section is not None else "main"
+        return next((self.of(each) for each in headings if each.text == line.heading), place)
+
+
+def _template(name: str) -> str:
+    return files("whyport.batch.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _write_files(figure: Figure, target: ReportTarget, name: str) -> list[Path]:

@@ -1,11 +1,16 @@
 """The elements of a report: sections with pictures and tables, and their descriptions in words."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from whyport.batch.report.figures.canvas import LENGTHS, shorten
+
+Data = Mapping[str, Sequence[Any] | NDArray[Any]]
+"""The numbers that a figure shows, as columns of one length: texts or numbers, by the column's name."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,9 @@ class Picture:
     draw: Callable[[], Figure]
     names: tuple[str, ...] = ()
     """The names that the figure may shorten."""
+    _: KW_ONLY
+    data: Callable[[], Data]
+    """The numbers that it shows, which a reader can save."""
 
     @property
     def tooltips(self) -> dict[str, str]:

@@ -79,15 +79,11 @@ def make_explanation(
     data: NDArray[np.float64] | None,
     names: list[str],
     target: str,
-    shown: Sequence[str] | None = None,
 ) -> "Explanation":
-    """Make one object; without `data` if no value is known, and with the values as text where these are given."""
+    """Make one object; without `data` if no value is known."""
     shap = load_shap()
     known = data if data is not None and np.isfinite(data).any() else None
-    # shap takes names of outputs only for several rows.
-    outputs = {"output_names": target} if values.ndim > 1 else {}
-    display = None if shown is None else np.array(shown, dtype=object)
     made: Explanation = shap.Explanation(
-        values=values, base_values=base_values, data=known, display_data=display, feature_names=names, **outputs
+        values=values, base_values=base_values, data=known, feature_names=names, output_names=target
     )
     return made

@@ -1,12 +1,16 @@
 // Open a page in Chromium and photograph it: node shoot.mjs URL OUT.png [--width W] [--height H] [--dark] [--no-page]
-//   [--wait SELECTOR] [--eval EXPRESSION] [--timeout SECONDS]
+//   [--wait SELECTOR] [--eval EXPRESSION] [--download FILE] [--axe TAGS] [--print] [--pdf FILE] [--timeout SECONDS]
 //
 // --wait waits for an element, --eval evaluates an expression in the page (a promise is awaited); --no-page photographs the
-// window alone, not the whole page. Prints one JSON object: `errors`, the messages of level error or warning on the console,
-// uncaught exceptions and failed requests; `requests`, every URL that was asked for but the page's own; `result`, of the
-// expression; `width` and `height`, of the whole page, in CSS pixels. Exits 1 if there is any error.
+// window alone, not the whole page. --download waits for the file that the page saves, and puts it there; --axe looks for what
+// axe-core's rules with these tags find, such as wcag2a,wcag2aa; --print shows the page as on paper, and --pdf prints it, on A4.
+//
+// Prints one JSON object: `errors`, the messages of level error or warning on the console, uncaught exceptions and failed
+// requests; `requests`, every URL that was asked for but the page's own; `result`, of the expression; `violations`, of the rules
+// of --axe; `width` and `height`, of the whole page, in CSS pixels. Exits 1 if there is any error.
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -34,6 +38,10 @@ const { values, positionals } = parseArgs({
     "no-page": { type: "boolean", default: false },
     wait: { type: "string" },
     eval: { type: "string" },
+    download: { type: "string" },
+    axe: { type: "string" },
+    print: { type: "boolean", default: false },
+    pdf: { type: "string" },
     timeout: { type: "string", default: "60" },
   },
 });
@@ -43,7 +51,16 @@ if (!url || !out) {
   process.exit(2);
 }
 
-const found = { errors: [], requests: [], result: null, width: 0, height: 0 };
+const found = { errors: [], requests: [], result: null, violations: [], width: 0, height: 0 };
+// What axe-core finds, a line each: the rule, and the element.
+async function violations(page, tags) {
+  await page.evaluate(readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8"));
+  const result = await page.evaluate((values) => axe.run({ runOnly: { type: "tag", values } }), tags);
+  return result.violations.flatMap((each) =>
+    each.nodes.map((node) => `${each.id}: ${node.html.slice(0, 200)}: ${node.failureSummary.replaceAll(/\s+/g, " ")}`),
+  );
+}
+
 const profile = mkdtempSync(join(tmpdir(), "chromium-"));
 const context = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.CHROMIUM ?? PLACES.find(existsSync),
@@ -65,12 +82,17 @@ try {
   });
   await page.goto(url, { waitUntil: "load" });
   if (values.wait) await page.waitForSelector(values.wait);
-  if (values.eval) found.result = await page.evaluate(values.eval);
+  if (values.print) await page.emulateMedia({ media: "print" });
+  const download = values.download && page.waitForEvent("download");
+  if (values.eval) found.result = (await page.evaluate(values.eval)) ?? null;
+  if (download) await (await download).saveAs(values.download);
+  if (values.axe) found.violations = await violations(page, values.axe.split(","));
   [found.width, found.height] = await page.evaluate(() => [
     document.documentElement.scrollWidth,
     document.documentElement.scrollHeight,
   ]);
   await page.screenshot({ path: out, fullPage: !values["no-page"] });
+  if (values.pdf) await page.pdf({ path: values.pdf, format: "A4", preferCSSPageSize: true, printBackground: true });
 } catch (error) {
   found.errors.push(`shoot: ${error.message}`);
 } finally {
@@ -78,4 +100,4 @@ try {
   rmSync(profile, { recursive: true, force: true });
 }
 console.log(JSON.stringify(found));
-process.exit(found.errors.length ? 1 : 0);
+process.exitCode = found.errors.length ? 1 : 0;

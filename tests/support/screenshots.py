@@ -36,6 +36,8 @@ class Shot:
     """What the page asked for beside itself."""
     result: Any
     """Of the expression that was evaluated."""
+    violations: list[str]
+    """What axe-core found by the rules of --axe, a line each."""
     width: int
     """Of the whole page, in CSS pixels."""
     height: int
@@ -57,7 +59,7 @@ def shoot(url: str, out: Path, *options: str) -> Shot:
 
 
 def missing_tools() -> list[str]:
-    """What is not installed of Chromium, Node.js and playwright-core."""
+    """What is not installed of Chromium, Node.js, playwright-core and axe-core."""
     chromium = os.environ.get("CHROMIUM", "chromium")
     missing = [name for name in (chromium, "node") if shutil.which(name) is None]
-    return missing + ([] if (FOLDER / "node_modules" / "playwright-core").exists() else ["playwright-core"])
+    return missing + [name for name in ("playwright-core", "axe-core") if not (FOLDER / "node_modules" / name).exists()]

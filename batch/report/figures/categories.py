@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from whyport.batch.report.figures.canvas import BLUE, INK, MUTED, RED, RULE, TICK, WIDTH, plain, shorten
+from whyport.batch.report.figures.canvas import BLUE, INK, MUTED, RED, TICK, WIDTH, plain, shorten
 from whyport.batch.report.gather.by_category import MOST_CATEGORIES, CategoryShares
 from whyport.batch.report.gather.drift import FeatureDrift
 
@@ -46,7 +46,7 @@ def occurrence_figure(found: Sequence[FeatureDrift]) -> Figure:
         shown = np.argsort(-np.maximum(each.before, each.after), kind="stable")[:MOST_CATEGORIES]
         shown = shown[np.maximum(each.before, each.after)[shown] > 0]
         places = np.arange(len(shown))
-        axes.bar(places - 0.2, each.before[shown], 0.4, color=RULE, label="training")
+        axes.bar(places - 0.2, each.before[shown], 0.4, color=MUTED, label="training")
         axes.bar(places + 0.2, each.after[shown], 0.4, color=BLUE, label="this run")
         names = [plain(shorten((each.categories or ())[code], TICK)) for code in shown]
         axes.set_xticks(places, names, rotation=35, rotation_mode="anchor", ha="right", fontsize=9)

@@ -15,6 +15,7 @@ from whyport.batch.report.figures.canvas import (
     GROUND,
     INK,
     MUTED,
+    ORANGE,
     PLACE,
     REASON,
     RED,
@@ -131,7 +132,7 @@ def drift_figure(drift: Sequence[FeatureDrift], floor: float) -> Figure:
     values = np.array([each.index if each.is_told else 0.0 for each in drift])
     figure = Figure(figsize=(WIDTH, 1.1 + ROW * len(names)), layout="constrained")
     axes = figure.subplots()
-    colours = [RED if value >= MOVED else "#e28a1b" if value >= STABLE else BLUE for value in values]
+    colours = [RED if value >= MOVED else ORANGE if value >= STABLE else BLUE for value in values]
     axes.barh(range(len(names)), values, color=colours, height=0.62)
     for i, (each, value) in enumerate(zip(drift, values, strict=True)):
         ground = {"facecolor": GROUND, "edgecolor": "none", "pad": 1}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from whyport.batch.report.figures.canvas import AXIS, BLUE, MUTED, RED, WIDTH, date_axis, plain, shorten
+from whyport.batch.report.gather.columns import day_text
 
 BINS = 30
 MEANS = 10
@@ -28,6 +30,18 @@ class Points:
     are_times: bool = False
     """Whether the values are days since 1970-01-01."""
 
+    @property
+    def texts(self) -> Sequence[Any]:
+        """The values [n] as a reader knows them: numbers, dates, names of categories; None where one is missing."""
+        known = np.isfinite(self.values)
+        if self.categories is not None:
+            return [
+                self.categories[int(v)] if is_known else None for v, is_known in zip(self.values, known, strict=True)
+            ]
+        if self.are_times:
+            return [day_text(v) if is_known else None for v, is_known in zip(self.values, known, strict=True)]
+        return list(self.values.tolist())
+
 
 def distribution_figure(values: NDArray[np.float64], mean: float, label: str) -> Figure:
     """A histogram of predictions [n], with the mean of all."""
@@ -40,6 +54,12 @@ def distribution_figure(values: NDArray[np.float64], mean: float, label: str) ->
     axes.set(xlabel=plain(label), ylabel="rows")
     axes.margins(y=0.15)
     return figure
+
+
+def histogram(values: NDArray[np.float64], name: str) -> dict[str, NDArray[Any]]:
+    """The bins of `distribution_figure`, as columns."""
+    rows, edges = np.histogram(values, BINS)
+    return {f"{name} from": edges[:-1], f"{name} to": edges[1:], "rows": rows}
 
 
 def measured_figure(predicted: NDArray[np.float64], measured: NDArray[np.float64], label: str) -> Figure:

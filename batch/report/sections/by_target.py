@@ -1,6 +1,7 @@
 """The pictures of one target's attributions: of every row, by value, and by category."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,12 @@ from whyport.batch.report.figures.categories import shares_figure
 from whyport.batch.report.figures.shap_plots import beeswarm_figure, scatter_figure
 from whyport.batch.report.gather.by_category import category_shares
 from whyport.batch.report.gather.collect import TargetAttributions
-from whyport.batch.report.gather.columns import titled
+from whyport.batch.report.gather.columns import titled, value_names
 from whyport.batch.report.gather.view import View
-from whyport.batch.report.picture import Block, Picture
+from whyport.batch.report.picture import Block, Data, Picture
 from whyport.batch.report.sections.words import share_unit
 from whyport.batch.report.to_shap import make_explanation
-from whyport.runtime.bundle.columns import TIME
+from whyport.runtime.bundle.columns import TIME, Column
 
 DEPENDENCES = 4
 """The features of each kind whose attributions are shown by value."""
@@ -53,6 +54,7 @@ def _beeswarm(view: View, each: TargetAttributions, kept: list[str], values: Flo
         "Strongest first: " + ranked(kept, each.mean_magnitude[[names.index(name) for name in kept]]),
         lambda: beeswarm_figure(some, unit),
         tuple(kept),
+        data=lambda: _points(view, each, kept, values),
     )
 
 
@@ -85,6 +87,7 @@ def _by_number(view: View, each: TargetAttributions, kept: list[str], values: Fl
             "Scatter plots of attribution against value for " + ", ".join(names[i] for i in known) + ".",
             lambda: scatter_figure(some, known, unit, titles, times),
             (*names, *titles),
+            data=lambda: _points(view, each, [names[i] for i in known], values[:, [numbers[i] for i in known]]),
         )
     ]
 
@@ -119,8 +122,34 @@ def _by_category(view: View, each: TargetAttributions, kept: list[str], values: 
             ),
             lambda: shares_figure(found, unit),
             tuple(name for shares in found for name in (shares.name, *shares.labels)),
+            data=lambda: {
+                "column": [shares.name for shares in found for _ in shares.labels],
+                "category": [label for shares in found for label in shares.labels],
+                "mean attribution": np.concatenate([shares.means for shares in found]),
+                "mean |attribution|": np.concatenate([shares.magnitudes for shares in found]),
+                "rows": np.concatenate([shares.rows for shares in found]),
+            },
         )
     ]
+
+
+def _points(view: View, each: TargetAttributions, names: Sequence[str], shares: Floats) -> Data:
+    """The place of each drawn row, and by feature its attribution [n] and its value, where values are known."""
+    columns = {column.name: column for column in view.bundle.sidecar.features}
+    data, place = view.values.of(each.sample, names), each.sample
+    known = [j for j in range(len(names)) if np.isfinite(data[:, j]).any()]
+    return {
+        "file": [view.run.inputs[i].source_file for i in place["source"].tolist()],
+        "row": place["row"],
+        **{f"attribution of {name}": shares[:, j] for j, name in enumerate(names)},
+        **{f"value of {names[j]}": _values(columns.get(names[j]), data[:, j]) for j in known},
+    }
+
+
+def _values(column: Column | None, values: Floats) -> Sequence[Any] | Floats:
+    """Numbers as numbers, dates and categories as text."""
+    is_number = column is None or (column.categories is None and column.kind != TIME)
+    return values if is_number else value_names(column, values)
 
 
 def _without_colour(view: View, names: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """The pictures of how scores depend on the strongest columns."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,8 +10,9 @@ from whyport.batch.report.figures.dependence import LINES, dependence_figure
 from whyport.batch.report.gather.columns import titled, value_names
 from whyport.batch.report.gather.dependence import TAILS, Dependence
 from whyport.batch.report.gather.view import View
-from whyport.batch.report.picture import Block, Heading, Picture
+from whyport.batch.report.picture import Block, Data, Heading, Picture
 from whyport.batch.report.sections.words import unit_of
+from whyport.runtime.bundle.columns import TIME
 
 NOTE = (
     "The model asked again: one column of a row is set to one value after another, and the others stay as they are. "
@@ -49,7 +51,31 @@ def _picture(view: View, found: Sequence[Dependence], target: str) -> Picture:
         "; ".join(_in_words(each, target, unit) for each in found) + ".",
         lambda: dependence_figure(found, target, unit),
         (*(titled(each.grid.column) for each in found), *(name for each in found for name in each.grid.labels or ())),
+        data=lambda: _data(found, target),
     )
+
+
+def _data(found: Sequence[Dependence], target: str) -> Data:
+    """The mean score at every value, and the rows' own curves where they are drawn."""
+    drawn = [each.curves(target)[:LINES] if each.grid.labels is None else np.zeros((0, 0)) for each in found]
+    curves = np.full((max(map(len, drawn), default=0), sum(len(each.grid.values) for each in found)), np.nan)
+    start = 0
+    for each, own in zip(found, drawn, strict=True):
+        curves[: len(own), start : start + len(each.grid.values)] = own if len(own) else np.nan
+        start += len(each.grid.values)
+    return {
+        "column": [each.grid.name for each in found for _ in each.grid.values],
+        "value": [value for each in found for value in _values(each)],
+        "mean score": np.concatenate([each.mean(target) for each in found]),
+        **{f"score of row {i + 1}": curve for i, curve in enumerate(curves)},
+    }
+
+
+def _values(each: Dependence) -> Sequence[Any]:
+    if each.grid.labels is not None:
+        return each.grid.labels
+    values = each.grid.values.astype(np.float64)
+    return value_names(each.grid.column, values) if each.grid.column.kind == TIME else list(values.tolist())
 
 
 def _in_words(each: Dependence, target: str, unit: str) -> str:

@@ -34,7 +34,15 @@ def _counts(view: View) -> Picture:
     caption = f"All {view.run.report.rows_out:,} scored rows."
     caption += f" The 30 most frequent of {len(counts)} classes." if len(counts) > 30 else ""
     text = ", ".join(f"{name} {rows:,}" for name, rows in shown.items())
-    return Picture("classes", "Rows by predicted class", caption, text, lambda: counts_figure(shown), tuple(shown))
+    return Picture(
+        "classes",
+        "Rows by predicted class",
+        caption,
+        text,
+        lambda: counts_figure(shown),
+        tuple(shown),
+        data=lambda: {"class": list(shown), "rows": list(shown.values())},
+    )
 
 
 def _confusion(view: View, counts: NDArray[np.int64]) -> list[Block]:
@@ -57,6 +65,11 @@ def _confusion(view: View, counts: NDArray[np.int64]) -> list[Block]:
             + "; ".join(f"of {s.support:,} {s.name}, {s.recall:.1%} were found" for s in report.classes[:10]),
             lambda: confusion_figure(matrix, classes),
             tuple(classes),
+            data=lambda: {
+                "true class": np.repeat(classes, len(classes)),
+                "predicted class": np.tile(classes, len(classes)),
+                "rows": matrix.ravel(),
+            },
         ),
         Table(
             "Classification report",

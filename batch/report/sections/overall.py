@@ -80,4 +80,8 @@ def _bar(view: View, of_method: Sequence[TargetAttributions], limit: int) -> Pic
         "Strongest first: " + ranked(kept, overall[strongest]),
         lambda: bar_figure(magnitudes, kept, share_unit(view, first.method, first.target), by_class),
         (*kept, *magnitudes),
+        data=lambda: {
+            "feature": kept,
+            **{f"mean |attribution|{name and f' for {name}'}": values for name, values in magnitudes.items()},
+        },
     )

@@ -1,6 +1,6 @@
 """The section on pictures: the chosen rows with their shares over them, and what counts where over all rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from whyport.batch.report.figures.overlays import layers_figure, mean_figure, ov
 from whyport.batch.report.gather.cases import RowCase
 from whyport.batch.report.gather.collect import TargetAttributions, pooled_magnitude
 from whyport.batch.report.gather.view import View
-from whyport.batch.report.picture import Block, Heading, Picture, Section
+from whyport.batch.report.picture import Block, Data, Heading, Picture, Section
 from whyport.batch.report.sections.words import share_unit
 from whyport.runtime.bundle.row import row_size
 
@@ -50,6 +50,7 @@ def _mean(view: View, block: InputBlock, explained: Sequence[TargetAttributions]
         "Every field is a mean over all explained rows, exact.",
         f"Strongest in {block.input}: {_strongest(grid)}.",
         lambda: mean_figure(grid, unit),
+        data=lambda: by_place({"mean |attribution|": grid}),
     )
 
 
@@ -101,6 +102,7 @@ def _drawn(
         strongest,
         lambda: overlay_figure(picture, grids, unit, is_smooth=is_smooth),
         tuple(target for target, _ in grids),
+        data=lambda: by_place({f"attribution for {target}": grid for target, grid in grids}),
     )
 
 
@@ -125,8 +127,25 @@ def _layers(view: View, block: InputBlock, i: int, case: RowCase) -> list[Pictur
             f"{last} has {' x '.join(map(str, maps[own[0].target][last].shape))} places.",
             lambda: layers_figure(picture, maps),
             tuple(maps),
+            data=lambda: _of_layers(maps),
         )
     ]
+
+
+def by_place(grids: Mapping[str, NDArray[np.floating[Any]]]) -> dict[str, NDArray[Any]]:
+    """Values by place, [y, x] each, as columns by name behind those of the places."""
+    y, x = np.indices(next(iter(grids.values())).shape)
+    return {"y": y.ravel(), "x": x.ravel(), **{name: grid.ravel() for name, grid in grids.items()}}
+
+
+def _of_layers(maps: Mapping[str, Mapping[str, NDArray[np.floating[Any]]]]) -> Data:
+    """The maps [y, x] of every target and layer, one below the other."""
+    found = [(target, layer, by_place({"value": values})) for target in maps for layer, values in maps[target].items()]
+    return {
+        "target": [target for target, _, own in found for _ in own["value"]],
+        "layer": [layer for _, layer, own in found for _ in own["value"]],
+        **{name: np.concatenate([own[name] for *_, own in found]) for name in ("y", "x", "value")},
+    }
 
 
 def _grid(block: InputBlock, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,7 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.batch.report.figures.quantities import Points, distribution_figure, measured_figure, residuals_figure
+from whyport.batch.report.figures.quantities import (
+    Points,
+    distribution_figure,
+    histogram,
+    measured_figure,
+    residuals_figure,
+)
 from whyport.batch.report.gather.columns import category_names, titled
 from whyport.batch.report.gather.quantities import Fit, Quantity
 from whyport.batch.report.gather.view import View
@@ -45,6 +51,7 @@ def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
             f"A histogram with its mean at {mean:.4g} {unit}, from {smallest:.4g} to {largest:.4g}.",
             lambda: distribution_figure(finite, mean, label),
             (each.target,),
+            data=lambda: histogram(finite, "predicted"),
         )
     ]
     known, fit = np.isfinite(predicted) & np.isfinite(measured), each.fit
@@ -64,6 +71,7 @@ def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
             _in_words(fit, unit),
             lambda: measured_figure(predicted[known], measured[known], label),
             (each.target,),
+            data=lambda: {"predicted": predicted[known], "measured": measured[known]},
         ),
         Picture(
             f"residuals-{each.target}",
@@ -72,6 +80,7 @@ def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
             _in_words(fit, unit),
             lambda: residuals_figure(residuals, panels, unit),
             tuple(points.label for points in panels),
+            data=lambda: {"residual": residuals, **{points.label: points.texts for points in panels}},
         ),
     ]
 

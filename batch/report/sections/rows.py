@@ -7,14 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.positions import blocks_of
+from whyport.batch.report.figures.force import DRAWN, force_figure
 from whyport.batch.report.figures.plots import attention_figure, grad_cam_figure, row_bar_figure
-from whyport.batch.report.figures.shap_plots import DRAWN, force_figure, waterfall_figure
+from whyport.batch.report.figures.row_shares import RowShares
+from whyport.batch.report.figures.waterfall import waterfall_figure
 from whyport.batch.report.gather.cases import RowCase, RowExplanation
 from whyport.batch.report.gather.view import View
-from whyport.batch.report.picture import Block, Heading, Note, Picture, Section
+from whyport.batch.report.picture import Block, Data, Heading, Note, Picture, Section
 from whyport.batch.report.sections.sequences import looked_at, row_pictures, standardised
 from whyport.batch.report.sections.words import share_unit, unit_of
-from whyport.batch.report.to_shap import make_explanation
 from whyport.runtime.bundle.inputs import ImagePreparation
 
 WATERFALL = 12
@@ -67,6 +68,11 @@ def _case(view: View, i: int, case: RowCase, max_features: int) -> list[Block]:
                 "rows sum to 1.",
                 f"The largest weight, {weights.max():.3g}, is of query {query} on key {key}.",
                 lambda: attention_figure(weights),
+                data=lambda: {
+                    "query": np.indices(weights.shape)[0].ravel(),
+                    "key": np.indices(weights.shape)[1].ravel(),
+                    "attention weight": weights.ravel(),
+                },
             )
         )
     return blocks
@@ -92,6 +98,7 @@ def _grad_cam(view: View, i: int, case: RowCase, cam: NDArray[np.float32]) -> Pi
         "It counts most at " + ", ".join(names[k] for k in strongest) + ".",
         lambda: grad_cam_figure(cam, values, names),
         tuple(names),
+        data=lambda: {"place": names, "Grad-CAM": cam, "input, in training standard deviations": values},
     )
 
 
@@ -122,8 +129,8 @@ def _quantities(view: View, values: Sequence[str | None]) -> str:
 
 
 def _explanation(view: View, i: int, case: RowCase, each: RowExplanation, max_features: int) -> list[Block]:
-    order = np.argsort(-np.abs(each.values), kind="stable")[:5]
-    strongest = ", ".join(f"{each.names[k]} {each.values[k]:+.3g}" for k in order)
+    strongest_first = np.argsort(-np.abs(each.values), kind="stable")
+    strongest = ", ".join(f"{each.names[k]} {each.values[k]:+.3g}" for k in strongest_first[:5])
     task, score_unit = view.task, unit_of(view, each.target)
     unit = share_unit(view, each.method, each.target)
     role = f"{each.target}, the {each.role} {task.target}" if task.predicts_targets else each.target
@@ -145,29 +152,49 @@ def _explanation(view: View, i: int, case: RowCase, each: RowExplanation, max_fe
                 strongest + ".",
                 lambda: row_bar_figure(each.values, each.names, WATERFALL, unit),
                 each.names,
+                data=lambda: {
+                    "feature": [each.names[k] for k in strongest_first],
+                    "attribution": each.values[strongest_first],
+                },
             ),
             *sequences,
         ]
-    shown = [case.values.get(name, "") for name in each.names] if case.values else None
-    one = make_explanation(each.values, each.base_value, None, list(each.names), each.target, shown)
+    shown = [case.values.get(name, "") for name in each.names] if case.values else []
+    one = RowShares(each.names, each.values, each.base_value, each.score, score_unit, shown)
     sums = f"Base value {each.base_value:.4g}, score {each.score:.4g} {score_unit}. Strongest: {strongest}."
     return [
         Picture(
             f"waterfall-{key}",
             f"From the base value to the score of {role}",
-            f"{each.method}: each feature's share in {score_unit}, the strongest first.{anew}",
+            f"{each.method}: each feature's share in {score_unit}, the strongest first. Arrows to the right raise the "
+            f"score, those to the left lower it.{anew}",
             sums,
-            lambda: waterfall_figure(one, WATERFALL, score_unit),
+            lambda: waterfall_figure(one, WATERFALL),
             each.names,
+            data=lambda: _data(one),
         ),
         Picture(
             f"force-{key}",
             f"What raises and what lowers the score of {role}",
-            "The same shares side by side: red raises the score, blue lowers it; the strongest are named."
+            "The same shares side by side: red arrows to the right raise the score, blue ones to the left lower it; "
+            "the strongest are named."
             + ("" if len(each.names) <= DRAWN else f" All but the {DRAWN} strongest are drawn together."),
             sums,
             lambda: force_figure(one),
             each.names,
+            data=lambda: _data(one),
         ),
         *sequences,
     ]
+
+
+def _data(row: RowShares) -> Data:
+    """All shares, the strongest first, between the base value and the score."""
+    order = row.order.tolist()
+    texts = row.texts or [""] * len(order)
+    return {
+        "what": ["base value", *("attribution" for _ in order), "score"],
+        "feature": ["", *(row.names[i] for i in order), ""],
+        "value": ["", *(texts[i] for i in order), ""],
+        row.unit: [row.base, *row.values[order].tolist(), row.score],
+    }

@@ -1,8 +1,8 @@
 """The pictures of sequences: of all rows, and of single ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,7 @@ def _mean_picture(
             f"Every bar is a mean over all explained rows{having}, exact; the features of a step have one value.",
             _strongest_steps(cells[:, 0], block.input),
             lambda: steps_figure(cells[:, 0], unit),
+            data=lambda: {"step": np.arange(len(cells)), unit: cells[:, 0]},
         )
     shown = _strongest(cells if found.having is None else cells * found.having[:, None], limit)
     return Picture(
@@ -100,6 +101,10 @@ def _mean_picture(
         _ranked(cells, labels, block),
         lambda: heat_map_figure(cells, labels, shown, unit, are_signed=False, having=found.having),
         tuple(labels),
+        data=lambda: (
+            _of_cells({"mean |attribution|": cells}, labels, shown)
+            | ({} if found.having is None else {"share of the rows": np.repeat(found.having, len(shown))})
+        ),
     )
 
 
@@ -147,6 +152,11 @@ def looked_at(
         _strongest_steps(weights, block.input),
         lambda: looked_at_figure(weights, values, labels, shown, unit),
         tuple(labels),
+        data=lambda: {
+            "step": np.arange(len(weights)),
+            unit: weights,
+            **{f"{labels[i]}, in training standard deviations": values[:, i] for i in shown},
+        },
     )
 
 
@@ -185,6 +195,7 @@ def _row_heat(view: View, block: InputBlock, key: str, case: RowCase, each: RowE
         _ranked(cells, labels, block),
         lambda: heat_map_figure(cells, labels, shown, unit, are_signed=True),
         tuple(labels),
+        data=lambda: _of_cells({"attribution": cells}, labels, shown),
     )
 
 
@@ -201,7 +212,20 @@ def _row_series(view: View, block: InputBlock, key: str, case: RowCase, each: Ro
         f"The sums by feature: {strongest}.",
         lambda: series_figure(values, cells, labels, shown, unit),
         tuple(labels),
+        data=lambda: _of_cells({"value": values, "attribution": cells}, labels, shown),
     )
+
+
+def _of_cells(
+    cells: Mapping[str, NDArray[np.float64]], labels: Sequence[str], shown: Sequence[int]
+) -> dict[str, Sequence[Any] | NDArray[Any]]:
+    """Values by step and feature, [steps, features] each, as columns by name: those of the shown features."""
+    steps = len(next(iter(cells.values())))
+    return {
+        "step": np.repeat(np.arange(steps), len(shown)),
+        "feature": [labels[i] for _ in range(steps) for i in shown],
+        **{name: values[:, shown].ravel() for name, values in cells.items()},
+    }
 
 
 def _meaning(each: RowExplanation, marks: str) -> str:

@@ -70,6 +70,7 @@ def _curves(view: View, curves: Mapping[str, NDArray[np.float64]]) -> Picture:
         f"{len(curves['epoch'])} epochs, on the {_listed(list(parts))} rows, as the bundle records them.",
         "; ".join(f"{n.replace('_', ' ')} ends at {v[-1]:.4g}" for n, v in curves.items() if n != "epoch"),
         lambda: curves_figure(curves, LOSSES.get(loss, loss)),
+        data=lambda: curves,
     )
 
 
@@ -145,6 +146,12 @@ def _calibration(evaluation: Evaluation) -> Picture:
         + ".",
         lambda: calibration_figure(shown),
         tuple(each.target for each in shown),
+        data=lambda: {
+            "class": [each.target for each in shown for _ in each.predicted],
+            "predicted": [value for each in shown for value in each.predicted],
+            "observed": [value for each in shown for value in each.observed],
+            "rows": [rows for each in shown for rows in each.rows],
+        },
     )
 
 
@@ -164,6 +171,7 @@ def _measured(evaluation: Evaluation, each: MeasuredValues) -> list[Block]:
             alt,
             lambda: measured_figure(predicted, measured, label),
             (each.target,),
+            data=lambda: {"predicted": predicted, "measured": measured},
         ),
         Picture(
             f"test-residuals-{each.target}",
@@ -172,6 +180,7 @@ def _measured(evaluation: Evaluation, each: MeasuredValues) -> list[Block]:
             alt,
             lambda: residuals_figure(measured - predicted, [Points(f"predicted {label}", predicted)], unit),
             (each.target,),
+            data=lambda: {"predicted": predicted, "residual": measured - predicted},
         ),
     ]
 

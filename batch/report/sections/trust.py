@@ -1,14 +1,16 @@
 """The section on whether the run can be trusted: errors, rejected rows and drift."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from whyport.batch.output.totals import ErrorHistogram
+from whyport.batch.report.figures.canvas import ORANGE
 from whyport.batch.report.figures.categories import occurrence_figure
-from whyport.batch.report.figures.plots import counts_figure, drift_figure, errors_figure
+from whyport.batch.report.figures.plots import counts_figure, decades, drift_figure, errors_figure
 from whyport.batch.report.gather.drift import ATTRIBUTION_BINS, MOVED, STABLE, UNTOLD, Drift, FeatureDrift
 from whyport.batch.report.gather.view import View
-from whyport.batch.report.picture import Block, Heading, Note, Picture, Section, Table
+from whyport.batch.report.picture import Block, Data, Heading, Note, Picture, Section, Table
 
 THRESHOLDS = f"Below {STABLE:g} is stable, above {MOVED:g} has moved, by custom."
 TABLE_ROWS = 50
@@ -58,6 +60,7 @@ def _errors(view: View) -> list[Block]:
                 )
                 + ".",
                 lambda: errors_figure(errors, view.task.unit),
+                data=lambda: _bins(errors),
             )
         )
     rows = tuple(
@@ -77,6 +80,17 @@ def _errors(view: View) -> list[Block]:
     return blocks
 
 
+def _bins(errors: Mapping[str, ErrorHistogram]) -> Data:
+    """The bins of the figure of errors, method by method."""
+    found = [(method, *decades(histogram)) for method, histogram in errors.items()]
+    return {
+        "method": [method for method, _, counts in found for _ in counts],
+        "error from": np.concatenate([edges[:-1] for _, edges, _ in found]),
+        "error to": np.concatenate([edges[1:] for _, edges, _ in found]),
+        "explanations": np.concatenate([counts for *_, counts in found]),
+    }
+
+
 def _rejected(view: View) -> list[Block]:
     report = view.run.report
     blocks: list[Block] = [Heading("Rows that could not be scored")]
@@ -91,8 +105,9 @@ def _rejected(view: View) -> list[Block]:
                 f"{report.rows_rejected:,} of {report.rows_in:,} rows"
                 + (f"; the 20 most common of {len(report.rejected)} reasons." if len(report.rejected) > 20 else "."),
                 "; ".join(f"{reason}: {rows:,}" for reason, rows in shown.items()),
-                lambda: counts_figure(shown, "#e28a1b", "rejected rows"),
+                lambda: counts_figure(shown, ORANGE, "rejected rows"),
                 tuple(shown),
+                data=lambda: {"reason": list(shown), "rows": list(shown.values())},
             )
         )
         reasons = tuple((reason, f"{rows:,}") for reason, rows in report.rejected.items())
@@ -191,6 +206,10 @@ def _drift(drift: Drift, key: str, title: str, caption: str, limit: int) -> list
             + (f" Largest: {', '.join(largest)}." if largest else ""),
             lambda: drift_figure(shown, drift.by_chance),
             names[:limit],
+            data=lambda: {
+                "feature": names[:limit],
+                "index": [each.index if each.is_told else None for each in shown],
+            },
         ),
         *_by_category(drift, key),
         Table(
@@ -217,6 +236,12 @@ def _by_category(drift: Drift, key: str) -> list[Block]:
             "; ".join(f"{each.name}: index {each.index:.3g}, {_largest_step(each)}" for each in found) + ".",
             lambda: occurrence_figure(found),
             tuple(name for each in found for name in (each.name, *(each.categories or ()))),
+            data=lambda: {
+                "column": [each.name for each in found for _ in each.categories or ()],
+                "category": [name for each in found for name in each.categories or ()],
+                "share in training": np.concatenate([each.before for each in found]),
+                "share in this run": np.concatenate([each.after for each in found]),
+            },
         )
     ]
 

@@ -141,7 +141,7 @@ def test_single_rows_have_the_input_s_values(out: Path, view: View) -> None:
 def test_the_page_is_drawn(out: Path, tmp_path: Path) -> None:
     report(out, tmp_path / "page.html", label="truth", row=2, device="cpu")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    for phrase in ("region = west", "member = missing", "with unseen values", "(other) (15)"):
+    for phrase in ("region = west", "member = missing", "Unseen values", "(other) (15)"):
         assert phrase in text
 
 

@@ -16,8 +16,9 @@ from support.quantities import REFERENCES, quantity_bundle
 from whyport import report
 from whyport.batch.report.figures.canvas import drawing
 from whyport.batch.report.gather.view import ReportSettings, View, gather
-from whyport.batch.report.page import facts, sections_of
+from whyport.batch.report.page import sections_of
 from whyport.batch.report.picture import Picture, Table
+from whyport.batch.report.sections.glance import glance_lines
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
@@ -66,7 +67,7 @@ def found(view: View, kind: type[Any], title: str) -> Any:
 def test_the_page_has_units_and_no_word_of_classes(score: Score, bundle: Path, tmp_path: Path) -> None:
     out = score(100, **EXPLAINED)
     report(out, tmp_path / "page.html", device="cpu")
-    page = (tmp_path / "page.html").read_text(encoding="utf-8").split("</style>")[1]
+    page = (tmp_path / "page.html").read_text(encoding="utf-8").split("</style>")[1].split("<script")[0]
     seen = re.sub(r"<[^>]*>", " ", page) + " ".join(re.findall(r'(?:aria-label|title)="([^"]*)"', page))
     assert not FORBIDDEN.findall(seen)
     for phrase in ("Furthest off: row 7", "measured width (mm)", "attribution (mm)", "completeness error", "cm"):
@@ -86,7 +87,8 @@ def test_the_fit_is_that_of_all_rows(score: Score, measured: pa.Table, rows: NDA
     assert float(r2) == pytest.approx(r2_score(truth, predicted), abs=1e-4)
     assert float(mean_absolute) == pytest.approx(mean_absolute_error(truth, predicted), rel=1e-3)
     assert float(bias) == pytest.approx(0.54, rel=1e-3)
-    assert dict(facts(view)).get("R²") == (f"{r2_score(truth, predicted):.3f}" if len(table.rows) == 1 else None)
+    lines = {line.label: line.text for line in glance_lines(view)}
+    assert lines["R²"].startswith(f"width {r2_score(truth, predicted):.3f}")
 
 
 def test_residuals_are_drawn_over_predictions_and_the_strongest_column(score: Score, rows: NDArray[np.float64]) -> None:

@@ -11,13 +11,7 @@ from whyport.batch.output.totals import ErrorHistogram
 from whyport.batch.report.figures.canvas import RED, date_axis, drawing, file_of, shorten, svg_of
 from whyport.batch.report.figures.plots import counts_figure, decades
 from whyport.batch.report.figures.quantities import Points, residuals_figure
-from whyport.batch.report.figures.shap_plots import (
-    bar_figure,
-    beeswarm_figure,
-    force_figure,
-    scatter_figure,
-    waterfall_figure,
-)
+from whyport.batch.report.figures.shap_plots import bar_figure, beeswarm_figure, scatter_figure
 from whyport.batch.report.to_shap import make_explanation
 
 NAMES = ["plain", "a=b", "$x$", "<b>&", "a very long name of a feature that has no room at all", "e", "f"]
@@ -38,13 +32,10 @@ def test_drawing_leaves_no_trace(values: np.ndarray) -> None:
     data = np.where(values > 1, np.nan, values)
     data[:, 3] = np.nan
     explanation = make_explanation(values, np.zeros(40), data, NAMES, "yes")
-    one = make_explanation(values[0], 0.5, values[0], NAMES, "yes")
     for draw in (
         lambda: bar_figure({"no": np.abs(values[0]), "yes": np.abs(values[1])}, NAMES, "logits"),
         lambda: beeswarm_figure(explanation, "logits"),
         lambda: scatter_figure(explanation, [0, 1, 2], "logits"),
-        lambda: waterfall_figure(one, 4, "logits"),
-        lambda: force_figure(one),
     ):
         with drawing():
             figure = draw()
@@ -83,46 +74,6 @@ def test_an_element_of_a_page_has_its_colours_and_full_names() -> None:
     assert all(name.startswith("f7-") for name in names)
 
 
-def test_every_feature_of_a_waterfall_has_its_label_once(values: np.ndarray) -> None:
-    one = make_explanation(values[0], 0.5, values[0], NAMES, "yes")
-    with drawing():
-        axes = waterfall_figure(one, 4, "logits").axes[0]
-        labels = [label.get_text() for label in axes.get_yticklabels()]
-    order = np.argsort(-np.abs(values[0]))
-    expected = [f"{shorten(NAMES[i], 26)} = {values[0, i]:.4g}".replace("$", r"\$") for i in order[:3]]
-    assert labels == [*expected, "4 other features"]
-
-
-SHARES = np.random.default_rng(0).normal(size=400)
-FORCES = {
-    "one feature": SHARES[:1],
-    "all raise": np.abs(SHARES[:9]),
-    "all lower": -np.abs(SHARES[:9]),
-    "one of 300 alone": np.where(np.arange(300) == 7, 5.0, SHARES[:300] / 1e4),
-    "one of 2 is 0": np.array([0.0, -1.0]),
-    "nothing": np.zeros(5),
-    **{f"{count} even ones": SHARES[:count] for count in (2, 7, 20, 21, 300)},
-}
-
-
-@pytest.mark.parametrize("shares", FORCES.values(), ids=FORCES)
-def test_a_force_plot_names_the_strongest_features(shares: np.ndarray) -> None:
-    names = [f"feature number {i}" for i in range(len(shares))]
-    one = make_explanation(shares, 0.5, np.arange(len(shares), dtype=float), names, "yes")
-    with drawing():
-        figure = force_figure(one)
-        figure.canvas.draw()
-        labels = [text for text in figure.axes[0].texts if " = " in text.get_text()]
-        boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_position()[1] <= 0]
-        rest = [text.get_text() for text in figure.axes[0].texts if "together" in text.get_text()]
-        width = figure.bbox.width
-    strongest = [i for i in np.argsort(-np.abs(shares), kind="stable")[:6] if shares[i]]
-    assert sorted(text.get_text() for text in labels) == sorted(f"feature number {i} = {i}" for i in strongest)
-    assert all(box.x0 >= 0 and box.x1 <= width and box.y0 >= -1 for box in boxes)
-    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-    assert sum(int(text.split()[0]) for text in rest) == max(len(shares) - 20, 0)
-
-
 def test_bars_say_their_values(values: np.ndarray) -> None:
     magnitudes = {"no": np.abs(values[0]), "yes": np.abs(values[1])}
     order = np.argsort(-(magnitudes["no"] + magnitudes["yes"]))
@@ -145,39 +96,6 @@ def test_errors_are_summed_over_wider_bins() -> None:
 @pytest.mark.parametrize(("name", "longest", "expected"), [("short", 30, "short"), ("abcdefghij", 5, "ab…ij")])
 def test_long_names_keep_both_ends(name: str, longest: int, expected: str) -> None:
     assert shorten(name, longest) == expected
-
-
-def test_numbers_beside_small_arrows_stay_inside(values: np.ndarray) -> None:
-    shares = np.array([1721.3, 399.6, 40.0, -10.2, 0.0, 0.0, 0.0])
-    one = make_explanation(shares, 3178.2, None, NAMES, "weight", ["1 cm", "", *NAMES[2:]])
-    with drawing():
-        figure = waterfall_figure(one, 5, "g")
-        figure.canvas.draw()
-        axes = figure.axes[0]
-        frame = axes.get_window_extent()
-        numbers = [text for text in axes.texts if text.get_text()[1:2].isdigit()]
-        assert len(numbers) >= 4
-        for text in numbers:
-            box = text.get_window_extent()
-            assert frame.x0 - 1 <= box.x0
-            assert box.x1 <= frame.x1 + 1
-        labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert labels[:2] == ["plain = 1 cm", "a=b"]
-
-
-@pytest.mark.parametrize("lowest", [-0.5, 0.5])
-def test_the_base_value_stands_beside_the_lowest_arrow(lowest: float) -> None:
-    one = make_explanation(np.array([3.0, 2.0, lowest]), 1.0, None, NAMES[:3], "yes")
-    with drawing():
-        axes = waterfall_figure(one, 3, "logits").axes[0]
-        axes.figure.canvas.draw()
-        (text,) = (text for text in axes.texts if text.get_text() == "base value 1.000")
-        arrow = min((patch.get_window_extent() for patch in axes.patches), key=lambda box: box.y0)
-        box, frame = text.get_window_extent(), axes.get_window_extent()
-    assert (box.x1 <= arrow.x0) == (lowest > 0)
-    assert (box.x0 >= arrow.x1) == (lowest < 0)
-    assert frame.x0 - 1 <= box.x0
-    assert box.x1 <= frame.x1 + 1
 
 
 def test_times_have_dates_along_the_axis_and_in_the_colours(values: np.ndarray) -> None:
