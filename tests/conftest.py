@@ -125,6 +125,19 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator["StoreServer"]:
         yield running
 
 
+@pytest.fixture
+def hadoop(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of an empty file system of Hadoop's, for which a folder of this machine stands."""
+    from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+
+    from whyport.runtime.store import client
+    from whyport.runtime.store.hadoop import HadoopStore
+
+    files = SubTreeFileSystem(str(tmp_path_factory.mktemp("hadoop")), LocalFileSystem())
+    monkeypatch.setattr(client, "_hadoop", lambda root: HadoopStore(files))
+    return f"hdfs://{secrets.token_hex(4)}:8020"
+
+
 @pytest.fixture(params=["memory", "s3"])
 def root(request: pytest.FixtureRequest) -> str:
     """The address of an empty bucket, in memory and of a server."""

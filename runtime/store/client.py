@@ -1,4 +1,4 @@
-"""Requests to an object store, by obstore; every failure is an OSError, and a StoreError where no other fits.
+"""Requests to a store, by obstore or of Hadoop; every failure is an OSError, and a StoreError where no other fits.
 
 Names are keys inside a bucket, without a slash in front. Credentials come from the environment and from the machine, as
 obstore finds them; nothing here holds any.
@@ -15,6 +15,7 @@ from threading import Timer
 from typing import Any
 
 from whyport.runtime.errors import MissingPackageError, StoreError
+from whyport.runtime.store import hadoop
 from whyport.runtime.store.reason import reason_of
 
 logger = logging.getLogger(__name__)
@@ -75,17 +76,18 @@ def use_endpoint(address: str | None) -> None:
 
 def head(root: str, key: str) -> Meta:
     """What the store says of an object; raises FileNotFoundError where there is none."""
-    with _asking(root, key) as (obstore, store):
-        return _meta(obstore.head(store, key))
+    with _asking(root, key) as store:
+        return _meta(store.head(key))
 
 
 def read(root: str, key: str, most_bytes: int | None = None) -> bytes:
     """The content of an object; raises TooLongError where it has more bytes than that."""
-    with _asking(root, key) as (obstore, store):
-        found = obstore.get(store, key)
-        if most_bytes is not None and found.meta["size"] > most_bytes:
-            raise TooLongError(None, f"expected at most {most_bytes} bytes, got {found.meta['size']}", f"{root}/{key}")
-        return bytes(found.bytes())
+    with _asking(root, key) as store:
+        found = store.get(key)
+        size = found.meta["size"]
+        if most_bytes is None or size <= most_bytes:
+            return bytes(found.bytes())
+    raise TooLongError(None, f"expected at most {most_bytes} bytes, got {size}", f"{root}/{key}")
 
 
 def read_range(root: str, key: str, start: int, stop: int, tag: Tag) -> bytes:
@@ -93,37 +95,37 @@ def read_range(root: str, key: str, start: int, stop: int, tag: Tag) -> bytes:
     options: dict[str, Any] = {"range": (start, stop)}
     if tag.entity is not None:
         options["if_match"] = tag.entity
-    with _asking(root, key) as (obstore, store):
-        return bytes(obstore.get(store, key, options=options).bytes())
+    with _asking(root, key) as store:
+        return bytes(store.get(key, options=options).bytes())
 
 
 def files(root: str, prefix: str) -> Iterator[tuple[str, Meta]]:
     """The objects whose names begin so, by name."""
-    with _asking(root, prefix) as (obstore, store):
-        found = [(entry["path"], _meta(entry)) for page in obstore.list(store, prefix or None) for entry in page]
+    with _asking(root, prefix) as store:
+        found = [(entry["path"], _meta(entry)) for page in store.list(prefix or None) for entry in page]
     # A store compares whole names between slashes with a prefix.
     yield from sorted(found, key=lambda each: each[0])
 
 
 def names(root: str, prefix: str) -> Iterator[str]:
     """The names that begin so, as the store gives them."""
-    with _asking(root, prefix) as (obstore, store):
-        for page in obstore.list(store, prefix or None, chunk_size=50):
+    with _asking(root, prefix) as store:
+        for page in store.list(prefix or None, chunk_size=50):
             yield from (entry["path"] for entry in page)
 
 
 def entries(root: str, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
     """The folders and the objects up to the next slash of what begins so, without the prefix."""
-    with _asking(root, prefix) as (obstore, store):
-        found = obstore.list_with_delimiter(store, prefix or None)
+    with _asking(root, prefix) as store:
+        found = store.list_with_delimiter(prefix or None)
     folders = [name.removesuffix("/").removeprefix(prefix) for name in found["common_prefixes"]]
     return folders, [entry["path"].removeprefix(prefix) for entry in found["objects"]]
 
 
 def put(root: str, key: str, content: bytes) -> Tag:
     """Write an object, whole or not at all, over what has the name; gives its tag."""
-    with _asking(root, key, len(content)) as (obstore, store):
-        return _tag(obstore.put(store, key, content, use_multipart=False))
+    with _asking(root, key, len(content)) as store:
+        return _tag(store.put(key, content, use_multipart=False))
 
 
 def put_new(root: str, key: str, content: bytes) -> Tag:
@@ -131,22 +133,22 @@ def put_new(root: str, key: str, content: bytes) -> Tag:
 
     It is one request, so that whoever is killed leaves nothing behind.
     """
-    with _asking(root, key, len(content)) as (obstore, store):
-        return _tag(obstore.put(store, key, content, mode="create", use_multipart=False))
+    with _asking(root, key, len(content)) as store:
+        return _tag(store.put(key, content, mode="create", use_multipart=False))
 
 
 def put_over(root: str, key: str, content: bytes, tag: Tag) -> Tag:
     """Write an object over the one that has this tag; gives the new tag. Raises ChangedError where it has another."""
     known = {name: each for name, each in (("e_tag", tag.entity), ("version", tag.version)) if each is not None}
-    with _asking(root, key, len(content)) as (obstore, store):
-        return _tag(obstore.put(store, key, content, mode=known, use_multipart=False))
+    with _asking(root, key, len(content)) as store:
+        return _tag(store.put(key, content, mode=known, use_multipart=False))
 
 
 def delete(root: str, *keys: str) -> None:
     """Remove objects, in any order; no error where there is none."""
     try:
-        with _asking(root, keys[0]) as (obstore, store):
-            obstore.delete(store, [*keys])
+        with _asking(root, keys[0]) as store:
+            store.delete([*keys])
     except FileNotFoundError:  # S3 says nothing of it, others do
         for key in keys if len(keys) > 1 else ():
             delete(root, key)
@@ -163,36 +165,51 @@ def _meta(entry: Any) -> Meta:
 
 
 @contextmanager
-def _asking(root: str, key: str, sent: int | None = None) -> Iterator[tuple[Any, Any]]:
-    """obstore, and its store of that bucket; its errors as Python's own, and StoreError for all others.
+def _asking(root: str, key: str, sent: int | None = None) -> Iterator[Any]:
+    """The store of that bucket; its errors as Python's own, and StoreError for all others.
 
     Args:
         root: the bucket's address.
         key: the name inside it.
         sent: the bytes that are sent.
     """
-    try:
-        import obstore
-        from obstore import exceptions
-    except ModuleNotFoundError:
-        scheme = root.partition("://")[0]
-        raise MissingPackageError(f"{scheme}:// needs the package 'obstore': pip install 'whyport[store]'") from None
+    failures = _failures(root)
     place = f"{root}/{key}"
     telling = Timer(TOLD_SECONDS * _share(sent or 0), logger.warning, ("the store has not answered yet, in %s", place))
     telling.daemon = True
     telling.start()
     try:
-        yield obstore, _server(root, None if sent is None else _share(sent))
-    except exceptions.AlreadyExistsError:
+        yield _server(root, None if sent is None else _share(sent))
+    except failures.exists:
         raise FileExistsError(None, "something has this name already", place) from None
-    except exceptions.PreconditionError:
+    except failures.changed:
         raise ChangedError(None, "it has changed meanwhile", place) from None
     except FileNotFoundError:
         raise FileNotFoundError(None, "nothing has this name", place) from None
-    except exceptions.BaseError as error:
+    except failures.other as error:
         raise StoreError(None, reason_of(str(error)), place) from None
     finally:
         telling.cancel()
+
+
+@dataclass(frozen=True)
+class _Failures:
+    """The exceptions by which a kind of store says that something did not come about."""
+
+    exists: type[Exception]
+    changed: type[Exception]
+    other: type[Exception]
+
+
+def _failures(root: str) -> _Failures:
+    if _is_hadoop(root):
+        return _Failures(FileExistsError, hadoop.ConditionError, OSError)
+    try:
+        from obstore import exceptions
+    except ModuleNotFoundError:
+        scheme = root.partition("://")[0]
+        raise MissingPackageError(f"{scheme}:// needs the package 'obstore': pip install 'whyport[store]'") from None
+    return _Failures(exceptions.AlreadyExistsError, exceptions.PreconditionError, exceptions.BaseError)
 
 
 def _share(sent: int) -> int:
@@ -208,8 +225,19 @@ def _memory(root: str) -> Any:
 
 
 @cache
+def _hadoop(root: str) -> hadoop.HadoopStore:
+    return hadoop.HadoopStore.of(root)
+
+
+def _is_hadoop(root: str) -> bool:
+    return root.startswith(f"{hadoop.SCHEME}://")
+
+
+@cache
 def _server(root: str, share: int | None) -> Any:
     """A bucket for requests that send so many times as much as small ones, or that send nothing."""
+    if _is_hadoop(root):
+        return _hadoop(root)
     from obstore.store import from_url
 
     if root.startswith("memory://"):

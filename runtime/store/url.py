@@ -4,8 +4,8 @@ import re
 
 from whyport.runtime.errors import UsageError, listing
 
-SCHEMES = ("s3", "gs", "az", "memory")
-"""Amazon's S3 and what speaks like it, Google's, Azure's, and the memory of this process."""
+SCHEMES = ("s3", "gs", "az", "hdfs", "memory")
+"""Amazon's S3 and what speaks like it, Google's, Azure's, Hadoop's, and the memory of this process."""
 
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 

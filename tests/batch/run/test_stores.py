@@ -112,6 +112,19 @@ def test_a_run_is_resumed_and_replaced(bundle: Path, inputs: Path, root: str, tm
         whyport.run(bundle, inputs, f"{root}/busy", **OPTIONS)
 
 
+def test_a_run_on_hadoop_is_resumed_and_audited(bundle: Path, inputs: Path, hadoop: str, tmp_path: Path) -> None:
+    report = whyport.run(bundle, inputs, tmp_path / "whole", **OPTIONS)
+    there, from_there, out = put_folder(bundle, hadoop, "bundle"), put_folder(inputs, hadoop, "in"), f"{hadoop}/out"
+    assert whyport.run(bundle, inputs, out, **OPTIONS).parts == report.parts
+    name = sorted(contents(out))[0]
+    client.delete(hadoop, "out/_SUCCESS", f"out/{name}")
+    assert whyport.run(bundle, inputs, out, **OPTIONS).parts == report.parts
+    assert contents(out) == contents(tmp_path / "whole")
+    assert others(out) == DOCUMENTS
+    whyport.audit(out)
+    assert whyport.run(there, from_there, f"{hadoop}/again", overwrite=True, **OPTIONS).rows_rejected == 2
+
+
 def test_shards_make_the_parts_of_one_run(bundle: Path, inputs: Path, root: str, tmp_path: Path) -> None:
     report = whyport.run(bundle, inputs, tmp_path / "whole", **OPTIONS)
     for shard in ("3/3", "1/3", "2/3", "1/3"):

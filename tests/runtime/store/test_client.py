@@ -1,10 +1,27 @@
 """What is asked of a store, in memory and of a server: conditions are kept, and errors are Python's own."""
 
+import secrets
+from pathlib import Path
+from unittest.mock import Mock
+
 import pytest
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from store_server import StoreServer
+from whyport.runtime.errors import StoreError
 from whyport.runtime.store import client
+from whyport.runtime.store.hadoop import HadoopStore
 from whyport.runtime.store.path import StorePath
+
+
+@pytest.fixture(params=["memory", "s3", "hdfs"])
+def root(request: pytest.FixtureRequest) -> str:
+    """The address of an empty bucket, in memory, of a server, and of Hadoop."""
+    if request.param == "s3":
+        running: StoreServer = request.getfixturevalue("server")
+        return running.root
+    address: str = request.getfixturevalue("hadoop") if request.param == "hdfs" else f"memory://{secrets.token_hex(4)}"
+    return address
 
 
 def test_what_was_written_is_read(root: str) -> None:
@@ -72,3 +89,24 @@ def test_many_names_are_listed_in_order(root: str) -> None:
     for name in reversed(names):
         client.put(root, name, b"")
     assert [name for name, _ in client.files(root, "folder/")] == names
+
+
+def test_without_hadoops_libraries_its_addresses_are_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JAVA_HOME", "HADOOP_HOME"):
+        monkeypatch.setenv(name, "/nowhere")
+    with pytest.raises(StoreError, match=r"expected a Hadoop file system, by the libraries at JAVA_HOME.*, in hdfs://"):
+        client.head("hdfs://127.0.0.1:1", "a")
+
+
+def test_what_is_being_written_to_hadoop_is_seen_by_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = SubTreeFileSystem(str(tmp_path), LocalFileSystem())
+    store = HadoopStore(files)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".part.0123456789abcdef.tmp").write_bytes(b"half")
+    store.put("out/part", b"whole", mode="create")
+    assert [entry["path"] for page in store.list("out/") for entry in page] == ["out/part"]
+    assert [entry["path"] for entry in store.list_with_delimiter("out/")["objects"]] == ["out/part"]
+    monkeypatch.setattr(HadoopStore, "_clear", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        store.put("out/other", b"cut off")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".part.0123456789abcdef.tmp", "part"}

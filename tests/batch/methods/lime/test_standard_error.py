@@ -16,7 +16,7 @@ from whyport.runtime.session import Session
 SEEDS = 30
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("samples", [100, 1000])
 def test_standard_errors_are_the_spread_over_seeds(samples: int, reference_bundle: Path) -> None:
     bundle = Bundle.read(reference_bundle)

@@ -133,7 +133,7 @@ def resized(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     return values
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("count", [1, 6])
 def test_it_is_pytorch_grad_cams(
     count: int, image_bundle: Path, image_rows: Path, monkeypatch: pytest.MonkeyPatch

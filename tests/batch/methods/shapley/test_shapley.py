@@ -228,7 +228,7 @@ def coverage(repeats: int, **settings: Any) -> float:
     return float(np.mean(held))
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("settings", [{"permutations": 64}, {"permutations": 200}, {"max_evaluations": 1100}])
 def test_intervals_hold_the_exact_value_as_often_as_they_say(settings: dict[str, Any]) -> None:
     assert 0.93 <= coverage(400, tolerance=0.1, absolute_tolerance=0.05, **settings) <= 0.97
