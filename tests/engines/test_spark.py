@@ -29,6 +29,7 @@ from support.clusters import (
     moments,
     once,
     processes,
+    spark_session,
 )
 from support.every_method import METHODS_OF, options_of, write_rows
 from support.killed_runs import run_and_kill
@@ -50,26 +51,9 @@ COMMAND = Path(sys.executable).with_name("whyport")
 KILLS = 3
 
 
-def started(**settings: str) -> SparkSession:
-    """Two executors of one core each, in processes of their own, that only this machine can reach."""
-    os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-    builder = SparkSession.builder.master("local-cluster[2,1,1024]").appName("whyport's tests")
-    own = {
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.memory": "700m",
-        "spark.executor.memory": "700m",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-    }
-    session = builder.config(map=own | settings).getOrCreate()
-    session.sparkContext.setLogLevel("OFF")
-    return session
-
-
 @pytest.fixture(scope="module")
 def session() -> Iterator[SparkSession]:
-    session = started()
+    session = spark_session()
     yield session
     session.stop()
 

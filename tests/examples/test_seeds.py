@@ -94,7 +94,7 @@ def shares_of(folder: Path, name: str = "attribution") -> NDArray[np.float64]:
     return values
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_whether_a_press_is_worn_by_an_lstm(tmp_path: Path) -> None:
     run("S10", tmp_path)
     bundle = Bundle.read(tmp_path / "bundle")

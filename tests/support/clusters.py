@@ -1,6 +1,8 @@
 """Runs on clusters: their inputs, what they must leave, and what is killed meanwhile."""
 
+import os
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from whyport.runtime.errors import DataError, JobError
 
 if TYPE_CHECKING:
     import psutil
+    from pyspark.sql import SparkSession
 
 FILES, ROWS = 3, 600
 OPTIONS: dict[str, Any] = {"explain": "gradient", "keep": "id", "part_rows": 50, "batch_rows": 50, "device": "cpu"}
@@ -59,6 +62,25 @@ def processes(word: str) -> "list[psutil.Process]":
         except psutil.NoSuchProcess:
             pass
     return found
+
+
+def spark_session(**settings: str) -> "SparkSession":
+    """Two executors of one core each, in processes of their own, that only this machine can reach."""
+    from pyspark.sql import SparkSession  # in the environment of engines alone
+
+    os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    builder = SparkSession.builder.master("local-cluster[2,1,1024]").appName("whyport's tests")
+    own = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.memory": "700m",
+        "spark.executor.memory": "700m",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    session = builder.config(map=own | settings).getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    return session
 
 
 def once(after: int, act: Callable[[], None]) -> Callable[[int, int], None]:

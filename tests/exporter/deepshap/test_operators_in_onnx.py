@@ -42,7 +42,7 @@ class Written(nn.Module):
         return self.head(torch.cat([part.flatten(1).to(x.dtype) for part in parts], 1))
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_they_are_explained_as_in_float64() -> None:
     network = Written().eval().requires_grad_(False)
     rows, index = sample(9, 6, 1), torch.arange(9) % 2

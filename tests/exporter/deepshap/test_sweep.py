@@ -34,7 +34,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.refusal])
 def test_a_network_is_explained(name: str) -> None:
@@ -50,7 +50,7 @@ def test_a_network_is_explained(name: str) -> None:
     assert float(error.max()) < 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.refusal])
 def test_a_network_is_refused_by_name(name: str) -> None:

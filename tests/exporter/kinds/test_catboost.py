@@ -61,7 +61,7 @@ def test_trees_of_every_growth(loss, grown):
     check(train(loss, **GROWN[grown]), hard_rows(5000))
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("grown", list(GROWN)[:3])
 @pytest.mark.parametrize("loss", CLASSES + VALUES)
 def test_a_hundred_thousand_rows(loss, grown):

@@ -65,7 +65,7 @@ def test_trees_of_every_growth(objective, grown):
     check(train(objective, **GROWN[grown]), hard_rows(5000), unit=1 / 12 if grown == "rf" else 1)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("grown", GROWN)
 @pytest.mark.parametrize("objective", CLASSES + VALUES)
 def test_a_hundred_thousand_rows(objective, grown):

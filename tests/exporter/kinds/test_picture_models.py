@@ -124,7 +124,7 @@ def make_mobilenet() -> torch.nn.Module:
     return network.eval()
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_transformers_own_class_of_pictures_is_exported_as_it_is(tmp_path: Path) -> None:
     contents = images.pictures(12, (40, 44))
     sample = images.write_pictures(tmp_path / "sample.parquet", contents)
@@ -146,7 +146,7 @@ def test_transformers_own_class_of_pictures_is_exported_as_it_is(tmp_path: Path)
     assert bundle.sidecar.capabilities["grad-cam"].available
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_a_keras_file_of_large_pictures_is_served_but_for_a_graph_that_no_device_could_run(tmp_path: Path) -> None:
     """explain.onnx would take gigabytes for one picture of 200 x 200; a run needs no such graph."""
     with warnings.catch_warnings():

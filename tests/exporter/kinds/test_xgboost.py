@@ -74,7 +74,7 @@ def test_trees_of_every_growth(objective, grown):
     check(train(objective, **GROWN[grown]), hard_rows(5000))
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("grown", GROWN)
 @pytest.mark.parametrize("objective", CLASSES + VALUES)
 def test_a_hundred_thousand_rows(objective, grown):

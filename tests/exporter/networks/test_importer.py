@@ -20,11 +20,11 @@ def by_onnx_runtime(model, rows, output):
     return session.run([output], {session.get_inputs()[0].name: rows.numpy()})[0]
 
 
-SLOW = {"gru by dynamo", "rnn by dynamo"}
+HEAVY = {"gru by dynamo", "rnn by dynamo"}
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES]
+    "name", [pytest.param(name, marks=pytest.mark.heavy) if name in HEAVY else name for name in NAMES]
 )
 def test_networks_of_pytorchs_exporters(name):
     """Forward, gradient and sums: against ONNX Runtime, the module before its export, and the scores themselves."""

@@ -30,7 +30,7 @@ TRACED = rows_of(5, 4, 1)
 FEW = (LastOfGRU, Causal)
 SOME = [
     pytest.param(FEW, id="some"),
-    pytest.param([kind for kind in KINDS if kind not in FEW], id="others", marks=pytest.mark.slow),
+    pytest.param([kind for kind in KINDS if kind not in FEW], id="others", marks=pytest.mark.heavy),
 ]
 
 
@@ -97,7 +97,7 @@ def test_rows_are_explained_against_references_of_their_length(
     assert got["completeness_error"].max() < 1e-5
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("length", [1, 3, STEPS])
 def test_the_gradient_is_the_derivative(
     gradient: onnxruntime.InferenceSession, network: nn.Module, length: int
@@ -113,7 +113,7 @@ def test_rows_of_several_lengths_have_no_reasons(explain: onnxruntime.InferenceS
     _check_several(explain)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_rows_of_several_lengths_have_no_gradient(gradient: onnxruntime.InferenceSession) -> None:
     _check_several(gradient)
 

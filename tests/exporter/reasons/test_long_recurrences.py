@@ -86,7 +86,7 @@ def test_the_gradient_is_the_derivative(stacked: nn.Module) -> None:
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
 
 
-SLOW = pytest.mark.slow
+HEAVY = pytest.mark.heavy
 LAYERS = {
     "gru": lambda: nn.GRU(INPUTS, HIDDEN, batch_first=True, bidirectional=True),
     "lstm": lambda: nn.LSTM(INPUTS, HIDDEN, batch_first=True, bidirectional=True),
@@ -96,7 +96,7 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("name", ["gru", *(pytest.param(name, marks=SLOW) for name in list(LAYERS)[1:])])
+@pytest.mark.parametrize("name", ["gru", *(pytest.param(name, marks=HEAVY) for name in list(LAYERS)[1:])])
 def test_neither_nodes_nor_bytes_grow_with_the_number_of_steps(name: str) -> None:
     torch.manual_seed(3)
     layer = LAYERS[name]()
