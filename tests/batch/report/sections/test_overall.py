@@ -71,7 +71,7 @@ def test_a_sensitivity_is_not_said_to_speak_for_a_class(
 def test_accuracy_that_includes_training_rows_says_so(
     score: Score, write: Callable[..., Path], labelled: pa.Table, bundle: Path
 ) -> None:
-    from whyport.batch.report.page import facts
+    from whyport.batch.report.sections.glance import glance_lines
     from whyport.batch.report.sections.model import model_section
 
     known = References.read(Bundle.read(bundle)).rows[:3]
@@ -83,18 +83,18 @@ def test_accuracy_that_includes_training_rows_says_so(
             table = pa.Table.from_pandas(frame, preserve_index=False)
         out = score(write(table, f"{included}.parquet"), keep=("truth",), name=f"out-{included}")
         view = gather(ReportSettings(out=out, label="truth", device="cpu"))
-        assert ("accuracy, training rows included" in dict(facts(view))) == included
-        assert ("accuracy" in dict(facts(view))) != included
+        (line,) = (line for line in glance_lines(view) if line.label == "Accuracy")
+        assert ("Training rows are included" in line.text) == line.is_watched == included
         picture = next(b for b in model_section(view).blocks if isinstance(b, Picture) and b.key == "confusion")
         assert ("3 of the bundle's 4 reference rows have their equals among the inputs" in picture.caption) == included
 
 
 def test_labels_that_name_no_class_have_no_accuracy(score: Score, write: Callable[..., Path], table: pa.Table) -> None:
-    from whyport.batch.report.page import facts
+    from whyport.batch.report.sections.glance import glance_lines
     from whyport.batch.report.sections.model import model_section
 
     out = score(write(table.append_column("truth", pa.array(np.arange(len(table)) % 2))), keep=("truth",))
     view = gather(ReportSettings(out=out, label="truth", device="cpu"))
     blocks = model_section(view).blocks
-    assert not any("accuracy" in str(block).lower() for block in (*blocks, *facts(view)))
+    assert not any("accuracy" in str(block).lower() for block in (*blocks, *glance_lines(view)))
     assert any("No row's column 'truth' names a class" in str(block) for block in blocks)

@@ -14,8 +14,8 @@ from support.bundles import refresh_digests
 from whyport.batch.report.figures.canvas import drawing
 from whyport.batch.report.gather.evaluation import Evaluation
 from whyport.batch.report.gather.view import ReportSettings, View, gather
-from whyport.batch.report.page import facts
 from whyport.batch.report.picture import Block, Heading, Note, Picture, Table
+from whyport.batch.report.sections.glance import glance_lines
 from whyport.batch.report.sections.training import training_blocks
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
@@ -78,7 +78,9 @@ def of_kind(blocks: list[Block], kind: type[Any], title: str) -> Any:
 
 def test_a_classifier_is_shown_beside_a_guess(look: Look) -> None:
     view = look(metrics_json=json.dumps(CLASSES | {"later": "is passed over"}))
-    assert dict(facts(view))["warnings of the training"] == "1"
+    (line,) = (line for line in glance_lines(view) if line.label == "Training warned")
+    assert line.is_watched
+    assert line.text.count(",") == 0
     blocks = training_blocks(view)
     table = of_kind(blocks, Table, "On the test rows")
     assert table.head == ("", "the model", "always no")
