@@ -10,6 +10,7 @@ from whyport.exporter.bundle.embedded import embedded_model
 from whyport.exporter.bundle.package import make_package, versions
 from whyport.exporter.bundle.target import Target, check_target
 from whyport.exporter.bundle.write import write_bundle
+from whyport.exporter.data.public import public_form
 from whyport.exporter.data.samples import Samples
 from whyport.exporter.data.step_references import method_in_words, reference_kinds, with_constant_steps
 from whyport.exporter.data.table import digest
@@ -98,24 +99,27 @@ def _as_compiled(draft: Draft, compiled: Compiled) -> Draft:
 
 def _draft(source: ModelSource, kind: Kind, sample: ModelSample, name: str, seed: int) -> Draft:
     task = agreed_task(source, sample.facts)
+    features, rows = sample.columns, sample.rows
+    references = source.background.take(features, rows, seed, sample.inputs, sample.files)
+    public = source.background.public_rows(features, sample.inputs, sample.files)
+    features, inputs = public_form(features, sample.inputs, public, rows)
     provenance = Provenance(
         source=f"export {kind.label}",
-        settings={"model_digest": digest(kind.file) if kind.file else None},
+        settings={"model_digest": digest(kind.file) if kind.file else None, **source.background.record()},
         seed=seed,
         data_digest=digest(source.sample),
         versions=versions(*kind.packages),
         metrics={},
     )
-    features, rows = sample.columns, sample.rows
-    references = source.background.take(features, rows, seed, sample.inputs, sample.files)
     kinds = reference_kinds(source.inputs)
     lengths = lengths_of(sample.inputs)
-    rows = at_most(lengths, rows, [each.steps for each in lengths])
+    steps = [each.steps for each in lengths]
+    rows, kept = at_most(lengths, rows, steps), None if public is None else at_most(lengths, public, steps)
     return Draft(
         name=name,
         targets=agreed_targets(source, sample.facts, task),
         features=features,
-        given=sample.inputs,
+        given=inputs,
         standardise=source.standardise,
         provenance=provenance,
         references=with_constant_steps(references, sample.inputs, kinds),
@@ -126,6 +130,7 @@ def _draft(source: ModelSource, kind: Kind, sample: ModelSample, name: str, seed
             missing=any(takes_missing(column) for column in features),
             columns=features,
             lengths=lengths,
+            kept=kept,
         ),
         summary=source.background.summary,
         task_name=task,

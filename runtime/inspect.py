@@ -7,6 +7,7 @@ from typing import Any
 from whyport.runtime.bundle.columns import REFUSE, Categories, Column
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.inputs import Input
+from whyport.runtime.bundle.kept_rows import kept_rows_line
 from whyport.runtime.bundle.sidecar import Baseline, Sidecar, known_task
 
 SHOWN = 8
@@ -32,6 +33,7 @@ def bundle_lines(bundle: Bundle) -> Iterator[str]:
     for name, capability in sidecar.capabilities.items():
         yield _line(name, "available" if capability.available else f"unavailable: {capability.reason}")
     yield _line("files", ", ".join(sidecar.files))
+    yield _line("rows", kept_rows_line(bundle))
     for each in sidecar.inputs:
         yield from _input(each)
 

@@ -46,7 +46,14 @@ def draft_at(draft: Draft, level: int) -> Draft:
     return replace(
         shorter,
         references=References(cut(draft.references.rows), draft.references.weights),
-        samples=Samples(cut(sample.rows), sample.seed, sample.missing, features, shorter.lengths),
+        samples=Samples(
+            cut(sample.rows),
+            sample.seed,
+            sample.missing,
+            features,
+            shorter.lengths,
+            None if sample.kept is None else cut(sample.kept),
+        ),
     )
 
 

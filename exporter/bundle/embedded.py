@@ -90,10 +90,11 @@ class Embedding:
         view = dataclasses.replace(draft, given=inputs, features=features, precise=None, summary=0)
         few = affordable(ROWS, len(features), PROBE_VALUES)
         sample = draft.samples
+        kept = None if sample.kept is None else self.rows(sample.kept[:few])
         return dataclasses.replace(
             view,
             references=References(self.rows(draft.references.rows[:1]), np.ones(1)),
-            samples=Samples(self.rows(sample.rows[:few]), sample.seed, False, features, view.lengths),
+            samples=Samples(self.rows(sample.rows[:few]), sample.seed, False, features, view.lengths, kept),
             lookups=self.lookups,
         )
 

@@ -11,9 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whyport.exporter.data import samples
-from whyport.exporter.data.table import read_frame
+from whyport.exporter.data.table import digest, read_frame
 from whyport.runtime.bundle.columns import MODEL, Column
 from whyport.runtime.bundle.inputs import ImagePreparation, Input
+from whyport.runtime.bundle.kept_rows import PUBLIC_TABLE
 from whyport.runtime.bundle.lengths import full_length
 from whyport.runtime.bundle.references import WEIGHT, References
 from whyport.runtime.bundle.row import lengths_of
@@ -63,6 +64,22 @@ class BackgroundChoice:
         if rows < 1:
             raise UsageError(f"--background: expected at least 1 row, got {rows}")
         return cls(rows=rows, summary=summary)
+
+    def record(self) -> dict[str, str]:
+        """The digest of a table of its own, as a bundle's provenance keeps it; nothing without one."""
+        return {} if self.table is None else {PUBLIC_TABLE: digest(self.table)}
+
+    def public_rows(
+        self,
+        features: Sequence[Column],
+        inputs: Sequence[Input] = (),
+        files: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> NDArray[np.float32] | None:
+        """The rows [M, F] of a table of its own, which the bundle may keep; None where references are training rows.
+
+        Takes and raises what `take` does.
+        """
+        return None if self.table is None else read_references(self.table, features, inputs, files).rows
 
     def take(
         self,

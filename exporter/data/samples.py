@@ -34,13 +34,16 @@ class Samples:
     """What the rows' values are; without it, they are numbers."""
     lengths: tuple[Length, ...] = ()
     """Where a row says how many steps its lists have, if that varies."""
+    kept: NDArray[np.float32] | None = None
+    """The rows [M, F] that test vectors are drawn from, which a bundle keeps; None for the training rows."""
     _drawn: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False)
 
     def draw(self, count: int, stream: int) -> NDArray[np.float32]:
         """A sample [count, F] of a stream, see `draw_probes`; it is shared, and not to be changed."""
         if (count, stream) not in self._drawn:
+            rows = self.kept if stream == CONFORMANCE and self.kept is not None else self.rows
             self._drawn[count, stream] = draw_probes(
-                self.rows,
+                rows,
                 count,
                 (self.seed, stream),
                 missing=self.missing,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.exporter.data.dataset import Dataset
+from whyport.exporter.data.outcome import CLASSIFICATION
 from whyport.exporter.train.checkpoint import EpochResult
 from whyport.exporter.train.class_figures import confusion, draw_confusion, report
 from whyport.exporter.train.evaluation import Evaluation
@@ -47,6 +48,8 @@ def evaluation_files(
             **picture_files("measured_against_predicted", draw_measured(*shown)),
             **picture_files("residuals", draw_residuals(*shown)),
         }
+    if dataset.outcome.task != CLASSIFICATION:
+        return metrics
     predicted, actual = np.asarray(task.predicted(outputs[task.score])), dataset.test.labels
     matrix = confusion(predicted, actual, len(dataset.targets))
     return {

@@ -8,6 +8,7 @@ from whyport.exporter.bundle.target import Target, check_target
 from whyport.exporter.bundle.write import write_bundle
 from whyport.exporter.data.background import BackgroundChoice
 from whyport.exporter.data.dataset import Dataset, TableChoice, load_dataset
+from whyport.exporter.data.public import public_form
 from whyport.exporter.data.samples import Samples
 from whyport.exporter.draft import Draft
 from whyport.exporter.train.architectures import ENSEMBLES, NETWORKS, has_epochs
@@ -57,15 +58,18 @@ def train_bundle(
     if grows:
         dataset = replace(dataset, features=ensemble_columns(dataset.features, settings.architecture))
     background = background or BackgroundChoice()
+    public = background.public_rows(dataset.features, dataset.inputs)
+    features, inputs = public_form(dataset.features, dataset.inputs, public, dataset.train.rows)
+    dataset = replace(dataset, features=features, inputs=inputs)
     draft = Draft(
         name=target.bundle_name(),
         targets=dataset.targets,
         features=dataset.features,
         standardise=not grows,
-        provenance=_provenance(choice, settings, dataset),
+        provenance=_provenance(choice, settings, dataset, background),
         given=dataset.inputs,
         references=background.take(dataset.features, dataset.train.rows, settings.seed, dataset.inputs),
-        samples=Samples(dataset.train.rows, settings.seed, missing=True, columns=dataset.features),
+        samples=Samples(dataset.train.rows, settings.seed, missing=True, columns=dataset.features, kept=public),
         summary=background.summary,
         task_name=dataset.outcome.task,
         units=dataset.outcome.units,
@@ -76,6 +80,8 @@ def train_bundle(
         trained = train_network(dataset, settings, draft, Place(device, folder, start), opset)
     draft, task = trained.draft, trained.draft.task
     evaluation = evaluate(dataset, task, trained.outputs)
+    if public is not None:
+        evaluation = replace(evaluation, residuals=None)  # they are of single rows
     metrics = {**trained.figures, **evaluation.flat()}
     draft = replace(draft, provenance=replace(draft.provenance, metrics=metrics))
     files = trained.files | evaluation_files(dataset, task, trained.outputs, evaluation)
@@ -84,7 +90,9 @@ def train_bundle(
     return write_bundle(target.path, package, overwrite=target.overwrite)
 
 
-def _provenance(choice: TableChoice, settings: TrainSettings, dataset: Dataset) -> Provenance:
+def _provenance(
+    choice: TableChoice, settings: TrainSettings, dataset: Dataset, background: BackgroundChoice
+) -> Provenance:
     """Where the bundle comes from, with the metrics still to come."""
     split = choice.split
     return Provenance(
@@ -97,6 +105,7 @@ def _provenance(choice: TableChoice, settings: TrainSettings, dataset: Dataset) 
             "validation_fraction": split.validation_fraction,
             "split_by": split.by,
             "loss": loss_of(dataset, settings) if has_epochs(settings.architecture) else None,
+            **background.record(),
         },
         seed=settings.seed,
         data_digest=dataset.digest,
