@@ -103,6 +103,13 @@ def show(out: Place, row: int, file: str | None, top: int) -> None:
 )
 @click.option("--labels", type=PlacePath(), help="Truth that arrived later: Parquet or CSV, with --key and --by.")
 @click.option("--key", metavar="COLUMN", help="The column that the run and --labels have in common.")
+@click.option(
+    "--faithfulness",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Add a section that measures the explanations on so many rows.",
+)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @endpoint_option()
 def report(out: Place, page: Path, images: Path | None, formats: str, **options: Any) -> None:

@@ -23,8 +23,9 @@ FORBIDDEN = {
     "batch/store": {f"whyport.batch.{room}" for room in ("scoring", "run", "review", "report")},
     "batch/scoring": {f"whyport.batch.{room}" for room in ("run", "review", "report")},
     "batch/run": {f"whyport.batch.{room}" for room in ("review", "report")},
-    "batch/review": {f"whyport.batch.{room}" for room in ("run", "report", "groups")},
-    "batch/groups": {f"whyport.batch.{room}" for room in ("run", "report")},
+    "batch/review": {f"whyport.batch.{room}" for room in ("run", "report", "groups", "faithfulness")},
+    "batch/groups": {f"whyport.batch.{room}" for room in ("run", "report", "faithfulness")},
+    "batch/faithfulness": {f"whyport.batch.{room}" for room in ("run", "report", "groups")},
     "batch/report": {"whyport.batch.run"},
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from whyport.batch.arrow_scorer import ArrowScorer
+    from whyport.batch.faithfulness.public import faithfulness
     from whyport.batch.methods.catalogue import METHODS
     from whyport.batch.report.report import report, to_shap
     from whyport.batch.review.review import audit, show
@@ -78,6 +79,7 @@ __all__ = [
     "WhyportError",
     "audit",
     "export",
+    "faithfulness",
     "lineage",
     "plan",
     "predict",
@@ -100,6 +102,7 @@ _HOMES = {
     "audit": "whyport.batch.review.review:audit",
     "export": "whyport.exporter.export_model:export",
     "lineage": "whyport.batch.review.sign:lineage",
+    "faithfulness": "whyport.batch.faithfulness.public:faithfulness",
     "plan": "whyport.batch.run.run:plan",
     "predict": "whyport.runtime.predict:predict",
     "report": "whyport.batch.report.report:report",

@@ -43,6 +43,10 @@ COMMANDS = {
         "whyport.batch.sign_commands:lineage",
         "Print the chain from the training data to a run, or to one row of it, with digests and signatures.",
     ),
+    "faithfulness": (
+        "whyport.batch.faithfulness_commands:faithfulness",
+        "Measure on a sample whether a run's explanations are themselves sound.",
+    ),
     "methods": ("whyport.batch.commands:methods", "List the explanation methods with cost, guarantee and source."),
 }
 

@@ -249,7 +249,8 @@ def _share_sections(found: GroupedRun) -> list[Fact | Section]:
         columns.append(_figure("mean_magnitude", "mean |share|", ".4g"))
         unit = find_method(each.method).unit_of(found.run.task.unit_of(each.target))
         facts = [Fact("method", each.method), Fact("target", each.target), Fact("unit", unit)]
-        facts += [Fact("not_finite", each.left_out, "left out", f"{each.left_out} that are not finite")]
+        words = (f"{each.left_out} that are not finite",) if each.left_out else ()
+        facts.append(Fact("not_finite", each.left_out, "left out", words))
         table = Table("by_feature", columns, rows, "mean share by feature and group, the strongest feature first")
         title = f"shares by {each.method} in {each.target}"
         inner: list[Fact | Table] = [*facts, table]

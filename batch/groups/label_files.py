@@ -109,10 +109,11 @@ def _is_csv(path: Place) -> bool:
 def _files(place: Place) -> list[Place]:
     if not place.is_dir():
         return [place] if place.name.lower().endswith(SUFFIXES) and place.is_file() else []
+    in_store = isinstance(place, StorePath)
     inside = (path for path, _ in place.walk_files()) if isinstance(place, StorePath) else place.rglob("*")
     found: list[Place] = []
     for path in inside:
         is_hidden = any(part.startswith(HIDDEN) for part in path.relative_to(place).parts)
-        if path.name.lower().endswith(SUFFIXES) and not is_hidden and path.is_file():
+        if path.name.lower().endswith(SUFFIXES) and not is_hidden and (in_store or path.is_file()):
             found.append(path)
     return sorted(found)

@@ -96,6 +96,11 @@ class Explainer(ABC):
         """Whether rows have nothing that can have a share."""
 
     @property
+    def background(self) -> References:
+        """The reference sample that it was made with."""
+        return self._background
+
+    @property
     def scored_by(self) -> str:
         """What computed the score that its shares are of, as a message has it."""
         return self.model.engine

@@ -31,6 +31,7 @@ def report(
     by: str | None = None,
     labels: str | Place | None = None,
     key: str | None = None,
+    faithfulness: int = 0,
 ) -> list[Path]:
     """Write a page with pictures of a finished run: the model, the reasons, single rows, errors and drift.
 
@@ -50,6 +51,7 @@ def report(
             for intervals; without it there is none.
         labels: truth of these rows that arrived later, Parquet or CSV, a file or a folder; `label` is then its column.
         key: the column that the run and these labels have in common.
+        faithfulness: explained rows on which to measure whether the explanations are sound; 0 for no such section.
 
     Returns:
         The files that were written, the page first.
@@ -72,6 +74,7 @@ def report(
         by=by,
         labels=None if labels is None else as_place(labels),
         key=key,
+        faithfulness=faithfulness,
     )
     formats = tuple(dict.fromkeys(as_names(format)))
     with _no_window():

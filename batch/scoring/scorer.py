@@ -42,6 +42,10 @@ EMBEDDED_BYTES = 16
 """The most bytes of a value of an embedded row, while it is made, sorted by length and explained."""
 
 
+Way = tuple[Sequence[str], Sequence[Labels]]
+"""Some methods, and each row's own players for them; none where all rows have the same."""
+
+
 class Scorer:
     """Scores batches: ONNX Runtime predicts and measures every completeness error, and the explainers give shares.
 
@@ -137,29 +141,18 @@ class Scorer:
         default = predicted.prediction.target
         if not self._methods:
             return ScoredRows(predicted, default, {}, explained)
-        rows, scores, source_rows = predicted.rows.matrix, predicted.scores, predicted.source_rows
-        targets = self._choice.targets(default, predicted.rows.labels, scores)
-        if explained is not None:
-            rows, scores, source_rows = rows[explained], scores[explained], source_rows[explained]
-            targets = targets[explained]
-        request = Request.of_targets(rows, scores, targets)
+        source_rows = predicted.source_rows if explained is None else predicted.source_rows[explained]
+        request = self._request(predicted, explained)
+        rows = request.rows
         texts = self._texts_of(predicted, explained)
         tokens = self._tokens_of(texts)
         labels = [self._pictures.labels(row) for row in rows] if self._pictures.segmenters else []
-        ways: list[tuple[Sequence[str], Sequence[Labels]]] = [(self._methods, labels)]
-        if self._word_games and tokens:
-            others = [name for name in self._methods if name not in self._word_games]
-            ways = [(self._word_games, word_players(tokens, self._most_tokens))]
-            ways += [(others, ())] if others else []
+        ways = self._ways(labels, tokens)
         parts: dict[str, list[tuple[NDArray[np.int64], Attribution]]] = {name: [] for name in self._methods}
-        for first, some in self._as_explained(request):
-            row = int(request.row[first]) if len(some) else 0
-            for methods, of_rows in ways:
-                for ready, part, inside in self._by_length.split(some, of_rows[row : row + len(some.rows)]):
-                    explanations, cut = first + inside, next(iter(ready.values())).cut(part)
-                    own_rows = source_rows[np.unique(request.row[explanations])]
-                    for name in methods:
-                        parts[name].append((explanations, self._attributed(name, ready[name], cut, own_rows)))
+        for ready, cut, explanations in self._parts(request, ways):
+            own_rows = source_rows[np.unique(request.row[explanations])]
+            for name, own in ready.items():
+                parts[name].append((explanations, self._attributed(name, own, cut, own_rows)))
         attributions = {name: self._reduced(joined(found)) for name, found in parts.items()}
         if not tokens or self._reduction is None or self._reduction.per != WORD:
             return ScoredRows(predicted, request.target, attributions, explained, tokens, segments=labels)
@@ -172,6 +165,41 @@ class Scorer:
         }
         steps = sums.steps(positions.steps_of(rows))
         return ScoredRows(predicted, request.target, attributions, explained, words, steps)
+
+    def explainers_of(self, predicted: PredictedRows) -> Iterator[tuple[dict[str, Ready], Request]]:
+        """The explainers of rows, by method: for rows that share references together, with the request for these."""
+        request = self._request(predicted, None)
+        tokens = self._tokens_of(self._texts_of(predicted, None))
+        labels = [self._pictures.labels(row) for row in request.rows] if self._pictures.segmenters else []
+        for ready, part, _ in self._parts(request, self._ways(labels, tokens)):
+            yield ready, part
+
+    def _request(self, predicted: PredictedRows, explained: NDArray[np.int64] | None) -> Request:
+        """The request for all explanations of some of the rows."""
+        rows, scores = predicted.rows.matrix, predicted.scores
+        targets = self._choice.targets(predicted.prediction.target, predicted.rows.labels, scores)
+        if explained is not None:
+            rows, scores, targets = rows[explained], scores[explained], targets[explained]
+        return Request.of_targets(rows, scores, targets)
+
+    def _ways(self, labels: Sequence[Labels], tokens: Mapping[str, Sequence[Tokens]]) -> "list[Way]":
+        """The methods that have the same players, with these of each row where rows have their own."""
+        if not (self._word_games and tokens):
+            return [(self._methods, labels)]
+        others = [name for name in self._methods if name not in self._word_games]
+        words: Way = (self._word_games, word_players(tokens, self._most_tokens))
+        return [words, *([(others, ())] if others else [])]
+
+    def _parts(
+        self, request: Request, ways: "Sequence[Way]"
+    ) -> Iterator[tuple[dict[str, Ready], Request, NDArray[np.int64]]]:
+        """The parts of a request whose rows share references: explainers by method, rows, places of explanations."""
+        for first, some in self._as_explained(request):
+            row = int(request.row[first]) if len(some) else 0
+            for methods, of_rows in ways:
+                for ready, part, inside in self._by_length.split(some, of_rows[row : row + len(some.rows)]):
+                    own = {name: ready[name] for name in methods}
+                    yield own, next(iter(ready.values())).cut(part), first + inside
 
     @property
     def tokenised(self) -> Mapping[str, TextEncoder]:

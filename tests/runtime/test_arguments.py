@@ -71,6 +71,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "audit": {"out": "x", "device": 1},
     "export": {"source": "x", "sample": "x", "out": "x", "seed": "1"},
     "lineage": {"out": "x", "row": "3"},
+    "faithfulness": {"run": "x", "sample": "50"},
     "plan": {"bundle": "x", "inputs": "x", "out": "x", "top_k": 2.5},
     "predict": {"bundle": "x", "data": "x", "overwrite": "no"},
     "report": {"run": "x", "max_features": "20"},

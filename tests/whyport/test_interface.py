@@ -35,6 +35,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "audit": whyport.audit,
     "show": whyport.show,
     "report": whyport.report,
+    "faithfulness": whyport.faithfulness,
     "sign": whyport.sign,
     "lineage": whyport.lineage,
 }
@@ -112,6 +113,7 @@ CALLS = {
     "whyport.lineage('out')": ("MissingPackageError", "batch"),
     "whyport.sign(BUNDLE, 'key.pem')": ("MissingPackageError", "sign"),
     "whyport.report('out')": ("MissingPackageError", "batch"),
+    "whyport.faithfulness('out')": ("MissingPackageError", "batch"),
     "whyport.to_shap('out')": ("MissingPackageError", "batch"),
     "whyport.export('m:f', 'rows.csv', 'out')": ("MissingPackageError", "export"),
     "whyport.train('rows.csv', 'y', 'out')": ("MissingPackageError", "export"),

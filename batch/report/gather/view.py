@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from whyport.batch.faithfulness.document import soundness_document
+from whyport.batch.faithfulness.faithfulness import measure_soundness
 from whyport.batch.groups.document import group_document
 from whyport.batch.groups.groups import GroupSettings, group_rows
 from whyport.batch.report.gather.by_feature import DescribedFeatures, sums_by_feature
@@ -56,7 +58,11 @@ class ReportSettings:
     key: str | None = None
     """The column that the run and these labels have in common."""
 
+    faithfulness: int = 0
+    """Explained rows on which the explanations are measured; 0 for no such section."""
+
     def __post_init__(self) -> None:
+        at_least("faithfulness", self.faithfulness, 0)
         at_least("max_features", self.max_features, 1)
         for name in ("labels", "key"):
             if getattr(self, name) is not None and self.by is None:
@@ -102,6 +108,8 @@ class View:
     """The parts of the report that cannot be shown, and why."""
     groups: Section | None = None
     """The groups of the rows beside each other; None where they are not asked for."""
+    soundness: Section | None = None
+    """Whether the explanations are sound; None where that is not asked for, or the run has none."""
 
     @property
     def task(self) -> Task:
@@ -176,5 +184,14 @@ def gather(settings: ReportSettings) -> View:
         else dependences(session, collected, values, run.layout.features if methods else ()),
         known=known,
         problems=tuple(problems),
+        soundness=_soundness(run, settings),
         groups=None if groups is None else group_document(group_rows(run, groups, settings.bundle)),
+    )
+
+
+def _soundness(run: FinishedRun, settings: ReportSettings) -> Section | None:
+    if not settings.faithfulness or not run.settings.methods:
+        return None
+    return soundness_document(
+        measure_soundness(settings.out, sample=settings.faithfulness, bundle=settings.bundle, device=settings.device)
     )

@@ -1,4 +1,4 @@
-"""The section on groups of rows, and a document's blocks as those of a page."""
+"""The sections on groups of rows and on the explanations' soundness: a document's blocks as those of a page."""
 
 from collections.abc import Iterator
 
@@ -7,10 +7,19 @@ from whyport.batch.review import document
 
 LEAD = "Figures, intervals and definitions for each group of rows, and no verdict. A small group is marked."
 
+OF_SAMPLE = (
+    "The model asked again, on a sample of the explained rows. A figure can show an explanation wrong, none right."
+)
+
 
 def groups_section(groups: document.Section) -> Section:
     """The groups of a run beside each other."""
     return Section("groups", groups.title.capitalize(), LEAD, tuple(blocks_of(groups)))
+
+
+def soundness_section(soundness: document.Section) -> Section:
+    """Whether the explanations are sound."""
+    return Section("soundness", soundness.title, OF_SAMPLE, tuple(blocks_of(soundness)))
 
 
 def blocks_of(section: document.Section) -> Iterator[Block]:

@@ -16,8 +16,11 @@ from support.command import Whyport
 from support.quantities import quantity_bundle
 from whyport.batch.groups.document import group_document
 from whyport.batch.groups.groups import GroupSettings, group_rows
+from whyport.batch.groups.shares import Folding
+from whyport.batch.methods.positions import Block, Positions
 from whyport.batch.review.document import data_of, rendered
 from whyport.batch.review.finished_run import FinishedRun
+from whyport.runtime.bundle.inputs import Axis
 from whyport.runtime.errors import UsageError
 
 Score = Callable[..., Path]
@@ -174,22 +177,29 @@ def test_runs_with_rows_that_are_not_explained_and_the_strongest_alone(
     assert plain["truth"] is None
 
 
-def test_sequences_have_shares_by_feature_and_pictures_as_one(
-    score_groups: Score, sequence_bundle: Path, sequence_rows: Path, image_bundle: Path, image_rows: Path
-) -> None:
-    for bundle, rows in ((sequence_bundle, sequence_rows), (image_bundle, image_rows)):
-        table = pq.read_table(rows)
-        table = table.append_column("site", pa.array([f"s{i % 2}" for i in range(len(table))]))
-        out = score_groups(table, of=bundle, keep=("site",), methods=("gradient",))
-        run = FinishedRun.read(out)
-        found = grouped(out, by="site")
-        names = list(dict.fromkeys(row["feature"] for row in found["shares"][0]["by_feature"]))
-        frame = pd.concat(map(pd.read_parquet, sorted(out.glob("part-*.parquet"))))
-        total = sum(row["mean_share"]["value"] * row["rows"] for each in found["shares"] for row in each["by_feature"])
-        columns = [name for name in frame.columns if name.startswith("attribution")]
-        expected = sum(np.sum(np.stack(frame[name].to_numpy())) for name in columns)
-        assert total == pytest.approx(float(expected), rel=1e-4)
-        assert len(names) < len(run.layout.features)
+def test_sequences_have_shares_by_feature(score_groups: Score, sequence_bundle: Path, sequence_rows: Path) -> None:
+    table = pq.read_table(sequence_rows)
+    table = table.append_column("site", pa.array([f"s{i % 2}" for i in range(len(table))]))
+    out = score_groups(table, of=sequence_bundle, keep=("site",), methods=("gradient",))
+    found = grouped(out, by="site")
+    names = {row["feature"] for row in found["shares"][0]["by_feature"]}
+    frame = pd.concat(map(pd.read_parquet, sorted(out.glob("part-*.parquet"))))
+    total = sum(row["mean_share"]["value"] * row["rows"] for each in found["shares"] for row in each["by_feature"])
+    columns = [name for name in frame.columns if name.startswith("attribution")]
+    assert total == pytest.approx(float(sum(np.sum(np.stack(frame[name].to_numpy())) for name in columns)), rel=1e-4)
+    assert len(names) == 5 < len(FinishedRun.read(out).layout.features)
+
+
+def test_a_picture_and_a_text_have_one_share() -> None:
+    def block(name: str, start: int, *axes: Axis) -> Block:
+        return Block(name, False, start, axes)
+
+    y, x = Axis("y", 2, None), Axis("x", 3, None)
+    blocks = block("photo", 0, y, x), block("note", 6, Axis("token", 4, None))
+    folding = Folding(Positions(tuple(map(str, range(10))), blocks))
+    values = np.arange(20.0).reshape(2, 10)
+    assert folding.names == ("photo", "note")
+    assert folding.folded(values).tolist() == [[15, 30], [75, 70]]
 
 
 def test_a_document_for_every_reader(grouped_run: Path) -> None:

@@ -1,0 +1,1 @@
+"""Whether the explanations of a run are themselves sound: `whyport faithfulness`."""
