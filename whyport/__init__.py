@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from whyport.batch.arrow_scorer import ArrowScorer
     from whyport.batch.faithfulness.public import faithfulness
+    from whyport.batch.groups.public import compare_groups
     from whyport.batch.methods.catalogue import METHODS
     from whyport.batch.report.report import report, to_shap
     from whyport.batch.review.review import audit, show
@@ -78,6 +79,7 @@ __all__ = [
     "ValueRangeError",
     "WhyportError",
     "audit",
+    "compare_groups",
     "export",
     "faithfulness",
     "lineage",
@@ -100,6 +102,7 @@ _HOMES = {
     "Bundle": "whyport.runtime.bundle.folder:Bundle",
     "Session": "whyport.runtime.session:Session",
     "audit": "whyport.batch.review.review:audit",
+    "compare_groups": "whyport.batch.groups.public:compare_groups",
     "export": "whyport.exporter.export_model:export",
     "lineage": "whyport.batch.review.sign:lineage",
     "faithfulness": "whyport.batch.faithfulness.public:faithfulness",

@@ -113,6 +113,7 @@ CALLS = {
     "whyport.lineage('out')": ("MissingPackageError", "batch"),
     "whyport.sign(BUNDLE, 'key.pem')": ("MissingPackageError", "sign"),
     "whyport.report('out')": ("MissingPackageError", "batch"),
+    "whyport.compare_groups('out', 'sex')": ("MissingPackageError", "batch"),
     "whyport.faithfulness('out')": ("MissingPackageError", "batch"),
     "whyport.to_shap('out')": ("MissingPackageError", "batch"),
     "whyport.export('m:f', 'rows.csv', 'out')": ("MissingPackageError", "export"),

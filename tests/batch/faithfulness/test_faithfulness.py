@@ -208,3 +208,16 @@ def test_a_run_without_explanations_is_refused(bundle: Path, table: pa.Table, wr
     Job(Bundle.read(bundle), settings).run()
     with pytest.raises(UsageError, match="expected a run that explains its rows"):
         measure_soundness(source.parent / "out")
+
+
+def test_a_report_has_the_figures_as_a_section(
+    bundle: Path, table: pa.Table, write: Callable[..., Path], whyport: Whyport
+) -> None:
+    source = write(table[:40])
+    out, page = source.parent / "out", source.parent / "page.html"
+    settings = JobSettings(inputs=(str(source),), out=out, device="cpu", methods=("occlusion",))
+    Job(Bundle.read(bundle), settings).run()
+    whyport("report", out, "--out", page, "--faithfulness", 2, "--device", "cpu")
+    text = page.read_text()
+    for expected in ('id="soundness"', "max-sensitivity", "another draw of the background"):
+        assert expected in text

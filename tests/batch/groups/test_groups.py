@@ -12,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+import whyport as library
 from support.command import Whyport
 from support.quantities import quantity_bundle
 from whyport.batch.groups.document import group_document
@@ -204,6 +205,7 @@ def test_a_picture_and_a_text_have_one_share() -> None:
 
 def test_a_document_for_every_reader(grouped_run: Path) -> None:
     section = group_document(group_rows(FinishedRun.read(grouped_run), GroupSettings(by="sex", label="outcome")))
+    assert library.compare_groups(grouped_run, "sex", label="outcome", format="json") == rendered(section, "json")
     text = "\n".join(rendered(section, "text"))
     assert "equalised odds" in text
     assert "definitions" in text
