@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from whyport.batch.report.picture import Data
 
-DIGITS = 6
-"""The significant digits of a number that is saved: more than any figure shows."""
+DIGITS, FEW_DIGITS, MANY = 6, 4, 200
+"""The significant digits of a number that is saved, more than any figure shows, and those of more cells than MANY."""
 
 
 class FigureData:
@@ -45,19 +45,18 @@ class FigureData:
 
 def _cells(values: Sequence[Any] | NDArray[Any]) -> list[Any]:
     """Texts as they are, whole numbers whole, others in some digits; nothing where one is not finite."""
-    if not isinstance(values, np.ndarray):
-        return [_cell(value) for value in values]
-    if values.dtype.kind != "f":
-        return list(values.tolist())
-    return [_cell(value) for value in values.astype(np.float64).tolist()]
+    if isinstance(values, np.ndarray):
+        values = values.astype(np.float64 if values.dtype.kind == "f" else values.dtype).tolist()
+    digits = DIGITS if len(values) <= MANY else FEW_DIGITS
+    return [_cell(value, digits) for value in values]
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any, digits: int) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if not isinstance(value, float):
         return value
     if not np.isfinite(value):
         return None
-    rounded = float(f"{value:.{DIGITS}g}")
+    rounded = float(f"{value:.{digits}g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 10**DIGITS else rounded
