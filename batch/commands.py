@@ -20,6 +20,8 @@ from whyport.batch.methods.positions import REDUCTIONS, SUM
 from whyport.batch.methods.segments.segmenter import COUNT as SEGMENT_COUNT
 from whyport.batch.methods.segments.segmenter import SEGMENTERS
 from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
+from whyport.batch.reasons.options import reason_options
+from whyport.batch.reasons.wordings import given_wordings
 from whyport.batch.run.executors.where import LOCAL, Where
 from whyport.batch.run.interruption import Interruption
 from whyport.batch.run.shard import Shard
@@ -131,7 +133,11 @@ def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
     help="How cells become one: their sum, or the sum of their magnitudes (abs), which does not add up to the score.",
 )
 @click.option("--top-k", type=int, metavar="K", help="Keep only the K strongest attributions per row, as lists.")
-@names_option("--keep", help="Input columns to copy to the output.")
+@names_option("--keep", help="Input columns to copy to the output, or patterns such as '*' and 'credit_*'.")
+@click.option(
+    "--keep-features", is_flag=True, help="Copy the model's own columns too, so that nobody needs the inputs later."
+)
+@reason_options
 @click.option(
     "--on-bad-row",
     type=click.Choice(ON_BAD_ROW),
@@ -333,6 +339,7 @@ def run(
     explain = {name: options.pop(name) for name in (*COMMON, *method_options())}
     with errors_logged(log_format), Interruption() as interruption:
         explain["players"] = given_groups(explain["players"])
+        options["reason_texts"] = given_wordings(options["reason_texts"])
         settings = JobSettings(
             inputs=inputs,
             methods=tuple(method for method in methods if method != NO_METHOD),

@@ -51,20 +51,42 @@ def audit(out: Place, bundle: Place | None, key: Path | None, format: str, **ask
 
 @click.command()
 @click.argument("out", type=PlacePath(), metavar="DIR")
-@click.option("--row", type=click.IntRange(min=0), required=True, help="The row's number in its file, from 0.")
+@click.option(
+    "--row", type=click.IntRange(min=0), multiple=True, help="The row's number in its file, from 0; may be repeated."
+)
+@click.option(
+    "--where",
+    metavar="CONDITION",
+    help="In place of --row: rows that meet this condition on columns of the output, in the language of "
+    "run --explain-where.",
+)
 @click.option("--file", help="The input, if the run has several: its source_file, or how that name ends.")
+@click.option(
+    "--against", type=click.IntRange(min=0), metavar="ROW", help="A row that each is set against, share by share."
+)
+@click.option("--against-file", metavar="FILE", help="The input of --against, if it is another than --file.")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Reasons to print.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Rows to print of those that meet --where; the others are counted.",
+)
+@format_option()
 @endpoint_option()
-def show(out: Place, row: int, file: str | None, top: int) -> None:
-    """Print one row of the run in DIR: its prediction and the reasons, strongest first.
+def show(out: Place, row: tuple[int, ...], format: str, **options: Any) -> None:
+    """Print rows of the run in DIR: each one's prediction and the reasons, strongest first.
 
     \b
     Example: whyport show scored --row 7 --file 2026-01-31.parquet
-    """
-    from whyport.batch.review.show import describe_row
 
-    for line in describe_row(out, row, file, top):
-        say(line)
+    \b
+    Example: whyport show scored --where "customer_id == 'C01211'" --format markdown
+    """
+    from whyport.batch.review.shown import Question, answer
+
+    tell(answer(out, Question(row, **options)), format)
 
 
 @click.command()

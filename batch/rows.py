@@ -1,7 +1,7 @@
 """A batch of rows in its stages: cleaned, predicted, explained."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.methods.players import Labels
+from whyport.batch.reasons.rule import ReasonRule, Reasons
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.inputs.encoding import Unseen
 from whyport.runtime.inputs.texts.tokenizer import Tokens
@@ -118,6 +119,8 @@ class ScoredRows:
     """[M, S]: the numbers of these and of steps in the S inputs of varying length; None for those of the rows."""
     segments: Sequence[Labels] = ()
     """The segments of the pictures of the explained rows, [M]; empty where none are cut."""
+    reasons: tuple[ReasonRule, Reasons] | None = None
+    """The reasons against the outcome of the explained rows, [M], with their rule; None where none are asked for."""
 
     @property
     def rows(self) -> CleanRows:
@@ -128,6 +131,13 @@ class ScoredRows:
     def prediction(self) -> Prediction:
         """The prediction for the N rows."""
         return self.predicted.prediction
+
+    def with_reasons(self, rule: ReasonRule | None) -> "ScoredRows":
+        """The same with the reasons that follow from the shares; as it is without a rule."""
+        if rule is None:
+            return self
+        attribution = self.attributions[rule.choice.method]
+        return replace(self, reasons=(rule, rule.of(attribution.values, self.targets, self.explained_rows)))
 
     @property
     def explained_rows(self) -> NDArray[np.float32]:

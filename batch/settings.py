@@ -1,6 +1,7 @@
 """The settings of a run: the options of `whyport run`."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from whyport.batch.methods.per import CELL, FEATURE, KNOWN, PER, SEGMENT, STEP
 from whyport.batch.methods.positions import REDUCTIONS, SUM
 from whyport.batch.methods.segments.segmenter import MOST_ASKED, SEGMENTERS, segmenter_of
 from whyport.batch.methods.settings import ExplainSettings
+from whyport.batch.reasons.choice import MOST
+from whyport.batch.reasons.wordings import Wording
 from whyport.runtime.arguments import at_least
 from whyport.runtime.errors import UsageError, listing, unknown
 from whyport.runtime.limits import RowLimit
@@ -86,6 +89,17 @@ class JobSettings:
     top_k: int | None = None
     """Keep only this many attributions per row, the largest by magnitude."""
     keep: tuple[str, ...] = ()
+    """Columns to copy: names, or patterns such as "*"; the plan puts names alone in their place."""
+    keep_features: bool = False
+    """Whether the model's own columns are copied too; the plan puts them into `keep`."""
+    reasons: int | None = None
+    """Write so many texts of the strongest reasons against the favourable outcome; None for none."""
+    reason_texts: Mapping[str, Wording] = field(default_factory=dict)
+    """What is said of each feature."""
+    favourable: str | None = None
+    """The favourable class; of a regression "higher" or "lower". None for the second of two classes, or "higher"."""
+    reason_method: str | None = None
+    """The method whose shares the reasons are; None for the first."""
     on_bad_row: str = "reject"
     on_unseen: str = "score"
     on_bad_file: str = "fail"
@@ -127,6 +141,7 @@ class JobSettings:
         if not KNOWN.holds(self.per):
             raise UsageError(unknown("kind of share", self.per, (*PER, "HEIGHTxWIDTH")))
         self._check_segments()
+        self._check_reasons()
         if self.reduction not in REDUCTIONS:
             raise UsageError(unknown("reduction", self.reduction, REDUCTIONS))
         if self.reduction != SUM and self.per not in (FEATURE, STEP):
@@ -157,6 +172,19 @@ class JobSettings:
                 f"max_not_converged: expected a method whose attributions add up, got {listing(self.methods)}; such "
                 f"are {listing(adding_up)}"
             )
+
+    def _check_reasons(self) -> None:
+        """Raise UsageError for options of reasons that are without those that they need."""
+        if self.reasons is not None and not 1 <= self.reasons <= MOST:
+            raise UsageError(f"reasons: expected 1 to {MOST}, got {self.reasons}")
+        if self.reasons is not None and not self.reason_texts:
+            raise UsageError("reasons: expected the wordings of reasons by reason_texts beside it, got none")
+        if self.reasons is not None and not self.methods:
+            raise UsageError("reasons: expected an explanation method beside it, got none")
+        given = {"reason_texts": self.reason_texts, "favourable": self.favourable, "reason_method": self.reason_method}
+        for name, value in given.items():
+            if value and self.reasons is None:
+                raise UsageError(f"{name}: expected the number of reasons by reasons beside it, got none")
 
     def _check_segments(self) -> None:
         """Raise UsageError for options of segments that mean nothing, or segments that fit no other option."""

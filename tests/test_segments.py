@@ -18,13 +18,13 @@ import whyport
 from support import image_bundle as made
 from support.forging import forge, with_column
 from support.killed_runs import check_resumed_bytes
+from support.shown import describe_row
 from whyport.batch.methods.lime.neighbourhood import Neighbourhood, by_cosine
 from whyport.batch.output.label_maps import labels_of, png_of
 from whyport.batch.report.figures.canvas import drawing
 from whyport.batch.report.gather.view import ReportSettings, gather
 from whyport.batch.report.page import sections_of
 from whyport.batch.report.sections.pictures import pictures_section
-from whyport.batch.review.show import describe_row
 from whyport.runtime.errors import AuditError, UsageError
 from whyport.runtime.session import Session
 

@@ -13,8 +13,8 @@ import whyport
 from support.forging import elements, forge, with_column
 from support.killed_runs import check_resumed_bytes
 from support.sequence_bundles import CELLS, ROWS, STATIC, STEPS, VALUES, WIDTH
+from support.shown import describe_row
 from whyport.batch.output.layouts import positions_of
-from whyport.batch.review.show import describe_row
 from whyport.runtime.errors import AuditError, UsageError
 
 

@@ -21,9 +21,9 @@ import whyport
 from support import text_bundles as made
 from support.forging import forge, with_column
 from support.killed_runs import check_resumed_bytes
+from support.shown import describe_row
 from whyport.batch.report.gather.view import ReportSettings, gather
 from whyport.batch.report.shap_package import load_shap
-from whyport.batch.review.show import describe_row
 from whyport.runtime.bundle.folder import Bundle, write_sidecar
 from whyport.runtime.errors import AuditError, BundleError, BundleFormatError, ParityError, UsageError
 from whyport.runtime.inputs.texts.tokenizer import Tokenizer

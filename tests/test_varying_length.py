@@ -12,6 +12,7 @@ import pytest
 import whyport
 from support.forging import elements, forge, with_column
 from support.killed_runs import check_resumed_bytes
+from support.shown import describe_row
 from support.varying_bundle import ROWS, STEPS, WIDTH, lengths, rows_of
 from whyport.batch.output.folder import REJECTED_FOLDER
 from whyport.batch.output.layouts import positions_of
@@ -19,7 +20,6 @@ from whyport.batch.report.gather.view import ReportSettings, View, gather
 from whyport.batch.report.sections.by_target import without_step
 from whyport.batch.report.sections.sequences import heat_blocks, row_pictures
 from whyport.batch.report.sections.trust import trust_section
-from whyport.batch.review.show import describe_row
 from whyport.runtime.errors import AuditError, DataError, UsageError
 
 OPTIONS: dict[str, Any] = {"explain": "deepshap", "keep": ("id",)}

@@ -32,7 +32,7 @@ COMMANDS = {
     ),
     "show": (
         "whyport.batch.review_commands:show",
-        "Print one row of a run: the prediction and the reasons, strongest first.",
+        "Print rows of a run, by number or by a condition: the prediction and the reasons.",
     ),
     "report": (
         "whyport.batch.review_commands:report",

@@ -17,6 +17,7 @@ from whyport.batch.methods.settings import ExplainSettings
 from whyport.batch.output.label_maps import SegmentColumns
 from whyport.batch.output.layouts import AttributionLayout
 from whyport.batch.output.tokens import TokenColumns
+from whyport.batch.reasons.columns import ReasonColumns
 from whyport.batch.rows import ScoredRows
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.attribution import Attribution
@@ -89,6 +90,7 @@ class OutputColumns:
         layout: how attributions are laid out in columns.
         outputs: the model's outputs and maps, which give some arrays their shapes; needed only for writing.
         named_by: the columns that name the explained target; None for the task's, others in an older run.
+        reasons: the columns of reasons as texts; None for none.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class OutputColumns:
         layout: AttributionLayout,
         outputs: Sequence[TensorSpec] = (),
         named_by: Sequence[str] | None = None,
+        reasons: ReasonColumns | None = None,
     ) -> None:
         self._task = task
         self.layout = layout
@@ -107,6 +110,8 @@ class OutputColumns:
         """The columns of the tokens of texts."""
         self.segments = SegmentColumns.of(layout.positions if methods else Positions(()))
         """The columns of the segments of pictures."""
+        self.reasons = ReasonColumns() if reasons is None else reasons
+        """The columns of reasons as texts."""
         self.targets = choice.targets_by_name
         """The targets that every row is explained for, by name; empty where they differ by row."""
         self._named_by = tuple(task.target_columns if named_by is None else named_by)
@@ -152,7 +157,7 @@ class OutputColumns:
             fields += [pa.field(each.evaluations, pa.int32()) for each in explanations]
             fields += [pa.field(each.converged, pa.bool_()) for each in explanations]
             fields += [pa.field(name, array_type(extra, self._shapes)) for name, extra, _ in self._arrays(method)]
-        return pa.schema(fields)
+        return pa.schema([*fields, *self.reasons.fields])
 
     @property
     def values_per_row(self) -> int:
@@ -224,6 +229,8 @@ class OutputColumns:
         arrays += [*self.tokens.arrays(scored.tokens), *self.segments.arrays(scored.segments)]
         for i, (method, attribution) in enumerate(scored.attributions.items()):
             arrays += self._explanation(method, attribution, steps, with_score=i == 0)
+        if scored.reasons is not None:
+            arrays += self.reasons.arrays(*scored.reasons)
         if scored.explained is None:
             return arrays
         places = np.full(len(scored.rows.kept), -1)

@@ -13,6 +13,8 @@ from whyport.batch.output.columns import OutputColumns
 from whyport.batch.output.layouts import attribution_layout
 from whyport.batch.output.older import newest_settings
 from whyport.batch.output.parts import PartSpan, split
+from whyport.batch.reasons.choice import ReasonChoice
+from whyport.batch.reasons.columns import ReasonColumns
 from whyport.batch.settings import LAYOUTS, ON_BAD_ROW, ON_UNSEEN
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.bundle.codec import build
@@ -22,9 +24,9 @@ from whyport.runtime.errors import BundleFormatError, JobError, UsageError
 from whyport.runtime.store.path import Place
 from whyport.runtime.task import Task, find_task
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """The version of _job.json; version 2 added the task and its targets, 3 the arithmetic, and 4 `on_unseen`, units, and
-the names of the columns with the explained target, 5 `per` and `reduction`."""
+the names of the columns with the explained target, 5 `per` and `reduction`, 6 `reasons`."""
 OLDEST = 2
 """The oldest version that is read; older versions' runs are not resumed."""
 
@@ -55,6 +57,8 @@ class PinnedSettings:
     per: Annotated[str, KNOWN]
     reduction: Annotated[str, OneOf(REDUCTIONS)]
     top_k: Annotated[int, COUNT] | None
+    reasons: ReasonChoice | None
+    """The reasons that are written as texts."""
     keep: tuple[str, ...]
     on_bad_row: Annotated[str, OneOf(ON_BAD_ROW)]
     on_unseen: Annotated[str, OneOf(ON_UNSEEN)]
@@ -177,7 +181,8 @@ class JobFile:
         layout = attribution_layout(settings.layout, settings.top_k, written)
         explain = settings.explain_settings
         named_by = self.target_columns
-        return OutputColumns(self.meaning, settings.methods, explain, self.choice, layout, outputs, named_by)
+        reasons = ReasonColumns(settings.reasons)
+        return OutputColumns(self.meaning, settings.methods, explain, self.choice, layout, outputs, named_by, reasons)
 
     def spans(self, index: int) -> list[PartSpan]:
         """The parts of an input; none for an input that could not be read."""

@@ -10,6 +10,7 @@ from typing import Self
 from whyport.batch.output.folder import REPORT_FILE, OutputFolder
 from whyport.batch.output.totals import MethodTotals, Totals
 from whyport.batch.output.value_totals import ValueTotals
+from whyport.batch.reasons.totals import ReasonReport
 from whyport.batch.source.discovery import PassedOver
 from whyport.runtime.bundle.codec import MAY_LACK, build, load
 from whyport.runtime.errors import BundleFormatError, JobError
@@ -151,6 +152,8 @@ class JobReport:
     """Such values by column: other categories, changed types, dates that do not exist."""
     cut: dict[str, int]
     """Texts by column that are longer than the model takes, of which it sees the beginning."""
+    reasons: ReasonReport | None
+    """What the reasons as texts tell, and leave out; None where none were asked for."""
     parts: dict[str, str]
     """sha256 by file, of the parts and the rejected parts."""
     files: tuple[FileReport, ...]
@@ -185,6 +188,7 @@ class JobReport:
             rows_unseen=totals.rows_unseen,
             unseen=totals.unseen,
             cut=totals.cut,
+            reasons=None if totals.reasons is None else ReasonReport.of(totals.reasons),
             parts=parts,
             files=tuple(file for file, _ in files),
             skipped=tuple(skipped),
@@ -269,6 +273,7 @@ class JobReport:
             for name, count in self.not_finite.items()
             if count
         ]
+        lines += [] if self.reasons is None else self.reasons.lines()
         rates = performance.rows_per_second
         lines.append(f"time      {seconds['total']:.1f} s, {rates['total']:.0f} rows/s on {self.provider}")
         for name, value in seconds.items():
@@ -309,6 +314,7 @@ NOT_COUNTED = {
     "rows_unseen": 0,
     "unseen": {},
     "cut": {},
+    "reasons": None,
     "passed_over": {"others": 0, "names": [], "hidden": 0},
 }
 """The counts that reports of older runs lack."""

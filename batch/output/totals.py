@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.output.value_totals import ValueTotals
+from whyport.batch.reasons.totals import ReasonTotals
 from whyport.batch.rows import ScoredRows
 from whyport.runtime.attribution import Attribution
 from whyport.runtime.bundle.codec import build, load
@@ -122,6 +123,9 @@ class Totals:
     values: dict[str, ValueTotals] = field(default_factory=dict)
     """The predicted quantities by column; empty for a task that predicts targets."""
 
+    reasons: ReasonTotals | None = None
+    """The reasons as texts; None where none are asked for."""
+
     @classmethod
     def empty(cls, task: Task, methods: Sequence[str]) -> Self:
         """The totals of no rows, for a model's task and these methods."""
@@ -138,7 +142,7 @@ class Totals:
         """
         document = load(text)
         if isinstance(document, dict):
-            document = {"rows_unseen": 0, "unseen": {}, "cut": {}, "values": {}} | document
+            document = {"rows_unseen": 0, "unseen": {}, "cut": {}, "values": {}, "reasons": None} | document
         if isinstance(document, dict) and isinstance(document.get("methods"), dict):
             for method in document["methods"].values():
                 if isinstance(method, dict):
@@ -164,6 +168,7 @@ class Totals:
                 for column, values in zip(task.columns, scored.prediction.values, strict=True)
                 if not task.predicts_targets
             },
+            reasons=None if scored.reasons is None else ReasonTotals.of(*scored.reasons),
         )
 
     @property
@@ -188,12 +193,19 @@ class Totals:
                 name: self.values.get(name, ValueTotals()) + other.values.get(name, ValueTotals())
                 for name in dict.fromkeys([*self.values, *other.values])
             },
+            reasons=_added(self.reasons, other.reasons),
         )
 
 
 def _rows_with(fault: NDArray[np.bool_], rows: int) -> int:
     """The number of rows with a fault in any of their explanations [E], which are as many for every row."""
     return int(np.count_nonzero(fault.reshape(rows, -1).any(axis=1))) if rows else 0
+
+
+def _added(one: ReasonTotals | None, other: ReasonTotals | None) -> ReasonTotals | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
 
 
 def _sums(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:

@@ -1,4 +1,6 @@
-"""The functions `audit` and `show`: a finished run audited, and one of its rows in words."""
+"""The functions `audit` and `show`: a finished run audited, and some of its rows in words."""
+
+from collections.abc import Iterable
 
 from pathlib import Path
 
@@ -56,23 +58,40 @@ def audit(
 
 @needs("batch")
 @typed
-def show(out: str | Place, row: int, *, file: str | None = None, top: int = 10) -> list[str]:
-    """Describe one row of a run in words: its prediction and the reasons, strongest first.
+def show(
+    out: str | Place,
+    row: int | Iterable[int] = (),
+    *,
+    where: str | None = None,
+    file: str | None = None,
+    against: int | None = None,
+    against_file: str | None = None,
+    top: int = 10,
+    limit: int = 10,
+    format: str = "text",
+) -> list[str]:
+    """Describe rows of a run: their predictions and the reasons, strongest first.
 
     Args:
         out: the run's output folder.
-        row: the row's number in its input, from 0.
+        row: the row's number in its input, from 0; or several numbers.
+        where: in place of `row`, a condition on columns of the output, such as "customer_id == 'C01211'".
         file: the input, if the run has several: its `source_file`, or the end of that name after a slash.
-        top: how many reasons to give.
+        against: the number of a row that each row is set against: the differences of their shares.
+        against_file: the input of that row, if it is another.
+        top: how many reasons to give of each explanation.
+        limit: how many of the rows that meet the condition to give; the others are counted.
+        format: "text"; "json" for one line with an object, whose numbers are exact; or "markdown".
 
     Returns:
         The lines to print.
 
     Raises:
-        UsageError: there is no such row or file, or an option is not valid. JobError: the row is not in the output.
+        UsageError: there is no such row or file, or an option is not valid. JobError: a row is not in the output.
     """
-    at_least("row", row, 0)
-    at_least("top", top, 1)
-    from whyport.batch.review.show import describe_row
+    check_format(format)
+    from whyport.batch.review.shown import Question, answer
 
-    return describe_row(as_place(out), row, file, top)
+    rows = (row,) if isinstance(row, int | str) else tuple(row)
+    question = Question(rows, where, file, against, against_file, top, limit)
+    return rendered(answer(as_place(out), question), format)

@@ -2,7 +2,8 @@
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,17 @@ from whyport.runtime.inputs.encoders import cells_encoder
 MISSING = "missing"
 
 
+@dataclass(frozen=True)
+class Value:
+    """One value of an input."""
+
+    value: Any
+    """The value itself, as Python has it; None where it is missing."""
+    unit: str | None
+    text: str
+    """The value in words, with its unit."""
+
+
 class RowValues:
     """The values of one row, read when they are asked for.
 
@@ -32,18 +44,33 @@ class RowValues:
         row: the row's number in the input.
         sources: the bundle's columns, which say the units, and what lists hold; by default those of the run's bundle,
             if it is there.
+        output: the row in the output, [1]: what the run kept is taken from there, and not from the input.
     """
 
-    def __init__(self, run: FinishedRun, index: int, row: int, sources: Sequence[Source] | None = None) -> None:
+    def __init__(
+        self,
+        run: FinishedRun,
+        index: int,
+        row: int,
+        sources: Sequence[Source] | None = None,
+        output: pa.Table | None = None,
+    ) -> None:
         self._run, self._index, self._row = run, index, row
+        self._kept = pa.record_batch({}) if output is None else _one_batch(output.select(list(run.settings.keep)))
         found = known_sources(run) if sources is None else sources
         self._sources = {name: source for source in found for name in source.names}
-        self._found: dict[str, str] = {}
+        self._found: dict[str, Value] = {}
         self.problem = ""
         """The reason why values are not known; empty where they are."""
 
     def of(self, names: Sequence[str]) -> dict[str, str]:
         """The values of these features as text, with their unit; names that are none of the input's are left out."""
+        return {name: value.text for name, value in self.known(names).items()}
+
+    def known(self, names: Sequence[str]) -> dict[str, Value]:
+        """The values of these features; names that are none of the input's are left out."""
+        kept = [name for name in names if name not in self._found and self._column(name) in self._kept.schema.names]
+        self._found |= self._values(self._kept, kept)
         lacking = [name for name in names if name not in self._found]
         if lacking and not self.problem:
             try:
@@ -52,17 +79,30 @@ class RowValues:
                 self.problem = str(error)
         return {name: self._found[name] for name in names if name in self._found}
 
-    def _read(self, names: Sequence[str]) -> dict[str, str]:
-        file = RunInputs(self._run, ()).open(self._index)
+    def _read(self, names: Sequence[str]) -> dict[str, Value]:
         # The columns to read, of a bundle that is gone by the features' own names.
         wanted = {self._column(name) for name in names}
+        if not wanted - {None}:
+            return {}  # groups of columns, or sums of cells, alone
+        file = RunInputs(self._run, ()).open(self._index)
         there = [name for name in file.schema.names if name in wanted]
         if not there:
-            return {}  # groups of columns, or sums of cells, alone
-        batch = RunInputs(self._run, there).rows(file, np.array([self._row]))
-        values = first_row(batch) | self._elements(batch)
+            return {}
+        return self._values(RunInputs(self._run, there).rows(file, np.array([self._row])), names)
+
+    def _values(self, batch: pa.RecordBatch, names: Sequence[str]) -> dict[str, Value]:
+        """The values of features in a batch of one row; of those alone that it has."""
+        if not names or not batch.num_columns:
+            return {}
+        values: Mapping[str, Any] = first_row(batch) | self._elements(batch)
         known = {name: value for name, value in values.items() if not isinstance(value, list)}
-        return {name: shown_value(known[name], self._described(name)) for name in names if name in known}
+        return {name: self._shown(known[name], self._described(name)) for name in names if name in known}
+
+    @staticmethod
+    def _shown(value: Any, column: Column | None) -> Value:
+        text = shown_value(value, column)
+        unit = None if column is None or column.kind == TIME else column.unit
+        return Value(None if text == MISSING else value, unit, text)
 
     def _column(self, feature: str) -> str | None:
         """The column that holds a feature; None for a name that is no feature of the bundle."""
@@ -86,6 +126,11 @@ class RowValues:
                 own = zip(source.names, numbers, _is_own(source, numbers), strict=True)
                 found |= {feature: float(value) for feature, value, is_own in own if is_own}
         return found
+
+
+def _one_batch(table: pa.Table) -> pa.RecordBatch:
+    """A table of one row as a batch."""
+    return pa.record_batch([table[name].combine_chunks() for name in table.schema.names], schema=table.schema)
 
 
 def _is_own(source: Source, numbers: NDArray[Any]) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from whyport.batch.run.plan import Plan
 from whyport.batch.run.watch import Monitor
 from whyport.batch.run.worker import Order, Worker
 from whyport.batch.settings import JobSettings
+from whyport.batch.source.keep import is_pattern
 from whyport.batch.store.local import Disk, writing
 from whyport.batch.store.lock import folder_lock
 from whyport.runtime.bundle.folder import Bundle
@@ -78,6 +79,10 @@ class Attempt:
             self.say_inputs()
             if self.plan.size.total > LARGE_OUTPUT_BYTES:
                 logger.info("output: %s", self.plan.size.text)
+            if self.plan.reasons is not None:
+                logger.info("reasons: %s", self.plan.reasons.text)
+            for line in self.plan.not_kept:
+                logger.info("%s", line)
             for line in self.plan.changed_types:
                 logger.warning("%s", line)
             try:
@@ -104,7 +109,11 @@ class Attempt:
             none = Performance.of({"total": 0.0}, 0, 0)
             return JobReport.of([], [], self.plan.passed_over, {}, self.job.provider, none)
         there = JobFile.build(self.folder.read_json(JOB_FILE), self.folder.path / JOB_FILE)
-        self.folder.holds(dataclasses.replace(self.job, inputs=there.inputs), overwrite=False)
+        settings = self.job.settings
+        if self.settings.keep_features or any(map(is_pattern, self.settings.keep)):
+            settings = dataclasses.replace(settings, keep=there.settings.keep)  # without inputs, it matches nothing
+        own = dataclasses.replace(self.job, inputs=there.inputs, settings=settings)
+        self.folder.holds(own, overwrite=False)
         logger.info("the run in %s is finished already", self.folder.path)
         return read_report(self.folder)
 

@@ -37,6 +37,7 @@ def describe_job(bundle: Bundle, plan: Plan, session: Session) -> JobFile:
             per=settings.per,
             reduction=settings.reduction,
             top_k=settings.top_k,
+            reasons=None if plan.reasons is None else plan.reasons.choice,
             keep=settings.keep,
             on_bad_row=settings.on_bad_row,
             on_unseen=settings.on_unseen,

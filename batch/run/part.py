@@ -196,7 +196,8 @@ class PartRunner:
                 if self._plan.settings.on_bad_row == "fail":
                     _refuse_rejected(predicted)
             with stage("explain") if self._plan.settings.methods else nullcontext():
-                return self._scorer.explain(predicted, self._plan.explained(predicted))
+                scored = self._scorer.explain(predicted, self._plan.explained(predicted))
+                return scored.with_reasons(self._plan.reasons)
         except WhyportError as error:
             raise error.at(source.name) from None
 

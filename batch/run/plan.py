@@ -1,10 +1,10 @@
 """The plan of a run, with every check that does not need a row."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,17 +15,21 @@ from whyport.batch.methods.catalogue import check_capabilities, engine_of, own_g
 from whyport.batch.methods.maps.specs import array_specs, with_named_layers
 from whyport.batch.methods.per import CELL, chosen_per
 from whyport.batch.methods.reduction import Reduction
-from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns
+from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns, schema_of
 from whyport.batch.output.layouts import attribution_layout, chosen_layout
 from whyport.batch.output.parts import PartSpan, split
+from whyport.batch.reasons.columns import ReasonColumns
+from whyport.batch.reasons.rule import ReasonRule
 from whyport.batch.rows import PredictedRows
 from whyport.batch.run.estimate import OutputSize
 from whyport.batch.run.new_inputs import NewInputs
+from whyport.batch.run.reasons import reason_rule
 from whyport.batch.scoring.selection import KnownColumns, Selection
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.cleaning import changed_types, check_columns
 from whyport.batch.source.discovery import PassedOver, check_apart, discover
 from whyport.batch.source.files import Fingerprint, check_name, hive_partitions
+from whyport.batch.source.keep import is_pattern, kept_names, matching
 from whyport.batch.source.kept import kept_fields
 from whyport.batch.source.parquet import INT96_UNIT, SourceFile, open_source
 from whyport.batch.source.times import int96_needs
@@ -40,6 +44,10 @@ from whyport.runtime.paths import path_text
 from whyport.runtime.store.path import Place, StorePath
 from whyport.runtime.store.side_by_side import mapped
 from whyport.runtime.task import Task
+
+Opened = SourceFile | DataError
+"""An input, or why it cannot be scored."""
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -73,8 +81,12 @@ class Plan:
     kept: tuple[pa.Field, ...]
     """The columns of the inputs that are copied to the output, with one type for all inputs."""
     passed_over: PassedOver
+    reasons: ReasonRule | None = None
+    """How reasons as texts follow from shares; None where none are asked for."""
     new: NewInputs | None = None
     """What was chosen of the inputs that were found, where the run takes new ones alone."""
+    not_kept: tuple[str, ...] = ()
+    """The columns that a pattern of `keep` has left out, a line for each reason."""
 
     @classmethod
     def of_bundle(cls, bundle: Bundle, settings: JobSettings) -> Self:
@@ -102,6 +114,8 @@ class Plan:
         settings = dataclasses.replace(settings, layout=chosen_layout(settings.layout, positions))
         layout = attribution_layout(settings.layout, settings.top_k, positions)
         outputs = array_specs(sidecar, settings.explain.options)
+        reasons = reason_rule(bundle, settings, task, choice, positions)
+        columns = ReasonColumns(None if reasons is None else reasons.choice)
         return cls(
             settings=settings,
             task=task,
@@ -109,10 +123,11 @@ class Plan:
             choice=choice,
             selection=Selection.parse(settings.explain_where, settings.explain_fraction),
             reduction=reduction,
-            output=OutputColumns(task, settings.methods, settings.explain, choice, layout, outputs),
+            output=OutputColumns(task, settings.methods, settings.explain, choice, layout, outputs, reasons=columns),
             inputs=(),
             kept=(),
             passed_over=PassedOver(),
+            reasons=reasons,
         )
 
     @classmethod
@@ -131,7 +146,8 @@ class Plan:
         inputs: list[SourceFile | BadFile] = []
         errors: list[DataError] = []
         needs = Int96Needs()
-        for path, opened in zip(paths, plan._opened(paths), strict=True):
+        plan, files = plan._with_names(list(plan._opened(paths)))
+        for path, opened in zip(paths, plan._side_by_side(plan._with_needs, files), strict=True):
             if isinstance(opened, DataError):
                 errors.append(opened)
                 inputs.append(BadFile(path, str(opened), _fingerprint(path)))
@@ -145,7 +161,7 @@ class Plan:
         known = KnownColumns(plan.task, plan.choice).schema(plan.kept)
         first = next(iter(plan.sources.values())).name
         plan.selection.check(known, plan.task, first)
-        plan.output.schema(plan.kept, first)
+        _ = plan.output.schema(plan.kept, first), plan.rejected_schema
         plan.size.check(plan)
         return plan
 
@@ -211,7 +227,7 @@ class Plan:
     @cached_property
     def rejected_schema(self) -> pa.Schema:
         """The columns of the rejected parts."""
-        return pa.schema([*IDENTITY, REASON, *self.kept])
+        return schema_of([*IDENTITY, REASON, *self.kept], "rename the kept column", "the inputs")
 
     def lines(self) -> list[str]:
         """The plan for a terminal."""
@@ -225,28 +241,70 @@ class Plan:
             *(f"skipped   {bad.reason}" for bad in self.inputs if isinstance(bad, BadFile)),
             *([f"          {self.passed_over.text}"] if self.passed_over.text else []),
             *(f"unseen    {line}" for line in self.changed_types),
+            *(f"          {line}" for line in self.not_kept),
             f"parts     {parts}, of up to {self.rows_per_part} rows in batches of {self.rows_per_batch}",
         ]
         if not self.selection.is_all:
             lines.append(f"explained {self.selection}")
+        if self.reasons is not None:
+            lines.append(f"reasons   {self.reasons.text}")
         lines.append(f"size      {self.size.text}")
         columns = [f"{field.name} ({field.type})" for field in self.part_schema]
         shown = columns if len(columns) <= 40 else [*columns[:40], f"... and {len(columns) - 40} more"]
         return [*lines, f"columns   {len(columns)}: {', '.join(shown)}"]
 
-    def _opened(self, paths: Sequence[Place]) -> Iterator[tuple[SourceFile, Int96Needs] | DataError]:
-        """Each input, or what is wrong with it; footers in stores are read side by side."""
+    def _opened(self, paths: Sequence[Place]) -> Iterator[Opened]:
+        """Each input, or why it cannot be opened; footers in stores are read side by side."""
         in_store = any(isinstance(path, StorePath) for path in paths)
         return mapped(self._open, zip(paths, hive_partitions(paths), strict=True), side_by_side=in_store)
 
-    def _open(self, given: tuple[Place, Mapping[str, pa.Scalar]]) -> tuple[SourceFile, Int96Needs] | DataError:
+    def _open(self, given: tuple[Place, Mapping[str, pa.Scalar]]) -> Opened:
         path, partition = given
         try:
             check_name(path)
-            source = self._checked(open_source(path, partition))
-            return source, int96_needs(source, self.settings.keep)
+            return open_source(path, partition)
         except DataError as error:
             return error
+
+    def _with_names(self, opened: Sequence[Opened]) -> tuple[Self, list[Opened]]:
+        """The plan with the names of all columns to keep, in place of patterns; and the files, checked for them.
+
+        A bad file has no say in what a pattern matches.
+        """
+        own = self.table.names if self.settings.keep_features else ()
+        every = {name for each in opened if isinstance(each, SourceFile) for name in each.schema.names}
+        given = self.settings.keep
+        named = tuple(dict.fromkeys([*(each for each in given if each in every or not is_pattern(each)), *own]))
+        checked = list(self._keeping(named)._side_by_side(self._keeping(named)._checked_or_error, opened))
+        good = [each for each in checked if isinstance(each, SourceFile)]
+        if not good:
+            return self._keeping(named), checked
+        taken = {field.name for field in (*IDENTITY, REASON, *self.output.fields)}
+        kept = kept_names(given, own, good, taken)
+        return dataclasses.replace(self._keeping(kept.names), not_kept=tuple(kept.lines)), checked
+
+    def _keeping(self, names: tuple[str, ...]) -> Self:
+        """The plan that keeps the columns of these names."""
+        settings = dataclasses.replace(self.settings, keep=names, keep_features=False)
+        return dataclasses.replace(self, settings=settings)
+
+    def _checked_or_error(self, opened: Opened) -> Opened:
+        try:
+            return opened if isinstance(opened, DataError) else self._checked(opened)
+        except DataError as error:
+            return error
+
+    def _with_needs(self, opened: Opened) -> tuple[SourceFile, Int96Needs] | DataError:
+        try:
+            return opened if isinstance(opened, DataError) else (opened, int96_needs(opened, self.settings.keep))
+        except DataError as error:
+            return error
+
+    @staticmethod
+    def _side_by_side(look: Callable[[Opened], Found], opened: Sequence[Opened]) -> Iterator[Found]:
+        """What a call finds at each file, in order; files in stores are read side by side."""
+        in_store = any(isinstance(each, SourceFile) and isinstance(each.path, StorePath) for each in opened)
+        return mapped(look, opened, side_by_side=in_store)
 
     def _with_chosen(self, found: Sequence[Place], bundle: Bundle) -> tuple[Self, Sequence[Place]]:
         """The plan with what was chosen of the inputs that were found, and these inputs."""
@@ -256,7 +314,9 @@ class Plan:
             return self, [path for path in found if path_text(path.as_posix()) in names]
         if not settings.new_since:
             return self, found
-        new = NewInputs.choose(found, settings, bundle.digest, self.columns)
+        of_paths = dict.fromkeys(name for each in hive_partitions(found) for name in each)
+        columns = dict.fromkeys([*self.columns, *matching(settings.keep, of_paths)])
+        new = NewInputs.choose(found, settings, bundle.digest, list(columns))
         # Whoever makes this plan again, in another process, has the same inputs.
         settings = dataclasses.replace(settings, new_since=(), only=new.names)
         passed_over = dataclasses.replace(self.passed_over, scored=len(new.passed_over))

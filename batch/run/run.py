@@ -12,6 +12,7 @@ from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
 from whyport.batch.methods.per import AUTO as OWN_PER
 from whyport.batch.methods.positions import SUM
 from whyport.batch.methods.settings import COMMON, ExplainSettings
+from whyport.batch.reasons.wordings import given_wordings
 from whyport.batch.run.executors.where import LOCAL, Where
 from whyport.batch.run.shard import Shard
 from whyport.batch.settings import AUTO, JobSettings, parse_size
@@ -51,6 +52,11 @@ def run(
     reduction: str = SUM,
     top_k: int | None = None,
     keep: str | Iterable[str] = (),
+    keep_features: bool = False,
+    reasons: int | None = None,
+    reason_texts: str | Path | Mapping[str, Any] | None = None,
+    favourable: str | None = None,
+    reason_method: str | None = None,
     on_bad_row: str = "reject",
     on_unseen: str = "score",
     on_bad_file: str = "fail",
@@ -106,7 +112,13 @@ def run(
         segment_count: about how many segments a picture is cut into, by default 50.
         reduction: "sum", or "abs" for sums of magnitudes, which do not add up to the score.
         top_k: keep only this many attributions per row, the largest by magnitude.
-        keep: one or several input columns to copy.
+        keep: one or several input columns to copy, or patterns such as "*" and "credit_*".
+        keep_features: whether the model's own columns are copied too, as the inputs have them.
+        reasons: write the texts of so many reasons against the favourable outcome, the strongest first.
+        reason_texts: what is said of each feature: a text, or a mapping with text, code, high and low, by its name; or
+            a JSON or CSV file of them. Features without one give no reason.
+        favourable: the favourable class, by default the second of two; of a regression "higher" or "lower" values.
+        reason_method: the method whose shares the reasons are, by default the first.
         on_bad_row: "reject", "impute" or "fail", for a row with a null, NaN or infinity; a missing category that the
             model has its own way with is none.
         on_unseen: "score" by the model's own rule, "reject" or "fail", for a row with a category or a date that
@@ -254,6 +266,7 @@ def settings_of(inputs: Iterable[str | Place], out: Place, options: Mapping[str,
         if isinstance(given.get(name), str):
             given[name] = parse_size(name, given[name])
     given["players"] = given_groups(given.get("players"))
+    given["reason_texts"] = given_wordings(given.get("reason_texts"))
     targets, older = given.pop("explain_target", None), given.pop("explain_class", None)
     if targets is not None and older is not None:
         raise UsageError("explain_class: another name for explain_target; expected one of them")

@@ -35,6 +35,10 @@ OPTIONS = (
     "segment_count",
     "reduction",
     "top_k",
+    "reasons",
+    "reason_texts",
+    "favourable",
+    "reason_method",
     "on_bad_row",
     "on_unseen",
     "players",
@@ -91,6 +95,7 @@ class TableScorer:
         texts = {name: batch.column(name) for name in plan.table.tokenised} if plan.settings.methods else {}
         copied = batch.select(columns.kept(batch.schema))
         scored = self._scorer.explain(self._scorer.predict(CleanBatch(first_row, copied, rows, texts)))
+        scored = scored.with_reasons(plan.reasons)
         new = _for_every_row(plan.output.arrays(scored), scored, batch.num_rows)
         return pa.record_batch([*copied.columns, *new, _problems(scored, batch.num_rows)], schema=schema)
 

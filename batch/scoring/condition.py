@@ -10,7 +10,7 @@ would be one more thing to install. numexpr evaluates NumPy arrays, which know n
 import ast
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Self
@@ -26,6 +26,7 @@ Column = Callable[[str], pa.Array]
 
 EXAMPLE = "probability.yes > 0.5 and region in ('north', 'south')"
 OPTION = "explain_where"
+"""The option that a condition is of, unless another is named."""
 
 # Texts are kept. A name in backticks or double quotes is a column, and is replaced by a name that Python can parse.
 QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`([^`]+)`|\"([^\"]+)\"")
@@ -55,10 +56,12 @@ class Condition:
     tree: ast.expr
     quoted: tuple[str, ...]
     """The quoted columns; the tree has stand-ins for them."""
+    option: str = OPTION
+    """The option's name in messages."""
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse a text; raises UsageError where it is no expression."""
+    def parse(cls, text: str, option: str = OPTION) -> Self:
+        """Parse a text; raises UsageError naming the option where it is no expression."""
         quoted: list[str] = []
 
         def stand_in(match: re.Match[str]) -> str:
@@ -74,8 +77,13 @@ class Condition:
                 tree = ast.parse(QUOTED.sub(stand_in, text.strip()), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             reason = error.msg if isinstance(error, SyntaxError) else str(error)
-            raise UsageError(f"{OPTION}: expected a condition such as {EXAMPLE!r}, got {text!r}: {reason}") from None
-        return cls(text, tree, tuple(quoted))
+            raise UsageError(f"{option}: expected a condition such as {EXAMPLE!r}, got {text!r}: {reason}") from None
+        return cls(text, tree, tuple(quoted), option)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the condition names, each once."""
+        return tuple(dict.fromkeys(self._names(self.tree)))
 
     def check(self, known: pa.Schema, origin: str, no_probabilities: str = "") -> None:
         """Check that this is a condition on the columns; otherwise raise UsageError naming the columns and the file.
@@ -89,18 +97,18 @@ class Condition:
         def empty(name: str) -> pa.Array:
             if name not in known.names:
                 why = f": {no_probabilities}" if no_probabilities and name.startswith("probability.") else ""
-                raise UsageError(f"{OPTION}: {unknown('column', name, known.names)}; others need --keep{why}")
+                raise UsageError(f"{self.option}: {unknown('column', name, known.names)}; others need --keep{why}")
             return pa.array([], known.field(name).type)
 
         try:
             result = self._value(self.tree, empty)
         except RecursionError:
-            raise UsageError(f"{OPTION}: nested too deeply: {self.text!r}") from None
+            raise UsageError(f"{self.option}: nested too deeply: {self.text!r}") from None
         except UsageError as error:
             raise error.at(origin) from None
         if not isinstance(result, pa.Array) or result.type != pa.bool_():
             kind = result.type if isinstance(result, pa.Array) else "a constant"
-            raise UsageError(f"{OPTION}: expected a condition on columns, got {kind}: {self.text!r}, in {origin}")
+            raise UsageError(f"{self.option}: expected a condition on columns, got {kind}: {self.text!r}, in {origin}")
 
     def holds(self, column: Column) -> NDArray[np.bool_]:
         """Whether the condition is true for each row, [N]; a null is not true.
@@ -137,11 +145,11 @@ class Condition:
                 case ast.Constant(value=bool() | int() | float() | str()):
                     return pa.scalar(node.value)
                 case ast.Name() | ast.Attribute():
-                    return _plain(column(self._name(node)))
+                    return _plain(column(self.name_of(node)))
         except (pa.ArrowException, OverflowError) as error:
             reason = message_line(error)
-            raise UsageError(f"{OPTION}: cannot compute {self._shown(node)!r}: {reason}") from None
-        raise UsageError(f"{OPTION}: expected a condition such as {EXAMPLE!r}, got {self._shown(node)!r} in it")
+            raise UsageError(f"{self.option}: cannot compute {self._shown(node)!r}: {reason}") from None
+        raise UsageError(f"{self.option}: expected a condition such as {EXAMPLE!r}, got {self._shown(node)!r} in it")
 
     def _compared(self, left: ast.expr, op: ast.cmpop, right: ast.expr, value: Callable[[ast.expr], Any]) -> Any:
         match op, right:
@@ -154,19 +162,26 @@ class Condition:
                 return found if isinstance(op, ast.In) else pc.invert(found)
         if type(op) not in COMPARISONS:
             raise UsageError(
-                f"{OPTION}: expected a comparison, in (a, b), or is None, got {self._shown(right)!r} after "
+                f"{self.option}: expected a comparison, in (a, b), or is None, got {self._shown(right)!r} after "
                 f"{self._shown(left)!r}"
             )
         return COMPARISONS[type(op)](*_alike(value(left), value(right)))
 
-    def _name(self, node: ast.expr) -> str:
+    def _names(self, node: ast.AST) -> Iterator[str]:
+        if isinstance(node, ast.Name | ast.Attribute):
+            yield self.name_of(node)
+            return
+        for inner in ast.iter_child_nodes(node):
+            yield from self._names(inner)
+
+    def name_of(self, node: ast.expr) -> str:
         """The column behind a name, a name with dots, or a quoted name."""
         match node:
             case ast.Name():
                 return STAND_IN.sub(self._unquoted, node.id)
             case ast.Attribute():
-                return f"{self._name(node.value)}.{STAND_IN.sub(self._unquoted, node.attr)}"
-        raise UsageError(f"{OPTION}: expected a column's name, got {self._shown(node)!r}")
+                return f"{self.name_of(node.value)}.{STAND_IN.sub(self._unquoted, node.attr)}"
+        raise UsageError(f"{self.option}: expected a column's name, got {self._shown(node)!r}")
 
     def _shown(self, node: ast.expr) -> str:
         return STAND_IN.sub(lambda match: f"`{self._unquoted(match)}`", ast.unparse(node))

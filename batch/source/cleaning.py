@@ -196,7 +196,7 @@ def check_columns(source: Described, features: Columns, kept: Sequence[str], lab
     for rule, expected in RULES.items():
         faults.check_types(there, partial(_wrong_type, source, features, rule), f"feature columns that are {expected}")
     there = faults.check_present(kept, "kept")
-    faults.check_types(there, lambda name: _not_copied(source, name), "kept columns whose rows cannot be copied")
+    faults.check_types(there, lambda name: not_copied(source, name), "kept columns whose rows cannot be copied")
     faults.check_present([] if label is None else [label], "label")
     try:
         faults.refuse()
@@ -232,7 +232,8 @@ def _wrong_type(source: Described, features: Columns, rule: str, name: str) -> s
     return str(kind) if encoder.rule == rule and not encoder.takes(kind) else None
 
 
-def _not_copied(source: Described, name: str) -> str | None:
+def not_copied(source: Described, name: str) -> str | None:
+    """What keeps the rows of a column from being copied: its type; None where they can be."""
     kind = source.schema.field(name).type
     if any(holds_dictionary(kind.field(i).type) for i in range(kind.num_fields)):
         return f"{kind}, with dictionaries inside"  # pyarrow cannot join the dictionaries of several row groups

@@ -13,7 +13,7 @@ import pytest
 
 import whyport
 from support.command import Whyport
-from whyport.batch.review.show import describe_row
+from support.shown import describe_row
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle

@@ -11,9 +11,9 @@ import pytest
 
 import whyport
 from support.forging import forge
+from support.shown import describe_row
 from whyport.batch.output.job_file import JobFile
 from whyport.batch.review.finished_run import FinishedRun
-from whyport.batch.review.show import describe_row
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from support.command import Whyport
+from support.shown import describe_row
 from whyport import audit
-from whyport.batch.review.show import describe_row
 from whyport.batch.run.job import Job
 from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
@@ -43,6 +43,7 @@ def test_reasons_stand_strongest_first(score: Callable[..., Path], source: Path)
         "            +3  b = 1",
         "            +2  c = -2",
         "            +1  1 others together",
+        "base value  the score where every number is 0",
     ]
 
 
@@ -127,6 +128,7 @@ def test_what_was_not_kept_is_told_from_the_sum(score: Callable[..., Path], sour
         "gradient, class yes: score +5.75",
         "            +3  b = 1",
         "                2 others",
+        "base value  the score where every number is 0, of input-x-gradient",
     ]
 
 
@@ -154,5 +156,5 @@ def test_without_the_input_the_values_are_not_shown(score: Callable[..., Path], 
     out = score(source, methods=("input-x-gradient",))
     source.unlink()
     lines = describe_row(out, 0, None, 1)
-    assert lines[-3:-1] == ["            +3  b", "            +3  2 others together"]
+    assert lines[-4:-2] == ["            +3  b", "            +3  2 others together"]
     assert lines[-1].startswith("values      not shown: expected a Parquet file")

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 import whyport
 from support.sequence_bundles import STEPS, VALUES, WIDTH
+from support.shown import describe_row
 from whyport.batch.report.figures.canvas import drawing
 from whyport.batch.report.gather.view import ReportSettings, View, gather
 from whyport.batch.report.page import sections_of
 from whyport.batch.report.picture import Picture
-from whyport.batch.review.show import describe_row
 
 INPUT = "vitals=sequence:vitals:names=hr|bp|t"
 

@@ -1,0 +1,1 @@
+"""The package of reason texts: the strongest reasons against an outcome, in the user's words."""
