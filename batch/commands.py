@@ -11,15 +11,16 @@ from typing import Any
 
 import click
 
+from whyport.batch.method_options import MethodOptions
 from whyport.batch.methods.catalogue import METHODS, method_options
 from whyport.batch.methods.groups_file import given_groups
-from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Option
+from whyport.batch.methods.method import ENGINES, TORCHSCRIPT
 from whyport.batch.methods.per import AUTO as OWN_PER
 from whyport.batch.methods.per import PER
 from whyport.batch.methods.positions import REDUCTIONS, SUM
 from whyport.batch.methods.segments.segmenter import COUNT as SEGMENT_COUNT
 from whyport.batch.methods.segments.segmenter import SEGMENTERS
-from whyport.batch.methods.settings import COMMON, ExplainSettings, shared_default
+from whyport.batch.methods.settings import COMMON, ExplainSettings
 from whyport.batch.reasons.options import reason_options
 from whyport.batch.reasons.wordings import given_wordings
 from whyport.batch.run.executors.where import LOCAL, Where
@@ -37,29 +38,6 @@ from whyport.runtime.terminal import escaped_json, say
 NO_METHOD = "none"
 
 logger = logging.getLogger(__name__)
-
-
-class MethodOptions(click.Command):
-    """A command with its own options, followed by the options that the table of methods declares."""
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        *own, help_option = super().get_params(ctx)
-        return [*own, *(click_option(*item) for item in method_options().items()), help_option]
-
-
-def click_option(name: str, declared: Mapping[str, Option]) -> click.Option:
-    """A command-line option, from the declarations of one or several methods."""
-    option, default = next(iter(declared.values())), shared_default(declared)
-    text = f"{', '.join(declared)}: {option.help}"
-    if default is None and any(each.default is not None for each in declared.values()):
-        defaults = "; ".join(f"{each.default} of {method}" for method, each in declared.items())
-        text += f"  [default: {defaults}]"
-    names = [f"--{name.replace('_', '-')}"]
-    # None where it is not given, as another method's options are refused.
-    if option.kind is bool:
-        return click.Option(names, is_flag=True, default=None, help=text)
-    text += f"  [default: {default}]" if default is not None else ""
-    return click.Option(names, type=option.kind, default=None, help=text)
 
 
 @click.command(cls=MethodOptions)

@@ -90,19 +90,32 @@ class ReasonRule:
             targets: the explained targets, [M * E].
             rows: the model's rows, [M, F].
         """
-        count = len(rows)
-        width = len(targets) // count if count else 1
-        chosen, sign = self.signs(targets.reshape(count, width))
-        own = shares.reshape(count, width, len(self.names))[np.arange(count), chosen].astype(np.float64)
+        own, sign = self._own(shares, targets, len(rows))
         weights = self.weights(own, sign)
-        ids = self.text_ids(rows)
-        texts = self._strongest(weights[:, self._worded], ids)
+        texts = self._strongest(weights[:, self._worded], self.text_ids(rows))
         lacking = np.ones(len(self.names), dtype=np.bool_)
         lacking[self._worded] = False
         gone = ~np.isfinite(own).all(axis=1)
         against = np.where(gone, np.nan, weights.sum(axis=1))
         without = np.where(gone, np.nan, weights[:, lacking].sum(axis=1))
         return Reasons(texts, against, without, self._among_strongest(weights) & lacking)
+
+    def weighed(
+        self, shares: NDArray[np.floating], targets: NDArray[np.int64], rows: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """How strongly each feature with a wording speaks against the outcome, and the place of its text, [M, W] each.
+
+        Takes what `of` takes.
+        """
+        return self.weights(*self._own(shares, targets, len(rows)))[:, self._worded], self.text_ids(rows)
+
+    def _own(
+        self, shares: NDArray[np.floating], targets: NDArray[np.int64], count: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The shares of each row that give its reasons, [M, G], and the sign of one that speaks against, [M]."""
+        width = len(targets) // count if count else 1
+        chosen, sign = self.signs(targets.reshape(count, width))
+        return shares.reshape(count, width, len(self.names))[np.arange(count), chosen].astype(np.float64), sign
 
     def weights(self, shares: NDArray[np.float64], sign: NDArray[np.float64]) -> NDArray[np.float64]:
         """How strongly each share [M, G] speaks against the outcome; 0 for one that does not, or is not finite."""

@@ -22,8 +22,10 @@ from whyport.batch.review.comparison import (
     different,
     matrix,
 )
+from whyport.batch.reasons.prepare import rule_of
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
+from whyport.batch.review.recompute_reasons import ReasonComparison
 from whyport.batch.rows import CleanBatch, PredictedRows, ScoredRows
 from whyport.batch.scoring.arithmetic import Arithmetic, arithmetic_of
 from whyport.batch.scoring.scorer import Scorer
@@ -71,6 +73,8 @@ class Recomputer:
         )
         self._session = Session(bundle, device, threads=threads)
         self._scorer = Scorer(self._session, settings.methods, choice, explain, run.reduction(bundle))
+        rule = rule_of(bundle, settings.reasons, task, columns.layout.positions)
+        self._reasons = ReasonComparison(rule, columns, self._tolerances["gradients"], explain)
         self._known = KnownColumns(task, choice)
         label = [choice.label] if choice.label is not None else []
         features = bundle.sidecar.column_names
@@ -153,12 +157,15 @@ class Recomputer:
         """
         rows: list[int] = stored[SOURCE_ROW].to_pylist()
         is_explained = self._is_explained(stored)
-        scored = self._scorer.explain(predicted, np.flatnonzero(is_explained))
+        scored = self._scorer.explain(predicted, np.flatnonzero(is_explained)).with_reasons(self._reasons.rule)
         again = self._table(scored)
         self._compare_kept(predicted.batch.copied, predicted.rows.kept, stored, place)
         deviations = Deviations(len(rows), prediction=self._compare_predictions(rows, stored, again, place))
+        reasons = {field.name for field in self._columns.reasons.fields}  # an explained row may lack some
         for name in self._columns.explanation_schema.names:
-            check_same(rows, pc.is_null(stored[name]).to_numpy() != pc.is_null(again[name]).to_numpy(), name, place)
+            is_there = pc.is_valid(stored[name]).to_numpy()
+            is_off = is_there & ~is_explained if name in reasons else is_there != pc.is_valid(again[name]).to_numpy()
+            check_same(rows, is_off, name, place)
         check_same(rows, self._expected(stored, predicted) != is_explained, "which rows are explained", place)
         if is_explained.any():
             deviations += self._compare_explanations(scored, stored, again, is_explained, place)
@@ -241,6 +248,9 @@ class Recomputer:
                 nearby = partial(self._change_nearby, scored, method, slice(k, None, len(explanations)), finite)
                 deviations += self._comparison.compare(each, one, other, of_target, scale, place, nearby)
             self._comparison.compare_arrays(self._columns.array_names(method), stored, again, place)
+        if scored.reasons is not None:
+            is_off = self._reasons.differ(scored, stored, self._scorer.scale)
+            check_same(stored[SOURCE_ROW].to_pylist(), is_off, "reasons", place)
         return deviations
 
     def _compare_counts(self, scored: ScoredRows, stored: pa.Table, again: pa.Table, place: str) -> None:
@@ -273,6 +283,7 @@ class Recomputer:
 
     def _table(self, scored: ScoredRows) -> pa.Table:
         """Rows as the run would write them, without those that name a row and the kept ones."""
+        scored = scored.with_reasons(self._reasons.rule)
         return pa.table(self._columns.arrays(scored), schema=pa.schema(self._columns.fields))
 
     def _is_explained(self, stored: pa.Table) -> NDArray[np.bool_]:

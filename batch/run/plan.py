@@ -19,11 +19,11 @@ from whyport.batch.output.columns import IDENTITY, REASON, OutputColumns, schema
 from whyport.batch.output.layouts import attribution_layout, chosen_layout
 from whyport.batch.output.parts import PartSpan, split
 from whyport.batch.reasons.columns import ReasonColumns
+from whyport.batch.reasons.prepare import asked_reasons, rule_of
 from whyport.batch.reasons.rule import ReasonRule
 from whyport.batch.rows import PredictedRows
 from whyport.batch.run.estimate import OutputSize
 from whyport.batch.run.new_inputs import NewInputs
-from whyport.batch.run.reasons import reason_rule
 from whyport.batch.scoring.selection import KnownColumns, Selection
 from whyport.batch.settings import JobSettings
 from whyport.batch.source.cleaning import changed_types, check_columns
@@ -114,8 +114,8 @@ class Plan:
         settings = dataclasses.replace(settings, layout=chosen_layout(settings.layout, positions))
         layout = attribution_layout(settings.layout, settings.top_k, positions)
         outputs = array_specs(sidecar, settings.explain.options)
-        reasons = reason_rule(bundle, settings, task, choice, positions)
-        columns = ReasonColumns(None if reasons is None else reasons.choice)
+        asked = asked_reasons(settings, task, choice, positions)
+        columns = ReasonColumns(asked)
         return cls(
             settings=settings,
             task=task,
@@ -127,7 +127,7 @@ class Plan:
             inputs=(),
             kept=(),
             passed_over=PassedOver(),
-            reasons=reasons,
+            reasons=rule_of(bundle, asked, task, positions),
         )
 
     @classmethod
