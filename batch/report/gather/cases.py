@@ -158,7 +158,7 @@ class CaseReader:
             truths=truths,
             kept={name: str(stored[name]) for name in self._run.settings.keep},
             features=features,
-            values=self._shown(choice) | token_names(self._run.columns.tokens, stored),
+            values=self._shown(choice, table) | token_names(self._run.columns.tokens, stored),
             explanations=tuple(self._explanations(table, stored, matrix, self._wanted(predictions, truths))),
             looked_at=looked_at,
             grad_cam=None if grad_cam is None else grad_cam[0],
@@ -223,12 +223,12 @@ class CaseReader:
         row = np.where(np.isfinite(features), features, sidecar.imputation)
         return row.astype(np.float32)[None] if (np.isfinite(row) | sidecar.models_missing).all() else None
 
-    def _shown(self, choice: RowChoice) -> dict[str, str]:
+    def _shown(self, choice: RowChoice, output: pa.Table) -> dict[str, str]:
         """The row's values as text."""
         if self._session is None or not self._values.known({"source": np.array([choice.index])}).all():
             return {}
         sources = sources_of(self._session.bundle.sidecar.inputs)
-        return RowValues(self._run, choice.index, choice.row, sources).of(self._values.names)
+        return RowValues(self._run, choice.index, choice.row, sources, output).of(self._values.names)
 
     def _explanations(
         self,

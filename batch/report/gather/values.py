@@ -13,6 +13,7 @@ from whyport.batch.report.gather.known_rows import KnownRows
 from whyport.batch.report.gather.step_counts import StepCounts
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
+from whyport.batch.review.kept_rows import kept_batches
 from whyport.runtime.bundle.lengths import Length, padding
 from whyport.runtime.errors import WhyportError
 
@@ -103,7 +104,12 @@ def _read(
     rows: NDArray[np.int64],
     counters: Sequence[BinCounts | KnownRows | StepCounts],
 ) -> NDArray[np.float64]:
-    file = RunInputs(run, ()).open(index)
+    try:
+        file = RunInputs(run, ()).open(index)
+    except WhyportError:
+        if not columns.names or not set(columns.names) <= set(run.settings.keep):
+            raise
+        return _read_kept(run, index, columns, rows, counters)
     columns = columns.among(file.schema.names)
     if not columns.names:
         return np.full((len(rows), len(columns.features)), np.nan)
@@ -117,3 +123,23 @@ def _read(
             each.add(matrix)
         taken.append(matrix[rows[(rows >= first) & (rows < first + len(matrix))] - first])
     return np.concatenate(taken) if taken else np.zeros((0, len(columns.features)))
+
+
+def _read_kept(
+    run: FinishedRun,
+    index: int,
+    columns: TableColumns,
+    rows: NDArray[np.int64],
+    counters: Sequence[BinCounts | KnownRows | StepCounts],
+) -> NDArray[np.float64]:
+    """The same from what the run has kept of an input that is gone."""
+    found = np.full((len(rows), len(columns.features)), np.nan)
+    for numbers, batch in kept_batches(run, index, columns.names):
+        inside = np.isin(numbers, rows)
+        if not (counters or inside.any()):
+            continue
+        matrix = columns.matrix(batch.columns)
+        for each in counters:
+            each.add(matrix)
+        found[np.searchsorted(rows, numbers[inside])] = matrix[inside]
+    return found

@@ -13,11 +13,13 @@ import pytest
 
 from support.quantities import quantity_bundle
 from whyport import AuditError, audit, plan, run
-from whyport.batch.methods.positions import Positions
-from whyport.batch.reasons.choice import chosen_reasons
+from whyport.batch.methods.positions import Block, Positions
+from whyport.batch.methods.reduction import Reduction
+from whyport.batch.reasons.choice import chosen_reasons, worded_names
 from whyport.batch.reasons.wordings import Wording
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.inputs import Axis
 from whyport.runtime.bundle.references import References
 from whyport.runtime.errors import UsageError
 from whyport.runtime.task import find_task
@@ -271,25 +273,29 @@ def test_a_regression_has_reasons_against_a_higher_or_a_lower_value(
     assert any("against lower values" in line for line in plan(one, source, "out", favourable="lower", **given))
 
 
-def test_shares_without_names_of_their_own_are_refused(
-    image_bundle: Path, image_rows: Path, sequence_bundle: Path, sequence_rows: Path, tmp_path: Path
-) -> None:
-    given = {"explain": "occlusion", "reasons": 1, "reason_texts": {"a": "A"}, "device": "cpu"}
-    with pytest.raises(UsageError, match="got those of single pixels, patches, segments, tokens or steps of"):
-        plan(image_bundle, image_rows, "out", favourable=plan_class(image_bundle), **given)
-    features = {"reason_texts": {name: name for name in names_per_feature(sequence_bundle)}}
-    run(sequence_bundle, sequence_rows, tmp_path / "out", per="feature", **given | features)
+PICTURE = Block("photo", False, 0, (Axis("y", 2, None), Axis("x", 2, None)))
+SEQUENCE = Block("days", False, 4, (Axis("time", 2, None), Axis("feature", 2, ("m", "n"))))
+TABLE = Block("form", True, 8, (Axis("feature", 1, ("age",)),))
+
+
+def test_shares_without_names_of_their_own_are_refused() -> None:
+    names = ("p0", "p1", "p2", "p3", "m0", "n0", "m1", "n1", "age")
+    for blocks, advice in (
+        ((PICTURE,), "of 'photo', of which no text can tell beforehand$"),
+        ((SEQUENCE,), "per 'feature'$"),
+    ):
+        with pytest.raises(UsageError, match=f"got those of single pixels, patches, .*{advice}"):
+            worded_names(Positions(names, blocks))
+    assert worded_names(Positions(names, (PICTURE, SEQUENCE, TABLE))) == ["age"]
+
+
+def test_a_sequences_features_have_reasons(sequence_bundle: Path, sequence_rows: Path, tmp_path: Path) -> None:
+    names = Reduction.of(Bundle.read(sequence_bundle).sidecar, {}, "feature", "sum").positions.names
+    given = {"explain": "occlusion", "per": "feature", "reasons": 1, "device": "cpu"}
+    run(sequence_bundle, sequence_rows, tmp_path / "out", reason_texts={name: name for name in names}, **given)
+    frame = frame_of(tmp_path / "out")
+    assert set(frame.reason_1.dropna()) <= set(names)
     audit(tmp_path / "out", sample=20)
-
-
-def plan_class(bundle: Path) -> str:
-    return Bundle.read(bundle).sidecar.score.targets[-1].name
-
-
-def names_per_feature(bundle: Path) -> list[str]:
-    from whyport.batch.methods.reduction import Reduction
-
-    return list(Reduction.of(Bundle.read(bundle).sidecar, {}, "feature", "sum").positions.names)
 
 
 def test_of_three_classes_the_favourable_one_must_be_explained() -> None:

@@ -110,3 +110,21 @@ def test_what_is_kept_is_shown_without_the_input(bundle: Path, write: Write, tmp
     source.unlink()
     assert show(tmp_path / "out", 3) == with_input
     assert any(f"a = {table()['a'][3].as_py():.4g}" in line for line in with_input)
+
+
+def test_a_report_of_what_was_kept_needs_no_input(bundle: Path, write: Write, tmp_path: Path) -> None:
+    from whyport.batch.report.gather.columns import TableColumns
+    from whyport.batch.report.gather.values import read_values
+    from whyport.batch.review.finished_run import FinishedRun
+
+    rows = table().set_column(3, "a", pa.array([None, *range(39)], pa.float64()))
+    source = write(rows)
+    run(bundle, source, tmp_path / "out", keep_features=True, part_rows=10, batch_rows=10, device="cpu")
+    places = [{"source": np.array([0, 0, 0]), "row": np.array([0, 7, 39])}]
+    finished, columns = FinishedRun.read(tmp_path / "out"), TableColumns.unknown(["a", "b", "c"])
+    with_input = read_values(finished, columns, places)
+    source.unlink()
+    kept = read_values(finished, columns, places)
+    assert not kept.gone
+    np.testing.assert_array_equal(kept.rows(places[0]), with_input.rows(places[0]))
+    np.testing.assert_array_equal(kept.rows(places[0])[:, 1], rows["b"].to_numpy()[[0, 7, 39]])
