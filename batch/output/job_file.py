@@ -135,6 +135,8 @@ class JobFile:
         _ = self.choice, self.settings.explain_settings
         for name in self.settings.methods:
             find_method(name)
+        if self.settings.reasons is not None:
+            self.settings.reasons.check(self.meaning, self.settings.methods)
 
     @property
     def meaning(self) -> Task:

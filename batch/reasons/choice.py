@@ -7,7 +7,7 @@ from typing import Annotated
 from whyport.batch.methods.catalogue import find_method
 from whyport.batch.methods.per import FEATURE
 from whyport.batch.methods.positions import Positions
-from whyport.batch.reasons.wordings import OPTION, Wording
+from whyport.batch.reasons.wordings import FIELDS, OPTION, Wording
 from whyport.batch.targets import TOP, TargetChoice
 from whyport.runtime.bundle.constraints import Within
 from whyport.runtime.errors import UsageError, listing, unknown
@@ -31,6 +31,17 @@ class ReasonChoice:
     """The class that is the favourable outcome; of a regression "higher" or "lower" values."""
     texts: dict[str, dict[str, str]]
     """What is said of each feature: text, code, high, low."""
+
+    def check(self, task: Task, methods: Sequence[str]) -> None:
+        """Raise UsageError for a method, an outcome or a wording that there cannot be."""
+        if self.method not in methods:
+            raise UsageError(f"reason_method: {unknown('method of this run', self.method, methods)}")
+        outcomes = task.targets if task.predicts_targets else SIDES
+        if self.favourable not in outcomes:
+            raise UsageError(f"favourable: {unknown('outcome', self.favourable, outcomes)}")
+        for feature, given in self.texts.items():
+            if "text" not in given or not given.keys() <= set(FIELDS):
+                raise UsageError(f"{OPTION}: expected a text of {feature!r}, got {listing(given)}")
 
     @property
     def wordings(self) -> dict[str, Wording]:

@@ -1,10 +1,12 @@
 """Counts of reasons, and of what was left out of them, for a batch, a part or a run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whyport.batch.output.value_totals import ValueTotals
 from whyport.batch.reasons.rule import NONE, ReasonRule, Reasons
@@ -47,6 +49,17 @@ class ReasonTotals:
             without_wording=ValueTotals.of(reasons.without_wording[known].astype(np.float32)),
             left_out={name: int(count) for name, count in zip(rule.names, counts, strict=True) if count},
         )
+
+    @classmethod
+    def of_texts(cls, texts: Sequence[NDArray[np.bool_]]) -> Self:
+        """The counts that the texts alone tell, by whether each row has a first one, and a last one, [N] each."""
+        first, last = texts
+        return cls(rows=len(first), fewer=int((~last).sum()), none=int((~first).sum()))
+
+    @property
+    def with_texts(self) -> tuple[int, int]:
+        """The rows with a first text, and with a last one."""
+        return self.rows - self.none, self.rows - self.fewer
 
     def __add__(self, other: Self) -> Self:
         names = sorted({**self.left_out, **other.left_out})

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from whyport.batch.arrow import python_values, take
 from whyport.batch.output.columns import IMPUTED_COUNT, REASON, SOURCE_FILE, SOURCE_ROW, OutputColumns
 from whyport.batch.output.layouts import ATTRIBUTION
+from whyport.batch.reasons.prepare import rule_of
 from whyport.batch.review.comparison import (
     Deviations,
     ExplanationComparison,
@@ -22,7 +23,6 @@ from whyport.batch.review.comparison import (
     different,
     matrix,
 )
-from whyport.batch.reasons.prepare import rule_of
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
 from whyport.batch.review.recompute_reasons import ReasonComparison

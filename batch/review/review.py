@@ -1,11 +1,10 @@
 """The functions `audit` and `show`: a finished run audited, and some of its rows in words."""
 
 from collections.abc import Iterable
-
 from pathlib import Path
 
 from whyport.batch.review.document import check_format, rendered
-from whyport.runtime.arguments import at_least, typed
+from whyport.runtime.arguments import typed
 from whyport.runtime.extras import needs
 from whyport.runtime.store.path import Place, as_place
 

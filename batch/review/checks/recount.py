@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from whyport.batch.output.columns import IDENTITY, ExplanationColumns, OutputColumns
 from whyport.batch.output.totals import ErrorHistogram, MethodTotals, Totals
 from whyport.batch.output.value_totals import ValueTotals
+from whyport.batch.reasons.totals import ReasonTotals
 from whyport.runtime.errors import AuditError
 from whyport.runtime.task import Task
 
@@ -37,7 +38,7 @@ class Recount:
         ]
         for each in self._columns.explanations:
             names += [each.score, each.base_value, each.converged, each.completeness_error, self._first_share(each)]
-        return list(dict.fromkeys(names))
+        return list(dict.fromkeys([*names, *self._columns.reasons.names]))
 
     def of(self, rows: pa.Table, place: str) -> Totals:
         """The totals of some scored rows; raises AuditError for a prediction that is missing or unknown."""
@@ -58,7 +59,9 @@ class Recount:
                     raise AuditError(f"{column.name}: expected {expected}, got {each['values']!r}, in {place}")
                 predictions[each["values"]] += each["counts"]
         methods = {method: self._method(own, rows, place) for method, own in self._columns.by_method.items()}
-        return Totals(rows.num_rows, predictions=predictions, methods=methods, values=values)
+        names = self._columns.reasons.names
+        reasons = ReasonTotals.of_texts([_valid(rows, names[0]), _valid(rows, names[-1])]) if names else None
+        return Totals(rows.num_rows, predictions=predictions, methods=methods, values=values, reasons=reasons)
 
     def check(self, footer: Totals, counted: Totals, place: str) -> None:
         """Raise AuditError where a footer has other totals than its rows."""
@@ -71,6 +74,11 @@ class Recount:
                 continue
             if said != found:
                 raise AuditError(f"{key} in the footer: expected {found}, as the rows have, got {said}, in {place}")
+
+        got, expected = (each.reasons and each.reasons.with_texts for each in (footer, counted))
+        if got != expected:
+            found = f"{expected} rows with a first and a last text, as there are"
+            raise AuditError(f"reasons in the footer: expected {found}, got {got}, in {place}")
 
     def _method(self, explanations: Sequence[ExplanationColumns], rows: pa.Table, place: str) -> MethodTotals:
         """The totals of one method; every row has all of its explanations, or none."""
