@@ -17,6 +17,7 @@ ADDED = {
     3: ("arithmetic",),
     4: ("units", "target_columns", "settings.on_unseen", "settings.explain_target"),
     5: ("settings.per", "settings.reduction"),
+    6: ("settings.reasons",),
 }
 """The keys that a version of _job.json has first: no older one has them."""
 

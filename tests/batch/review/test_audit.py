@@ -70,7 +70,7 @@ def test_a_run_that_nobody_touched_passes(out: Path) -> None:
     assert skipped == "skipped   no input was left out"
     assert rows == "rows      1000 in = 980 out + 20 rejected, each once"
     assert unseen.startswith("unseen    0 rows have 0 values")
-    assert report == "report    15 figures are those of the parts"
+    assert report == "report    16 figures are those of the parts"
     assert rejected == "rejected  20 of 20 rejected rows judged again: each has the reason that is given"
     assert sample.startswith("sample    50 rows computed again (seed 0): probabilities within ")
 
