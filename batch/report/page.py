@@ -24,6 +24,7 @@ from whyport.batch.report.sections.pictures import pictures_section
 from whyport.batch.report.sections.rows import rows_section
 from whyport.batch.report.sections.texts import texts_section
 from whyport.batch.report.sections.trust import trust_section
+from whyport.batch.report.without_rows import without_rows
 from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.files import whole_file
 from whyport.runtime.store.path import Place
@@ -65,6 +66,8 @@ def write_report(settings: ReportSettings, target: ReportTarget) -> list[Path]:
     target.check(settings.out)
     view = gather(settings)
     sections = sections_of(view, settings.max_features)
+    if settings.no_rows:
+        sections = without_rows(sections)
     drawn: dict[str, str] = {}
     written = [target.page]
     for number, picture in enumerate((p for section in sections for p in section.pictures), start=1):
@@ -75,7 +78,7 @@ def write_report(settings: ReportSettings, target: ReportTarget) -> list[Path]:
                 written += _write_files(figure, target, f"{number:02d}-{slug(picture.key)}")
     target.page.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target.page) as file:
-        file.write(page_of(view, sections, drawn).encode())
+        file.write(page_of(view, sections, drawn, no_rows=settings.no_rows).encode())
     return written
 
 
@@ -94,13 +97,14 @@ def sections_of(view: View, max_features: int) -> list[Section]:
     ]
 
 
-def page_of(view: View, sections: Sequence[Section], drawn: dict[str, str]) -> str:
+def page_of(view: View, sections: Sequence[Section], drawn: dict[str, str], *, no_rows: bool = False) -> str:
     """The page's HTML.
 
     Args:
         view: names the run.
         sections: the contents.
         drawn: an SVG element for each picture.
+        no_rows: whether nothing of single rows is said.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -123,7 +127,7 @@ def page_of(view: View, sections: Sequence[Section], drawn: dict[str, str]) -> s
         name=view.bundle.sidecar.name,
         sections=sections,
         drawn=drawn,
-        lines=glance_lines(view),
+        lines=glance_lines(view, no_rows=no_rows),
         packed=data.packed(),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

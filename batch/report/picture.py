@@ -28,6 +28,8 @@ class Picture:
     _: KW_ONLY
     data: Callable[[], Data]
     """The numbers that it shows, which a reader can save."""
+    of_rows: bool = False
+    """Whether it shows something of single rows, if only as points."""
 
     @property
     def tooltips(self) -> dict[str, str]:
@@ -47,6 +49,8 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
     note: str = ""
+    of_rows: bool = False
+    """Whether a text in it may have a value of a single row."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ class Section:
     title: str
     lead: str
     blocks: tuple[Block, ...] = field(default=())
+    of_rows: bool = False
+    """Whether all of it is about single rows."""
 
     @property
     def pictures(self) -> Sequence[Picture]:

@@ -32,6 +32,7 @@ def report(
     labels: str | Place | None = None,
     key: str | None = None,
     faithfulness: int = 0,
+    no_rows: bool = False,
 ) -> list[Path]:
     """Write a page with pictures of a finished run: the model, the reasons, single rows, errors and drift.
 
@@ -52,6 +53,7 @@ def report(
         labels: truth of these rows that arrived later, Parquet or CSV, a file or a folder; `label` is then its column.
         key: the column that the run and these labels have in common.
         faithfulness: explained rows on which to measure whether the explanations are sound; 0 for no such section.
+        no_rows: whether single rows, and figures with something of them, are left out.
 
     Returns:
         The files that were written, the page first.
@@ -75,6 +77,7 @@ def report(
         labels=None if labels is None else as_place(labels),
         key=key,
         faithfulness=faithfulness,
+        no_rows=no_rows,
     )
     formats = tuple(dict.fromkeys(as_names(format)))
     with _no_window():

@@ -57,13 +57,17 @@ class ReportSettings:
     """The truth of the groups' rows that arrived later; `label` is then a column of it."""
     key: str | None = None
     """The column that the run and these labels have in common."""
-
+    no_rows: bool = False
+    """Whether whatever has something of single rows is left out."""
     faithfulness: int = 0
     """Explained rows on which the explanations are measured; 0 for no such section."""
 
     def __post_init__(self) -> None:
         at_least("faithfulness", self.faithfulness, 0)
         at_least("max_features", self.max_features, 1)
+        if self.no_rows and (self.rows or self.by is not None):
+            got = "by: a group may be a single row" if self.by is not None else "row"
+            raise UsageError(f"no_rows: expected neither row nor by beside it, got {got}")
         for name in ("labels", "key"):
             if getattr(self, name) is not None and self.by is None:
                 raise UsageError(f"{name}: expected by beside it, got none")

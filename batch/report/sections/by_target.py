@@ -54,6 +54,7 @@ def _beeswarm(view: View, each: TargetAttributions, kept: list[str], values: Flo
         "Strongest first: " + ranked(kept, each.mean_magnitude[[names.index(name) for name in kept]]),
         lambda: beeswarm_figure(some, unit),
         tuple(kept),
+        of_rows=True,
         data=lambda: _points(view, each, kept, values),
     )
 
@@ -87,6 +88,7 @@ def _by_number(view: View, each: TargetAttributions, kept: list[str], values: Fl
             "Scatter plots of attribution against value for " + ", ".join(names[i] for i in known) + ".",
             lambda: scatter_figure(some, known, unit, titles, times),
             (*names, *titles),
+            of_rows=True,
             data=lambda: _points(view, each, [names[i] for i in known], values[:, [numbers[i] for i in known]]),
         )
     ]
@@ -122,6 +124,7 @@ def _by_category(view: View, each: TargetAttributions, kept: list[str], values: 
             ),
             lambda: shares_figure(found, unit),
             tuple(name for shares in found for name in (shares.name, *shares.labels)),
+            of_rows=True,
             data=lambda: {
                 "column": [shares.name for shares in found for _ in shares.labels],
                 "category": [label for shares in found for label in shares.labels],

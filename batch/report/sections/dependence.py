@@ -51,6 +51,7 @@ def _picture(view: View, found: Sequence[Dependence], target: str) -> Picture:
         "; ".join(_in_words(each, target, unit) for each in found) + ".",
         lambda: dependence_figure(found, target, unit),
         (*(titled(each.grid.column) for each in found), *(name for each in found for name in each.grid.labels or ())),
+        of_rows=True,
         data=lambda: _data(found, target),
     )
 

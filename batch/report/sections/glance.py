@@ -37,12 +37,12 @@ class Line:
     """Whether somebody should look."""
 
 
-def glance_lines(view: View) -> list[Line]:
-    """The lines, in the order in which they are read."""
+def glance_lines(view: View, *, no_rows: bool = False) -> list[Line]:
+    """The lines, in the order in which they are read; with `no_rows`, without what is of a single row."""
     return [
         _model(view),
         *_rows(view),
-        _predictions(view),
+        _predictions(view, no_rows=no_rows),
         *_fit(view),
         _drivers(view),
         _errors(view),
@@ -77,7 +77,7 @@ def _rows(view: View) -> Iterator[Line]:
     yield Line("Rejected", f"{rejected}.", "trust", "Rows that could not be scored", is_watched=is_watched)
 
 
-def _predictions(view: View) -> Line:
+def _predictions(view: View, *, no_rows: bool) -> Line:
     report = view.run.report
     if report.predictions:
         ranked = sorted(report.predictions.items(), key=lambda item: -item[1])
@@ -89,7 +89,7 @@ def _predictions(view: View) -> Line:
         counted = report.values[each.column]
         if counted.minimum is not None and counted.mean is not None and counted.maximum is not None:
             mean = f"{shorten(each.target, LONGEST)} {counted.mean:.4g} {unit_of(view, each.target)} on average"
-            found.append(f"{mean}, {counted.minimum:.4g} to {counted.maximum:.4g}")
+            found.append(mean if no_rows else f"{mean}, {counted.minimum:.4g} to {counted.maximum:.4g}")
     return Line("Predicted", f"{_some(found, '; ') or 'nothing'}.", "model", "This run")
 
 

@@ -102,6 +102,7 @@ def _drawn(
         strongest,
         lambda: overlay_figure(picture, grids, unit, is_smooth=is_smooth),
         tuple(target for target, _ in grids),
+        of_rows=True,
         data=lambda: by_place({f"attribution for {target}": grid for target, grid in grids}),
     )
 
@@ -127,6 +128,7 @@ def _layers(view: View, block: InputBlock, i: int, case: RowCase) -> list[Pictur
             f"{last} has {' x '.join(map(str, maps[own[0].target][last].shape))} places.",
             lambda: layers_figure(picture, maps),
             tuple(maps),
+            of_rows=True,
             data=lambda: _of_layers(maps),
         )
     ]

@@ -51,6 +51,7 @@ def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
             f"A histogram with its mean at {mean:.4g} {unit}, from {smallest:.4g} to {largest:.4g}.",
             lambda: distribution_figure(finite, mean, label),
             (each.target,),
+            of_rows=True,
             data=lambda: histogram(finite, "predicted"),
         )
     ]
@@ -71,6 +72,7 @@ def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
             _in_words(fit, unit),
             lambda: measured_figure(predicted[known], measured[known], label),
             (each.target,),
+            of_rows=True,
             data=lambda: {"predicted": predicted[known], "measured": measured[known]},
         ),
         Picture(
@@ -80,6 +82,7 @@ def _of_target(view: View, k: int, each: Quantity) -> list[Block]:
             _in_words(fit, unit),
             lambda: residuals_figure(residuals, panels, unit),
             tuple(points.label for points in panels),
+            of_rows=True,
             data=lambda: {"residual": residuals, **{points.label: points.texts for points in panels}},
         ),
     ]

@@ -40,7 +40,7 @@ def rows_section(view: View, max_features: int) -> Section:
     if not blocks:
         blocks.append(Note("The run has no rows to show."))
     lead = "The rows that stand out, one by one: from the base value to the score, feature by feature."
-    return Section("rows", "Single rows", lead, tuple(blocks))
+    return Section("rows", "Single rows", lead, tuple(blocks), of_rows=True)
 
 
 def _case(view: View, i: int, case: RowCase, max_features: int) -> list[Block]:

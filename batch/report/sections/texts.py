@@ -31,7 +31,7 @@ def texts_section(view: View) -> Section | None:
     if not found:
         return None
     lead = "The texts as the model read them, token by token: what raises each score is red, what lowers it blue."
-    return Section("texts", "Texts", lead, tuple(found))
+    return Section("texts", "Texts", lead, tuple(found), of_rows=True)
 
 
 def _painted(view: View, block: InputBlock, tokens: Sequence[str], case: RowCase, each: RowExplanation) -> PaintedText:

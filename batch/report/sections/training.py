@@ -171,6 +171,7 @@ def _measured(evaluation: Evaluation, each: MeasuredValues) -> list[Block]:
             alt,
             lambda: measured_figure(predicted, measured, label),
             (each.target,),
+            of_rows=True,
             data=lambda: {"predicted": predicted, "measured": measured},
         ),
         Picture(
@@ -180,6 +181,7 @@ def _measured(evaluation: Evaluation, each: MeasuredValues) -> list[Block]:
             alt,
             lambda: residuals_figure(measured - predicted, [Points(f"predicted {label}", predicted)], unit),
             (each.target,),
+            of_rows=True,
             data=lambda: {"predicted": predicted, "residual": measured - predicted},
         ),
     ]

@@ -107,14 +107,15 @@ def _rejected(view: View) -> list[Block]:
                 "; ".join(f"{reason}: {rows:,}" for reason, rows in shown.items()),
                 lambda: counts_figure(shown, ORANGE, "rejected rows"),
                 tuple(shown),
+                of_rows=True,
                 data=lambda: {"reason": list(shown), "rows": list(shown.values())},
             )
         )
         reasons = tuple((reason, f"{rows:,}") for reason, rows in report.rejected.items())
-        blocks.append(Table("The reasons in full", ("reason", "rows"), reasons, frozenset({1})))
+        blocks.append(Table("The reasons in full", ("reason", "rows"), reasons, frozenset({1}), of_rows=True))
     if report.skipped:
         skipped = tuple((file.source_file, file.reason) for file in report.skipped)
-        blocks.append(Table("Files that were skipped", ("file", "reason"), skipped))
+        blocks.append(Table("Files that were skipped", ("file", "reason"), skipped, of_rows=True))
     return blocks
 
 
@@ -173,7 +174,9 @@ def _steps(view: View) -> Table:
     """How many steps the rows have, of inputs of varying length."""
     head = ("input", "rows", "fewest", "lower quartile", "median", "upper quartile", "most", "mean")
     note = "Steps of a row of the inputs; the bundle has no record of those in training, so no drift of them is told."
-    return Table("Steps of rows of varying length", head, view.steps, frozenset(range(1, len(head))), note)
+    return Table(
+        "Steps of rows of varying length", head, view.steps, frozenset(range(1, len(head))), note, of_rows=True
+    )
 
 
 def _of_attributions(view: View, method: str, drift: Drift) -> str:

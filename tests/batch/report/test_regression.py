@@ -1,5 +1,6 @@
 """A report of predicted quantities: everything in their units, and no word of classes."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -143,3 +144,18 @@ def test_a_column_that_holds_no_measured_values_is_refused(score: Score, bundle:
         gather(ReportSettings(out=out, label="name", device="cpu"))
     with pytest.raises(UsageError, match="unknown kept column 'a'"):
         gather(ReportSettings(out=out, label="a", device="cpu"))
+
+
+def test_without_rows_not_even_the_largest_prediction_is_told(score: Score, bundle: Path, tmp_path: Path) -> None:
+    out = score(100, **EXPLAINED)
+    report(out, tmp_path / "with.html")
+    report(out, tmp_path / "without.html", no_rows=True)
+    counted = json.loads((out / "_report.json").read_text())["values"]
+    extremes = [f"{values[side]:.4g}" for values in counted.values() for side in ("minimum", "maximum")]
+    texts = [(tmp_path / name).read_text(encoding="utf-8") for name in ("with.html", "without.html")]
+    assert [[extreme in text for extreme in extremes] for text in texts] == [
+        [True] * len(extremes),
+        [False] * len(extremes),
+    ]
+    assert "Measured against predicted" in texts[0]
+    assert "Measured against predicted" not in texts[1]
