@@ -1,5 +1,6 @@
 """Keys of any type meet; each is there once; what meets nothing is counted."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,8 @@ from whyport.batch.groups.label_files import LabelFiles
 from whyport.batch.groups.later_truth import LaterTruth
 from whyport.batch.groups.tallies import Tally
 from whyport.runtime.errors import DataError, UsageError
+from whyport.runtime.store import client
+from whyport.runtime.store.path import as_place
 
 
 class Seen(Tally):
@@ -95,6 +98,20 @@ def test_keys_of_any_type_meet(labels: Callable[..., LabelFiles], keys: Any, oth
     truths, counts = joined(labels(pa.table({"id": others, "y": ["p", "q"]})), keys)
     assert truths == ({0: "p", 1: "q"} if meet else {})
     assert counts.matched == 2 * meet
+
+
+def test_labels_in_a_store_meet_rows_too() -> None:
+    tables = [pa.table({"id": [1, 2], "y": ["p", "q"]}), pa.table({"id": [3], "y": ["r"]})]
+    root = f"memory://{secrets.token_hex(4)}"
+    for i, name in enumerate(("in/a.parquet", "in/more/b.csv")):
+        sink = pa.BufferOutputStream()
+        (pyarrow.csv.write_csv if name.endswith("csv") else pq.write_table)(tables[i], sink)
+        client.put(root, name, sink.getvalue().to_pybytes())
+    client.put(root, "in/_SUCCESS", b"")
+    for place, expected in (("in", {0: "p", 1: "q", 2: "r"}), ("in/more/b.csv", {2: "r"})):
+        assert joined(LabelFiles(as_place(f"{root}/{place}")), pa.array([1, 2, 3]))[0] == expected
+    with pytest.raises(UsageError, match="labels: expected a file"):
+        LabelFiles(as_place(f"{root}/nothing.csv"))
 
 
 def test_a_key_that_is_there_twice_is_refused_by_name(labels: Callable[..., LabelFiles]) -> None:
