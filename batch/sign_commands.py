@@ -3,9 +3,11 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
+from whyport.batch.review.document import format_option, tell_line
 from whyport.runtime.paths import LocalPath, PlacePath, endpoint_option
 from whyport.runtime.store.path import Place
 from whyport.runtime.terminal import say
@@ -43,8 +45,9 @@ def sign(path: Place, key: Path, overwrite: bool) -> None:
 @click.option(
     "--key", type=LocalPath(), multiple=True, metavar="PUBLIC", help="A public key (PEM) to compare; may be repeated."
 )
+@format_option()
 @endpoint_option()
-def lineage(out: Place, row: int | None, file: str | None, bundle: Place | None, key: tuple[Path, ...]) -> None:
+def lineage(out: Place, key: tuple[Path, ...], format: str, **options: Any) -> None:
     """Print the chain that led to the finished run in DIR, from the training data's digest to the run's signature.
 
     With --row, the chain leads to one row: its part, its row group with its digest, and its place there.
@@ -54,8 +57,8 @@ def lineage(out: Place, row: int | None, file: str | None, bundle: Place | None,
     """
     from whyport.batch.review.sign import lineage as library_lineage
 
-    for line in library_lineage(out, row=row, file=file, bundle=bundle, key=key):
-        say(line)
+    for line in library_lineage(out, key=key, format=format, **options):
+        tell_line(line, format)
 
 
 def _password() -> str:

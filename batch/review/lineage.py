@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +11,12 @@ from whyport.batch.output.folder import JOB_FILE, REPORT_FILE, SIGNATURE_FILE
 from whyport.batch.output.job_file import InputMark
 from whyport.batch.output.parts import PartSpan
 from whyport.batch.output.parts_there import PartsThere
+from whyport.batch.review.document import Fact, Section
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.row_place import RowPlace
 from whyport.batch.source.files import Fingerprint
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import AuditError, DataError, JobError, WhyportError, listing
+from whyport.runtime.errors import AuditError, DataError, JobError, WhyportError
 from whyport.runtime.signing.bundle import SIGNATURE_FILE as BUNDLE_SIGNATURE
 from whyport.runtime.signing.signature import SignatureMark
 from whyport.runtime.store.path import Place, as_place
@@ -45,8 +46,8 @@ class Lineage:
         self._bundle_place = bundle or as_place(self._run.job.bundle.path)
         self._keys = _read_keys(keys)
 
-    def lines(self, row: int | None = None, file: str | None = None) -> Iterator[str]:
-        """The chain, a link a line; of one row, the links that lead to it.
+    def chain(self, row: int | None = None, file: str | None = None) -> Section:
+        """The chain, a link each fact; of one row, the links that lead to it.
 
         Args:
             row: the row's number in its input, from 0; None for the whole run.
@@ -57,28 +58,34 @@ class Lineage:
                 signature by a given key does not fit.
         """
         place = None if row is None else self._place(row, file)
-        yield from self._bundle_lines()
-        yield from self._input_lines(self._run.inputs if place is None else (self._run.inputs[place.span.index],))
-        yield _line("job", f"{JOB_FILE}  sha256 {self._document(JOB_FILE)}")
         parts = self._run.report.parts
-        yield from _several("part", parts if place is None else {place.name: parts[place.name]})
-        if place is not None:
-            yield from place.lines()
-        yield _line("report", f"{REPORT_FILE}  sha256 {self._document(REPORT_FILE)}")
-        yield _line("signature", self._run_signature())
+        inputs = self._run.inputs if place is None else (self._run.inputs[place.span.index],)
+        return Section(
+            blocks=[
+                *self._of_bundle(),
+                _inputs(inputs),
+                self._document("job", JOB_FILE),
+                _parts(parts if place is None else {place.name: parts[place.name]}),
+                *([] if place is None else place.facts()),
+                self._document("report", REPORT_FILE),
+                self._run_signature(),
+            ]
+        )
 
-    def _bundle_lines(self) -> Iterator[str]:
+    def _of_bundle(self) -> Iterator[Fact]:
         mark = self._run.job.bundle
         bundle, problem = self._bundle
         if bundle is None:
-            yield _line("training", f"not known without the bundle: {problem}")
+            yield Fact("training", None, words=f"not known without the bundle: {problem}")
         else:
             origin = bundle.sidecar.provenance
             what = "the sample that was exported with" if origin.source.startswith("export") else "the training table"
             digest = f"digest {origin.data_digest}" if origin.data_digest else "no digest is recorded"
-            yield _line("training", f"{what}: {digest}")
-        yield _line("bundle", f"{mark.name}  sha256 {mark.digest} of bundle.json, {problem or 'which is still there'}")
-        yield _line("signature", self._bundle_signature(bundle))
+            yield Fact("training", {"digest": origin.data_digest}, words=f"{what}: {digest}")
+        state = problem or THERE
+        value = {"name": mark.name, "sha256": mark.digest, "state": state}
+        yield Fact("bundle", value, words=f"{mark.name}  sha256 {mark.digest} of bundle.json, {state}")
+        yield self._bundle_signature(bundle)
 
     @cached_property
     def _bundle(self) -> tuple[Bundle | None, str]:
@@ -90,48 +97,44 @@ class Lineage:
         except WhyportError as error:
             return None, f"which is not there any more: {error.lines()[0]}"
 
-    def _bundle_signature(self, bundle: Bundle | None) -> str:
+    def _bundle_signature(self, bundle: Bundle | None) -> Fact:
         """What is known of the bundle's signature: what the run found, and what is there now."""
         found = self._run.report.bundle_signature
         if found is None:
-            return "none of the bundle when the run ended"
-        text = f"of the bundle: sha256 {found.sha256}, {_by(found)}, "
-        text += "verified by the run" if found.verified else "not verified by the run"
-        if bundle is None:
-            return text
+            return Fact("bundle_signature", None, SIGNATURE, "none of the bundle when the run ended")
+        by_run = "verified by the run" if found.verified else "not verified by the run"
+        state = "" if bundle is None else self._state_now(bundle, found)
+        words = f"of the bundle: sha256 {found.sha256}, {_by(found)}, {by_run}" + (f"; {state}" if state else "")
+        return Fact("bundle_signature", asdict(found) | {"state": state or None}, SIGNATURE, words)
+
+    def _state_now(self, bundle: Bundle, found: SignatureMark) -> str:
         now = SignatureMark.claimed(bundle.place / BUNDLE_SIGNATURE)
         if now is None or now.sha256 != found.sha256:
-            return f"{text}; {'none' if now is None else 'another one'} is there now"
+            return f"{'none' if now is None else 'another one'} is there now"
         key = self._keys.get(now.key or "")
         if key is None:
-            return f"{text}; {NOT_COMPARED}"
+            return NOT_COMPARED
         from whyport.runtime.signing.bundle import check_bundle
 
         check_bundle(bundle, key)
-        return f"{text}; verified now"
+        return VERIFIED
 
-    def _run_signature(self) -> str:
+    def _run_signature(self) -> Fact:
         mark = SignatureMark.claimed(self._out / SIGNATURE_FILE)
         if mark is None:
-            return "none of the run"
-        text = f"of the run: sha256 {mark.sha256}, {_by(mark)}"
-        key = self._keys.get(mark.key or "")
-        if key is None:
-            return f"{text}; {NOT_COMPARED}"
-        from whyport.batch.review.run_signature import check_run
+            return Fact("run_signature", None, SIGNATURE, "none of the run")
+        key, state = self._keys.get(mark.key or ""), NOT_COMPARED
+        if key is not None:
+            from whyport.batch.review.run_signature import check_run
 
-        check_run(self._out, key)
-        return f"{text}; verified now"
+            check_run(self._out, key)
+            state = VERIFIED
+        value = asdict(mark) | {"verified": key is not None, "state": state}
+        return Fact("run_signature", value, SIGNATURE, f"of the run: sha256 {mark.sha256}, {_by(mark)}; {state}")
 
-    def _input_lines(self, marks: Sequence[InputMark]) -> Iterator[str]:
-        for mark in marks[:SHOWN]:
-            rows = "not read" if mark.rows is None else f"{mark.rows} rows"
-            yield _line("input", f"{mark.source_file}  {rows}, footer sha256 {mark.footer_sha256}, {_state(mark)}")
-        if len(marks) > SHOWN:
-            yield _line("", f"and {len(marks) - SHOWN} more inputs")
-
-    def _document(self, name: str) -> str:
-        return hashlib.sha256((self._out / name).read_bytes()).hexdigest()
+    def _document(self, key: str, name: str) -> Fact:
+        digest = hashlib.sha256((self._out / name).read_bytes()).hexdigest()
+        return Fact(key, {"file": name, "sha256": digest}, words=f"{name}  sha256 {digest}")
 
     def _place(self, row: int, file: str | None) -> "PlacedRow":
         """The row's place, in a part whose digest is the report's."""
@@ -167,16 +170,20 @@ class PlacedRow:
     place: RowPlace
     is_rejected: bool
 
-    def lines(self) -> Iterator[str]:
-        """The place in words."""
+    def facts(self) -> Iterator[Fact]:
+        """The place, as links of the chain."""
         place = self.place
         group = f"{place.group}  sha256 {place.group_sha256} of bytes {place.first_byte} to {place.last_byte}"
-        yield _line("row group", group)
+        value = {"number": place.group, "sha256": place.group_sha256, "bytes": [place.first_byte, place.last_byte]}
+        yield Fact("row_group", value, "row group", group)
         what = "rejected, " if self.is_rejected else ""
         where = f"row {place.position} of the part, {place.position_in_group} of the row group"
-        yield _line("row", f"{self.row} of the input: {what}{where}")
+        in_words = f"{self.row} of the input: {what}{where}"
+        positions = {"in_part": place.position, "in_row_group": place.position_in_group}
+        yield Fact("row", {"number": self.row, "rejected": self.is_rejected, **positions}, words=in_words)
 
 
+SIGNATURE, THERE, VERIFIED = "signature", "which is still there", "verified now"
 NOT_COMPARED = "not compared: no key with this fingerprint was given"
 
 
@@ -202,15 +209,28 @@ def _state(mark: InputMark) -> str:
         return "which is not there any more"
     except (OSError, DataError):
         return "which cannot be read any more"
-    return "which is still there" if got == mark.footer_sha256 else "which has changed"
+    return THERE if got == mark.footer_sha256 else "which has changed"
 
 
-def _several(title: str, digests: Mapping[str, str]) -> Iterator[str]:
-    for name, digest in [*digests.items()][:SHOWN]:
-        yield _line(title, f"{name}  sha256 {digest}")
-    if len(digests) > SHOWN:
-        yield _line("", f"and {len(digests) - SHOWN} more: {listing([*digests][-1:])} is the last")
+def _inputs(marks: Sequence[InputMark]) -> Fact:
+    states = [_state(mark) for mark in marks]
+    value = [
+        {"file": mark.source_file, "rows": mark.rows, "footer_sha256": mark.footer_sha256, "state": state}
+        for mark, state in zip(marks, states, strict=True)
+    ]
+    words = [
+        f"{mark.source_file}  {'not read' if mark.rows is None else f'{mark.rows} rows'}, "
+        f"footer sha256 {mark.footer_sha256}, {state}"
+        for mark, state in zip(marks[:SHOWN], states, strict=False)
+    ]
+    return Fact("inputs", value, "input", words + _more(len(marks)))
 
 
-def _line(title: str, text: str) -> str:
-    return f"{title:11} {text}"
+def _parts(digests: Mapping[str, str]) -> Fact:
+    value = [{"file": name, "sha256": digest} for name, digest in digests.items()]
+    words = [f"{each['file']}  sha256 {each['sha256']}" for each in value[:SHOWN]]
+    return Fact("parts", value, "part", words + _more(len(digests)))
+
+
+def _more(count: int) -> list[str]:
+    return [f"and {count - SHOWN} more"] if count > SHOWN else []

@@ -77,6 +77,7 @@ def lineage(
     file: str | None = None,
     bundle: str | Place | None = None,
     key: str | Path | Iterable[str | Path] = (),
+    format: str = "text",
 ) -> list[str]:
     """The chain from the training data's digest to a finished run, or to one row of it.
 
@@ -86,15 +87,20 @@ def lineage(
         file: the input, if the run has several: its `source_file`, or the end of that name after a slash.
         bundle: the bundle's path, if it was moved since the run.
         key: one or several files with public keys: the signatures of these are compared.
+        format: "text", "json" for one line with an object, or "markdown".
 
     Returns:
-        The lines to print, a link each.
+        The lines to print, as text a link each.
 
     Raises:
         UsageError: there is no such row, file or key. JobError: there is no finished run. AuditError: the row's part is
             not the report's. SignatureError: a signature of a given key does not fit.
     """
+    from whyport.batch.review.document import check_format, rendered
+
+    check_format(format)
     from whyport.batch.review.lineage import Lineage
 
     keys = [Path(each) for each in ([key] if isinstance(key, str | Path) else key)]
-    return [*Lineage(as_place(out), None if bundle is None else as_place(bundle), keys).lines(row, file)]
+    found = Lineage(as_place(out), None if bundle is None else as_place(bundle), keys).chain(row, file)
+    return rendered(found, format)

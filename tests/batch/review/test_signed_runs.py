@@ -253,6 +253,20 @@ def test_the_chain_has_every_digest(
     assert all(line.endswith("not compared: no key with this fingerprint was given") for line in without)
 
 
+def test_a_program_reads_the_chain_as_json(run: Path, keys: Keys, whyport: Whyport) -> None:
+    options = ("--row", 27, "--key", keys.public, "--format", "json")
+    chain = json.loads(whyport("lineage", run, *options).output)
+    assert [*chain] == [
+        "training", "bundle", "bundle_signature", "inputs", "job", "parts", "row_group", "row", "report",
+        "run_signature",
+    ]  # fmt: skip
+    assert chain["row"] == {"number": 27, "rejected": False, "in_part": 7, "in_row_group": 7}
+    assert chain["bundle_signature"]["verified"] is True  # by the run
+    assert chain["run_signature"]["verified"] is True
+    assert len(chain["parts"]) == 1
+    assert library.lineage(run, format="markdown")[0].startswith("- training: ")
+
+
 @pytest.mark.parametrize(("row", "part", "rejected"), [(27, 1, False), (44, 2, True)])
 def test_the_chain_leads_to_a_row(row: int, part: int, rejected: bool, run: Path) -> None:
     chain = links(library.lineage(run, row=row))
