@@ -345,7 +345,7 @@ def test_the_report_paints_the_texts_of_its_rows(run: Path, tmp_path: Path) -> N
     painted = text[text.index('class="painted"') :]
     for token in row["tokens.note"]:
         assert f">{token}</span>" in painted
-    assert "rgb(214 39 40 / 0.75)" in painted or "rgb(31 119 180 / 0.75)" in painted
+    assert "rgb(214 39 40 / 0.68)" in painted or "rgb(31 119 180 / 0.68)" in painted
     assert "of the baseline &#39;zero&#39;" in painted
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from whyport.batch.report.figure_data import FigureData
 from whyport.batch.report.figures.canvas import FORMATS, drawing, file_of, svg_of
 from whyport.batch.report.gather.view import ReportSettings, View, gather
-from whyport.batch.report.picture import Heading, Picture, Section
+from whyport.batch.report.picture import Heading, PaintedText, Picture, Section
 from whyport.batch.report.sections.glance import Line, glance_lines
 from whyport.batch.report.sections.groups import groups_section, soundness_section
 from whyport.batch.report.sections.model import model_section
@@ -110,8 +110,8 @@ def page_of(view: View, sections: Sequence[Section], drawn: dict[str, str], *, n
 
     anchors, script = Anchors(sections), _template(SCRIPT)
     data = FigureData()
-    for picture in (picture for section in sections for picture in section.pictures):
-        data.add(anchors.of(picture), picture.data())
+    for figure in (figure for section in sections for figure in section.figures):
+        data.add(anchors.of(figure), figure.data())
     environment = Environment(
         loader=PackageLoader("whyport.batch.report", "templates"),
         autoescape=True,
@@ -155,13 +155,13 @@ class Anchors:
         taken = {*RESERVED, *self._sections, *(f"{key}-title" for key in self._sections)}
         for section in sections:
             for block in section.blocks:
-                if isinstance(block, Heading | Picture):
-                    name = f"{section.key}-{slug(block.text)}" if isinstance(block, Heading) else slug(block.key)
+                if isinstance(block, Heading | Picture | PaintedText):
+                    name = slug(block.key) if isinstance(block, Picture) else _name(section, block)
                     ids = chain([name], (f"{name}-{k}" for k in count(2)))
                     self._ids[id(block)] = next(each for each in ids if each not in taken)
                     taken.add(self._ids[id(block)])
 
-    def of(self, block: Heading | Picture) -> str:
+    def of(self, block: Heading | Picture | PaintedText) -> str:
         """The id of a heading or a figure."""
         return self._ids[id(block)]
 
@@ -171,6 +171,11 @@ class Anchors:
         headings = [each for each in section.blocks if isinstance(each, Heading)] if section is not None else []
         place = line.section if section is not None else "main"
         return next((self.of(each) for each in headings if each.text == line.heading), place)
+
+
+def _name(section: Section, block: Heading | PaintedText) -> str:
+    """The id of a heading or a text, if no other has it."""
+    return f"{section.key}-{slug(block.text if isinstance(block, Heading) else block.title)}"
 
 
 def _template(name: str) -> str:

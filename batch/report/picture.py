@@ -71,6 +71,9 @@ class PaintedText:
     title: str
     caption: str
     pieces: tuple[Paint, ...]
+    _: KW_ONLY
+    data: Callable[[], Data]
+    """The pieces and their shares, which a reader can save."""
 
 
 @dataclass(frozen=True)
@@ -104,5 +107,10 @@ class Section:
 
     @property
     def pictures(self) -> Sequence[Picture]:
-        """The section's figures."""
+        """The section's pictures."""
         return [block for block in self.blocks if isinstance(block, Picture)]
+
+    @property
+    def figures(self) -> Sequence[Picture | PaintedText]:
+        """The section's pictures and coloured texts, whose numbers can be saved."""
+        return [block for block in self.blocks if isinstance(block, Picture | PaintedText)]

@@ -13,8 +13,8 @@ from whyport.batch.report.sections.words import share_unit
 
 RAISES, LOWERS = "214 39 40", "31 119 180"
 """Red and blue, as in the pictures, as red, green and blue from 0 to 255."""
-PALEST, STRONGEST = 0.04, 0.75
-"""The opacity of a share that is not 0, and of the largest one: a text stays readable on it."""
+PALEST, STRONGEST = 0.04, 0.68
+"""The opacity of a share that is not 0, and of the largest one: a text keeps a contrast of 4.5 to 1 on it."""
 
 
 def texts_section(view: View) -> Section | None:
@@ -43,7 +43,8 @@ def _painted(view: View, block: InputBlock, tokens: Sequence[str], case: RowCase
         against = view.run.settings.explain_settings.baseline
         caption += f" Measured against a base value of {each.base_value:.4g}"
         caption += f", of the baseline {against!r}." if against else "."
-    return PaintedText(title, caption, tuple(_pieces(tokens, shares, unit)))
+    pieces = tuple(_pieces(tokens, shares, unit))
+    return PaintedText(title, caption, pieces, data=lambda: {"token": tokens, unit: shares})
 
 
 def _pieces(tokens: Sequence[str], shares: NDArray[np.float64], unit: str) -> Iterator[Paint]:

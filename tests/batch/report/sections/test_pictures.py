@@ -32,6 +32,9 @@ def test_a_row_has_its_picture_and_the_shares_of_each_target_over_it(view: View,
         np.testing.assert_array_equal(panes[0].images[0].get_array(), row.reshape(*SIZE, 3))
         first, second = (each.values.reshape(SIZE) for each in view.cases[0].explanations)
         drawn = [[axes.images[-1].get_array() for axes in panes[5 * k + 1 : 5 * k + 5]] for k in range(3)]
+    data = picture.data()
+    np.testing.assert_allclose(list(data.values())[2:], [first.ravel(), second.ravel()])
+    assert (data["y"][-1] + 1, data["x"][-1] + 1) == SIZE
     for shown, grid in zip(drawn, (first, second, first - second), strict=True):
         np.testing.assert_allclose(shown[0], grid)
         np.testing.assert_allclose(shown[1] + shown[2], grid)

@@ -10,6 +10,7 @@ import pytest
 
 import whyport
 from support.sequence_bundles import CELLS, ROWS, STATIC, STEPS, VALUES, WIDTH
+from whyport.batch.report.figure_data import FigureData
 from whyport.batch.report.figures.canvas import drawing
 from whyport.batch.report.gather.drift import MOVED
 from whyport.batch.report.gather.view import ReportSettings, View, gather
@@ -18,7 +19,11 @@ from whyport.batch.report.picture import Picture
 
 
 def pictures(view: View) -> dict[str, Picture]:
-    return {picture.key: picture for section in sections_of(view, 20) for picture in section.pictures}
+    found = {picture.key: picture for section in sections_of(view, 20) for picture in section.pictures}
+    data = FigureData()  # whose columns are of one length
+    for key, picture in found.items():
+        data.add(key, picture.data())
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +55,7 @@ def test_cells_have_heat_maps_and_series_and_drift_is_by_feature(moved: Path) ->
     t, k = np.unravel_index(shares.argmax(), shares.shape)
     heat = found["heat-deepshap-vitals"]
     assert heat.alt.startswith(f"Strongest in vitals: {('hr', 'bp', 't')[k]} at step {t} {shares[t, k]:.3g}, ")
+    np.testing.assert_allclose(heat.data()["mean |attribution|"], shares.ravel())
     with drawing():
         drawn = heat.draw().axes[2].images[0].get_array()
         np.testing.assert_allclose(drawn, shares.T)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import whyport
 from support.sequence_bundles import STEPS, VALUES, WIDTH
 from support.shown import describe_row
+from whyport.batch.report.figure_data import FigureData
 from whyport.batch.report.figures.canvas import drawing
 from whyport.batch.report.gather.view import ReportSettings, View, gather
 from whyport.batch.report.page import sections_of
@@ -77,7 +78,11 @@ def view(run: Path) -> View:
 
 @pytest.fixture(scope="module")
 def pictures(view: View) -> dict[str, Picture]:
-    return {picture.key: picture for section in sections_of(view, 20) for picture in section.pictures}
+    found = {picture.key: picture for section in sections_of(view, 20) for picture in section.pictures}
+    data = FigureData()  # whose columns are of one length
+    for key, picture in found.items():
+        data.add(key, picture.data())
+    return found
 
 
 def test_every_feature_of_a_step_has_the_steps_value(run: Path) -> None:
