@@ -123,8 +123,18 @@ def uniform(source_file: str, source_rows: NDArray[np.int64]) -> NDArray[np.floa
     It depends only on the arguments: neither on how the rows are cut into batches, nor on their order.
     """
     seed = np.uint64(int.from_bytes(hashlib.sha256(source_file.encode()).digest()[:8], "little"))
-    bits = seed + (source_rows.astype(np.uint64) + np.uint64(1)) * INCREMENT
+    bits = mixed(seed + (source_rows.astype(np.uint64) + np.uint64(1)) * INCREMENT)
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def cell_keys(keys: NDArray[np.float64], cells: int) -> NDArray[np.float64]:
+    """A number in [0, 1) for every cell of rows, [N, cells], that follows from the rows' own, [N]."""
+    states = (keys[:, None] * 2.0**53).astype(np.uint64) + np.arange(cells, dtype=np.uint64) * INCREMENT
+    return (mixed(states) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The outputs of splitmix64 at these states, of any shape: each bit depends on all bits of its state."""
     bits = (bits ^ (bits >> np.uint64(30))) * FACTORS[0]
     bits = (bits ^ (bits >> np.uint64(27))) * FACTORS[1]
-    bits ^= bits >> np.uint64(31)
-    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return bits ^ (bits >> np.uint64(31))

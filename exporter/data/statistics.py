@@ -6,14 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.bins import as_float32, bin_places, just_above
+from whyport.runtime.bundle.bins import bin_edges, bin_places
 from whyport.runtime.bundle.columns import DAYS, IMPUTE, NUMBER, REFUSE, TIME, Column, NumberStatistics
 from whyport.runtime.bundle.constraints import NAME
 from whyport.runtime.errors import TrainingError
 from whyport.runtime.inputs.table import Columns
-
-FEW = 10
-"""The number of distinct values up to which each has a bin of its own."""
 
 
 def describe_columns(
@@ -73,34 +70,6 @@ def impute(rows: NDArray[np.float32], features: Sequence[Column]) -> NDArray[np.
     """The rows with NaN replaced by the columns' own values for that, [N, F]; NaN where a column has none."""
     values = [np.nan if feature.imputation is None else feature.imputation for feature in features]
     return np.where(np.isnan(rows), np.array(values, dtype=np.float32), rows)
-
-
-def bin_edges(present: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The inner edges of the bins that a column's values [N] are counted in, ascending, distinct as float32.
-
-    - Up to `FEW` distinct values: an edge at each.
-    - Otherwise the deciles. A value of a tenth of the rows or more has a bin of its own: an edge at the value, one just
-      above it, and one at the value after it. With deciles alone, what follows it could be in its bin.
-    """
-    ascending = np.sort(present)
-    _, first, counts = np.unique(as_float32(ascending), return_index=True, return_counts=True)
-    values = ascending[first]
-    if len(values) <= FEW:
-        return values
-    frequent = np.flatnonzero(counts >= len(present) / 10)
-    followed = frequent[frequent < len(values) - 1]
-    edges = np.sort(
-        np.concatenate(
-            [
-                np.quantile(ascending, np.arange(1, 10) / 10),
-                values[frequent],
-                just_above(values[followed]),
-                values[followed + 1],
-            ]
-        )
-    )
-    _, first = np.unique(as_float32(edges), return_index=True)
-    return edges[first]
 
 
 def _statistics(present: NDArray[np.float64]) -> NumberStatistics:

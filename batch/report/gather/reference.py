@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from whyport.batch.output.layouts import strongest
 from whyport.batch.report.gather.by_feature import sums_by_feature
 from whyport.batch.review.finished_run import FinishedRun
-from whyport.batch.rows import CleanBatch
+from whyport.batch.rows import CleanBatch, ScoredRows
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.targets import PREDICTED, TargetChoice
 from whyport.runtime.bundle.folder import Bundle
@@ -32,13 +32,12 @@ class ReferenceAttributions:
     """The number of reference rows explained."""
 
 
-def reference_attributions(
+def explained_references(
     session: Session, run: FinishedRun, methods: Sequence[str]
-) -> dict[str, ReferenceAttributions]:
-    """Explain the reference rows with the run's settings, by method; of cells, the sums by feature.
+) -> tuple[ScoredRows, NDArray[np.float64]]:
+    """The reference rows, predicted and explained with the run's settings, and the weights of those that have scores.
 
-    A run that explains the class of a label column is compared with the predicted class, because the reference rows
-    have no labels. Raises BundleError if the bundle has no reference rows.
+    Raises BundleError if the bundle has no reference rows.
     """
     bundle: Bundle = session.bundle
     background = References.read(bundle)
@@ -48,12 +47,23 @@ def reference_attributions(
         choice = TargetChoice(PREDICTED)
     scorer = Scorer(session, tuple(methods), choice, run.settings.explain_settings, run.reduction(bundle))
     scored = scorer.explain(scorer.predict(CleanBatch.of_matrix(background.rows[heaviest])))
-    weights = background.weights[heaviest][scored.rows.kept]
+    return scored, background.weights[heaviest][scored.rows.kept]
+
+
+def reference_attributions(
+    session: Session, run: FinishedRun, methods: Sequence[str]
+) -> dict[str, ReferenceAttributions]:
+    """Explain the reference rows with the run's settings, by method; of cells, the sums by feature.
+
+    A run that explains the class of a label column is compared with the predicted class, because the reference rows
+    have no labels. Raises BundleError if the bundle has no reference rows.
+    """
+    scored, weights = explained_references(session, run, methods)
     by_feature, found = sums_by_feature(run), {}
     for method, attribution in scored.attributions.items():
         finite = attribution.is_finite
         repeats = len(finite) // max(len(weights), 1)
-        values = _kept(attribution.values[finite], run.settings.top_k).astype(np.float64)
+        values = kept_alone(attribution.values[finite], run.settings.top_k).astype(np.float64)
         if len(values):
             values = values if by_feature is None else by_feature.sums(values)
             rows = -(-len(values) // repeats)
@@ -61,7 +71,7 @@ def reference_attributions(
     return found
 
 
-def _kept(values: NDArray[np.floating[Any]], top_k: int | None) -> NDArray[np.floating[Any]]:
+def kept_alone(values: NDArray[np.floating[Any]], top_k: int | None) -> NDArray[np.floating[Any]]:
     """The attributions [N, F], with 0 for those that a run with `--top-k` does not keep."""
     if top_k is None or not len(values):
         return values
