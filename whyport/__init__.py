@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from whyport.batch.arrow_scorer import ArrowScorer
+    from whyport.batch.compare.compare import compare
     from whyport.batch.faithfulness.public import faithfulness
     from whyport.batch.groups.public import compare_groups
     from whyport.batch.methods.catalogue import METHODS
@@ -80,6 +81,7 @@ __all__ = [
     "WhyportError",
     "audit",
     "compare_groups",
+    "compare",
     "export",
     "faithfulness",
     "lineage",
@@ -103,6 +105,7 @@ _HOMES = {
     "Session": "whyport.runtime.session:Session",
     "audit": "whyport.batch.review.review:audit",
     "compare_groups": "whyport.batch.groups.public:compare_groups",
+    "compare": "whyport.batch.compare.compare:compare",
     "export": "whyport.exporter.export_model:export",
     "lineage": "whyport.batch.review.sign:lineage",
     "faithfulness": "whyport.batch.faithfulness.public:faithfulness",

@@ -34,6 +34,10 @@ COMMANDS = {
         "whyport.batch.review_commands:show",
         "Print rows of a run, by number or by a condition: the prediction and the reasons.",
     ),
+    "compare": (
+        "whyport.batch.compare_commands:compare",
+        "Compare runs with each other, or with a bundle's training: what moved, and whose reasons changed.",
+    ),
     "report": (
         "whyport.batch.review_commands:report",
         "Write a page with pictures of a run: the model, the reasons, errors and drift.",

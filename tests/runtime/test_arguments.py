@@ -70,6 +70,7 @@ def test_a_decorated_function_checks_what_is_simple_and_leaves_the_rest() -> Non
 WRONG: dict[str, dict[str, Any]] = {
     "audit": {"out": "x", "device": 1},
     "compare_groups": {"run": "x", "by": "x", "small_group": "30"},
+    "compare": {"first": "x", "rows": 1.5},
     "export": {"source": "x", "sample": "x", "out": "x", "seed": "1"},
     "lineage": {"out": "x", "row": "3"},
     "faithfulness": {"run": "x", "sample": "50"},

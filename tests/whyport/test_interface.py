@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 ELSEWHERE = {
     "run": {"--dry-run", "--log-format", "--shard"},  # the function plan; the caller's own logging; run_shard
     "inspect": {"--json"},  # Bundle.read(path).sidecar
+    "compare": {"--format", "--top"},  # the report's lines(format, top=20)
 }
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "train": whyport.train,
@@ -33,6 +34,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "predict": whyport.predict,
     "run": whyport.run,
     "audit": whyport.audit,
+    "compare": whyport.compare,
     "show": whyport.show,
     "report": whyport.report,
     "faithfulness": whyport.faithfulness,
@@ -109,6 +111,7 @@ CALLS = {
     "whyport.run(BUNDLE, 'rows.parquet', 'out')": ("MissingPackageError", "batch"),
     "whyport.plan(BUNDLE, 'rows.parquet', 'out')": ("MissingPackageError", "batch"),
     "whyport.audit('out')": ("MissingPackageError", "batch"),
+    "whyport.compare('a', 'b')": ("MissingPackageError", "batch"),
     "whyport.show('out', 0)": ("MissingPackageError", "batch"),
     "whyport.lineage('out')": ("MissingPackageError", "batch"),
     "whyport.sign(BUNDLE, 'key.pem')": ("MissingPackageError", "sign"),

@@ -1,0 +1,1 @@
+"""The package that compares runs with each other, and with a bundle's training."""
