@@ -4,8 +4,9 @@
 
 Each of two nights has the rows in several files, with 30 features, one of which has moved in the second; a small MLP
 scores them with `gradient`. A night then has that many copies of these files and parts, under other names, which saves
-scoring the same rows again: 10 million rows by default. Every measurement is a process of its own, in turn, and the medians are told. pyarrow reads
-the columns that the comparison needs, of parts and inputs, by its own threads on the same cores.
+scoring the same rows again: 10 million rows by default. Every measurement is a process of its own, in turn, and the
+medians are told. pyarrow reads the columns that the comparison needs, of parts and inputs, by its own threads on the
+same cores.
 """
 
 import argparse
