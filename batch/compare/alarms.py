@@ -76,7 +76,10 @@ def _unmatched(comparison: Comparison) -> Found:
 
 
 ALARMS: dict[str, Alarm] = {
-    "psi": Alarm("the largest index of anything; indices within what chance gives do not count", _psi("inputs", "predictions", "attributions")),
+    "psi": Alarm(
+        "the largest index of anything; indices within what chance gives do not count",
+        _psi("inputs", "predictions", "attributions"),
+    ),
     "psi-inputs": Alarm("the same of the inputs", _psi("inputs")),
     "psi-predictions": Alarm("the same of the predictions", _psi("predictions")),
     "psi-attributions": Alarm("the same of the shares", _psi("attributions")),

@@ -49,10 +49,12 @@ def number_figure(name: str, before: Tally | KnownBins, after: Tally, effective:
     else:
         expected = np.append(before.shares * (1 - before.missing), before.missing)
         rows = np.inf
+    chance = _chance(expected, rows, float(found.sum()))
     return Figure(
         name=name,
         psi=float(psi(expected, found)),
-        **_chance(expected, rows, float(found.sum())),
+        by_chance=chance[0],
+        chance_limit=chance[1],
         edges=tuple(float(edge) for edge in after.edges),
         bins=(*_bin_names(after.edges), MISSING),
         before=_shares(expected),
@@ -85,10 +87,12 @@ def category_figure(name: str, before: CategoryTally, after: CategoryTally, weig
     # A target that is never predicted is listed with no rows.
     had = {each for each, count in before.counts.items() if count}
     has = {each for each, count in after.counts.items() if count}
+    chance = _chance(expected, np.inf if weighted else float(expected.sum()), float(found.sum()))
     return Figure(
         name=name,
         psi=float(psi(expected, found)),
-        **_chance(expected, np.inf if weighted else float(expected.sum()), float(found.sum())),
+        by_chance=chance[0],
+        chance_limit=chance[1],
         bins=tuple(bins),
         before=_shares(expected),
         after=_shares(found),
@@ -112,13 +116,13 @@ def by_index(figures: Sequence[Figure]) -> tuple[Figure, ...]:
     return tuple(sorted(figures, key=lambda each: (np.isnan(each.psi), -each.psi if each.psi == each.psi else 0.0)))
 
 
-def _chance(expected: NDArray[np.float64], before: float, after: float) -> dict[str, float]:
+def _chance(expected: NDArray[np.float64], before: float, after: float) -> tuple[float, float]:
     """What the index is by chance: in the mean, and seldom."""
     if not before or not after:
-        return {"by_chance": float("nan"), "chance_limit": float("nan")}
+        return float("nan"), float("nan")
     bins = max(int(np.count_nonzero(expected)), 1)
     mean = by_chance(bins, before, after)
-    return {"by_chance": mean, "chance_limit": mean * _chi_square_tail(bins - 1)}
+    return mean, mean * _chi_square_tail(bins - 1)
 
 
 def _chi_square_tail(freedom: int) -> float:

@@ -10,8 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.exporter.data.statistics import bin_edges
-from whyport.runtime.bundle.bins import bin_places, just_above
+from whyport.runtime.bundle.bins import bin_edges, bin_places, just_above
 from whyport.runtime.bundle.columns import IMPUTE, LENGTH, SEVERAL, Column, NumberStatistics
 from whyport.runtime.bundle.inputs import ImagePreparation, Input, TextPreparation
 from whyport.runtime.bundle.lengths import padding
