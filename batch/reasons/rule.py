@@ -53,6 +53,10 @@ class ReasonRule:
         worded = f"{len(self.choice.texts)} of {len(self.names)} features have a text"
         return f"up to {self.choice.count} against {against}, the favourable outcome, by {self.choice.method}; {worded}"
 
+    def is_guess(self, favourable: str | None) -> bool:
+        """Whether the favourable class was not given, so that the reasons may be those against the other outcome."""
+        return favourable is None and self.task.predicts_targets
+
     @cached_property
     def texts(self) -> tuple[tuple[str, str | None], ...]:
         """Every text with its code; equal ones once."""

@@ -117,6 +117,9 @@ def _sum_words(here: ExplainedRow, there: ExplainedRow) -> str:
     words += f"= base values {moved:+.4g} + shares {here.total - there.total:+.4g}" if moved else ""
     words += f"= differences {here.total - there.total:+.4g}" if not moved else ""
     off = abs((here.score - there.score) - moved - (here.total - there.total))
+    if not (here.is_complete and there.is_complete):  # the sums are not those of what was kept
+        errors = [each.completeness_error or 0.0 for each in (here, there)]
+        return f"{words} (off by at most {sum(errors):.2g} {here.score_unit})"
     return f"{words} (off by {off:.2g} {here.score_unit})"
 
 

@@ -181,7 +181,7 @@ def markdown_lines(section: Section, level: int = 1) -> Iterator[str]:
             continue
         if are_facts and not isinstance(block, Fact):
             yield ""
-        are_facts = isinstance(block, Fact)
+        are_facts = isinstance(block, Fact) and bool(block.told() or are_facts)
         if isinstance(block, Fact):
             yield from (f"- {_marked(block.name or block.key)}: {_marked(each)}" for each in block.told())
         elif isinstance(block, Table):

@@ -59,9 +59,14 @@ class RowValues:
         self._kept = pa.record_batch({}) if output is None else _one_batch(output.select(list(run.settings.keep)))
         found = known_sources(run) if sources is None else sources
         self._sources = {name: source for source in found for name in source.names}
+        self._columns = frozenset(source.column.name for source in found)
         self._found: dict[str, Value] = {}
         self.problem = ""
         """The reason why values are not known; empty where they are."""
+
+    def is_models(self, column: str) -> bool:
+        """Whether the model reads a column, as far as the bundle is there to tell."""
+        return column in self._columns
 
     def of(self, names: Sequence[str]) -> dict[str, str]:
         """The values of these features as text, with their unit; names that are none of the input's are left out."""

@@ -84,17 +84,20 @@ def row_section(found: FoundRow, top: int) -> Section:
     ]
     if found.is_rejected:
         values = first_row(found.table)
-        blocks += [Fact("rejected", values["reason"]), *_kept(values, found.run)]
+        blocks += [Fact("rejected", values["reason"]), *_kept(values, found)]
     else:
         blocks += _scored(found, top)
     return Section("rows", found.title, blocks, is_one_of_many=True)
 
 
-def _kept(values: Mapping[str, Any], run: FinishedRun) -> list[Block]:
-    if not run.settings.keep:
+def _kept(values: Mapping[str, Any], found: FoundRow) -> list[Block]:
+    names = found.run.settings.keep
+    if not names:
         return []
-    kept = {name: values[name] for name in run.settings.keep}
-    lines = [f"{name} = {value}" for name, value in kept.items()]
+    kept = {name: values[name] for name in names}
+    # The model's own columns last: their values are beside the shares.
+    ordered = sorted(names, key=found.inputs.is_models)
+    lines = [f"{name} = {kept[name]}" for name in ordered]
     if len(lines) > MOST_KEPT:
         lines = [*lines[:MOST_KEPT], f"... and {len(lines) - MOST_KEPT} more columns"]
     return [Fact("kept", kept, words=lines)]
@@ -103,7 +106,7 @@ def _kept(values: Mapping[str, Any], run: FinishedRun) -> list[Block]:
 def _scored(found: FoundRow, top: int) -> Iterator[Block]:
     table, run = found.table, found.run
     values = first_row(table)
-    yield from _kept(values, run)
+    yield from _kept(values, found)
     yield from _predicted(values, run.task)
     count = values[IMPUTED_COUNT.name]
     yield Fact(IMPUTED_COUNT.name, count, "imputed", f"{count} values" if count else ())

@@ -81,6 +81,10 @@ class Attempt:
                 logger.info("output: %s", self.plan.size.text)
             if self.plan.reasons is not None:
                 logger.info("reasons: %s", self.plan.reasons.text)
+                if self.plan.reasons.is_guess(self.settings.favourable):
+                    logger.warning(
+                        "reasons: the favourable outcome is the second of two classes: --favourable names it"
+                    )
             for line in self.plan.not_kept:
                 logger.info("%s", line)
             for line in self.plan.changed_types:

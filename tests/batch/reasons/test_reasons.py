@@ -135,6 +135,16 @@ def test_the_favourable_class_decides_whichever_class_is_explained(bundle: Path,
     assert (speaks_for == (shares > 0).any(axis=1)).all()
 
 
+def test_a_favourable_class_that_was_not_given_is_told(
+    bundle: Path, source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = {"explain": "deepshap", "reasons": 1, "reason_texts": {"a": "A"}, "device": "cpu"}
+    run(bundle, source, tmp_path / "named", favourable="yes", **given)
+    assert "--favourable names it" not in caplog.text
+    run(bundle, source, tmp_path / "guessed", **given)
+    assert "the favourable outcome is the second of two classes: --favourable names it" in caplog.text
+
+
 def test_a_text_of_two_features_stands_once_and_ties_keep_the_order(bundle: Path, write: Write, tmp_path: Path) -> None:
     source = write(pa.table({"a": [-6.0, 0.0], "b": [3.0, 0.0], "c": [0.0, 0.0]}))
     given = {"explain": "input-x-gradient", "explain_target": "no", "favourable": "no", "reasons": 2, "device": "cpu"}
