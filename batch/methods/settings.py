@@ -67,6 +67,8 @@ class ExplainSettings:
     def __post_init__(self) -> None:
         for name, kind in _TYPES.items():
             object.__setattr__(self, name, as_type(name, getattr(self, name), (kind,)))
+        if self.baseline is not None:
+            object.__setattr__(self, "baseline", as_type("baseline", self.baseline, (str,)))
         if self.engine not in ENGINES:
             raise UsageError(unknown("engine", self.engine, ENGINES))
         at_least("memory", self.memory, 1)

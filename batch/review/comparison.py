@@ -113,9 +113,10 @@ class ExplanationComparison:
         # Gradients are in another unit than scores.
         allowed = self._tolerances["gradients"] * np.maximum(scale if makes_a_claim else np.minimum(1, scale), largest)
         if makes_a_claim:
-            # A method that refines until a row is within tolerance may stop a step earlier or later.
+            # A method that refines until a row is within tolerance may stop a step earlier or later, which it counts.
             own = np.maximum(self._explain.tolerance * np.abs(score - base), self._explain.absolute_tolerance * scale)
-            allowed = allowed + own
+            has_other_steps = different(stored[columns.evaluations], again[columns.evaluations])
+            allowed = allowed + np.where(has_other_steps, own, 0.0)
         differences = self._differences(shares.values, shares, values[ATTRIBUTION])
         if (differences > allowed).any() and find_method(columns.method).by_gradients:
             allowed = allowed + nearby()
@@ -164,8 +165,9 @@ def check_same(rows: Sequence[int], is_off: NDArray[Any], what: str, place: str)
 
 
 def different(stored: pa.ChunkedArray, again: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Whether values, both there or both null, differ, [N]."""
-    found: NDArray[np.bool_] = pc.fill_null(pc.not_equal(stored, again.cast(stored.type)), False).to_numpy()
+    """Whether values differ, [N]; null is the same as null alone."""
+    is_other = pc.fill_null(pc.not_equal(stored, again.cast(stored.type)), False).to_numpy()
+    found: NDArray[np.bool_] = is_other | (pc.is_null(stored).to_numpy() != pc.is_null(again).to_numpy())
     return found
 
 

@@ -71,7 +71,7 @@ def _counted(recount: Recount, path: Path, beside: Path, before: Totals) -> Tota
     """The totals of a part and its rejected part, as far as their columns tell; the rest as it was."""
     try:
         counted = recount.of(pq.read_table(path, partitioning=None), str(path))
-    except (AuditError, KeyError, pa.ArrowException):
+    except (AuditError, KeyError, TypeError, pa.ArrowException):
         return before
     reasons = pq.read_table(beside, partitioning=None)["reason"].to_pylist() if beside.exists() else []
     rejected = dict(sorted(Counter(reasons).items(), key=lambda item: (-item[1], str(item[0]))))

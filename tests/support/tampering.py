@@ -6,7 +6,7 @@ Every edit makes the counts and the digests right again, wherever nothing but a 
 import datetime as dt
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,8 @@ class Run:
 
     def everywhere(self, change: Callable[[Any], Any]) -> None:
         """Edit what _job.json and the footer of every part say alike."""
-        self.job(change)
         self.footers("whyport", change)
+        self.job(change)
 
     def footers(self, key: str, change: Callable[[Any], Any]) -> None:
         """Edit a value of every part's metadata."""
@@ -133,25 +133,26 @@ def _in(part: str, change: Callable[[pa.Table], pa.Table]) -> Callable[[Run], No
 
 def _report(*keys: Any, to: Any) -> Callable[[Run], None]:
     """An edit of one value of the report."""
-    return lambda run: run.report(lambda document: _set(document, keys, to))
+    return lambda run: run.report(lambda document: set_value(document, keys, to))
 
 
 def _job(*keys: Any, to: Any) -> Callable[[Run], None]:
     """An edit of one value of _job.json."""
-    return lambda run: run.job(lambda document: _set(document, keys, to))
+    return lambda run: run.job(lambda document: set_value(document, keys, to))
 
 
 def _both(*keys: Any, to: Any) -> Callable[[Run], None]:
     """An edit of one value of _job.json, and of the footer of every part."""
-    return lambda run: run.everywhere(lambda document: _set(document, keys, to))
+    return lambda run: run.everywhere(lambda document: set_value(document, keys, to))
 
 
 def _footers(*keys: Any, to: Any) -> Callable[[Run], None]:
     """An edit of the totals of every part, with the report made to fit."""
-    return lambda run: run.footers("whyport.totals", lambda document: _set(document, keys, to))
+    return lambda run: run.footers("whyport.totals", lambda document: set_value(document, keys, to))
 
 
-def _set(document: Any, keys: tuple[Any, ...], to: Any) -> None:
+def set_value(document: Any, keys: tuple[Any, ...], to: Any) -> None:
+    """Set a value in a document, to what a function gives of it or to another value."""
     for key in keys[:-1]:
         document = document[key]
     document[keys[-1]] = to(document[keys[-1]]) if callable(to) else to
@@ -574,3 +575,117 @@ EDITS = (
     Edit("a file of the bundle changed", "model.onnx", _bundle_changed),
     Edit("another bundle in its place", "expected the bundle with digest", _other_bundle),
 )
+
+
+def leaves(document: Any, keys: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The place of every value in a document that holds no others."""
+    inside = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in inside:
+        if isinstance(value, dict | list) and value:
+            yield from leaves(value, (*keys, key))
+        else:
+            yield (*keys, key)
+
+
+OTHER_NAMES = {
+    "reject": "impute",
+    "score": "reject",
+    "wide": "list",
+    "cell": "feature",
+    "sum": "abs",
+    "torchscript": "onnx",
+    "shapley": "occlusion",
+    "predicted": "yes",
+    "CPUExecutionProvider": PROVIDER,
+}
+"""For a name that a document has, another one that it may have."""
+
+
+def edited(value: Any) -> Any:
+    """Another value of the same type, as far as there is one."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    if isinstance(value, str):
+        return OTHER_NAMES.get(value, f"{value}x")
+    return {"x": 1} if value == {} else ["x"] if value == [] else 1
+
+
+def place(keys: tuple[Any, ...]) -> str:
+    """A place in words; a position in a list is a star."""
+    return ".".join("*" if isinstance(key, int) else key for key in keys)
+
+
+ALONE = {
+    "_job.json": ("inputs.*.modified_ns",),
+    "_report.json": (
+        "bundle_signature",
+        "passed_over.hidden",
+        "passed_over.names",
+        "passed_over.others",
+        "passed_over.scored",
+        "performance.peak_memory_bytes",
+        "performance.resumed_parts",
+        "performance.rows_per_second.<stage>",
+        "performance.seconds.<stage>",
+        "performance.workers",
+    ),
+}
+"""What only a signature can vouch for, by document: nothing else in the folder, bundle or inputs knows of it."""
+
+EVERYWHERE = (
+    "settings.call_rows",
+    "settings.explain.absolute_tolerance",
+    "settings.explain.engine",
+    "settings.explain.memory",
+    "settings.explain.seed",
+    "settings.explain.tolerance",
+    "versions.numpy",
+    "versions.onnxruntime",
+    "versions.whyport",
+)
+"""The same of what _job.json and the footers of all parts say alike, where all of them are edited.
+
+Of the settings these are the ones that change no value of this run: its method is exact, and draws nothing.
+"""
+
+FILLED = {
+    "workers": {"orders": {"ray-1": 1}, "attempts": 1, "lost": []},
+    "bundle_signature": {"sha256": "0" * 64, "key": None, "verified": True},
+}
+"""What may stand in the place of null, by key."""
+
+
+def column_edits(table: pa.Table, name: str) -> Iterator[tuple[str, Callable[[pa.Table], pa.Table]]]:
+    """What may be done to a column of a part, each with its name."""
+    kind = table.schema.field(name).type
+    values = table[name].to_pylist()
+    first = next(i for i, value in enumerate(values) if value is not None)
+    yield "changed", with_column(name, lambda v: [*v[:first], _other(v[first]), *v[first + 1 :]])
+    others = [i for i, value in enumerate(values) if value is not None and _is_apart(value, values[first])]
+    if others:
+        order = [*range(table.num_rows)]
+        order[first], order[others[0]] = others[0], first
+        yield "swapped", with_column(name, lambda v: [v[i] for i in order])
+    yield "null", with_column(name, lambda v: [*v[:first], None, *v[first + 1 :]])
+    yield "deleted", lambda t: t.drop_columns([name])
+    yield "renamed", lambda t: t.rename_columns([f"{n}x" if n == name else n for n in t.column_names])
+    wide = {
+        pa.string(): pa.large_string(),
+        pa.float32(): pa.float64(),
+        pa.int32(): pa.int64(),
+        pa.int64(): pa.float64(),
+    }
+    yield "retyped", _typed(name, wide.get(kind, pa.string()))
+
+
+def _is_apart(one: Any, other: Any) -> bool:
+    """Whether values differ by more than engines may."""
+    return abs(one - other) > 1e-3 if isinstance(one, float) else bool(one != other)
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else value + 0.01 if isinstance(value, float) else f"{value}x"

@@ -28,7 +28,7 @@ from whyport.batch.source.parquet import SourceFile
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.codec import load
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.errors import AuditError, BundleFormatError, DataError, UsageError, message_line
+from whyport.runtime.errors import AuditError, BundleFormatError, DataError, UsageError, listing, message_line
 from whyport.runtime.store.path import Place
 
 
@@ -141,8 +141,7 @@ class Audited:
     @cached_property
     def sources(self) -> Mapping[int, SourceFile]:
         """The inputs that were scored, opened, by their index; raises DataError or AuditError for another input."""
-        stored = [] if not self.parts else [read_schema(self.out / self.parts[0].span.name)]
-        kept = [schema.field(name) for schema in stored for name in self.run.settings.keep]
+        kept = self._stored_kept if self.parts else []
         indices = [i for i in range(len(self.run.inputs)) if i not in self.skipped]
         return {i: self.inputs.open(i, kept) for i in indices}
 
@@ -155,13 +154,20 @@ class Audited:
     @cached_property
     def kept(self) -> Sequence[pa.Field]:
         """The kept columns: of the inputs' types where these are read, and else of the first part's."""
-        names = self.run.settings.keep
-        stored = read_schema(self.out / self.parts[0].span.name)
-        own = [stored.field(name) for name in names if name in stored.names]
-        if not self.asked.reads_inputs or len(own) < len(names):
-            return own
-        sources = [*self.sources.values(), *self._begun(own)]
-        return kept_fields(sources, names)
+        if not self.asked.reads_inputs:
+            return self._stored_kept
+        sources = [*self.sources.values(), *self._begun(self._stored_kept)]
+        return kept_fields(sources, self.run.settings.keep)
+
+    @cached_property
+    def _stored_kept(self) -> Sequence[pa.Field]:
+        """The kept columns of the first part; raises AuditError where it lacks one."""
+        path, names = self.out / self.parts[0].span.name, self.run.settings.keep
+        stored = read_schema(path)
+        missing = [name for name in names if stored.names.count(name) != 1]
+        if missing:
+            raise AuditError(f"expected the columns that the settings give, got none of {listing(missing)}, in {path}")
+        return [stored.field(name) for name in names]
 
     @cached_property
     def recomputer(self) -> Recomputer:

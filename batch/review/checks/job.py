@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from whyport.batch.methods.catalogue import engine_of
+from whyport.batch.methods.catalogue import engine_of, method_options
 from whyport.batch.methods.method import TORCHSCRIPT
+from whyport.batch.methods.settings import shared_default
 from whyport.batch.output.folder import JOB_FILE
 from whyport.batch.output.job_file import FORMAT_VERSION
 from whyport.batch.review.checks.audited import Audited
@@ -73,6 +74,11 @@ def _check_settings(audited: Audited) -> None:
         raise _fault(audited, "settings.part_rows", expected, settings.part_rows)
     if len(set(settings.methods)) < len(settings.methods):
         raise _fault(audited, "settings.methods", "each once", listing(settings.methods))
+    for name, declared in method_options().items():
+        default = shared_default(declared)
+        if not declared.keys() & set(settings.methods) and settings.explain.get(name, default) != default:
+            expected = f"{default}, without a method that has it"
+            raise _fault(audited, f"settings.explain.{name}", expected, settings.explain[name])
     if report.provider != job.provider:
         raise AuditError(f"provider: expected {job.provider}, as the job, got {report.provider}, in {audited.out}")
     engine = settings.explain_settings.engine

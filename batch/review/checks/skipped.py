@@ -10,7 +10,7 @@ import pyarrow as pa
 from whyport.batch.output.folder import REPORT_FILE
 from whyport.batch.review.checks.audited import Audited
 from whyport.batch.source.cleaning import check_columns
-from whyport.batch.source.files import check_name
+from whyport.batch.source.files import UNREADABLE, Fingerprint, check_name
 from whyport.batch.source.kept import kept_fields
 from whyport.batch.source.parquet import SourceFile
 from whyport.batch.source.times import int96_needs
@@ -74,25 +74,31 @@ class _Judge:
     def reason(self, index: int) -> str | None:
         """The reason why an input cannot be scored, in the run's words; None where it can."""
         mark = self._audited.run.inputs[index]
+        self._check_same(index)
         try:
             check_name(as_place(mark.source_file))
             # The run knew the input by the name that was given, and wherever it is found, its reason has this name.
             source = self._audited.inputs.opened(index)
-            self._check_same(source, index)
             self._check_columns(source)
+            if mark.rows is not None and source.rows != mark.rows:
+                raise _fault(self._audited, f"{mark.rows} rows in {mark.source_file}, got {source.rows}")
             if mark.rows is not None:
                 self._read(source)
         except DataError as error:
             return str(error).replace(path_text(mark.path), mark.source_file)
         return None
 
-    def _check_same(self, source: SourceFile, index: int) -> None:
+    def _check_same(self, index: int) -> None:
         """Raise AuditError where the input is another one than the run found."""
         mark = self._audited.run.inputs[index]
-        if source.fingerprint.footer_sha256 != mark.footer_sha256:
+        try:
+            found = Fingerprint.read(as_place(mark.path))
+        except (OSError, DataError):
+            found = UNREADABLE
+        if (found.size, found.footer_sha256) != (mark.size, mark.footer_sha256):
             raise AuditError(
-                f"expected the input that was left out, with footer {mark.footer_sha256}, got "
-                f"{source.fingerprint.footer_sha256}: what it was cannot be judged again, in {mark.path}"
+                f"expected the input that was left out, of {mark.size} bytes and with footer {mark.footer_sha256}, got "
+                f"{found.size} and {found.footer_sha256}: what it was cannot be judged again, in {mark.path}"
             )
 
     def _check_columns(self, source: SourceFile) -> None:
