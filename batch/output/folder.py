@@ -231,9 +231,9 @@ class OutputFolder:
     def _clear(self) -> None:
         """Remove only an earlier run's files; after a kill on the way, the folder still says that it is unfinished."""
         self.write_json(JOB_FILE, {})
-        for name in (SIGNATURE_FILE, SUCCESS_FILE, REPORT_FILE, SKIPPED_FILE):
+        for name in (SUCCESS_FILE, REPORT_FILE, SKIPPED_FILE):
             self._remove(name)
-        self.disk.remove_existing(self.parts())
+        self.disk.remove_existing([self.path / SIGNATURE_FILE, *self.parts()])
 
     def _remove(self, name: str) -> None:
         self.check_lock()
