@@ -15,9 +15,11 @@ from whyport.batch.faithfulness.removal import Removal
 from whyport.batch.faithfulness.stability import Stability, radii
 from whyport.batch.methods.catalogue import find_method
 from whyport.batch.methods.explainer import Explainer
+from whyport.batch.methods.per import kind_of
 from whyport.batch.methods.request import Request
 from whyport.batch.scoring.lengths import Ready
 from whyport.runtime.bundle.references import References
+from whyport.runtime.bundle.sidecar import Sidecar
 from whyport.runtime.errors import WhyportError
 
 BASELINE, STABILITY, INFIDELITY, RANDOMISATION = "baseline", "stability", "infidelity", "randomisation"
@@ -146,8 +148,7 @@ class Measurement:
         rows, counts = np.unique(drawn, return_counts=True)
         again = References(background.rows[rows], counts / counts.sum())
         other = type(explainer)(explainer.model, again, explainer.settings)
-        same = other.references is not None and np.array_equal(other.references.rows, explainer.references.rows)
-        if same and np.array_equal(other.references.weights, explainer.references.weights):  # type: ignore[union-attr]
+        if other.references is None or are_same(other.references, explainer.references):
             found.left_out[BASELINE] = FIXED_REFERENCES
             return
         values = other.explain(request).values.astype(np.float64)
@@ -177,8 +178,11 @@ class Measurement:
             figures.add(spearman(np.abs(shares), np.abs(values)))
 
 
-def has_texts(sidecar: object) -> bool:
-    """Whether a bundle's rows hold embeddings of tokens."""
-    from whyport.batch.methods.per import kind_of
+def are_same(one: References, other: References) -> bool:
+    """Whether two samples have the same rows with the same weights."""
+    return np.array_equal(one.rows, other.rows) and np.array_equal(one.weights, other.weights)
 
-    return any(kind_of(each) == "text" for each in sidecar.inputs)  # type: ignore[attr-defined]
+
+def has_texts(sidecar: Sidecar) -> bool:
+    """Whether a bundle's rows hold embeddings of tokens."""
+    return any(kind_of(each) == "text" for each in sidecar.inputs)
