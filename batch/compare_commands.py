@@ -1,11 +1,13 @@
 """The command `compare`."""
 
 import sys
+from typing import Any
 
 import click
 
 from whyport.batch.compare.alarms import ALARMS, parse_limits
-from whyport.batch.review.document import JSON, format_option, tell
+from whyport.batch.groups.options import check_options, group_options
+from whyport.batch.review.document import JSON, format_option, tell, tell_line
 from whyport.runtime.paths import PlacePath, endpoint_option
 from whyport.runtime.providers import DEVICES
 from whyport.runtime.store.path import Place
@@ -13,7 +15,7 @@ from whyport.runtime.store.path import Place
 
 @click.command()
 @click.argument("first", type=PlacePath(), metavar="A")
-@click.argument("others", type=PlacePath(), nargs=-1, required=True, metavar="B...")
+@click.argument("others", type=PlacePath(), nargs=-1, metavar="[B...]")
 @click.option(
     "--key",
     metavar="COLUMN",
@@ -46,6 +48,7 @@ from whyport.runtime.store.path import Place
     show_default=True,
     help="Where the reference rows of a bundle are explained.",
 )
+@group_options
 @format_option()
 @endpoint_option()
 def compare(
@@ -58,11 +61,14 @@ def compare(
     threads: int | None,
     device: str,
     format: str,
+    **groups: Any,
 ) -> None:
     """Compare the finished runs B with A, a run or a bundle: predictions, inputs and shares, and what moved most.
 
     A bundle stands for its training. Rows are matched by --key alone; without it only distributions are compared. Exit
     codes: 0 done, 1 failed, 2 usage, 3 done with a figure above its limit in --fail-over.
+
+    With --by, A is one run, whose groups of rows are put beside each other; --key then joins --labels.
 
     \b
     Example: whyport compare scored/2026-11-26 scored/2026-11-27 --key customer_id --fail-over psi=0.25
@@ -72,7 +78,16 @@ def compare(
 
     \b
     Example: whyport compare scored/2026-11-01 scored/2026-11-0[2-9]
+
+    \b
+    Example: whyport compare scored --by age:18,30,60 --labels outcomes.csv --key customer_id
     """
+    if check_options(groups, 1 + len(others)):
+        from whyport.batch.groups.public import compare_groups
+
+        for line in compare_groups(first, key=key, format=format, **groups):
+            tell_line(line, format)
+        return
     from whyport.batch.compare.compare import compare as compared
     from whyport.batch.compare.document import document_of
 

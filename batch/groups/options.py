@@ -54,15 +54,14 @@ def group_options(command: F) -> F:
     return command
 
 
-def check_options(context: click.Context, options: Mapping[str, Any], sides: int) -> bool:
+def check_options(options: Mapping[str, Any], sides: int) -> bool:
     """Whether groups are asked for; raises UsageError for options that fit only the other way to compare.
 
     Args:
-        context: tells which options were given.
         options: the options NAMES.
         sides: how many runs there are.
     """
-    by = options["by"] is not None
+    context, by = click.get_current_context(), options["by"] is not None
     if by and sides > 1:
         raise UsageError(f"by: expected one run, whose groups are compared, got {sides}")
     for name in OF_SIDES if by else NAMES:

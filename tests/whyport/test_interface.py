@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[2]
 ELSEWHERE = {
     "run": {"--dry-run", "--log-format", "--shard"},  # the function plan; the caller's own logging; run_shard
     "inspect": {"--json"},  # Bundle.read(path).sidecar
-    "compare": {"--format", "--top"},  # the report's lines(format, top=20)
+    # The report's lines(format, top=20); the function compare_groups.
+    "compare": {"--format", "--top", "--by", "--label", "--labels", "--favourable", "--small-group", "--bundle"},
 }
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "train": whyport.train,

@@ -213,6 +213,21 @@ def test_a_document_for_every_reader(grouped_run: Path) -> None:
     assert any(line.startswith("| group") for line in rendered(section, "markdown"))
 
 
+def test_the_command_is_the_function(grouped_run: Path, grouped_table: pa.Table, whyport: Whyport) -> None:
+    given = ["compare", grouped_run, "--by", "sex", "--label", "outcome"]
+    output = whyport(*given, "--favourable", "no", "--format", "json").output
+    same = library.compare_groups(grouped_run, "sex", label="outcome", favourable="no", format="json")
+    assert [output.rstrip("\n")] == same
+    assert "true positive rate" in whyport(*given).output
+    for wrong, message in (
+        ([grouped_run, grouped_run, "--by", "sex"], "by: expected one run, whose groups are compared, got 2"),
+        ([grouped_run, "--by", "sex", "--rows", 3], "rows: expected no by beside it"),
+        ([grouped_run, grouped_run, "--favourable", "no"], "favourable: expected by beside it"),
+        ([grouped_run], "expected at least two sides to compare, got one"),
+    ):
+        assert message in whyport("compare", *wrong, exit_code=2).output
+
+
 def test_a_report_has_them_as_a_section(score_groups: Score, grouped_table: pa.Table, whyport: Whyport) -> None:
     out = score_groups(grouped_table, keep=("sex",))
     pyarrow.csv.write_csv(grouped_table.select(["id", "outcome"]), out.parent / "truth.csv")
