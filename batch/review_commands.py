@@ -132,6 +132,12 @@ def show(out: Place, row: tuple[int, ...], format: str, **options: Any) -> None:
     show_default=True,
     help="Add a section that measures the explanations on so many rows.",
 )
+@click.option(
+    "--against",
+    type=PlacePath(),
+    metavar="RUN|BUNDLE",
+    help="Add a section that compares the run with another one, or with a bundle's training, as whyport compare does.",
+)
 @click.option("--no-rows", is_flag=True, help="Leave out single rows, and every figure that has something of one.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @endpoint_option()

@@ -40,7 +40,7 @@ def document_of(report: CompareReport, top: int | None = 20) -> Section:
     blocks: list[Fact | Table | Words | Section] = []
     if len(report.comparisons) > 1:
         blocks.append(line_table(report.comparisons))
-    blocks += [_section(each, top) for each in report.comparisons]
+    blocks += [comparison_document(each, top) for each in report.comparisons]
     return Section(blocks=blocks)
 
 
@@ -69,7 +69,8 @@ def _strongest(comparison: Comparison) -> str | None:
     return next((each.name for each in ranked if each.shift and each.shift.rank_after == 1), None)
 
 
-def _section(comparison: Comparison, top: int | None) -> Section:
+def comparison_document(comparison: Comparison, top: int | None) -> Section:
+    """The document of one comparison; `top` as in `document_of`."""
     rows = "" if comparison.rows_before is None else f", {comparison.rows_before} rows"
     blocks: list[Fact | Table | Words | Section] = [
         Fact("a", comparison.before, "A", f"{comparison.before}{rows}"),
@@ -180,8 +181,8 @@ def _explanation(each: ExplanationFigures, top: int | None) -> Section:
         Fact("rows_a", each.rows_before, words=()),
         Fact("rows_b", each.rows_after, words=()),
     ]
-    table = Table("features", columns, rows if top is None else rows[:top], title=title, note=note)
-    return Section("explanations", "", [*facts, table], is_one_of_many=True)
+    table = Table("features", columns, rows if top is None else rows[:top], note=note)
+    return Section("explanations", title, [*facts, table], is_one_of_many=True)
 
 
 def _share_cells(figure: Figure) -> list[Any]:
@@ -260,7 +261,7 @@ def _changed(each: MatchedExplanation, top: int | None) -> Section:
         Fact("mean_distance", each.mean_distance, words=()),
     ]
     heading = f"rows whose reasons changed most, by {title}: {mean}"
-    return Section("explanations", "", [*facts, Table("changed", columns, rows, heading)], is_one_of_many=True)
+    return Section("explanations", heading, [*facts, Table("changed", columns, rows)], is_one_of_many=True)
 
 
 def _more(count: int, top: int) -> str:

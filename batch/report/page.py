@@ -16,7 +16,7 @@ from whyport.batch.report.figures.canvas import FORMATS, drawing, file_of, svg_o
 from whyport.batch.report.gather.view import ReportSettings, View, gather
 from whyport.batch.report.picture import Heading, PaintedText, Picture, Section
 from whyport.batch.report.sections.glance import Line, glance_lines
-from whyport.batch.report.sections.groups import groups_section, soundness_section
+from whyport.batch.report.sections.groups import against_section, groups_section, soundness_section
 from whyport.batch.report.sections.model import model_section
 from whyport.batch.report.sections.origin import origin_section
 from whyport.batch.report.sections.overall import global_section
@@ -92,6 +92,7 @@ def sections_of(view: View, max_features: int) -> list[Section]:
         rows_section(view, max_features),
         *([] if view.groups is None else [groups_section(view.groups)]),
         trust_section(view, max_features),
+        *([] if view.against is None else [against_section(view.against)]),
         *([] if view.soundness is None else [soundness_section(view.soundness)]),
         origin_section(view),
     ]

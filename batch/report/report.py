@@ -33,6 +33,7 @@ def report(
     key: str | None = None,
     faithfulness: int = 0,
     no_rows: bool = False,
+    against: str | Place | None = None,
 ) -> list[Path]:
     """Write a page with pictures of a finished run: the model, the reasons, single rows, errors and drift.
 
@@ -54,6 +55,7 @@ def report(
         key: the column that the run and these labels have in common.
         faithfulness: explained rows on which to measure whether the explanations are sound; 0 for no such section.
         no_rows: whether single rows, and figures with something of them, are left out.
+        against: another run, or a bundle for its training, that the run is compared with in a section of its own.
 
     Returns:
         The files that were written, the page first.
@@ -78,6 +80,7 @@ def report(
         key=key,
         faithfulness=faithfulness,
         no_rows=no_rows,
+        against=None if against is None else as_place(against),
     )
     formats = tuple(dict.fromkeys(as_names(format)))
     with _no_window():

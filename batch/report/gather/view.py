@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from whyport.batch.compare.compare import compare
+from whyport.batch.compare.document import comparison_document
 from whyport.batch.faithfulness.document import soundness_document
 from whyport.batch.faithfulness.faithfulness import measure_soundness
 from whyport.batch.groups.document import group_document
@@ -61,6 +63,8 @@ class ReportSettings:
     """Whether whatever has something of single rows is left out."""
     faithfulness: int = 0
     """Explained rows on which the explanations are measured; 0 for no such section."""
+    against: Place | None = None
+    """A run, or a bundle for its training, that the run is compared with; None for no such section."""
 
     def __post_init__(self) -> None:
         at_least("faithfulness", self.faithfulness, 0)
@@ -114,6 +118,8 @@ class View:
     """The groups of the rows beside each other; None where they are not asked for."""
     soundness: Section | None = None
     """Whether the explanations are sound; None where that is not asked for, or the run has none."""
+    against: Section | None = None
+    """The run beside another one, or beside a bundle's training; None where that is not asked for."""
 
     @property
     def task(self) -> Task:
@@ -126,7 +132,7 @@ def gather(settings: ReportSettings) -> View:
     run = FinishedRun.read(settings.out)
     bundle = run.open_bundle(settings.bundle)
     label, quantities = choose_label(run, bundle, settings.kept_label), choose_quantities(run, settings.kept_label)
-    groups = settings.groups
+    groups, against = settings.groups, _against(settings)
     session = Session(bundle, settings.device)
     problems: list[str] = []
     methods = list(dict.fromkeys(each.method for each in run.explanations))
@@ -189,8 +195,17 @@ def gather(settings: ReportSettings) -> View:
         known=known,
         problems=tuple(problems),
         soundness=_soundness(run, settings),
+        against=against,
         groups=None if groups is None else group_document(group_rows(run, groups, settings.bundle)),
     )
+
+
+def _against(settings: ReportSettings) -> Section | None:
+    """The comparison, without its table over several runs."""
+    if settings.against is None:
+        return None
+    found = compare(settings.against, settings.out, device=settings.device)
+    return comparison_document(found.comparisons[0], settings.max_features)
 
 
 def _soundness(run: FinishedRun, settings: ReportSettings) -> Section | None:

@@ -1,4 +1,4 @@
-"""The sections on groups of rows and on the explanations' soundness: a document's blocks as those of a page."""
+"""The sections on groups of rows, on another run and on soundness: a document's blocks as those of a page."""
 
 from collections.abc import Iterator
 
@@ -11,6 +11,8 @@ OF_SAMPLE = (
     "The model asked again, on a sample of the explained rows. A figure can show an explanation wrong, none right."
 )
 
+BESIDE = "What has moved from A to B, this run: figures with what chance alone gives, and no verdict."
+
 
 def groups_section(groups: document.Section) -> Section:
     """The groups of a run beside each other."""
@@ -20,6 +22,11 @@ def groups_section(groups: document.Section) -> Section:
 def soundness_section(soundness: document.Section) -> Section:
     """Whether the explanations are sound."""
     return Section("soundness", soundness.title, OF_SAMPLE, tuple(blocks_of(soundness)))
+
+
+def against_section(against: document.Section) -> Section:
+    """The run beside another one, or beside a bundle's training."""
+    return Section("against", "Beside another run", BESIDE, tuple(blocks_of(against)))
 
 
 def blocks_of(section: document.Section) -> Iterator[Block]:
