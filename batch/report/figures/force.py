@@ -74,7 +74,7 @@ def _name(axes: Axes, named: Sequence[tuple[float, Piece]]) -> None:
         axes.plot([x, x], [0, y], color=piece.colour, linewidth=1.2, clip_on=False)
         is_left = x < middle
         axes.annotate(
-            f"{piece.label(PLACE)}   {signed(piece.share)}",
+            f"{piece.label(PLACE)}: {signed(piece.share)}",
             (x, y),
             (5 if is_left else -5, 0),
             textcoords="offset points",

@@ -77,7 +77,7 @@ def test_a_force_plot_adds_up_and_names_the_strongest_features(shares: np.ndarra
     assert not lowering or min(end for _, end in lowering) == pytest.approx(row.score)
     assert sum(end - start for start, end in drawn) == pytest.approx(row.score - row.base)
     strongest = [i for i in np.argsort(-np.abs(shares), kind="stable")[:NAMED] if shares[i]]
-    expected = [f"feature number {i} = {i}   {signed(shares[i])}" for i in strongest]
+    expected = [f"feature number {i} = {i}: {signed(shares[i])}" for i in strongest]
     assert sorted(labels) == sorted(expected)
     assert all(box.x0 >= 0 and box.x1 <= width and box.y0 >= -1 for box in boxes)
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
