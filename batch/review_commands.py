@@ -35,8 +35,8 @@ def audit(out: Place, bundle: Place | None, key: Path | None, format: str, **ask
     as the run wrote it.
 
     \b
-    Examples: whyport audit scored --sample 1000
-              whyport audit scored --full --state audit.json
+    Example: whyport audit scored --sample 1000
+    Example: whyport audit scored --full --state audit.json
     """
     from whyport.batch.review.audit import Audit, report_of
     from whyport.batch.review.checks.audited import Asked

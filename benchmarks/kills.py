@@ -9,6 +9,7 @@ undisturbed run, and nothing beside them. The report must be the same but for wh
 """
 
 import argparse
+import fcntl
 import json
 import os
 import random
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,12 @@ def kill(pid: int | None, started: Sequence[Process]) -> bool:
     return True
 
 
+def wait_for_orphans(out: Path) -> None:
+    """Wait for what a killed process had started: a driver outlives its spark-submit, and holds the folder."""
+    with suppress(FileNotFoundError), (out / "_lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
 def disturb(way: Way, command: Command, out: Path, expected: dict[str, Any], draw: random.Random) -> Outcome:
     """An attempt that loses a process at a random moment, and then a run."""
     run = (*command, "--out", str(out))
@@ -71,6 +79,7 @@ def disturb(way: Way, command: Command, out: Path, expected: dict[str, Any], dra
     landed = kill(way.victim(started, draw), started)
     for process in started:
         process.wait()
+    wait_for_orphans(out)
     wrong = [name for name, digest in parts_of(contents(out)).items() if expected.get(name) != digest]
     if start(run).wait():
         wrong.append("the run's exit code")

@@ -30,7 +30,12 @@ def test_every_path_is_of_this_machine_or_of_a_store(name: str, param: click.Par
     assert isinstance(param.type, LocalPath)
     may_be_in_a_store = isinstance(param.type, PlacePath)
     expected = "expected a path, or an address" if may_be_in_a_store else r"expected a path, got the URL '.*': copy"
-    for url in ("file:///x", "https://host/x.csv", "hdfs://host:80/x", *(() if may_be_in_a_store else ("s3://b/x",))):
+    for url in (
+        "file:///x",
+        "https://host/x.csv",
+        "ftp://host/x",
+        *(() if may_be_in_a_store else ("s3://b/x", "hdfs://host:80/x")),
+    ):
         with pytest.raises(UsageError, match=expected):
             param.type.convert(url, param, None)
     if may_be_in_a_store:

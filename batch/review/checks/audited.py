@@ -163,7 +163,8 @@ class Audited:
     def _stored_kept(self) -> Sequence[pa.Field]:
         """The kept columns of the first part; raises AuditError where it lacks one."""
         path, names = self.out / self.parts[0].span.name, self.run.settings.keep
-        stored = read_schema(path)
+        with self.there.open(path) as file:
+            stored = read_schema(file)
         missing = [name for name in names if stored.names.count(name) != 1]
         if missing:
             raise AuditError(f"expected the columns that the settings give, got none of {listing(missing)}, in {path}")
