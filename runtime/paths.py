@@ -1,6 +1,7 @@
 """Paths of this machine and of stores; a name that is no text is shown with its bytes."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +30,13 @@ def check_path(name: str, path: str | PurePath) -> None:
 def path_text(path: str | PurePath) -> str:
     """The path as text; in a name that is not UTF-8, the bytes that are not are shown as \\xe9."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def path_of_text(text: str) -> Path:
+    """The path that `path_text` has shown, where every \\xe9 stands for a byte that is not UTF-8."""
+    return Path(
+        os.fsdecode(re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode()))
+    )
 
 
 def is_utf8(path: str | PurePath) -> bool:

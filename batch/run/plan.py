@@ -274,7 +274,8 @@ class Plan:
         own = self.table.names if self.settings.keep_features else ()
         every = {name for each in opened if isinstance(each, SourceFile) for name in each.schema.names}
         given = self.settings.keep
-        named = tuple(dict.fromkeys([*(each for each in given if each in every or not is_pattern(each)), *own]))
+        exact = [each for each in given if each in every or not is_pattern(each)]
+        named = (*exact, *(each for each in own if each not in exact))
         checked = list(self._keeping(named)._side_by_side(self._keeping(named)._checked_or_error, opened))
         good = [each for each in checked if isinstance(each, SourceFile)]
         if not good:

@@ -74,7 +74,7 @@ def test_nothing_is_left_behind(whyport: Whyport, folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     for command in (
         ["run", "model:1", "day:1.parquet", "--out", "ftp://b/x"],
-        ["run", "model:1", "hdfs://b/x", "--out", "out"],
+        ["run", "model:1", "ftp://b/x", "--out", "out"],
         ["run", "file:///x", "day:1.parquet", "--out", "out"],
         ["predict", "model:1", "day:1.parquet", "--out", "file:///x.csv"],
         ["predict", "model:1", "file:///x.csv"],

@@ -17,7 +17,7 @@ from whyport.batch.source.times import int96_needs
 from whyport.runtime.errors import AuditError, DataError, NotFiniteError, WhyportError, listing
 from whyport.runtime.inputs.table import Columns
 from whyport.runtime.inputs.utf8 import check_utf8
-from whyport.runtime.paths import path_text
+from whyport.runtime.paths import is_utf8, path_of_text, path_text
 from whyport.runtime.store.path import as_place
 
 
@@ -76,7 +76,8 @@ class _Judge:
         mark = self._audited.run.inputs[index]
         self._check_same(index)
         try:
-            check_name(as_place(mark.source_file))
+            # A name shows bytes that are not UTF-8; a path has them.
+            check_name(as_place(mark.source_file) if is_utf8(mark.path) else path_of_text(mark.source_file))
             # The run knew the input by the name that was given, and wherever it is found, its reason has this name.
             source = self._audited.inputs.opened(index)
             self._check_columns(source)

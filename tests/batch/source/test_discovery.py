@@ -166,7 +166,7 @@ def test_many_links_between_folders_end(folder: Path, write: Write) -> None:
     assert found.passed_over.text.endswith(", …")
 
 
-@pytest.mark.parametrize("url", ["hdfs://b/x", "file:///tmp/x.parquet", "https://host/*.parquet", "abfs://b"])
+@pytest.mark.parametrize("url", ["ftp://b/x", "file:///tmp/x.parquet", "https://host/*.parquet", "abfs://b"])
 def test_an_address_of_no_store_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="expected a path, or an address that begins with .*, got the URL"):
         discover([url])
