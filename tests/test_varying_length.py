@@ -184,7 +184,9 @@ def test_a_row_is_shown_with_its_own_steps(run: Path) -> None:
         assert value == f"{names[name][1]:.4g}"
     assert any(line.endswith("3 others together") for line in lines)  # of 2 x 2 cells and 2 columns
     by_step = lines.index("  visits by step: what spoke for it, and against")
-    assert sorted(line.split()[-1] for line in lines[by_step + 1 :]) == ["0", "1"]
+    *steps, base = lines[by_step + 1 :]
+    assert sorted(line.split()[-1] for line in steps) == ["0", "1"]
+    assert base.startswith("base value  ")
 
 
 def test_rows_that_cannot_be_scored_are_rejected_with_their_reasons(varying_bundle: Path, tmp_path: Path) -> None:
