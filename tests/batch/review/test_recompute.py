@@ -37,6 +37,7 @@ def compared(folder: Path, size: float, off: float = 0.0) -> Deviations:
         COLUMNS.score: pa.array(score),
         COLUMNS.base_value: pa.array(base),
         COLUMNS.completeness_error: pa.array(errors + off),
+        COLUMNS.evaluations: pa.array(np.ones(ROWS, dtype=np.int32)),
         "attribution": layout.arrays(values)[0],
     }
     pq.write_table(pa.table(columns), folder / "part.parquet")
