@@ -95,7 +95,7 @@ class JobSettings:
     reasons: int | None = None
     """Write so many texts of the strongest reasons against the favourable outcome; None for none."""
     reason_texts: Mapping[str, Wording] = field(default_factory=dict)
-    """What is said of each feature."""
+    """The wording of each feature, for texts of reasons."""
     favourable: str | None = None
     """The favourable class; of a regression "higher" or "lower". None for the second of two classes, or "higher"."""
     reason_method: str | None = None

@@ -20,7 +20,7 @@ class Alarm:
     """A figure that an alarm watches."""
 
     about: str
-    """What the figure is, for help and documentation."""
+    """The figure in words, for help and documentation."""
     figures: Callable[[Comparison], Found]
     """All such figures of a comparison, each with what it is of."""
 

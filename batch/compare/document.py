@@ -45,7 +45,7 @@ def document_of(report: CompareReport, top: int | None = 20) -> Section:
 
 
 def line_table(comparisons: Sequence[Comparison]) -> Table:
-    """What has moved most, run by run: a line over the nights."""
+    """The largest moves, run by run: a line over the nights."""
     columns = [Column("run"), Column("rows")]
     for kind in comparisons[0].groups:
         columns += [Column(f"psi_{kind}", f"PSI of {kind}", format=".4f"), Column(f"most_{kind}", "of")]

@@ -162,7 +162,7 @@ class RaisedAlarm:
     limit: float
     value: float
     where: str
-    """What the figure is of."""
+    """The thing that the figure is of."""
 
 
 @dataclass(frozen=True)
@@ -177,15 +177,15 @@ class Comparison:
     """A's scored rows; None for a bundle."""
     rows_after: int
     notes: tuple[str, ...]
-    """What a reader has to know first: other models, other bases."""
+    """Facts that a reader has to know first: other models, other bases."""
     left_out: tuple[str, ...]
-    """What is not compared, and why."""
+    """Parts that are not compared, and why."""
     predictions: tuple[Figure, ...]
     inputs: tuple[Figure, ...]
     """The inputs, the one that moved most first."""
     explanations: tuple[ExplanationFigures, ...]
     changes: tuple[Change, ...]
-    """What appeared and vanished."""
+    """Names that appeared or vanished."""
     matched: Matched | None = None
     alarms: tuple[RaisedAlarm, ...] = ()
 

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from whyport.batch.compare.input_columns import InputColumns, TableInputs
-from whyport.batch.compare.variables import INPUTS, Chunk, Group, Task, Variable
+from whyport.batch.compare.variables import INPUTS, VALUES_AT_ONCE, Chunk, Group, Task, Variable, sampled
 from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.review.inputs import RunInputs
 from whyport.batch.scoring.selection import uniform
@@ -14,10 +14,8 @@ from whyport.batch.source.parquet import SourceFile
 
 TASK_ROWS = 1 << 18
 """About as many rows are read by one thread, one after the other; whole row groups."""
-VALUES_AT_ONCE = 1 << 21
 SAMPLED_TASKS = 8
 SAMPLED_ROWS = 1 << 13
-WHOLE_ROWS = 1 << 17
 
 
 class InputReader:
@@ -70,11 +68,7 @@ class InputReader:
     @property
     def sample(self) -> tuple[list[Task], int | None]:
         """The tasks that are looked at before, and the rows of each; None for all of them."""
-        tasks = self.tasks
-        if sum(task.stop - task.start for task in tasks) <= WHOLE_ROWS:
-            return tasks, None
-        chosen = np.unique(np.linspace(0, len(tasks) - 1, SAMPLED_TASKS).astype(int))
-        return [tasks[i] for i in chosen], SAMPLED_ROWS
+        return sampled(self.tasks, SAMPLED_TASKS, SAMPLED_ROWS)
 
     def chunks(self, task: Task, rows: int | None = None) -> Iterator[Chunk]:
         """The first rows of a range, or all of them; raises DataError if they cannot be read."""

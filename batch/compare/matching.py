@@ -35,7 +35,7 @@ OTHER_BYTES = 64
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is read of the rows of both runs."""
+    """The columns that are read of the rows of both runs."""
 
     key: str
     kind: pa.DataType

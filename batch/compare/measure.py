@@ -24,7 +24,7 @@ EXAMPLES = 50
 
 @dataclass(frozen=True)
 class KnownBins:
-    """What a bundle tells of a number's training values."""
+    """A bundle's record of a number's training values."""
 
     shares: NDArray[np.float64]
     """[B]: the share of the values in each bin."""
@@ -117,7 +117,7 @@ def by_index(figures: Sequence[Figure]) -> tuple[Figure, ...]:
 
 
 def _chance(expected: NDArray[np.float64], before: float, after: float) -> tuple[float, float]:
-    """What the index is by chance: in the mean, and seldom."""
+    """The index that chance gives: in the mean, and seldom."""
     if not before or not after:
         return float("nan"), float("nan")
     bins = max(int(np.count_nonzero(expected)), 1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from whyport.batch.compare.input_columns import InputColumns
 from whyport.batch.compare.shares import RunShares, explained_rows
-from whyport.batch.compare.variables import INPUTS, PREDICTIONS, Chunk, Group, Task, Variable
+from whyport.batch.compare.variables import INPUTS, PREDICTIONS, VALUES_AT_ONCE, Chunk, Group, Task, Variable, sampled
 from whyport.batch.output.columns import SOURCE_ROW
 from whyport.batch.output.parts import PartSpan
 from whyport.batch.review.finished_run import FinishedRun
@@ -18,13 +18,9 @@ from whyport.batch.source.decoding import READ_OPTIONS
 from whyport.runtime.errors import DataError, message_line
 from whyport.runtime.paths import open_file
 
-VALUES_AT_ONCE = 1 << 21
-"""Values that are read at once, over all columns."""
 SAMPLED_TASKS = 16
 SAMPLED_ROWS = 1 << 12
 """The rows of a part that are looked at before all are counted."""
-WHOLE_ROWS = 1 << 17
-"""A run of so many rows is looked at as a whole."""
 
 
 class PartReader:
@@ -55,11 +51,7 @@ class PartReader:
     @property
     def sample(self) -> tuple[list[Task], int | None]:
         """The tasks that are looked at before, and the rows of each; None for all of them."""
-        tasks = self.tasks
-        if sum(task.stop - task.start for task in tasks) <= WHOLE_ROWS:
-            return tasks, None
-        chosen = np.unique(np.linspace(0, len(tasks) - 1, SAMPLED_TASKS).astype(int))
-        return [tasks[i] for i in chosen], SAMPLED_ROWS
+        return sampled(self.tasks, SAMPLED_TASKS, SAMPLED_ROWS)
 
     def chunks(self, task: Task, rows: int | None = None) -> Iterator[Chunk]:
         """The first rows of a part, or all of them; raises DataError if it cannot be read."""

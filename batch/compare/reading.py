@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class Reader(Protocol):
-    """What reads a run's variables, task by task."""
+    """A reader of a run's variables, task by task."""
 
     numbers: tuple[Variable, ...]
     """The variables of numbers."""
@@ -34,7 +34,7 @@ class Reader(Protocol):
 
 
 def in_order(call: Callable[[Item], Result], items: Sequence[Item], threads: int) -> Iterator[Result]:
-    """What a call gives for each item, in order, by several threads; few results wait at a time."""
+    """The results of a call for each item, in order, by several threads; few results wait at a time."""
     if threads == 1 or len(items) < 2:
         yield from map(call, items)
         return

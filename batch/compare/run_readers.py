@@ -15,7 +15,7 @@ from whyport.runtime.errors import WhyportError, listing
 
 @dataclass(frozen=True)
 class RunReaders:
-    """What reads a run, and what of its inputs is not compared."""
+    """The readers of a run, and its inputs that are not compared."""
 
     readers: tuple[Reader, ...]
     notes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What of two sides can be compared, what cannot, and what a reader must know first."""
+"""The parts of two sides that can be compared, those that cannot, and what a reader must know first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ NO_MATTER = ("memory", "seed")
 
 @dataclass(frozen=True)
 class Scope:
-    """What is compared of two sides."""
+    """The parts of two sides that are compared."""
 
     groups: tuple[Group, ...]
     """Predictions and explanations that both have; inputs are looked for apart."""
@@ -30,7 +30,7 @@ class Scope:
 
 
 def scope_of(first: RunSide | TrainingSide, other: RunSide) -> Scope:
-    """What can be compared of two sides."""
+    """The parts of two sides that can be compared."""
     notes = list(_notes(first, other))
     groups, left_out = _predictions(first.task, other.task)
     other_units = _other_units(first.task, other.task) if groups else {}

@@ -28,7 +28,7 @@ class RunShares:
     names: tuple[str, ...]
     """The G names that have shares."""
     sums: Sums | None
-    """What makes them of the run's positions; None where they are these."""
+    """The sums that make them of the run's positions; None where they are these."""
 
     @classmethod
     def of(cls, run: FinishedRun) -> Self:

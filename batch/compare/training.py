@@ -25,7 +25,7 @@ from whyport.runtime.session import Session
 
 @dataclass
 class Training:
-    """What a bundle tells of its training."""
+    """A bundle's record of its training."""
 
     bins: dict[Variable, KnownBins] = field(default_factory=dict)
     edges: dict[Variable, NDArray[np.float64]] = field(default_factory=dict)

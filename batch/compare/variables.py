@@ -37,6 +37,12 @@ Block: TypeAlias = tuple[Variable, ...]
 """Variables of numbers of which the same rows are drawn."""
 
 
+VALUES_AT_ONCE = 1 << 21
+"""Values that are read at once, over all columns."""
+WHOLE_ROWS = 1 << 17
+"""So many rows are looked at as a whole."""
+
+
 @dataclass
 class Chunk:
     """Some rows' values of the variables."""
@@ -61,3 +67,17 @@ class Task:
     stop: int
     what: Any = None
     """The part's span."""
+
+
+def sampled(tasks: list[Task], places: int, rows: int) -> tuple[list[Task], int | None]:
+    """The tasks that are looked at before all rows are counted, and the rows of each; None for all of them.
+
+    Args:
+        tasks: all tasks.
+        places: the number of tasks to look at, evenly spaced.
+        rows: the rows of each.
+    """
+    if sum(task.stop - task.start for task in tasks) <= WHOLE_ROWS:
+        return tasks, None
+    chosen = np.unique(np.linspace(0, len(tasks) - 1, places).astype(int))
+    return [tasks[i] for i in chosen], rows

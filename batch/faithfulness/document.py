@@ -29,7 +29,7 @@ DEFINITIONS = {
     "memory. Near 1, the explanation hardly depends on what was learned; near 0, it need not be right.",
     "error": "the standard error of a mean over explanations: draws and references add to it.",
 }
-"""What each figure is, and what it does not show."""
+"""The definition of each figure, with what it does not show."""
 
 
 def soundness_document(found: Soundness) -> Section:
@@ -74,7 +74,7 @@ def _pair(figures: Figures) -> list[float | None]:
 
 
 def _method(found: Soundness, each: Measured) -> Section:
-    """What one method has beside the summary."""
+    """The figures of one method beside the summary."""
     unit = find_method(each.method).unit_of(found.run.task.unit)
     order = "by share, the largest first" if each.curves.signed else "by magnitude, and changes of the score as such"
     blocks: list[Fact | Table] = [Fact("method", each.method), Fact("unit", unit), Fact("order", order)]

@@ -49,9 +49,20 @@ class Measured:
     layers: dict[str, list[str]] = field(default_factory=dict)
     """The names of what was shuffled."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """What could not be done for the method, and why."""
+    """Measures that the method is left out of, and why."""
     explanations: int = 0
     not_finite: int = 0
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Explanations of one method, all finite, and the draws for what is measured of them."""
+
+    explainer: Explainer
+    request: Request
+    shares: NDArray[np.float64]
+    """[M, G]."""
+    rng: np.random.Generator
 
 
 class Measurement:
@@ -82,61 +93,39 @@ class Measurement:
         if explainer.is_idle or not finite.any():
             return
         if not finite.all():
-            own = np.flatnonzero(finite)
-            request, shares = request.only(own), shares[own]
+            rows = np.flatnonzero(finite)
+            request, shares = request.only(rows), shares[rows]
         found.explanations += len(shares)
-        self._removals(found, explainer, request, shares, rng)
-        self._stability(found, explainer, request, shares, rng)
-        self._draws(found, explainer, request, shares, rng)
-        self._randomised(found, explainer, request, shares)
+        own = Explained(explainer, request, shares, rng)
+        for measure in (self._removals, self._stability, self._draws, self._randomised):
+            measure(found, own)
 
-    def _removals(
-        self,
-        found: Measured,
-        explainer: Explainer,
-        request: Request,
-        shares: NDArray[np.float64],
-        rng: np.random.Generator,
-    ) -> None:
+    def _removals(self, found: Measured, own: Explained) -> None:
         """Curves and infidelity."""
-        removal = Removal.of(explainer, rng)
+        removal, request = Removal.of(own.explainer, own.rng), own.request
         adds_up = find_method(found.method).adds_up
         if not adds_up:
             found.left_out[INFIDELITY] = NO_SHARES
-        for e, own in enumerate(shares):
+        for e, shares in enumerate(own.shares):
             row, target = request.rows[request.row[e]], int(request.target[e])
-            found.curves.add(removal, row, own, target, rng)
-            sets = drawn_sets(len(own), rng)
+            found.curves.add(removal, row, shares, target, own.rng)
+            sets = drawn_sets(len(shares), own.rng)
             if adds_up:
-                found.infidelity.add(removal, row, own, target, sets)
+                found.infidelity.add(removal, row, shares, target, sets)
 
-    def _stability(
-        self,
-        found: Measured,
-        explainer: Explainer,
-        request: Request,
-        shares: NDArray[np.float64],
-        rng: np.random.Generator,
-    ) -> None:
-        bundle = explainer.model.bundle
-        if explainer.settings.row_players is not None:
+    def _stability(self, found: Measured, own: Explained) -> None:
+        sidecar = own.explainer.model.bundle.sidecar
+        if own.explainer.settings.row_players is not None:
             found.left_out[STABILITY] = OWN_PLAYERS
             return
-        if not radii(bundle.sidecar).any() or has_texts(bundle.sidecar):
+        if not radii(sidecar).any() or has_texts(sidecar):
             found.left_out[STABILITY] = NO_CHANGES
             return
-        found.stability.add(explainer, request, shares, rng)
+        found.stability.add(own.explainer, own.request, own.shares, own.rng)
 
-    def _draws(
-        self,
-        found: Measured,
-        explainer: Explainer,
-        request: Request,
-        shares: NDArray[np.float64],
-        rng: np.random.Generator,
-    ) -> None:
+    def _draws(self, found: Measured, own: Explained) -> None:
         """The same method against as many references, drawn again from the background."""
-        background = explainer.background
+        explainer, background = own.explainer, own.explainer.background
         if explainer.references is None:
             found.left_out[BASELINE] = NO_REFERENCES
             return
@@ -144,29 +133,29 @@ class Measurement:
             found.left_out[BASELINE] = ONE_REFERENCE
             return
         weights = background.weights / background.weights.sum()
-        drawn = rng.choice(len(background.rows), len(background.rows), p=weights)
+        drawn = own.rng.choice(len(background.rows), len(background.rows), p=weights)
         rows, counts = np.unique(drawn, return_counts=True)
         again = References(background.rows[rows], counts / counts.sum())
         other = type(explainer)(explainer.model, again, explainer.settings)
         if other.references is None or are_same(other.references, explainer.references):
             found.left_out[BASELINE] = FIXED_REFERENCES
             return
-        values = other.explain(request).values.astype(np.float64)
-        if values.shape != shares.shape:
+        values = other.explain(own.request).values.astype(np.float64)
+        if values.shape != own.shares.shape:
             found.left_out[BASELINE] = ONE_REFERENCE
             return
-        found.draw["spearman"].add(spearman(shares, values))
-        found.draw["relative_l1"].add(relative_l1(shares, values))
+        found.draw["spearman"].add(spearman(own.shares, values))
+        found.draw["relative_l1"].add(relative_l1(own.shares, values))
 
-    def _randomised(self, found: Measured, explainer: Explainer, request: Request, shares: NDArray[np.float64]) -> None:
-        reason = reason_against(found.method, explainer)
+    def _randomised(self, found: Measured, own: Explained) -> None:
+        reason = reason_against(found.method, own.explainer)
         if reason:
             found.left_out[RANDOMISATION] = reason
             return
         for level in LEVELS:
             try:
-                shuffled = Randomised(explainer, level, self._seed)
-                values = shuffled.explain(request)
+                shuffled = Randomised(own.explainer, level, self._seed)
+                values = shuffled.explain(own.request)
             except WhyportError as error:
                 found.left_out[RANDOMISATION] = str(error)
                 return
@@ -175,7 +164,7 @@ class Measurement:
                 return
             found.layers[level] = shuffled.layers
             figures = found.randomised.setdefault(level, Figures())
-            figures.add(spearman(np.abs(shares), np.abs(values)))
+            figures.add(spearman(np.abs(own.shares), np.abs(values)))
 
 
 def are_same(one: References, other: References) -> bool:

@@ -14,7 +14,7 @@ from whyport.batch.methods.request import Request
 from whyport.runtime.bundle.sidecar import DEEPSHAP_MODEL, TORCHSCRIPT_MODEL
 
 LAST, ALL = LEVELS = "the last layer", "all layers"
-"""What is shuffled: the weights of the last layer that has any, or of every layer."""
+"""The weights that are shuffled: those of the last layer that has any, or of every layer."""
 
 RULES_WEIGHTS = ("weight", "matrix")
 """The buffers of deepshap's program that hold a layer's weights."""

@@ -45,7 +45,7 @@ def draw(run: FinishedRun, count: int, seed: int) -> Places:
 
 
 def scorer_of(run: FinishedRun, bundle: Bundle, session: Any, baseline: str | None = None) -> Scorer:
-    """What explains rows as the run did, or against another of the bundle's baselines."""
+    """The scorer that explains rows as the run did, or against another of the bundle's baselines."""
     explain = run.settings.explain_settings
     explain = explain if baseline is None else replace(explain, baseline=baseline)
     return Scorer(session, run.settings.methods, run.job.choice, explain, run.reduction(bundle))

@@ -18,7 +18,7 @@ DEFINITIONS = {
     EQUAL_OPPORTUNITY: "the true positive rate: rows of the class predicted as it / rows of the class",
     PREDICTIVE_PARITY: "the precision: rows of the class predicted as it / rows predicted as the class",
 }
-"""What each figure compares between the groups."""
+"""The quantity that each figure compares between the groups."""
 
 
 @dataclass(frozen=True)

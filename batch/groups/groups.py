@@ -26,7 +26,7 @@ SHOWN_CLASSES = 10
 
 @dataclass(frozen=True)
 class GroupSettings:
-    """What to compare the groups of a run by."""
+    """The options by which the groups of a run are compared."""
 
     by: str
     """A column, or COLUMN:EDGE,EDGE,... for intervals of its numbers or dates."""
@@ -50,7 +50,7 @@ class GroupSettings:
 
 @dataclass(frozen=True)
 class GroupedRun:
-    """What a pass over a run has counted by group."""
+    """The counts of a pass over a run, by group."""
 
     run: FinishedRun
     settings: GroupSettings

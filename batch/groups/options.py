@@ -66,5 +66,5 @@ def check_options(options: Mapping[str, Any], sides: int) -> bool:
         raise UsageError(f"by: expected one run, whose groups are compared, got {sides}")
     for name in OF_SIDES if by else NAMES:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise UsageError(f"{name}: expected {'no by' if by else 'by'} beside it, got {'one' if by else 'none'}")
+            raise UsageError(f"{name}: expected {'it without by, got both' if by else 'by beside it, got none'}")
     return by

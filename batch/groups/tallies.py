@@ -1,4 +1,4 @@
-"""What is counted of predictions and truths by group, in one pass and in bounded memory."""
+"""Counts of predictions and truths by group, in one pass and in bounded memory."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ BINS = 10
 GROUPS = MOST_GROUPS + 1
 
 Outcomes = Mapping[str, NDArray[Any]]
-"""What a run says of rows, by name, [N] each."""
+"""The columns of a run's rows, by name, [N] each."""
 
 
 class Tally(ABC):
@@ -39,7 +39,7 @@ class Tally(ABC):
 
     @abstractmethod
     def outcomes(self, table: pa.Table) -> dict[str, NDArray[Any]]:
-        """What is needed of the rows of a table."""
+        """The columns that are needed of a table."""
 
     @abstractmethod
     def add(self, groups: NDArray[np.int64], outcomes: Outcomes) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from whyport.batch.methods.players import as_groups
+from whyport.batch.option_files import read_option_file
 from whyport.runtime.bundle.codec import load
-from whyport.runtime.errors import BundleFormatError, UsageError, message_line
-from whyport.runtime.paths import path_text
+from whyport.runtime.errors import BundleFormatError, UsageError
 
 HEADER = ["player", "column"]
 """The first line of a CSV file; one line for each column of each group follows."""
@@ -35,20 +35,7 @@ def read_groups(path: Path) -> dict[str, tuple[str, ...]]:
     Raises:
         UsageError: the file cannot be read, names a group twice, or holds something else.
     """
-    readers = {".json": _from_json, ".csv": _from_csv}
-    place = path_text(path)
-    if path.suffix.lower() not in readers:
-        raise UsageError(f"players: expected a file named *.json or *.csv, got {place!r}")
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"players: expected text in UTF-8, got other bytes, in {place!r}") from None
-    except OSError as error:
-        raise UsageError(f"players: cannot read {place!r}: {message_line(error)}") from None
-    try:
-        return readers[path.suffix.lower()](text)
-    except UsageError as error:
-        raise UsageError(f"{error}, in {place!r}") from None
+    return read_option_file("players", path, _from_json, _from_csv)
 
 
 def _from_json(text: str) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""What lies in the folder of a finished run and is not the run's: other files, folders, links, leftovers."""
+"""Entries of a finished run's folder that are not its own: other files, folders, links, leftovers."""
 
 import os
 import re
@@ -28,7 +28,7 @@ PASSING = re.compile(r"_lock(-(probe-)?[0-9a-f]{16})?|_workers-[0-9a-f]{16}")
 
 
 def foreign(folder: OutputFolder) -> list[str]:
-    """What is not the run's, by its name in the folder, with its nature where that is what is wrong."""
+    """Entries that are not the run's own, by name in the folder, with their nature where that is what is wrong."""
     path = folder.path
     if isinstance(path, StorePath):
         names = (each.relative_to(path).as_posix() for each, _ in path.walk_files())

@@ -1,4 +1,4 @@
-"""What counts as a reason in a run: whose shares, against which outcome, in which words."""
+"""The meaning of "reason" in a run: whose shares, against which outcome, in which words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class ReasonChoice:
     favourable: str
     """The class that is the favourable outcome; of a regression "higher" or "lower" values."""
     texts: dict[str, dict[str, str]]
-    """What is said of each feature: text, code, high, low."""
+    """The wording of each feature: text, code, high, low."""
 
     def check(self, task: Task, methods: Sequence[str]) -> None:
         """Raise UsageError for a method, an outcome or a wording that there cannot be."""
@@ -45,7 +45,7 @@ class ReasonChoice:
 
     @property
     def wordings(self) -> dict[str, Wording]:
-        """What is said of each feature."""
+        """The wording of each feature."""
         return {feature: Wording(**given) for feature, given in self.texts.items()}
 
     @property

@@ -76,7 +76,7 @@ class ReasonTotals:
 
 @dataclass(frozen=True)
 class ReasonReport:
-    """What a run's reasons tell, and what they leave out."""
+    """The counts of a run's reasons, and of what they leave out."""
 
     asked: int
     """The most reasons of a row."""

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from whyport.batch.option_files import read_option_file
 from whyport.runtime.bundle.codec import load
-from whyport.runtime.errors import BundleFormatError, UsageError, message_line, unknown
-from whyport.runtime.paths import path_text
+from whyport.runtime.errors import BundleFormatError, UsageError, unknown
 
 OPTION = "reason_texts"
 EXAMPLE = '{"income": "Income is too low", "debt": {"text": "Debt", "code": "D1"}}'
@@ -19,7 +19,7 @@ REQUIRED = ("feature", "text")
 
 @dataclass(frozen=True)
 class Wording:
-    """What the user says of a feature that speaks against the outcome."""
+    """The user's words for a feature that speaks against the outcome."""
 
     text: str
     code: str | None = None
@@ -35,7 +35,7 @@ class Wording:
         return self.high is not None or self.low is not None
 
     def record(self) -> dict[str, str]:
-        """What is given, by name."""
+        """The texts that are given, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -51,20 +51,7 @@ def given_wordings(given: str | Path | Mapping[str, Any] | None) -> dict[str, Wo
         return {}
     if not isinstance(given, str | Path):
         return _from_mapping(given)
-    path = Path(given)
-    place, readers = path_text(path), {".json": _from_json, ".csv": _from_csv}
-    if path.suffix.lower() not in readers:
-        raise UsageError(f"{OPTION}: expected a file named *.json or *.csv, got {place!r}")
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"{OPTION}: expected text in UTF-8, got other bytes, in {place!r}") from None
-    except OSError as error:
-        raise UsageError(f"{OPTION}: cannot read {place!r}: {message_line(error)}") from None
-    try:
-        return readers[path.suffix.lower()](text)
-    except UsageError as error:
-        raise UsageError(f"{error}, in {place!r}") from None
+    return read_option_file(OPTION, Path(given), _from_json, _from_csv)
 
 
 def _from_mapping(given: Any) -> dict[str, Wording]:

@@ -1,4 +1,4 @@
-"""What sets one row apart from another: the differences of their shares, which add up to that of their scores."""
+"""Two rows beside each other: the differences of their shares, which add up to that of their scores."""
 
 from collections.abc import Iterator
 
@@ -137,7 +137,7 @@ def _sum_facts(here: ExplainedRow, there: ExplainedRow) -> list[Fact]:
 
 
 def _note(rest: float | None, count: int | None) -> str:
-    """What the features that are not shown make up together."""
+    """The sum of the features that are not shown."""
     if count == 0:
         return ""
     others = "others" if count is None else f"{count} others"

@@ -77,7 +77,7 @@ class Audit:
 
 
 def _signed_by(out: Place, key: Path) -> Signed:
-    """What a key has signed of a run; raises SignatureError where it is another run."""
+    """The statement that a key has signed of a run; raises SignatureError where it is another run."""
     from whyport.batch.review.run_signature import check_run
     from whyport.runtime.signing.keys import read_public
 

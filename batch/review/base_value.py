@@ -1,4 +1,4 @@
-"""What a run's base values are, in words: by the method, and by what scores are measured against."""
+"""The base values of a run, in words: by the method, and by what scores are measured against."""
 
 from whyport.batch.methods.baselines import BLUR, MEAN, ROWS, SEGMENT_MEAN, ZERO, chosen_baseline
 from whyport.batch.methods.catalogue import engine_of
@@ -31,11 +31,11 @@ MADE = {
     PAD: "a text of padding",
     MASK: "a text of masks",
 }
-"""What stands for no picture, or no text, by the kind of baseline."""
+"""The words for no picture, or no text, by the kind of baseline."""
 
 
 def base_words(run: FinishedRun, method: str) -> str:
-    """What the base value of a method is in a run, as "the mean score of the 100 reference rows".
+    """The base value of a method in words, as "the mean score of the 100 reference rows".
 
     Args:
         run: the run; where its bundle is gone, the number of reference rows is left out.
@@ -61,7 +61,7 @@ def _sidecar(run: FinishedRun) -> Sidecar | None:
 
 
 def _references(sidecar: Sidecar | None, name: str | None) -> str:
-    """What a baseline of that name measures against; None names the bundle's first."""
+    """The words for a baseline of that name; None names the bundle's first."""
     if sidecar is None:
         return "the reference rows" if name in (None, BACKGROUND_NAME) else f"the baseline {name!r}"
     if name is None:

@@ -22,7 +22,7 @@ from whyport.runtime.terminal import escaped, escaped_json, say
 TEXT, JSON, MARKDOWN = "text", "json", "markdown"
 FORMATS = (TEXT, JSON, MARKDOWN)
 NOTHING = "-"
-"""What text and Markdown show in place of a value that there is not."""
+"""The sign of text and Markdown for a missing value."""
 
 # The signs that may mean something inside a line of Markdown, or begin HTML there.
 MARKED = re.compile(r"[\\`*_\[\]<>|#~&]")

@@ -98,7 +98,7 @@ class Lineage:
             return None, f"which is not there any more: {error.lines()[0]}"
 
     def _bundle_signature(self, bundle: Bundle | None) -> Fact:
-        """What is known of the bundle's signature: what the run found, and what is there now."""
+        """The bundle's signature: as the run found it, and as it is there now."""
         found = self._run.report.bundle_signature
         if found is None:
             return Fact("bundle_signature", None, SIGNATURE, "none of the bundle when the run ended")

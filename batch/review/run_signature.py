@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DOCUMENTS = {JOB_FILE, REPORT_FILE, SKIPPED_FILE, SUCCESS_FILE}
 IGNORED = (SIGNATURE_FILE, LOCK_FILE, *OF_GIT)
-"""What is not signed: a lock comes and goes with whoever holds it."""
+"""Files that are not signed: a lock comes and goes with whoever holds it."""
 
 
 def sign_run(out: Place, key: "EllipticCurvePrivateKey", *, overwrite: bool) -> int:
@@ -52,7 +52,7 @@ def sign_run(out: Place, key: "EllipticCurvePrivateKey", *, overwrite: bool) -> 
 
 
 def check_run(out: Place, key: "EllipticCurvePublicKey") -> Signed:
-    """What a key has signed of a run; of the parts, the digests in the report, which an audit then compares.
+    """The statement that a key has signed of a run: of its parts, the report's digests, which an audit then compares.
 
     Raises SignatureError if it is not signed, or by another key, or if a file was changed, added or taken away.
     """

@@ -15,7 +15,7 @@ from whyport.runtime.store.path import Place
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a run: rows by number, or by a condition; each perhaps set against another row."""
+    """The rows that are asked for: by number, or by a condition; each perhaps set against another row."""
 
     rows: tuple[int, ...] = ()
     where: str | None = None

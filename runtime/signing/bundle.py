@@ -75,7 +75,7 @@ def bundle_mark(bundle: Bundle, key: str | Path | None = None) -> SignatureMark 
 
 
 def check_bundle(bundle: Bundle, key: "EllipticCurvePublicKey") -> Signed:
-    """What a key has signed of a bundle; raises SignatureError where it is another bundle."""
+    """The statement that a key has signed of a bundle; raises SignatureError where it is another bundle."""
     signed = read_signed(bundle.place / SIGNATURE_FILE, key)
     _check(bundle, signed)
     return signed
@@ -101,7 +101,7 @@ def check_alone(bundle: Bundle, signed: Signed) -> None:
 
 
 def _signed(place: Place, key: "EllipticCurvePublicKey") -> Signed:
-    """What a key has signed of the bundle at a place, whose bundle.json is compared with it."""
+    """The statement that a key has signed of the bundle at a place, whose bundle.json is compared with it."""
     if not has_file(place / SIDECAR):
         raise BundleFormatError(f"expected a bundle, a folder with {SIDECAR}, got {str(place)!r}")
     signed = read_signed(place / SIGNATURE_FILE, key)

@@ -92,7 +92,7 @@ def seal(payload: bytes, key: "EllipticCurvePrivateKey") -> bytes:
 
 
 def pre_authentication(payload: bytes) -> bytes:
-    """What is signed: the payload with its type, each with its length."""
+    """The bytes under a signature: a payload and its type, each with its length."""
     return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
 
 

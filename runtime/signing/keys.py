@@ -29,7 +29,7 @@ OTHERS = {
     "RSA PUBLIC KEY": "an RSA key",
     "OPENSSH PRIVATE KEY": "a key in OpenSSH's own format: ssh-keygen -p -m PKCS8 rewrites it",
 }
-"""What else such files may be, by the label of their blocks."""
+"""Files that are no such keys, by the label of their blocks."""
 
 BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\r?\n.*?-----END \1-----", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""What is signed: the files of a folder with their digests, as an in-toto statement of OpenSSF's model-signing.
+"""The statement that is signed: a folder's files with their digests, in the in-toto form of OpenSSF's model-signing.
 
 Format: the predicate https://model_signing/signature/v1.0 of https://github.com/sigstore/model-transparency.
 """
@@ -19,7 +19,7 @@ METHOD, HASH = "files", "sha256"
 DIGEST = re.compile("[0-9a-f]{64}")
 
 OF_GIT = (".git", ".gitattributes", ".github", ".gitignore")
-"""What model-signing passes over in every folder."""
+"""Names that model-signing passes over in every folder."""
 
 
 @dataclass(frozen=True)

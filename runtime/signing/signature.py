@@ -35,7 +35,7 @@ class SignatureMark:
 
     @classmethod
     def claimed(cls, place: Place) -> Self | None:
-        """What the file of a signature claims; None where there is no such file."""
+        """The claims of a signature's file; None where there is no such file."""
         try:
             content = _content(place)
         except FileNotFoundError:
@@ -48,7 +48,7 @@ class SignatureMark:
 
 @dataclass(frozen=True)
 class Signed:
-    """What a key has signed, as its signature says: the files are yet to be compared with it."""
+    """The statement that a key has signed: the files are yet to be compared with it."""
 
     manifest: Manifest
     mark: SignatureMark
@@ -61,7 +61,7 @@ class Signed:
 
 
 def read_signed(place: Place, key: "EllipticCurvePublicKey") -> Signed:
-    """What a key has signed.
+    """The statement that a key has signed.
 
     Args:
         place: the file of the signature.

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from whyport.batch.report.figures.canvas import GROUND, INK, MUTED, PLACE, WIDTH, make_room, number, plain
-from whyport.batch.report.figures.row_shares import Piece, RowShares, draw_arrow, signed
+from whyport.batch.report.figures.row_shares import Piece, RowShares, draw_arrow, signed, write_beside
 
 NAMED, DRAWN = 6, 20
 """The most features that are named, and that are drawn one by one."""
@@ -72,18 +72,11 @@ def _name(axes: Axes, named: Sequence[tuple[float, Piece]]) -> None:
     for i, (x, piece) in enumerate(sorted(named, key=lambda each: abs(each[0] - middle))):
         y = -0.1 - LINE * (i + 0.5)
         axes.plot([x, x], [0, y], color=piece.colour, linewidth=1.2, clip_on=False)
-        is_left = x < middle
-        axes.annotate(
+        text, ground = (
             f"{piece.label(PLACE)}: {signed(piece.share)}",
-            (x, y),
-            (5 if is_left else -5, 0),
-            textcoords="offset points",
-            ha="left" if is_left else "right",
-            va="center",
-            fontsize=11,
-            color=INK,
-            bbox={"facecolor": GROUND, "edgecolor": "none", "pad": 1},
+            {"facecolor": GROUND, "edgecolor": "none", "pad": 1},
         )
+        write_beside(axes, text, (x, y), 5, is_right=x < middle, fontsize=11, bbox=ground)
 
 
 def _mark(axes: Axes, row: RowShares) -> None:
@@ -92,17 +85,8 @@ def _mark(axes: Axes, row: RowShares) -> None:
     marks = (("base value", row.base, not is_right, "normal"), ("score", row.score, is_right, "bold"))
     for name, value, to_the_right, weight in marks:
         axes.plot([value, value], [0, BAND + ABOVE], color=INK if name == "score" else MUTED, linewidth=1.4)
-        axes.annotate(
-            f"{name} {number(value)}",
-            (value, BAND + ABOVE / 2),
-            (5 if to_the_right else -5, 0),
-            textcoords="offset points",
-            ha="left" if to_the_right else "right",
-            va="center",
-            fontsize=11,
-            fontweight=weight,
-            color=INK,
-        )
+        place = value, BAND + ABOVE / 2
+        write_beside(axes, f"{name} {number(value)}", place, 5, is_right=to_the_right, fontsize=11, fontweight=weight)
 
 
 def _dress(axes: Axes, unit: str) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
+from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
-from whyport.batch.report.figures.canvas import AXIS, BLUE, GROUND, MUTED, REASON, RED, plain, shorten
+from whyport.batch.report.figures.canvas import AXIS, BLUE, GROUND, INK, MUTED, REASON, RED, plain, shorten
 
 VISIBLE = 0.004
 """The share of a figure's width from which an error is drawn."""
@@ -60,7 +62,7 @@ class RowShares:
 
     @property
     def error(self) -> float:
-        """What the shares' sum lacks of the score less the base value."""
+        """The part of score less base value that the shares' sum lacks."""
         return float(self.score - self.base - self.values.sum())
 
     @property
@@ -85,6 +87,15 @@ def signed(value: float) -> str:
     if not value:
         return "0"
     return f"{value:+.3g}" if abs(value) < 999.5 else f"{value:+,.0f}"
+
+
+def write_beside(
+    axes: Axes, text: str, at: tuple[float, float], points: int, *, is_right: bool, **style: Any
+) -> Annotation:
+    """Write a text beside a place, so many points to its right or to its left."""
+    offset, side = (points, "left") if is_right else (-points, "right")
+    style |= {"ha": side, "va": "center", "color": INK}
+    return axes.annotate(text, at, (offset, 0), textcoords="offset points", **style)
 
 
 def draw_arrow(axes: Axes, piece: Piece, start: float, *, places: tuple[float, float], span: float) -> None:

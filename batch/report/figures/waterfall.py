@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from whyport.batch.report.figures.canvas import INK, MUTED, ROW, RULE, WIDTH, make_room, number, plain
-from whyport.batch.report.figures.row_shares import Piece, RowShares, draw_arrow, signed
+from whyport.batch.report.figures.row_shares import Piece, RowShares, draw_arrow, signed, write_beside
 
 LINE = 0.36
 """The height of a line, in inches."""
@@ -58,18 +58,7 @@ def waterfall_pieces(row: RowShares, shown: int) -> list[Piece]:
 
 def _write(axes: Axes, x: float, y: float, text: str, *, is_right: bool, weight: str = "normal") -> None:
     """Write a number beside the tip of an arrow; room is made for it afterwards, in the score's direction alone."""
-    text_beside = axes.annotate(
-        text,
-        (x, y),
-        (6 if is_right else -6, 0),
-        textcoords="offset points",
-        ha="left" if is_right else "right",
-        va="center",
-        fontsize=10,
-        fontweight=weight,
-        color=INK,
-    )
-    text_beside.set_in_layout(False)
+    write_beside(axes, text, (x, y), 6, is_right=is_right, fontsize=10, fontweight=weight).set_in_layout(False)
 
 
 def _dress(axes: Axes, labels: Sequence[str], ends: tuple[float, float]) -> None:

@@ -1,4 +1,4 @@
-"""What drives the predictions: the strongest features, and which way their values push."""
+"""The drivers of predictions: the strongest features, and which way their values push."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -83,7 +83,7 @@ class ReportSettings:
 
     @property
     def groups(self) -> GroupSettings | None:
-        """What the groups are compared by; None without them."""
+        """The options of the groups; None without them."""
         return None if self.by is None else GroupSettings(self.by, self.label, self.labels, self.key)
 
 

@@ -1,4 +1,4 @@
-"""What a reader learns in a minute: model, rows, predictions, what drives them, and whether to trust them."""
+"""A minute's overview: model, rows, predictions, what drives them, and whether to trust them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ from whyport.runtime.store.path import Place
 
 @dataclass(frozen=True)
 class Asked:
-    """What an audit was asked for."""
+    """The options of an audit."""
 
     sample: int = 100
     """Scored rows to compute again, and rejected rows to judge again; without any, no input is read."""

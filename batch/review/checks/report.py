@@ -11,7 +11,7 @@ from whyport.batch.review.checks.audited import Audited
 from whyport.runtime.errors import AuditError
 
 SAID_BY_THE_REPORT_ALONE = ("passed_over", "performance", "bundle_signature")
-"""What only a signature can vouch for: what lay beside the inputs, how long it took, who had signed the bundle then."""
+"""Keys that only a signature can vouch for: other files passed over, time taken, and the bundle's signature then."""
 
 
 def check_report(audited: Audited) -> str:
@@ -38,7 +38,7 @@ def check_report(audited: Audited) -> str:
 
 
 def _files(audited: Audited) -> Iterator[tuple[FileReport, Totals]]:
-    """What a run reports of each input that it scored."""
+    """The keys that a run reports of each input that it scored."""
     for index, parts in groupby(audited.parts, lambda part: part.span.index):
         mark, totals = audited.run.inputs[index], Totals()
         for part in parts:

@@ -22,7 +22,7 @@ SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Position:
-    """What is done: every part before one, and its rows before a row."""
+    """The work that is done: every part before one, and its rows before a row."""
 
     format_version: int
     run: str
@@ -34,7 +34,7 @@ class Position:
     done: int = 0
     """Rows of inputs that are done."""
     rows: int = 0
-    """Of these, the rows that were computed; the others are rejected."""
+    """Rows that were computed; the others of those that are done were rejected."""
     explained: int = 0
     prediction: float = 0.0
     attributions: dict[str, float] = field(default_factory=dict)

@@ -57,7 +57,7 @@ class _Counts:
 
 
 def _counted(source: SourceFile, span: PartSpan, telling: dict[str, Encoder], batch_rows: int) -> _Counts:
-    """What the input has of it in the rows of a part."""
+    """The input's count of it in the rows of a part."""
     counts = _Counts()
     if not telling or not span.rows:
         return counts

@@ -221,7 +221,7 @@ def test_the_command_is_the_function(grouped_run: Path, grouped_table: pa.Table,
     assert "true positive rate" in whyport(*given).output
     for wrong, message in (
         ([grouped_run, grouped_run, "--by", "sex"], "by: expected one run, whose groups are compared, got 2"),
-        ([grouped_run, "--by", "sex", "--rows", 3], "rows: expected no by beside it"),
+        ([grouped_run, "--by", "sex", "--rows", 3], "rows: expected it without by, got both"),
         ([grouped_run, grouped_run, "--favourable", "no"], "favourable: expected by beside it"),
         ([grouped_run], "expected at least two sides to compare, got one"),
     ):

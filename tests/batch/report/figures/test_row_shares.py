@@ -134,8 +134,10 @@ def test_numbers_stay_inside_and_names_are_shortened() -> None:
 def test_shares_of_any_size_are_drawn(values: tuple[float, float]) -> None:
     row = row_of(np.array(values), base=1e-30)
     with drawing():
-        waterfall_figure(row, 12).draw_without_rendering()
-        force_figure(row).draw_without_rendering()
+        for figure in (waterfall_figure(row, 12), force_figure(row)):
+            figure.draw_without_rendering()
+            assert np.isfinite(figure.axes[0].get_xlim()).all()
+            assert figure.axes[0].texts
 
 
 @pytest.mark.parametrize("colour", [RED, BLUE, MUTED])
