@@ -135,7 +135,7 @@ def _program(draw: random.Random, content: bytes) -> bytes:
                 if dropped:
                     continue
                 record = _bytes(draw, record)
-            new.writestr(entry.filename, record)
+            new.writestr(zipfile.ZipInfo(entry.filename), record)  # of no date
     return made.getvalue()
 
 

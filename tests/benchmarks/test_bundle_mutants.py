@@ -1,5 +1,6 @@
 """Two hundred damaged bundles: each is answered or refused by one of whyport's own errors, and nothing else."""
 
+import time
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -27,9 +28,13 @@ def test_every_mutant_is_answered_or_refused(kind: int, tmp_path: Path) -> None:
     assert ends["answered"] < sum(ends.values()), ends
 
 
-def test_a_number_always_gives_the_same_mutant(tmp_path: Path) -> None:
+def test_a_number_always_gives_the_same_mutant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(len(KINDS)):
-        kinds = [make_mutant(number, tmp_path / f"{attempt} {number}") for attempt in range(2)]
+        kinds = []
+        for attempt in range(2):
+            day = time.gmtime(86_400 * (20_000 + attempt))
+            monkeypatch.setattr(time, "localtime", lambda *_, day=day: day)
+            kinds.append(make_mutant(number, tmp_path / f"{attempt} {number}"))
         assert kinds[0] == kinds[1]
         first, second = (
             {path.name: path.read_bytes() for path in (tmp_path / f"{attempt} {number}").rglob("*") if path.is_file()}
