@@ -24,8 +24,9 @@ from whyport.runtime.bundle.graphs import (
     tolerance_of,
 )
 from whyport.runtime.bundle.pictures import PREPARE_MODEL
+from whyport.runtime.bundle.precisions import full_size
 from whyport.runtime.bundle.references import check_codes
-from whyport.runtime.bundle.sidecar import CONFORMANCE, METADATA_KEY, ONNX_MODEL, decode_sidecar
+from whyport.runtime.bundle.sidecar import CONFORMANCE, MADE_FROM_KEY, METADATA_KEY, ONNX_MODEL, decode_sidecar
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.tree_file import read_trees, tree_rows
 from whyport.runtime.bundle.vectors import read_vectors
@@ -181,7 +182,18 @@ def _check_metadata(session: Session, file: str) -> None:
 
 
 def _check_own(bundle: Bundle, file: str, metadata: Mapping[str, str]) -> None:
-    """Raise BundleFormatError unless the metadata of a graph holds the bundle's own sidecar."""
+    """Raise BundleFormatError unless the metadata of a graph holds the bundle's own sidecar.
+
+    A smaller variant's holds the digest of the graph that it was made from.
+    """
+    stored, whole = bundle.stored.get(file, file), bundle.as_stored.sidecar
+    full = full_size(stored)
+    if full is not None:
+        expected, got = whole.files[full], metadata.get(MADE_FROM_KEY)
+        if got != expected:
+            place = str(bundle.path / stored)
+            raise BundleFormatError(f"expected {MADE_FROM_KEY} {expected} of {full}, got {got or 'none'}, in {place!r}")
+        return
     text = metadata.get(METADATA_KEY)
     if text is None:
         raise BundleFormatError(f"expected metadata {METADATA_KEY!r}, got none, in {str(bundle.path / file)!r}")
@@ -189,7 +201,7 @@ def _check_own(bundle: Bundle, file: str, metadata: Mapping[str, str]) -> None:
         embedded = decode_sidecar(text)
     except BundleFormatError as error:
         raise error.at(f"the metadata of {str(bundle.path / file)!r}") from None
-    if embedded != (bundle.source or bundle.whole or bundle).sidecar.described():
+    if embedded != whole.described():
         raise BundleFormatError(f"the metadata in {file} is not that of bundle.json, in {str(bundle.path)!r}")
 
 

@@ -39,7 +39,7 @@ class Bundle:
     places: tuple[int, ...] = field(default=(), repr=False, compare=False)
     """Where the numbers of a bucket's row stand in the longest."""
     source: "Bundle | None" = field(default=None, repr=False, compare=False)
-    """The bundle as it is stored, of which this is a view with other inputs."""
+    """The bundle of which this is a view, with other inputs or in another precision."""
     place: Place = field(init=False, repr=False, compare=False)
     """The absolute path: files are found after a change of the working folder, too."""
 
@@ -67,6 +67,12 @@ class Bundle:
         for _ in mapped(bundle._check, sidecar.files, side_by_side=isinstance(path, StorePath)):
             pass
         return bundle
+
+    @property
+    def as_stored(self) -> "Bundle":
+        """The bundle as its folder has it, of which this may be a bucket or a view."""
+        outer = self.source or self.whole
+        return self if outer is None else outer.as_stored
 
     def read_bytes(self, name: str) -> bytes:
         """The content of a file of the bundle, checked as it is read, so that the bytes used are the bytes checked."""

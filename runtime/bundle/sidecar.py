@@ -62,6 +62,13 @@ SUMMARY_NAME = "summary"
 
 METADATA_KEY = "whyport"
 """The key in every ONNX file's metadata_props for the embedded metadata."""
+MADE_FROM_KEY = "whyport.made_from"
+"""The key in a smaller variant's metadata_props for the sha256 of the graph that it was made from.
+
+It stands in place of the metadata, which may be longer than a small graph."""
+
+PRECISIONS = ("float16", "int8", "dynamic-int8")
+"""The names of the smaller variants of a bundle, see `runtime.bundle.precisions`."""
 
 
 @dataclass(frozen=True)
@@ -248,12 +255,23 @@ class Sidecar:
         return next((baseline for baseline in self.baselines if baseline.name == name), None)
 
     def described(self) -> Self:
-        """The part of the sidecar that ONNX files carry: without parity and digests, which are not known yet."""
-        return dataclasses.replace(self, parity={}, files={})
+        """The part of the sidecar that ONNX files carry: without what is not known yet.
+
+        That is parity, digests, and smaller variants."""
+        graphs = tuple(graph for graph in self.graphs if precision_of(graph.variant) is None)
+        own = tuple(f"{name}." for name in PRECISIONS)
+        tolerances = {name: value for name, value in self.tolerances.items() if not name.startswith(own)}
+        return dataclasses.replace(self, graphs=graphs, tolerances=tolerances, parity={}, files={})
 
     def embedded(self) -> str:
         """The metadata that every ONNX file carries."""
         return encode(self.described())
+
+
+def precision_of(variant: str | None) -> str | None:
+    """The precision that a graph's variant begins with; None for a graph of full size."""
+    starts = (name for name in PRECISIONS if variant is not None and f"{variant}-".startswith(f"{name}-"))
+    return next(starts, None)
 
 
 def decode_sidecar(text: str) -> Sidecar:

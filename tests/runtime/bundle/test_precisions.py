@@ -1,0 +1,106 @@
+import dataclasses
+import shutil
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import helper
+
+from whyport.runtime.bundle.folder import Bundle, write_sidecar
+from whyport.runtime.bundle.precisions import bundle_in, full_size, precise_variant, precisions_of
+from whyport.runtime.bundle.sidecar import MADE_FROM_KEY, METADATA_KEY, precision_of
+from whyport.runtime.conformance import replay
+from whyport.runtime.errors import BundleFormatError, ParityError, UsageError
+from whyport.runtime.session import Session
+
+OFF = 0.001
+
+
+@pytest.fixture
+def reference_copy(reference_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the reference bundle."""
+    return Path(shutil.copytree(reference_bundle, tmp_path / "bundle"))
+
+
+@pytest.fixture
+def smaller(reference_copy: Path) -> Path:
+    """The reference bundle with a variant "int8" of its model, whose biases are off by `OFF`."""
+    return write_smaller(reference_copy)
+
+
+def write_smaller(path: Path, made_from: str | None = None, **tolerances: float) -> Path:
+    sidecar = Bundle.read(path).sidecar
+    model = onnx.load(path / "model.onnx")
+    props = {each.key: each.value for each in model.metadata_props if each.key != METADATA_KEY}
+    helper.set_model_props(model, props | {MADE_FROM_KEY: made_from or sidecar.files["model.onnx"]})
+    output = model.graph.output[0].name
+    for node in model.graph.node:
+        node.output[:] = ["before" if name == output else name for name in node.output]
+        node.input[:] = ["before" if name == output else name for name in node.input]
+    model.graph.initializer.append(helper.make_tensor("off", onnx.TensorProto.FLOAT, [], [OFF]))
+    model.graph.node.append(helper.make_node("Add", ["before", "off"], [output]))
+    onnx.save(model, path / "model.int8.onnx")
+    full = sidecar.graph("predict")
+    assert full is not None
+    own = dataclasses.replace(full, file="model.int8.onnx", variant="int8", figures={"bytes": 1.0})
+    allowed = {f"int8.{name}": value for name, value in ({"outputs": 2 * OFF} | tolerances).items()}
+    write_sidecar(
+        path,
+        dataclasses.replace(sidecar, graphs=(*sidecar.graphs, own), tolerances=sidecar.tolerances | allowed, files={}),
+    )
+    return path
+
+
+def test_the_view_has_the_graphs_and_tolerances_of_a_precision(smaller: Path) -> None:
+    bundle = Bundle.read(smaller)
+    assert precisions_of(bundle.sidecar) == ("int8",)
+    view = bundle_in(bundle, "int8")
+    assert view.read_bytes("model.onnx") == (smaller / "model.int8.onnx").read_bytes()
+    assert view.read_bytes("explain.onnx") == (smaller / "explain.onnx").read_bytes()
+    assert view.sidecar.tolerances == Bundle.read(smaller).sidecar.described().tolerances | {"outputs": 2 * OFF}
+    assert view.as_stored is bundle
+
+
+def test_a_smaller_variant_is_replayed_within_its_own_tolerance(smaller: Path) -> None:
+    bundle = Bundle.read(smaller)
+    assert replay(Session(bundle))["logits"] < OFF / 10
+    deviation = replay(Session(bundle_in(bundle, "int8")))["logits"]
+    assert OFF / 10 < deviation <= OFF * 1.01
+
+
+def test_a_smaller_variant_beyond_its_tolerance_is_refused(reference_copy: Path) -> None:
+    bundle = Bundle.read(write_smaller(reference_copy, outputs=OFF / 10))
+    with pytest.raises(ParityError, match=r"expected the conformance values within 0\.0001"):
+        replay(Session(bundle_in(bundle, "int8")))
+
+
+def test_a_smaller_variant_of_another_model_is_refused(reference_copy: Path) -> None:
+    bundle = Bundle.read(write_smaller(reference_copy, made_from="0" * 64))
+    with pytest.raises(BundleFormatError, match=r"whyport\.made_from .* of model\.onnx, got 0000.*model\.int8\.onnx"):
+        replay(Session(bundle_in(bundle, "int8")))
+
+
+def test_what_onnx_files_carry_is_the_same_with_smaller_variants(smaller: Path, reference_bundle: Path) -> None:
+    assert Bundle.read(smaller).sidecar.embedded() == Bundle.read(reference_bundle).sidecar.embedded()
+
+
+def test_an_unknown_variant_is_refused_by_name(smaller: Path, reference_bundle: Path) -> None:
+    with pytest.raises(UsageError, match="unknown variant 'int4'.*known: 'int8'"):
+        bundle_in(Bundle.read(smaller), "int4")
+    with pytest.raises(UsageError, match="variant 'int8': the bundle has none; whyport shrink makes some"):
+        bundle_in(Bundle.read(reference_bundle), "int8")
+
+
+def test_names_say_what_a_variant_is() -> None:
+    assert [precision_of(name) for name in (None, "steps-16", "embedded", "int8s", "int8", "dynamic-int8-steps-4")] == [
+        *[None] * 4,
+        "int8",
+        "dynamic-int8",
+    ]
+    assert precise_variant("embedded-steps-4", "float16") == "float16-embedded-steps-4"
+    files = ("model.onnx", "model.int8.onnx", "model.steps-16.dynamic-int8.onnx", "int8.onnx")
+    assert [full_size(file) for file in files] == [None, "model.onnx", "model.steps-16.onnx", None]
+
+
+def test_a_bundle_without_smaller_variants_has_none(reference_bundle: Path) -> None:
+    assert precisions_of(Bundle.read(reference_bundle).sidecar) == ()
