@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from whyport.exporter.shrink_commands import variant_options
 from whyport.runtime.options import names_option
 from whyport.runtime.paths import LocalPath
 from whyport.runtime.terminal import say
@@ -204,6 +205,7 @@ def train(data: Path, target: tuple[str, ...], out: Path, **options: Any) -> Non
 @NAME
 @OVERWRITE
 @OPSET
+@variant_options("Smaller variants of a network to add: float16, weights-int8, dynamic-int8, int8; see whyport shrink.")
 def export(source: str, sample: Path, out: Path, **options: Any) -> None:
     """Export your own model, SOURCE, as a verified bundle.
 
@@ -237,10 +239,14 @@ def export(source: str, sample: Path, out: Path, **options: Any) -> None:
 
 
 def _show(bundle: Any) -> None:
+    from whyport.exporter.shrink.outcome import lines_of
+
     sidecar = bundle.sidecar
     engines = {"ONNX": "onnx_outputs", "TorchScript": "torchscript_outputs", "gradients": "torchscript_gradients"}
     engines["the model's own framework"] = "native"
     shown = [f"{engine} {sidecar.parity[name]:.2g}" for engine, name in engines.items() if name in sidecar.parity]
     tolerance = sidecar.tolerances["outputs"]
     say(f"{'parity':23} {', '.join(shown)} (tolerance {tolerance:g})")
+    for line in lines_of(sidecar):
+        say(line)
     say(f"{'bundle':23} {bundle.path}")

@@ -19,6 +19,9 @@ from whyport.exporter.graphs.compiled import Compiled
 from whyport.exporter.kinds import open_kind
 from whyport.exporter.kinds.kind import Kind
 from whyport.exporter.model_sample import ModelSample, read_sample
+from whyport.exporter.shrink.choice import VariantChoice
+from whyport.exporter.shrink.held_out import rows_beside
+from whyport.exporter.shrink.shrink import add_variants
 from whyport.exporter.source import ModelSource
 from whyport.exporter.verify.native import NativeParity, verify_far, verify_native
 from whyport.exporter.verify.tolerances import Parity
@@ -32,7 +35,14 @@ from whyport.runtime.errors import ParityError, UsageError, WhyportError
 logger = logging.getLogger(__name__)
 
 
-def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: int | None = None) -> Bundle:
+def export_bundle(
+    source: ModelSource,
+    target: Target,
+    *,
+    seed: int = 0,
+    opset: int | None = None,
+    variants: VariantChoice | None = None,
+) -> Bundle:
     """Write a user's model as a verified bundle.
 
     Args:
@@ -40,6 +50,7 @@ def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: 
         target: the bundle to write.
         seed: seeds every draw from the sample, and the factory's random weights.
         opset: ONNX operator set; by default one that every runtime reads. An ONNX file keeps its own.
+        variants: smaller variants to add; none by default.
 
     Raises:
         WhyportError: anything is wrong with the model, the sample or the options; nothing is written then.
@@ -63,7 +74,11 @@ def export_bundle(source: ModelSource, target: Target, *, seed: int = 0, opset: 
     shorter = [(each, kind.compile(each)) for each in shorter_drafts(draft)]
     view = embedded_model(kind, draft) if draft.has_texts else None
     package = make_package(draft, compiled, sample.files, parity, shorter, view)
-    return write_bundle(target.path, package, overwrite=target.overwrite)
+    if variants is None:
+        return write_bundle(target.path, package, overwrite=target.overwrite)
+    held_out = rows_beside(sample.rows, draft.references.rows)
+    finish = partial(add_variants, choice=variants, rows=held_out)
+    return write_bundle(target.path, package, overwrite=target.overwrite, finish=finish)
 
 
 def _compared(kind: Kind, draft: Draft, compiled: Compiled) -> tuple[Compiled, NativeParity]:

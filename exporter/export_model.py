@@ -36,6 +36,10 @@ def export(
     name: str | None = None,
     overwrite: bool = False,
     opset: int | None = None,
+    variants: str | Iterable[str] = (),
+    max_changed: int | str = "0.5%",
+    max_drift: str = "10%",
+    keep_slower: bool = False,
 ) -> Bundle:
     """Export your own model as a verified bundle.
 
@@ -69,6 +73,11 @@ def export(
         name: the bundle's name; by default its folder's.
         overwrite: whether a bundle at `out` is replaced, once the new one is complete.
         opset: the ONNX operator set of a PyTorch module, 18 to 26; by default 18.
+        variants: smaller variants of a network to add: float16, weights-int8, dynamic-int8, int8. They are measured
+            with the sample's rows that are no references; see `shrink` for this and the following.
+        max_changed: the rows whose prediction may change, a count or a share.
+        max_drift: the share by which attributions may move.
+        keep_slower: whether variants that are slower, or not smaller, are kept.
 
     Returns:
         The bundle, read back from its folder.
@@ -82,6 +91,7 @@ def export(
     from whyport.exporter.data.input_choice import parse_inputs
     from whyport.exporter.data.outcome import parse_units
     from whyport.exporter.data.table import check_header
+    from whyport.exporter.shrink.choice import VariantChoice
     from whyport.exporter.source import ModelSource
     from whyport.runtime.task import Regression
 
@@ -103,6 +113,8 @@ def export(
         from_probabilities=from_probabilities,
         trust_pickle=trust_pickle,
     )
+    names = as_names(variants)
+    choice = VariantChoice.parse(names, max_changed, max_drift, keep_slower=keep_slower) if names else None
     check_target(Path(out), overwrite=overwrite)
     # Any other model may know which of the columns it takes, and what they hold.
     is_plain = model.source.lower().endswith(".onnx")
@@ -113,4 +125,4 @@ def export(
     from whyport.exporter.threads import operator_threads
 
     with operator_threads(threads):
-        return export_bundle(model, Target(Path(out), name, overwrite), seed=seed, opset=opset)
+        return export_bundle(model, Target(Path(out), name, overwrite), seed=seed, opset=opset, variants=choice)

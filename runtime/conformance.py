@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from whyport.runtime.attribution import within_rounding
 from whyport.runtime.bundle.buckets import level_count, steps_at, variant_name
-from whyport.runtime.bundle.class_maps import cam_graph
+from whyport.runtime.bundle.class_maps import CAM, cam_graph
 from whyport.runtime.bundle.embedded import EMBED_MODEL, EMBEDDED
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import (
@@ -33,7 +33,7 @@ from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.embedding import Embedding
 from whyport.runtime.errors import BundleFormatError, ParityError
 from whyport.runtime.inputs.images.replay import open_prepare, picture_deviations
-from whyport.runtime.parity import deviation, share_deviation
+from whyport.runtime.parity import deviation, map_deviation, share_deviation
 from whyport.runtime.session import Session
 
 
@@ -158,8 +158,9 @@ def _replay_maps(session: Session, rows: Mapping[str, NDArray[Any]]) -> dict[str
     _check_metadata(session, graph.file)
     vectors, found = _read(session, graph.outputs), {}
     for output, got in session.class_maps(rows).items():
-        name = f"{graph.file} {output}"
-        found[name] = _compare(session, name, deviation(got, vectors[output]), sidecar.tolerances["outputs"])
+        name, tolerance = f"{graph.file} {output}", tolerance_of(output, sidecar.tolerances)
+        compare = map_deviation if output == CAM else deviation
+        found[name] = _compare(session, name, compare(got, vectors[output]), tolerance)
     return found
 
 

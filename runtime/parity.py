@@ -23,6 +23,13 @@ def share_deviation(got: NDArray[np.floating], expected: NDArray[np.floating]) -
     return deviation(got / scale, expected / scale) if got.shape == expected.shape else deviation(got, expected)
 
 
+def map_deviation(got: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
+    """The same of maps [N, K, y, x], of which all of a row have one scale."""
+    if got.shape != expected.shape:
+        return deviation(got, expected)
+    return share_deviation(got.reshape(len(got), -1), expected.reshape(len(expected), -1))
+
+
 def row_deviations(
     got: NDArray[np.floating], expected: NDArray[np.floating], scale: float | NDArray[np.float64] = 1.0
 ) -> NDArray[np.float64]:

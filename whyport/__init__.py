@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from whyport.batch.review.sign import lineage, sign
     from whyport.batch.run.run import plan, run, run_shard
     from whyport.exporter.export_model import export
+    from whyport.exporter.shrink.public import shrink
     from whyport.exporter.train.train import train
     from whyport.runtime.attribution import Attribution
     from whyport.runtime.bundle.folder import Bundle
@@ -91,6 +92,7 @@ __all__ = [
     "run",
     "run_shard",
     "show",
+    "shrink",
     "sign",
     "to_shap",
     "train",
@@ -115,6 +117,7 @@ _HOMES = {
     "run": "whyport.batch.run.run:run",
     "run_shard": "whyport.batch.run.run:run_shard",
     "show": "whyport.batch.review.review:show",
+    "shrink": "whyport.exporter.shrink.public:shrink",
     "sign": "whyport.batch.review.sign:sign",
     "to_shap": "whyport.batch.report.report:to_shap",
     "train": "whyport.exporter.train.train:train",

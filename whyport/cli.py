@@ -19,6 +19,10 @@ COMMANDS = {
         "Train a network, or grow trees, on a table and export it as a verified bundle.",
     ),
     "export": ("whyport.exporter.commands:export", "Export your own model, of any framework, as a verified bundle."),
+    "shrink": (
+        "whyport.exporter.shrink_commands:shrink",
+        "Add smaller, faster variants to a bundle, and measure what each costs.",
+    ),
     "inspect": ("whyport.runtime.commands:inspect", "Show what a bundle holds: classes, features, files, parity."),
     "verify": ("whyport.runtime.commands:verify", "Check a bundle's files and replay its test vectors."),
     "predict": (

@@ -3,7 +3,7 @@
 import { BundleError } from "./bundle.mjs";
 import { Model, completenessError, sizeOfSum } from "./model.mjs";
 
-const SHARES = new Set(["attributions", "gradients"]);
+const SHARES = new Set(["attributions", "gradients", "maps"]);
 
 /**
  * Run the test vectors through every graph of the bundle.
@@ -49,14 +49,14 @@ export function rowsOf({ tensors }, { columns, tensors: specs }) {
 }
 
 /**
- * The largest |a - b| / max(1, |b|), where |b| is of attributions and gradients the largest of its row; where there are
+ * The largest |a - b| / max(1, |b|), where |b| is of attributions, gradients and maps the largest of its row; where there are
  * spreads, of values per spread of their column.
  */
 function furthest({ data: got, dims }, expected, { kind, spread, output }) {
   if (got.length !== expected.length) {
     throw new BundleError(`${output}: expected ${expected.length} values for the test vectors, got ${got.length}`);
   }
-  const width = SHARES.has(kind) ? dims.at(-1) : 1;
+  const width = SHARES.has(kind) ? dims.slice(1).reduce((a, b) => a * b, 1) : 1;
   let worst = 0;
   for (let first = 0; first < got.length; first += width) {
     const places = Array.from({ length: width }, (_, j) => first + j);

@@ -128,7 +128,9 @@ def embedded_bundle(bundle: Bundle) -> Bundle | None:
     sidecar = embedded_sidecar(bundle.sidecar)
     if sidecar is None:
         return None
-    return dataclasses.replace(bundle, sidecar=sidecar, stored=_stored(bundle.sidecar), source=bundle)
+    # The bundle may be a view itself.
+    stored = {name: bundle.stored.get(file, file) for name, file in _stored(bundle.sidecar).items()}
+    return dataclasses.replace(bundle, sidecar=sidecar, stored=stored, source=bundle)
 
 
 def _stored(sidecar: Sidecar) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from whyport.runtime.bundle.class_maps import CAM
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, GRADIENT_MODEL, Capability, Graph, Sidecar
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError
@@ -24,6 +25,7 @@ TOLERANCE_OF = {
     ATTRIBUTION: "attributions",
     COMPLETENESS_ERROR.name: "completeness",
     GRADIENT: "gradients",
+    CAM: "maps",
 }
 """The sidecar's tolerance for each output; every other output has `outputs`."""
 
@@ -40,7 +42,8 @@ NOT_THERE = Capability(available=False, reason="it was made without")
 def tolerance_of(output: str, tolerances: Mapping[str, float]) -> float:
     """The tolerance for an output, see `TOLERANCE_OF`."""
     kind = TOLERANCE_OF.get(output, "outputs")
-    return 0.0 if kind == "exact" else tolerances[kind]
+    # A bundle need not have one of its own for maps.
+    return 0.0 if kind == "exact" else tolerances.get(kind, tolerances["outputs"])
 
 
 def capability_of(file: str) -> str:

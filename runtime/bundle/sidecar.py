@@ -67,7 +67,7 @@ MADE_FROM_KEY = "whyport.made_from"
 
 It stands in place of the metadata, which may be longer than a small graph."""
 
-PRECISIONS = ("float16", "int8", "dynamic-int8")
+PRECISIONS = ("float16", "weights-int8", "dynamic-int8", "int8")
 """The names of the smaller variants of a bundle, see `runtime.bundle.precisions`."""
 
 

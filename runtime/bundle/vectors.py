@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.class_maps import cam_graph
-from whyport.runtime.bundle.graphs import TOLERANCE_OF, reasons_graphs
+from whyport.runtime.bundle.class_maps import CAM, cam_graph
+from whyport.runtime.bundle.graphs import TOLERANCE_OF, reasons_graphs, tolerance_of
 from whyport.runtime.bundle.inputs import ImagePreparation
 from whyport.runtime.bundle.sidecar import ONNX_MODEL, Graph, Sidecar
 from whyport.runtime.bundle.signature import TensorSpec
@@ -117,12 +117,16 @@ def to_json(vectors: Mapping[str, NDArray[Any]], sidecar: Sidecar) -> bytes:
     graphs = {ONNX_MODEL: predict, **reasons_graphs(sidecar)} | ({} if maps is None else {maps.file: maps})
     document = {
         "format_version": sidecar.format_version,
-        "tolerances": sidecar.tolerances,
+        "tolerances": {**sidecar.described().tolerances, **({} if maps is None else _of_maps(sidecar))},
         "standard_deviations": _spreads(sidecar),
         "graphs": {file: _replayed(graph) for file, graph in graphs.items()},
         "tensors": {name: _plain(values[:count]) for name, values in vectors.items()},
     }
     return (json.dumps(document, allow_nan=False) + "\n").encode()
+
+
+def _of_maps(sidecar: Sidecar) -> dict[str, float]:
+    return {TOLERANCE_OF[CAM]: tolerance_of(CAM, sidecar.tolerances)}
 
 
 def _spreads(sidecar: Sidecar) -> list[float]:

@@ -80,6 +80,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "run": {"bundle": "x", "inputs": "x", "out": "x", "batch_rows": 10.0},
     "run_shard": {"bundle": "x", "inputs": "x", "out": "x", "shard": 3},
     "show": {"out": "x", "row": "3"},
+    "shrink": {"bundle": "x", "keep_slower": "no"},
     "sign": {"path": "x", "key": "x", "overwrite": "no"},
     "to_shap": {"out": "x", "rows": 1.5},
     "train": {"data": "x", "target": "x", "out": "x", "epochs": "1"},

@@ -39,6 +39,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "show": whyport.show,
     "report": whyport.report,
     "faithfulness": whyport.faithfulness,
+    "shrink": whyport.shrink,
     "sign": whyport.sign,
     "lineage": whyport.lineage,
 }

@@ -1,0 +1,1 @@
+"""The package that makes smaller variants of bundles, and measures what they cost."""
