@@ -16,12 +16,13 @@ import { asCsv, asText, score } from "./score.mjs";
 
 const HELP = `Predictions and the reasons for them, from a whyport bundle.
 
-  node whyport-bundle.mjs verify BUNDLE
-      check the digests and replay the test vectors
-  node whyport-bundle.mjs score BUNDLE data.csv [--out scored.csv] [--top-k 3] [--target NAME]
+  node whyport-bundle.mjs verify BUNDLE [--variant NAME]
+      check the digests and replay the test vectors, in full size and in every smaller variant, or in one of them alone
+  node whyport-bundle.mjs score BUNDLE data.csv [--out scored.csv] [--top-k 3] [--target NAME] [--variant NAME]
       print a line for each row: the prediction and its strongest reasons; --out writes every attribution as CSV instead;
       --top-k 0 predicts without reasons; --target explains this class, in place of the predicted one, or this quantity,
-      in place of the first; --class is another name of it, where there are classes
+      in place of the first; --class is another name of it, where there are classes;
+      --variant takes a smaller variant of the bundle, such as int8
 
 Example: node whyport-bundle.mjs score ../../models/breast_cancer patients.csv --top-k 5
 Exit codes: 0 done; 1 a bundle, a file or a value that cannot be used, or test vectors that are not reproduced;
@@ -34,12 +35,17 @@ async function main(argv) {
   const { values: options, positionals } = parse(argv);
   if (options.help) return void process.stdout.write(HELP);
   const [command, folder, table, ...rest] = positionals;
-  if (command === "verify" && folder && !table) return await verify(await readFolder(folder));
+  if (command === "verify" && folder && !table) {
+    const bundle = await readFolder(folder);
+    const views = options.variant === undefined ? [null, ...bundle.variants] : [variantOf(bundle, options)];
+    return await verify(bundle, views);
+  }
   if (command === "score" && folder && table && rest.length === 0) {
     const given = options["top-k"] ?? "3";
     const topK = Number(given);
     if (!/^\d+$/.test(given)) throw new UsageError(`--top-k: expected a whole number, got '${given}'`);
-    const bundle = await readFolder(folder);
+    const stored = await readFolder(folder);
+    const bundle = stored.inVariant(variantOf(stored, options));
     return await scoreTable(bundle, table, { topK, out: options.out, target: targetOf(bundle, options) });
   }
   throw new UsageError(`expected verify BUNDLE or score BUNDLE data.csv, got '${positionals.join(" ")}'`);
@@ -47,7 +53,7 @@ async function main(argv) {
 
 function parse(args) {
   const text = { type: "string" };
-  const options = { out: text, "top-k": text, target: text, class: text, help: { type: "boolean", short: "h" } };
+  const options = { out: text, "top-k": text, target: text, class: text, variant: text, help: { type: "boolean", short: "h" } };
   try {
     return parseArgs({ args, allowPositionals: true, options });
   } catch (error) {
@@ -66,14 +72,23 @@ function readFolder(folder) {
   });
 }
 
-async function verify(bundle) {
+/** The variant that was asked for; null in full size. */
+function variantOf({ variants, place }, { variant = null }) {
+  if (variant === null || variants.includes(variant)) return variant;
+  if (variants.length === 0) throw new UsageError(`--variant: ${place} has none; whyport shrink makes some`);
+  throw new UsageError(`--variant: unknown variant '${variant}'; the bundle has ${variants.join(", ")}`);
+}
+
+async function verify(bundle, variants) {
   const files = Object.keys(bundle.sidecar.files);
   for (const name of files) await bundle.readBytes(name);
   console.log(`${bundle.place}: ${files.length} files as exported, bundle.json ${bundle.digest.slice(0, 12)}`);
-  const compared = await replay(ort, bundle);
+  const compared = [];
+  for (const variant of variants) compared.push(...(await replay(ort, bundle.inVariant(variant))));
+  const width = Math.max(...compared.map(({ graph }) => graph.length));
   for (const { graph, output, deviation, tolerance } of compared) {
     const verdict = deviation <= tolerance ? "ok" : "NOT REPRODUCED";
-    console.log(`${graph.padEnd(13)} ${output.padEnd(18)} ${deviation.toExponential(1)} of ${tolerance}  ${verdict}`);
+    console.log(`${graph.padEnd(width)} ${output.padEnd(18)} ${deviation.toExponential(1)} of ${Number(tolerance.toPrecision(2))}  ${verdict}`);
   }
   if (compared.some(({ deviation, tolerance }) => !(deviation <= tolerance))) {
     throw new BundleError(`the test vectors of ${bundle.place} are not reproduced here`);

@@ -2,7 +2,7 @@
 // It runs in Node.js and in browsers; how bytes are fetched is the caller's.
 
 import { columnOf } from "./columns.mjs";
-import { BundleError, checkSidecar } from "./sidecar.mjs";
+import { BundleError, checkSidecar, preciseVariant, precisionOf } from "./sidecar.mjs";
 
 export { BundleError };
 
@@ -20,7 +20,8 @@ export class Bundle {
   /**
    * Read bundle.json.
    * @param {string} place where the bundle lies, for messages
-   * @param {(name: string) => Promise<Uint8Array | null>} fetchBytes the content of a file of the bundle, null if there is none
+   * @param {(name: string, digest?: string) => Promise<Uint8Array | null>} fetchBytes the content of a file of the bundle, null
+   *   if there is none; `digest` is what its sha256 must be, which is checked here
    * @param {"table" | "image"} [kind] what its input must be
    */
   static async read(place, fetchBytes, kind = "table") {
@@ -50,6 +51,7 @@ export class Bundle {
   constructor(place, sidecar, digest, fetchBytes) {
     this.place = place;
     this.sidecar = sidecar;
+    this.stored = sidecar; // as it was read; a variant's own `sidecar` has the variant's tolerances
     this.digest = digest;
     this.fetchBytes = fetchBytes;
     const { score, inputs, players } = sidecar;
@@ -59,6 +61,31 @@ export class Bundle {
     this.targets = score.targets.map(({ name }) => name);
     this.hasClasses = score.task === "classification";
     this.unit = UNITS[`${score.task} ${score.kind}`];
+    this.variant = null; // full size
+    this.variants = [...new Set(sidecar.graphs.map(({ variant }) => precisionOf(variant)))].filter(Boolean);
+    this.graphs = new Map(sidecar.graphs.map((graph) => [graph.file, graph])); // by the name in full size
+  }
+
+  /**
+   * The bundle as if a variant's graphs and tolerances were its own; a graph that the variant lacks is the one in full size.
+   * @param {string | null} [name] one of `variants`; null is the bundle in full size
+   */
+  inVariant(name = null) {
+    if (name === null) return new Bundle(this.place, this.stored, this.digest, this.fetchBytes);
+    if (!this.variants.includes(name)) {
+      const known = this.variants.length ? `it has ${this.variants.join(", ")}` : "it has none: whyport shrink makes some";
+      throw new BundleError(`unknown variant '${name}' of ${this.place}; ${known}`);
+    }
+    const { graphs, tolerances } = this.stored;
+    const own = Object.entries(tolerances).filter(([key]) => key.startsWith(`${name}.`));
+    const allowed = Object.fromEntries(own.map(([key, value]) => [key.slice(name.length + 1), value]));
+    const sidecar = { ...this.stored, tolerances: { ...tolerances, ...allowed } };
+    const view = new Bundle(this.place, sidecar, this.digest, this.fetchBytes);
+    const smaller = ({ kind, variant }) =>
+      graphs.find((graph) => graph.kind === kind && graph.variant === preciseVariant(variant, name));
+    const full = graphs.filter(({ variant }) => !precisionOf(variant));
+    view.graphs = new Map(full.map((graph) => [graph.file, smaller(graph) ?? graph]));
+    return Object.assign(view, { variant: name, stored: this.stored });
   }
 
   /** The unit of a target's score. */
@@ -78,9 +105,9 @@ export class Bundle {
     return this.hasClasses ? scores.indexOf(Math.max(...scores)) : 0;
   }
 
-  /** What the sidecar says of a graph. */
+  /** What the sidecar says of a graph, by the name of its file in full size; `file` in it is the one to read. */
   graph(file) {
-    return this.sidecar.graphs.find((graph) => graph.file === file);
+    return this.graphs.get(file);
   }
 
   has(name) {
@@ -92,7 +119,7 @@ export class Bundle {
     if (!this.has(name)) {
       throw new BundleError(`${this.place} has no ${name}; it has ${Object.keys(this.sidecar.files).join(", ")}`);
     }
-    const content = await this.fetchBytes(name);
+    const content = await this.fetchBytes(name, this.sidecar.files[name]);
     if (!content) throw new BundleError(`${name} of ${this.place} is missing`);
     const [got, expected] = [await sha256(content), this.sidecar.files[name]];
     if (got !== expected) {

@@ -6,15 +6,22 @@ import { Model, completenessError, sizeOfSum } from "./model.mjs";
 const SHARES = new Set(["attributions", "gradients", "maps"]);
 
 /**
- * Run the test vectors through every graph of the bundle.
+ * Run the test vectors through every graph of the bundle; of a variant, through every graph that it has of its own.
+ * @param ort the module of ONNX Runtime
+ * @param {Bundle} bundle in full size, or in a variant: `bundle.inVariant(name)`
+ * @param {Model[]} [opened] models of the bundle that are open already
  * @returns {Promise<{graph: string, output: string, deviation: number, tolerance: number}[]>} how far each output is
  *   off, in the terms of the tolerance that the test vectors name for it; an engine conforms if none is further off
  */
-export async function replay(ort, bundle) {
-  const { graphs, tolerances, standard_deviations: spreads, tensors } = await readVectors(bundle);
+export async function replay(ort, bundle, opened = []) {
+  const vectors = await readVectors(bundle);
+  const { standard_deviations: spreads, tensors } = vectors;
+  const tolerances = tolerancesOf(vectors, bundle);
   const compared = [];
-  for (const [graph, { outputs }] of Object.entries(graphs)) {
-    const model = await Model.open(ort, bundle, graph);
+  for (const [name, { outputs }] of Object.entries(vectors.graphs)) {
+    const graph = bundle.graph(name)?.file ?? name;
+    if (bundle.variant !== null && graph === name) continue; // in full size
+    const model = opened.find((each) => each.graph.file === graph) ?? (await Model.open(ort, bundle, name));
     const got = await model.feed(tensors, tensors[bundle.sidecar.score.output].length / bundle.targets.length);
     for (const [output, kind] of Object.entries(outputs)) {
       const spread = kind === "gradients" ? spreads : null;
@@ -26,6 +33,14 @@ export async function replay(ort, bundle) {
     }
   }
   return compared;
+}
+
+/** What the test vectors allow, by kind of output; a variant has tolerances of its own. */
+function tolerancesOf({ tolerances, variants }, { variant, place }) {
+  if (variant === null) return tolerances;
+  if (!Object.hasOwn(variants ?? {}, variant))
+    throw new BundleError(`expected tolerances of the variant ${variant} in conformance.json of ${place}, got none`);
+  return { ...tolerances, ...variants[variant].tolerances };
 }
 
 /** The document of conformance.json with each tensor flat, in row-major order, and NaN for null. */

@@ -15,20 +15,21 @@ export class Model {
   /**
    * Open a graph of a bundle.
    * @param ort the module of ONNX Runtime
-   * @param {Bundle} bundle
-   * @param {string} file the graph's file
+   * @param {Bundle} bundle in full size, or in a variant: `bundle.inVariant(name)`
+   * @param {string} file the graph's file, by its name in full size
    */
   static async open(ort, bundle, file) {
-    if (!bundle.has(file) || !bundle.graph(file)) {
+    const graph = bundle.graph(file);
+    if (!graph || !bundle.has(graph.file)) {
       const reason = bundle.sidecar.capabilities[CAPABILITIES[file]]?.reason || "it was made without";
       throw new BundleError(`${bundle.place} has no ${file}: ${reason}`);
     }
-    const content = await bundle.readBytes(file);
+    const content = await bundle.readBytes(graph.file);
     try {
       const session = await ort.InferenceSession.create(content, { executionProviders: ["cpu"] });
-      return new Model(ort, bundle, bundle.graph(file), session);
+      return new Model(ort, bundle, graph, session);
     } catch (error) {
-      throw new BundleError(`ONNX Runtime cannot open ${file} of ${bundle.place}: ${error.message}`);
+      throw new BundleError(`ONNX Runtime cannot open ${graph.file} of ${bundle.place}: ${error.message}`);
     }
   }
 

@@ -3,6 +3,19 @@
 /** What is wrong with a bundle, a file or a value, in words for the person who gave it. */
 export class BundleError extends Error {}
 
+/** The names of the smaller variants that a bundle may have, of fewer bits for each weight. */
+const PRECISIONS = ["float16", "weights-int8", "dynamic-int8", "int8"];
+
+/** The precision that a graph's variant begins with; undefined of a graph in full size. */
+export function precisionOf(variant) {
+  return PRECISIONS.find((name) => variant !== null && `${variant}-`.startsWith(`${name}-`));
+}
+
+/** The variant of a graph in a precision, from that of the graph in full size. */
+export function preciseVariant(variant, precision) {
+  return variant === null ? precision : `${precision}-${variant}`;
+}
+
 const NEWER = "it needs a newer reader";
 const TEXT = /^[^\0\p{Surrogate}]*$/u; // a surrogate is lone, or it would be half of a character
 const FILE_NAME = /^(?!.*(?:^|\/)\.{0,2}(?:\/|$))[^\0-\x1f\\:\p{Surrogate}]+$/u;
@@ -180,7 +193,26 @@ function checkConsistency({ inputs, players, score, graphs, files }, kind) {
     if (String(shares?.shape) !== `N,${sharing.length}`)
       throw wrong("$.graphs", `an output 'attribution' [N, ${sharing.length}] of ${graph.file}`);
   }
+  checkPrecisions(graphs, files, wrong);
   for (const name of Object.keys(files)) if (!FILE_NAME.test(name)) throw wrong("$.files", "names inside the bundle");
+}
+
+/** A graph of fewer bits takes and gives what the one in full size does; without one that predicts there is no variant. */
+function checkPrecisions(graphs, files, wrong) {
+  const key = ({ kind, variant }) => JSON.stringify([kind, variant]);
+  const tensors = ({ inputs, outputs }) => JSON.stringify([inputs, outputs]);
+  const small = graphs.filter(({ variant }) => precisionOf(variant));
+  const predicting = new Set(small.filter(({ kind }) => kind === "predict").map(({ variant }) => precisionOf(variant)));
+  if (new Set(small.map(key)).size !== small.length) throw wrong("$.graphs", "one graph of each kind and variant");
+  const full = graphs.filter(({ variant }) => !precisionOf(variant));
+  for (const graph of small) {
+    const precision = precisionOf(graph.variant);
+    const made = full.find(({ kind, variant }) => kind === graph.kind && preciseVariant(variant, precision) === graph.variant);
+    if (!made) throw wrong("$.graphs", `${graph.file} in full size too`);
+    if (tensors(graph) !== tensors(made)) throw wrong("$.graphs", `the tensors of ${made.file} in ${graph.file}`);
+    if (!predicting.has(precision)) throw wrong("$.graphs", `a graph of kind predict of variant ${precision}`);
+    if (!Object.hasOwn(files, graph.file)) throw wrong("$.files", graph.file);
+  }
 }
 
 /** A picture is one column and one tensor, of the size that it is cut to. */

@@ -7,7 +7,7 @@ import pytest
 from support.explained_bundles import ONE_LOGIT, QUANTITIES, explained_bundle
 from support.recurrent_bundles import recurrent_bundle
 from support.visits import COLUMNS, visits
-from whyport import train
+from whyport import shrink, train
 
 TRAINED = 240
 
@@ -38,3 +38,10 @@ def one_logit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def long_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recurrent network of many steps."""
     return recurrent_bundle(tmp_path_factory.mktemp("walks"))
+
+
+@pytest.fixture(scope="session")
+def shrunk_bundle(reference_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reference bundle with two smaller variants; int8 has no gradients of its own."""
+    out = tmp_path_factory.mktemp("shrunk") / "bundle"
+    return shrink(reference_bundle, out=out, variants=("float16", "int8"), keep_slower=True).path

@@ -4,7 +4,9 @@ import copy
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +89,31 @@ def test_categories_that_contradict_themselves_are_refused(place: tuple[str | in
     Hostile(("inputs", 0, "columns", 3, *place), value).applied(document)
     (said,) = said_of([json.dumps(document)])
     assert str(said).startswith("bundle.json: $.inputs[0].columns[3].")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda graph: graph["outputs"].pop(), "$.graphs: expected the tensors of model.onnx in model.int8.onnx"),
+        (lambda graph: graph["inputs"][0].update(shape=["N", 29]), "$.graphs: expected the tensors of model.onnx"),
+        (lambda graph: graph.update(kind="cam"), "$.graphs: expected model.int8.onnx in full size too"),
+        (lambda graph: graph.update(variant="int8-steps-4"), "$.graphs: expected model.int8.onnx in full size too"),
+        (lambda graph: graph.update(variant="float16"), "$.graphs: expected one graph of each kind and variant"),
+        (lambda graph: graph.update(kind="gradient"), "$.graphs: expected the tensors of gradient.onnx"),
+        (lambda graph: graph.update(file="other.onnx"), "$.files: expected other.onnx"),
+    ],
+)
+def test_variants_that_are_not_the_same_graphs_are_refused(
+    shrunk_bundle: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    document = json.loads((shrunk_bundle / "bundle.json").read_text(encoding="utf-8"))
+    (graph,) = [graph for graph in document["graphs"] if graph["file"] == "model.int8.onnx"]
+    alone = copy.deepcopy(document)
+    alone["graphs"] = [graph for graph in alone["graphs"] if graph["file"] != "model.int8.onnx"]
+    change(graph)
+    said = said_of([json.dumps(document), json.dumps(alone)])
+    assert str(said[0]).startswith(f"bundle.json: {message}")
+    assert said[1] == "bundle.json: $.graphs: expected a graph of kind predict of variant int8, got another"
 
 
 def test_hostile_sidecars_are_refused_in_words(reference_bundle: Path) -> None:
