@@ -208,8 +208,10 @@ def _check_own(bundle: Bundle, file: str, metadata: Mapping[str, str]) -> None:
 
 def _compare(session: Session, name: str, value: float, tolerance: float) -> float:
     if not value <= tolerance:
-        raise ParityError(
+        error = ParityError(
             f"output {name!r} on {session.provider.name}: expected the conformance values within {tolerance:g}, "
             f"got a deviation of {value:.3g}, in {str(session.bundle.path)!r}"
         )
+        error.output = name
+        raise error
     return value

@@ -151,6 +151,9 @@ class UnsupportedOperatorError(ExportError):
 class ParityError(WhyportError):
     """Two engines disagree about the same rows."""
 
+    output = ""
+    """What they disagree about, where that is one output: the graph's file, if not model.onnx, and its name."""
+
 
 class InterruptedJobError(WhyportError):
     """A signal ended the run; the same command resumes it.

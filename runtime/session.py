@@ -32,7 +32,7 @@ from whyport.runtime.bundle.graphs import (
     reasons_inputs,
 )
 from whyport.runtime.bundle.lengths import same_lengths
-from whyport.runtime.bundle.operators import model_on_the_cpu
+from whyport.runtime.bundle.operators import mixes_rows, model_on_the_cpu
 from whyport.runtime.bundle.sidecar import CAM_MODEL, EXPLAIN_MODEL, ONNX_MODEL, Sidecar, task_of
 from whyport.runtime.errors import (
     BundleError,
@@ -81,7 +81,8 @@ class Session:
             "cuda" if the model is made of trees, or is another operator that ONNX Runtime has for the CPU alone.
         threads: calls of ONNX Runtime that run side by side on the CPU; by default the cores that this process may
             use. The results do not depend on it.
-        batch_rows: rows per call of ONNX Runtime; by default a number that suits the device and the model.
+        batch_rows: rows per call of ONNX Runtime; by default a number that suits the device and the model. It is
+            always 1 where a model quantises by the range of all rows of a call.
     """
 
     provider: Provider
@@ -109,8 +110,10 @@ class Session:
         check_buckets(self.bundle.sidecar)
         self.task = task_of(self.bundle.sidecar)
         self.threads = threads or available_cores()
-        sizes = None if batch_rows is None else dict.fromkeys(DEVICES, batch_rows)
         model = self.bundle.read_bytes(ONNX_MODEL)
+        if mixes_rows(model):
+            batch_rows = 1  # so that no row's answer depends on the rows beside it
+        sizes = None if batch_rows is None else dict.fromkeys(DEVICES, batch_rows)
         device = _own_device(self.bundle.sidecar, model, device)
         self._model = Runner(ONNX_MODEL, model, device, self.threads, sizes)
         self.provider = self._model.provider

@@ -11,6 +11,7 @@ from typing import Any
 import onnx
 from numpy.typing import NDArray
 
+from whyport.exporter.shrink.weights import large_weights, weight_names
 from whyport.runtime.errors import ExportError, first_line
 
 PRODUCTS = ("Conv", "Gemm", "MatMul")
@@ -29,7 +30,14 @@ def dynamic_int8(model: onnx.ModelProto) -> onnx.ModelProto | None:
 
     with _prepared(model) as path:
         made = path.with_name("dynamic.onnx")
-        quantize_dynamic(path, made, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+        quantize_dynamic(
+            path,
+            made,
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=_nodes_with_small_weights(path),
+        )
         return _if_smaller(onnx.load(made))
 
 
@@ -58,6 +66,7 @@ def static_int8(model: onnx.ModelProto, feeds: Feeds) -> onnx.ModelProto | None:
             _row_reader(feeds),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(PRODUCTS),
+            nodes_to_exclude=_nodes_with_small_weights(path),
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -65,6 +74,20 @@ def static_int8(model: onnx.ModelProto, feeds: Feeds) -> onnx.ModelProto | None:
             extra_options={"MatMulConstBOnly": True},
         )
         return _if_smaller(onnx.load(made))
+
+
+def _nodes_with_small_weights(path: Path) -> list[str]:
+    """The names of the products whose weights are a small part of all; a node without a name gets one in the file."""
+    model = onnx.load(path)
+    for i, node in enumerate(model.graph.node):
+        node.name = node.name or f"node {i}"
+    onnx.save(model, path)
+    large, every = large_weights(model.graph), weight_names(model.graph)
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type in PRODUCTS and every & set(node.input) and not large & set(node.input)
+    ]
 
 
 def _if_smaller(model: onnx.ModelProto) -> onnx.ModelProto | None:

@@ -24,6 +24,7 @@ from whyport.runtime.bundle.class_maps import CAM
 from whyport.runtime.bundle.embedded import EMBEDDED, EMBEDDING
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import KINDS
+from whyport.runtime.bundle.operators import mixes_rows
 from whyport.runtime.bundle.precisions import precise_variant
 from whyport.runtime.bundle.row import lengths_of
 from whyport.runtime.bundle.sidecar import Graph, precision_of
@@ -146,6 +147,9 @@ def time_graphs(session: Session, made: Sequence[Candidates], rows: Matrix) -> d
         batches = tuple(each for each in BATCHES if each <= most)
         for name, spent in milliseconds(contents, feeds, batches).items():
             found[name] = {f"milliseconds_{count}": value for count, value in spent.items()}
+            if mixes_rows(contents[name]):
+                # It is called row by row.
+                found[name] |= {f"milliseconds_{count}": spent[1] for count in spent} | {"rows_per_call": 1.0}
     return found
 
 

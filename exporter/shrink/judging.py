@@ -11,10 +11,13 @@ from whyport.exporter.shrink.measure import Cost, measure
 from whyport.exporter.shrink.outcome import KEPT, LEFT_OUT, REFUSED, Outcome, judged
 from whyport.exporter.shrink.written import Written
 from whyport.runtime.bundle.buckets import variant_file
+from whyport.runtime.bundle.class_maps import CAM
 from whyport.runtime.bundle.consistency import TOLERANCES
+from whyport.runtime.bundle.embedded import EMBED_MODEL
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import KINDS, TOLERANCE_OF
 from whyport.runtime.bundle.precisions import bundle_in
+from whyport.runtime.bundle.sidecar import CAM_MODEL
 from whyport.runtime.conformance import replay
 from whyport.runtime.errors import ParityError
 from whyport.runtime.session import Session
@@ -24,8 +27,13 @@ HEADROOM = 2
 WIDEST = 1.0
 """The widest tolerance that a sidecar can have."""
 
+ROWS_PER_CALL = "rows_per_call"
+"""The figure of a graph that takes one row a call."""
 EXACT = "exact"
 """What has no tolerance."""
+
+AT_FAULT = {**KINDS, CAM_MODEL: CAM, EMBED_MODEL: "prepare"}
+"""The kinds of graph whose outputs errors name with their file."""
 
 MODEL: Place = ("predict", None)
 
@@ -82,7 +90,7 @@ class Judging:
             "bytes": float(len(self._written.contents[file])),
             "full_bytes": float(len(self._full.bundle.read_bytes(file))),
             **self._times.get(small, {}),
-            **{f"full_{name}": value for name, value in self._times.get(file, {}).items()},
+            **{f"full_{name}": value for name, value in self._times.get(file, {}).items() if name != ROWS_PER_CALL},
         }
         graph = self._graphs[file]
         cost = costs.get(place_of(graph))
@@ -104,10 +112,12 @@ class Judging:
         return dropped
 
     def _drop_deviating(self, error: ParityError, figures: Mapping[str, Figures]) -> None:
-        """Drop what the test vectors refuse: the graphs that explain, and where there are none the model."""
-        explain = [file for file in figures if self._graphs[file].kind in KINDS.values()]
+        """Drop the graph that the test vectors refuse, in every bucket; where there is none of it, the model."""
+        kind = AT_FAULT.get(error.output.partition(" ")[0])
+        refused = [file for file in figures if self._graphs[file].kind == kind]
         model = [file for file in figures if place_of(self._graphs[file]) == MODEL]
-        self._drop(explain or model, REFUSED, f"the test vectors differ: {error}", figures)
+        reason = f"the test vectors differ in {error.output!r} by more than any tolerance allows"
+        self._drop(refused or model, REFUSED, reason, figures)
 
     def _drop(self, files: Sequence[str], end: str, reason: str, figures: Mapping[str, Figures]) -> None:
         for file in files:

@@ -19,11 +19,15 @@ WEIGHT_PLACES = {
 }
 """By operator: which of its inputs are weights, where they are constants."""
 
-VIEWS = ("Identity", "Reshape", "Slice", "Squeeze", "Split", "Transpose", "Unsqueeze")
+VIEWS = ("Concat", "Identity", "Reshape", "Slice", "Squeeze", "Split", "Transpose", "Unsqueeze")
 """Operators that move a constant's values and change none."""
 
 FEWEST_VALUES = 64
 """The number of values below which a constant stays as it is."""
+
+SMALL_PART = 64
+"""A weight with less than this part of all weights' values is not stored as int8: it is small, and the first layer's,
+on which all others depend, often is one."""
 
 Stored = tuple[list[TensorProto], list[NodeProto]]
 """The constants that stand in a file for one, and the operators that make it of them."""
@@ -60,11 +64,17 @@ def store_int8(name: str, values: NDArray[np.float32]) -> Stored | None:
 
 
 def with_stored(model: onnx.ModelProto, store: Store) -> onnx.ModelProto | None:
-    """The model with its float32 weights stored in another way; None where it has none that can be."""
+    """The model with its float32 weights stored in another way; None where it has none that can be.
+
+    Args:
+        model: the graph in full size.
+        store: `store_float16` of all weights, or `store_int8` of the large ones.
+    """
     found = onnx.ModelProto()
     found.CopyFrom(model)
     graph = found.graph
-    names, taken = weight_names(graph), {name for node in graph.node for name in node.output}
+    names = weight_names(graph) if store is store_float16 else large_weights(graph)
+    taken = {name for node in graph.node for name in node.output}
     kept, widened = list[TensorProto](), list[NodeProto]()
     for tensor in graph.initializer:
         stored = store(tensor.name, numpy_helper.to_array(tensor)) if tensor.name in names else None
@@ -92,11 +102,20 @@ def weight_names(graph: onnx.GraphProto) -> set[str]:
     }
     found: set[str] = set()
     for node in graph.node:
-        if node.op_type in VIEWS and node.input[0] in origins:
-            origins.update(dict.fromkeys(node.output, origins[node.input[0]]))
+        if node.op_type in VIEWS:
+            moved = set[str]().union(*(origins.get(name, ()) for name in node.input))
+            origins.update(dict.fromkeys(node.output, moved))
         for name in _weights_of(node):
             found |= origins.get(name, set())
     return found
+
+
+def large_weights(graph: onnx.GraphProto) -> set[str]:
+    """The names of the weights that hold most of the values."""
+    sizes = {tensor.name: int(np.prod(tensor.dims)) for tensor in graph.initializer}
+    names = weight_names(graph)
+    fewest = sum(sizes[name] for name in names) / SMALL_PART
+    return {name for name in names if sizes[name] >= fewest}
 
 
 def _weights_of(node: NodeProto) -> Iterator[str]:

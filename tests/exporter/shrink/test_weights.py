@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from whyport.exporter.shrink.weights import store_float16, store_int8, weight_names, with_stored
+from whyport.exporter.shrink.weights import large_weights, store_float16, store_int8, weight_names, with_stored
 
 RNG = np.random.default_rng(0)
 
@@ -59,6 +59,24 @@ def test_int8_is_the_network_with_a_scale_a_channel() -> None:
 
 def test_a_weight_that_float16_cannot_hold_stays() -> None:
     assert with_stored(network(WEIGHTS * np.float32(1e6), MEANS), store_float16) is None
+
+
+def test_weights_that_arrive_by_way_of_other_constants_are_found() -> None:
+    """A recurrent layer's gates are put into ONNX's order inside the graph."""
+    model = network(WEIGHTS, MEANS)
+    model.graph.node[1].input[0] = "whole"
+    halves = [numpy_helper.from_array(half, name) for name, half in zip("ab", np.split(WEIGHTS, 2), strict=True)]
+    model.graph.initializer.extend(halves)
+    model.graph.node.insert(0, helper.make_node("Concat", ["a", "b"], ["whole"], axis=0))
+    assert weight_names(model.graph) == {"a", "b"}
+
+
+def test_a_small_first_layer_is_not_stored_as_int8() -> None:
+    model = network(np.tile(WEIGHTS, (4, 1)), MEANS)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((80, 1), dtype=np.float32), "first"))
+    model.graph.node.insert(0, helper.make_node("MatMul", ["x", "first"], ["unused"]))
+    assert weight_names(model.graph) == {"weights", "first"}
+    assert large_weights(model.graph) == {"weights"}
 
 
 @pytest.mark.parametrize("shape", [(63,), (9, 7), (200,)])
