@@ -33,6 +33,7 @@ from whyport.runtime.bundle.graphs import (
 )
 from whyport.runtime.bundle.lengths import same_lengths
 from whyport.runtime.bundle.operators import mixes_rows, model_on_the_cpu
+from whyport.runtime.bundle.precisions import bundle_in
 from whyport.runtime.bundle.sidecar import CAM_MODEL, EXPLAIN_MODEL, ONNX_MODEL, Sidecar, task_of
 from whyport.runtime.errors import (
     BundleError,
@@ -67,6 +68,7 @@ class _Asked:
     device: str
     threads: int | None
     batch_rows: int | None
+    variant: str | None
 
 
 class Session:
@@ -83,6 +85,8 @@ class Session:
             use. The results do not depend on it.
         batch_rows: rows per call of ONNX Runtime; by default a number that suits the device and the model. It is
             always 1 where a model quantises by the range of all rows of a call.
+        variant: the name of a smaller variant of the bundle, such as "int8"; by default the model in full size. Raises
+            UsageError where the bundle has no such variant.
     """
 
     provider: Provider
@@ -91,6 +95,8 @@ class Session:
     """The meaning of the model's outputs."""
     columns: Columns
     """The columns of a user's table that feed the model."""
+    variant: str | None
+    """The name of the smaller variant that is run; None for the model in full size."""
 
     @typed
     def __init__(
@@ -100,12 +106,16 @@ class Session:
         *,
         threads: int | None = None,
         batch_rows: int | None = None,
+        variant: str | None = None,
     ) -> None:
         for name, number in (("threads", threads), ("batch_rows", batch_rows)):
             if number is not None:
                 at_least(name, number, 1)
         self.bundle = as_bundle(bundle)
-        self._asked = _Asked(device, threads, batch_rows)
+        if variant is not None:
+            self.bundle = bundle_in(self.bundle, variant)
+        self.variant = self.bundle.precision
+        self._asked = _Asked(device, threads, batch_rows, self.variant)
         check_usable(self.bundle.sidecar)
         check_buckets(self.bundle.sidecar)
         self.task = task_of(self.bundle.sidecar)
@@ -400,4 +410,4 @@ def _reopen(path: Place, digest: str, asked: _Asked) -> Session:
     bundle = Bundle.read(path)
     if bundle.digest != digest:
         raise DigestError(f"bundle {str(path)!r} has changed: expected digest {digest}, got {bundle.digest}")
-    return Session(bundle, asked.device, threads=asked.threads, batch_rows=asked.batch_rows)
+    return Session(bundle, asked.device, threads=asked.threads, batch_rows=asked.batch_rows, variant=asked.variant)

@@ -40,6 +40,8 @@ class Bundle:
     """Where the numbers of a bucket's row stand in the longest."""
     source: "Bundle | None" = field(default=None, repr=False, compare=False)
     """The bundle of which this is a view, with other inputs or in another precision."""
+    precision: str | None = field(default=None, repr=False, compare=False)
+    """The smaller variant whose graphs stand in place of the bundle's own; None in full size."""
     place: Place = field(init=False, repr=False, compare=False)
     """The absolute path: files are found after a change of the working folder, too."""
 

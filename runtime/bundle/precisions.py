@@ -61,4 +61,6 @@ def bundle_in(bundle: Bundle, precision: str) -> Bundle:
         parity=sidecar.parity,
         files=sidecar.files | {name: sidecar.files[file] for name, file in stored.items()},
     )
-    return dataclasses.replace(bundle, sidecar=view, stored={**bundle.stored, **stored}, source=bundle)
+    return dataclasses.replace(
+        bundle, sidecar=view, stored={**bundle.stored, **stored}, source=bundle, precision=precision
+    )

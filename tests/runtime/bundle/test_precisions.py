@@ -1,7 +1,9 @@
 import dataclasses
+import pickle
 import shutil
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import helper
@@ -82,6 +84,17 @@ def test_a_smaller_variant_of_another_model_is_refused(reference_copy: Path) -> 
 
 def test_what_onnx_files_carry_is_the_same_with_smaller_variants(smaller: Path, reference_bundle: Path) -> None:
     assert Bundle.read(smaller).sidecar.embedded() == Bundle.read(reference_bundle).sidecar.embedded()
+
+
+def test_a_session_runs_a_variant_by_name_also_where_it_was_pickled(smaller: Path) -> None:
+    rows = np.zeros((3, 30), dtype=np.float32)
+    full, small = Session(smaller), Session(smaller, variant="int8")
+    assert (full.variant, small.variant) == (None, "int8")
+    for session in (small, pickle.loads(pickle.dumps(small)), Session(bundle_in(Bundle.read(smaller), "int8"))):
+        assert session.variant == "int8"
+        np.testing.assert_allclose(session.run(rows)["logits"] - full.run(rows)["logits"], OFF, rtol=0.01)
+    with pytest.raises(UsageError, match="unknown variant 'int9'"):
+        Session(smaller, variant="int9")
 
 
 def test_an_unknown_variant_is_refused_by_name(smaller: Path, reference_bundle: Path) -> None:
