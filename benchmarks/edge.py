@@ -36,8 +36,8 @@ from whyport.exporter.shrink.outcome import judged
 from whyport.exporter.shrink.timing import milliseconds
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import ATTRIBUTION, TARGET_INDEX
-from whyport.runtime.bundle.precisions import precisions_of
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL
+from whyport.runtime.bundle.variants import precisions_of
 from whyport.runtime.inputs.feeds import input_feeds
 from whyport.runtime.providers import load_onnxruntime
 

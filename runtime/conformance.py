@@ -24,11 +24,11 @@ from whyport.runtime.bundle.graphs import (
     tolerance_of,
 )
 from whyport.runtime.bundle.pictures import PREPARE_MODEL
-from whyport.runtime.bundle.precisions import full_size
 from whyport.runtime.bundle.references import check_codes
 from whyport.runtime.bundle.sidecar import CONFORMANCE, MADE_FROM_KEY, METADATA_KEY, ONNX_MODEL, decode_sidecar
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.tree_file import read_trees, tree_rows
+from whyport.runtime.bundle.variants import full_size
 from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.embedding import Embedding
 from whyport.runtime.errors import BundleFormatError, ParityError

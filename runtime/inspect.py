@@ -8,7 +8,8 @@ from whyport.runtime.bundle.columns import REFUSE, Categories, Column
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.inputs import Input
 from whyport.runtime.bundle.kept_rows import kept_rows_line
-from whyport.runtime.bundle.sidecar import Baseline, Sidecar, known_task
+from whyport.runtime.bundle.sidecar import Baseline, Sidecar, known_task, precision_of
+from whyport.runtime.variant_figures import in_words
 
 SHOWN = 8
 """The categories of a column that are named; the others are counted."""
@@ -42,7 +43,9 @@ def _graphs(sidecar: Sidecar) -> Iterator[str]:
     names = [f"{graph.file} ({graph.variant})" if graph.variant else graph.file for graph in sidecar.graphs]
     yield _line("graphs", f"{', '.join(names)}; opset {sidecar.opset}, IR {sidecar.ir_version}")
     for graph in sidecar.graphs:
-        if graph.figures:
+        if precision_of(graph.variant) is not None:
+            yield _line("smaller", f"{graph.file}: {in_words(graph.figures)}")
+        elif graph.figures:
             yield _line(graph.kind, f"{graph.file}: {_pairs(graph.figures)}")
     for kind, specs in (("input", sidecar.signature.inputs), ("output", sidecar.signature.outputs)):
         for spec in specs:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from whyport.runtime.arguments import typed
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.variants import precisions_of
 from whyport.runtime.extras import needs
 from whyport.runtime.session import Session
 from whyport.runtime.store.path import Place
@@ -19,7 +20,7 @@ class Verification:
     provider: str
     """The execution provider that ran the test vectors."""
     deviations: dict[str, float]
-    """The largest deviation from the test vectors, by output."""
+    """The largest deviation from the test vectors, by output; of a smaller variant behind its name."""
     signed_by: str | None = None
     """The fingerprint of the key whose signature was asked for; None where none was."""
 
@@ -45,7 +46,11 @@ def verify(bundle: Bundle | str | Place, device: str = "auto", *, key: str | Pat
     if key is not None:
         bundle, signed_by = _signed(bundle, key)
     session = Session(bundle, device)
-    return Verification(len(session.bundle.sidecar.files), session.provider.name, replay(session), signed_by)
+    deviations = replay(session)
+    for name in precisions_of(session.bundle.sidecar):
+        found = replay(Session(session.bundle, device, variant=name))
+        deviations |= {f"{name}: {output}": value for output, value in found.items()}
+    return Verification(len(session.bundle.sidecar.files), session.provider.name, deviations, signed_by)
 
 
 def _signed(bundle: Bundle | str | Place, key: str | Path) -> tuple[Bundle, str]:

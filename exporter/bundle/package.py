@@ -28,7 +28,6 @@ from whyport.exporter.verify.reasons import verify_reasons
 from whyport.exporter.verify.scores import check_meaning
 from whyport.exporter.verify.tolerances import TOLERANCES
 from whyport.exporter.verify.trees import with_right_trees
-from whyport.runtime.bundle.buckets import variant_file
 from whyport.runtime.bundle.class_maps import CAM
 from whyport.runtime.bundle.class_maps import figures_of as cam_figures
 from whyport.runtime.bundle.embedded import EMBED_MODEL, EMBEDDED
@@ -55,6 +54,7 @@ from whyport.runtime.bundle.sidecar import (
 )
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.bundle.trees import LEAF
+from whyport.runtime.bundle.variants import variant_file
 from whyport.runtime.bundle.vectors import to_json, to_parquet
 from whyport.runtime.errors import ExportError, WhyportError, listing
 

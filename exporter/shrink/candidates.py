@@ -11,23 +11,15 @@ from numpy.typing import NDArray
 from whyport.exporter.shrink.makers import MAKERS, Feeds, Maker, smaller
 from whyport.exporter.shrink.timing import BATCHES, milliseconds
 from whyport.runtime.batching import rows_per_call
-from whyport.runtime.bundle.buckets import (
-    inputs_at,
-    level_count,
-    levels,
-    places_at,
-    steps_at,
-    variant_file,
-    variant_name,
-)
+from whyport.runtime.bundle.buckets import inputs_at, level_count, levels, places_at, steps_at, variant_name
 from whyport.runtime.bundle.class_maps import CAM
 from whyport.runtime.bundle.embedded import EMBEDDED, EMBEDDING
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import KINDS
 from whyport.runtime.bundle.operators import mixes_rows
-from whyport.runtime.bundle.precisions import precise_variant
 from whyport.runtime.bundle.row import lengths_of
 from whyport.runtime.bundle.sidecar import Graph, precision_of
+from whyport.runtime.bundle.variants import precise_variant, variant_file
 from whyport.runtime.errors import ExportError
 from whyport.runtime.inputs.feeds import input_feeds
 from whyport.runtime.session import Session
@@ -86,8 +78,8 @@ def make_candidates(bundle: Bundle, precision: str, sample: Matrix) -> Candidate
         precision: the name of the variant.
         sample: the rows that static quantisation learns its ranges from, [N, F].
     """
-    maker, found = MAKERS[precision], Candidates(precision, {}, {})
-    for file, graph in full_graphs(bundle).items():
+    maker, found, graphs = MAKERS[precision], Candidates(precision, {}, {}), full_graphs(bundle)
+    for file, graph in graphs.items():
         make = maker.others
         if place_of(graph) == ("predict", None):
             make = partial(_of_model, maker, sample_feeds(bundle, graph, sample))
@@ -100,6 +92,11 @@ def make_candidates(bundle: Bundle, precision: str, sample: Matrix) -> Candidate
             found.failed[file] = "it has no weights that can be stored with fewer bits"
         else:
             found.contents[file] = content
+    # Rows of all lengths are answered in one precision.
+    lacking = {place_of(graphs[file]) for file in found.failed}
+    for file in [file for file in found.contents if place_of(graphs[file]) in lacking]:
+        del found.contents[file]
+        found.failed[file] = "another bucket's graph could not be made smaller"
     return found
 
 

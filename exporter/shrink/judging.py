@@ -10,7 +10,6 @@ from whyport.exporter.shrink.choice import VariantChoice
 from whyport.exporter.shrink.measure import Cost, measure
 from whyport.exporter.shrink.outcome import KEPT, LEFT_OUT, REFUSED, Outcome, judged
 from whyport.exporter.shrink.written import Written
-from whyport.runtime.bundle.buckets import variant_file
 from whyport.runtime.bundle.class_maps import CAM
 from whyport.runtime.bundle.consistency import TOLERANCES
 from whyport.runtime.bundle.embedded import EMBED_MODEL
@@ -18,6 +17,7 @@ from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import KINDS, TOLERANCE_OF
 from whyport.runtime.bundle.precisions import bundle_in
 from whyport.runtime.bundle.sidecar import CAM_MODEL
+from whyport.runtime.bundle.variants import variant_file
 from whyport.runtime.conformance import replay
 from whyport.runtime.errors import ParityError
 from whyport.runtime.session import Session

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from whyport.exporter.shrink.choice import VariantChoice
 from whyport.exporter.shrink.measure import Cost
 from whyport.runtime.bundle.sidecar import Sidecar, precision_of
+from whyport.runtime.variant_figures import in_words
 
 KEPT, LEFT_OUT, REFUSED = "kept", "left out", "refused"
 
@@ -32,18 +33,8 @@ class Outcome:
 
     def line(self) -> str:
         """The outcome in words."""
-        found = self.figures
-        parts = [f"{found['bytes']:,.0f} bytes, {found['full_bytes'] / found['bytes']:.1f} x smaller"] if found else []
-        if "milliseconds_1" in found:
-            ratio = found["full_milliseconds_1"] / found["milliseconds_1"]
-            parts.append(f"{found['milliseconds_1']:.3g} ms a row, {ratio:.2g} x as fast")
-        if "changed" in found:
-            parts.append(f"{100 * found['changed']:.2g} % of {found['rows']:.0f} predictions changed")
-        drift = found.get("drift", found.get("occlusion_drift"))
-        if drift is not None:
-            parts.append(f"reasons drift by {100 * drift:.2g} %")
         end = self.end if self.is_kept else f"{self.end}: {self.reason}"
-        return ", ".join([f"{self.file}: {end}", *parts])
+        return f"{self.file}: {end}" + (f", {in_words(self.figures)}" if self.figures else "")
 
 
 def lines_of(sidecar: Sidecar) -> list[str]:

@@ -12,9 +12,10 @@ from whyport.exporter.shrink.judging import Judging
 from whyport.exporter.shrink.outcome import Outcome
 from whyport.exporter.shrink.written import without, write_tolerances
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.precisions import bundle_in, precisions_of
+from whyport.runtime.bundle.precisions import bundle_in
 from whyport.runtime.bundle.references import References
 from whyport.runtime.bundle.sidecar import CONFORMANCE, Sidecar
+from whyport.runtime.bundle.variants import precisions_of
 from whyport.runtime.bundle.vectors import read_vectors
 from whyport.runtime.conformance import replay
 from whyport.runtime.errors import UsageError

@@ -25,9 +25,9 @@ VIEWS = ("Concat", "Identity", "Reshape", "Slice", "Squeeze", "Split", "Transpos
 FEWEST_VALUES = 64
 """The number of values below which a constant stays as it is."""
 
-SMALL_PART = 64
-"""A weight with less than this part of all weights' values is not stored as int8: it is small, and the first layer's,
-on which all others depend, often is one."""
+SMALL_PART = 8
+"""A weight of less than this part of the median weight's values is not stored as int8: it is small, and the first
+layer's, on which all others depend, often is one."""
 
 Stored = tuple[list[TensorProto], list[NodeProto]]
 """The constants that stand in a file for one, and the operators that make it of them."""
@@ -114,7 +114,7 @@ def large_weights(graph: onnx.GraphProto) -> set[str]:
     """The names of the weights that hold most of the values."""
     sizes = {tensor.name: int(np.prod(tensor.dims)) for tensor in graph.initializer}
     names = weight_names(graph)
-    fewest = sum(sizes[name] for name in names) / SMALL_PART
+    fewest = float(np.median([sizes[name] for name in names] or [0])) / SMALL_PART
     return {name for name in names if sizes[name] >= fewest}
 
 

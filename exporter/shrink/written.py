@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from whyport.exporter.shrink.candidates import full_graphs, named
-from whyport.runtime.bundle.buckets import variant_file
 from whyport.runtime.bundle.folder import Bundle, write_sidecar
-from whyport.runtime.bundle.precisions import precisions_of, tolerance_key
 from whyport.runtime.bundle.sidecar import CONFORMANCE_JSON, Sidecar, precision_of
+from whyport.runtime.bundle.variants import precisions_of, tolerance_key, variant_file
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from whyport.runtime.bundle.inputs import Input, SequencePreparation, TextPrepar
 from whyport.runtime.bundle.lengths import Length
 from whyport.runtime.bundle.row import lengths_of, varies
 from whyport.runtime.bundle.sidecar import Sidecar
+from whyport.runtime.bundle.variants import variant_file
 
 
 def level_count(lengths: Sequence[Length]) -> int:
@@ -30,12 +31,6 @@ def steps_at(lengths: Sequence[Length], level: int) -> tuple[int, ...]:
 def variant_name(steps: Sequence[int]) -> str:
     """The variant of the graphs of a bucket."""
     return "-".join(["steps", *map(str, steps)])
-
-
-def variant_file(file: str, variant: str) -> str:
-    """The file of a variant of a graph: model.onnx becomes model.steps-16.onnx."""
-    stem, dot, suffix = file.rpartition(".")
-    return f"{stem}.{variant}{dot}{suffix}"
 
 
 def levels(lengths: Sequence[Length], rows: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from whyport.runtime.bundle.inputs import (
     TextPreparation,
 )
 from whyport.runtime.bundle.pictures import check_prepare
+from whyport.runtime.bundle.precision_rules import check_precisions
 from whyport.runtime.bundle.score import CLASSIFICATION
 from whyport.runtime.bundle.sidecar import CONFORMANCE, CONFORMANCE_JSON, Graph, Sidecar, known_task, task_of
 from whyport.runtime.bundle.signature import TensorSpec
@@ -30,6 +31,7 @@ from whyport.runtime.task import Task
 
 MOST_VALUES = 1 << 24
 """The most values in one row of a tensor."""
+
 
 TOLERANCES = ("outputs", "gradients", "attributions", "completeness")
 """The tolerances that every bundle has."""
@@ -45,6 +47,7 @@ def check_consistency(sidecar: Sidecar) -> None:
     for name in TOLERANCES:
         if name not in sidecar.tolerances:
             raise BundleFormatError(f"$.tolerances: missing key {name!r}")
+    check_precisions(sidecar)
     _check_files(sidecar)
 
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.bundle.buckets import variant_file
 from whyport.runtime.bundle.columns import LIST, REFUSE, TOKEN, Channel, Column, NumberStatistics
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.inputs import Axis, Input, SequencePreparation, TextPreparation
 from whyport.runtime.bundle.row import row_size
 from whyport.runtime.bundle.sidecar import CONFORMANCE, Capability, Graph, Sidecar
 from whyport.runtime.bundle.signature import TensorSpec
+from whyport.runtime.bundle.variants import variant_file
 from whyport.runtime.errors import BundleFormatError
 
 EMBEDDED = "embedded"

@@ -11,7 +11,8 @@ import whyport
 from whyport.exporter.shrink.shrink import vector_rows
 from whyport.runtime.bundle.buckets import levels
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.precisions import bundle_in, precisions_of
+from whyport.runtime.bundle.precisions import bundle_in
+from whyport.runtime.bundle.variants import precisions_of
 from whyport.runtime.inputs.feeds import input_feeds
 from whyport.runtime.session import Session
 

@@ -18,8 +18,9 @@ from whyport.exporter.shrink.measure import Cost, measure
 from whyport.exporter.shrink.outcome import KEPT, LEFT_OUT, REFUSED, judged
 from whyport.exporter.shrink.shrink import vector_rows
 from whyport.runtime.bundle.folder import Bundle
-from whyport.runtime.bundle.precisions import bundle_in, precisions_of
+from whyport.runtime.bundle.precisions import bundle_in
 from whyport.runtime.bundle.sidecar import PRECISIONS, precision_of
+from whyport.runtime.bundle.variants import precisions_of
 from whyport.runtime.conformance import replay
 from whyport.runtime.errors import ParityError, UsageError
 from whyport.runtime.session import Session

@@ -1,16 +1,21 @@
 import dataclasses
+import json
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
+from support.command import Whyport
 from whyport.runtime.bundle.folder import Bundle, write_sidecar
-from whyport.runtime.bundle.precisions import bundle_in, full_size, precise_variant, precisions_of
-from whyport.runtime.bundle.sidecar import MADE_FROM_KEY, METADATA_KEY, precision_of
+from whyport.runtime.bundle.precisions import bundle_in
+from whyport.runtime.bundle.sidecar import MADE_FROM_KEY, METADATA_KEY, SIDECAR, precision_of
+from whyport.runtime.bundle.variants import full_size, precise_variant, precisions_of
 from whyport.runtime.conformance import replay
 from whyport.runtime.errors import BundleFormatError, ParityError, UsageError
 from whyport.runtime.session import Session
@@ -45,7 +50,9 @@ def write_smaller(path: Path, made_from: str | None = None, **tolerances: float)
     full = sidecar.graph("predict")
     assert full is not None
     own = dataclasses.replace(full, file="model.int8.onnx", variant="int8", figures={"bytes": 1.0})
-    allowed = {f"int8.{name}": value for name, value in ({"outputs": 2 * OFF} | tolerances).items()}
+    allowed = {
+        f"int8.{name}": value for name, value in (sidecar.tolerances | {"outputs": 2 * OFF} | tolerances).items()
+    }
     write_sidecar(
         path,
         dataclasses.replace(sidecar, graphs=(*sidecar.graphs, own), tolerances=sidecar.tolerances | allowed, files={}),
@@ -117,3 +124,49 @@ def test_names_say_what_a_variant_is() -> None:
 
 def test_a_bundle_without_smaller_variants_has_none(reference_bundle: Path) -> None:
     assert precisions_of(Bundle.read(reference_bundle).sidecar) == ()
+
+
+def edited(path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    document = json.loads((path / SIDECAR).read_text())
+    edit(document)
+    (path / SIDECAR).write_text(json.dumps(document))
+    return path
+
+
+def last(document: dict[str, Any]) -> dict[str, Any]:
+    """The smaller graph."""
+    graph: dict[str, Any] = document["graphs"][-1]
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda document: last(document).update(kind="explain"), "expected one of kind 'predict' and variant 'int8'"),
+        (lambda document: last(document).update(variant="int8-steps-4"), "expected one of kind 'predict' and variant"),
+        (
+            lambda document: last(document).update(file="model.pt"),
+            "expected the file 'model.int8.onnx', got 'model.pt'",
+        ),
+        (lambda document: last(document)["outputs"].pop(), "expected the tensors of model.onnx in model.int8.onnx"),
+        (
+            lambda document: document["graphs"].append({**last(document), "variant": "int8-steps-4", "file": "x.onnx"}),
+            "x.onnx is a variant of no graph of kind 'predict'",
+        ),
+        (lambda document: document["tolerances"].update({"int8.outputs": 1.5}), "expected .* 1"),
+        (lambda document: document["files"].pop("model.int8.onnx"), "expected a digest of 'model.int8.onnx'"),
+    ],
+)
+def test_a_variant_that_cannot_stand_in_for_the_model_is_refused(
+    smaller: Path, edit: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    with pytest.raises(BundleFormatError, match=message) as raised:
+        Bundle.read(edited(smaller, edit))
+    assert "\n" not in str(raised.value)
+
+
+def test_verify_replays_every_variant_and_inspect_shows_it(whyport: Whyport, smaller: Path) -> None:
+    said = whyport("verify", smaller).output
+    assert "logits: within" in said
+    assert "int8: logits: within 0.001 of the test vectors" in said
+    assert "model.int8.onnx: not measured" in whyport("inspect", smaller).output
