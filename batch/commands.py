@@ -208,6 +208,11 @@ logger = logging.getLogger(__name__)
     callback=lambda context, option, text: parse_size("--max-output", text),
     help="Refuse a run whose output would take more than this before compression, by an estimate.",
 )
+@click.option(
+    "--variant",
+    metavar="NAME",
+    help="Run a smaller variant of the bundle, such as int8, which whyport shrink makes; explain with --engine onnx.",
+)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option(
     "--batch-rows",
@@ -306,6 +311,9 @@ def run(
 
     \b
     Example: whyport run models/breast_cancer data --out scored --explain shapley --tolerance 0.05
+
+    \b
+    Example: whyport run small data --out scored --variant int8 --explain deepshap --engine onnx
 
     \b
     Example: whyport run models/photos data --out scored --explain lime --per segment --segments slic

@@ -109,6 +109,8 @@ class JobSettings:
     """A count, or a share; by default any number of rows may have values that training has not seen."""
     max_not_converged: int | str | None = None
     """A count, or a share of the explained rows, by method; by default any number of rows may not have converged."""
+    variant: str | None = None
+    """The name of the bundle's smaller variant that is run; None for the model in full size."""
     device: str = "auto"
     threads: int | None = None
     max_output: int = 20_000_000_000

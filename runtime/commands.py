@@ -75,10 +75,18 @@ def verify(bundle: Place, device: str, key: Path | None) -> None:
     help="What to do with a row for which the model gives NaN or infinity: leave its prediction empty, or fail.",
 )
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+@click.option("--variant", metavar="NAME", help="A smaller variant of the bundle, such as int8.")
 @click.option("--overwrite", is_flag=True, help="Replace the file named by --out.")
 @endpoint_option()
 def predict(
-    bundle: Place, data: Path, out: Path | None, keep: tuple[str, ...], on_bad_row: str, device: str, overwrite: bool
+    bundle: Place,
+    data: Path,
+    out: Path | None,
+    keep: tuple[str, ...],
+    on_bad_row: str,
+    device: str,
+    variant: str | None,
+    overwrite: bool,
 ) -> None:
     """Predict the rows of DATA, a CSV or Parquet file that fits in memory.
 
@@ -97,7 +105,7 @@ def predict(
         check_output(out, overwrite)
     elif not can_print():
         raise UsageError("stdout: expected an open stream, got a closed one; --out names a file instead")
-    session = Session(bundle, device)
+    session = Session(bundle, device, variant=variant)
     predictions = predict_file(session, data, keep, on_bad_row)
     if out is None:
         write_table(predictions, sys.stdout.buffer, "csv")

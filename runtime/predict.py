@@ -43,6 +43,7 @@ def predict(
     on_bad_row: str = "null",
     device: str = "auto",
     overwrite: bool = False,
+    variant: str | None = None,
 ) -> Any:
     """Predict the rows of a CSV or Parquet file that fits in memory; `run` takes larger files, and explains.
 
@@ -55,6 +56,7 @@ def predict(
             warning in the log, or "fail".
         device: "auto", "cpu" or "cuda".
         overwrite: whether `out` may be replaced.
+        variant: the name of a smaller variant of the bundle, such as "int8"; by default the model in full size.
 
     Returns:
         A pyarrow.Table [N rows]: the kept columns, `prediction`, `probability.CLASS` for every class, `imputed_count`;
@@ -68,7 +70,7 @@ def predict(
     check_on_bad_row(on_bad_row)
     if out is not None:
         check_output(Path(out), overwrite)
-    predictions = predict_file(Session(bundle, device), data, as_names(keep), on_bad_row)
+    predictions = predict_file(Session(bundle, device, variant=variant), data, as_names(keep), on_bad_row)
     if out is not None:
         write_predictions(predictions, Path(out))
     return predictions

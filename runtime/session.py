@@ -111,9 +111,7 @@ class Session:
         for name, number in (("threads", threads), ("batch_rows", batch_rows)):
             if number is not None:
                 at_least(name, number, 1)
-        self.bundle = as_bundle(bundle)
-        if variant is not None:
-            self.bundle = bundle_in(self.bundle, variant)
+        self.bundle = bundle_in(as_bundle(bundle), variant)
         self.variant = self.bundle.precision
         self._asked = _Asked(device, threads, batch_rows, self.variant)
         check_usable(self.bundle.sidecar)

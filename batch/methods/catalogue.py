@@ -23,7 +23,7 @@ from whyport.batch.methods.method import (
 )
 from whyport.runtime.bundle.embedded import EMBEDDED, explained_sidecar
 from whyport.runtime.bundle.sidecar import Capability, Sidecar
-from whyport.runtime.errors import BundleError, UsageError, unknown
+from whyport.runtime.errors import BundleError, UsageError, listing, unknown
 
 AS_ONE = "; a category, or a group, is one player"
 OF_CELLS = "; a category, or a group, has the sum of its cells"
@@ -248,6 +248,16 @@ def engine_of(name: str, chosen: str) -> str:
     """
     engines = find_method(name).engines
     return chosen if chosen in engines else next(iter(engines))
+
+
+def check_engines(names: Sequence[str], engine: str, variant: str | None) -> None:
+    """Raise UsageError for a method that PyTorch would run beside a smaller variant, which ONNX Runtime alone has."""
+    by_torch = [name for name in names if engine_of(name, engine) == TORCHSCRIPT] if variant is not None else []
+    if by_torch:
+        no_other = [name for name in by_torch if ONNX not in find_method(name).engines]
+        advice = f"expected no {listing(no_other)}, which PyTorch alone runs" if no_other else "expected engine 'onnx'"
+        got = f"got {engine!r} for {listing(by_torch)}: model.pt is the model in full size"
+        raise UsageError(f"variant {variant!r}: {advice}, {got}")
 
 
 def own_grid(names: Sequence[str], sidecar: Sidecar, options: Mapping[str, OptionValue]) -> tuple[int, int] | None:

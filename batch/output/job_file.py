@@ -19,14 +19,15 @@ from whyport.batch.settings import LAYOUTS, ON_BAD_ROW, ON_UNSEEN
 from whyport.batch.targets import TargetChoice
 from whyport.runtime.bundle.codec import build
 from whyport.runtime.bundle.constraints import OneOf, Within
+from whyport.runtime.bundle.sidecar import PRECISIONS
 from whyport.runtime.bundle.signature import TensorSpec
 from whyport.runtime.errors import BundleFormatError, JobError, UsageError
 from whyport.runtime.store.path import Place
 from whyport.runtime.task import Task, find_task
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 """The version of _job.json; version 2 added the task and its targets, 3 the arithmetic, and 4 `on_unseen`, units, and
-the names of the columns with the explained target, 5 `per` and `reduction`, 6 `reasons`."""
+the names of the columns with the explained target, 5 `per` and `reduction`, 6 `reasons`, 7 `variant`."""
 OLDEST = 2
 """The oldest version that is read; older versions' runs are not resumed."""
 
@@ -62,6 +63,8 @@ class PinnedSettings:
     keep: tuple[str, ...]
     on_bad_row: Annotated[str, OneOf(ON_BAD_ROW)]
     on_unseen: Annotated[str, OneOf(ON_UNSEEN)]
+    variant: Annotated[str, OneOf(PRECISIONS)] | None
+    """The smaller variant of the bundle that is run."""
     batch_rows: Annotated[int, COUNT]
     part_rows: Annotated[int, COUNT]
     explain: dict[str, str | int | float | bool | dict[str, tuple[str, ...]] | None]

@@ -11,4 +11,4 @@ def newest_settings(settings: Any) -> Any:
     if not isinstance(settings, dict):
         return settings
     renamed = {"explain_target" if name == "explain_class" else name: value for name, value in settings.items()}
-    return {"on_unseen": "score", "per": CELL, "reduction": SUM, "reasons": None} | renamed
+    return {"on_unseen": "score", "per": CELL, "reduction": SUM, "reasons": None, "variant": None} | renamed

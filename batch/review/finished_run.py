@@ -24,6 +24,7 @@ from whyport.batch.source.decoding import BUFFER_BYTES, READ_OPTIONS
 from whyport.batch.store.objects import disk_of
 from whyport.runtime.arguments import at_least
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.precisions import bundle_in
 from whyport.runtime.errors import AuditError, DataError, JobError, UsageError, message_line, unknown
 from whyport.runtime.paths import open_file
 from whyport.runtime.store.path import Place, as_place
@@ -155,8 +156,8 @@ class FinishedRun:
         return self.folder.path / span.name
 
     def open_bundle(self, path: Place | None = None) -> Bundle:
-        """Open the run's bundle, by default at its old path; raises AuditError for another bundle."""
-        bundle = Bundle.read(path or as_place(self.job.bundle.path))
+        """Open the run's bundle in its variant, by default at its old path; raises AuditError for another bundle."""
+        bundle = bundle_in(Bundle.read(path or as_place(self.job.bundle.path)), self.settings.variant)
         if bundle.digest != self.job.bundle.digest:
             raise AuditError(
                 f"expected the bundle with digest {self.job.bundle.digest}, got {bundle.digest}, in {bundle.path}"

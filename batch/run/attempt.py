@@ -25,6 +25,7 @@ from whyport.batch.source.keep import is_pattern
 from whyport.batch.store.local import Disk, writing
 from whyport.batch.store.lock import folder_lock
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.precisions import bundle_in
 from whyport.runtime.errors import DataError
 from whyport.runtime.session import Session
 from whyport.runtime.signing.bundle import bundle_mark
@@ -52,8 +53,9 @@ class Attempt:
     """
 
     def __init__(self, bundle: Bundle, settings: JobSettings, disk: Disk, where: Where) -> None:
+        bundle = bundle_in(bundle, settings.variant)
         self._made_of = bundle, settings, disk, where
-        self.bundle_signature = bundle_mark(bundle, settings.require_signature)
+        self.bundle_signature = bundle_mark(bundle.as_stored, settings.require_signature)
         # Nothing that is made knows of the key: neither the folder nor a worker elsewhere.
         self.settings = settings = dataclasses.replace(settings, require_signature=None)
         self._where, self._executor = where, find_executor(where.executor)

@@ -41,6 +41,7 @@ def describe_job(bundle: Bundle, plan: Plan, session: Session) -> JobFile:
             keep=settings.keep,
             on_bad_row=settings.on_bad_row,
             on_unseen=settings.on_unseen,
+            variant=settings.variant,
             batch_rows=plan.rows_per_batch,
             part_rows=plan.rows_per_part,
             explain=settings.explain.record(),

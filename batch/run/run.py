@@ -71,6 +71,7 @@ def run(
     seed: int = ExplainSettings.seed,
     memory: int | str = ExplainSettings.memory,
     max_output: int | str = JobSettings.max_output,
+    variant: str | None = None,
     device: str = "auto",
     batch_rows: int | None = None,
     part_rows: int | None = None,
@@ -139,6 +140,8 @@ def run(
         memory: bytes that a method may hold at once, beside the model, or a size such as "2GiB".
         max_output: bytes of output before compression, or a size such as "50GB", by an estimate: a run that would
             write more is refused.
+        variant: the name of a smaller variant of the bundle, such as "int8", which `shrink` makes; by default the model
+            in full size. Explanations then need the engine "onnx", or forward passes alone.
         device: "auto", "cpu" or "cuda".
         batch_rows: rows that are read, scored and explained together.
         part_rows: rows per part of the output.

@@ -17,6 +17,7 @@ from whyport.batch.run.run import settings_of
 from whyport.batch.scoring.scorer import Scorer
 from whyport.batch.source.cleaning import RowCleaner, check_columns
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.precisions import bundle_in
 from whyport.runtime.errors import UsageError, unknown
 from whyport.runtime.inputs.utf8 import check_utf8
 from whyport.runtime.options import as_names
@@ -49,6 +50,7 @@ OPTIONS = (
     "seed",
     "memory",
     "batch_rows",
+    "variant",
 )
 """The options of `run` that are about single rows."""
 
@@ -114,7 +116,9 @@ class TableColumns:
         for name in options:
             if name not in OPTIONS and name not in method_options():
                 raise UsageError(unknown("option", name, [*OPTIONS, *method_options()]))
-        plan = Plan.of_bundle(bundle, settings_of((), Path(), options))
+        settings = settings_of((), Path(), options)
+        bundle = bundle_in(bundle, settings.variant)
+        plan = Plan.of_bundle(bundle, settings)
         return cls(bundle, plan, None if keep is None else as_names(keep))
 
     def kept(self, table: pa.Schema) -> list[str]:

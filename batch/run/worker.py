@@ -24,6 +24,7 @@ from whyport.batch.source.cleaning import RowCleaner
 from whyport.batch.store.local import Disk
 from whyport.batch.store.objects import disk_of
 from whyport.runtime.bundle.folder import Bundle
+from whyport.runtime.bundle.precisions import bundle_in
 from whyport.runtime.errors import JobError
 from whyport.runtime.session import Session
 from whyport.runtime.store.path import Place
@@ -112,7 +113,7 @@ class WorkerSetup:
 
         With the setting `any_arithmetic`, another one is no error: the parts say what made them.
         """
-        bundle = Bundle.read(self.bundle)
+        bundle = bundle_in(Bundle.read(self.bundle), self.settings.variant)
         session = Session(bundle, self.settings.device, threads=self.settings.threads)
         # Names stay as they were given, and lead to the same places as where the run began.
         with chdir(self.folder):

@@ -8,11 +8,15 @@ from whyport.runtime.bundle.variants import precise_variant, precisions_of, tole
 from whyport.runtime.errors import UsageError, unknown
 
 
-def bundle_in(bundle: Bundle, precision: str) -> Bundle:
+def bundle_in(bundle: Bundle, precision: str | None) -> Bundle:
     """The bundle as if a precision's graphs and tolerances were its own; a graph without one stays as it is.
+
+    None leaves the bundle as it is.
 
     Raises UsageError where the bundle has no such variant.
     """
+    if precision is None:
+        return bundle
     if bundle.precision is not None:
         bundle = bundle.as_stored
     sidecar = bundle.sidecar

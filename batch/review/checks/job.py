@@ -19,6 +19,7 @@ ADDED = {
     4: ("units", "target_columns", "settings.on_unseen", "settings.explain_target"),
     5: ("settings.per", "settings.reduction"),
     6: ("settings.reasons",),
+    7: ("settings.variant",),
 }
 """The keys that a version of _job.json has first: no older one has them."""
 
