@@ -66,6 +66,9 @@ def _notes(first: RunSide | TrainingSide, other: RunSide) -> Iterator[str]:
         )
         return
     one, two = first.run.settings, other.run.settings
+    if one.variant != two.variant:
+        names = " and ".join(each.variant or "full size" for each in (one, two))
+        yield f"not the same variant of the model: {names}: {MIXES}"
     base = [each.explain.get("baseline") for each in (one, two)]
     if base[0] != base[1]:
         names = " and ".join(str(each or "the bundle's first baseline") for each in base)

@@ -19,6 +19,7 @@ from whyport.batch.review.finished_run import FinishedRun
 from whyport.batch.rows import ScoredRows
 from whyport.batch.scoring.selection import uniform
 from whyport.runtime.bundle.columns import LENGTH, TOKEN
+from whyport.runtime.bundle.precisions import bundle_in
 from whyport.runtime.errors import WhyportError
 from whyport.runtime.session import Session
 
@@ -45,7 +46,8 @@ class Training:
         found._describe(side)
         try:
             methods = tuple(dict.fromkeys(each.method for each in RunShares.of(run).explanations.values()))
-            scored, found.weights = explained_references(Session(side.bundle, device), run, methods)
+            bundle = bundle_in(side.bundle, run.settings.variant)
+            scored, found.weights = explained_references(Session(bundle, device), run, methods)
             found._predictions(side, scored)
             found._shares(run, scored)
         except (WhyportError, ModuleNotFoundError) as error:

@@ -83,6 +83,8 @@ def shuffle(module: Any, level: str, seed: int) -> list[str]:
 
 def reason_against(method: str, explainer: Explainer) -> str:
     """Why an explainer's network cannot be shuffled; empty where it can."""
+    if explainer.model.bundle.precision is not None:
+        return "model.pt is the network in full size, not the run's variant"
     if not any(graph.file == TORCHSCRIPT_MODEL for graph in explainer.model.bundle.sidecar.graphs):
         return "its bundle has no network in model.pt"
     if find_spec("torch") is None:

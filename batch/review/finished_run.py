@@ -157,12 +157,15 @@ class FinishedRun:
 
     def open_bundle(self, path: Place | None = None) -> Bundle:
         """Open the run's bundle in its variant, by default at its old path; raises AuditError for another bundle."""
-        bundle = bundle_in(Bundle.read(path or as_place(self.job.bundle.path)), self.settings.variant)
+        bundle = Bundle.read(path or as_place(self.job.bundle.path))
         if bundle.digest != self.job.bundle.digest:
             raise AuditError(
                 f"expected the bundle with digest {self.job.bundle.digest}, got {bundle.digest}, in {bundle.path}"
             )
-        return bundle
+        try:
+            return bundle_in(bundle, self.settings.variant)
+        except UsageError as error:
+            raise AuditError(f"{error}, in {bundle.path}") from None
 
     def find_input(self, name: str | None) -> int:
         """The index of the input with that name, or with that end of the name after a slash; by default the only input.

@@ -83,8 +83,10 @@ class Lineage:
             digest = f"digest {origin.data_digest}" if origin.data_digest else "no digest is recorded"
             yield Fact("training", {"digest": origin.data_digest}, words=f"{what}: {digest}")
         state = problem or THERE
-        value = {"name": mark.name, "sha256": mark.digest, "state": state}
-        yield Fact("bundle", value, words=f"{mark.name}  sha256 {mark.digest} of bundle.json, {state}")
+        variant = self._run.settings.variant
+        value = {"name": mark.name, "sha256": mark.digest, "variant": variant, "state": state}
+        name = mark.name if variant is None else f"{mark.name} in the variant {variant}"
+        yield Fact("bundle", value, words=f"{name}  sha256 {mark.digest} of bundle.json, {state}")
         yield self._bundle_signature(bundle)
 
     @cached_property

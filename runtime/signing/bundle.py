@@ -112,7 +112,7 @@ def _signed(place: Place, key: "EllipticCurvePublicKey") -> Signed:
 def _check(bundle: Bundle, signed: Signed) -> None:
     """Raise SignatureError where a bundle, whose files fit bundle.json, is not the one that was signed."""
     _check_sidecar(bundle.path, bundle.digest, signed)
-    for name, digest in bundle.sidecar.files.items():
+    for name, digest in bundle.as_stored.sidecar.files.items():
         expected = signed.manifest.digests.get(name, digest)
         if digest != expected:
             raise SignatureError(f"expected sha256 {expected}, which was signed, got {digest}, in {bundle.path / name}")

@@ -18,6 +18,8 @@ def attention_of(session: Session, rows: NDArray[np.float32]) -> NDArray[np.floa
 
 def grad_cam_of(session: Session, rows: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float32] | None:
     """How much each input position counts for class `targets` [N], [N, F] in 0..1; None if it cannot be computed."""
+    if session.variant is not None:
+        return None  # model.pt is the model in full size
     capability = session.bundle.sidecar.capabilities.get("grad-cam")
     if capability is None or not capability.available:
         return None

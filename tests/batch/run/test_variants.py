@@ -138,6 +138,11 @@ def test_the_command_predicts_by_the_variant(whyport: Whyport, bundle: Path, row
     )
     whyport("report", tmp_path / "out", "--out", tmp_path / "page.html")
     whyport("faithfulness", tmp_path / "out", "--sample", 5)
+    assert "in the variant int8" in whyport("lineage", tmp_path / "out").output
+    whyport("run", bundle, rows, "--explain", "deepshap", "--engine", "onnx", "--out", tmp_path / "full")
+    compared = whyport("compare", tmp_path / "full", tmp_path / "out").output
+    assert "not the same variant of the model: full size and int8" in compared
+    assert "probability" in whyport("compare", bundle, tmp_path / "out").output
 
 
 def test_tables_in_memory_are_scored_by_the_variant(bundle: Path, rows: Path) -> None:
