@@ -14,7 +14,7 @@ import click
 from whyport.batch.method_options import MethodOptions
 from whyport.batch.methods.catalogue import METHODS, method_options
 from whyport.batch.methods.groups_file import given_groups
-from whyport.batch.methods.method import ENGINES, TORCHSCRIPT
+from whyport.batch.methods.method import AUTO_ENGINE, ENGINES
 from whyport.batch.methods.per import AUTO as OWN_PER
 from whyport.batch.methods.per import PER
 from whyport.batch.methods.positions import REDUCTIONS, SUM
@@ -161,10 +161,11 @@ logger = logging.getLogger(__name__)
 )
 @click.option(
     "--engine",
-    type=click.Choice(ENGINES),
-    default=TORCHSCRIPT,
+    type=click.Choice((AUTO_ENGINE, *ENGINES)),
+    default=AUTO_ENGINE,
     show_default=True,
-    help="The engine for explanations; onnx needs no PyTorch, and deepshap then uses the bundle's summary references.",
+    help="The engine for explanations; onnx needs no PyTorch, and deepshap then uses the bundle's summary references. "
+    "auto is torchscript, with --variant onnx.",
 )
 @click.option(
     "--baseline",
@@ -211,7 +212,7 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--variant",
     metavar="NAME",
-    help="Run a smaller variant of the bundle, such as int8, which whyport shrink makes; explain with --engine onnx.",
+    help="Run a smaller variant of the bundle, such as int8, which whyport shrink makes.",
 )
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option(
@@ -313,7 +314,7 @@ def run(
     Example: whyport run models/breast_cancer data --out scored --explain shapley --tolerance 0.05
 
     \b
-    Example: whyport run small data --out scored --variant int8 --explain deepshap --engine onnx
+    Example: whyport run small data --out scored --variant int8 --explain deepshap
 
     \b
     Example: whyport run models/photos data --out scored --explain lime --per segment --segments slic

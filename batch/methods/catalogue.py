@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from whyport.batch.methods.method import (
+    AUTO_ENGINE,
     COUNT,
     GRADIENTS,
     ONNX,
@@ -248,6 +249,13 @@ def engine_of(name: str, chosen: str) -> str:
     """
     engines = find_method(name).engines
     return chosen if chosen in engines else next(iter(engines))
+
+
+def engine_beside(variant: str | None, chosen: str) -> str:
+    """The engine of a run: where none is chosen, PyTorch, or for a smaller variant ONNX Runtime, which alone has it."""
+    if chosen != AUTO_ENGINE:
+        return chosen
+    return TORCHSCRIPT if variant is None else ONNX
 
 
 def check_engines(names: Sequence[str], engine: str, variant: str | None) -> None:

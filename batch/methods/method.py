@@ -8,6 +8,7 @@ from whyport.runtime.arguments import as_type
 from whyport.runtime.errors import UsageError
 
 TORCHSCRIPT, ONNX = ENGINES = ("torchscript", "onnx")
+AUTO_ENGINE = "auto"
 """The engines that run explanations: PyTorch, or only ONNX Runtime."""
 
 OptionValue = int | float | bool | str | None

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whyport.batch.methods.catalogue import find_method, method_options
-from whyport.batch.methods.method import ENGINES, TORCHSCRIPT, Extra, Option, OptionValue
+from whyport.batch.methods.method import AUTO_ENGINE, ENGINES, Extra, Option, OptionValue
 from whyport.batch.methods.per import AUTO
 from whyport.batch.methods.players import Groups, PlayerMap, as_groups
 from whyport.runtime.arguments import as_type, at_least
@@ -50,8 +50,8 @@ class ExplainSettings:
     """A row has converged if its completeness error is at most this share of |score - base value| ..."""
     absolute_tolerance: float = 0.001
     """... or at most this much, in the score's unit; of a regression, in the scale of the target's scores."""
-    engine: str = TORCHSCRIPT
-    """The engine that runs the explanations, one of ENGINES."""
+    engine: str = AUTO_ENGINE
+    """The engine that runs the explanations, one of ENGINES, or "auto", for which the plan puts one of them."""
     seed: int = 0
     """The seed for a method's random draws, the same for every row."""
     memory: int = MEMORY
@@ -69,8 +69,8 @@ class ExplainSettings:
             object.__setattr__(self, name, as_type(name, getattr(self, name), (kind,)))
         if self.baseline is not None:
             object.__setattr__(self, "baseline", as_type("baseline", self.baseline, (str,)))
-        if self.engine not in ENGINES:
-            raise UsageError(unknown("engine", self.engine, ENGINES))
+        if self.engine not in (AUTO_ENGINE, *ENGINES):
+            raise UsageError(unknown("engine", self.engine, (AUTO_ENGINE, *ENGINES)))
         at_least("memory", self.memory, 1)
         at_least("seed", self.seed, 0)
         for name in ("tolerance", "absolute_tolerance"):

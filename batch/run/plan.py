@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whyport.batch.methods.baselines import chosen_baseline
-from whyport.batch.methods.catalogue import check_capabilities, check_engines, engine_of, own_grid
+from whyport.batch.methods.catalogue import check_capabilities, check_engines, engine_beside, engine_of, own_grid
 from whyport.batch.methods.maps.specs import array_specs, with_named_layers
 from whyport.batch.methods.per import CELL, chosen_per
 from whyport.batch.methods.reduction import Reduction
@@ -98,8 +98,11 @@ class Plan:
         check_usable(sidecar)
         if len(set(settings.methods)) != len(settings.methods):
             raise UsageError(f"methods named twice: {listing(settings.methods)}")
-        check_engines(settings.methods, settings.explain.engine, settings.variant)
-        check_capabilities(sidecar, {method: engine_of(method, settings.explain.engine) for method in settings.methods})
+        engine = engine_beside(bundle.precision, settings.explain.engine)
+        check_engines(settings.methods, engine, bundle.precision)
+        check_capabilities(sidecar, {method: engine_of(method, engine) for method in settings.methods})
+        explain = dataclasses.replace(settings.explain, engine=engine)
+        settings = dataclasses.replace(settings, variant=bundle.precision, explain=explain)
         task = task_of(sidecar)
         choice = TargetChoice.parse(settings.explain_target, task)
         # Without a method nothing has a share.

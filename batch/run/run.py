@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from whyport.batch.methods.catalogue import method_options
 from whyport.batch.methods.groups_file import given_groups
-from whyport.batch.methods.method import TORCHSCRIPT, OptionValue
+from whyport.batch.methods.method import AUTO_ENGINE, OptionValue
 from whyport.batch.methods.per import AUTO as OWN_PER
 from whyport.batch.methods.positions import SUM
 from whyport.batch.methods.settings import COMMON, ExplainSettings
@@ -65,7 +65,7 @@ def run(
     max_not_converged: int | str | None = None,
     players: str | Path | Mapping[str, Iterable[str]] | None = None,
     baseline: str | None = None,
-    engine: str = TORCHSCRIPT,
+    engine: str = AUTO_ENGINE,
     tolerance: float = ExplainSettings.tolerance,
     absolute_tolerance: float = ExplainSettings.absolute_tolerance,
     seed: int = ExplainSettings.seed,
@@ -131,7 +131,7 @@ def run(
         max_not_converged: the same for rows whose explanation has not converged, out of those explained.
         players: groups of columns that share one value: the columns of each by its name, or a JSON or CSV file of them.
         baseline: the name of the bundle's baseline that scores are measured against; by default its first.
-        engine: "torchscript", or "onnx", which needs no PyTorch.
+        engine: "torchscript", or "onnx", which needs no PyTorch; "auto" is "torchscript", with `variant` "onnx".
         tolerance: a row has converged if its completeness error, and for shapley every standard error, is at most
             this share of |score - base value| ...
         absolute_tolerance: ... or at most this much, in the score's unit; of a regression, in standard deviations of
@@ -141,7 +141,7 @@ def run(
         max_output: bytes of output before compression, or a size such as "50GB", by an estimate: a run that would
             write more is refused.
         variant: the name of a smaller variant of the bundle, such as "int8", which `shrink` makes; by default the model
-            in full size. Explanations then need the engine "onnx", or forward passes alone.
+            in full size. PyTorch does not explain it.
         device: "auto", "cpu" or "cuda".
         batch_rows: rows that are read, scored and explained together.
         part_rows: rows per part of the output.

@@ -12,6 +12,8 @@ import pytest
 
 import whyport
 from support.command import Whyport
+from whyport.batch.run.job import Job
+from whyport.batch.settings import JobSettings
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.conformance import replay
 from whyport.runtime.errors import UsageError
@@ -102,7 +104,7 @@ def test_an_audit_finds_a_run_that_names_another_variant(bundle: Path, rows: Pat
         ({"variant": "int4"}, "unknown variant 'int4'"),
         ({"variant": "dynamic-int8"}, "unknown variant 'dynamic-int8'"),
         (
-            {"variant": "int8", "explain": "deepshap"},
+            {"variant": "int8", "explain": "deepshap", "engine": "torchscript"},
             "variant 'int8': expected engine 'onnx', got 'torchscript' for 'deepshap'",
         ),
         (
@@ -151,3 +153,75 @@ def test_tables_in_memory_are_scored_by_the_variant(bundle: Path, rows: Path) ->
     got = np.stack([table[f"probability.{name}"].to_numpy() for name in names], axis=1)
     np.testing.assert_allclose(got, directly(bundle, rows, "int8"), atol=1e-5)
     assert replay(Session(bundle, variant="int8"))
+
+
+OPTIONS: dict[str, Any] = {"explain": "deepshap", "part_rows": 20, "batch_rows": 20, "device": "cpu"}
+
+
+def parts(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in out.glob("part-*.parquet")}
+
+
+def test_without_an_engine_a_variant_is_explained_by_onnx_runtime(bundle: Path, rows: Path, tmp_path: Path) -> None:
+    whyport.run(bundle, rows, tmp_path / "out", variant="int8", **OPTIONS)
+    job = json.loads((tmp_path / "out" / "_job.json").read_text())
+    assert job["settings"]["explain"]["engine"] == "onnx"
+    assert "torch" not in job["versions"]
+    values = np.stack([column.to_numpy() for column in pq.read_table(rows).columns], axis=1)
+    graph = onnxruntime.InferenceSession(bundle / "explain.int8.onnx", providers=["CPUExecutionProvider"])
+    table = pq.read_table(tmp_path / "out")
+    targets = Bundle.read(bundle).sidecar.targets
+    target = np.array([targets.index(name) for name in table["explained_target"].to_pylist()])
+    given = {"features": values, **{each.name: target for each in graph.get_inputs() if each.name != "features"}}
+    (expected,) = graph.run(["attribution"], given)
+    shares = [table[f"attribution.{name}"].to_numpy() for name in pq.read_schema(rows).names]
+    np.testing.assert_allclose(np.stack(shares, axis=1), expected, atol=1e-5)
+
+
+def test_a_stopped_run_goes_on_with_the_same_variant_and_shards_make_the_same_bytes(
+    bundle: Path, rows: Path, tmp_path: Path
+) -> None:
+    def stop(done: int, total: int) -> None:
+        if done >= 40:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        whyport.run(bundle, rows, tmp_path / "stopped", variant="int8", progress=stop, **OPTIONS)
+    there = len(parts(tmp_path / "stopped"))
+    assert 0 < there < 3
+    with pytest.raises(UsageError) as refused:
+        whyport.run(bundle, rows, tmp_path / "stopped", variant="float16", **OPTIONS)
+    assert 'settings.variant: "int8" there, "float16" here' in str(refused.value.lines())
+    report = whyport.run(bundle, rows, tmp_path / "stopped", variant="int8", **OPTIONS)
+    assert report.performance.resumed_parts == there
+    for shard in ("2/2", "1/2"):
+        whyport.run_shard(bundle, rows, tmp_path / "shared", shard, variant="int8", **OPTIONS)
+    whyport.run(bundle, rows, tmp_path / "shared", variant="int8", finish_only=True, **OPTIONS)
+    assert len(parts(tmp_path / "stopped")) == 3
+    assert parts(tmp_path / "shared") == parts(tmp_path / "stopped")
+
+
+def test_a_worker_elsewhere_has_the_variant(bundle: Path, rows: Path, tmp_path: Path) -> None:
+    settings = JobSettings((str(rows),), tmp_path / "out", ("deepshap",), variant="int8", device="cpu")
+    worker = Job(Bundle.read(bundle), settings)._attempt.worker
+    full = Job(Bundle.read(bundle), JobSettings((str(rows),), tmp_path / "out", device="cpu"))._attempt.worker
+    assert worker.setup.build().arithmetic == worker.arithmetic
+    assert worker.arithmetic["outputs"] != full.arithmetic["outputs"]
+
+
+def test_a_bundle_in_a_variant_is_run_and_recorded_in_it(bundle: Path, rows: Path, tmp_path: Path) -> None:
+    view = Session(bundle, variant="int8").bundle
+    whyport.run(view, rows, tmp_path / "view", **OPTIONS)
+    whyport.run(bundle, rows, tmp_path / "named", variant="int8", **OPTIONS)
+    assert parts(tmp_path / "view") == parts(tmp_path / "named")
+
+
+@pytest.mark.parametrize(
+    "options", [("--variant", "int4"), ("--variant", "int8", "--explain", "grad-cam"), ("--variant", "dynamic-int8")]
+)
+def test_the_command_refuses_in_one_line(
+    whyport: Whyport, bundle: Path, rows: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    output = whyport("run", bundle, rows, "--out", tmp_path / "out", *options, exit_code=2).output
+    assert output.startswith("error: ")
+    assert output.count("\n") == 1
