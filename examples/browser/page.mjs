@@ -6,9 +6,12 @@ import { Editor } from "./editor.mjs";
 import { computed, conformance, fail, ort } from "./engine.mjs";
 import { element, withUnit } from "./format.mjs";
 import { Outcome } from "./outcome.mjs";
+import { firstReason } from "./load.mjs";
+import { keepOffline } from "./offline.mjs";
 import { askedFor, readBundle } from "./place.mjs";
 import { Reasons } from "./reasons.mjs";
 import { Scheduler } from "./scheduler.mjs";
+import { offerVariants } from "./variants.mjs";
 
 const byId = (id) => document.getElementById(id);
 const page = {
@@ -23,9 +26,11 @@ async function main() {
   byId("open").elements.bundle.value = askedFor();
   const bundle = await readBundle("table");
   if (bundle === null) return;
-  const model = await Model.open(ort, bundle, EXPLAINING);
-  const starts = await startingRows(bundle);
-  introduce(bundle, starts);
+  introduce(bundle);
+  const model = await Model.open(ort, bundle, EXPLAINING); // predicts and explains: no other graph is needed for a reason
+  offerVariants(bundle, [EXPLAINING], EXPLAINING);
+  const starts = [typicalRow(bundle)];
+  showStarts(starts);
 
   const editor = new Editor(byId("editor"), bundle, () => scheduler.soon());
   const outcome = new Outcome(page, bundle, () => scheduler.soon());
@@ -51,25 +56,38 @@ async function main() {
   editor.set(starts[0].row);
   await scheduler.run();
   byId("main").hidden = false;
-  await conform(bundle);
+  await firstReason(bundle);
+
+  starts.push(...vectorRows(bundle, await readVectors(bundle)));
+  showStarts(starts);
+  await conform(bundle, model);
+  await keepOffline(bundle);
 }
 
-/** The rows to start from: what is typical of the training rows, then the test vectors. */
-async function startingRows(bundle) {
-  const vectors = await readVectors(bundle);
-  const [scores, count] = [vectors.tensors[bundle.sidecar.score.output], bundle.targets.length];
+/** What is typical of the training rows. */
+function typicalRow(bundle) {
   const isNumeric = bundle.columns.every(({ numbers }) => numbers);
   const text = isNumeric ? "the training medians" : "the training medians and commonest categories";
-  const typical = { text, row: bundle.columns.map((column) => column.typical) };
-  const rows = rowsOf(vectors, bundle).map((row, i) => {
+  return { text, row: bundle.columns.map((column) => column.typical) };
+}
+
+/** The rows of the test vectors. */
+function vectorRows(bundle, vectors) {
+  const [scores, count] = [vectors.tensors[bundle.sidecar.score.output], bundle.targets.length];
+  return rowsOf(vectors, bundle).map((row, i) => {
     const own = scores.slice(i * count, (i + 1) * count);
     const name = bundle.hasClasses ? bundle.targets[bundle.predicted(own)] : withUnit(own[0], bundle.sidecar.score.targets[0].unit);
     return { text: `test vector ${i + 1}, ${name}`, row };
   });
-  return [typical, ...rows];
 }
 
-function introduce(bundle, starts) {
+/** Offer rows to start from. */
+function showStarts(starts) {
+  byId("start").replaceChildren(...starts.map(({ text }) => element("option", {}, text)));
+  byId("starts").hidden = false;
+}
+
+function introduce(bundle) {
   const { name, provenance } = bundle.sidecar;
   document.title = `${name}: predictions and reasons`;
   byId("name").textContent = name.replaceAll("_", " ");
@@ -77,8 +95,6 @@ function introduce(bundle, starts) {
   const predicted = hasClasses ? `${targets.length} classes` : targets.map((_, k) => bundle.titleOf(k));
   byId("about").textContent = `${columns.length} columns, ${[predicted].flat().join("; ")}; ${provenance.source}`;
   if (!hasClasses) [byId("against").textContent, byId("for").textContent] = ["lowers it", "raises it"];
-  byId("start").replaceChildren(...starts.map(({ text }) => element("option", {}, text)));
-  byId("starts").hidden = false;
 }
 
 /** Tell about values that the model cannot be trusted with, or cannot take. */
@@ -95,8 +111,8 @@ function far(names) {
 }
 
 /** Replay the test vectors in this browser, and say how it went. */
-async function conform(bundle) {
-  const compared = await replay(ort, bundle);
+async function conform(bundle, model) {
+  const compared = await replay(ort, bundle, [model]);
   const failed = compared.filter(({ deviation, tolerance }) => !(deviation <= tolerance));
   const worst = (...names) => {
     const deviations = compared.filter(({ output }) => names.includes(output)).map(({ deviation }) => deviation);

@@ -8,10 +8,13 @@ import { Camera, hasCamera } from "./camera.mjs";
 import { computed, conformance, fail, ort } from "./engine.mjs";
 import { element, signed } from "./format.mjs";
 import { Outcome } from "./outcome.mjs";
+import { firstReason } from "./load.mjs";
+import { keepOffline } from "./offline.mjs";
 import { draw, placeOf } from "./overlay.mjs";
 import { Pixels } from "./pixels.mjs";
 import { askedFor, readBundle } from "./place.mjs";
 import { Scheduler } from "./scheduler.mjs";
+import { offerVariants } from "./variants.mjs";
 
 const SLIDERS = ["brightness", "zoom", "across", "down"];
 const PREPARING = "prepare.onnx";
@@ -32,7 +35,10 @@ class Page {
     const open = (file) => Model.open(ort, bundle, file);
     const [prepare, predict] = [await open(PREPARING), await open(PREDICTING)];
     const isServed = bundle.sidecar.capabilities.cam?.available;
-    await new Page(bundle, { prepare, predict, map: isServed ? await open(MAPPING) : null }).begin();
+    const map = isServed ? await open(MAPPING) : null;
+    const needed = isServed ? [PREDICTING, MAPPING] : [PREDICTING];
+    offerVariants(bundle, needed, needed.at(-1));
+    await new Page(bundle, { prepare, predict, map }).begin();
   }
 
   constructor(bundle, models) {
@@ -58,7 +64,9 @@ class Page {
     await this.show(new Blob([pictures[0].encoded]));
     await this.scheduler.run();
     byId("main").hidden = false;
+    await firstReason(this.bundle);
     await this.conform(pictures);
+    await keepOffline(this.bundle);
   }
 
   listen(pictures) {
@@ -187,7 +195,7 @@ class Page {
 
   /** Replay the test vectors and the test pictures in this browser, and say how it went. */
   async conform(pictures) {
-    const compared = await replay(ort, this.bundle);
+    const compared = await replay(ort, this.bundle, Object.values(this.models).filter(Boolean));
     const failed = compared.filter(({ deviation, tolerance }) => !(deviation <= tolerance));
     const worst = Math.max(...compared.map(({ deviation }) => deviation)).toExponential(1);
     const off = await Promise.all(pictures.map((picture) => this.deviation(picture)));

@@ -11,7 +11,14 @@ import { parseArgs } from "node:util";
 const EXAMPLES = resolve(import.meta.dirname, "..");
 const TYPES = {
   ...{ ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" },
+  ".js": "text/javascript; charset=utf-8",
   ...{ ".mjs": "text/javascript; charset=utf-8", ".wasm": "application/wasm", ".json": "application/json" },
+};
+
+/** With these a browser lets the page use threads. */
+const ISOLATING = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
 function usage(message) {
@@ -65,7 +72,10 @@ async function answer(request, response, bundle) {
   const found = file && (await stat(file).catch(() => null));
   if (!found?.isFile()) return void response.writeHead(404).end();
   const type = TYPES[extname(asked.path)] ?? "application/octet-stream";
-  response.writeHead(200, { "Content-Type": type, "Content-Length": found.size, "Cache-Control": "no-cache" });
+  const ETag = `"${found.size.toString(36)}-${found.mtimeMs.toString(36)}"`;
+  const headers = { "Content-Type": type, "Cache-Control": "no-cache", ETag, ...ISOLATING };
+  if (request.headers["if-none-match"] === ETag) return void response.writeHead(304, headers).end();
+  response.writeHead(200, { ...headers, "Content-Length": found.size });
   await pipeline(createReadStream(file), response).catch(() => response.destroy());
 }
 

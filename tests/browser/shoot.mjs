@@ -1,9 +1,11 @@
 // Open a page in Chromium and photograph it: node shoot.mjs URL OUT.png [--width W] [--height H] [--dark] [--no-page]
 //   [--wait SELECTOR] [--eval EXPRESSION] [--download FILE] [--axe TAGS] [--print] [--pdf FILE] [--timeout SECONDS]
+//   [--profile FOLDER] [--touch]
 //
 // --wait waits for an element, --eval evaluates an expression in the page (a promise is awaited); --no-page photographs the
 // window alone, not the whole page. --download waits for the file that the page saves, and puts it there; --axe looks for what
 // axe-core's rules with these tags find, such as wcag2a,wcag2aa; --print shows the page as on paper, and --pdf prints it, on A4.
+// --profile keeps what the browser keeps in a folder, for a later visit; --touch is a phone: fingers, and a narrow layout.
 //
 // Prints one JSON object: `errors`, the messages of level error or warning on the console, uncaught exceptions and failed
 // requests; `requests`, every URL that was asked for but the page's own; `result`, of the expression; `violations`, of the rules
@@ -43,6 +45,8 @@ const { values, positionals } = parseArgs({
     print: { type: "boolean", default: false },
     pdf: { type: "string" },
     timeout: { type: "string", default: "60" },
+    profile: { type: "string" },
+    touch: { type: "boolean", default: false },
   },
 });
 const [url, out] = positionals;
@@ -61,12 +65,14 @@ async function violations(page, tags) {
   );
 }
 
-const profile = mkdtempSync(join(tmpdir(), "chromium-"));
+const profile = values.profile ?? mkdtempSync(join(tmpdir(), "chromium-"));
 const context = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.CHROMIUM ?? PLACES.find(existsSync),
   args: FLAGS,
   viewport: { width: Number(values.width), height: Number(values.height) },
   colorScheme: values.dark ? "dark" : "light",
+  hasTouch: values.touch,
+  isMobile: values.touch,
 });
 try {
   const page = context.pages()[0] ?? (await context.newPage());
@@ -97,7 +103,7 @@ try {
   found.errors.push(`shoot: ${error.message}`);
 } finally {
   await context.close();
-  rmSync(profile, { recursive: true, force: true });
+  if (!values.profile) rmSync(profile, { recursive: true, force: true });
 }
 console.log(JSON.stringify(found));
 process.exitCode = found.errors.length ? 1 : 0;

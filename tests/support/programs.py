@@ -22,13 +22,13 @@ def node(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def serving(bundle: Path, *, page: bool = True) -> Iterator[str]:
+def serving(bundle: Path, *, page: bool = True, port: int = 0) -> Iterator[str]:
     """The address of the browser's page while examples/browser's server serves it and a bundle.
 
-    Without `page`, what the page itself needs may be missing.
+    Without `page`, what the page itself needs may be missing. Port 0 is any that is free.
     """
     _require("browser" if page else None)
-    command = ["node", EXAMPLES / "browser" / "serve.mjs", bundle, "--port", "0"]
+    command = ["node", EXAMPLES / "browser" / "serve.mjs", bundle, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
