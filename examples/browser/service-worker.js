@@ -32,7 +32,7 @@ async function answer(request) {
   const ignoreSearch = request.mode === "navigate"; // a page is the same whatever bundle it opens
   if (digestOf(request.url)) return (await caches.match(request)) ?? (await fetch(request));
   try {
-    return await fetch(request);
+    return await fetch(request, { cache: "no-cache" }); // a browser's own cache may hold what was there before
   } catch (error) {
     const kept = await caches.match(request, { ignoreSearch });
     if (kept) return kept;
