@@ -63,6 +63,22 @@ export class Model {
    * @param {Object<string, number>} [lengths] the lengths of other axes, by their names
    */
   async feed(values, count, lengths = {}) {
+    const most = this.graph.figures.rows_per_call ?? count;
+    if (count <= most) return await this.call(values, count, lengths);
+    const parts = [];
+    for (let row = 0; row < count; row += most) {
+      const taken = Math.min(most, count - row);
+      const part = Object.entries(values).map(([name, flat]) => {
+        const width = flat.length / count;
+        return [name, flat.slice(row * width, (row + taken) * width)];
+      });
+      parts.push(await this.call(Object.fromEntries(part), taken, lengths));
+    }
+    return joined(parts);
+  }
+
+  /** One call of ONNX Runtime, as `feed`; of a graph with `rows_per_call`, answers would depend on the other rows. */
+  async call(values, count, lengths) {
     const known = { N: count, ...lengths };
     const feeds = this.graph.inputs.map(({ name, dtype, shape }) => {
       const dims = shape.map((length) => (Object.hasOwn(known, length) ? known[length] : length));
@@ -74,6 +90,20 @@ export class Model {
     }
     return outputs;
   }
+}
+
+/** The outputs of several calls as those of one. */
+function joined(parts) {
+  const outputs = Object.entries(parts[0]).map(([name, { dims, data }]) => {
+    const whole = new data.constructor(parts.reduce((length, part) => length + part[name].data.length, 0));
+    parts.reduce((start, part) => {
+      whole.set(part[name].data, start);
+      return start + part[name].data.length;
+    }, 0);
+    const rows = parts.reduce((count, part) => count + part[name].dims[0], 0);
+    return [name, { dims: [rows, ...dims.slice(1)], data: whole }];
+  });
+  return Object.fromEntries(outputs);
 }
 
 function dataOf(dtype, values) {
