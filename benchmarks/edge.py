@@ -32,12 +32,12 @@ from whyport.exporter.shrink.choice import VariantChoice
 from whyport.exporter.shrink.drift import changed_rows, relative_drift
 from whyport.exporter.shrink.held_out import read_rows
 from whyport.exporter.shrink.measure import MOST_EXPLAINED, Cost
-from whyport.exporter.shrink.outcome import judged
+from whyport.exporter.shrink.outcome import KEPT, judged
 from whyport.exporter.shrink.timing import milliseconds
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.bundle.graphs import ATTRIBUTION, TARGET_INDEX
 from whyport.runtime.bundle.sidecar import EXPLAIN_MODEL, ONNX_MODEL
-from whyport.runtime.bundle.variants import precisions_of
+from whyport.runtime.bundle.variants import precisions_of, variant_file
 from whyport.runtime.inputs.feeds import input_feeds
 from whyport.runtime.providers import load_onnxruntime
 
@@ -124,6 +124,10 @@ def measured(case: Case, folder: Path) -> dict[str, dict[str, Any]]:
         if graph.variant in names and graph.kind in ("predict", "explain"):
             end, reason = judged(Cost(graph.kind, None, {}, {}), dict(graph.figures), default)
             found[graph.file] = {**graph.figures, "by_default": f"{end}: {reason}" if reason else end}
+    for name in names:
+        model, others = variant_file(ONNX_MODEL, name), variant_file(EXPLAIN_MODEL, name)
+        if others in found and found[model]["by_default"] != KEPT:
+            found[others]["by_default"] = "as its model"
     return found
 
 
@@ -229,19 +233,20 @@ def _cells(own: dict[str, Any]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(CASES), help="the models, separated by commas")
-    parser.add_argument("--out", type=Path, help="a file for all figures, as JSON")
+    parser.add_argument("--out", type=Path, help="a file for all figures, as JSON; what it has of other models stays")
     options = parser.parse_args()
-    found: dict[str, Any] = {}
+    every: dict[str, Any] = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
     print("| " + " | ".join(COLUMNS) + " |")
     print("|---" * len(COLUMNS) + "|")
     for name in options.only.split(","):
         with tempfile.TemporaryDirectory() as folder:
             case = CASES[name](Path(folder))
-            found[name] = measured(case, Path(folder)) | beside(case)
-        print("\n".join(lines(name, found[name])), flush=True)
-    if options.out is not None:
-        about = {"processor": platform.processor(), "weights of minilm": text_models.weights()}
-        options.out.write_text(json.dumps(about | found, indent=1) + "\n")
+            found = measured(case, Path(folder)) | beside(case)
+        print("\n".join(lines(name, found)), flush=True)
+        if options.out is not None:
+            about = {"machine": platform.machine(), "weights of minilm": text_models.weights()}
+            every |= about | {name: found}
+            options.out.write_text(json.dumps(every, indent=1) + "\n")
 
 
 if __name__ == "__main__":
