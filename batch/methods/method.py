@@ -8,8 +8,9 @@ from whyport.runtime.arguments import as_type
 from whyport.runtime.errors import UsageError
 
 TORCHSCRIPT, ONNX = ENGINES = ("torchscript", "onnx")
-AUTO_ENGINE = "auto"
 """The engines that run explanations: PyTorch, or only ONNX Runtime."""
+AUTO_ENGINE = "auto"
+"""The option's value for the engine that a run has where none is chosen."""
 
 OptionValue = int | float | bool | str | None
 

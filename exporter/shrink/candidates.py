@@ -1,6 +1,6 @@
 """Smaller graphs that are made and not judged yet: their contents, and how long they take."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -42,11 +42,6 @@ class Candidates:
     """By the file in full size."""
     failed: dict[str, str]
     """Why a graph could not be made smaller, by the file in full size."""
-
-    def graphs(self, full: Mapping[str, Graph]) -> Iterator[Graph]:
-        """The sidecar's entries, by the entries of the files in full size."""
-        for file in self.contents:
-            yield named(full[file], self.precision)
 
 
 def named(graph: Graph, precision: str) -> Graph:

@@ -1,6 +1,7 @@
 """A copy of a bundle with smaller variants, which takes its place whole or not at all."""
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from whyport.exporter.bundle.target import check_target
@@ -34,4 +35,16 @@ def shrunk_copy(bundle: Bundle, target: Path, choice: VariantChoice, rows: Path 
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(Path(bundle.place) / name, folder / name)
         add_variants(folder, choice, held_out)
+        if Path(bundle.place).absolute() == target.absolute():
+            _keep_foreign(Path(bundle.place), folder, {SIDECAR, *bundle.sidecar.files})
     return Bundle.read(target)
+
+
+def _keep_foreign(source: Path, folder: Path, own: Collection[str]) -> None:
+    """Copy what lies in the bundle's folder and is not the bundle's: somebody's notes outlive the replacement."""
+    for path in sorted(source.rglob("*")):
+        name = path.relative_to(source)
+        if name.as_posix() in own or (folder / name).exists() or (path.is_dir() and not path.is_symlink()):
+            continue
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, folder / name, follow_symlinks=False)

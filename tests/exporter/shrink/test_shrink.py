@@ -204,8 +204,12 @@ def test_rows_of_ones_own_are_measured_with(whyport: Whyport, reference_bundle: 
 
 def test_variants_are_replaced_by_name(reference_bundle: Path, tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(reference_bundle, tmp_path / "bundle"))
+    (bundle / "notes").mkdir()
+    (bundle / "notes" / "mine.txt").write_text("kept")
     for names in ("float16", "weights-int8", "float16"):
         made = whyport.shrink(bundle, variants=names, keep_slower=True)
     assert set(precisions_of(made.sidecar)) == {"float16", "weights-int8"}
     assert set(json.loads(made.read_bytes("conformance.json"))["variants"]) == {"float16", "weights-int8"}
     assert list(tmp_path.iterdir()) == [bundle]
+    assert (bundle / "notes" / "mine.txt").read_text() == "kept"  # and no file of the bundle's
+    assert "notes/mine.txt" not in made.sidecar.files
