@@ -1,6 +1,7 @@
 """Bundles with smaller variants: what they compute, what is said of them, and what is refused."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import whyport
 from support.command import Whyport
 from whyport.exporter.shrink.choice import VariantChoice
+from whyport.exporter.shrink.makers import MAKERS
 from whyport.exporter.shrink.measure import Cost, measure
 from whyport.exporter.shrink.outcome import KEPT, LEFT_OUT, REFUSED, judged
 from whyport.exporter.shrink.shrink import vector_rows
@@ -46,6 +48,17 @@ def test_every_variant_is_there_and_replayed(shrunk: Bundle) -> None:
     assert precisions_of(shrunk.sidecar) == PRECISIONS
     for precision in PRECISIONS:
         assert replay(Session(bundle_in(shrunk, precision), "cpu"))
+
+
+def test_every_variant_is_made_described_and_known_to_javascript(whyport: Whyport) -> None:
+    root = Path(__file__).parents[3]
+    named = re.search(r"const PRECISIONS = (\[.*?\]);", (root / "examples" / "shared" / "sidecar.mjs").read_text())
+    assert named is not None
+    assert tuple(json.loads(named[1])) == tuple(MAKERS) == PRECISIONS
+    page, said = (root / "docs" / "edge.md").read_text(), whyport("shrink", "--help").output
+    for name in PRECISIONS:
+        assert f"| `{name}` |" in page
+        assert f"\n  {name}  " in said
 
 
 def test_the_figures_are_those_of_a_fresh_measurement(shrunk: Bundle) -> None:
