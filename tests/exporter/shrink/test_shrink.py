@@ -91,6 +91,18 @@ def test_scores_and_changes_are_counted_by_hand(shrunk: Bundle) -> None:
         assert said["score_deviation"] == pytest.approx((np.abs(a - b) / np.maximum(1, np.abs(b))).max(), rel=1e-3)
 
 
+def test_changes_near_the_border_between_two_classes_are_counted(shrunk: Bundle) -> None:
+    full, small = Session(shrunk, "cpu"), Session(shrunk, "cpu", variant="int8")
+    rows = np.nan_to_num(vector_rows(shrunk))
+    margins = np.subtract(*full.run(rows)["logits"].T)
+    between = np.linspace(0, 1, 1000, dtype=np.float32)[:, None]
+    path = rows[margins.argmin()] * between + rows[margins.argmax()] * (1 - between)
+    near = path[np.argsort(np.abs(np.subtract(*full.run(path)["logits"].T)))[:100]]
+    a, b = (each.run(near)["logits"].argmax(1) for each in (small, full))
+    cost = next(iter(measure(full, small, near)))
+    assert cost.figures["changed"] == (a != b).mean() > 0.02
+
+
 def test_shares_of_smaller_graphs_add_up_to_their_own_scores(shrunk: Bundle) -> None:
     rows = vector_rows(shrunk)
     for precision in ("float16", "weights-int8"):
