@@ -25,7 +25,7 @@ export async function readBundle(kind) {
   const fetchBytes = async (name, digest) => {
     const file = new URL(name, url);
     if (digest) file.searchParams.set("sha256", digest); // what is kept for later is found by it, and is never an older one
-    const response = await fetch(file).catch((error) => {
+    const response = await fetch(file, { cache: digest ? "default" : "no-cache" }).catch((error) => {
       throw new BundleError(`${name} of ${url.pathname}: no answer (${error.message})`);
     });
     if (response.status === 404) return null;
