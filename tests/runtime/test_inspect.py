@@ -7,6 +7,7 @@ import pytest
 from support.golden import GOLDEN, bundle_of
 from whyport.runtime.bundle.folder import Bundle
 from whyport.runtime.inspect import bundle_lines
+from whyport.runtime.variant_figures import in_words
 
 
 def lines_of(name: str, folder: Path) -> list[str]:
@@ -52,3 +53,14 @@ def test_quantities_have_units_and_other_inputs_their_preparation(tmp_path: Path
     assert trees[0] == "trees  classification-by-margin, format version 3"
     assert "trees       trees.npz: trees 300, leaves 9300" in trees
     assert "score       output 'margin', of kind margin" in trees
+
+
+def test_a_smaller_variant_is_told_with_its_times_at_1_and_64_and_its_drift() -> None:
+    figures = {"bytes": 20_000, "full_bytes": 60_000, "rows": 200, "changed": 0.005, "occlusion_drift": 0.14}
+    times = {"milliseconds_1": 0.05, "full_milliseconds_1": 0.1, "milliseconds_64": 0.01, "full_milliseconds_64": 0.03}
+    assert in_words(figures | times) == (
+        "20,000 bytes, 3.0 x smaller, 0.05 ms a row, 2 x as fast, 0.01 ms a row in calls of 64, 3 x as fast, "
+        "0.5 % of 200 predictions changed, reasons by occlusion drift by 14 %"
+    )
+    assert in_words({"drift": 0.01}) == "reasons drift by 1 %"
+    assert in_words({}) == "not measured"
