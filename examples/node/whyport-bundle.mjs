@@ -85,7 +85,7 @@ async function verify(bundle, variants) {
   console.log(`${bundle.place}: ${files.length} files as exported, bundle.json ${bundle.digest.slice(0, 12)}`);
   const compared = [];
   for (const variant of variants) compared.push(...(await replay(ort, bundle.inVariant(variant))));
-  const width = Math.max(...compared.map(({ graph }) => graph.length));
+  const width = Math.max("gradient.onnx".length, ...compared.map(({ graph }) => graph.length));
   for (const { graph, output, deviation, tolerance } of compared) {
     const verdict = deviation <= tolerance ? "ok" : "NOT REPRODUCED";
     console.log(`${graph.padEnd(width)} ${output.padEnd(18)} ${deviation.toExponential(1)} of ${Number(tolerance.toPrecision(2))}  ${verdict}`);
