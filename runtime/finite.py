@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from whyport.runtime.errors import NotFiniteError
+from whyport.runtime.errors import NotFiniteError, UsageError, unknown
 
 SHOWN_ROWS = 10
 """Row numbers that a message gives."""
@@ -69,3 +69,20 @@ class UnansweredRows:
             if values.dtype.kind == "f":
                 values[self.rows] = np.nan
         return blank
+
+
+ON_BAD = ("raise", "nan")
+
+
+def check_on_bad(on_bad: str) -> None:
+    """Raise UsageError for an unknown way with rows whose outputs are not finite."""
+    if on_bad not in ON_BAD:
+        raise UsageError(f"on_bad: {unknown('policy for bad rows', on_bad, ON_BAD)}")
+
+
+def answers(outputs: dict[str, NDArray[Any]], on_bad: str) -> dict[str, NDArray[Any]]:
+    """The outputs, in which no number is made up: rows that are not finite raise NotFiniteError, or are NaN."""
+    unanswered = UnansweredRows.of(outputs)
+    if on_bad == "raise":
+        unanswered.refuse()
+    return unanswered.blanked(outputs)

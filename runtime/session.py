@@ -44,7 +44,7 @@ from whyport.runtime.errors import (
     ValueRangeError,
     unknown,
 )
-from whyport.runtime.finite import UnansweredRows
+from whyport.runtime.finite import answers, check_on_bad
 from whyport.runtime.inputs.feeds import input_feeds
 from whyport.runtime.inputs.table import Columns, EncodedRows
 from whyport.runtime.providers import DEVICES, Provider, available_cores
@@ -151,8 +151,8 @@ class Session:
             ColumnError, ValueRangeError, MissingValueError: the rows do not fit. NotFiniteError: the model gives NaN
             or infinity; the first ten rows are named. UsageError: unknown output, or unknown `on_bad`.
         """
-        _check_on_bad(on_bad)
-        return _answers(self.run(self.matrix(rows), outputs), on_bad)
+        check_on_bad(on_bad)
+        return answers(self.run(self.matrix(rows), outputs), on_bad)
 
     def matrix(self, rows: Any) -> NDArray[np.float32]:
         """The float32 matrix [N, F] that `predict` would use for these rows; raises and warns as `predict` does."""
@@ -246,7 +246,7 @@ class Session:
         Raises:
             The errors of `predict`. UsageError: no such target. BundleError: the bundle has no explain.onnx.
         """
-        _check_on_bad(on_bad)
+        check_on_bad(on_bad)
         if classes is not None:
             if targets is not None:
                 raise UsageError("classes: another name for targets; expected one of them")
@@ -255,7 +255,7 @@ class Session:
         index = target_index(targets, self.task, len(matrix))
         sidecar = self.bundle.sidecar
         outputs = self.run_graph(EXPLAIN_MODEL, matrix, index)
-        explained = attribution(_answers(outputs, on_bad), sidecar.tolerances["completeness"])
+        explained = attribution(answers(outputs, on_bad), sidecar.tolerances["completeness"])
         target = explained.target
         if targets is None:  # a row without a score has no predicted class
             target = np.where(np.isfinite(outputs[SCORE.name]), target, -1)
@@ -384,23 +384,6 @@ def _own_device(sidecar: Sidecar, model: bytes, device: str) -> str:
             "alone; expected 'cpu' or 'auto'"
         )
     return "cpu"
-
-
-ON_BAD = ("raise", "nan")
-
-
-def _check_on_bad(on_bad: str) -> None:
-    """Raise UsageError for an unknown way with rows whose outputs are not finite."""
-    if on_bad not in ON_BAD:
-        raise UsageError(f"on_bad: {unknown('policy for bad rows', on_bad, ON_BAD)}")
-
-
-def _answers(outputs: dict[str, NDArray[Any]], on_bad: str) -> dict[str, NDArray[Any]]:
-    """The outputs, in which no number is made up: rows that are not finite raise NotFiniteError, or are NaN."""
-    unanswered = UnansweredRows.of(outputs)
-    if on_bad == "raise":
-        unanswered.refuse()
-    return unanswered.blanked(outputs)
 
 
 def _reopen(path: Place, digest: str, asked: _Asked) -> Session:

@@ -128,7 +128,7 @@ class MatchedExplanation:
     mean_distance: float
     """The mean of their distances; NaN without any."""
     changed: tuple[ChangedRow, ...]
-    """Those whose reasons changed most, the largest distance first."""
+    """The rows whose reasons changed most, the largest distance first."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class TableInputs:
         return cls(dict.fromkeys(numeric), others, tuple(nested))
 
     def only(self, names: Collection[str]) -> Self:
-        """Those of the columns that a table has; the others are left out."""
+        """The same for the columns that a table has alone; the others are left out."""
         encoders = {name: each for name, each in self.encoders.items() if name in names}
         categories = tuple(name for name in self.categories if name in names)
         gone = tuple(name for name in self.names if name not in names)

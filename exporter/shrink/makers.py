@@ -22,9 +22,9 @@ class Maker:
     """How a precision makes graphs smaller: None where nothing can be; ExportError says what failed."""
 
     model: Callable[[onnx.ModelProto, Feeds], onnx.ModelProto | None]
-    """Of the model itself."""
+    """The way to make the model itself smaller."""
     others: Callable[[onnx.ModelProto], onnx.ModelProto | None]
-    """Of all other graphs: their sums must add up, so that they compute in float32."""
+    """The way for all other graphs, which compute in float32: their sums must add up."""
 
 
 def _stored(store: Any) -> Maker:
